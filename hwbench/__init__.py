@@ -1,0 +1,1 @@
+"""Measure whatever `runtimes` opens: latency, accuracy, memory; judge it against budgets; report it."""

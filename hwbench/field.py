@@ -1,0 +1,138 @@
+"""The whole field: every candidate, what it measured, and why it was kept or dropped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hwbench.budget import Budget
+from hwbench.gate import Outcome, Verdict, overall
+from hwbench.report import NotMeasured, Report
+from runtimes.codec import decode, encode
+from runtimes.errors import UsageError
+
+SCHEMA_VERSION = 1
+"""Version of report.json. History: 1, the first."""
+
+Status = Literal["chosen", "kept", "dropped", "skipped", "measured"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One candidate and what came of it.
+
+    Attributes:
+        status: chosen; kept (meets the budgets, another is better); dropped (a budget is broken or beaten
+            on every count); skipped (could not be made or run); measured (nothing was to be decided).
+        reason: why, in one sentence.
+    """
+
+    name: str
+    precision: str
+    runtime: str
+    status: Status
+    reason: str
+    report: Report | None = None
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """All its verdicts in one; inconclusive when it was never measured."""
+        return overall(self.verdicts) if self.report is not None else "inconclusive"
+
+
+@dataclass(frozen=True)
+class Field:
+    """All candidates for one profile.
+
+    Attributes:
+        caveats: what these figures do not say, such as latency on a device that was not here.
+        bundle: the file that was packed, if one was.
+    """
+
+    model: str
+    profile: str
+    budgets: tuple[Budget, ...]
+    entries: tuple[Entry, ...]
+    caveats: tuple[str, ...] = ()
+    bundle: Path | None = None
+
+    @property
+    def chosen(self) -> Entry | None:
+        """The candidate that was packed, or the only one measured."""
+        for entry in self.entries:
+            if entry.status in ("chosen", "measured"):
+                return entry
+        return None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The chosen candidate's; fail where every candidate breaks a budget."""
+        if self.chosen is not None:
+            return self.chosen.outcome
+        measured = [entry for entry in self.entries if entry.report is not None]
+        return "fail" if measured and all(entry.outcome == "fail" for entry in measured) else "inconclusive"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What report.json holds: one field per profile."""
+
+    schema_version: int
+    fields: tuple[Field, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst of the fields."""
+        outcomes = {field.outcome for field in self.fields}
+        return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
+
+
+def of(fields: Sequence[Field]) -> Results:
+    """Results of the current schema."""
+    return Results(SCHEMA_VERSION, tuple(fields))
+
+
+def to_json(results: Results) -> str:
+    """The text of report.json."""
+    return json.dumps(encode(results), indent=1)
+
+
+def from_json(text: str | bytes, where: str) -> Results:
+    """Read report.json.
+
+    Raises:
+        UsageError: it is not JSON, not of this schema, or a key is wrong; says which.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"'{where}' is not a report: {error}.") from None
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UsageError(
+            f"'{where}' follows report schema {version!r}; this release of edgewright reads {SCHEMA_VERSION}. "
+            "Measure again to get a current report."
+        )
+    return decode(Results, data, where)
+
+
+def pareto(entries: Sequence[Entry], accuracy: str = "accuracy", latency: str = "p50") -> tuple[Entry, ...]:
+    """The entries that no other beats on both accuracy and latency, fastest first."""
+    figures = []
+    for entry in entries:
+        try:
+            if entry.report is not None:
+                figures.append((entry.report.estimate(latency).value, entry.report.estimate(accuracy).value, entry))
+        except NotMeasured:
+            continue
+    front: list[Entry] = []
+    best = -float("inf")
+    for _, score, entry in sorted(figures, key=lambda figure: (figure[0], -figure[1])):
+        if score > best:
+            best = score
+            front.append(entry)
+    return tuple(front)

@@ -1,0 +1,113 @@
+"""Judge a report against budgets: pass, fail, or inconclusive with the reason. Never a pass by default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hwbench.budget import LATENCY_QUANTITIES, Budget
+from hwbench.intervals import Estimate
+from hwbench.report import NotMeasured, Report
+from runtimes.errors import UsageError
+
+Outcome = Literal["pass", "fail", "inconclusive"]
+
+EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one budget came to.
+
+    Attributes:
+        measured: the figure and its confidence interval, in the budget's unit; for a relative budget, the
+            change against the baseline; None where there is no figure.
+        reason: one sentence of evidence.
+    """
+
+    budget: Budget
+    outcome: Outcome
+    measured: Estimate | None
+    reason: str
+
+
+def judge(report: Report, budgets: Sequence[Budget], baseline: Report | None = None) -> tuple[Verdict, ...]:
+    """One verdict per budget: pass where the whole confidence interval is within it, fail where the whole
+    interval is beyond it, else inconclusive.
+
+    Raises:
+        UsageError: a relative budget without a baseline, or with one that cannot be compared.
+    """
+    if baseline is not None:
+        _check_comparable(report, baseline, budgets)
+    return tuple(_judge_one(report, budget, baseline) for budget in budgets)
+
+
+def overall(verdicts: Sequence[Verdict]) -> Outcome:
+    """The worst: one failure fails, else one inconclusive is inconclusive."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
+
+
+def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdict:
+    try:
+        measured = report.estimate(budget.quantity)
+        if budget.relative:
+            if baseline is None:
+                raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
+            measured = _change(measured, baseline.estimate(budget.quantity))
+    except NotMeasured as reason:
+        return Verdict(budget, "inconclusive", None, f"{reason}")
+    best, worst = (measured.low, measured.high) if budget.is_upper else (-measured.high, -measured.low)
+    limit = budget.limit if budget.is_upper else -budget.limit
+    outcome: Outcome = "pass" if worst <= limit else "fail" if best > limit else "inconclusive"
+    return Verdict(budget, outcome, measured, _reason(budget, outcome, measured))
+
+
+def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
+    """The relative change. Dividing opposite ends of the two intervals is conservative for any dependence."""
+    return Estimate(
+        candidate.value / baseline.value - 1, candidate.low / baseline.high - 1, candidate.high / baseline.low - 1
+    )
+
+
+def _reason(budget: Budget, outcome: Outcome, measured: Estimate) -> str:
+    interval = f"{show(measured.value, budget)} ({show(measured.low, budget)} to {show(measured.high, budget)})"
+    side = {"pass": "is within", "fail": "breaks", "inconclusive": "straddles"}[outcome]
+    hint = "; measure more samples" if outcome == "inconclusive" else ""
+    return f"{interval} {side} {show(budget.limit, budget)}{hint}"
+
+
+def show(value: float, budget: Budget) -> str:
+    """A figure of a budget's quantity, with its unit."""
+    if budget.relative:
+        return f"{value:+.1%}"
+    if budget.quantity in ("size", "peak_memory"):
+        return f"{value / 1e6:.2f} MB"
+    if budget.quantity == "throughput":
+        return f"{value:,.0f}/s"
+    if budget.quantity.startswith("accuracy"):
+        return f"{value:.4f}"
+    return f"{value:.3g} ms"
+
+
+def _check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:
+    def refuse(what: str, ours: object, theirs: object) -> None:
+        raise UsageError(f"The baseline is of another {what} ({theirs}, not {ours}); compare like with like.")
+
+    if report.model != baseline.model:
+        refuse("model", report.model, baseline.model)
+    if report.profile != baseline.profile:
+        refuse("profile", report.profile, baseline.profile)
+    relative = {budget.quantity for budget in budgets if budget.relative}
+    ours, theirs = report.accuracy, baseline.accuracy
+    if "accuracy" in relative and ours and theirs and ours.metric != theirs.metric:
+        refuse("metric", ours.metric, theirs.metric)
+    if relative & LATENCY_QUANTITIES:
+        differing = report.machine.differences(baseline.machine)
+        if differing:
+            raise UsageError(
+                f"The baseline was measured on another machine ({'; '.join(differing)}), so latency cannot be "
+                "compared; give the baseline's bundle, and both are measured here."
+            )

@@ -1,0 +1,86 @@
+"""Latency: raw samples kept, statistics derived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from hwbench import intervals
+from hwbench.intervals import Estimate
+from runtimes.sampling import Block
+from runtimes.tensors import Array
+
+Scenario = Literal["single_stream", "multi_stream", "server", "offline"]
+"""As MLPerf Inference defines them; single_stream issues the next query when the last one is done."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One artifact's latency on one machine.
+
+    Attributes:
+        blocks: what each measuring process saw. Processes differ more than the runs inside one do (Kalibera
+            and Jones, 2013, Rigorous Benchmarking in Reasonable Time), so there are several.
+    """
+
+    scenario: Scenario
+    batch: int
+    threads: int
+    blocks: tuple[Block, ...]
+
+    @cached_property
+    def samples_ms(self) -> Array:
+        """Every sample, block after block."""
+        return np.concatenate([np.asarray(block.samples_ns, dtype=np.float64) for block in self.blocks]) / 1e6
+
+    def percentile(self, percent: float) -> Estimate:
+        """A percentile in ms, with its confidence interval.
+
+        The interval covers both the order statistics of all samples and the percentile's spread from block
+        to block, because samples inside a block are not independent of each other.
+
+        Raises:
+            ValueError: too few samples; the message holds how many it takes.
+        """
+        pooled = intervals.quantile(self.samples_ms, percent / 100)
+        each = [np.quantile(np.asarray(block.samples_ns) / 1e6, percent / 100) for block in self.blocks]
+        return Estimate(pooled.value, min(pooled.low, *each), max(pooled.high, *each))
+
+    @property
+    def throughput_per_s(self) -> Estimate:
+        """Inferences per second in a closed loop; the interval is the range over blocks."""
+        rates = [self.batch * 1e9 / float(np.mean(block.samples_ns)) for block in self.blocks]
+        return Estimate(self.batch * 1e3 / float(self.samples_ms.mean()), min(rates), max(rates))
+
+    @property
+    def load_ms(self) -> Estimate:
+        """From a path to a session: the median over blocks, and their range."""
+        return _median([block.load_ns / 1e6 for block in self.blocks])
+
+    @property
+    def peak_memory_bytes(self) -> Estimate | None:
+        """The most the inference process ever held: the largest of the blocks; None where unknown."""
+        peaks = [block.peak_memory_bytes for block in self.blocks if block.peak_memory_bytes is not None]
+        return Estimate(max(peaks), min(peaks), max(peaks)) if peaks else None
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why these figures may be unstable, and what to try."""
+        unsettled = sum(not block.settled for block in self.blocks)
+        medians = [float(np.median(block.samples_ns)) for block in self.blocks]
+        doubts = []
+        if unsettled:
+            doubts.append(f"{unsettled} of {len(self.blocks)} blocks did not settle during warm-up; measure for longer")
+        if max(medians) > 1.25 * min(medians):
+            doubts.append(
+                f"the median moved between {min(medians) / 1e6:.3g} and {max(medians) / 1e6:.3g} ms from block to "
+                "block; something else uses this machine, or its clock changes"
+            )
+        return tuple(doubts)
+
+
+def _median(values: list[float]) -> Estimate:
+    return Estimate(float(np.median(values)), min(values), max(values))

@@ -1,0 +1,122 @@
+"""What this machine is, so that a figure can be placed and two machines told apart."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from runtimes import cpu
+
+# The flags that decide which kernels a runtime picks; the rest would make every kernel update a new machine.
+_TELLING_FLAGS = frozenset(
+    "avx avx2 fma f16c avx512f avx512bw avx512vl avx512dq avx512_vnni avx_vnni avx512_bf16 avx512_fp16 "
+    "amx_tile amx_int8 amx_bf16 amx_fp16 asimd asimdhp fphp asimddp i8mm bf16 sve sve2".split()
+)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A computer that measures.
+
+    Attributes:
+        isa: the instruction-set flags that decide how fast a network runs.
+        caches_bytes: size of each level, as one processor sees it ("L1d", "L2", "L3").
+        governor: Linux's frequency governor, where there is one to see.
+        hypervisor: what virtualises this machine; None on bare metal or where it can't be told.
+        board: the device tree's model ("Raspberry Pi 5 Model B Rev 1.0"), on boards that have one.
+        gpus: name and compute capability of each NVIDIA GPU.
+    """
+
+    arch: str
+    cpu: str
+    isa: tuple[str, ...]
+    cores: int
+    memory_bytes: int
+    system: str
+    python: str
+    caches_bytes: Mapping[str, int] = field(default_factory=dict)
+    governor: str | None = None
+    hypervisor: str | None = None
+    board: str | None = None
+    gpus: tuple[str, ...] = ()
+
+    def differences(self, other: Machine) -> tuple[str, ...]:
+        """What makes latency on the two incomparable, one phrase each; empty for the same machine."""
+        phrases = []
+        for name in ("arch", "cpu", "isa", "cores", "governor", "hypervisor", "board", "gpus"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                phrases.append(f"{name}: {_show(theirs, ours)} there, {_show(ours, theirs)} here")
+        if abs(self.memory_bytes - other.memory_bytes) > 0.1 * self.memory_bytes:
+            phrases.append(f"memory: {other.memory_bytes / 2**30:.0f} GiB there, {self.memory_bytes / 2**30:.0f} GiB here")
+        return tuple(phrases)
+
+
+def this_machine() -> Machine:
+    """Read the machine we are on."""
+    cpuinfo = _read(Path("/proc/cpuinfo"))
+    return Machine(
+        arch=cpu.arch(),
+        cpu=_cpu_name(cpuinfo),
+        isa=tuple(sorted(cpu.isa_flags() & _TELLING_FLAGS)),
+        cores=len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        caches_bytes=_caches(Path("/sys/devices/system/cpu/cpu0/cache")),
+        governor=_read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")) or None,
+        hypervisor=_hypervisor(cpuinfo),
+        board=_read(Path("/proc/device-tree/model")).rstrip("\0") or None,
+        gpus=_gpus(),
+    )
+
+
+def _cpu_name(cpuinfo: str) -> str:
+    match = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    return match[1].strip() if match else platform.processor() or platform.machine()
+
+
+def _caches(folder: Path) -> dict[str, int]:
+    sizes = {}
+    for index in sorted(folder.glob("index*")):
+        kind, level, size = (_read(index / name) for name in ("type", "level", "size"))
+        if size.endswith("K") and kind != "Instruction":
+            sizes[f"L{level}" + ("d" if kind == "Data" else "")] = int(size[:-1]) * 1024
+    return sizes
+
+
+def _hypervisor(cpuinfo: str) -> str | None:
+    if "hypervisor" not in cpu.isa_flags() and " hypervisor" not in cpuinfo:
+        return None
+    return _read(Path("/sys/class/dmi/id/sys_vendor")) or "yes"
+
+
+def _gpus() -> tuple[str, ...]:
+    if shutil.which("nvidia-smi") is None:
+        return ()
+    query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+    try:
+        output = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (subprocess.SubprocessError, OSError):  # a driver that doesn't answer is a GPU we can't use
+        return ()
+    return tuple(line.strip() for line in output.splitlines() if line.strip())
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _show(value: object, other: object) -> str:
+    if isinstance(value, tuple) and isinstance(other, tuple):
+        return ", ".join(sorted(set(value) - set(other))) or "without those"
+    return str(value or "none")

@@ -1,0 +1,79 @@
+"""Measure bundles on a target: latency in interleaved blocks, accuracy on labelled samples."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hwbench.dataset import Dataset
+from hwbench.latency import Latency
+from hwbench.targets import Target
+from runtimes.artifact import RuntimeSettings
+from runtimes.errors import EdgewrightError
+from runtimes.sampling import Block, SamplingPlan
+from runtimes.tensors import Array
+
+BLOCKS = 6
+"""Processes per artifact. The range of six medians covers the median process with probability 1 - 2 / 2**6 = 97%."""
+
+Tick = Callable[[str], None]
+"""Called after each step with what was done."""
+
+
+def latency(
+    bundles: Mapping[str, Path],
+    settings: Mapping[str, RuntimeSettings],
+    inputs: Path,
+    target: Target,
+    plan: SamplingPlan,
+    tick: Tick,
+    blocks: int = BLOCKS,
+) -> dict[str, Latency | str]:
+    """Single-stream latency of several bundles, their blocks interleaved so that a disturbance hits all alike.
+
+    Args:
+        bundles: what to measure, by name.
+        settings: what each is run with, for the record.
+        inputs: an .npz of samples.
+
+    Returns:
+        A latency per name, or the reason why there is none: a bundle that fails drops out, the others go on.
+    """
+    measured: dict[str, list[Block]] = {name: [] for name in bundles}
+    failed: dict[str, str] = {}
+    for _ in range(blocks):
+        for name, bundle in bundles.items():
+            if name not in failed:
+                try:
+                    measured[name].append(target.sample(bundle, inputs, plan))
+                except EdgewrightError as error:
+                    failed[name] = str(error)
+            tick(f"measured {name}")
+    return {
+        name: failed.get(name) or Latency("single_stream", 1, settings[name].threads, tuple(measured[name]))
+        for name in bundles
+    }
+
+
+def outputs(bundle: Path, inputs: Path, target: Target) -> dict[str, Array]:
+    """A bundle's outputs for every sample of an .npz, samples first.
+
+    Raises:
+        BackendError: the process that runs the model failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        file = Path(folder, "outputs.npz")
+        target.run(bundle, inputs, file)
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+
+
+def subset(dataset: Dataset, rows: Sequence[int], file: Path) -> Dataset:
+    """Some of a dataset's samples, written to a file of their own."""
+    arrays = {name: array[list(rows)] for name, array in dataset.arrays.items()}
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # names may shadow savez's own
+    labels = None if dataset.labels is None else dataset.labels[list(rows)]
+    return Dataset(file, arrays, len(rows), labels)

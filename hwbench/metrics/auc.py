@@ -1,0 +1,17 @@
+"""Area under the ROC curve of the first output's last score (scikit-learn's); labels are 0 or 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sklearn.metrics import roc_auc_score
+
+from hwbench.metrics import only
+from runtimes.tensors import Array
+
+higher_is_better = True
+
+
+def score(outputs: Mapping[str, Array], labels: Array) -> float:
+    """One number in [0, 1]."""
+    return float(roc_auc_score(labels, only(outputs).reshape(len(labels), -1)[:, -1]))

@@ -1,0 +1,30 @@
+"""Parity: closeness to the source model's outputs, for when there are no labels.
+
+A sample scores 1 - ||y - reference|| / ||reference||, no less than 0, over all its outputs together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from runtimes.tensors import Array
+
+higher_is_better = True
+
+
+def score(outputs: Mapping[str, Array], labels: Array) -> Array:
+    """One score per sample. `labels` is the reference: [n, k], all outputs of a sample flattened and joined
+    in the model's order, as `flatten` gives them."""
+    own = flatten(outputs).astype(np.float64)
+    reference = labels.astype(np.float64)
+    scale = np.linalg.norm(reference, axis=1)
+    error = np.linalg.norm(own - reference, axis=1) / np.where(scale > 0, scale, 1.0)
+    scores: Array = np.maximum(0.0, 1.0 - np.where(np.isfinite(error), error, 1.0))
+    return scores
+
+
+def flatten(outputs: Mapping[str, Array]) -> Array:
+    """All outputs of each sample in one row."""
+    return np.concatenate([array.reshape(len(array), -1) for array in outputs.values()], axis=1)

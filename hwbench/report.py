@@ -1,0 +1,79 @@
+"""What was measured of one artifact. Raw samples are kept; everything else derives from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hwbench.accuracy import Accuracy
+from hwbench.budget import PERCENTILES
+from hwbench.intervals import Estimate
+from hwbench.latency import Latency
+from hwbench.machine import Machine
+from runtimes.artifact import Artifact
+
+
+class NotMeasured(Exception):
+    """A quantity has no figure; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """One artifact, measured.
+
+    Attributes:
+        model: the model's name.
+        profile: the device it was made for.
+        machine: the machine it was measured on.
+        unmeasured: why `latency` or `accuracy` is missing, by its name.
+    """
+
+    model: str
+    profile: str
+    artifact: Artifact
+    machine: Machine
+    latency: Latency | None = None
+    accuracy: Accuracy | None = None
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+
+    def estimate(self, quantity: str) -> Estimate:
+        """The figure that a budget limits: ms, bytes, inferences per second, or plain.
+
+        Raises:
+            NotMeasured: there is none, and why.
+        """
+        if quantity == "size":
+            size = float(self.artifact.size_bytes)
+            return Estimate(size, size, size)
+        try:
+            if quantity in ("accuracy", "accuracy_drop"):
+                return self._accuracy(quantity)
+            if self.latency is None:
+                raise NotMeasured(self.unmeasured.get("latency", "latency was not measured"))
+            return _latency(self.latency, quantity)
+        except ValueError as too_few:
+            raise NotMeasured(str(too_few)) from None
+
+    def _accuracy(self, quantity: str) -> Estimate:
+        if self.accuracy is None:
+            raise NotMeasured(self.unmeasured.get("accuracy", "accuracy was not measured; give --evaluation"))
+        if quantity == "accuracy":
+            return self.accuracy.estimate()
+        drop = self.accuracy.drop()
+        if drop is None:
+            raise NotMeasured("there is no source model's accuracy to compare with")
+        return drop
+
+
+def _latency(latency: Latency, quantity: str) -> Estimate:
+    if quantity == "throughput":
+        return latency.throughput_per_s
+    if quantity == "load_time":
+        return latency.load_ms
+    if quantity == "peak_memory":
+        peak = latency.peak_memory_bytes
+        if peak is None:
+            raise NotMeasured("this system does not say how much memory a process used")
+        return peak
+    percent = next(p for p in PERCENTILES if quantity == f"p{p:g}")
+    return latency.percentile(percent)

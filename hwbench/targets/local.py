@@ -1,0 +1,67 @@
+"""This machine: `python -m runtimes`, the code that runs on a device, in a child process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes.codec import decode, encode
+from runtimes.errors import BackendError
+from runtimes.sampling import Block, SamplingPlan
+
+_STARTUP_S = 60.0  # an interpreter, a runtime and a large model, on a slow disk
+
+
+@dataclass(frozen=True)
+class LocalTarget:
+    """Runs bundles here.
+
+    Attributes:
+        run_limit_s: the longest that `run` may take before its process is killed.
+    """
+
+    run_limit_s: float = 3600.0
+
+    def run(self, bundle: Path, inputs: Path, outputs: Path) -> None:
+        """See `Target`.
+
+        Raises:
+            BackendError: the process failed, crashed or hung; what it wrote to stderr is in the message.
+        """
+        _call(["run", str(bundle), "--inputs", str(inputs), "--outputs", str(outputs)], self.run_limit_s)
+
+    def sample(self, bundle: Path, inputs: Path, plan: SamplingPlan) -> Block:
+        """See `Target`.
+
+        Raises:
+            BackendError: as `run`.
+        """
+        with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+            out = Path(folder, "block.json")
+            arguments = ["sample", str(bundle), "--inputs", str(inputs), "--out", str(out)]
+            arguments += ["--plan", json.dumps(encode(plan))]
+            _call(arguments, _STARTUP_S + plan.warmup_limit_s + 2 * plan.time_limit_s)
+            return decode(Block, json.loads(out.read_text()), "block")
+
+
+def _call(arguments: list[str], limit_s: float) -> None:
+    command = [sys.executable, "-m", "runtimes", *arguments, "--any-machine"]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=limit_s
+        )
+    except subprocess.TimeoutExpired:
+        raise BackendError(f"The process that runs the model hung: no answer in {limit_s:.0f} s.") from None
+    if done.returncode < 0:
+        raise BackendError(f"The process that runs the model died of signal {-done.returncode}.{_tail(done.stderr)}")
+    if done.returncode != 0:
+        raise BackendError(done.stderr.strip().removeprefix("Error: ")[-1000:] or f"exit code {done.returncode}")
+
+
+def _tail(stderr: str) -> str:
+    lines = stderr.strip().splitlines()[-3:]
+    return " It said: " + " | ".join(lines) if lines else ""

@@ -1,0 +1,1 @@
+"""Device profiles: data only, one TOML file each. `hwbench.devices` reads them."""

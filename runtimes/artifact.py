@@ -1,0 +1,90 @@
+"""What one runtime loads, and what the bundle that ships it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runtimes.profile import HardwareProfile
+from runtimes.tensors import TensorSpec
+
+SCHEMA_VERSION = 1
+"""Version of the manifest. History: 1, the first."""
+
+
+@dataclass(frozen=True)
+class RuntimeSettings:
+    """How a runtime is to run an artifact.
+
+    Attributes:
+        threads: threads inside one inference; 0 leaves the choice to the runtime.
+        options: the runtime's own options, by its own names.
+    """
+
+    threads: int = 1
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One model, in the form one runtime loads.
+
+    Attributes:
+        file: where it is; inside a bundle, the member's name.
+        runtime: the backend that opens it.
+        precision: as recipes name it.
+        source_sha256: digest of the ONNX file (and its external data) it was made from.
+        tool_versions: the packages that made it.
+    """
+
+    file: Path
+    runtime: str
+    precision: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    settings: RuntimeSettings
+    source_sha256: str
+    size_bytes: int
+    tool_versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in a bundle."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Recorded inputs and outputs that a device replays to prove itself.
+
+    Attributes:
+        samples: how many there are.
+        tolerance: the largest ||y - recorded|| / ||recorded|| that passes, per output.
+    """
+
+    samples: int
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle is. Holds no time stamp, so that equal inputs give equal bytes.
+
+    Attributes:
+        model: the model's name.
+        recipe: how its precision was made, as the toolchain wrote it.
+        members: every other file in the bundle.
+    """
+
+    schema_version: int
+    model: str
+    profile: HardwareProfile
+    artifact: Artifact
+    golden: Golden
+    recipe: Mapping[str, Any]
+    members: Mapping[str, Member]

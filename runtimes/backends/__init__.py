@@ -1,0 +1,1 @@
+"""One module per runtime: `load(artifact, model) -> Session` and `version() -> str`."""

@@ -1,0 +1,29 @@
+"""What this machine's processor is: architecture and instruction-set flags."""
+
+from __future__ import annotations
+
+import platform
+from functools import lru_cache
+from pathlib import Path
+
+_ARCH = {"AMD64": "x86_64", "arm64": "aarch64"}
+
+
+def arch() -> str:
+    """The architecture, in Linux's words: "x86_64", "aarch64"."""
+    machine = platform.machine()
+    return _ARCH.get(machine, machine)
+
+
+@lru_cache(maxsize=1)
+def isa_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """The flags of the first processor that /proc/cpuinfo lists; empty where the system shows none."""
+    try:
+        text = cpuinfo.read_text()
+    except OSError:
+        return frozenset()
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):  # x86, ARM
+            return frozenset(value.split())
+    return frozenset()

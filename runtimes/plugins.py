@@ -1,0 +1,62 @@
+"""A folder is a registry: the names of its modules are the names users type."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from runtimes.errors import NotInstalledError, UsageError
+
+# The optional packages our plug-ins import at their top, and the extra that brings each.
+_EXTRAS = {
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "tensorrt": "tensorrt",
+    "tensorrt_rtx": "tensorrt-rtx",
+    "pycuda": "pycuda",
+    "torch": "toolchain",
+    "onnx": "toolchain",
+    "onnx_ir": "toolchain",
+    "onnxconverter_common": "toolchain",
+    "scipy": "toolchain",
+    "sklearn": "toolchain",
+    "matplotlib": "toolchain",
+    "jinja2": "toolchain",
+}
+
+
+def names(package: str) -> tuple[str, ...]:
+    """The plug-ins of a package, as users type them (hyphens for underscores), in alphabetical order.
+
+    Modules whose names start with an underscore are a package's own helpers.
+    """
+    path = importlib.import_module(package).__path__
+    modules = (module.name for module in pkgutil.iter_modules(path))
+    return tuple(sorted(name.replace("_", "-") for name in modules if not name.startswith("_")))
+
+
+def load(package: str, name: str, kind: str) -> ModuleType:
+    """Import one plug-in.
+
+    Args:
+        package: the folder, such as "runtimes.backends".
+        name: as users type it, such as "int8-dynamic".
+        kind: what errors call it, such as "precision".
+
+    Raises:
+        UsageError: there is no such plug-in; the message lists those there are.
+        NotInstalledError: it needs a package that is missing; the message says how to install it.
+    """
+    if name not in names(package):
+        raise UsageError(f"Unknown {kind} '{name}'; choose from {', '.join(names(package))}.")
+    try:
+        return importlib.import_module(f"{package}.{name.replace('-', '_')}")
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRAS:
+            raise
+        raise NotInstalledError(
+            f"The {kind} '{name}' needs the package '{missing}'; install it with: "
+            f"pip install 'edgewright[{_EXTRAS[missing]}]'"
+        ) from error

@@ -1,0 +1,127 @@
+"""A profile describes one device: what it is, what it computes in, and how to quantize for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """The processor. `isa` holds the flags a device must have, spelled as in Linux's /proc/cpuinfo."""
+
+    model: str
+    cores: int
+    clock_ghz: float
+    isa: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """The accelerator. Peak figures are dense (no structured sparsity) unless named sparse."""
+
+    model: str
+    compute_capability: str
+    dla_cores: int = 0
+    fp16_tflops: float | None = None
+    int8_tops: float | None = None
+    sparse_int8_tops: float | None = None
+    sparse_fp4_tflops: float | None = None
+
+    def __post_init__(self) -> None:
+        major, dot, minor = self.compute_capability.partition(".")
+        if not (dot and major.isdigit() and minor.isdigit()):
+            raise ValueError(f"has compute_capability {self.compute_capability!r}; expected a form like '8.7'")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory that the model's runtime works in: the GPU's where it has its own."""
+
+    capacity_gb: float
+    bandwidth_gb_per_s: float
+
+
+@dataclass(frozen=True)
+class Power:
+    """The range of power budgets the device can be set to, in watts."""
+
+    min_w: float
+    max_w: float
+
+
+@dataclass(frozen=True)
+class QuantizationScheme:
+    """How a runtime wants its int8 tensors.
+
+    Attributes:
+        activations: dtype of quantized activations.
+        symmetric: activations have zero point 0 (weights always do).
+        per_channel: weights have one scale per output channel.
+        reduce_range: weights use 7 bits, so that a sum of two u8 x s8 products cannot saturate int16
+            on CPUs without VNNI (onnxruntime#12072).
+        quantize_bias: bias as int32; TensorRT's parser refuses it.
+    """
+
+    activations: Literal["uint8", "int8"] = "uint8"
+    symmetric: bool = False
+    per_channel: bool = True
+    reduce_range: bool = False
+    quantize_bias: bool = True
+
+
+@dataclass(frozen=True)
+class TensorRT:
+    """The TensorRT that the device runs, and where it comes from."""
+
+    version: str
+    cuda: str
+    source: Literal["pip", "jetpack"]
+    jetpack: str | None = None
+
+
+@dataclass(frozen=True)
+class Emulation:
+    """How to run the device's instruction set elsewhere."""
+
+    qemu_cpu: str
+
+
+@dataclass(frozen=True)
+class HardwareProfile:
+    """One device.
+
+    Attributes:
+        name: how users name it; the file's stem.
+        arch: as `platform.machine()` says on Linux.
+        threads: how many threads inference uses there.
+        runtimes: the runtimes that exist for it, best first.
+        precisions: what it has arithmetic for, per runtime.
+        quantization: the int8 scheme each runtime wants.
+        board: a part of the device tree's model that only this device has ("Raspberry Pi 5").
+        sources: where each figure comes from, by its key ("memory.capacity_gb").
+    """
+
+    name: str
+    title: str
+    arch: Literal["x86_64", "aarch64"]
+    threads: int
+    runtimes: tuple[str, ...]
+    precisions: Mapping[str, tuple[str, ...]]
+    quantization: Mapping[str, QuantizationScheme]
+    cpu: Cpu
+    memory: Memory
+    board: str | None = None
+    gpu: Gpu | None = None
+    power: Power | None = None
+    tensorrt: TensorRT | None = None
+    emulation: Emulation | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ValueError(f"has threads = {self.threads}; expected at least 1")
+        for runtime in self.runtimes:
+            if runtime not in self.precisions:
+                raise ValueError(f"lists the runtime {runtime!r} without an entry in [precisions]")

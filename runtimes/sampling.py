@@ -1,0 +1,135 @@
+"""Raw latency samples from a closed loop: one inference after the other, every one kept.
+
+This runs on the device, in a process of its own; statistics are the host's work.
+"""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes.session import Session
+from runtimes.tensors import Array
+
+_WINDOW_RUNS = 10
+_SETTLED_RATIO = 0.98  # warm-up is over when a window's median no longer improves on the best by 2%
+
+
+@dataclass(frozen=True)
+class SamplingPlan:
+    """How long one block lasts: `min_runs` inferences, then on until `duration_s`, at most `max_runs`;
+    `time_limit_s` ends it in any case."""
+
+    min_runs: int = 170
+    max_runs: int = 20_000
+    duration_s: float = 1.0
+    warmup_limit_s: float = 3.0
+    time_limit_s: float = 20.0
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one process measured.
+
+    Attributes:
+        samples_ns: wall time of each inference, in order.
+        warmup_ns: those before the series settled, the first inference first.
+        settled: whether the warm-up ended by its rule, or by its time limit.
+        load_ns: from the bundle's path to a session.
+        cpu_ns: processor time of all threads during `samples_ns`.
+        preemptions: times the kernel took the processor away during `samples_ns`.
+        idle_memory_bytes: resident before the bundle was opened.
+        peak_memory_bytes: the most that was ever resident; None where the system doesn't say.
+    """
+
+    samples_ns: tuple[int, ...]
+    warmup_ns: tuple[int, ...]
+    settled: bool
+    load_ns: int
+    cpu_ns: int
+    preemptions: int
+    idle_memory_bytes: int | None
+    peak_memory_bytes: int | None
+
+
+def sample(
+    session: Session, feeds: Sequence[dict[str, Array]], plan: SamplingPlan, load_ns: int, idle_memory_bytes: int | None
+) -> Block:
+    """Warm up, then measure.
+
+    Args:
+        session: what to run.
+        feeds: inputs, taken in turn.
+        plan: how long.
+        load_ns: how long the session took to load, for the record.
+        idle_memory_bytes: resident memory before that, for the record.
+    """
+    inputs = itertools.cycle(feeds)
+    warmup, settled = _warm_up(session, inputs, plan.warmup_limit_s)
+    samples: list[int] = []
+    switches, cpu, start = _involuntary_switches(), time.process_time_ns(), time.perf_counter_ns()
+    while not _is_done(len(samples), (time.perf_counter_ns() - start) / 1e9, plan):
+        samples.append(_time_one(session, next(inputs)))
+    return Block(
+        samples_ns=tuple(samples),
+        warmup_ns=tuple(warmup),
+        settled=settled,
+        load_ns=load_ns,
+        cpu_ns=time.process_time_ns() - cpu,
+        preemptions=_involuntary_switches() - switches,
+        idle_memory_bytes=idle_memory_bytes,
+        peak_memory_bytes=memory_bytes("VmHWM"),
+    )
+
+
+def memory_bytes(field: str) -> int | None:
+    """A field of /proc/self/status in bytes: "VmRSS" is resident now, "VmHWM" the most ever."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    for line in status.splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    return None
+
+
+def _is_done(runs: int, elapsed_s: float, plan: SamplingPlan) -> bool:
+    if runs == 0:
+        return False
+    return elapsed_s >= plan.time_limit_s or runs >= plan.max_runs or (
+        runs >= plan.min_runs and elapsed_s >= plan.duration_s
+    )
+
+
+def _warm_up(session: Session, inputs: itertools.cycle[dict[str, Array]], limit_s: float) -> tuple[list[int], bool]:
+    warmup: list[int] = []
+    best = float("inf")
+    end = time.perf_counter_ns() + int(limit_s * 1e9)
+    while True:
+        window = []
+        for _ in range(_WINDOW_RUNS):
+            window.append(_time_one(session, next(inputs)))
+            if time.perf_counter_ns() > end:
+                return warmup + window, False
+        warmup += window
+        median = statistics.median(window)
+        if median > best * _SETTLED_RATIO:
+            return warmup, True
+        best = median
+
+
+def _time_one(session: Session, feed: dict[str, Array]) -> int:
+    start = time.perf_counter_ns()
+    session.run(feed)
+    return time.perf_counter_ns() - start
+
+
+def _involuntary_switches() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw

@@ -1,0 +1,80 @@
+"""What a model's inputs and outputs look like, and the check that arrays fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from runtimes.errors import FeedError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Feeds = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output.
+
+    Attributes:
+        name: as the model names it.
+        dtype: NumPy's name for it ("float32", "int64", "bool"), or "bfloat16", which NumPy lacks.
+        shape: sizes; a string is a dynamic dimension, and equal strings are equal sizes.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.dtype}[{','.join(map(str, self.shape))}]"
+
+    @property
+    def is_static(self) -> bool:
+        """True when no dimension is dynamic."""
+        return all(isinstance(size, int) for size in self.shape)
+
+    def resolve(self, sizes: Mapping[str, int], default: int = 1) -> tuple[int, ...]:
+        """The shape with dynamic dimensions taken from `sizes`, and `default` where it has none."""
+        return tuple(size if isinstance(size, int) else sizes.get(size, default) for size in self.shape)
+
+
+def check_feeds(specs: Sequence[TensorSpec], feeds: Feeds) -> dict[str, int]:
+    """Check arrays against input specs.
+
+    Returns:
+        The sizes that the dynamic dimensions took.
+
+    Raises:
+        FeedError: a name is missing or unknown, or a dtype or a shape differs; says which was expected.
+    """
+    if len(feeds) != len(specs) or any(spec.name not in feeds for spec in specs):
+        raise FeedError(_names_message(specs, feeds))
+    sizes: dict[str, int] = {}
+    for spec in specs:
+        array = feeds[spec.name]
+        if not isinstance(array, np.ndarray):
+            raise FeedError(f"Input '{spec.name}' is a {type(array).__name__}; pass a NumPy array of {spec}.")
+        if array.dtype.name != spec.dtype:
+            raise FeedError(
+                f"Input '{spec.name}' is {array.dtype.name}; expected {spec.dtype}. "
+                f"Convert it with .astype('{spec.dtype}')."
+            )
+        if len(array.shape) != len(spec.shape) or not all(
+            sizes.setdefault(want, got) == got if isinstance(want, str) else want == got
+            for want, got in zip(spec.shape, array.shape)
+        ):
+            raise FeedError(
+                f"Input '{spec.name}' has shape {list(array.shape)}; expected [{', '.join(map(str, spec.shape))}]."
+            )
+    return sizes
+
+
+def _names_message(specs: Sequence[TensorSpec], feeds: Feeds) -> str:
+    wanted = {spec.name for spec in specs}
+    missing, unknown = sorted(wanted - set(feeds)), sorted(set(feeds) - wanted)
+    problems = [f"missing {', '.join(map(repr, missing))}"] if missing else []
+    problems += [f"unknown {', '.join(map(repr, unknown))}"] if unknown else []
+    return f"Inputs {' and '.join(problems)}; the model takes {', '.join(map(str, specs))}."
