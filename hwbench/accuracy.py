@@ -71,16 +71,16 @@ def evaluate(
     n = len(labels)
     if result.shape == (n,):
         scores = tuple(result.tolist())
-        return Accuracy(metric.name, metric.higher_is_better, n, float(result.mean()), scores=scores, reference=reference)
+        return Accuracy(
+            metric.name, metric.higher_is_better, n, float(result.mean()), scores=scores, reference=reference
+        )
     if result.shape != ():
         raise UsageError(
             f"Metric '{metric.name}' returned an array of shape {list(result.shape)} for {n} samples; "
             "return one number, or one score per sample."
         )
     replicates = _bootstrap(lambda rows: _score(metric, {k: v[rows] for k, v in outputs.items()}, labels[rows]), n)
-    return Accuracy(
-        metric.name, metric.higher_is_better, n, float(result), replicates=replicates, reference=reference
-    )
+    return Accuracy(metric.name, metric.higher_is_better, n, float(result), replicates=replicates, reference=reference)
 
 
 def _score(metric: Metric, outputs: Mapping[str, Array], labels: Array) -> Array | float:

@@ -80,7 +80,9 @@ def parse(text: str) -> Budget:
     if unit not in units:
         raise UsageError(f"Budget '{text}': {quantity} takes {_unit_words(units)}, as in {example}.")
     limit = math.copysign(number * units[unit], -1 if sign == "-" else 1)
-    if quantity == "accuracy_drop" and limit < 0 or quantity != "accuracy_drop" and limit <= 0 and units is not _NONE:
+    if (quantity == "accuracy_drop" and limit < 0) or (
+        quantity != "accuracy_drop" and limit <= 0 and units is not _NONE
+    ):
         raise UsageError(f"Budget '{text}': no model can meet it; give a limit above zero, as in {example}.")
     return Budget(text.strip(), quantity, limit)
 
@@ -106,7 +108,9 @@ def _relative(text: str, quantity: str, operator: str, number: float, sign: str)
         raise UsageError(f"Budget '{text}': accuracy_drop is a difference already; write it like accuracy_drop<=0.01.")
     if not sign:
         better = "+5%" if operator == "<=" else "-5%"
-        raise UsageError(f"Budget '{text}': a change against the baseline has a sign, as in {quantity}{operator}{better}.")
+        raise UsageError(
+            f"Budget '{text}': a change against the baseline has a sign, as in {quantity}{operator}{better}."
+        )
     return Budget(text.strip(), quantity, number / 100 * (-1 if sign == "-" else 1), relative=True)
 
 

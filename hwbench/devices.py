@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import importlib.resources
+import re
 import sys
 from pathlib import Path
 
 from hwbench.machine import Machine
 from runtimes.codec import decode
 from runtimes.errors import UsageError
-from runtimes.profile import HardwareProfile
+from runtimes.profile import Gpu, HardwareProfile
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+KERNEL_FLAGS = frozenset(
+    {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimdhp", "asimddp", "i8mm"}
+)
+"""The flags with which runtimes choose faster kernels, or kernels that round otherwise."""
 
 
 def names() -> tuple[str, ...]:
@@ -80,13 +87,14 @@ def fits(profile: HardwareProfile, machine: Machine) -> bool:
     """Whether a machine is the device, or one like it."""
     if profile.arch != machine.arch or not set(profile.cpu.isa) <= set(machine.isa):
         return False
-    if profile.gpu is not None and not any(_is_gpu(profile, gpu) for gpu in machine.gpus):
-        return False
-    return profile.board is None or profile.board in (machine.board or "")
+    if profile.board is not None:  # its GPU is soldered on, and JetPack before 6 has no nvidia-smi to name it
+        return profile.board in (machine.board or "")
+    return profile.gpu is None or any(_is_gpu(profile.gpu, gpu) for gpu in machine.gpus)
 
 
-def _is_gpu(profile: HardwareProfile, gpu: str) -> bool:
-    """`gpu` as nvidia-smi lists it: "NVIDIA L4, 8.9". A partial name is enough: "A100" in "NVIDIA A100-SXM4-80GB"."""
-    name, _, capability = gpu.rpartition(",")
-    assert profile.gpu is not None
-    return capability.strip() == profile.gpu.compute_capability and profile.gpu.model.split()[-1] in name
+def _is_gpu(wanted: Gpu, listed: str) -> bool:
+    """Whether nvidia-smi's "NVIDIA A100-SXM4-80GB, 8.0" is an "A100": words count, an "L40S" is no "L4"."""
+    name, _, capability = listed.rpartition(",")
+    words, wanted_words = set(re.split(r"[\s-]+", name)), set(wanted.model.split())
+    laptop = "Laptop" in words and "Laptop" not in wanted_words  # the desktop card's name on a smaller chip
+    return capability.strip() == wanted.compute_capability and wanted_words <= words and not laptop

@@ -100,7 +100,8 @@ def _bootstrapped_mean(values: Array) -> Estimate:
 
 def _tango(b: int, c: int, n: int) -> Estimate:
     """Tango (1998), Statistics in Medicine 17, 891-908: a score interval for (b - c) / n, b and c the two
-    kinds of discordant pairs among n."""
+    kinds of discordant pairs among n.
+    """
     z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 
     def score(delta: float) -> float:

@@ -16,8 +16,32 @@ from runtimes import cpu
 
 # The flags that decide which kernels a runtime picks; the rest would make every kernel update a new machine.
 _TELLING_FLAGS = frozenset(
-    "avx avx2 fma f16c avx512f avx512bw avx512vl avx512dq avx512_vnni avx_vnni avx512_bf16 avx512_fp16 "
-    "amx_tile amx_int8 amx_bf16 amx_fp16 asimd asimdhp fphp asimddp i8mm bf16 sve sve2".split()
+    [
+        "avx",
+        "avx2",
+        "fma",
+        "f16c",
+        "avx512f",
+        "avx512bw",
+        "avx512vl",
+        "avx512dq",
+        "avx512_vnni",
+        "avx_vnni",
+        "avx512_bf16",
+        "avx512_fp16",
+        "amx_tile",
+        "amx_int8",
+        "amx_bf16",
+        "amx_fp16",
+        "asimd",
+        "asimdhp",
+        "fphp",
+        "asimddp",
+        "i8mm",
+        "bf16",
+        "sve",
+        "sve2",
+    ]
 )
 
 
@@ -55,7 +79,9 @@ class Machine:
             if ours != theirs:
                 phrases.append(f"{name}: {_show(theirs, ours)} there, {_show(ours, theirs)} here")
         if abs(self.memory_bytes - other.memory_bytes) > 0.1 * self.memory_bytes:
-            phrases.append(f"memory: {other.memory_bytes / 2**30:.0f} GiB there, {self.memory_bytes / 2**30:.0f} GiB here")
+            phrases.append(
+                f"memory: {other.memory_bytes / 2**30:.0f} GiB there, {self.memory_bytes / 2**30:.0f} GiB here"
+            )
         return tuple(phrases)
 
 
@@ -66,7 +92,9 @@ def this_machine() -> Machine:
         arch=cpu.arch(),
         cpu=_cpu_name(cpuinfo),
         isa=tuple(sorted(cpu.isa_flags() & _TELLING_FLAGS)),
-        cores=len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1,
+        cores=len(psutil.Process().cpu_affinity())
+        if hasattr(psutil.Process, "cpu_affinity")
+        else psutil.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),

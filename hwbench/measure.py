@@ -26,7 +26,7 @@ Tick = Callable[[str], None]
 def latency(
     bundles: Mapping[str, Path],
     settings: Mapping[str, RuntimeSettings],
-    inputs: Path,
+    inputs: Mapping[str, Path],
     target: Target,
     plan: SamplingPlan,
     tick: Tick,
@@ -37,7 +37,7 @@ def latency(
     Args:
         bundles: what to measure, by name.
         settings: what each is run with, for the record.
-        inputs: an .npz of samples.
+        inputs: an .npz of samples for each.
 
     Returns:
         A latency per name, or the reason why there is none: a bundle that fails drops out, the others go on.
@@ -48,7 +48,7 @@ def latency(
         for name, bundle in bundles.items():
             if name not in failed:
                 try:
-                    measured[name].append(target.sample(bundle, inputs, plan))
+                    measured[name].append(target.sample(bundle, inputs[name], plan))
                 except EdgewrightError as error:
                     failed[name] = str(error)
             tick(f"measured {name}")

@@ -1,7 +1,7 @@
 """The small runtime that goes to the device: open a bundle, check it, run it. Needs NumPy and one backend.
 
-    with runtimes.load("model.edge") as session:
-        outputs = session.run({"image": image})
+with runtimes.load("model.edge") as session:
+    outputs = session.run({"image": image})
 """
 
 from runtimes.artifact import Artifact, Golden, Manifest, Member, RuntimeSettings

@@ -52,7 +52,9 @@ def _verify(options: argparse.Namespace) -> int:
         count = bundle.manifest.golden.samples
     for result in results:
         word = "ok" if result.passed else "MISMATCH"
-        print(f"{word}: {result.output} differs by {result.error:.2e} (tolerance {result.tolerance:.0e}) on {count} samples")
+        print(
+            f"{word}: {result.output} differs by {result.error:.2e} (tolerance {result.tolerance:.0e}) on {count} samples"
+        )
     if all(result.passed for result in results):
         return 0
     print(
@@ -108,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("bundle", type=Path)
         sub.set_defaults(command=command)
         if name != "info":
-            sub.add_argument("--any-machine", action="store_true", help="open it though its profile is another machine's")
+            sub.add_argument(
+                "--any-machine", action="store_true", help="open it though its profile is another machine's"
+            )
         if name in ("run", "sample"):
             sub.add_argument("--inputs", type=Path, required=True, help=".npz with an array per input, samples first")
         if name == "run":

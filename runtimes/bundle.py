@@ -29,7 +29,8 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-
 
 def golden_member(kind: str, index: int) -> str:
     """Where golden arrays are kept. `kind` is "input" or "output"; tensors go by position, since their
-    names may hold any character."""
+    names may hold any character.
+    """
     return f"golden/{kind}-{index}.npy"
 
 

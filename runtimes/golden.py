@@ -8,6 +8,7 @@ import numpy as np
 
 from runtimes import samples
 from runtimes.bundle import Bundle
+from runtimes.errors import BundleError
 from runtimes.loading import open_session
 from runtimes.tensors import Array
 
@@ -35,6 +36,8 @@ def replay(bundle: Bundle, *, any_machine: bool = False) -> tuple[GoldenResult, 
         EdgewrightError: the bundle cannot be loaded here; see `load`.
     """
     bundle.check()
+    if bundle.manifest.golden.samples < 1:
+        raise BundleError(f"'{bundle.path}' holds no golden samples to prove itself with.")
     artifact = bundle.manifest.artifact
     inputs = bundle.golden("input", artifact.inputs)
     recorded = bundle.golden("output", artifact.outputs)
@@ -42,9 +45,7 @@ def replay(bundle: Bundle, *, any_machine: bool = False) -> tuple[GoldenResult, 
         runs = [session.run(feed) for feed in samples.feeds(artifact.inputs, inputs)]
     outputs = samples.gather(runs, samples.batch_size(artifact.inputs, inputs))
     tolerance = bundle.manifest.golden.tolerance
-    return tuple(
-        GoldenResult(name, relative_error(outputs[name], recorded[name]), tolerance) for name in recorded
-    )
+    return tuple(GoldenResult(name, relative_error(outputs[name], recorded[name]), tolerance) for name in recorded)
 
 
 def relative_error(actual: Array, expected: Array) -> float:

@@ -6,20 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+Precision = Literal["fp32", "tf32", "fp16", "bf16", "int8", "fp8", "fp4"]
+
 
 @dataclass(frozen=True)
 class Cpu:
-    """The processor. `isa` holds the flags a device must have, spelled as in Linux's /proc/cpuinfo."""
+    """The processor.
+
+    Attributes:
+        cores, clock_ghz: None for a GPU card, which sits in any host.
+        isa: the flags a device must have, spelled as in Linux's /proc/cpuinfo.
+    """
 
     model: str
-    cores: int
-    clock_ghz: float
+    cores: int | None = None
+    clock_ghz: float | None = None
     isa: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """The accelerator. Peak figures are dense (no structured sparsity) unless named sparse."""
+    """The accelerator. Peak figures count DLA cores too, and are dense (no structured sparsity) unless named sparse."""
 
     model: str
     compute_capability: str
@@ -108,7 +115,7 @@ class HardwareProfile:
     arch: Literal["x86_64", "aarch64"]
     threads: int
     runtimes: tuple[str, ...]
-    precisions: Mapping[str, tuple[str, ...]]
+    precisions: Mapping[str, tuple[Precision, ...]]
     quantization: Mapping[str, QuantizationScheme]
     cpu: Cpu
     memory: Memory

@@ -27,7 +27,9 @@ def count(specs: Sequence[TensorSpec], arrays: Mapping[str, Array]) -> int:
     lengths = {spec.name: len(arrays[spec.name]) for spec in specs}
     if len(set(lengths.values())) > 1:
         raise FeedError(
-            "Arrays disagree about the number of samples: " + ", ".join(f"{k} has {v}" for k, v in lengths.items()) + "."
+            "Arrays disagree about the number of samples: "
+            + ", ".join(f"{k} has {v}" for k, v in lengths.items())
+            + "."
         )
     n = next(iter(lengths.values()), 0)
     step = batch_size(specs, arrays)

@@ -23,7 +23,8 @@ _SETTLED_RATIO = 0.98  # warm-up is over when a window's median no longer improv
 @dataclass(frozen=True)
 class SamplingPlan:
     """How long one block lasts: `min_runs` inferences, then on until `duration_s`, at most `max_runs`;
-    `time_limit_s` ends it in any case."""
+    `time_limit_s` ends it in any case.
+    """
 
     min_runs: int = 170
     max_runs: int = 20_000
@@ -103,8 +104,10 @@ def memory_bytes(field: str) -> int | None:
 def _is_done(runs: int, elapsed_s: float, plan: SamplingPlan) -> bool:
     if runs == 0:
         return False
-    return elapsed_s >= plan.time_limit_s or runs >= plan.max_runs or (
-        runs >= plan.min_runs and elapsed_s >= plan.duration_s
+    return (
+        elapsed_s >= plan.time_limit_s
+        or runs >= plan.max_runs
+        or (runs >= plan.min_runs and elapsed_s >= plan.duration_s)
     )
 
 

@@ -16,7 +16,8 @@ higher_is_better = True
 
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     """One score per sample. `labels` is the reference: [n, k], all outputs of a sample flattened and joined
-    in the model's order, as `flatten` gives them."""
+    in the model's order, as `flatten` gives them.
+    """
     own = flatten(outputs).astype(np.float64)
     reference = labels.astype(np.float64)
     scale = np.linalg.norm(reference, axis=1)

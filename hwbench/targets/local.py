@@ -52,7 +52,12 @@ def _call(arguments: list[str], limit_s: float) -> None:
     command = [sys.executable, "-m", "runtimes", *arguments, "--any-machine"]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=limit_s
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=limit_s,
         )
     except subprocess.TimeoutExpired:
         raise BackendError(f"The process that runs the model hung: no answer in {limit_s:.0f} s.") from None

@@ -1,0 +1,52 @@
+"""ONNX Runtime loads ONNX, so its artifact is the model in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+import onnxruntime as ort
+
+from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.errors import UnsupportedError
+from toolchain.model import OnnxModel, load_ir
+from toolchain.recipe import Recipe
+
+_PROTOBUF_LIMIT_BYTES = 2**31
+
+
+def versions() -> Mapping[str, str]:
+    """The packages that make the artifact."""
+    return {"onnx": str(onnx.__version__), "onnxruntime": str(ort.__version__)}
+
+
+def build(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path) -> Artifact:
+    """Write `model.onnx` into the folder `out`, with weights kept in other files drawn in.
+
+    Raises:
+        UnsupportedError: one protobuf cannot hold the model.
+    """
+    graph = load_ir(model.path)
+    total = sum(
+        value.const_value.nbytes for value in graph.graph.initializers.values() if value.const_value is not None
+    )
+    if total >= _PROTOBUF_LIMIT_BYTES:
+        raise UnsupportedError(
+            f"The model holds {total / 2**30:.1f} GiB of weights, and one ONNX file holds less than 2; "
+            "a smaller precision may fit."
+        )
+    file = out / "model.onnx"
+    ir.save(graph, file)
+    return Artifact(
+        file=file,
+        runtime="onnxruntime",
+        precision=recipe.precision,
+        inputs=model.inputs,
+        outputs=model.outputs,
+        settings=settings,
+        source_sha256=model.sha256,
+        size_bytes=file.stat().st_size,
+        tool_versions=versions(),
+    )

@@ -1,0 +1,1 @@
+"""One calibration method per file: `calibrate(model, tensors, specs, arrays) -> CalibrationTable`."""

@@ -1,0 +1,94 @@
+"""What to try for a profile: recipe x runtime x settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runtimes import plugins
+from runtimes.artifact import RuntimeSettings
+from runtimes.errors import UsageError
+from runtimes.profile import HardwareProfile, QuantizationScheme
+from toolchain.quantize import QUANTIZERS
+from toolchain.recipe import Recipe
+
+BUILDERS = "toolchain.builders"
+DEFAULT_CALIBRATION = "minmax"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One thing to try.
+
+    Attributes:
+        refusal: why this profile's runtime cannot compute it; None where it can.
+    """
+
+    recipe: Recipe
+    runtime: str
+    settings: RuntimeSettings
+    refusal: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How tables name it."""
+        return f"{self.recipe.precision} on {self.runtime}"
+
+
+def precisions() -> tuple[str, ...]:
+    """Every precision there is, the reference first."""
+    return ("fp32", *(name for name in plugins.names(QUANTIZERS) if name != "fp32"))
+
+
+def plan(
+    profile: HardwareProfile, wanted: Sequence[str] = (), runtimes: Sequence[str] = (), threads: int | None = None
+) -> tuple[Candidate, ...]:
+    """The candidates of a profile.
+
+    Args:
+        profile: the device.
+        wanted: precisions to try; all, if empty.
+        runtimes: runtimes to try; all that the profile lists, if empty.
+        threads: in place of the profile's.
+
+    Raises:
+        UsageError: an unknown precision, or a runtime that the profile does not list.
+    """
+    for precision in wanted:
+        if precision not in precisions():
+            raise UsageError(f"Unknown precision '{precision}'; choose from {', '.join(precisions())}.")
+    for runtime in runtimes:
+        if runtime not in profile.runtimes:
+            raise UsageError(
+                f"Profile {profile.name} has no runtime '{runtime}'; choose from {', '.join(profile.runtimes)}."
+            )
+    settings = RuntimeSettings(threads or profile.threads)
+    return tuple(
+        Candidate(_recipe(precision, runtime, profile), runtime, settings, _refusal(precision, runtime, profile))
+        for runtime in runtimes or profile.runtimes
+        for precision in wanted or precisions()
+    )
+
+
+def arithmetic(precision: str) -> str:
+    """What a precision computes in: "fp16-storage" in fp32, "int8-dynamic" in int8."""
+    return "fp32" if precision.endswith("-storage") else precision.partition("-")[0]
+
+
+def _recipe(precision: str, runtime: str, profile: HardwareProfile) -> Recipe:
+    if arithmetic(precision) != "int8":
+        return Recipe(precision)
+    scheme = profile.quantization.get(runtime, QuantizationScheme())
+    return Recipe(precision, DEFAULT_CALIBRATION if precision == "int8" else None, scheme)
+
+
+def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:
+    if runtime not in plugins.names(BUILDERS):
+        return f"This release of edgewright does not build for {runtime}."
+    needed = arithmetic(precision)
+    if needed in profile.precisions[runtime]:
+        return None
+    detour = (
+        f" {precision}-storage halves the file and computes in fp32." if f"{precision}-storage" in precisions() else ""
+    )
+    return f"{runtime} has no {needed} arithmetic on {profile.name}.{detour}"

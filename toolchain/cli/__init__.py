@@ -1,0 +1,73 @@
+"""The `edgewright` command: one file per subcommand, each with a click command named `command`.
+
+Exit codes: 0 met; 1 a budget is broken; 2 usage or tool error; 3 inconclusive; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+
+import click
+
+import runtimes
+from runtimes import plugins
+from runtimes.errors import EdgewrightError
+
+_ORDER = ("demo", "inspect", "profiles", "build", "measure", "gate", "verify")  # the order people use them in
+
+
+class _Commands(click.Group):
+    """Subcommands from the folder, imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        found = plugins.names(__name__)
+        return sorted(found, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in plugins.names(__name__):
+            return None
+        command: click.Command = plugins.load(__name__, cmd_name, "command").command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(runtimes.__version__, prog_name="edgewright")
+def edgewright() -> None:
+    """Take a trained model to the fastest file that still gives the right answers on your device.
+
+    Exit codes: 0 budgets met, 1 a budget is broken, 2 an error, 3 inconclusive.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; every error becomes one sentence and an exit code here, and only here."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        result = edgewright.main(arguments, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except EdgewrightError as error:
+        return _fail(str(error))
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted; nothing was left half-written.", err=True)
+        return 130
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            where = f" on '{error.filename}'" if error.filename else ""
+            return _fail(f"The disk is full{where}; nothing was left half-written. Free some space and run it again.")
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
+
+
+def _fail(message: str) -> int:
+    click.echo(f"Error: {message}", err=True)
+    return 2

@@ -1,0 +1,85 @@
+"""Options that several commands share, and how results are shown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hwbench.field import Results
+from runtimes import plugins
+from runtimes.sampling import SamplingPlan
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("text", "json", "markdown", "csv", "junit")
+
+
+def format_option(function: F) -> F:
+    """--format: how results are printed."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(FORMATS),
+        default="text",
+        show_default=True,
+        help="How results are printed.",
+    )(function)
+
+
+def budget_option(function: F) -> F:
+    """--budget, repeatable."""
+    return click.option(
+        "--budget",
+        "budgets",
+        multiple=True,
+        metavar="LIMIT",
+        help="A limit, as in p90<=20ms, accuracy_drop<=0.01, size<=5MB, throughput>=100/s. Repeatable.",
+    )(function)
+
+
+def profile_option(function: F) -> F:
+    """--profile, one."""
+    return click.option("--profile", metavar="NAME|FILE.toml", help="The device; the machine we are on, if not given.")(
+        function
+    )
+
+
+def evaluation_options(function: F) -> F:
+    """--evaluation and --metric."""
+    function = click.option(
+        "--metric", metavar="NAME|FILE.py:FUNCTION", help="What accuracy is: top1, top5, auc, parity, or your own."
+    )(function)
+    return click.option(
+        "--evaluation",
+        type=click.Path(path_type=Path),
+        metavar="FILE.npz",
+        help="Samples to judge by: arrays named after the inputs, samples first, and labels.",
+    )(function)
+
+
+def duration_option(function: F) -> F:
+    """--duration: seconds of measuring."""
+    return click.option(
+        "--duration",
+        type=click.FloatRange(min=0.05),
+        default=SamplingPlan.duration_s,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long each of the measuring processes goes on, at least.",
+    )(function)
+
+
+def sampling_plan(duration: float) -> SamplingPlan:
+    """The plan that --duration asks for."""
+    return SamplingPlan(duration_s=duration, time_limit_s=max(SamplingPlan.time_limit_s, 2 * duration))
+
+
+def show(results: Results, form: str) -> None:
+    """Print results to stdout, in colour where it is a terminal."""
+    module = plugins.load("hwbench.formats", form, "format")
+    colour = {"color": sys.stdout.isatty()} if form == "text" else {}
+    click.echo(module.render(results, **colour), nl=False)

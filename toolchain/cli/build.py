@@ -1,0 +1,146 @@
+"""edgewright build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwbench import devices
+from hwbench.budget import parse_all
+from hwbench.gate import EXIT_CODES
+from hwbench.machine import this_machine
+from runtimes.errors import UsageError
+from toolchain.candidates import precisions as known_precisions
+from toolchain.cli._options import (
+    budget_option,
+    duration_option,
+    evaluation_options,
+    format_option,
+    sampling_plan,
+    show,
+)
+from toolchain.config import BuildConfig, merge, read
+from toolchain.files import writable_folder
+from toolchain.inputs import parse_input
+from toolchain.pipeline import BuildRequest, build
+from toolchain.sources import default_name
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=DTYPE[SHAPE]",
+    help="An input, as in image=float32[N,3,224,224]; letters are dynamic. Repeatable, in forward's order.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Samples for int8 to observe ranges on: arrays named after the inputs, samples first.",
+)
+@evaluation_options
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="NAME|FILE.toml",
+    help="A device to build for; the machine we are on, if not given. Repeatable.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    metavar="NAME",
+    help="A precision to try; all, if not given. Repeatable.",
+)
+@click.option(
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    metavar="NAME",
+    help="A runtime to try; all that the profile lists, if not given. Repeatable.",
+)
+@budget_option
+@click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, in place of the profile's.")
+@duration_option
+@click.option("--name", help="The model's name, which the bundles are named after.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the results go.  [default: out]")
+@format_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    source: str,
+    inputs: tuple[str, ...],
+    calibration: Path | None,
+    evaluation: Path | None,
+    metric: str | None,
+    profiles: tuple[str, ...],
+    precisions: tuple[str, ...],
+    runtimes: tuple[str, ...],
+    budgets: tuple[str, ...],
+    threads: int | None,
+    duration: float,
+    name: str | None,
+    out: Path | None,
+    form: str,
+) -> None:
+    """Take a trained model to a measured, packed, gated bundle per device.
+
+    SOURCE is model.onnx, model.pt2, model.pt (TorchScript), MODULE:FACTORY, FILE.py:FACTORY, or an
+    edgewright.toml that holds these options under their long names.
+
+    \b
+    edgewright build efficientnet.py:load --input 'image=float32[N,3,224,224]' \\
+        --calibration c.npz --evaluation e.npz --metric top1 \\
+        --profile x86-64-v4-vnni --budget 'p90<=20ms' --budget 'accuracy_drop<=0.01' --out out
+    """
+    given = BuildConfig(
+        source=None if source.endswith(".toml") else source,
+        input=inputs,
+        calibration=calibration,
+        evaluation=evaluation,
+        metric=metric,
+        profile=profiles,
+        precision=precisions,
+        runtime=runtimes,
+        budget=budgets,
+        threads=threads,
+        name=name,
+        out=out,
+    )
+    config = merge(read(Path(source)), given) if source.endswith(".toml") else given
+    results = build(_request(config, duration))
+    show(results, form)
+    if form == "text":
+        for bundle in (field.bundle for field in results.fields if field.bundle):
+            click.echo(f"Bundle: {bundle}")
+        click.echo(f"Report: {(config.out or Path('out')) / 'report.html'}")
+    ctx.exit(EXIT_CODES[results.outcome])
+
+
+def _request(config: BuildConfig, duration: float) -> BuildRequest:
+    if config.source is None:
+        raise UsageError('The edgewright.toml names no source; add: source = "model.onnx"')
+    for precision in config.precision:
+        if precision not in known_precisions():
+            raise UsageError(f"Unknown precision '{precision}'; choose from {', '.join(known_precisions())}.")
+    profiles = [devices.load(name) for name in config.profile] or [devices.detect(this_machine())]
+    return BuildRequest(
+        source=config.source,
+        name=config.name or default_name(config.source),
+        out=writable_folder(config.out or Path("out")),
+        profiles=tuple(profiles),
+        inputs=tuple(parse_input(text) for text in config.input),
+        calibration=config.calibration,
+        evaluation=config.evaluation,
+        metric=config.metric,
+        precisions=config.precision,
+        runtimes=config.runtime,
+        budgets=parse_all(config.budget),
+        threads=config.threads,
+        plan=sampling_plan(duration),
+    )

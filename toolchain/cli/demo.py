@@ -1,0 +1,61 @@
+"""edgewright demo."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from hwbench import devices
+from hwbench.budget import parse_all
+from hwbench.gate import EXIT_CODES
+from hwbench.machine import this_machine
+from hwbench.progress import bar
+from runtimes.sampling import SamplingPlan
+from toolchain import demo
+from toolchain.cli._options import format_option, show
+from toolchain.files import writable_folder
+from toolchain.inputs import parse_input
+from toolchain.pipeline import BuildRequest, build
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("out/demo"),
+    show_default=True,
+    metavar="DIR",
+    help="Where the results go.",
+)
+@format_option
+@click.pass_context
+def command(ctx: click.Context, out: Path, form: str) -> None:
+    """Run the whole pipeline on a real model, with nothing to prepare.
+
+    Trains a small CNN on scikit-learn's handwritten digits, then exports, quantizes, measures and packs it for
+    the machine we are on, judged on digits that it never saw.
+    """
+    writable_folder(out)
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+        with bar("Training a small CNN on digits", demo.EPOCHS) as tick:
+            files = demo.prepare(Path(work), tick)
+        request = BuildRequest(
+            source=str(files.program),
+            inputs=(parse_input("image=float32[N,1,8,8]"),),
+            name="digits",
+            out=out,
+            profiles=(devices.detect(this_machine()),),
+            calibration=files.calibration,
+            evaluation=files.evaluation,
+            metric="top1",
+            budgets=parse_all(["p90<=20ms", "accuracy_drop<=0.01"]),
+            plan=SamplingPlan(duration_s=0.5),
+        )
+        results = build(request)
+    show(results, form)
+    if form == "text":
+        click.echo(f"Bundle: {results.fields[0].bundle}")
+        click.echo(f"Report: {out / 'report.html'}")
+    ctx.exit(EXIT_CODES[results.outcome])

@@ -1,0 +1,69 @@
+"""edgewright inspect."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runtimes.bundle import Bundle
+from runtimes.codec import encode
+from toolchain.inspection import Inspection, inspect_model
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), metavar="MODEL|BUNDLE")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+def command(path: Path, form: str) -> None:
+    """Show a model's inputs, outputs, operators, size, precisions, and what int8 would compute.
+
+    \b
+    edgewright inspect model.onnx
+    edgewright inspect out/digits-x86-64-v4-vnni.edge
+    """
+    manifest: dict[str, Any] = {}
+    if path.suffix == ".onnx":
+        inspection = inspect_model(path)
+    else:
+        with tempfile.TemporaryDirectory(prefix="edgewright-") as work, Bundle(path) as bundle:
+            artifact = bundle.manifest.artifact
+            manifest = {
+                "model": bundle.manifest.model,
+                "profile": bundle.manifest.profile.name,
+                "precision": artifact.precision,
+                "runtime": artifact.runtime,
+                "threads": artifact.settings.threads,
+                "golden_samples": bundle.manifest.golden.samples,
+                "tool_versions": dict(artifact.tool_versions),
+                "source_sha256": artifact.source_sha256,
+            }
+            file = Path(work, artifact.file.name)
+            file.write_bytes(bundle.read(artifact.file.as_posix()))
+            inspection = inspect_model(file)
+    if form == "json":
+        click.echo(json.dumps({**manifest, **encode(inspection)}, indent=2))
+        return
+    for key, value in manifest.items():
+        click.echo(
+            f"{key}: {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}"
+        )
+    _print(inspection)
+
+
+def _print(inspection: Inspection) -> None:
+    for kind, specs in (("input", inspection.inputs), ("output", inspection.outputs)):
+        for spec in specs:
+            click.echo(f"{kind}: {spec}")
+    click.echo(f"opset: {inspection.opset}" + (f", and {', '.join(inspection.domains)}" if inspection.domains else ""))
+    click.echo(f"size: {inspection.size_bytes / 1e6:.2f} MB, {inspection.parameters:,} parameters")
+    click.echo("weights: " + ", ".join(f"{dtype} {n:,}" for dtype, n in inspection.weights.items()))
+    click.echo("operators: " + ", ".join(f"{op} {n}" for op, n in inspection.operators.items()))
+    if inspection.refusal is not None:
+        click.echo(f"int8: {inspection.refusal}")
+        return
+    click.echo(f"int8 would compute: {', '.join(f'{op} {n}' for op, n in inspection.quantizable.items())}")
+    left = ", ".join(f"{op} {n}" for op, n in inspection.left_in_float.items())
+    click.echo(f"int8 would leave in float32: {left or 'nothing'}")

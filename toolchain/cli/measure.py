@@ -1,0 +1,71 @@
+"""edgewright measure."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from hwbench import devices, field
+from hwbench.bundles import Evaluation, measure_bundles
+from hwbench.field import Entry, Field
+from hwbench.machine import this_machine
+from hwbench.measure import BLOCKS
+from hwbench.progress import bar
+from hwbench.targets.local import LocalTarget
+from toolchain.cli._options import (
+    duration_option,
+    evaluation_options,
+    format_option,
+    profile_option,
+    sampling_plan,
+    show,
+)
+from toolchain.files import replacing
+from toolchain.single import pack_as_is
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), metavar="BUNDLE|MODEL")
+@evaluation_options
+@profile_option
+@click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, for a bare MODEL.")
+@duration_option
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.json", help="Write the report there as well.")
+@format_option
+def command(
+    path: Path,
+    evaluation: Path | None,
+    metric: str | None,
+    profile: str | None,
+    threads: int | None,
+    duration: float,
+    out: Path | None,
+    form: str,
+) -> None:
+    """Measure latency, throughput, memory and accuracy on this machine.
+
+    Takes a bundle, or a bare ONNX model, which is measured as it is on ONNX Runtime.
+
+    \b
+    edgewright measure out/digits-x86-64-v4-vnni.edge
+    edgewright measure model.onnx --evaluation e.npz --metric top1 --format json
+    """
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+        bundle = path
+        if path.suffix == ".onnx":
+            device = devices.load(profile) if profile else devices.detect(this_machine())
+            bundle = pack_as_is(path, device, threads, Path(work))
+        scored = Evaluation(evaluation, metric) if evaluation else None
+        with bar(f"Measuring {path.name}", BLOCKS) as tick:
+            report = measure_bundles([bundle], LocalTarget(), sampling_plan(duration), tick, scored)[0]
+    artifact = report.artifact
+    entry = Entry(
+        f"{artifact.precision} on {artifact.runtime}", artifact.precision, artifact.runtime, "measured", "", report
+    )
+    results = field.of([Field(report.model, report.profile, (), (entry,))])
+    if out is not None:
+        with replacing(out) as beside:
+            beside.write_text(field.to_json(results), encoding="utf-8")
+    show(results, form)

@@ -1,0 +1,65 @@
+"""edgewright.toml: a build's options in a file. Keys are the long option names; repeatable ones are lists."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes.codec import decode
+from runtimes.errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """What `edgewright build` can be told."""
+
+    source: str | None = None
+    input: tuple[str, ...] = ()
+    calibration: Path | None = None
+    evaluation: Path | None = None
+    metric: str | None = None
+    profile: tuple[str, ...] = ()
+    precision: tuple[str, ...] = ()
+    runtime: tuple[str, ...] = ()
+    budget: tuple[str, ...] = ()
+    threads: int | None = None
+    name: str | None = None
+    out: Path | None = None
+
+
+def read(path: Path) -> BuildConfig:
+    """Read a file; its relative paths are relative to its own folder.
+
+    Raises:
+        UsageError: the file is missing or wrong; says which key and what was expected.
+    """
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"There is no file '{path}'.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"'{path}' cannot be read: {error}.") from None
+    config = decode(BuildConfig, data, str(path))
+    folder = path.parent
+    source = config.source
+    if source is not None and any((folder / part).is_file() for part in (source, source.rpartition(":")[0])):
+        source = str(folder / source)
+    moved = {
+        name: folder / value
+        for name in ("calibration", "evaluation", "out")
+        if (value := getattr(config, name)) is not None
+    }
+    return dataclasses.replace(config, source=source, **moved)
+
+
+def merge(config: BuildConfig, given: BuildConfig) -> BuildConfig:
+    """The file's options, with those given on the command line in their place."""
+    changes = {f.name: value for f in dataclasses.fields(given) if (value := getattr(given, f.name)) not in (None, ())}
+    return dataclasses.replace(config, **changes)

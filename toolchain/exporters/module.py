@@ -1,0 +1,81 @@
+"""`package.module:factory` or `file.py:factory`: a function that returns a torch.nn.Module."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from runtimes.errors import UsageError
+from runtimes.tensors import TensorSpec
+from toolchain.exporters._torch import example_tensors, export_and_check, quiet, root_cause
+from toolchain.model import OnnxModel
+
+
+def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
+    """Call the factory and export what it returns, in eval mode.
+
+    Args:
+        source: MODULE:FACTORY or FILE.py:FACTORY.
+        inputs: one spec per argument of `forward`, in order.
+        out: the file to write.
+
+    Raises:
+        UsageError: the factory cannot be found, raises, or returns something else than a module; or the
+            model cannot be exported.
+    """
+    if not inputs:
+        raise UsageError(
+            f"'{source}' needs its inputs described; add --input, as in --input image=float32[N,3,224,224]."
+        )
+    module = make(source)
+    return export_and_check(module, module, example_tensors(inputs), inputs, out, source)
+
+
+def make(source: str) -> torch.nn.Module:
+    """The module that a factory returns, in eval mode, on the CPU.
+
+    Raises:
+        UsageError: as `export`.
+    """
+    where, _, name = source.rpartition(":")
+    factory = getattr(_import(where), name, None)
+    if not callable(factory):
+        raise UsageError(f"'{where}' has no function '{name}'; give the source as MODULE:FACTORY or FILE.py:FACTORY.")
+    try:
+        with quiet():
+            module = factory()
+    except Exception as error:  # the user's code may raise anything
+        raise UsageError(f"The factory '{source}' raised {root_cause(error)}") from error
+    if not isinstance(module, torch.nn.Module):
+        raise UsageError(f"The factory '{source}' returned a {type(module).__name__}; return a torch.nn.Module.")
+    return module.eval().cpu()
+
+
+def _import(where: str) -> ModuleType:
+    try:
+        if where.endswith(".py"):
+            return _import_file(Path(where))
+        if "" not in sys.path:
+            sys.path.insert(0, "")  # a console script does not look in the current folder; python -m does
+        return importlib.import_module(where)
+    except UsageError:
+        raise
+    except Exception as error:  # the user's module may raise anything
+        raise UsageError(f"'{where}' cannot be imported: {root_cause(error)}") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"There is no file '{path}'.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses and pickled weights look their module up
+    spec.loader.exec_module(module)
+    return module

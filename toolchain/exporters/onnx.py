@@ -1,0 +1,51 @@
+"""`.onnx`: taken as it is, once ONNX Runtime has loaded it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+from onnx_ir.passes.common import ShapeInferencePass
+
+from runtimes.errors import UsageError
+from runtimes.tensors import TensorSpec
+from toolchain.model import OnnxModel, load_ir, open_model, save_ir
+
+
+def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
+    """Open an ONNX file.
+
+    Args:
+        source: the file.
+        inputs: specs that replace what the file declares, for files that declare a wrong shape; may be empty.
+        out: where the corrected file goes, if there is anything to correct.
+
+    Raises:
+        UsageError: the file is not usable ONNX, or a spec names an input that it lacks.
+    """
+    model = open_model(Path(source))
+    corrections = {spec.name: spec for spec in inputs}
+    unknown = sorted(set(corrections) - {spec.name for spec in model.inputs})
+    if unknown:
+        raise UsageError(
+            f"'{source}' has no input {', '.join(map(repr, unknown))}; it takes {', '.join(map(str, model.inputs))}."
+        )
+    if all(corrections.get(spec.name, spec) == spec for spec in model.inputs):
+        return model
+    return dataclasses.replace(_redeclare(Path(source), corrections, out), sha256=model.sha256)
+
+
+def _redeclare(source: Path, corrections: Mapping[str, TensorSpec], out: Path) -> OnnxModel:
+    model = load_ir(source)
+    for value in model.graph.inputs:
+        spec = corrections.get(str(value.name))
+        if spec is not None:
+            if value.dtype is not None and value.dtype.numpy().name != spec.dtype:
+                raise UsageError(f"'{source}': input '{value.name}' is {value.dtype.numpy().name}, not {spec.dtype}.")
+            value.shape = ir.Shape(spec.shape)
+    for node in model.graph.all_nodes():
+        for value in node.outputs:
+            value.shape = None  # was inferred from the declaration that is being corrected
+    return save_ir(ShapeInferencePass()(model).model, out)

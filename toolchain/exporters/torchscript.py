@@ -1,0 +1,62 @@
+"""`.pt`: a TorchScript archive (torch.jit.save)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from runtimes.errors import UsageError
+from runtimes.tensors import TensorSpec
+from toolchain.exporters._torch import check_parity, example_tensors, quiet, root_cause
+from toolchain.model import OnnxModel, open_model
+
+_OPSET = 17  # the newest that torch's TorchScript exporter maintains
+
+
+def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
+    """Export a scripted or traced model.
+
+    Args:
+        source: the archive. A pickled module or a state_dict is refused: reading one can run any code.
+        inputs: one spec per argument of `forward`, in order.
+        out: the file to write.
+
+    Raises:
+        UsageError: the file is not TorchScript, or the model cannot be exported.
+    """
+    if not Path(source).is_file():
+        raise UsageError(f"There is no file '{source}'.")
+    if not inputs:
+        raise UsageError(
+            f"'{source}' needs its inputs described; add --input, as in --input image=float32[N,3,224,224]."
+        )
+    with quiet():
+        try:
+            module = torch.jit.load(  # type: ignore[no-untyped-call]
+                source, map_location="cpu"
+            ).eval()
+        except Exception as error:  # a RuntimeError with a C++ stack in its text
+            raise UsageError(
+                f"'{source}' is not a TorchScript archive ({root_cause(error)}). A state_dict or a pickled module "
+                "holds no program; give the source as FILE.py:FACTORY, a function that builds the module and loads it."
+            ) from error
+    arguments = example_tensors(inputs)
+    axes = {spec.name: {i: size for i, size in enumerate(spec.shape) if isinstance(size, str)} for spec in inputs}
+    with quiet():
+        try:
+            torch.onnx.export(
+                module,
+                arguments,
+                str(out),
+                dynamo=False,
+                input_names=list(axes),
+                dynamic_axes=axes,
+                opset_version=_OPSET,
+            )
+        except Exception as error:  # unsupported operators, shapes, control flow
+            raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
+    model = open_model(out)
+    check_parity(model, module, arguments, source)
+    return model

@@ -1,0 +1,53 @@
+"""Input specs as people write them, and example arrays for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from runtimes.errors import UsageError
+from runtimes.tensors import Array, TensorSpec
+
+_DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8", "uint8", "bool")
+_FORM = re.compile(r"([^=]+)=([a-z0-9]+)\[([^\]]*)\]")
+
+
+def parse_input(text: str) -> TensorSpec:
+    """Read `image=float32[N,3,224,224]`; letters are dynamic dimensions.
+
+    Raises:
+        UsageError: naming what is wrong and what would be right.
+    """
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"Input '{text}' cannot be read; write it like image=float32[N,3,224,224].")
+    name, dtype, dims = match[1].strip(), match[2], [dim.strip() for dim in match[3].split(",") if dim.strip()]
+    if dtype not in _DTYPES:
+        raise UsageError(f"Input '{text}': unknown dtype '{dtype}'; choose from {', '.join(_DTYPES)}.")
+    for dim in dims:
+        if not (dim.isidentifier() or (dim.isdigit() and int(dim) > 0)):
+            raise UsageError(f"Input '{text}': '{dim}' is no dimension; give a number above zero, or a name like N.")
+    return TensorSpec(name, dtype, tuple(int(dim) if dim.isdigit() else dim for dim in dims))
+
+
+def example_samples(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[str, Array]:
+    """`n` random samples per input, samples first: normal floats, integers in [0, 10), booleans.
+
+    A leading dynamic dimension is taken as the batch; others become 8, small but above one so that a model
+    that was wrongly specialised to a size shows it.
+    """
+    rng = np.random.default_rng(seed)
+    return {spec.name: _random(rng, spec, n) for spec in specs}
+
+
+def _random(rng: np.random.Generator, spec: TensorSpec, n: int) -> Array:
+    has_batch = bool(spec.shape) and isinstance(spec.shape[0], str)
+    tail = TensorSpec(spec.name, spec.dtype, spec.shape[1:] if has_batch else spec.shape)
+    shape = (n, *tail.resolve({}, default=8))
+    if spec.dtype == "bool":
+        return rng.integers(0, 2, shape).astype(bool)
+    if "int" in spec.dtype:
+        return rng.integers(0, 10, shape).astype(spec.dtype)
+    return rng.standard_normal(shape).astype(spec.dtype)

@@ -1,0 +1,134 @@
+"""An ONNX file, opened and described."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from runtimes.errors import UsageError
+from runtimes.tensors import TensorSpec
+
+_PROTOBUF_LIMIT_BYTES = 1_800_000_000  # protobuf's own is 2 GiB; the graph itself takes some of it
+_QUANTIZED_OPS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"}
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """An ONNX model on disk.
+
+    Attributes:
+        opset: of the default domain.
+        sha256: digest of the file and of the external data it refers to.
+    """
+
+    path: Path
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    opset: int
+    sha256: str
+
+
+def open_model(path: Path) -> OnnxModel:
+    """Open and describe an ONNX file.
+
+    Raises:
+        UsageError: the file is missing, is not ONNX, is truncated, lacks its external data, or declares an
+            input that no array can be made for.
+    """
+    model = load_ir(path)
+    graph = model.graph
+    initializers = set(graph.initializers)  # before IR version 4, initializers are listed as inputs too
+    inputs = [value for value in graph.inputs if value.name not in initializers]
+    if not graph.outputs:
+        raise UsageError(f"'{path}' is not a usable ONNX model: its graph has no outputs.")
+    for value in inputs:
+        if value.shape is None or value.dtype is None:
+            raise UsageError(
+                f"'{path}': input '{value.name}' declares no {'type' if value.dtype is None else 'shape'}."
+            )
+    return OnnxModel(
+        path=path,
+        inputs=tuple(_spec(value) for value in inputs),
+        outputs=tuple(_spec(value) for value in graph.outputs),
+        opset=model.opset_imports.get("", 1),
+        sha256=_digest(path, model),
+    )
+
+
+def load_ir(path: Path) -> ir.Model:
+    """Parse an ONNX file into a graph that the caller may change freely; large tensors stay on disk.
+
+    Raises:
+        UsageError: as `open_model`.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no file '{path}'.")
+    try:
+        model = ir.load(path)
+    except Exception as error:  # protobuf and onnx_ir raise many kinds for a broken file
+        raise UsageError(f"'{path}' is not an ONNX model, or is truncated: {_first_line(error)}") from None
+    for tensor in _external_tensors(model):
+        if not Path(tensor.path).is_file():
+            raise UsageError(
+                f"'{path}' keeps weights in '{tensor.location}', which is not beside it; copy that file too."
+            )
+    return model
+
+
+def save_ir(model: ir.Model, path: Path) -> OnnxModel:
+    """Write a graph to a file and open it; weights go to `<file>.data` where one protobuf cannot hold them."""
+    sizes = [value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None]
+    external = f"{path.name}.data" if sum(sizes) > _PROTOBUF_LIMIT_BYTES else None
+    ir.save(model, path, external_data=external)
+    return open_model(path)
+
+
+def custom_opsets(model: ir.Model) -> tuple[str, ...]:
+    """The operator domains beyond ONNX's own that a model uses."""
+    return tuple(domain for domain in model.opset_imports if domain not in ("", "ai.onnx"))
+
+
+def is_quantized(model: ir.Model) -> bool:
+    """Whether a model holds integer arithmetic already."""
+    ops = {node.op_type for node in model.graph.all_nodes()}
+    return bool(ops & _QUANTIZED_OPS) or any(op.startswith("QLinear") for op in ops)
+
+
+def _spec(value: ir.Value) -> TensorSpec:
+    dtype = "float32" if value.dtype is None else value.dtype.numpy().name
+    if value.shape is None:  # outputs alone: nothing needs their shape but the null runtime
+        return TensorSpec(str(value.name), dtype, ("unknown",))
+    dims: Sequence[object] = [dim if isinstance(dim, int) else dim.value for dim in value.shape]
+    shape = tuple(
+        # -1 and 0 are what some exporters write for a dimension they do not know.
+        dim
+        if isinstance(dim, int) and dim > 0
+        else str(dim)
+        if isinstance(dim, str) and dim
+        else f"{value.name}_{axis}"
+        for axis, dim in enumerate(dims)
+    )
+    return TensorSpec(str(value.name), dtype, shape)
+
+
+def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
+    tensors = (value.const_value for value in model.graph.initializers.values())
+    return [tensor for tensor in tensors if isinstance(tensor, ir.ExternalTensor)]
+
+
+def _digest(path: Path, model: ir.Model) -> str:
+    digest = hashlib.sha256()
+    files = {path} | {Path(tensor.path) for tensor in _external_tensors(model)}
+    for file in sorted(files):
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__

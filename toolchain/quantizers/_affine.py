@@ -1,0 +1,70 @@
+"""Affine quantization: real = scale * (integer - zero_point)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtimes.profile import QuantizationScheme
+from runtimes.tensors import Array
+from toolchain.calibration.table import Range
+
+_SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A scale and a zero point: scalars per tensor, or one per channel along an axis."""
+
+    scale: Array
+    zero_point: Array
+
+
+def for_activation(observed: Range, scheme: QuantizationScheme) -> Parameters:
+    """Parameters that cover a range and zero, which padding and ReLU need to be exact.
+
+    With n = 255 steps: scale = (high - low) / n, and the zero point is where 0 falls. A symmetric scheme
+    spreads the larger side over 127 steps and puts zero in the middle.
+    """
+    low, high = min(observed.low, 0.0), max(observed.high, 0.0)
+    info = np.iinfo(scheme.activations)
+    if scheme.symmetric:
+        scale = max(-low, high) / 127
+        zero_point = 0 if scheme.activations == "int8" else 128
+    else:
+        scale = (high - low) / 255
+        zero_point = int(np.clip(round(info.min - low / scale), info.min, info.max)) if scale > 0 else info.min
+    return Parameters(
+        np.array(scale if scale > _SMALLEST_SCALE else 1.0, np.float32), np.array(zero_point, scheme.activations)
+    )
+
+
+def for_weight(weight: Array, axis: int, scheme: QuantizationScheme) -> Parameters:
+    """Symmetric int8 parameters: 127 steps on each side, 63 with a reduced range."""
+    steps = 63 if scheme.reduce_range else 127
+    if scheme.per_channel:
+        largest = np.abs(weight).max(axis=tuple(i for i in range(weight.ndim) if i != axis))
+    else:
+        largest = np.asarray(np.abs(weight).max())
+    scale = (largest / steps).astype(np.float32)
+    scale = np.where(scale > _SMALLEST_SCALE, scale, np.float32(1.0)).astype(np.float32)
+    return Parameters(scale, np.zeros(scale.shape, np.int8))
+
+
+def quantize(array: Array, parameters: Parameters, axis: int | None = None) -> Array:
+    """Integers for real numbers: rounded half to even as the runtimes do, saturated at the dtype's ends."""
+    scale, zero_point = parameters.scale, parameters.zero_point
+    if scale.ndim and axis is not None:
+        shape = [1] * array.ndim
+        shape[axis] = -1
+        scale, zero_point = scale.reshape(shape), zero_point.reshape(shape)
+    info = np.iinfo(zero_point.dtype)
+    rounded = np.rint(array.astype(np.float64) / scale) + zero_point
+    return np.clip(rounded, info.min, info.max).astype(zero_point.dtype)
+
+
+def dequantize(integers: Array, parameters: Parameters) -> Array:
+    """Real numbers for integers, per tensor."""
+    steps = integers.astype(np.float32) - parameters.zero_point.astype(np.float32)
+    return np.asarray(steps * parameters.scale, np.float32)

@@ -1,0 +1,138 @@
+"""Where Q/DQ pairs go, so that the runtime fuses them into integer kernels.
+
+A runtime fuses DQ -> operator -> Q. So an integer operator wants a pair on every activation it reads, and one
+on what it writes; a pair anywhere else is pure cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+_MATRIX_OPS = frozenset({"Conv", "Gemm", "MatMul"})
+# Same scale in and out: the integers pass through untouched, or as a maximum.
+_PASSING_OPS = frozenset(["MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity"])
+# Integer kernels with scales of their own: QLinearAdd, QLinearMul, QLinearConcat, ...
+_POINTWISE_OPS = frozenset(["Add", "Mul", "Concat", "Sigmoid", "LeakyRelu", "AveragePool", "GlobalAveragePool"])
+# What a quantizer's saturation does anyway, so the runtime drops it between a Conv and its Q.
+_CLAMPS = frozenset({"Relu", "Clip"})
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A constant operand of a matrix operator. `axis` is its output channels."""
+
+    node: ir.Node
+    index: int
+    axis: int
+
+
+@dataclass(frozen=True)
+class Bias:
+    """A constant bias, whose integer form has the scale of input times weight."""
+
+    node: ir.Node
+    index: int
+    weight: Weight
+
+
+@dataclass
+class Placement:
+    """What to quantize.
+
+    Attributes:
+        activations: values that get a Q/DQ pair, in topological order; a dict for its order.
+        same_scale: those that take another's scale, and whose.
+        nodes: operators that are to run on integers.
+    """
+
+    activations: dict[ir.Value, None] = field(default_factory=dict)
+    same_scale: dict[ir.Value, ir.Value] = field(default_factory=dict)
+    weights: list[Weight] = field(default_factory=list)
+    biases: list[Bias] = field(default_factory=list)
+    nodes: set[ir.Node] = field(default_factory=set)
+
+
+def place(model: ir.Model, keep: Collection[str]) -> Placement:
+    """Decide for the main graph; nodes named in `keep` stay as they are."""
+    placement = Placement()
+    candidates = [node for node in model.graph if not node.domain and node.name not in keep]
+    for node in candidates:
+        if node.op_type in _MATRIX_OPS:
+            _place_matrix(placement, node, keep)
+    for node in candidates:
+        if node.op_type in _PASSING_OPS | _POINTWISE_OPS:
+            _place_between(placement, node)
+    return placement
+
+
+def is_constant(value: ir.Value | None) -> bool:
+    """Whether a value is known before the model runs."""
+    return value is not None and value.is_initializer() and value.const_value is not None
+
+
+def _place_matrix(placement: Placement, node: ir.Node, keep: Collection[str]) -> None:
+    source, operand = node.inputs[0], node.inputs[1]
+    # Products of two activations (attention) stay in float: they are small, and Softmax's outputs quantize badly.
+    if source is None or operand is None or is_constant(source) or not is_constant(operand):
+        return
+    axis = _channel_axis(node, operand)
+    if source.dtype != ir.DataType.FLOAT or operand.dtype != ir.DataType.FLOAT or axis is None:
+        return
+    weight = Weight(node, 1, axis)
+    placement.nodes.add(node)
+    placement.activations[source] = None
+    placement.weights.append(weight)
+    if len(node.inputs) > 2 and is_constant(node.inputs[2]):
+        placement.biases.append(Bias(node, 2, weight))
+    if node.op_type == "Conv":  # MatMul and Gemm have integer kernels with float outputs; Conv has none
+        placement.activations[_after_clamp(placement, node, keep)] = None
+
+
+def _channel_axis(node: ir.Node, operand: ir.Value) -> int | None:
+    """The axis of output channels, or None where the operator has no integer kernel in this form."""
+    rank = len(operand.shape) if operand.shape is not None else 0
+    if node.op_type == "Conv":
+        return 0
+    if node.op_type == "MatMul":
+        return rank - 1 if rank == 2 else None
+    factors = [node.attributes.get_float(name, 1.0) for name in ("alpha", "beta")]
+    if node.attributes.get_int("transA", 0) or factors != [1.0, 1.0]:
+        return None
+    return 0 if node.attributes.get_int("transB", 0) else 1
+
+
+def _after_clamp(placement: Placement, node: ir.Node, keep: Collection[str]) -> ir.Value:
+    output = node.outputs[0]
+    consumers = [use.node for use in output.uses()]
+    if len(consumers) == 1 and not output.is_graph_output():
+        follower = consumers[0]
+        if follower.op_type in _CLAMPS and follower.name not in keep:
+            placement.nodes.add(follower)
+            return follower.outputs[0]
+    return output
+
+
+def _place_between(placement: Placement, node: ir.Node) -> None:
+    activations = placement.activations
+    operands = [value for value in node.inputs if value is not None and value.dtype == ir.DataType.FLOAT]
+    output = node.outputs[0]
+    if node.op_type in _PASSING_OPS:
+        if operands and operands[0] in activations and (output in activations or node.op_type == "MaxPool"):
+            activations[output] = None
+            placement.same_scale[output] = operands[0]
+            placement.nodes.add(node)
+    elif (
+        operands
+        and all(value in activations for value in operands)
+        and (output in activations or _is_read_as_integers(placement, output))
+    ):
+        activations[output] = None
+        placement.nodes.add(node)
+
+
+def _is_read_as_integers(placement: Placement, value: ir.Value) -> bool:
+    readers = [use.node for use in value.uses()]
+    return any(reader in placement.nodes or reader.op_type in _POINTWISE_OPS | _PASSING_OPS for reader in readers)

@@ -1,0 +1,36 @@
+"""Weights stored in half precision, converted once at load, computed with in float32."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import onnx_ir as ir
+
+from toolchain.quantizers._graph import constant
+
+_MIN_ELEMENTS = 256  # below, the Cast node takes more bytes than it saves
+
+
+def store_weights(model: ir.Model, dtype: ir.DataType) -> ir.Model:
+    """Replace large float32 initializers by half-precision ones behind a Cast.
+
+    Runtimes fold the Cast of a constant when they load the file, so inference costs what float32 costs.
+    Weights that the type cannot hold (fp16: beyond 65504) stay in float32.
+    """
+    graph = model.graph
+    largest = float(ml_dtypes.finfo(dtype.numpy()).max)  # type: ignore[no-untyped-call]
+    for value in list(graph.initializers.values()):
+        if value.dtype != ir.DataType.FLOAT or value.const_value is None or value.const_value.size < _MIN_ELEMENTS:
+            continue
+        array = value.const_value.numpy()
+        if np.abs(array).max() > largest or not value.uses():
+            continue
+        name = str(value.name)
+        stored = constant(graph, f"{name}.stored", array.astype(dtype.numpy()))
+        cast = ir.node("Cast", [stored], attributes={"to": ir.DataType.FLOAT.value}, name=f"{name}.load")
+        cast.outputs[0].type, cast.outputs[0].shape = value.type, value.shape
+        value.replace_all_uses_with(cast.outputs[0])
+        del graph.initializers[name]
+        cast.outputs[0].name = name
+        graph.insert_before(graph[0], cast)
+    return model

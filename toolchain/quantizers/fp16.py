@@ -1,0 +1,43 @@
+"""fp16 arithmetic, through onnxconverter-common. Inputs and outputs keep their dtype."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import onnx_ir as ir
+from onnxconverter_common import float16
+
+from runtimes.errors import UsageError
+from toolchain.calibration.table import Range
+from toolchain.recipe import Recipe
+
+_LARGEST = 65504.0
+
+
+def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
+    """Every float32 activation: what leaves fp16's range stays in float32."""
+    return tuple(str(value.name) for node in model.graph for value in node.outputs if value.dtype == ir.DataType.FLOAT)
+
+
+def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
+    """Convert to fp16, but for the nodes to keep and those whose outputs fp16 cannot hold.
+
+    Raises:
+        UsageError: the converter fails; its reason is passed on.
+    """
+    overflowing = [
+        str(node.name)
+        for node in model.graph
+        if any(max(-r.low, r.high) > _LARGEST for v in node.outputs if (r := ranges.get(str(v.name))))
+    ]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of every weight that it rounds to zero
+            proto = float16.convert_float_to_float16(
+                ir.to_proto(model), keep_io_types=True, node_block_list=[*recipe.keep, *overflowing]
+            )
+    except Exception as error:  # it raises bare ValueErrors and KeyErrors
+        raise UsageError(f"onnxconverter-common cannot convert this model to fp16: {error!r}") from error
+    converted: ir.Model = ir.from_proto(proto)
+    return converted

@@ -1,0 +1,16 @@
+"""Weights stored in fp16 (IEEE half): half the file, float32 arithmetic. For processors without fp16 arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from toolchain.calibration.table import Range
+from toolchain.quantizers._storage import store_weights
+from toolchain.recipe import Recipe
+
+
+def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
+    """Store large weights in fp16."""
+    return store_weights(model, ir.DataType.FLOAT16)

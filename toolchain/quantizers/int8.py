@@ -1,0 +1,151 @@
+"""int8 static: activations and weights as integers, their ranges fixed by calibration, as Q/DQ pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from runtimes.errors import UsageError
+from runtimes.profile import QuantizationScheme
+from runtimes.tensors import Array
+from toolchain.calibration.table import Range
+from toolchain.quantizers import _affine
+from toolchain.quantizers._affine import Parameters
+from toolchain.quantizers._graph import array_of, constant, drop_unused_initializers
+from toolchain.quantizers._placement import Bias, Placement, Weight, place
+from toolchain.recipe import Recipe
+
+
+def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
+    """The activations to observe.
+
+    Raises:
+        UsageError: the model has nothing that int8 could compute.
+    """
+    placement = place(model, recipe.keep)
+    if not placement.nodes:
+        raise UsageError(
+            "No Conv, Gemm or MatMul with constant weights was found, so there is nothing for int8 to compute."
+        )
+    return tuple(str(value.name) for value in placement.activations)
+
+
+def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
+    """Insert Q/DQ pairs.
+
+    Args:
+        model: a prepared float model.
+        recipe: its `scheme` says how integers are laid out, its `keep` which nodes stay in float.
+        ranges: for every tensor that `tensors` names.
+    """
+    scheme = recipe.scheme or QuantizationScheme()
+    placement = place(model, recipe.keep)
+    activations = _activation_parameters(placement, scheme, ranges)
+    weights = {weight: _weight_parameters(weight, activations, scheme, placement) for weight in placement.weights}
+    # Biases first: their scale is looked up by the input that the node still has.
+    if scheme.quantize_bias:
+        for bias in placement.biases:
+            _quantize_bias(model.graph, bias, activations, weights[bias.weight])
+    for weight, parameters in weights.items():
+        _quantize_weight(model.graph, weight, parameters)
+    for value, parameters in activations.items():
+        _insert_pair(model.graph, value, parameters, placement)
+    drop_unused_initializers(model.graph)
+    return model
+
+
+def _activation_parameters(
+    placement: Placement, scheme: QuantizationScheme, ranges: Mapping[str, Range]
+) -> dict[ir.Value, Parameters]:
+    parameters: dict[ir.Value, Parameters] = {}
+    for value in placement.activations:
+        root = value
+        while root in placement.same_scale:
+            root = placement.same_scale[root]
+        parameters[value] = _affine.for_activation(ranges[str(root.name)], scheme)
+    return parameters
+
+
+def _weight_parameters(
+    weight: Weight, activations: Mapping[ir.Value, Parameters], scheme: QuantizationScheme, placement: Placement
+) -> Parameters:
+    parameters = _affine.for_weight(array_of(weight.node.inputs[1]), weight.axis, scheme)
+    biases = [bias for bias in placement.biases if bias.weight == weight]
+    if not biases or not scheme.quantize_bias:
+        return parameters
+    # A channel of tiny weights and a normal bias would need more than int32 for the bias, so its scale grows.
+    bias = np.abs(array_of(biases[0].node.inputs[2])).astype(np.float64)
+    smallest = bias / (2.0**30 * float(_input_parameters(weight.node, activations).scale))
+    smallest = smallest if parameters.scale.ndim else smallest.max()
+    return Parameters(np.maximum(parameters.scale, smallest).astype(np.float32), parameters.zero_point)
+
+
+def _quantize_weight(graph: ir.Graph, weight: Weight, parameters: Parameters) -> None:
+    value = weight.node.inputs[weight.index]
+    assert value is not None
+    integers = _affine.quantize(array_of(value), parameters, weight.axis)
+    name = f"{weight.node.name}.weight"
+    axis = weight.axis if parameters.scale.ndim else None
+    output = _dequantized_constant(graph, weight.node, name, integers, parameters, axis)
+    weight.node.replace_input_with(weight.index, output)
+
+
+def _quantize_bias(graph: ir.Graph, bias: Bias, activations: Mapping[ir.Value, Parameters], weight: Parameters) -> None:
+    scale = np.asarray(_input_parameters(bias.node, activations).scale * weight.scale, np.float32)
+    array = array_of(bias.node.inputs[bias.index])
+    if array.ndim != 1:  # a Gemm's C may be broadcast in other ways; those stay in float
+        return
+    integers = np.clip(np.rint(array.astype(np.float64) / scale), -(2.0**31), 2.0**31 - 1).astype(np.int32)
+    parameters = Parameters(scale, np.zeros(scale.shape, np.int32))
+    axis = 0 if scale.ndim else None
+    output = _dequantized_constant(graph, bias.node, f"{bias.node.name}.bias", integers, parameters, axis)
+    bias.node.replace_input_with(bias.index, output)
+
+
+def _insert_pair(graph: ir.Graph, value: ir.Value, parameters: Parameters, placement: Placement) -> None:
+    producer = value.producer()
+    uses = list(value.uses())
+    scale = constant(graph, f"{value.name}.scale", parameters.scale)
+    zero_point = constant(graph, f"{value.name}.zero_point", parameters.zero_point)
+    quantize_node = ir.node("QuantizeLinear", [value, scale, zero_point], name=f"{value.name}.quantize")
+    dequantize_node = ir.node(
+        "DequantizeLinear", [quantize_node.outputs[0], scale, zero_point], name=f"{value.name}.dequantize"
+    )
+    restored = dequantize_node.outputs[0]
+    restored.type, restored.shape = value.type, value.shape
+    quantize_node.outputs[0].name, restored.name = f"{value.name}.quantized", f"{value.name}.dequantized"
+    # Where an integer kernel writes the value, its float form no longer exists; elsewhere float readers keep it.
+    everywhere = producer in placement.nodes
+    for use in uses:
+        if everywhere or use.node in placement.nodes:
+            use.node.replace_input_with(use.idx, restored)
+    pair = [quantize_node, dequantize_node]
+    if everywhere and value.is_graph_output():
+        graph.outputs[graph.outputs.index(value)] = restored
+        value.name, restored.name = f"{value.name}.float", value.name
+    if producer is None:
+        graph.insert_before(graph[0], pair)
+    else:
+        graph.insert_after(producer, pair)
+
+
+def _dequantized_constant(
+    graph: ir.Graph, before: ir.Node, name: str, integers: Array, parameters: Parameters, axis: int | None
+) -> ir.Value:
+    stored = constant(graph, f"{name}.quantized", integers)
+    scale = constant(graph, f"{name}.scale", parameters.scale)
+    zero_point = constant(graph, f"{name}.zero_point", parameters.zero_point)
+    attributes = {} if axis is None else {"axis": axis}
+    node = ir.node("DequantizeLinear", [stored, scale, zero_point], attributes=attributes, name=f"{name}.dequantize")
+    node.outputs[0].name = name
+    node.outputs[0].type, node.outputs[0].shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(integers.shape)
+    graph.insert_before(before, node)
+    return node.outputs[0]
+
+
+def _input_parameters(node: ir.Node, activations: Mapping[ir.Value, Parameters]) -> Parameters:
+    source = node.inputs[0]
+    assert source is not None
+    return activations[source]

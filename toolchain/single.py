@@ -1,0 +1,30 @@
+"""A model as it is, packed without search, so that a bare ONNX file can be measured like a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtimes import plugins
+from runtimes.artifact import RuntimeSettings
+from runtimes.profile import HardwareProfile
+from toolchain.candidates import BUILDERS
+from toolchain.inputs import example_samples
+from toolchain.pack import Contents, pack
+from toolchain.recipe import Recipe
+from toolchain.sources import default_name, open_source
+
+
+def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work: Path) -> Path:
+    """Pack a model for ONNX Runtime with random golden inputs, into the folder `work`.
+
+    Raises:
+        UsageError: the source is not usable.
+    """
+    model = open_source(str(source), (), work / "source.onnx")
+    recipe = Recipe("fp32")
+    builder = plugins.load(BUILDERS, "onnxruntime", "runtime")
+    artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work)
+    inputs = example_samples(model.inputs, 1)
+    bundle = work / f"{default_name(str(source))}.edge"
+    pack(Contents(default_name(str(source)), profile, artifact, recipe, inputs, {}), bundle)
+    return bundle

@@ -1,0 +1,48 @@
+"""What a SOURCE on the command line is, and the exporter that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtimes import plugins
+from runtimes.errors import UsageError
+from runtimes.tensors import TensorSpec
+from toolchain.model import OnnxModel
+
+_SUFFIXES = {".onnx": "onnx", ".pt2": "pt2", ".pt": "torchscript", ".pth": "torchscript", ".ts": "torchscript"}
+
+
+def open_source(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
+    """Export a source to ONNX.
+
+    Args:
+        source: a file, or MODULE:FACTORY.
+        inputs: specs from --input; may be empty where the source declares its own.
+        out: where the ONNX file goes, if one is made.
+
+    Raises:
+        UsageError: it is none of the kinds there are, or its exporter refuses it.
+    """
+    exporter = plugins.load("toolchain.exporters", _kind(source), "kind of source")
+    model: OnnxModel = exporter.export(source, inputs, out)
+    return model
+
+
+def default_name(source: str) -> str:
+    """A model's name from its source: the file's stem, or the factory's module."""
+    where, _, factory = source.rpartition(":")
+    stem = Path(where).stem.rpartition(".")[2] if factory and where else Path(source).stem
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in stem).strip(".-") or "model"
+
+
+def _kind(source: str) -> str:
+    suffix = Path(source).suffix.lower()
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix]
+    if ":" in source and source.rpartition(":")[2].isidentifier():
+        return "module"
+    raise UsageError(
+        f"'{source}' is no kind of source; give a {', '.join(sorted(set(_SUFFIXES)))} file, MODULE:FACTORY, "
+        "or an edgewright.toml."
+    )
