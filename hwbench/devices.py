@@ -78,7 +78,8 @@ def detect(machine: Machine) -> HardwareProfile:
     fitting = [profile for profile in map(load, names()) if fits(profile, machine)]
     if not fitting:
         raise UsageError(
-            f"No profile fits this machine ({machine.arch}, {machine.cpu}); write one and pass it as --profile FILE.toml."
+            f"No profile fits this machine ({machine.arch}, {machine.cpu}); "
+            "write one and pass it as --profile FILE.toml."
         )
     return max(fitting, key=lambda profile: (profile.gpu is not None, profile.board is not None, len(profile.cpu.isa)))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from runtimes import plugins
 from runtimes.artifact import RuntimeSettings
-from runtimes.errors import UsageError
+from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile, QuantizationScheme
 from toolchain.quantize import QUANTIZERS
 from toolchain.recipe import Recipe
@@ -63,16 +63,32 @@ def plan(
                 f"Profile {profile.name} has no runtime '{runtime}'; choose from {', '.join(profile.runtimes)}."
             )
     settings = RuntimeSettings(threads or profile.threads)
-    return tuple(
-        Candidate(_recipe(precision, runtime, profile), runtime, settings, _refusal(precision, runtime, profile))
-        for runtime in runtimes or profile.runtimes
-        for precision in wanted or precisions()
-    )
+    tried: list[Candidate] = []
+    for runtime in runtimes or profile.runtimes:
+        missing = _missing_builder(runtime)
+        if missing is not None:
+            tried.append(Candidate(Recipe("any"), runtime, settings, missing))
+            continue
+        for precision in wanted or precisions():
+            refusal = _refusal(precision, runtime, profile)
+            tried.append(Candidate(_recipe(precision, runtime, profile), runtime, settings, refusal))
+    return tuple(tried)
 
 
 def arithmetic(precision: str) -> str:
     """What a precision computes in: "fp16-storage" in fp32, "int8-dynamic" in int8."""
     return "fp32" if precision.endswith("-storage") else precision.partition("-")[0]
+
+
+def _missing_builder(runtime: str) -> str | None:
+    """Why nothing can be built for a runtime: no builder, or its package is not installed."""
+    if runtime not in plugins.names(BUILDERS):
+        return f"This release of edgewright does not build for {runtime}."
+    try:
+        plugins.load(BUILDERS, runtime, "runtime")
+    except NotInstalledError as error:
+        return str(error)
+    return None
 
 
 def _recipe(precision: str, runtime: str, profile: HardwareProfile) -> Recipe:
@@ -83,8 +99,6 @@ def _recipe(precision: str, runtime: str, profile: HardwareProfile) -> Recipe:
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:
-    if runtime not in plugins.names(BUILDERS):
-        return f"This release of edgewright does not build for {runtime}."
     needed = arithmetic(precision)
     if needed in profile.precisions[runtime]:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hwbench import field
@@ -13,20 +13,19 @@ from toolchain.files import replacing
 from toolchain.pack import Contents, pack
 
 
-def write_results(fields: Sequence[Field], contents: Mapping[str, Contents], out: Path) -> Results:
+def write_results(built: Sequence[tuple[Field, Contents | None]], out: Path) -> Results:
     """Write `<model>-<profile>.edge` for each profile that has a chosen candidate, report.json and report.html.
 
     Returns:
         The fields, each with the path of its bundle.
     """
-    packed = []
-    for item in fields:
-        bundle = None
-        if item.profile in contents:
-            bundle = out / f"{item.model}-{item.profile}.edge"
-            pack(contents[item.profile], bundle)
-        packed.append(dataclasses.replace(item, bundle=bundle))
-    results = field.of(packed)
+    fields = []
+    for result, contents in built:
+        bundle = out / f"{result.model}-{result.profile}.edge" if contents is not None else None
+        if contents is not None and bundle is not None:
+            pack(contents, bundle)
+        fields.append(dataclasses.replace(result, bundle=bundle))
+    results = field.of(fields)
     for name, text in (("report.json", field.to_json(results)), ("report.html", html.render(results))):
         with replacing(out / name) as beside:
             beside.write_text(text, encoding="utf-8")

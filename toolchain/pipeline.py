@@ -4,45 +4,39 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from hwbench import accuracy, dataset, devices, field, gate, measure, metrics
+from hwbench import dataset, field, gate, measure
 from hwbench.accuracy import Accuracy
 from hwbench.budget import Budget, parse
-from hwbench.dataset import Dataset
 from hwbench.field import Entry, Field, Results
 from hwbench.latency import Latency
 from hwbench.machine import Machine, this_machine
 from hwbench.measure import BLOCKS, Tick
-from hwbench.metrics.parity import flatten
 from hwbench.progress import bar
 from hwbench.report import Report
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
-from runtimes import plugins
 from runtimes.artifact import Artifact, RuntimeSettings
-from runtimes.errors import EdgewrightError, UsageError
+from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
 from runtimes.tensors import Array, TensorSpec
 from toolchain import candidates
-from toolchain.candidates import BUILDERS, Candidate
+from toolchain.candidates import Candidate
 from toolchain.choose import choose
-from toolchain.inputs import example_samples
-from toolchain.model import OnnxModel
 from toolchain.outputs import write_results
-from toolchain.pack import Contents, pack
-from toolchain.quantize import quantize
+from toolchain.pack import Contents
 from toolchain.recipe import Recipe
 from toolchain.sources import open_source
+from toolchain.standing import Standing, standing
+from toolchain.trial import Trial, plan_trial
+from toolchain.workshop import Workshop
 
 DEFAULT_BUDGET = "accuracy_drop<=0.01"
-GOLDEN_SAMPLES = 4
-_UNLABELLED_SAMPLES = 64
+_GOLDEN_SAMPLES = 4
 _TIMED_SAMPLES = 8
 
 
@@ -55,8 +49,10 @@ class BuildRequest:
         name: the model's name, which bundles are named after.
         metric: a metric's name, or FILE.py:FUNCTION; None for top1 with labels, parity without.
         profiles: one bundle is made for each.
-        precisions, runtimes: what to try; all that the profile allows, if empty.
+        precisions: what to try; all there are, if empty.
+        runtimes: where to try it; all that the profile lists, if empty.
         threads: in place of the profile's.
+        plan: how long each measuring process goes on.
     """
 
     source: str
@@ -88,169 +84,138 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
         UsageError: the source, the data or an option is not usable; nothing was written.
         EdgewrightError: the source model cannot be run on ONNX Runtime, which everything is compared with.
     """
-    plans = {
-        p.name: candidates.plan(p, request.precisions, request.runtimes, request.threads) for p in request.profiles
-    }
-    tried = sum(candidate.refusal is None for plan in plans.values() for candidate in plan)
+    plans = [
+        (profile, candidates.plan(profile, request.precisions, request.runtimes, request.threads))
+        for profile in request.profiles
+    ]
+    tried = sum(candidate.refusal is None for _, plan in plans for candidate in plan)
     with (
-        tempfile.TemporaryDirectory(prefix="edgewright-") as work,
+        tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
         bar(f"Building {request.name}", 2 + tried * (2 + BLOCKS)) as tick,
     ):
-        builder = _Builder(request, Path(work), target or LocalTarget(), tick)
-        fields = [builder.field(profile, plans[profile.name]) for profile in request.profiles]
-        return write_results(fields, builder.contents, request.out)
+        bench = _open_bench(request, Path(folder), target or LocalTarget(), tick)
+        built = [_build_for(profile, plan, bench, request) for profile, plan in plans]
+        return write_results(built, request.out)
 
 
-class _Builder:
-    """One build: the source, the data it is judged on, and the variants made so far."""
+@dataclass(frozen=True)
+class _Bench:
+    """What every candidate of a build shares."""
 
-    def __init__(self, request: BuildRequest, work: Path, target: Target, tick: Tick) -> None:
-        self.request, self.work, self.target, self.tick = request, work, target, tick
-        self.machine = this_machine()
-        self.contents: dict[str, Contents] = {}
-        self._variants: dict[Recipe, OnnxModel] = {}
-        self.model = open_source(request.source, request.inputs, work / "source.onnx")
-        tick("exported the source")
-        self.calibration = dataset.read(request.calibration, self.model.inputs) if request.calibration else None
-        self.metric, self.evaluation = self._read_evaluation()
-        self.budgets, self.notes = _with_default(request.budgets)
-        self.timed = measure.subset(self.evaluation, range(min(_TIMED_SAMPLES, self.evaluation.n)), work / "timed.npz")
-        self.reference = self._measure_reference()
-        tick("ran the source")
+    workshop: Workshop
+    trial: Trial
+    timed: Path
+    machine: Machine
+    target: Target
+    tick: Tick
 
-    def field(self, profile: HardwareProfile, plan: Sequence[Candidate]) -> Field:
-        """Make, measure and judge a profile's candidates, and choose one."""
-        here, caveats = _standing(profile, self.machine)
-        bundles: dict[str, Path] = {}
-        made: dict[str, Artifact] = {}
-        scores: dict[str, Accuracy] = {}
-        skipped: dict[str, str] = {}
-        outputs: dict[str, dict[str, Array]] = {}
-        for candidate in plan:
-            if candidate.refusal is not None:
-                skipped[candidate.name] = candidate.refusal
-                continue
-            try:
-                bundle, artifact = self._make(candidate, profile)
-                self.tick(f"made {candidate.name}")
-                outputs[candidate.name] = measure.outputs(bundle, self.evaluation.file, self.target)
-                scores[candidate.name] = self._score(outputs[candidate.name], self.reference)
-                self.tick(f"scored {candidate.name}")
-                bundles[candidate.name], made[candidate.name] = bundle, artifact
-            except EdgewrightError as error:
-                skipped[candidate.name] = str(error)
-        latencies = self._time(bundles, made) if here else {}
-        entries = [self._entry(candidate, profile, made, scores, latencies, skipped, caveats) for candidate in plan]
-        result = Field(self.request.name, profile.name, self.budgets, choose(entries), (*self.notes, *caveats))
-        self._remember(result, plan, profile, made, outputs)
-        return result
 
-    def _read_evaluation(self) -> tuple[metrics.Metric, Dataset]:
-        request, inputs = self.request, self.model.inputs
-        if request.evaluation is not None:
-            name = request.metric or ("top1" if _has_labels(request.evaluation) else "parity")
-            return metrics.load(name), dataset.read(request.evaluation, inputs, labels=name != "parity")
-        if request.metric not in (None, "parity"):
-            raise UsageError(f"The metric {request.metric} needs labelled samples; give --evaluation FILE.npz.")
-        if self.calibration is not None:
-            return metrics.load("parity"), self.calibration
-        file = self.work / "random.npz"
-        np.savez(file, **example_samples(inputs, _UNLABELLED_SAMPLES))  # type: ignore[arg-type]  # as in measure.subset
-        return metrics.load("parity"), dataset.read(file, inputs)
+@dataclass(frozen=True)
+class _Attempt:
+    """A candidate on its way: made, then scored, then timed; or failed, and why."""
 
-    def _measure_reference(self) -> Accuracy:
-        """The source's own score, which `accuracy_drop` compares with: fp32 on ONNX Runtime."""
-        profile = self.request.profiles[0]
-        candidate = Candidate(Recipe("fp32"), "onnxruntime", RuntimeSettings(threads=0))
-        bundle, _ = self._make(candidate, profile, "reference")
-        outputs = measure.outputs(bundle, self.evaluation.file, self.target)
-        if self.metric.name == "parity":
-            self.evaluation = dataclasses.replace(self.evaluation, labels=flatten(outputs))
-        return self._score(outputs, None)
+    candidate: Candidate
+    failure: str | None = None
+    bundle: Path = Path()
+    artifact: Artifact | None = None
+    outputs: dict[str, Array] = dataclasses.field(default_factory=dict)
+    accuracy: Accuracy | None = None
+    latency: Latency | None = None
 
-    def _score(self, outputs: Mapping[str, Array], reference: Accuracy | None) -> Accuracy:
-        assert self.evaluation.labels is not None
-        return accuracy.evaluate(self.metric, outputs, self.evaluation.labels, reference)
 
-    def _make(self, candidate: Candidate, profile: HardwareProfile, prefix: str = "") -> tuple[Path, Artifact]:
-        """A candidate as a bundle, so that what is measured is what would ship."""
-        variant = self._variants.get(candidate.recipe)
-        if variant is None:
-            file = self.work / f"variant-{len(self._variants)}.onnx"
-            variant = quantize(self.model, candidate.recipe, self.calibration, file)
-            self._variants[candidate.recipe] = variant
-        folder = self.work / f"{prefix}{profile.name}" / candidate.name.replace(" ", "-")
-        folder.mkdir(parents=True)
-        builder = plugins.load(BUILDERS, candidate.runtime, "runtime")
-        artifact: Artifact = builder.build(variant, candidate.recipe, candidate.settings, folder)
-        bundle = folder / "candidate.edge"
-        pack(Contents(self.request.name, profile, artifact, candidate.recipe, {}, {}), bundle)
-        return bundle, artifact
+def _open_bench(request: BuildRequest, work: Path, target: Target, tick: Tick) -> _Bench:
+    model = open_source(request.source, request.inputs, work / "source.onnx")
+    tick("exported the source")
+    calibration = dataset.read(request.calibration, model.inputs) if request.calibration else None
+    trial = plan_trial(model, request.evaluation, calibration, request.metric, work)
+    workshop = Workshop(request.name, model, calibration, work)
+    # What every accuracy is compared with: the source in float32 on ONNX Runtime, whatever the profile.
+    reference = Candidate(Recipe("fp32"), "onnxruntime", RuntimeSettings(threads=0))
+    bundle, _ = workshop.make(reference, request.profiles[0])
+    trial = trial.with_reference(measure.outputs(bundle, trial.samples.file, target))
+    timed = measure.subset(trial.samples, range(min(_TIMED_SAMPLES, trial.samples.n)), work / "timed.npz")
+    tick("ran the source")
+    return _Bench(workshop, trial, timed.file, this_machine(), target, tick)
 
-    def _time(self, bundles: Mapping[str, Path], made: Mapping[str, Artifact]) -> dict[str, Latency | str]:
-        settings = {name: artifact.settings for name, artifact in made.items()}
-        inputs = dict.fromkeys(bundles, self.timed.file)
-        return measure.latency(bundles, settings, inputs, self.target, self.request.plan, self.tick)
 
-    def _entry(
-        self,
-        candidate: Candidate,
-        profile: HardwareProfile,
-        made: Mapping[str, Artifact],
-        scores: Mapping[str, Accuracy],
-        latencies: Mapping[str, Latency | str],
-        skipped: Mapping[str, str],
-        caveats: Sequence[str],
-    ) -> Entry:
-        name = candidate.name
-        latency = latencies.get(name)
-        failure = skipped.get(name) or (latency if isinstance(latency, str) else None)
-        if failure is not None:
-            return Entry(name, candidate.recipe.precision, candidate.runtime, "skipped", failure)
-        timed = latency if isinstance(latency, Latency) else None
-        report = Report(
-            model=self.request.name,
-            profile=profile.name,
-            artifact=made[name],
-            machine=self.machine,
-            latency=timed,
-            accuracy=scores[name],
-            unmeasured={} if timed else {"latency": caveats[0]},
-        )
-        return Entry(
-            name,
-            candidate.recipe.precision,
-            candidate.runtime,
-            "measured",
-            "",
-            report,
-            gate.judge(report, self.budgets),
-        )
+def _build_for(
+    profile: HardwareProfile, plan: Sequence[Candidate], bench: _Bench, request: BuildRequest
+) -> tuple[Field, Contents | None]:
+    """A profile's field, and what goes into the bundle of the chosen candidate, if one was chosen."""
+    budgets, notes = _with_default(request.budgets)
+    place = standing(profile, bench.machine)
+    attempts = [_attempt(candidate, profile, bench) for candidate in plan]
+    if place.is_here:
+        attempts = _time(attempts, bench, request.plan)
+    entries = choose([_entry(attempt, profile, place, budgets, bench) for attempt in attempts])
+    notes = (*notes, *((bench.trial.note,) if bench.trial.note else ()), *place.caveats)
+    result = Field(request.name, profile.name, budgets, entries, notes)
+    chosen = next((attempt for attempt, entry in zip(attempts, entries) if entry is result.chosen), None)
+    return result, _contents(result, chosen, profile, bench) if chosen else None
 
-    def _remember(
-        self,
-        result: Field,
-        plan: Sequence[Candidate],
-        profile: HardwareProfile,
-        made: Mapping[str, Artifact],
-        outputs: Mapping[str, Mapping[str, Array]],
-    ) -> None:
-        """Keep what the chosen candidate's bundle will hold."""
-        chosen = result.chosen
-        if chosen is None:
-            return
-        n = min(GOLDEN_SAMPLES, self.evaluation.n)
-        candidate = next(candidate for candidate in plan if candidate.name == chosen.name)
-        artifact = made[chosen.name]
-        self.contents[profile.name] = Contents(
-            model=self.request.name,
-            profile=profile,
-            artifact=artifact,
-            recipe=candidate.recipe,
-            golden_inputs={spec.name: self.evaluation.arrays[spec.name][:n] for spec in artifact.inputs},
-            golden_outputs={spec.name: outputs[chosen.name][spec.name][:n] for spec in artifact.outputs},
-            report=field.to_json(field.of([dataclasses.replace(result, entries=(chosen,))])),
-        )
+
+def _attempt(candidate: Candidate, profile: HardwareProfile, bench: _Bench) -> _Attempt:
+    if candidate.refusal is not None:
+        return _Attempt(candidate, candidate.refusal)
+    try:
+        bundle, artifact = bench.workshop.make(candidate, profile)
+        bench.tick(f"made {candidate.name}")
+        outputs = measure.outputs(bundle, bench.trial.samples.file, bench.target)
+        scored = bench.trial.score(outputs)
+        bench.tick(f"scored {candidate.name}")
+    except EdgewrightError as error:
+        return _Attempt(candidate, str(error))
+    return _Attempt(candidate, None, bundle, artifact, outputs, scored)
+
+
+def _time(attempts: Sequence[_Attempt], bench: _Bench, plan: SamplingPlan) -> list[_Attempt]:
+    running = {a.candidate.name: a for a in attempts if a.failure is None}
+    bundles = {name: attempt.bundle for name, attempt in running.items()}
+    settings = {name: attempt.candidate.settings for name, attempt in running.items()}
+    inputs = dict.fromkeys(running, bench.timed)
+    timed = measure.latency(bundles, settings, inputs, bench.target, plan, bench.tick)
+    return [_with_latency(attempt, timed.get(attempt.candidate.name)) for attempt in attempts]
+
+
+def _with_latency(attempt: _Attempt, latency: Latency | str | None) -> _Attempt:
+    if isinstance(latency, Latency):
+        return dataclasses.replace(attempt, latency=latency)
+    return dataclasses.replace(attempt, failure=attempt.failure or latency)
+
+
+def _entry(
+    attempt: _Attempt, profile: HardwareProfile, place: Standing, budgets: Sequence[Budget], bench: _Bench
+) -> Entry:
+    candidate = attempt.candidate
+    names = (candidate.name, candidate.recipe.precision, candidate.runtime)
+    if attempt.failure is not None or attempt.artifact is None:
+        return Entry(*names, status="skipped", reason=attempt.failure or "")
+    report = Report(
+        model=bench.workshop.name,
+        profile=profile.name,
+        artifact=attempt.artifact,
+        machine=bench.machine,
+        latency=attempt.latency,
+        accuracy=attempt.accuracy,
+        unmeasured={} if attempt.latency else {"latency": place.caveats[0]},
+    )
+    return Entry(*names, status="measured", reason="", report=report, verdicts=gate.judge(report, budgets))
+
+
+def _contents(result: Field, chosen: _Attempt, profile: HardwareProfile, bench: _Bench) -> Contents:
+    assert chosen.artifact is not None
+    assert result.chosen is not None
+    samples = bench.trial.samples
+    n = min(_GOLDEN_SAMPLES, samples.n)
+    return Contents(
+        model=bench.workshop.name,
+        profile=profile,
+        artifact=chosen.artifact,
+        recipe=chosen.candidate.recipe,
+        golden_inputs={spec.name: samples.arrays[spec.name][:n] for spec in chosen.artifact.inputs},
+        golden_outputs={spec.name: chosen.outputs[spec.name][:n] for spec in chosen.artifact.outputs},
+        report=field.to_json(field.of([dataclasses.replace(result, entries=(result.chosen,))])),
+    )
 
 
 def _with_default(budgets: tuple[Budget, ...]) -> tuple[tuple[Budget, ...], tuple[str, ...]]:
@@ -258,28 +223,3 @@ def _with_default(budgets: tuple[Budget, ...]) -> tuple[tuple[Budget, ...], tupl
         return budgets, ()
     note = f"No budget limits the accuracy, so {DEFAULT_BUDGET} was used; give one with --budget."
     return (*budgets, parse(DEFAULT_BUDGET)), (note,)
-
-
-def _standing(profile: HardwareProfile, machine: Machine) -> tuple[bool, tuple[str, ...]]:
-    """Whether latency measured here is the profile's, and what must be said beside the figures."""
-    if not devices.fits(profile, machine):
-        return False, (
-            f"Latency and memory were not measured: this machine ({machine.cpu}, {machine.arch}) is no "
-            f"{profile.title}. Copy the bundle there and run: edgewright gate BUNDLE --budget ...",
-            f"Accuracy was computed with this machine's {machine.arch} kernels; the device's may round otherwise.",
-        )
-    beyond = sorted(set(machine.isa) & devices.KERNEL_FLAGS - set(profile.cpu.isa))
-    if beyond and profile.gpu is None:
-        return True, (
-            f"This machine has {', '.join(beyond)} beyond what {profile.name} asks for; a machine that just meets the "
-            "profile may be slower, and its int8 kernels may saturate.",
-        )
-    return True, ()
-
-
-def _has_labels(path: Path) -> bool:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return dataset.LABELS in getattr(archive, "files", ())
-    except (OSError, ValueError):
-        return False  # `dataset.read` says what is wrong with the file

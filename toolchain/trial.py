@@ -1,0 +1,96 @@
+"""What candidates are judged on: samples, a metric, and the source model's own score."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hwbench import accuracy, dataset, metrics
+from hwbench.accuracy import Accuracy
+from hwbench.dataset import Dataset
+from hwbench.metrics import Metric
+from hwbench.metrics.parity import flatten
+from runtimes.errors import UsageError
+from runtimes.tensors import Array
+from toolchain.inputs import example_samples
+from toolchain.model import OnnxModel
+
+_RANDOM_SAMPLES = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A metric and the samples it is computed on.
+
+    Attributes:
+        reference: the source's score; None until the source has been run.
+        note: what must be said where there were no labels.
+    """
+
+    metric: Metric
+    samples: Dataset
+    reference: Accuracy | None = None
+    note: str | None = None
+
+    def with_reference(self, outputs: Mapping[str, Array]) -> Trial:
+        """This trial, once the source's outputs are known. For parity they are the labels, too."""
+        samples = self.samples
+        if self.metric.name == "parity":
+            samples = dataclasses.replace(samples, labels=flatten(outputs))
+        trial = dataclasses.replace(self, samples=samples)
+        return dataclasses.replace(trial, reference=trial.score(outputs))
+
+    def score(self, outputs: Mapping[str, Array]) -> Accuracy:
+        """A candidate's accuracy, beside the reference.
+
+        Raises:
+            UsageError: the metric fails on these outputs.
+        """
+        assert self.samples.labels is not None
+        return accuracy.evaluate(self.metric, outputs, self.samples.labels, self.reference)
+
+
+def plan_trial(
+    model: OnnxModel, evaluation: Path | None, calibration: Dataset | None, metric: str | None, work: Path
+) -> Trial:
+    """Decide what to judge by: labelled samples if there are, else parity with the source.
+
+    Args:
+        model: the source.
+        evaluation: the user's samples, with labels unless the metric is parity.
+        calibration: stands in where there are no evaluation samples.
+        metric: a name or FILE.py:FUNCTION; None for top1 with labels, parity without.
+        work: a folder for random samples, where there are none at all.
+
+    Raises:
+        UsageError: the data does not fit the model, or the metric needs labels that are not there.
+    """
+    if evaluation is not None:
+        name = metric or ("top1" if _has_labels(evaluation) else "parity")
+        samples = dataset.read(evaluation, model.inputs, labels=name != "parity")
+        note = "No labels were given, so accuracy is closeness to the source's outputs." if name == "parity" else None
+        return Trial(metrics.load(name), samples, note=note)
+    if metric not in (None, "parity"):
+        raise UsageError(f"The metric {metric} needs labelled samples; give --evaluation FILE.npz.")
+    if calibration is not None:
+        note = (
+            "No evaluation samples were given, so accuracy is closeness to the source's outputs on the calibration's."
+        )
+        return Trial(metrics.load("parity"), calibration, note=note)
+    file = work / "random.npz"
+    np.savez(file, **example_samples(model.inputs, _RANDOM_SAMPLES))  # type: ignore[arg-type]  # names may shadow its own
+    note = (
+        "No samples were given, so accuracy is closeness to the source's outputs on random inputs, which proves little."
+    )
+    return Trial(metrics.load("parity"), dataset.read(file, model.inputs), note=note)
+
+
+def _has_labels(path: Path) -> bool:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dataset.LABELS in getattr(archive, "files", ())
+    except (OSError, ValueError, EOFError):
+        return False  # `dataset.read` says what is wrong with the file
