@@ -1,0 +1,80 @@
+"""The charts of one field: which there are, and what to say under them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from hwbench.field import Field
+from hwbench.formats import _bars, _scatter, _strips, _svg
+from hwbench.formats._rows import Row
+from hwbench.intervals import CONFIDENCE
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart.
+
+    Attributes:
+        svg: an `<svg>` element.
+        caption: how to read it.
+    """
+
+    title: str
+    svg: str
+    caption: str
+
+
+def charts(field: Field, table: tuple[Row, ...], prefix: str) -> tuple[Chart, ...]:
+    """Those that there are figures for; comparisons only where there are two to compare.
+
+    Args:
+        field: what to draw.
+        table: its rows.
+        prefix: unique on the page; begins every chart's ids.
+    """
+    found = [_accuracy(field, table, prefix), _latency(field, table, prefix)]
+    found.append(_bar(field, table, "size", "File size", "What ships: the artifact, as it lies on disk.", prefix))
+    memory = "The most the inference process ever held, interpreter and runtime included."
+    found.append(_bar(field, table, "peak_memory", "Peak memory", memory, prefix))
+    return tuple(chart for chart in found if chart is not None)
+
+
+def _accuracy(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:
+    shown = _scatter.drawable(field, table)
+    if len(shown) < 2:
+        return None
+    caption = f"Bars are {CONFIDENCE:.0%} confidence intervals. No candidate beats those on the line in both."
+    caption += " Shaded: within the budgets." if field.budgets else ""
+    left_out = [row.name for row in table if row.entry.report is not None and row not in shown]
+    caption += f" Not drawn, for want of a figure: {', '.join(left_out)}." if left_out else ""
+    title = "Accuracy against latency"
+    draw = partial(_scatter.draw, field=field, table=table)
+    svg = _svg.render(draw, _scatter.WIDTH, _scatter.HEIGHT, f"{prefix}-accuracy", _said(title, shown))
+    return Chart(title, svg, caption)
+
+
+def _latency(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:
+    shown = _strips.drawable(table)
+    if not shown:
+        return None
+    title = "Latency distribution"
+    draw = partial(_strips.draw, field=field, table=table)
+    svg = _svg.render(draw, _strips.WIDTH, _strips.height(table), f"{prefix}-latency", _said(title, shown))
+    return Chart(title, svg, "Each strip shows how often a run took that long; the marks below it are its percentiles.")
+
+
+def _bar(
+    field: Field, table: tuple[Row, ...], quantity: str, title: str, caption: str, prefix: str
+) -> Chart | None:
+    shown = _bars.drawable(table, quantity)
+    if len(shown) < 2:
+        return None
+    draw = partial(_bars.draw, field=field, table=table, quantity=quantity)
+    svg = _svg.render(draw, _bars.WIDTH, _bars.height(field, table, quantity), f"{prefix}-{quantity}", _said(title, shown))
+    return Chart(title, svg, caption)
+
+
+def _said(title: str, shown: tuple[Row, ...]) -> str:
+    names = ", ".join(_svg.short(row.name) for row in shown)
+    return f"{title} of {names}. The table of candidates holds the figures."

@@ -1,0 +1,147 @@
+"""One row per candidate: its figures as strings, so that every format shows the same ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hwbench.field import Entry, Field
+from hwbench.intervals import Estimate
+from hwbench.report import NotMeasured, Report
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """How a quantity is shown.
+
+    Attributes:
+        heading: over its column.
+        unit: the unit shown; "" for a plain number.
+        kept_in: the unit figures are kept in, as a suffix.
+        scale: from the unit kept to the unit shown.
+        interval: whether people are shown the interval.
+    """
+
+    heading: str
+    unit: str = ""
+    kept_in: str = ""
+    scale: float = 1.0
+    interval: bool = True
+
+
+QUANTITIES = {
+    "accuracy": Quantity("accuracy"),
+    "accuracy_drop": Quantity("drop"),
+    "p50": Quantity("p50", "ms", "_ms"),
+    "p90": Quantity("p90", "ms", "_ms"),
+    "p95": Quantity("p95", "ms", "_ms"),
+    "p99": Quantity("p99", "ms", "_ms"),
+    "p99.9": Quantity("p99.9", "ms", "_ms"),
+    "throughput": Quantity("rate", "per s", "_per_s"),
+    "load_time": Quantity("load", "ms", "_ms"),
+    "size": Quantity("size", "MB", "_bytes", 1e-6, interval=False),
+    "peak_memory": Quantity("memory", "MB", "_bytes", 1e-6, interval=False),
+}
+
+COLUMNS = ("accuracy", "accuracy_drop", "p50", "p90", "p99", "throughput", "size", "peak_memory")
+"""The quantities that people are shown for every candidate; budgets on others show in the verdicts."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A candidate's figures.
+
+    Attributes:
+        name: the entry's, with its runtime where the name alone would be ambiguous.
+        figures: by quantity.
+        missing: why there is none, by quantity.
+    """
+
+    entry: Entry
+    name: str
+    figures: Mapping[str, Estimate]
+    missing: Mapping[str, str]
+
+    @property
+    def verdict(self) -> str:
+        """All verdicts in one word; empty where nothing was judged."""
+        return self.entry.outcome if self.entry.report is not None and self.entry.verdicts else ""
+
+    def value(self, quantity: str, notes: Mapping[str, int]) -> str:
+        """The figure; "-" for a candidate that was not measured, "n/a [1]" where note 1 says why there is none."""
+        if self.entry.report is None:
+            return "-"
+        if quantity not in self.figures:
+            return f"n/a [{notes[self.missing[quantity]]}]"
+        return show(quantity, self.figures[quantity].value)
+
+    def interval(self, quantity: str) -> str:
+        """"[low, high]"; empty where there is none to show."""
+        figure = self.figures.get(quantity)
+        if figure is None or not QUANTITIES[quantity].interval:
+            return ""
+        places = _places(quantity, figure.value)
+        return f"[{_fixed(quantity, figure.low, places)}, {_fixed(quantity, figure.high, places)}]"
+
+
+def rows(field: Field) -> tuple[Row, ...]:
+    """One per entry, in the field's order."""
+    names = [entry.name for entry in field.entries]
+    return tuple(_row(entry, entry.name if names.count(entry.name) == 1 else label(entry)) for entry in field.entries)
+
+
+def label(entry: Entry) -> str:
+    """The candidate by name, precision and runtime, each said once: "int8 on onnxruntime"."""
+    name = entry.name if entry.precision in entry.name else f"{entry.name} ({entry.precision})"
+    return name if entry.runtime in name else f"{name} on {entry.runtime}"
+
+
+def notes(table: Sequence[Row]) -> dict[str, int]:
+    """The reasons why figures of `COLUMNS` are missing, numbered from 1 as they come up."""
+    reasons = [row.missing[quantity] for row in table for quantity in COLUMNS if quantity in row.missing]
+    return {reason: number for number, reason in enumerate(dict.fromkeys(reasons), 1)}
+
+
+def heading(quantity: str, table: Sequence[Row]) -> str:
+    """What stands over a column, without its unit: for the accuracy, its metric's name."""
+    if quantity != "accuracy":
+        return QUANTITIES[quantity].heading
+    metrics = {row.entry.report.accuracy.metric for row in table if row.entry.report and row.entry.report.accuracy}
+    return " or ".join(sorted(metrics)) or QUANTITIES[quantity].heading
+
+
+def show(quantity: str, value: float) -> str:
+    """A figure in the unit shown, without the unit: three significant digits, accuracy four decimals."""
+    return _fixed(quantity, value, _places(quantity, value))
+
+
+def _row(entry: Entry, name: str) -> Row:
+    figures, missing = {}, {}
+    if entry.report is not None:
+        for quantity in QUANTITIES:
+            try:
+                figures[quantity] = estimate(entry.report, quantity)
+            except NotMeasured as reason:
+                missing[quantity] = str(reason)
+    return Row(entry, name, figures, missing)
+
+
+def estimate(report: Report, quantity: str) -> Estimate:
+    """`Report.estimate`, which raises NotMeasured; a figure that is no finite number counts as not measured."""
+    figure = report.estimate(quantity)
+    if not math.isfinite(figure.value):
+        raise NotMeasured(f"the {quantity} came out as {figure.value}")
+    return figure
+
+
+def _places(quantity: str, value: float) -> int:
+    if quantity.startswith("accuracy"):
+        return 4  # as budgets are written, and the gate answers
+    shown = abs(value * QUANTITIES[quantity].scale)
+    return min(max(2 - math.floor(math.log10(shown)), 0), 6) if shown > 0 else 0
+
+
+def _fixed(quantity: str, value: float, places: int) -> str:
+    text = f"{value * QUANTITIES[quantity].scale:,.{places}f}"
+    return text.lstrip("-") if not text.strip("-0.,") else text  # no negative zero

@@ -1,0 +1,142 @@
+"""Chart: accuracy against latency, with the candidates that no other beats on both."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from hwbench.accuracy import Accuracy
+from hwbench.budget import Budget
+from hwbench.field import Field, pareto
+from hwbench.formats import _rows, _svg
+from hwbench.formats._labels import Labels, Point
+from hwbench.formats._rows import Row
+from hwbench.formats._svg import ACCENT, BAND, INK, LIMIT, MUTED, QUIET
+
+WIDTH, HEIGHT = 400, 330
+_LOG_FROM = 10.0  # a range of more than 10x reads better in logarithms
+
+
+def quantity(field: Field) -> str:
+    """The latency to draw: what the budgets limit, else p50."""
+    return next((budget.quantity for budget in field.budgets if _limits_percentile(budget)), "p50")
+
+
+def drawable(field: Field, table: Sequence[Row]) -> tuple[Row, ...]:
+    """The candidates that have both figures."""
+    return tuple(row for row in table if {"accuracy", quantity(field)} <= row.figures.keys())
+
+
+def draw(figure: Figure, field: Field, table: Sequence[Row]) -> None:
+    """Fill the figure; at least one row must be drawable."""
+    shown, latency = drawable(field, table), quantity(field)
+    accuracy = _accuracy(shown)
+    axes = figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 64) / WIDTH, (HEIGHT - 82) / HEIGHT))
+    better = "higher" if accuracy.higher_is_better else "lower"
+    _svg.title_axes(axes, f"{latency} in ms (lower is better)", f"{_rows.heading('accuracy', shown)} ({better} is better)")
+    points = [_point(row, latency) for row in shown]
+    limits = [budget for budget in field.budgets if _limits_percentile(budget) and budget.quantity == latency]
+    floors = [(value, text) for budget in field.budgets for value, text in _floor(budget, accuracy)]
+    _scale(axes, points, [budget.limit for budget in limits], [value for value, _ in floors])
+    left, right = axes.get_xlim()
+    labels = Labels(axes)
+    labels.keep_free(points, _front(axes, field, latency))
+    _shade(axes, [budget.limit for budget in limits], [value for value, _ in floors], accuracy.higher_is_better)
+    _limits(axes, labels, [(b.limit, b.text) for b in limits if left < b.limit < right], floors)
+    for point, row in zip(points, shown):
+        _mark(axes, point, ACCENT if row.entry.status == "chosen" else QUIET)
+    labels.name(points)
+
+
+def _accuracy(shown: Sequence[Row]) -> Accuracy:
+    return next(row.entry.report.accuracy for row in shown if row.entry.report and row.entry.report.accuracy)
+
+
+def _point(row: Row, latency: str) -> Point:
+    x, y, chosen = row.figures[latency], row.figures["accuracy"], row.entry.status == "chosen"
+    bars = (x.low, x.high, y.low, y.high)
+    return Point(_svg.short(row.name), x.value, y.value, bars, ACCENT if chosen else INK, chosen)
+
+
+def _mark(axes: Axes, point: Point, color: str) -> None:
+    x_low, x_high, y_low, y_high = point.error_bars
+    axes.plot((x_low, x_high), (point.y, point.y), color=color, linewidth=1.5, zorder=3)
+    axes.plot((point.x, point.x), (y_low, y_high), color=color, linewidth=1.5, zorder=3)
+    axes.plot(point.x, point.y, "o", color=color, markersize=10 if point.important else 7, zorder=4)
+
+
+def _scale(axes: Axes, points: Sequence[Point], limits: Sequence[float], floors: Sequence[float]) -> None:
+    """Limits far from every point would squeeze the points; they are left out."""
+    xs = [bar for point in points for bar in point.error_bars[:2]]
+    ys = [bar for point in points for bar in point.error_bars[2:]] + list(floors)
+    xs += [limit for limit in limits if min(xs) / 1.5 <= limit <= max(xs) * 1.5]
+    if min(xs) > 0 and max(xs) > _LOG_FROM * min(xs):
+        axes.set_xscale("log")
+        axes.set_xlim(min(xs) / 1.3, max(xs) * 1.5)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        room = max(xs) - min(xs) or 0.2 * max(xs) or 1.0
+        axes.set_xlim(min(xs) - 0.1 * room, max(xs) + 0.12 * room)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    room = max(ys) - min(ys) or 0.01
+    axes.set_ylim(min(ys) - 0.1 * room, max(ys) + 0.1 * room)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="y")
+
+
+def _limits(
+    axes: Axes, labels: Labels, limits: Sequence[tuple[float, str]], floors: Sequence[tuple[float, str]]
+) -> None:
+    """Lines where the budgets end, each with its budget's text."""
+    for value, _ in limits:
+        _svg.limit_line(axes, x=value)
+        labels.keep_free((), [(value, y) for y in axes.get_ylim()])
+    for value, _ in floors:
+        _svg.limit_line(axes, y=value)
+        labels.keep_free((), [(x, value) for x in axes.get_xlim()])
+    for value, text in limits:
+        labels.name_limit(text, x=value)
+    for value, text in floors:
+        labels.name_limit(text, y=value)
+
+
+def _shade(axes: Axes, limits: Sequence[float], floors: Sequence[float], higher_is_better: bool) -> None:
+    """What lies within the budgets."""
+    if not limits and not floors:
+        return
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    right = min(right, *limits) if limits else right
+    if higher_is_better:
+        bottom = max(bottom, *floors) if floors else bottom
+    else:
+        top = min(top, *floors) if floors else top
+    if right > left and top > bottom:
+        axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, color=BAND, linewidth=0, zorder=0.5))
+
+
+def _front(axes: Axes, field: Field, latency: str) -> list[tuple[float, float]]:
+    """Draw the Pareto front, and return its corners."""
+    reports = [entry.report for entry in pareto(field.entries, latency=latency) if entry.report is not None]
+    points = [(report.estimate(latency).value, report.estimate("accuracy").value) for report in reports]
+    corners = [corner for a, b in itertools.pairwise(points) for corner in (a, (b[0], a[1]))] + points[-1:]
+    axes.plot(*zip(*corners), color=MUTED, linewidth=1.2, zorder=1.8, scalex=False, scaley=False)
+    return corners
+
+
+def _floor(budget: Budget, accuracy: Accuracy) -> list[tuple[float, str]]:
+    """The accuracy that a budget asks for; a drop counts from the source model's."""
+    if budget.quantity == "accuracy" and not budget.relative:
+        return [(budget.limit, budget.text)]
+    if budget.quantity == "accuracy_drop" and accuracy.reference is not None:
+        return [(accuracy.reference.value - budget.limit * (1 if accuracy.higher_is_better else -1), budget.text)]
+    return []
+
+
+def _limits_percentile(budget: Budget) -> bool:
+    return budget.quantity[0] == "p" and budget.quantity[1].isdigit() and not budget.relative

@@ -1,0 +1,125 @@
+"""A drawing as inline SVG whose colours are the page's own, so that it follows dark mode."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from html import escape
+from io import StringIO
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Each stands for a variable of the page's style sheet (its light value; the variables are what is drawn with).
+INK, MUTED, GRID, ACCENT, QUIET, BAND, LIMIT, SURFACE = (
+    "#1d2430", "#5a6473", "#e3e7ec", "#0b5cad", "#8993a1", "#eaf2fb", "#a35200", "#fffffe",
+)  # fmt: skip
+_VARIABLES = {
+    INK: "ink", MUTED: "muted", GRID: "line", ACCENT: "accent", QUIET: "quiet", BAND: "band", LIMIT: "limit",
+    SURFACE: "surface",
+}  # fmt: skip
+
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 12,
+    "text.color": INK,
+    "text.parse_math": False,  # a name may hold dollar signs
+    "axes.edgecolor": GRID,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "grid.color": GRID,
+    "grid.linewidth": 1,
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.labelsize": 11.5,
+    "ytick.labelsize": 11.5,
+    "xtick.minor.size": 0,
+    "ytick.major.size": 0,
+    "lines.solid_capstyle": "round",
+    "svg.fonttype": "none",  # text stays text: small, selectable, in the page's font
+}
+
+_LONGEST_NAME = 20
+
+
+def render(draw: Callable[[Figure], None], width: int, height: int, name: str, description: str) -> str:
+    """One `<svg>` element, the same for the same drawing.
+
+    Args:
+        draw: fills the figure; one unit is one pixel at full width.
+        width: in pixels.
+        height: in pixels.
+        name: unique on the page; begins every id.
+        description: what a screen reader says.
+    """
+    text = StringIO()
+    with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": name}]), warnings.catch_warnings():
+        # Only the room for a label is measured in matplotlib's own font; the browser has the glyph.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+        draw(figure)
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return _inline(text.getvalue(), width, height, name, description)
+
+
+def short(name: str) -> str:
+    """A name that fits beside a bar."""
+    line = " ".join(name.split())
+    return line if len(line) <= _LONGEST_NAME else line[: _LONGEST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def title_axes(axes: Axes, x: str = "", y: str = "") -> None:
+    """Axis titles that read from left to right: y above its axis, x below its right end."""
+    axes.set_title(y, loc="left", fontsize=11.5, color=MUTED, pad=10)
+    axes.set_xlabel(x, loc="right", fontsize=11.5, color=MUTED, labelpad=6)
+
+
+def limit_line(axes: Axes, *, x: float | None = None, y: float | None = None) -> None:
+    """A line at a budget's limit: vertical at x, or horizontal at y."""
+    looks = {"color": LIMIT, "linewidth": 1.2, "linestyle": (0, (4, 3)), "zorder": 1.5}
+    if x is not None:
+        axes.axvline(x, **looks)
+    if y is not None:
+        axes.axhline(y, **looks)
+
+
+def limit_above(axes: Axes, x: float, text: str) -> None:
+    """A vertical line at a budget's limit, named at its upper end."""
+    limit_line(axes, x=x)
+    axes.annotate(
+        text, (x, 1), xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points",
+        ha="center", va="bottom", fontsize=11, color=LIMIT, annotation_clip=False,
+    )  # fmt: skip
+
+
+def name_rows(axes: Axes, names: Sequence[str], chosen: Sequence[bool]) -> None:
+    """Names on the y axis, from 0 up, the chosen one in bold."""
+    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    for text, is_chosen in zip(axes.get_yticklabels(), chosen):
+        text.set(color=ACCENT if is_chosen else INK, weight="bold" if is_chosen else "normal", fontsize=12, va="center_baseline")
+
+
+def name_width(names: Sequence[str]) -> float:
+    """Room for names on the y axis, in pixels."""
+    return 16 + 6.8 * max(len(short(name)) for name in names)
+
+
+def _inline(document: str, width: int, height: int, name: str, description: str) -> str:
+    body = document[document.index("<svg") :]
+    body = body[body.index(">") + 1 :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)  # it would style the whole page
+    body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
+    body = re.sub(r'\bid="', f'id="{name}-', body)
+    body = re.sub(r'(?:xlink:)?href="#', f'href="#{name}-', body).replace("url(#", f"url(#{name}-")
+    body = re.sub(r"\n\s*", "\n", body)
+    for color, variable in _VARIABLES.items():
+        body = body.replace(color, f"var(--{variable})")
+    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(description)}">{body.strip()}\n'

@@ -1,0 +1,66 @@
+"""For a spreadsheet or a data frame: one line per candidate, plain numbers, units in the headings."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+
+from hwbench.field import Field, Results
+from hwbench.formats import _rows
+from hwbench.formats._rows import QUANTITIES, Row
+from hwbench.formats._words import clean, describe
+
+_ENDS = ("", "_low", "_high")
+
+
+def render(results: Results) -> str:
+    """CSV with a heading line. A figure that is missing is empty; `not_measured` says why."""
+    out = StringIO()
+    writer = csv.DictWriter(out, list(_line(None, None)), lineterminator="\n")
+    writer.writeheader()
+    for field in results.fields:
+        writer.writerows(_line(field, row) for row in _rows.rows(field))
+    return clean(out.getvalue())
+
+
+def _line(field: Field | None, row: Row | None) -> dict[str, object]:
+    """One line by heading; without a row, the headings."""
+    entry = row.entry if row else None
+    report = entry.report if entry else None
+    latency, accuracy = (report.latency, report.accuracy) if report else (None, None)
+    line: dict[str, object] = {
+        "model": field and field.model,
+        "profile": field and field.profile,
+        "candidate": entry and entry.name,
+        "precision": entry and entry.precision,
+        "runtime": entry and entry.runtime,
+        "status": entry and entry.status,
+        "outcome": row and row.verdict,
+        "reason": entry and entry.reason,
+        "metric": accuracy and accuracy.metric,
+        "evaluation_samples": accuracy and accuracy.n,
+        "latency_samples": latency and len(latency.samples_ms),
+        "batch": latency and latency.batch,
+        "threads": latency and latency.threads,
+    }
+    for name, quantity in QUANTITIES.items():
+        figure = row.figures.get(name) if row else None
+        values = (figure.value, figure.low, figure.high) if figure else (None, None, None)
+        for value, end in zip(values, _ENDS):
+            line[f"{name}{quantity.kept_in}{end}"] = value
+    return {
+        **line,
+        "not_measured": _missing(row) if row else None,
+        "verdicts": "; ".join(f"{v.budget.text}: {v.outcome}" for v in entry.verdicts) if entry else None,
+        "doubts": "; ".join(latency.doubts) if latency else None,
+        "machine": report and describe(report.machine),
+        "source_sha256": report and report.artifact.source_sha256,
+    }
+
+
+def _missing(row: Row) -> str:
+    """"p99, p99.9: too few samples"."""
+    names: dict[str, list[str]] = {}
+    for name, reason in row.missing.items():
+        names.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(group)}: {reason}" for reason, group in names.items())

@@ -1,0 +1,105 @@
+"""A page to look at and to pass on: one file, no scripts, nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jinja2
+from markupsafe import Markup
+
+from hwbench.field import Field, Results
+from hwbench.formats import _charts, _rows, _words
+from hwbench.formats._rows import COLUMNS, QUANTITIES, Row
+from hwbench.intervals import CONFIDENCE
+from hwbench.report import Report
+
+
+_KEY_FIGURES = {  # and how each compares
+    "p50": _words.speedup,
+    "p90": _words.speedup,
+    "p99": _words.speedup,
+    "size": _words.saving,
+    "peak_memory": _words.saving,
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A key figure of the chosen candidate, and what it compares with."""
+
+    title: str
+    value: str
+    unit: str
+    remark: str
+
+
+def render(results: Results) -> str:
+    """The text of report.html."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hwbench"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sections = [_section(field, f"f{number}") for number, field in enumerate(results.fields, 1)]
+    page = environment.get_template("report.html.j2").render(
+        results=results, sections=sections, confidence=f"{CONFIDENCE:.0%}", quantities=QUANTITIES, label=_rows.label
+    )
+    return _words.clean(page)
+
+
+def _section(field: Field, key: str) -> dict[str, object]:
+    """What the template shows of one field; `key` is unique on the page."""
+    table = _rows.rows(field)
+    chosen = next((row for row in table if row.entry is field.chosen), None)
+    reference = _words.reference(table)
+    return {
+        "key": key,
+        "field": field,
+        "outcome": _words.outcome(field),
+        "headline": _words.headline(field, table),
+        "chosen": chosen,
+        "tiles": _tiles(chosen, reference) if chosen is not None else (),
+        "reference": reference if reference is not chosen else None,
+        "rows": table,
+        "columns": [(name, _rows.heading(name, table), QUANTITIES[name].unit) for name in COLUMNS],
+        "notes": _rows.notes(table),
+        "charts": [(chart, Markup(chart.svg)) for chart in _charts.charts(field, table, key)],
+        "verdicts": _words.verdicts(field),
+        "warnings": _words.warnings(field),
+        "provenance": _provenance(field, chosen),
+        "commands": _words.commands(field),
+    }
+
+
+def _tiles(row: Row, against: Row | None) -> tuple[Tile, ...]:
+    tiles = []
+    for name, compare in _KEY_FIGURES.items():
+        if name in row.figures:
+            shown = _rows.show(name, row.figures[name].value)
+            tiles.append(Tile(name.replace("_", " "), shown, QUANTITIES[name].unit, compare(row, against, name)))
+    accuracy = row.entry.report.accuracy if row.entry.report is not None else None
+    if accuracy is not None and "accuracy" in row.figures:
+        tiles.insert(0, Tile(accuracy.metric, _words.share(row, accuracy), "", _words.drop(row, accuracy)))
+    return tuple(tiles)
+
+
+def _provenance(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
+    facts = [("Measured on", machine) for machine in _words.machines(field)]
+    reports = [entry.report for entry in field.entries if entry.report is not None]
+    report = chosen.entry.report if chosen is not None else None
+    facts += _how(report) if report is not None else []
+    facts += [("Source, SHA-256", digest) for digest in dict.fromkeys(r.artifact.source_sha256 for r in reports)]
+    versions = dict.fromkeys(item for r in reports for item in r.artifact.tool_versions.items())
+    if versions:
+        facts.append(("Made with", ", ".join(f"{tool} {version}" for tool, version in versions)))
+    return facts + ([("Bundle", str(field.bundle))] if field.bundle is not None else [])
+
+
+def _how(report: Report) -> list[tuple[str, str]]:
+    facts = [("Latency", _words.method(report.latency))] if report.latency is not None else []
+    if report.accuracy is not None:
+        facts.append(("Accuracy", f"{report.accuracy.metric} of {report.accuracy.n:,} samples"))
+    inputs = ", ".join(map(str, report.artifact.inputs))
+    return [*facts, ("Inputs", inputs)] if inputs else facts

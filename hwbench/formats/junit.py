@@ -1,0 +1,88 @@
+"""JUnit XML for CI servers: one test suite per profile, one test case per budget.
+
+Follows the schema of Jenkins' xUnit plugin (junit-10.xsd). What is inconclusive is an error, so that no
+server shows it as passed.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+
+from hwbench.field import Entry, Field, Results
+from hwbench.formats import _rows
+from hwbench.formats._rows import label
+from hwbench.formats._words import clean, headline, machines, verdicts, warnings
+from hwbench.gate import Outcome
+
+_TAGS: dict[Outcome, str] = {"fail": "failure", "inconclusive": "error"}
+
+
+def render(results: Results) -> str:
+    """An XML document."""
+    root = ET.Element("testsuites", name="edgewright")
+    for field in results.fields:
+        root.append(_suite(field))
+    _count(root)
+    ET.indent(root)
+    # "unicode" returns a string without a declaration; what it is encoded in is then the writer's to say.
+    return clean('<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode")) + "\n"
+
+
+def _suite(field: Field) -> ET.Element:
+    suite = ET.Element("testsuite", name=f"{field.model} for {field.profile}")
+    properties = ET.SubElement(suite, "properties")
+    for name, value in _properties(field):
+        ET.SubElement(properties, "property", name=name, value=value)
+    chosen = field.chosen
+    if chosen is not None and chosen.report is not None and chosen.verdicts:
+        for verdict in chosen.verdicts:
+            _case(suite, field, verdict.budget.text, verdict.outcome, verdict.reason, label(chosen))
+    else:
+        reason = headline(field, _rows.rows(field))
+        details = "\n".join(_details(field))
+        _case(suite, field, "budgets" if field.budgets else "measured", field.outcome, reason, details)
+    system_err = warnings(field)
+    if system_err:
+        ET.SubElement(suite, "system-err").text = "\n".join(f"Warning: {warning}" for warning in system_err)
+    _count(suite)
+    return suite
+
+
+def _details(field: Field) -> Iterable[str]:
+    for entry in field.entries:
+        yield f"{label(entry)}: {entry.status}{entry.reason and ', '}{entry.reason}"
+    for entry, verdict in verdicts(field):
+        yield f"{label(entry)}: {verdict.budget.text}: {verdict.outcome}, {verdict.reason}"
+
+
+def _case(suite: ET.Element, field: Field, name: str, outcome: Outcome, reason: str, details: str) -> None:
+    """The name holds no figure and no candidate, so that a server's history of it goes on from run to run."""
+    case = ET.SubElement(suite, "testcase", name=name, classname=f"{field.model}.{field.profile}")
+    if outcome in _TAGS:
+        problem = ET.SubElement(case, _TAGS[outcome], type=outcome, message=reason)
+        problem.text = details
+    else:
+        ET.SubElement(case, "system-out").text = f"{reason}\n{details}"
+
+
+def _properties(field: Field) -> Iterable[tuple[str, str]]:
+    yield "model", field.model
+    yield "profile", field.profile
+    if field.chosen is not None:
+        yield from _candidate(field.chosen)
+    yield from (("machine", machine) for machine in machines(field))
+    yield from (("caveat", caveat) for caveat in field.caveats)
+    if field.bundle is not None:
+        yield "bundle", str(field.bundle)
+
+
+def _candidate(entry: Entry) -> Iterable[tuple[str, str]]:
+    yield "candidate", label(entry)
+    if entry.report is not None:
+        yield "source_sha256", entry.report.artifact.source_sha256
+
+
+def _count(element: ET.Element) -> None:
+    for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error")):
+        element.set(attribute, str(sum(1 for _ in element.iter(tag))))

@@ -1,0 +1,75 @@
+"""For a pull request or a CI job's summary: GitHub's Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from hwbench.field import Field, Results
+from hwbench.formats import _rows
+from hwbench.formats._rows import COLUMNS, QUANTITIES, Row, label
+from hwbench.formats._words import clean, headline, machines, method, outcome, verdicts, warnings
+from hwbench.intervals import CONFIDENCE
+
+# What would end a cell or start markup: `<` only where a tag could begin, so that p90<=20ms reads as it is.
+_MARKUP = re.compile(r"[\\`*|~$\[&]|<(?=[A-Za-z/!?])")
+
+
+def render(results: Results) -> str:
+    """One heading, list of verdicts and table per profile."""
+    blocks = [block for field in results.fields for block in _blocks(field) if block]
+    if len(results.fields) != 1:
+        blocks.append(f"All profiles: **{results.outcome}**")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _blocks(field: Field) -> Iterable[str]:
+    table = _rows.rows(field)
+    notes = _rows.notes(table)
+    yield f"## {_escape(field.model)} for {_escape(field.profile)}: {outcome(field)}"
+    yield f"{_escape(headline(field, table))}."
+    yield _list(
+        f"**{verdict.outcome}** {_escape(verdict.budget.text)}"
+        f"{'' if field.chosen else ', ' + _escape(label(entry))}: {_escape(verdict.reason)}"
+        for entry, verdict in verdicts(field)
+    )
+    yield _table(table, notes)
+    yield _list(_remarks(field, notes))
+
+
+def _remarks(field: Field, notes: dict[str, int]) -> Iterable[str]:
+    for reason, number in notes.items():
+        yield f"[{number}] {_escape(reason)}"
+    for warning in warnings(field):
+        yield f"**Warning**: {_escape(warning)}"
+    for caveat in field.caveats:
+        yield f"**Caveat**: {_escape(caveat)}"
+    yield from _provenance(field)
+
+
+def _table(table: tuple[Row, ...], notes: dict[str, int]) -> str:
+    heads = [f"{_escape(_rows.heading(name, table))} {QUANTITIES[name].unit}".strip() for name in COLUMNS]
+    lines = [["candidate", *heads, "verdict", "status", "why"], ["---", *["---:"] * len(heads), "---", "---", "---"]]
+    for row in table:
+        figures = [f"{row.value(name, notes)} {row.interval(name)}".strip() for name in COLUMNS]
+        words = [row.verdict or "-", row.entry.status, _escape(row.entry.reason)]
+        lines.append([_escape(label(row.entry)), *figures, *words])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _provenance(field: Field) -> Iterable[str]:
+    for machine in machines(field):
+        yield f"Measured on {_escape(machine)}"
+    chosen = field.chosen
+    if chosen is not None and chosen.report is not None and chosen.report.latency is not None:
+        yield f"Latency: {method(chosen.report.latency)}; {CONFIDENCE:.0%} confidence intervals"
+    if field.bundle is not None:
+        yield f"Bundle: {_escape(str(field.bundle))}"
+
+
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _escape(text: str) -> str:
+    return _MARKUP.sub(lambda match: "\\" + match[0], " ".join(clean(text).split()))
