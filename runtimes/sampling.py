@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtimes.errors import UsageError
 from runtimes.session import Session
 from runtimes.tensors import Array
 
 _WINDOW_RUNS = 10
 _SETTLED_RATIO = 0.98  # warm-up is over when a window's median no longer improves on the best by 2%
+_MOST = 1_000_000  # runs, or seconds
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,16 @@ class SamplingPlan:
     """
 
     min_runs: int = 170
-    max_runs: int = 20_000
+    max_runs: int = 2_500
     duration_s: float = 1.0
     warmup_limit_s: float = 3.0
     time_limit_s: float = 20.0
+
+    def __post_init__(self) -> None:
+        for name in ("min_runs", "max_runs", "duration_s", "warmup_limit_s", "time_limit_s"):
+            value = getattr(self, name)
+            if not 0 <= value <= _MOST:  # nor is NaN
+                raise UsageError(f"A sampling plan has {name} = {value}; expected 0 to {_MOST:,}.")
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,12 @@ def sample(
         plan: how long.
         load_ns: how long the session took to load, for the record.
         idle_memory_bytes: resident memory before that, for the record.
+
+    Raises:
+        UsageError: there are no feeds.
     """
+    if not feeds:
+        raise UsageError("There are no samples to measure with.")
     inputs = itertools.cycle(feeds)
     warmup, settled = _warm_up(session, inputs, plan.warmup_limit_s)
     samples: list[int] = []

@@ -92,10 +92,10 @@ def _missing_builder(runtime: str) -> str | None:
 
 
 def _recipe(precision: str, runtime: str, profile: HardwareProfile) -> Recipe:
+    method = DEFAULT_CALIBRATION if precision in ("int8", "fp16") else None
     if arithmetic(precision) != "int8":
-        return Recipe(precision)
-    scheme = profile.quantization.get(runtime, QuantizationScheme())
-    return Recipe(precision, DEFAULT_CALIBRATION if precision == "int8" else None, scheme)
+        return Recipe(precision, method)
+    return Recipe(precision, method, profile.quantization.get(runtime, QuantizationScheme()))
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:

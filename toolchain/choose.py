@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from hwbench.field import Entry
-from hwbench.report import NotMeasured, Report
+from hwbench.report import NotMeasuredError, Report
 
 _SPEED = "p90"  # what MLPerf's single stream reports
 
@@ -21,19 +21,26 @@ def choose(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     measured = [entry for entry in entries if entry.report is not None]
     pool = [entry for entry in measured if entry.outcome == "pass"]
     pool = pool or [entry for entry in measured if entry.outcome == "inconclusive"]
-    winner = _best(pool) if pool else None
-    return tuple(_judged(entry, winner) if entry.report is not None else entry for entry in entries)
+    winner, fastest = (_best(pool), _fastest(pool)) if pool else (None, None)
+    return tuple(_judged(entry, winner, fastest) if entry.report is not None else entry for entry in entries)
 
 
 def _best(pool: Sequence[Entry]) -> Entry:
+    fastest = _fastest(pool)
+    return min(pool if fastest is None else [entry for entry in pool if _is_as_fast(entry, fastest)], key=_size)
+
+
+def _fastest(pool: Sequence[Entry]) -> Entry | None:
     timed = [(speed, entry) for entry in pool if (speed := _speed(entry)) is not None]
-    if not timed:
-        return min(pool, key=_size)
-    bar = min(timed, key=lambda pair: pair[0][0])[0][1]
-    return min((entry for (low, _), entry in timed if low <= bar), key=_size)
+    return min(timed, key=lambda pair: pair[0])[1] if timed else None
 
 
-def _judged(entry: Entry, winner: Entry | None) -> Entry:
+def _is_as_fast(entry: Entry, fastest: Entry) -> bool:
+    mine, best = _speed(entry), _speed(fastest)
+    return mine is not None and best is not None and mine[0] <= best[1]
+
+
+def _judged(entry: Entry, winner: Entry | None, fastest: Entry | None) -> Entry:
     if entry is winner:
         return dataclasses.replace(entry, status="chosen", reason=_why_chosen(entry))
     broken = [verdict for verdict in entry.verdicts if verdict.outcome == "fail"]
@@ -46,7 +53,7 @@ def _judged(entry: Entry, winner: Entry | None) -> Entry:
         reason = "; ".join(f"{v.budget.text}: {v.reason}" for v in unsure)
         return dataclasses.replace(entry, status="dropped", reason=f"cannot be told: {reason}")
     assert winner is not None
-    return dataclasses.replace(entry, status="kept", reason=_why_not(entry, winner))
+    return dataclasses.replace(entry, status="kept", reason=_why_not(entry, winner, fastest))
 
 
 def _why_chosen(entry: Entry) -> str:
@@ -57,20 +64,22 @@ def _why_chosen(entry: Entry) -> str:
     return "the fastest that meets every budget, or the smallest of those as fast"
 
 
-def _why_not(entry: Entry, winner: Entry) -> str:
-    mine, best = _speed(entry), _speed(winner)
-    if mine is None or best is None:
-        return f"larger than {winner.name} ({_size(entry) / 1e6:.2f} against {_size(winner) / 1e6:.2f} MB)"
-    if mine[0] > best[1]:
-        return f"slower than {winner.name}: {_SPEED} {_value(entry):.3g} against {_value(winner):.3g} ms"
-    return f"as fast as {winner.name}, and larger ({_size(entry) / 1e6:.2f} against {_size(winner) / 1e6:.2f} MB)"
+def _why_not(entry: Entry, winner: Entry, fastest: Entry | None) -> str:
+    sizes = f"({_size(entry) / 1e6:.3g} against {_size(winner) / 1e6:.3g} MB)"
+    if fastest is None:
+        return f"no smaller than {winner.name} {sizes}"
+    if _speed(entry) is None:
+        return f"latency was not measured, and {winner.name}'s was"
+    if not _is_as_fast(entry, fastest):
+        return f"slower than {fastest.name}: {_SPEED} {_value(entry):.3g} against {_value(fastest):.3g} ms"
+    return f"as fast as {winner.name}, and no smaller {sizes}"
 
 
 def _speed(entry: Entry) -> tuple[float, float] | None:
     assert entry.report is not None
     try:
         estimate = entry.report.estimate(_SPEED)
-    except NotMeasured:
+    except NotMeasuredError:
         return None
     return estimate.low, estimate.high
 

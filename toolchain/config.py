@@ -48,15 +48,25 @@ def read(path: Path) -> BuildConfig:
         raise UsageError(f"'{path}' cannot be read: {error}.") from None
     config = decode(BuildConfig, data, str(path))
     folder = path.parent
-    source = config.source
-    if source is not None and any((folder / part).is_file() for part in (source, source.rpartition(":")[0])):
-        source = str(folder / source)
     moved = {
         name: folder / value
         for name in ("calibration", "evaluation", "out")
         if (value := getattr(config, name)) is not None
     }
-    return dataclasses.replace(config, source=source, **moved)
+    return dataclasses.replace(
+        config,
+        source=_beside(folder, config.source),
+        metric=_beside(folder, config.metric),
+        profile=tuple(str(_beside(folder, profile)) for profile in config.profile),
+        **moved,
+    )
+
+
+def _beside(folder: Path, text: str | None) -> str | None:
+    """A name that may be a file, or FILE:FUNCTION: in the folder if there is such a file there."""
+    if text is None or not any((folder / part).is_file() for part in (text, text.rpartition(":")[0])):
+        return text
+    return str(folder / text)
 
 
 def merge(config: BuildConfig, given: BuildConfig) -> BuildConfig:

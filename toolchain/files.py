@@ -28,16 +28,29 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def writable_folder(path: Path) -> Path:
-    """Make a folder if there is none, and see that files can be written there.
+@contextlib.contextmanager
+def output_folder(path: Path) -> Iterator[Path]:
+    """A folder that files can be written to, made if there is none; if the work fails, what was made goes again.
 
     Raises:
         UsageError: it cannot be made, is a file, or is not writable.
     """
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        _make_writable(path)
+        yield path
+    except BaseException:
+        for folder in made:
+            with contextlib.suppress(OSError):  # it was never made, or holds something by now
+                folder.rmdir()
+        raise
+
+
+def _make_writable(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
-            return path
+            pass
     except OSError as error:
         raise UsageError(
             f"The output folder '{path}' cannot be written to: {error.strerror}; give another with --out."

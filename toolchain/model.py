@@ -45,6 +45,8 @@ def open_model(path: Path) -> OnnxModel:
     inputs = [value for value in graph.inputs if value.name not in initializers]
     if not graph.outputs:
         raise UsageError(f"'{path}' is not a usable ONNX model: its graph has no outputs.")
+    if not model.opset_imports:  # they come last in the file
+        raise UsageError(f"'{path}' is not a usable ONNX model: it declares no opset; is it truncated?")
     for value in inputs:
         if value.shape is None or value.dtype is None:
             raise UsageError(
@@ -81,10 +83,16 @@ def load_ir(path: Path) -> ir.Model:
 
 def save_ir(model: ir.Model, path: Path) -> OnnxModel:
     """Write a graph to a file and open it; weights go to `<file>.data` where one protobuf cannot hold them."""
-    sizes = [value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None]
-    external = f"{path.name}.data" if sum(sizes) > _PROTOBUF_LIMIT_BYTES else None
-    ir.save(model, path, external_data=external)
+    if weights_bytes(model) > _PROTOBUF_LIMIT_BYTES:
+        ir.save(model, path, external_data=f"{path.name}.data")
+    else:
+        ir.save(ir.external_data.load_to_model(model), path)
     return open_model(path)
+
+
+def weights_bytes(model: ir.Model) -> int:
+    """How much the initializers hold, subgraphs' included."""
+    return sum(tensor.nbytes for tensor in _weights(model))
 
 
 def custom_opsets(model: ir.Model) -> tuple[str, ...]:
@@ -115,9 +123,13 @@ def _spec(value: ir.Value) -> TensorSpec:
     return TensorSpec(str(value.name), dtype, shape)
 
 
+def _weights(model: ir.Model) -> list[ir.TensorProtocol]:
+    values = (value for graph in model.graphs() for value in graph.initializers.values())
+    return [value.const_value for value in values if value.const_value is not None]
+
+
 def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
-    tensors = (value.const_value for value in model.graph.initializers.values())
-    return [tensor for tensor in tensors if isinstance(tensor, ir.ExternalTensor)]
+    return [tensor for tensor in _weights(model) if isinstance(tensor, ir.ExternalTensor)]
 
 
 def _digest(path: Path, model: ir.Model) -> str:

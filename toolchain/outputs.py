@@ -1,8 +1,9 @@
-"""Put a build's results into the output folder: bundles first, then the reports that name them."""
+"""Put a build's results into the output folder: all of them, or none."""
 
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,15 +19,30 @@ def write_results(built: Sequence[tuple[Field, Contents | None]], out: Path) -> 
 
     Returns:
         The fields, each with the path of its bundle.
+
+    Raises:
+        OSError: the folder cannot be written to, or its disk is full; nothing in it was changed.
     """
-    fields = []
-    for result, contents in built:
-        bundle = out / f"{result.model}-{result.profile}.edge" if contents is not None else None
-        if contents is not None and bundle is not None:
-            pack(contents, bundle)
-        fields.append(dataclasses.replace(result, bundle=bundle))
-    results = field.of(fields)
-    for name, text in (("report.json", field.to_json(results)), ("report.html", html.render(results))):
-        with replacing(out / name) as beside:
-            beside.write_text(text, encoding="utf-8")
+    try:
+        return _write(built, out)
+    except OSError as error:
+        error.filename = str(out)  # a failed write does not say where
+        raise
+
+
+def _write(built: Sequence[tuple[Field, Contents | None]], out: Path) -> Results:
+    with tempfile.TemporaryDirectory(dir=out, prefix=".edgewright-") as folder:
+        staged = Path(folder)
+        fields = []
+        for result, contents in built:
+            name = f"{result.model}-{result.profile}.edge"
+            if contents is not None:
+                pack(contents, staged / name)
+            fields.append(dataclasses.replace(result, bundle=out / name if contents is not None else None))
+        results = field.of(fields)
+        for name, text in (("report.json", field.to_json(results)), ("report.html", html.render(results))):
+            with replacing(staged / name) as beside:
+                beside.write_text(text, encoding="utf-8")
+        for file in staged.iterdir():
+            file.replace(out / file.name)
     return results

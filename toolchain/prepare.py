@@ -7,7 +7,14 @@ from pathlib import Path
 
 import onnx_ir as ir
 import onnxruntime as ort
-from onnx_ir.passes.common import LiftConstantsToInitializersPass, NameFixPass, ShapeInferencePass
+from onnx_ir.passes.common import (
+    DeduplicateHashedInitializersPass,
+    LiftConstantsToInitializersPass,
+    LiftSubgraphInitializersToMainGraphPass,
+    NameFixPass,
+    RemoveInitializersFromInputsPass,
+    ShapeInferencePass,
+)
 
 from runtimes.errors import UsageError
 from toolchain import opset
@@ -28,7 +35,10 @@ def prepare(model: OnnxModel) -> ir.Model:
     """
     graph = opset.at_least(_fold(model), MIN_OPSET, "per-channel int8 needs")
     for step in (
+        RemoveInitializersFromInputsPass(),
         LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        LiftSubgraphInitializersToMainGraphPass(),
+        DeduplicateHashedInitializersPass(),  # folding copies what several nodes share
         NameFixPass(),
         ShapeInferencePass(),
     ):
@@ -44,15 +54,13 @@ def _fold(model: OnnxModel) -> ir.Model:
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         path = Path(folder, "folded.onnx")
         options.optimized_model_filepath = str(path)
+        # Without a file of their own, weights that the source keeps beside it would be looked for beside the copy.
+        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "folded.data")
         try:
             ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
             raise UsageError(f"ONNX Runtime cannot load '{model.path}': {str(error).strip()[:500]}") from error
-        folded = load_ir(path)
-        for value in folded.graph.initializers.values():  # the folder goes away, so nothing may stay on disk
-            if isinstance(value.const_value, ir.ExternalTensor):
-                value.const_value = ir.tensor(value.const_value.numpy().copy(), name=value.name)
-    return folded
+        return ir.external_data.load_to_model(load_ir(path))  # the folder goes away, so nothing may stay on disk
 
 
 def _name_nodes(graph: ir.Model) -> None:

@@ -40,9 +40,10 @@ def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out:
         raise UsageError("The model is quantized already; it is packed as it is.")
     graph = prepare(model)
     ranges: Mapping[str, Range] = {}
-    if recipe.calibration is not None:
-        if calibration is None:
+    if recipe.calibration is not None and calibration is None:
+        if not getattr(quantizer, "RANGES_ARE_OPTIONAL", False):
             raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
+    elif recipe.calibration is not None and calibration is not None:
         ranges = calibrate(graph, quantizer.tensors(graph, recipe), model, calibration, recipe.calibration).ranges
     return dataclasses.replace(save_ir(quantizer.quantize(graph, recipe, ranges), out), sha256=model.sha256)
 

@@ -32,7 +32,10 @@ def open_source(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxMod
 def default_name(source: str) -> str:
     """A model's name from its source: the file's stem, or the factory's module."""
     where, _, factory = source.rpartition(":")
-    stem = Path(where).stem.rpartition(".")[2] if factory and where else Path(source).stem
+    if not (where and factory.isidentifier()):
+        stem = Path(source).stem
+    else:
+        stem = Path(where).stem if where.endswith(".py") else where.rpartition(".")[2]
     return "".join(c if c.isalnum() or c in "._-" else "-" for c in stem).strip(".-") or "model"
 
 

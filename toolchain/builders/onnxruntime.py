@@ -11,7 +11,7 @@ import onnxruntime as ort
 
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.errors import UnsupportedError
-from toolchain.model import OnnxModel, load_ir
+from toolchain.model import OnnxModel, load_ir, weights_bytes
 from toolchain.recipe import Recipe
 
 _PROTOBUF_LIMIT_BYTES = 2**31
@@ -29,16 +29,14 @@ def build(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path
         UnsupportedError: one protobuf cannot hold the model.
     """
     graph = load_ir(model.path)
-    total = sum(
-        value.const_value.nbytes for value in graph.graph.initializers.values() if value.const_value is not None
-    )
+    total = weights_bytes(graph)
     if total >= _PROTOBUF_LIMIT_BYTES:
         raise UnsupportedError(
             f"The model holds {total / 2**30:.1f} GiB of weights, and one ONNX file holds less than 2; "
             "a smaller precision may fit."
         )
     file = out / "model.onnx"
-    ir.save(graph, file)
+    ir.save(ir.external_data.load_to_model(graph), file)
     return Artifact(
         file=file,
         runtime="onnxruntime",

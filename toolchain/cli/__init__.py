@@ -5,9 +5,12 @@ Exit codes: 0 met; 1 a budget is broken; 2 usage or tool error; 3 inconclusive; 
 
 from __future__ import annotations
 
+import ast
 import errno
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -15,7 +18,7 @@ import runtimes
 from runtimes import plugins
 from runtimes.errors import EdgewrightError
 
-_ORDER = ("demo", "inspect", "profiles", "build", "measure", "gate", "verify")  # the order people use them in
+_ORDER = ("demo", "inspect", "profiles", "build", "measure", "gate", "verify", "debug")  # the order people use them in
 
 
 class _Commands(click.Group):
@@ -30,6 +33,19 @@ class _Commands(click.Group):
             return None
         command: click.Command = plugins.load(__name__, cmd_name, "command").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them: that would import torch, which takes seconds."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
+
+
+def _summary(name: str) -> str:
+    """The first paragraph of a command's help, read from its file."""
+    body = ast.parse(Path(__file__).with_name(f"{name.replace('-', '_')}.py").read_text("utf-8")).body
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    text = ast.get_docstring(functions["command"]) or ""
+    return " ".join(text.partition("\n\n")[0].split())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -63,8 +79,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 130
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            where = f" on '{error.filename}'" if error.filename else ""
-            return _fail(f"The disk is full{where}; nothing was left half-written. Free some space and run it again.")
+            where = error.filename or tempfile.gettempdir()  # a failed write does not say which file it was for
+            return _fail(f"The disk of '{where}' is full; nothing was left half-written. Free some space there.")
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
 
 

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
+from hwbench.bundles import Evaluation
 from hwbench.field import Results
 from runtimes import plugins
+from runtimes.errors import UsageError
 from runtimes.sampling import SamplingPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -59,6 +61,17 @@ def evaluation_options(function: F) -> F:
         metavar="FILE.npz",
         help="Samples to judge by: arrays named after the inputs, samples first, and labels.",
     )(function)
+
+
+def evaluation_of(file: Path | None, metric: str | None) -> Evaluation | None:
+    """What --evaluation and --metric ask for.
+
+    Raises:
+        UsageError: a metric without samples to compute it on.
+    """
+    if file is None and metric is not None:
+        raise UsageError(f"The metric {metric} needs labelled samples; give --evaluation FILE.npz.")
+    return Evaluation(file, metric) if file is not None else None
 
 
 def duration_option(function: F) -> F:

@@ -21,7 +21,7 @@ from toolchain.cli._options import (
     show,
 )
 from toolchain.config import BuildConfig, merge, read
-from toolchain.files import writable_folder
+from toolchain.files import output_folder
 from toolchain.inputs import parse_input
 from toolchain.pipeline import BuildRequest, build
 from toolchain.sources import default_name
@@ -113,12 +113,14 @@ def command(
         out=out,
     )
     config = merge(read(Path(source)), given) if source.endswith(".toml") else given
-    results = build(_request(config, duration))
+    request = _request(config, duration)
+    with output_folder(request.out):
+        results = build(request)
     show(results, form)
     if form == "text":
         for bundle in (field.bundle for field in results.fields if field.bundle):
             click.echo(f"Bundle: {bundle}")
-        click.echo(f"Report: {(config.out or Path('out')) / 'report.html'}")
+        click.echo(f"Report: {request.out / 'report.html'}")
     ctx.exit(EXIT_CODES[results.outcome])
 
 
@@ -128,11 +130,14 @@ def _request(config: BuildConfig, duration: float) -> BuildRequest:
     for precision in config.precision:
         if precision not in known_precisions():
             raise UsageError(f"Unknown precision '{precision}'; choose from {', '.join(known_precisions())}.")
-    profiles = [devices.load(name) for name in config.profile] or [devices.detect(this_machine())]
+    name = config.name or default_name(config.source)
+    if Path(name).name != name or name.startswith(".") or not name.isprintable():
+        raise UsageError(f"The name {name!r} cannot name a file; give a word, as in --name digits.")
+    profiles = [devices.load(profile) for profile in config.profile] or [devices.detect(this_machine())]
     return BuildRequest(
         source=config.source,
-        name=config.name or default_name(config.source),
-        out=writable_folder(config.out or Path("out")),
+        name=name,
+        out=config.out or Path("out"),
         profiles=tuple(profiles),
         inputs=tuple(parse_input(text) for text in config.input),
         calibration=config.calibration,

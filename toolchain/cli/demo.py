@@ -15,7 +15,7 @@ from hwbench.progress import bar
 from runtimes.sampling import SamplingPlan
 from toolchain import demo
 from toolchain.cli._options import format_option, show
-from toolchain.files import writable_folder
+from toolchain.files import output_folder
 from toolchain.inputs import parse_input
 from toolchain.pipeline import BuildRequest, build
 
@@ -36,9 +36,11 @@ def command(ctx: click.Context, out: Path, form: str) -> None:
 
     Trains a small CNN on scikit-learn's handwritten digits, then exports, quantizes, measures and packs it for
     the machine we are on, judged on digits that it never saw.
+
+    \b
+    edgewright demo --out out/demo
     """
-    writable_folder(out)
-    with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+    with output_folder(out), tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         with bar("Training a small CNN on digits", demo.EPOCHS) as tick:
             files = demo.prepare(Path(work), tick)
         request = BuildRequest(

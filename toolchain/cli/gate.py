@@ -19,6 +19,7 @@ from runtimes.errors import UsageError
 from toolchain.cli._options import (
     budget_option,
     duration_option,
+    evaluation_of,
     evaluation_options,
     format_option,
     sampling_plan,
@@ -69,7 +70,7 @@ def command(
             f"Budget '{next(b.text for b in limits if b.relative)}' compares with a baseline; give --baseline."
         )
     paths = [path for path in (candidate, baseline) if path is not None]
-    scored = Evaluation(evaluation, metric) if evaluation else None
+    scored = evaluation_of(evaluation, metric)
     reports = _reports(paths, scored, duration)
     base = reports[1] if baseline is not None else None
     verdicts = judge(reports[0], limits, base)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 
 import click
 
 from hwbench import devices, field
-from hwbench.bundles import Evaluation, measure_bundles
+from hwbench.bundles import measure_bundles
 from hwbench.field import Entry, Field
 from hwbench.machine import this_machine
 from hwbench.measure import BLOCKS
@@ -16,13 +17,14 @@ from hwbench.progress import bar
 from hwbench.targets.local import LocalTarget
 from toolchain.cli._options import (
     duration_option,
+    evaluation_of,
     evaluation_options,
     format_option,
     profile_option,
     sampling_plan,
     show,
 )
-from toolchain.files import replacing
+from toolchain.files import output_folder, replacing
 from toolchain.single import pack_as_is
 
 
@@ -52,12 +54,15 @@ def command(
     edgewright measure out/digits-x86-64-v4-vnni.edge
     edgewright measure model.onnx --evaluation e.npz --metric top1 --format json
     """
-    with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+    scored = evaluation_of(evaluation, metric)
+    with contextlib.ExitStack() as stack:
+        if out is not None:
+            stack.enter_context(output_folder(out.parent))
+        work = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-"))
         bundle = path
         if path.suffix == ".onnx":
             device = devices.load(profile) if profile else devices.detect(this_machine())
             bundle = pack_as_is(path, device, threads, Path(work))
-        scored = Evaluation(evaluation, metric) if evaluation else None
         with bar(f"Measuring {path.name}", BLOCKS) as tick:
             report = measure_bundles([bundle], LocalTarget(), sampling_plan(duration), tick, scored)[0]
     artifact = report.artifact

@@ -48,10 +48,17 @@ def _show(profile: HardwareProfile, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(encode(profile), indent=2))
         return
+    cpu = profile.cpu
+    processor = [
+        cpu.model,
+        f"{cpu.cores} cores" if cpu.cores is not None else None,
+        f"{cpu.clock_ghz:g} GHz" if cpu.clock_ghz is not None else None,
+        profile.arch,
+    ]
     lines = {
         "device": profile.title,
-        "processor": f"{profile.cpu.model}, {profile.cpu.cores} cores, {profile.cpu.clock_ghz:g} GHz, {profile.arch}",
-        "instructions": ", ".join(profile.cpu.isa) or "the architecture's base",
+        "processor": ", ".join(word for word in processor if word is not None),
+        "instructions": ", ".join(cpu.isa) or "the architecture's base",
         "memory": f"{profile.memory.capacity_gb:g} GB, {profile.memory.bandwidth_gb_per_s:g} GB/s",
         "threads": str(profile.threads),
     }

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort
 import torch
 
@@ -26,7 +27,8 @@ def example_tensors(inputs: Sequence[TensorSpec]) -> tuple[torch.Tensor, ...]:
     """One random argument per input. Batches are 2: torch.export takes a size of 1 for a constant."""
     arrays = example_samples(inputs, 2)
     dynamic = [bool(spec.shape) and isinstance(spec.shape[0], str) for spec in inputs]
-    return tuple(torch.from_numpy(array if batched else array[0]) for array, batched in zip(arrays.values(), dynamic))
+    chosen = (array if batched else array[0] for array, batched in zip(arrays.values(), dynamic))
+    return tuple(torch.from_numpy(np.asarray(array)) for array in chosen)
 
 
 def dynamic_shapes(inputs: Sequence[TensorSpec]) -> tuple[dict[int, torch.export.Dim], ...]:
@@ -72,18 +74,25 @@ def check_parity(model: OnnxModel, call: Any, arguments: tuple[torch.Tensor, ...
     """Compare an exported model with its source on the same arguments.
 
     Raises:
-        UsageError: an output differs by more than float32 arithmetic explains.
+        UsageError: one of the two fails, or an output differs by more than float32 arithmetic explains.
     """
-    with torch.no_grad(), quiet():
-        expected = flatten(call(*arguments))
-    session = ort.InferenceSession(model.path, providers=["CPUExecutionProvider"])
+    try:
+        with torch.no_grad(), quiet():
+            expected = flatten(call(*arguments))
+    except Exception as error:  # the user's own code, called with what the user says are its inputs
+        raise UsageError(f"'{source}' fails on random inputs of the declared shapes: {root_cause(error)}") from error
     feeds = {spec.name: argument.numpy() for spec, argument in zip(model.inputs, arguments)}
-    for spec, actual, wanted in zip(model.outputs, session.run(None, feeds), expected):
-        error = relative_error(actual, wanted.numpy())
-        if not error <= _TOLERANCE:
+    try:
+        session = ort.InferenceSession(model.path, providers=["CPUExecutionProvider"])
+        computed = session.run(None, feeds)
+    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
+        raise UsageError(f"ONNX Runtime cannot run the ONNX export of '{source}': {root_cause(error)}") from error
+    for spec, actual, wanted in zip(model.outputs, computed, expected):
+        difference = relative_error(actual, wanted.numpy())
+        if not difference <= _TOLERANCE:
             raise UsageError(
-                f"The ONNX export of '{source}' computes something else: output '{spec.name}' differs by {error:.1e} "
-                f"(tolerance {_TOLERANCE:.0e}). Is the model in eval mode, and free of randomness?"
+                f"The ONNX export of '{source}' computes something else: output '{spec.name}' differs by "
+                f"{difference:.1e} (tolerance {_TOLERANCE:.0e}). Is the model in eval mode, and free of randomness?"
             )
 
 
@@ -96,17 +105,15 @@ def flatten(outputs: Any) -> list[torch.Tensor]:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep the exporter's own chatter off the terminal; its failures reach us as exceptions."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # torch logs the tracebacks of what it raises, and prints the graph it was in
+    chatter = io.StringIO()
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(chatter), contextlib.redirect_stderr(chatter):
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels):
-            logger.setLevel(level)
+        logging.disable(disabled)
 
 
 def root_cause(error: BaseException) -> str:

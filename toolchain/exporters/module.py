@@ -50,7 +50,7 @@ def make(source: str) -> torch.nn.Module:
     try:
         with quiet():
             module = factory()
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise UsageError(f"The factory '{source}' raised {root_cause(error)}") from error
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"The factory '{source}' returned a {type(module).__name__}; return a torch.nn.Module.")
@@ -66,7 +66,7 @@ def _import(where: str) -> ModuleType:
         return importlib.import_module(where)
     except UsageError:
         raise
-    except Exception as error:  # the user's module may raise anything
+    except (Exception, SystemExit) as error:  # the user's module may raise anything, or be a script that exits
         raise UsageError(f"'{where}' cannot be imported: {root_cause(error)}") from error
 
 

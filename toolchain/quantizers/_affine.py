@@ -61,7 +61,7 @@ def quantize(array: Array, parameters: Parameters, axis: int | None = None) -> A
         scale, zero_point = scale.reshape(shape), zero_point.reshape(shape)
     info = np.iinfo(zero_point.dtype)
     rounded = np.rint(array.astype(np.float64) / scale) + zero_point
-    return np.clip(rounded, info.min, info.max).astype(zero_point.dtype)
+    return np.asarray(np.clip(rounded, info.min, info.max), zero_point.dtype)
 
 
 def dequantize(integers: Array, parameters: Parameters) -> Array:

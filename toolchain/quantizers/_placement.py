@@ -25,6 +25,7 @@ class Weight:
     """A constant operand of a matrix operator. `axis` is its output channels."""
 
     node: ir.Node
+    value: ir.Value
     index: int
     axis: int
 
@@ -81,11 +82,12 @@ def _place_matrix(placement: Placement, node: ir.Node, keep: Collection[str]) ->
     axis = _channel_axis(node, operand)
     if source.dtype != ir.DataType.FLOAT or operand.dtype != ir.DataType.FLOAT or axis is None:
         return
-    weight = Weight(node, 1, axis)
+    weight = Weight(node, operand, 1, axis)
     placement.nodes.add(node)
     placement.activations[source] = None
     placement.weights.append(weight)
-    if len(node.inputs) > 2 and is_constant(node.inputs[2]):
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    if bias is not None and is_constant(bias) and bias.shape is not None and len(bias.shape) == 1:
         placement.biases.append(Bias(node, 2, weight))
     if node.op_type == "Conv":  # MatMul and Gemm have integer kernels with float outputs; Conv has none
         placement.activations[_after_clamp(placement, node, keep)] = None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
-from runtimes.tensors import Array
 from toolchain.calibration.table import Range
 from toolchain.quantizers import _affine
 from toolchain.quantizers._affine import Parameters
@@ -43,13 +43,14 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     scheme = recipe.scheme or QuantizationScheme()
     placement = place(model, recipe.keep)
     activations = _activation_parameters(placement, scheme, ranges)
-    weights = {weight: _weight_parameters(weight, activations, scheme, placement) for weight in placement.weights}
+    weights = _weight_parameters(placement, activations, scheme)
     # Biases first: their scale is looked up by the input that the node still has.
     if scheme.quantize_bias:
         for bias in placement.biases:
-            _quantize_bias(model.graph, bias, activations, weights[bias.weight])
-    for weight, parameters in weights.items():
-        _quantize_weight(model.graph, weight, parameters)
+            _quantize_bias(model.graph, bias, activations, weights[bias.weight.value])
+    integers = {value: _integers(model.graph, value, *weights[value]) for value in weights}
+    for weight in placement.weights:
+        _quantize_weight(model.graph, weight, integers[weight.value])
     for value, parameters in activations.items():
         _insert_pair(model.graph, value, parameters, placement)
     drop_unused_initializers(model.graph)
@@ -69,39 +70,47 @@ def _activation_parameters(
 
 
 def _weight_parameters(
-    weight: Weight, activations: Mapping[ir.Value, Parameters], scheme: QuantizationScheme, placement: Placement
-) -> Parameters:
-    parameters = _affine.for_weight(array_of(weight.node.inputs[1]), weight.axis, scheme)
-    biases = [bias for bias in placement.biases if bias.weight == weight]
-    if not biases or not scheme.quantize_bias:
-        return parameters
-    # A channel of tiny weights and a normal bias would need more than int32 for the bias, so its scale grows.
-    bias = np.abs(array_of(biases[0].node.inputs[2])).astype(np.float64)
-    smallest = bias / (2.0**30 * float(_input_parameters(weight.node, activations).scale))
+    placement: Placement, activations: Mapping[ir.Value, Parameters], scheme: QuantizationScheme
+) -> dict[ir.Value, tuple[Parameters, int]]:
+    """Parameters and channel axis by weight; nodes that share a weight share its integers."""
+    chosen: dict[ir.Value, tuple[Parameters, int]] = {}
+    for weight in placement.weights:
+        if weight.value not in chosen:
+            chosen[weight.value] = _affine.for_weight(array_of(weight.value), weight.axis, scheme), weight.axis
+    if scheme.quantize_bias:
+        for bias in placement.biases:
+            parameters, axis = chosen[bias.weight.value]
+            chosen[bias.weight.value] = _with_room_for(bias, parameters, activations), axis
+    return chosen
+
+
+def _with_room_for(bias: Bias, parameters: Parameters, activations: Mapping[ir.Value, Parameters]) -> Parameters:
+    """A channel of tiny weights and a normal bias would need more than int32 for the bias, so its scale grows."""
+    largest = np.abs(array_of(bias.node.inputs[bias.index])).astype(np.float64)
+    smallest = largest / (2.0**30 * float(_input_parameters(bias.node, activations).scale))
     smallest = smallest if parameters.scale.ndim else smallest.max()
     return Parameters(np.maximum(parameters.scale, smallest).astype(np.float32), parameters.zero_point)
 
 
-def _quantize_weight(graph: ir.Graph, weight: Weight, parameters: Parameters) -> None:
-    value = weight.node.inputs[weight.index]
-    assert value is not None
-    integers = _affine.quantize(array_of(value), parameters, weight.axis)
-    name = f"{weight.node.name}.weight"
-    axis = weight.axis if parameters.scale.ndim else None
-    output = _dequantized_constant(graph, weight.node, name, integers, parameters, axis)
-    weight.node.replace_input_with(weight.index, output)
+def _integers(graph: ir.Graph, value: ir.Value, parameters: Parameters, axis: int) -> _Stored:
+    stored = constant(graph, f"{value.name}.integers", _affine.quantize(array_of(value), parameters, axis))
+    return _Stored.of(graph, str(value.name), stored, parameters, axis)
 
 
-def _quantize_bias(graph: ir.Graph, bias: Bias, activations: Mapping[ir.Value, Parameters], weight: Parameters) -> None:
-    scale = np.asarray(_input_parameters(bias.node, activations).scale * weight.scale, np.float32)
+def _quantize_weight(graph: ir.Graph, weight: Weight, stored: _Stored) -> None:
+    weight.node.replace_input_with(weight.index, _dequantized(graph, weight.node, f"{weight.node.name}.weight", stored))
+
+
+def _quantize_bias(
+    graph: ir.Graph, bias: Bias, activations: Mapping[ir.Value, Parameters], weight: tuple[Parameters, int]
+) -> None:
+    scale = np.asarray(_input_parameters(bias.node, activations).scale * weight[0].scale, np.float32)
     array = array_of(bias.node.inputs[bias.index])
-    if array.ndim != 1:  # a Gemm's C may be broadcast in other ways; those stay in float
-        return
     integers = np.clip(np.rint(array.astype(np.float64) / scale), -(2.0**31), 2.0**31 - 1).astype(np.int32)
     parameters = Parameters(scale, np.zeros(scale.shape, np.int32))
-    axis = 0 if scale.ndim else None
-    output = _dequantized_constant(graph, bias.node, f"{bias.node.name}.bias", integers, parameters, axis)
-    bias.node.replace_input_with(bias.index, output)
+    name = f"{bias.node.name}.bias"
+    stored = _Stored.of(graph, name, constant(graph, f"{name}.integers", integers), parameters, 0)
+    bias.node.replace_input_with(bias.index, _dequantized(graph, bias.node, name, stored))
 
 
 def _insert_pair(graph: ir.Graph, value: ir.Value, parameters: Parameters, placement: Placement) -> None:
@@ -131,16 +140,29 @@ def _insert_pair(graph: ir.Graph, value: ir.Value, parameters: Parameters, place
         graph.insert_after(producer, pair)
 
 
-def _dequantized_constant(
-    graph: ir.Graph, before: ir.Node, name: str, integers: Array, parameters: Parameters, axis: int | None
-) -> ir.Value:
-    stored = constant(graph, f"{name}.quantized", integers)
-    scale = constant(graph, f"{name}.scale", parameters.scale)
-    zero_point = constant(graph, f"{name}.zero_point", parameters.zero_point)
-    attributes = {} if axis is None else {"axis": axis}
-    node = ir.node("DequantizeLinear", [stored, scale, zero_point], attributes=attributes, name=f"{name}.dequantize")
+@dataclass(frozen=True)
+class _Stored:
+    """A quantized constant in the graph: its integers, and what turns them back."""
+
+    integers: ir.Value
+    scale: ir.Value
+    zero_point: ir.Value
+    axis: int | None
+
+    @classmethod
+    def of(cls, graph: ir.Graph, name: str, integers: ir.Value, parameters: Parameters, axis: int) -> _Stored:
+        scale = constant(graph, f"{name}.scale", parameters.scale)
+        zero_point = constant(graph, f"{name}.zero_point", parameters.zero_point)
+        return cls(integers, scale, zero_point, axis if parameters.scale.ndim else None)
+
+
+def _dequantized(graph: ir.Graph, before: ir.Node, name: str, stored: _Stored) -> ir.Value:
+    """A DequantizeLinear for one reader: runtimes fuse it only where nothing else reads it."""
+    attributes = {} if stored.axis is None else {"axis": stored.axis}
+    inputs = [stored.integers, stored.scale, stored.zero_point]
+    node = ir.node("DequantizeLinear", inputs, attributes=attributes, name=f"{name}.dequantize")
     node.outputs[0].name = name
-    node.outputs[0].type, node.outputs[0].shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(integers.shape)
+    node.outputs[0].type, node.outputs[0].shape = ir.TensorType(ir.DataType.FLOAT), stored.integers.shape
     graph.insert_before(before, node)
     return node.outputs[0]
 

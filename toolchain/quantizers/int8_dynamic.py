@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import DeduplicateHashedInitializersPass
 
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
@@ -38,7 +39,7 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     for node in chosen:
         _rewrite(model.graph, node, scheme)
     drop_unused_initializers(model.graph)
-    return model
+    return DeduplicateHashedInitializersPass()(model).model  # a weight that several nodes share was quantized for each
 
 
 def _is_product(node: ir.Node) -> bool:

@@ -1,0 +1,99 @@
+"""Histograms that grow are the histograms that were known from the start."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from runtimes.tensors import Array
+from toolchain.calibration.histogram import HALF_BINS, Histogram, _Growing
+from toolchain.calibration.methods import entropy, mse, percentile
+from toolchain.calibration.table import Range
+
+samples = st.lists(
+    hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(-1e6, 1e6, width=32)), min_size=1, max_size=8
+)
+
+
+def grown(parts: list[Array]) -> Histogram:
+    histogram = _Growing()
+    for part in parts:
+        histogram.add(part, float(part.min()), float(part.max()))
+    return histogram.finish()
+
+
+@given(samples, st.randoms())
+def test_the_order_of_the_samples_does_not_matter(parts: list[Array], random) -> None:  # type: ignore[no-untyped-def]
+    shuffled = random.sample(parts, len(parts))
+    one, other = grown(parts), grown(shuffled)
+    assert (one.width, one.low, one.high) == (other.width, other.low, other.high)
+    np.testing.assert_array_equal(one.counts, other.counts)
+
+
+@given(samples)
+def test_how_the_samples_were_split_does_not_matter(parts: list[Array]) -> None:
+    one, other = grown(parts), grown([np.concatenate(parts)])
+    assert one.width == other.width
+    np.testing.assert_array_equal(one.counts, other.counts)
+
+
+@given(samples)
+def test_it_counts_what_numpy_counts(parts: list[Array]) -> None:
+    values = np.concatenate(parts).astype(np.float64)
+    histogram = grown(parts)
+    assert histogram.counts.sum() == len(values)
+    expected, _ = np.histogram(values, histogram.edges)
+    np.testing.assert_array_equal(histogram.counts, expected)
+    assert np.abs(values).max() <= histogram.width * HALF_BINS
+
+
+@pytest.mark.parametrize("choose", [percentile.choose, mse.choose, entropy.choose])
+@given(parts=samples)
+def test_no_method_chooses_beyond_the_extremes(choose, parts: list[Array]) -> None:  # type: ignore[no-untyped-def]
+    histogram = grown(parts)
+    chosen = choose(histogram)
+    assert histogram.low <= chosen.low <= chosen.high <= histogram.high
+
+
+def normal_with_outliers() -> Histogram:
+    rng = np.random.default_rng(0)
+    return grown([rng.standard_normal(100_000).astype(np.float32), np.array([100.0, -100.0], np.float32)])
+
+
+def test_percentile_leaves_out_what_is_rarer_than_its_tail() -> None:
+    chosen = percentile.choose(normal_with_outliers())
+    # 99.99% of a standard normal lies within 3.89; a bin is 128 / 2048 wide.
+    assert chosen.low == pytest.approx(-3.89, abs=0.5)
+    assert chosen.high == pytest.approx(3.89, abs=0.5)
+
+
+def test_mse_clips_outliers_and_keeps_a_uniform_whole() -> None:
+    rng = np.random.default_rng(0)
+    assert error(normal_with_outliers(), mse.choose) < error(normal_with_outliers(), extremes)
+    uniform = grown([rng.uniform(-1, 1, 100_000).astype(np.float32)])
+    assert mse.choose(uniform).high > 0.97
+
+
+def test_entropy_clips_outliers() -> None:
+    chosen = entropy.choose(normal_with_outliers())
+    assert 2 < chosen.high < 50
+
+
+def test_entropy_is_not_misled_by_relus_zeros() -> None:
+    rng = np.random.default_rng(0)
+    rectified = np.maximum(rng.standard_normal(100_000), 0).astype(np.float32)
+    assert entropy.choose(grown([rectified])).high > 2
+
+
+def extremes(histogram: Histogram) -> Range:
+    return Range(histogram.low, histogram.high)
+
+
+def error(histogram: Histogram, choose) -> float:  # type: ignore[no-untyped-def]
+    chosen = choose(histogram)
+    step = (chosen.high - chosen.low) / 255
+    restored = np.rint(np.clip(histogram.centres, chosen.low, chosen.high) / step) * step
+    return float(((restored - histogram.centres) ** 2 * histogram.counts).sum())

@@ -1,0 +1,57 @@
+"""Scales and zero points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from runtimes.profile import QuantizationScheme
+from runtimes.tensors import Array
+from toolchain.calibration.table import Range
+from toolchain.quantizers import _affine
+
+numbers = st.floats(-1e4, 1e4, width=32)
+SCHEMES = [
+    QuantizationScheme("uint8"),
+    QuantizationScheme("int8"),
+    QuantizationScheme("int8", symmetric=True),
+    QuantizationScheme("uint8", symmetric=True),
+]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@given(a=numbers, b=numbers)
+def test_the_range_survives_within_a_step_and_zero_exactly(scheme: QuantizationScheme, a: float, b: float) -> None:
+    low, high = min(a, b), max(a, b)
+    parameters = _affine.for_activation(Range(low, high), scheme)
+    values = np.array([low, 0.0, high], np.float32)
+    restored = _affine.dequantize(_affine.quantize(values, parameters), parameters)
+    assert np.abs(restored - values).max() <= float(parameters.scale) * 1.001
+    assert restored[1] == 0.0
+    assert parameters.zero_point.dtype == scheme.activations
+
+
+@pytest.mark.parametrize("reduce_range", [False, True])
+@given(weight=hnp.arrays(np.float32, (4, 6), elements=st.floats(-100, 100, width=32)))
+def test_weights_survive_within_half_a_step_per_channel(reduce_range: bool, weight: Array) -> None:
+    scheme = QuantizationScheme(reduce_range=reduce_range)
+    parameters = _affine.for_weight(weight, 0, scheme)
+    integers = _affine.quantize(weight, parameters, axis=0)
+    assert integers.dtype == np.int8
+    assert np.abs(integers.astype(int)).max() <= (63 if reduce_range else 127)
+    restored = integers * parameters.scale[:, None]
+    assert np.all(np.abs(restored - weight) <= parameters.scale[:, None] * 0.501)
+
+
+def test_a_constant_tensor_gets_a_scale_that_divides() -> None:
+    assert _affine.for_activation(Range(0.0, 0.0), SCHEMES[0]).scale == 1.0
+    assert (_affine.for_weight(np.zeros((3, 3), np.float32), 0, SCHEMES[0]).scale == 1.0).all()
+
+
+@given(a=st.integers(0, 255), b=st.integers(0, 255), v=st.integers(-63, 63), w=st.integers(-63, 63))
+def test_seven_bit_weights_cannot_saturate_int16(a: int, b: int, v: int, w: int) -> None:
+    """What `reduce_range` is for: vpmaddubsw adds two u8 x s8 products in int16."""
+    assert abs(a * v + b * w) <= np.iinfo(np.int16).max

@@ -1,0 +1,33 @@
+"""The null runtime loads nothing, so its artifact is an empty file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.backends import null
+from toolchain.model import OnnxModel
+from toolchain.recipe import Recipe
+
+
+def versions() -> Mapping[str, str]:
+    """The packages that make the artifact."""
+    return {"null": null.version()}
+
+
+def build(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path) -> Artifact:
+    """Write an empty file into the folder `out`."""
+    file = out / "model.null"
+    file.touch()
+    return Artifact(
+        file=file,
+        runtime="null",
+        precision=recipe.precision,
+        inputs=model.inputs,
+        outputs=model.outputs,
+        settings=settings,
+        source_sha256=model.sha256,
+        size_bytes=0,
+        tool_versions=versions(),
+    )

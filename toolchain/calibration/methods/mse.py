@@ -1,0 +1,44 @@
+"""The range whose quantization loses the least, by mean squared error over the observed distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from runtimes.tensors import Array, TensorSpec
+from toolchain.calibration import histogram
+from toolchain.calibration.histogram import Histogram
+from toolchain.calibration.table import CalibrationTable, Range
+
+_LEVELS = 255
+_SHRINKS = np.linspace(1.0, 0.1, 91)
+
+
+def calibrate(
+    model: ir.Model, tensors: Sequence[str], specs: Sequence[TensorSpec], arrays: Mapping[str, Array]
+) -> CalibrationTable:
+    """Observe tensors; see `minmax.calibrate` for the arguments and errors."""
+    return histogram.calibrate("mse", choose, model, tensors, specs, arrays)
+
+
+def choose(distribution: Histogram) -> Range:
+    """Shrink each side in turn, from the extremes, to where the error is least; twice, as the sides interact."""
+    low, high = min(distribution.low, 0.0), max(distribution.high, 0.0)
+    used = distribution.counts > 0
+    values, weights = distribution.centres[used], distribution.counts[used]
+    best_low, best_high = low, high
+    for _ in range(2):
+        best_high = high * _best(values, weights, np.full(len(_SHRINKS), best_low), high * _SHRINKS)
+        best_low = low * _best(values, weights, low * _SHRINKS, np.full(len(_SHRINKS), best_high))
+    return Range(max(best_low, distribution.low), min(best_high, distribution.high))
+
+
+def _best(values: Array, weights: Array, lows: Array, highs: Array) -> float:
+    """The shrink whose range has the least error."""
+    steps = np.maximum((highs - lows) / _LEVELS, np.finfo(np.float64).tiny)[:, None]
+    clipped = np.clip(values, lows[:, None], highs[:, None])
+    restored = np.rint(clipped / steps) * steps
+    errors = ((restored - values) ** 2 * weights).sum(axis=1)
+    return float(_SHRINKS[int(np.argmin(errors))])

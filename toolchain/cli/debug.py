@@ -1,0 +1,95 @@
+"""edgewright debug."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from hwbench import dataset, devices
+from hwbench.machine import this_machine
+from runtimes import plugins
+from runtimes.codec import encode
+from runtimes.errors import UsageError
+from runtimes.profile import QuantizationScheme
+from toolchain.candidates import DEFAULT_CALIBRATION
+from toolchain.cli._options import profile_option
+from toolchain.inputs import parse_input
+from toolchain.layer_errors import LayerError, layer_errors
+from toolchain.model import is_quantized, load_ir
+from toolchain.prepare import prepare
+from toolchain.quantize import CALIBRATORS, calibrate
+from toolchain.quantizers import int8
+from toolchain.recipe import Recipe
+from toolchain.sources import open_source
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=DTYPE[SHAPE]",
+    help="As for build. Repeatable, in forward's order.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.npz",
+    help="Samples to observe ranges and errors on.",
+)
+@click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How ranges are chosen.")
+@profile_option
+@click.option("--most", type=click.IntRange(min=1), default=20, show_default=True, help="How many layers to show.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+def command(
+    source: str,
+    inputs: tuple[str, ...],
+    calibration: Path,
+    method: str,
+    profile: str | None,
+    most: int,
+    form: str,
+) -> None:
+    """Show which layers lose accuracy in int8, worst first.
+
+    Quantizes SOURCE for the profile's first runtime and compares every layer with float32 on the same samples.
+    "own" is what a layer adds itself, "total" what has added up until its output; both are signal-to-noise ratios
+    in dB, where 6 dB more is half the error.
+
+    \b
+    edgewright debug model.onnx --calibration c.npz --method percentile
+    """
+    device = devices.load(profile) if profile else devices.detect(this_machine())
+    scheme = device.quantization.get(device.runtimes[0], QuantizationScheme())
+    recipe = Recipe("int8", method, scheme)
+    plugins.load(CALIBRATORS, method, "calibration method")
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+        model = open_source(source, [parse_input(text) for text in inputs], Path(work, "source.onnx"))
+        if is_quantized(load_ir(model.path)):
+            raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
+        samples = dataset.read(calibration, model.inputs)
+        graph = prepare(model)
+        table = calibrate(graph, int8.tensors(graph, recipe), model, samples, method)
+        errors = layer_errors(graph, recipe, table.ranges, model.inputs, samples.arrays)
+    if form == "json":
+        click.echo(json.dumps([encode(error) for error in errors], indent=1))
+    else:
+        _print(errors, most)
+
+
+def _print(errors: list[LayerError], most: int) -> None:
+    table = Table("layer", "operator", box=None, pad_edge=False)
+    for name in ("own dB", "total dB"):
+        table.add_column(name, justify="right")
+    for error in errors[:most]:
+        table.add_row(error.node, error.op, f"{error.own:.1f}", f"{error.total:.1f}")
+    Console().print(table)
+    if len(errors) > most:
+        click.echo(f"and {len(errors) - most} more layers, each with less error of its own; --most shows them")
