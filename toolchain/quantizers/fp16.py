@@ -28,18 +28,23 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     Raises:
         UsageError: the converter fails; its reason is passed on.
     """
-    overflowing = [
-        str(node.name)
-        for node in model.graph
-        if any(max(-r.low, r.high) > _LARGEST for v in node.outputs if (r := ranges.get(str(v.name))))
-    ]
+    blocked = sorted({*recipe.keep, *_around_overflows(model, ranges)})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of every weight that it rounds to zero
-            proto = float16.convert_float_to_float16(
-                ir.to_proto(model), keep_io_types=True, node_block_list=[*recipe.keep, *overflowing]
-            )
+            proto = float16.convert_float_to_float16(ir.to_proto(model), keep_io_types=True, node_block_list=blocked)
     except Exception as error:  # it raises bare ValueErrors and KeyErrors
         raise UsageError(f"onnxconverter-common cannot convert this model to fp16: {error!r}") from error
     converted: ir.Model = ir.from_proto(proto)
     return converted
+
+
+def _around_overflows(model: ir.Model, ranges: Mapping[str, Range]) -> set[str]:
+    """Who writes what fp16 cannot hold, and who reads it: a Cast between the two would overflow just as well."""
+    nodes: set[str] = set()
+    for node in model.graph:
+        for value in node.outputs:
+            observed = ranges.get(str(value.name))
+            if observed is not None and max(-observed.low, observed.high) > _LARGEST:
+                nodes.update(str(reader.name) for reader in (node, *(use.node for use in value.uses())))
+    return nodes

@@ -163,7 +163,9 @@ def test_a_shared_weight_is_stored_once(tmp_path: Path) -> None:
     samples = dataset.read(tmp_path / "x.npz", source.inputs)
     for precision in ("int8", "int8-dynamic"):
         made = quantize(source, recipe_for(precision), samples, tmp_path / f"{precision}.onnx")
-        wide = [v for v in load_ir(made.path).graph.initializers.values() if v.const_value and v.const_value.size == 4096]
+        wide = [
+            v for v in load_ir(made.path).graph.initializers.values() if v.const_value and v.const_value.size == 4096
+        ]
         assert [value.dtype for value in wide] == [ir.DataType.INT8]
 
 
@@ -176,7 +178,9 @@ def test_dynamic_int8_computes_nearly_the_same_and_fuses(tmp_path: Path) -> None
     rng = np.random.default_rng(0)
     proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]>{text}')
     for name, shape in {"w": (64, 128), "v": (32, 128), "c": (32,)}.items():
-        proto.graph.initializer.append(onnx.numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name))
+        proto.graph.initializer.append(
+            onnx.numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name)
+        )
     onnx.save(proto, tmp_path / "products.onnx")
     source = open_model(tmp_path / "products.onnx")
     made = quantize(source, recipe_for("int8-dynamic"), None, tmp_path / "dynamic.onnx")
