@@ -11,18 +11,10 @@ import onnx_ir as ir
 
 from toolchain import opset
 from toolchain.calibration.table import Range
-from toolchain.quantizers._graph import array_of, constant, drop_unused_initializers
-from toolchain.quantizers._placement import is_constant
+from toolchain.quantizers._half import compute_in
 from toolchain.recipe import Recipe
 
 _MIN_OPSET = 22  # Conv, pooling and others take bfloat16 from opset 22 on
-
-# Operators that lose nothing to bf16's 8 bits of mantissa but what the products lose anyway. Reductions, Softmax
-# and normalisations add many small numbers and stay in float32.
-_OPS = frozenset(
-    "Conv ConvTranspose MatMul Gemm Relu LeakyRelu Clip Sigmoid Tanh Add Mul MaxPool AveragePool GlobalAveragePool "
-    "Reshape Transpose Flatten Squeeze Unsqueeze Concat".split()
-)
 
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
@@ -31,49 +23,4 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     Raises:
         UsageError: the model cannot be raised to opset 22.
     """
-    model = opset.at_least(model, _MIN_OPSET, "bf16 needs")
-    graph = model.graph
-    chosen = [node for node in graph if node.op_type in _OPS and not node.domain and node.name not in recipe.keep]
-    narrow: dict[ir.Value, ir.Value] = {}
-    for node in chosen:
-        for index, value in enumerate(node.inputs):
-            if value is not None and value.dtype == ir.DataType.FLOAT:
-                if value not in narrow:
-                    narrow[value] = _cast(graph, value, ir.DataType.BFLOAT16, before=node)
-                node.replace_input_with(index, narrow[value])
-        for value in list(node.outputs):
-            if value.dtype == ir.DataType.FLOAT:
-                _widen(graph, node, value, narrow)
-    _drop_unused(graph)
-    return model
-
-
-def _cast(graph: ir.Graph, value: ir.Value, dtype: ir.DataType, before: ir.Node) -> ir.Value:
-    if is_constant(value):
-        return constant(graph, f"{value.name}.bf16", array_of(value).astype(dtype.numpy()))
-    cast = ir.node("Cast", [value], attributes={"to": dtype.value}, name=f"{value.name}.to_bf16")
-    cast.outputs[0].type, cast.outputs[0].shape = ir.TensorType(dtype), value.shape
-    cast.outputs[0].name = f"{value.name}.bf16"
-    graph.insert_before(before, cast)
-    return cast.outputs[0]
-
-
-def _widen(graph: ir.Graph, node: ir.Node, value: ir.Value, narrow: dict[ir.Value, ir.Value]) -> None:
-    """Let a node write bf16 under a new name, and a Cast write the old name in float32 for who wants that."""
-    name, shape, type_ = value.name, value.shape, value.type
-    cast = ir.node("Cast", [value], attributes={"to": ir.DataType.FLOAT.value}, name=f"{name}.to_fp32")
-    wide = cast.outputs[0]
-    wide.type, wide.shape = type_, shape
-    value.replace_all_uses_with(wide, replace_graph_outputs=True)
-    cast.replace_input_with(0, value)
-    value.name, wide.name = f"{name}.bf16", name
-    value.type = ir.TensorType(ir.DataType.BFLOAT16)
-    graph.insert_after(node, cast)
-    narrow[wide] = value
-
-
-def _drop_unused(graph: ir.Graph) -> None:
-    for node in reversed(list(graph)):
-        if node.op_type == "Cast" and not node.outputs[0].uses() and not node.outputs[0].is_graph_output():
-            graph.remove(node, safe=True)
-    drop_unused_initializers(graph)
+    return compute_in(opset.at_least(model, _MIN_OPSET, "bf16 needs"), ir.DataType.BFLOAT16, recipe.keep)

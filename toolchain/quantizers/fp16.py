@@ -1,15 +1,16 @@
-"""fp16 arithmetic, through onnxconverter-common. Inputs and outputs keep their dtype."""
+"""fp16 arithmetic, through onnxconverter-common, or our own pass where that fails. What goes in and out stays float32."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import onnx
 import onnx_ir as ir
 from onnxconverter_common import float16
 
-from runtimes.errors import UsageError
 from toolchain.calibration.table import Range
+from toolchain.quantizers._half import compute_in
 from toolchain.recipe import Recipe
 
 RANGES_ARE_OPTIONAL = True  # without samples, nothing is known to overflow
@@ -23,20 +24,27 @@ def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
 
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
-    """Convert to fp16, but for the nodes to keep and those whose outputs fp16 cannot hold.
-
-    Raises:
-        UsageError: the converter fails; its reason is passed on.
-    """
+    """Convert to fp16, but for the nodes to keep and those whose inputs or outputs fp16 cannot hold."""
     blocked = sorted({*recipe.keep, *_around_overflows(model, ranges)})
+    converted = _convert(ir.to_proto(model), blocked)
+    return compute_in(model, ir.DataType.FLOAT16, blocked) if converted is None else ir.from_proto(converted)
+
+
+def _convert(proto: onnx.ModelProto, blocked: Sequence[str]) -> onnx.ModelProto | None:
+    """The converter's result; None where it fails or writes an invalid file, as it does for blocked nodes that
+    write an output of the graph, Gemm with a constant bias, and subgraphs.
+    """
+    dtypes = [output.type.tensor_type.elem_type for output in proto.graph.output]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of every weight that it rounds to zero
-            proto = float16.convert_float_to_float16(ir.to_proto(model), keep_io_types=True, node_block_list=blocked)
-    except Exception as error:  # it raises bare ValueErrors and KeyErrors
-        raise UsageError(f"onnxconverter-common cannot convert this model to fp16: {error!r}") from error
-    converted: ir.Model = ir.from_proto(proto)
-    return converted
+            converted: onnx.ModelProto = float16.convert_float_to_float16(
+                proto, keep_io_types=True, node_block_list=list(blocked)
+            )
+        onnx.checker.check_model(converted, full_check=True)
+    except Exception:  # it raises bare ValueErrors and KeyErrors, the checker its own
+        return None
+    return converted if [output.type.tensor_type.elem_type for output in converted.graph.output] == dtypes else None
 
 
 def _around_overflows(model: ir.Model, ranges: Mapping[str, Range]) -> set[str]:

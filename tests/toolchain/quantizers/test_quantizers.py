@@ -210,7 +210,7 @@ def test_fp16_keeps_in_float32_what_would_overflow(tmp_path: Path) -> None:
     # onnx's own evaluator really computes in fp16, which ONNX Runtime does not on x86.
     assert relative_error(evaluate(made, feeds), run(source, feeds)) <= 5e-3
     naive = quantize(source, Recipe("fp16"), None, tmp_path / "naive.onnx")
-    assert not np.isfinite(evaluate(naive, feeds)).any()
+    assert not relative_error(evaluate(naive, feeds), run(source, feeds)) <= 0.5
 
 
 def evaluate(model: OnnxModel, feeds: dict[str, Array]) -> Array:
