@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ from runtimes.errors import UsageError
 from runtimes.tensors import Array
 
 _REPLICATES = 500
+_DRAWS = 100
+_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -36,21 +38,35 @@ class Accuracy:
     reference: Accuracy | None = None
 
     def estimate(self) -> Estimate:
-        """The metric with its confidence interval."""
+        """The metric with its confidence interval.
+
+        Raises:
+            ValueError: too few samples for one.
+        """
         if self.scores is not None:
             return intervals.mean(self.scores)
+        self._check_resampled()
         return intervals.percentile_of_replicates(self.value, np.asarray(self.replicates))
 
     def drop(self) -> Estimate | None:
-        """How much worse than the reference, paired by sample; None without one. Negative is better."""
+        """How much worse than the reference, paired by sample; None without one. Negative is better.
+
+        Raises:
+            ValueError: too few samples for an interval.
+        """
         reference = self.reference
         if reference is None:
             return None
         better, worse = (reference, self) if self.higher_is_better else (self, reference)
         if better.scores is not None and worse.scores is not None:
             return intervals.paired_difference(better.scores, worse.scores)
+        self._check_resampled()
         replicates = np.asarray(better.replicates) - np.asarray(worse.replicates)
         return intervals.percentile_of_replicates(better.value - worse.value, replicates)
+
+    def _check_resampled(self) -> None:
+        if self.n < 2:  # all resamples of one sample are equal, which is no certainty
+            raise ValueError("an interval takes at least 2 samples, there is 1")
 
 
 def evaluate(
@@ -65,10 +81,9 @@ def evaluate(
         reference: the source model's accuracy on the same samples.
 
     Raises:
-        UsageError: the metric failed, or returned neither a number nor one score per sample.
+        UsageError: the metric failed, or returned neither a finite number nor one per sample.
     """
-    result = np.asarray(_score(metric, outputs, labels), dtype=np.float64)
-    n = len(labels)
+    result, n = _score(metric, outputs, labels), len(labels)
     if result.shape == (n,):
         scores = tuple(result.tolist())
         return Accuracy(
@@ -79,17 +94,42 @@ def evaluate(
             f"Metric '{metric.name}' returned an array of shape {list(result.shape)} for {n} samples; "
             "return one number, or one score per sample."
         )
-    replicates = _bootstrap(lambda rows: _score(metric, {k: v[rows] for k, v in outputs.items()}, labels[rows]), n)
+    replicates = tuple(_replicate(metric, outputs, labels, index) for index in range(_REPLICATES))
     return Accuracy(metric.name, metric.higher_is_better, n, float(result), replicates=replicates, reference=reference)
 
 
-def _score(metric: Metric, outputs: Mapping[str, Array], labels: Array) -> Array | float:
+def _score(metric: Metric, outputs: Mapping[str, Array], labels: Array, rows: Array | None = None) -> Array:
+    """What the metric returns, as finite floats; on some of the samples where `rows` says which."""
     try:
-        return metric.score(outputs, labels)
+        if rows is not None:
+            outputs, labels = {name: array[rows] for name, array in outputs.items()}, labels[rows]
+        returned = metric.score(outputs, labels)
     except Exception as error:  # a user's own function may raise anything
         raise UsageError(f"Metric '{metric.name}' failed: {type(error).__name__}: {error}") from error
+    try:
+        result = np.asarray(returned, dtype=np.float64) if returned is not None else None
+    except (TypeError, ValueError):
+        result = None
+    if result is None:
+        raise UsageError(
+            f"Metric '{metric.name}' returned {repr(returned)[:60]}; return one number, or one score per sample."
+        )
+    if not np.isfinite(result).all():
+        first = np.argwhere(~np.isfinite(result))[0]
+        where = f" for sample {first[0]}" if len(first) else ""
+        raise UsageError(f"Metric '{metric.name}' came to {result[tuple(first)]}{where}; it should be a finite number.")
+    return result
 
 
-def _bootstrap(score: Callable[[Array], Array | float], n: int) -> tuple[float, ...]:
-    rng = np.random.default_rng(0)
-    return tuple(float(score(rng.integers(0, n, n))) for _ in range(_REPLICATES))
+def _replicate(metric: Metric, outputs: Mapping[str, Array], labels: Array, index: int) -> float:
+    """The metric on resample number `index`. One on which it is undefined, as the AUC is on a single class, is drawn
+    anew; every number has its own seed, so that this leaves the others paired.
+    """
+    rng, n = np.random.default_rng((_SEED, index)), len(labels)
+    problem: UsageError | None = None
+    for _ in range(_DRAWS):
+        try:
+            return float(_score(metric, outputs, labels, rng.integers(0, n, n)))
+        except UsageError as error:
+            problem = error
+    raise UsageError(f"There are too few samples to resample: {problem}") from problem

@@ -48,6 +48,10 @@ class Budget:
     limit: float
     relative: bool = False
 
+    def __post_init__(self) -> None:
+        if self.quantity not in _QUANTITIES:
+            raise ValueError(f"limits {self.quantity!r}; expected one of {', '.join(_QUANTITIES)}")
+
     @property
     def is_upper(self) -> bool:
         """True where less is better."""
@@ -63,7 +67,9 @@ def parse(text: str) -> Budget:
     match = _FORM.fullmatch(text)
     quantity = match[1] if match else re.split(r"[<>=]", text)[0].strip()
     if quantity not in _QUANTITIES:
-        raise UsageError(f"Budget '{text}': unknown quantity '{quantity}'; choose from {', '.join(_QUANTITIES)}.")
+        raise UsageError(
+            f"Budget '{text}': unknown quantity '{quantity}'; choose from {', '.join(_QUANTITIES)}, as in p99<=10ms."
+        )
     operator, units = _QUANTITIES[quantity]
     example = f"{quantity}{operator}{'0.5' if units is _NONE else '10' + next(iter(list(units)[1:]), '/s')}"
     if match is None:
@@ -73,12 +79,19 @@ def parse(text: str) -> Budget:
     try:
         number = float(match[4])
     except ValueError:
-        raise UsageError(f"Budget '{text}': '{match[4]}' is not a number; write it like {example}.") from None
+        number = math.inf
+    if not math.isfinite(number):
+        raise UsageError(f"Budget '{text}': '{match[4]}' is not a number; write it like {example}.")
     sign, unit = match[3], match[5]
     if unit == "%":
         return _relative(text, quantity, operator, number, sign)
     if unit not in units:
         raise UsageError(f"Budget '{text}': {quantity} takes {_unit_words(units)}, as in {example}.")
+    if sign == "+" and units is not _NONE:
+        raise UsageError(
+            f"Budget '{text}': a sign is for a change against a baseline, in %, as in {quantity}{operator}+5%; "
+            f"write a limit like {example}."
+        )
     limit = math.copysign(number * units[unit], -1 if sign == "-" else 1)
     if (quantity == "accuracy_drop" and limit < 0) or (
         quantity != "accuracy_drop" and limit <= 0 and units is not _NONE
@@ -111,6 +124,8 @@ def _relative(text: str, quantity: str, operator: str, number: float, sign: str)
         raise UsageError(
             f"Budget '{text}': a change against the baseline has a sign, as in {quantity}{operator}{better}."
         )
+    if sign == "-" and number >= 100:
+        raise UsageError(f"Budget '{text}': nothing shrinks by 100%; give less, as in {quantity}{operator}-5%.")
     return Budget(text.strip(), quantity, number / 100 * (-1 if sign == "-" else 1), relative=True)
 
 

@@ -8,15 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from hwbench import accuracy, dataset, devices, field, measure, metrics
 from hwbench.accuracy import Accuracy
-from hwbench.latency import Latency
 from hwbench.machine import this_machine
 from hwbench.measure import Tick
 from hwbench.report import Report
 from hwbench.targets import Target
+from runtimes.arrays import write as write_npz
 from runtimes.artifact import Manifest
 from runtimes.bundle import REPORT, Bundle
 from runtimes.errors import BackendError, UsageError
@@ -26,7 +24,7 @@ from runtimes.tensors import Array
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Labelled samples to score on; `metric` None takes the metric of the bundle's own report."""
+    """Labelled samples to score on; `metric` None takes that of the bundle's own report, top1 in place of parity."""
 
     file: Path
     metric: str | None = None
@@ -52,24 +50,28 @@ def measure_bundles(
     """
     machine = this_machine()
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-        opened = [_open(path) for path in paths]
-        latencies: dict[str, Latency | str] = {}
-        here = [item for item in opened if devices.fits(item.manifest.profile, machine)]
-        for item in here:  # models may differ in their inputs, so each bundle brings its own
-            np.savez(Path(work, f"{opened.index(item)}.npz"), **item.inputs)  # type: ignore[arg-type]
-        if here:
-            latencies = measure.latency(
-                {str(item.path): item.path for item in here},
-                {str(item.path): item.manifest.artifact.settings for item in here},
-                {str(item.path): Path(work, f"{opened.index(item)}.npz") for item in here},
-                target,
-                plan,
-                tick,
-                blocks,
-            )
+        opened = {}
+        for number, path in enumerate(paths):
+            name = f"{path} ({number + 1})" if path in paths[:number] else str(path)  # a path may come twice
+            opened[name] = _open(path)
+            if not opened[name].inputs:
+                raise UsageError(f"'{path}' holds no golden samples to run; rebuild it with edgewright build.")
+        here = {name: item for name, item in opened.items() if devices.fits(item.manifest.profile, machine)}
+        inputs = {name: Path(work, f"{number}.npz") for number, name in enumerate(here)}
+        for name, item in here.items():  # models may differ in their inputs, so each bundle brings its own
+            write_npz(inputs[name], item.inputs)
+        latencies = measure.latency(
+            {name: item.path for name, item in here.items()},
+            {name: item.manifest.artifact.settings for name, item in here.items()},
+            inputs,
+            target,
+            plan,
+            tick,
+            blocks,
+        )
         reports = []
-        for item in opened:
-            latency = latencies.get(str(item.path))
+        for name, item in opened.items():
+            latency = latencies.get(name)
             if isinstance(latency, str):
                 raise BackendError(f"'{item.path}' could not be measured: {latency}")
             reports.append(
@@ -110,10 +112,9 @@ def _open(path: Path) -> _Opened:
         inputs = bundle.golden("input", manifest.artifact.inputs) if manifest.golden.samples else {}
         packed = None
         if REPORT in manifest.members:
-            chosen = field.from_json(bundle.read(REPORT), f"{path}: {REPORT}").fields[0].chosen
+            fields = field.from_json(bundle.read(REPORT), f"{path}: {REPORT}").fields
+            chosen = fields[0].chosen if fields else None
             packed = chosen.report if chosen else None
-    if not inputs:
-        raise UsageError(f"'{path}' holds no golden samples to run; rebuild it with edgewright build.")
     return _Opened(path, manifest, inputs, packed)
 
 
@@ -121,9 +122,11 @@ def _accuracy(item: _Opened, evaluation: Evaluation | None, target: Target) -> A
     packed = item.packed.accuracy if item.packed else None
     if evaluation is None:
         return packed
-    name = evaluation.metric or (packed.metric if packed else "top1")
+    # Parity is to the source's outputs, which only `build` has; what comes with labels is a classifier's.
+    name = evaluation.metric or (packed.metric if packed and packed.metric != "parity" else "top1")
+    metric = metrics.load(name)
     data = dataset.read(evaluation.file, item.manifest.artifact.inputs, labels=True)
     assert data.labels is not None
-    scored = accuracy.evaluate(metrics.load(name), measure.outputs(item.path, data.file, target), data.labels)
-    reference = packed.reference if packed and packed.metric == name and packed.n == data.n else None
+    scored = accuracy.evaluate(metric, measure.outputs(item.path, data.file, target), data.labels)
+    reference = packed.reference if packed and packed.metric == scored.metric and packed.n == data.n else None
     return dataclasses.replace(scored, reference=reference)

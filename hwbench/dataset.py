@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from runtimes import samples
+from runtimes.arrays import read as read_npz
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 
@@ -46,7 +46,7 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False) -> D
             dtype or shape, empty, or holds NaN or infinity (says which sample); labels are missing or of
             another length.
     """
-    arrays = _read_npz(path)
+    arrays = read_npz(path)
     for spec in inputs:
         if spec.name not in arrays:
             raise UsageError(
@@ -65,25 +65,14 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False) -> D
     return Dataset(path, {spec.name: arrays[spec.name] for spec in inputs}, n, found)
 
 
-def _read_npz(path: Path) -> dict[str, Array]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UsageError(f"'{path}' is a single array; save it with np.savez, named after the model's input.")
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise UsageError(f"There is no file '{path}'.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(f"'{path}' cannot be read as an .npz of plain arrays: {error}.") from None
-
-
 def _check(path: Path, spec: TensorSpec, array: Array) -> None:
     if array.dtype.name != spec.dtype:
         raise UsageError(f"'{path}': array '{spec.name}' is {array.dtype.name}; the model takes {spec.dtype}.")
     tail = array.shape[array.ndim - len(spec.shape) :] if array.ndim >= len(spec.shape) else ()
     # Of an array with as many axes as the input, the first is the samples and may have any length.
     wanted = spec.shape if array.ndim == len(spec.shape) + 1 else ("N", *spec.shape[1:])
-    if len(tail) != len(spec.shape) or any(isinstance(w, int) and w != got for w, got in zip(wanted, tail)):
+    fits = len(tail) == len(spec.shape) and all(not isinstance(w, int) or w == got for w, got in zip(wanted, tail))
+    if array.ndim == 0 or not fits:
         raise UsageError(
             f"'{path}': array '{spec.name}' has shape {list(array.shape)}; the model takes {spec}, "
             "and the array's first axis should be the samples."

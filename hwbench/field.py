@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Literal
 
 from hwbench.budget import Budget
 from hwbench.gate import Outcome, Verdict, overall
-from hwbench.report import NotMeasured, Report
+from hwbench.report import NotMeasuredError, Report
 from runtimes.codec import decode, encode
 from runtimes.errors import UsageError
 
@@ -109,7 +110,7 @@ def from_json(text: str | bytes, where: str) -> Results:
     """
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"'{where}' is not a report: {error}.") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:
@@ -120,19 +121,27 @@ def from_json(text: str | bytes, where: str) -> Results:
     return decode(Results, data, where)
 
 
-def pareto(entries: Sequence[Entry], accuracy: str = "accuracy", latency: str = "p50") -> tuple[Entry, ...]:
-    """The entries that no other beats on both accuracy and latency, fastest first."""
-    figures = []
-    for entry in entries:
-        try:
-            if entry.report is not None:
-                figures.append((entry.report.estimate(latency).value, entry.report.estimate(accuracy).value, entry))
-        except NotMeasured:
-            continue
-    front: list[Entry] = []
-    best = -float("inf")
-    for _, score, entry in sorted(figures, key=lambda figure: (figure[0], -figure[1])):
-        if score > best:
-            best = score
-            front.append(entry)
-    return tuple(front)
+def pareto(entries: Sequence[Entry], latency: str = "p50") -> tuple[Entry, ...]:
+    """The entries that no other beats on accuracy or latency without losing on the other, fastest first.
+
+    Entries without both figures are left out.
+    """
+    figures = [(figure, entry) for entry in entries if (figure := _figure(entry, latency)) is not None]
+    front = [
+        (figure, entry)
+        for figure, entry in figures
+        if not any(other != figure and other[0] <= figure[0] and other[1] <= figure[1] for other, _ in figures)
+    ]
+    return tuple(entry for _, entry in sorted(front, key=lambda pair: pair[0]))
+
+
+def _figure(entry: Entry, latency: str) -> tuple[float, float] | None:
+    """Latency and inaccuracy, less of both being better."""
+    if entry.report is None or entry.report.accuracy is None:
+        return None
+    sign = -1 if entry.report.accuracy.higher_is_better else 1
+    try:
+        figure = entry.report.estimate(latency).value, sign * entry.report.accuracy.value
+    except NotMeasuredError:
+        return None
+    return figure if all(map(math.isfinite, figure)) else None

@@ -8,7 +8,7 @@ from typing import Literal
 
 from hwbench.budget import LATENCY_QUANTITIES, Budget
 from hwbench.intervals import Estimate
-from hwbench.report import NotMeasured, Report
+from hwbench.report import NotMeasuredError, Report
 from runtimes.errors import UsageError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -57,7 +57,9 @@ def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdi
             if baseline is None:
                 raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
             measured = _change(measured, baseline.estimate(budget.quantity))
-    except NotMeasured as reason:
+        if budget.quantity == "accuracy" and report.accuracy and not report.accuracy.higher_is_better:
+            raise NotMeasuredError(f"less is better of {report.accuracy.metric}; limit accuracy_drop instead")
+    except NotMeasuredError as reason:
         return Verdict(budget, "inconclusive", None, f"{reason}")
     best, worst = (measured.low, measured.high) if budget.is_upper else (-measured.high, -measured.low)
     limit = budget.limit if budget.is_upper else -budget.limit
@@ -66,7 +68,13 @@ def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdi
 
 
 def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
-    """The relative change. Dividing opposite ends of the two intervals is conservative for any dependence."""
+    """The relative change. Dividing opposite ends of the two intervals is conservative for any dependence.
+
+    Raises:
+        NotMeasuredError: an interval reaches zero or below, where there is no ratio to bound.
+    """
+    if baseline.low <= 0 or candidate.low < 0:
+        raise NotMeasuredError("the interval reaches zero, so that there is no relative change; measure more samples")
     return Estimate(
         candidate.value / baseline.value - 1, candidate.low / baseline.high - 1, candidate.high / baseline.low - 1
     )
@@ -89,7 +97,7 @@ def show(value: float, budget: Budget) -> str:
         return f"{value:,.0f}/s"
     if budget.quantity.startswith("accuracy"):
         return f"{value:.4f}"
-    return f"{value:.3g} ms"
+    return f"{value:.3g} ms" if value < 1e3 else f"{value:,.0f} ms"
 
 
 def _check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ class Estimate:
 
 
 def quantile_runs_needed(p: float) -> int:
-    """The fewest samples whose order statistics bound the p-quantile on both sides."""
+    """The fewest samples whose order statistics bound the p-quantile, 0 < p < 1, on both sides."""
     tail = (1 - CONFIDENCE) / 2
     return math.ceil(math.log(tail) / math.log(max(p, 1 - p)))
 
@@ -42,11 +43,11 @@ def quantile(samples: Array, p: float) -> Estimate:
     """
     n, tail = len(samples), (1 - CONFIDENCE) / 2
     if n < quantile_runs_needed(p):
-        raise ValueError(f"the {p}-quantile takes {quantile_runs_needed(p)} samples, there are {n}")
+        raise ValueError(f"p{100 * p:g} takes {quantile_runs_needed(p)} samples, there are {n}")
     ordered = np.sort(samples)
     low = int(stats.binom.ppf(tail, n, p))
     high = int(stats.binom.ppf(1 - tail, n, p)) + 1
-    rank = math.ceil(p * n)
+    rank = math.ceil(round(p * n, 6))  # 99.9 / 100 * 1000 is 999.0000000000001
     return Estimate(float(ordered[rank - 1]), float(ordered[max(low, 1) - 1]), float(ordered[min(high, n) - 1]))
 
 
@@ -54,9 +55,9 @@ def mean(scores: Sequence[float]) -> Estimate:
     """A mean of per-sample scores: Wilson's interval where every score is 0 or 1, else the BCa bootstrap.
 
     Raises:
-        ValueError: a bootstrap of one sample.
+        ValueError: there are no scores, one that is no finite number, or a bootstrap of one sample.
     """
-    values = np.asarray(scores, dtype=np.float64)
+    values = _finite(scores)
     if np.isin(values, (0.0, 1.0)).all():
         interval = stats.binomtest(int(values.sum()), len(values)).proportion_ci(CONFIDENCE, method="wilson")
         return Estimate(float(values.mean()), float(interval.low), float(interval.high))
@@ -70,9 +71,11 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Estima
     bootstrap would claim certainty), else the BCa bootstrap of the differences.
 
     Raises:
-        ValueError: a bootstrap of one sample.
+        ValueError: as `mean`, or the scores are not of the same samples.
     """
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    a, b = _finite(first), _finite(second)
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} scores cannot be paired with {len(b)}")
     if np.isin(a, (0.0, 1.0)).all() and np.isin(b, (0.0, 1.0)).all():
         return _tango(int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum()), len(a))
     return _bootstrapped_mean(a - b)
@@ -85,17 +88,31 @@ def percentile_of_replicates(value: float, replicates: Array) -> Estimate:
     return Estimate(value, min(float(low), value), max(float(high), value))
 
 
+def _finite(scores: Sequence[float]) -> Array:
+    values = np.asarray(scores, dtype=np.float64)
+    if len(values) == 0 or not np.isfinite(values).all():
+        raise ValueError("a score is no finite number" if len(values) else "there are no scores")
+    return values
+
+
 def _bootstrapped_mean(values: Array) -> Estimate:
+    """Bias-corrected and accelerated (Efron 1987); the percentile interval where scores that are all but equal
+    leave BCa undefined.
+    """
     centre = float(values.mean())
     if len(values) < 2:
         raise ValueError("an interval takes at least 2 samples, there is 1")
     if np.ptp(values) == 0:
         return Estimate(centre, centre, centre)
-    result = stats.bootstrap(
-        (values,), np.mean, n_resamples=_RESAMPLES, confidence_level=CONFIDENCE, rng=np.random.default_rng(_SEED)
-    )
-    low, high = result.confidence_interval
-    return Estimate(centre, float(low), float(high))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        result = stats.bootstrap(
+            (values,), np.mean, n_resamples=_RESAMPLES, confidence_level=CONFIDENCE, rng=np.random.default_rng(_SEED)
+        )
+    low, high = map(float, result.confidence_interval)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return percentile_of_replicates(centre, result.bootstrap_distribution)
+    return Estimate(centre, min(low, centre), max(high, centre))
 
 
 def _tango(b: int, c: int, n: int) -> Estimate:

@@ -31,6 +31,10 @@ class Latency:
     threads: int
     blocks: tuple[Block, ...]
 
+    def __post_init__(self) -> None:
+        if not self.blocks or not all(block.samples_ns for block in self.blocks):
+            raise ValueError("has no block, or a block without samples_ns")
+
     @cached_property
     def samples_ms(self) -> Array:
         """Every sample, block after block."""
@@ -53,7 +57,8 @@ class Latency:
     def throughput_per_s(self) -> Estimate:
         """Inferences per second in a closed loop; the interval is the range over blocks."""
         rates = [self.batch * 1e9 / float(np.mean(block.samples_ns)) for block in self.blocks]
-        return Estimate(self.batch * 1e3 / float(self.samples_ms.mean()), min(rates), max(rates))
+        value = self.batch * 1e3 / float(self.samples_ms.mean())
+        return Estimate(value, min(value, *rates), max(value, *rates))
 
     @property
     def load_ms(self) -> Estimate:

@@ -45,6 +45,9 @@ _TELLING_FLAGS = frozenset(
 )
 
 
+_CPU_KEYS = ("model name", "CPU implementer", "CPU part")
+
+
 @dataclass(frozen=True)
 class Machine:
     """A computer that measures.
@@ -107,8 +110,13 @@ def this_machine() -> Machine:
 
 
 def _cpu_name(cpuinfo: str) -> str:
-    match = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    return match[1].strip() if match else platform.processor() or platform.machine()
+    found = {key: re.search(rf"^{key}\s*:\s*(.+)$", cpuinfo, re.MULTILINE) for key in _CPU_KEYS}
+    name, implementer, part = (match and match[1].strip() for match in found.values())
+    if name:
+        return name
+    if implementer and part:  # Arm's cores have numbers for names
+        return f"implementer {implementer}, part {part}"
+    return platform.processor() or platform.machine()
 
 
 def _caches(folder: Path) -> dict[str, int]:
@@ -121,7 +129,7 @@ def _caches(folder: Path) -> dict[str, int]:
 
 
 def _hypervisor(cpuinfo: str) -> str | None:
-    if "hypervisor" not in cpu.isa_flags() and " hypervisor" not in cpuinfo:
+    if not re.search(r"^flags\b.*\bhypervisor\b", cpuinfo, re.MULTILINE):
         return None
     return _read(Path("/sys/class/dmi/id/sys_vendor")) or "yes"
 
@@ -139,12 +147,12 @@ def _gpus() -> tuple[str, ...]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text("utf-8", "replace").strip()
     except OSError:
         return ""
 
 
 def _show(value: object, other: object) -> str:
-    if isinstance(value, tuple) and isinstance(other, tuple):
+    if isinstance(value, tuple) and isinstance(other, tuple) and set(value) != set(other):
         return ", ".join(sorted(set(value) - set(other))) or "without those"
-    return str(value or "none")
+    return ", ".join(value) if isinstance(value, tuple) else str(value or "none")

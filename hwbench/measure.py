@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from hwbench.dataset import Dataset
 from hwbench.latency import Latency
 from hwbench.targets import Target
+from runtimes.arrays import read as read_npz
+from runtimes.arrays import write as write_npz
 from runtimes.artifact import RuntimeSettings
 from runtimes.errors import EdgewrightError
 from runtimes.sampling import Block, SamplingPlan
@@ -38,6 +38,10 @@ def latency(
         bundles: what to measure, by name.
         settings: what each is run with, for the record.
         inputs: an .npz of samples for each.
+        target: where to measure.
+        plan: how long each block lasts.
+        tick: called after each block, also in place of those of a bundle that dropped out.
+        blocks: processes per bundle.
 
     Returns:
         A latency per name, or the reason why there is none: a bundle that fails drops out, the others go on.
@@ -53,7 +57,9 @@ def latency(
                     failed[name] = str(error)
             tick(f"measured {name}")
     return {
-        name: failed.get(name) or Latency("single_stream", 1, settings[name].threads, tuple(measured[name]))
+        name: failed[name]
+        if name in failed
+        else Latency("single_stream", 1, settings[name].threads, tuple(measured[name]))
         for name in bundles
     }
 
@@ -63,17 +69,17 @@ def outputs(bundle: Path, inputs: Path, target: Target) -> dict[str, Array]:
 
     Raises:
         BackendError: the process that runs the model failed.
+        UsageError: what it wrote is damaged.
     """
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         file = Path(folder, "outputs.npz")
         target.run(bundle, inputs, file)
-        with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        return read_npz(file)
 
 
 def subset(dataset: Dataset, rows: Sequence[int], file: Path) -> Dataset:
     """Some of a dataset's samples, written to a file of their own."""
     arrays = {name: array[list(rows)] for name, array in dataset.arrays.items()}
-    np.savez(file, **arrays)  # type: ignore[arg-type]  # names may shadow savez's own
+    write_npz(file, arrays)
     labels = None if dataset.labels is None else dataset.labels[list(rows)]
     return Dataset(file, arrays, len(rows), labels)

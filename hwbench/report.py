@@ -13,7 +13,7 @@ from hwbench.machine import Machine
 from runtimes.artifact import Artifact
 
 
-class NotMeasured(Exception):
+class NotMeasuredError(Exception):
     """A quantity has no figure; the message is the reason."""
 
 
@@ -40,7 +40,7 @@ class Report:
         """The figure that a budget limits: ms, bytes, inferences per second, or plain.
 
         Raises:
-            NotMeasured: there is none, and why.
+            NotMeasuredError: there is none, and why.
         """
         if quantity == "size":
             size = float(self.artifact.size_bytes)
@@ -49,19 +49,19 @@ class Report:
             if quantity in ("accuracy", "accuracy_drop"):
                 return self._accuracy(quantity)
             if self.latency is None:
-                raise NotMeasured(self.unmeasured.get("latency", "latency was not measured"))
+                raise NotMeasuredError(self.unmeasured.get("latency", "latency was not measured"))
             return _latency(self.latency, quantity)
         except ValueError as too_few:
-            raise NotMeasured(str(too_few)) from None
+            raise NotMeasuredError(str(too_few)) from None
 
     def _accuracy(self, quantity: str) -> Estimate:
         if self.accuracy is None:
-            raise NotMeasured(self.unmeasured.get("accuracy", "accuracy was not measured; give --evaluation"))
+            raise NotMeasuredError(self.unmeasured.get("accuracy", "accuracy was not measured; give --evaluation"))
         if quantity == "accuracy":
             return self.accuracy.estimate()
         drop = self.accuracy.drop()
         if drop is None:
-            raise NotMeasured("there is no source model's accuracy to compare with")
+            raise NotMeasuredError("there is no source model's accuracy to compare with")
         return drop
 
 
@@ -73,7 +73,7 @@ def _latency(latency: Latency, quantity: str) -> Estimate:
     if quantity == "peak_memory":
         peak = latency.peak_memory_bytes
         if peak is None:
-            raise NotMeasured("this system does not say how much memory a process used")
+            raise NotMeasuredError("this system does not say how much memory a process used")
         return peak
     percent = next(p for p in PERCENTILES if quantity == f"p{p:g}")
     return latency.percentile(percent)

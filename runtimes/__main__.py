@@ -10,19 +10,16 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from runtimes import samples
+from runtimes import arrays, files, samples
 from runtimes.bundle import Bundle
 from runtimes.codec import decode, encode
 from runtimes.errors import EdgewrightError, UsageError
 from runtimes.golden import replay
 from runtimes.loading import load
 from runtimes.sampling import SamplingPlan, memory_bytes, sample
-from runtimes.tensors import Array
 
 _DISTINCT_FEEDS = 8  # inputs taken in turn while timing: enough to vary the data, few enough to hold
 
@@ -34,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.command(options)
         return code
     except EdgewrightError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {_one_line(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -53,7 +50,8 @@ def _verify(options: argparse.Namespace) -> int:
     for result in results:
         word = "ok" if result.passed else "MISMATCH"
         print(
-            f"{word}: {result.output} differs by {result.error:.2e} (tolerance {result.tolerance:.0e}) on {count} samples"
+            f"{word}: {_one_line(result.output)} differs by {result.error:.2e} "
+            f"(tolerance {result.tolerance:.0e}) on {count} samples"
         )
     if all(result.passed for result in results):
         return 0
@@ -66,35 +64,40 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    arrays = _read_npz(options.inputs)
+    inputs = arrays.read(options.inputs)
     with load(options.bundle, any_machine=options.any_machine) as session:
-        batch = samples.batch_size(session.inputs, arrays) if samples.count(session.inputs, arrays) else 1
-        runs = [session.run(feed) for feed in samples.feeds(session.inputs, arrays)]
-    if not runs:
-        raise UsageError(f"'{options.inputs}' holds no samples.")
-    np.savez(options.outputs, **samples.gather(runs, batch))  # type: ignore[arg-type]  # names may shadow savez's own
+        if samples.count(session.inputs, inputs) == 0:
+            raise UsageError(f"'{options.inputs}' holds no samples.")
+        runs = [session.run(feed) for feed in samples.feeds(session.inputs, inputs)]
+        outputs = samples.gather(runs, samples.batch_size(session.inputs, inputs))
+    arrays.write(options.outputs, outputs)
     return 0
 
 
 def _sample(options: argparse.Namespace) -> int:
-    plan = decode(SamplingPlan, json.loads(options.plan), "--plan")
-    arrays = _read_npz(options.inputs)
+    plan = _read_plan(options.plan)
+    inputs = arrays.read(options.inputs)
     idle_memory_bytes = memory_bytes("VmRSS")
     start = time.perf_counter_ns()
     with load(options.bundle, any_machine=options.any_machine) as session:
         load_ns = time.perf_counter_ns() - start
-        feeds = list(itertools.islice(samples.feeds(session.inputs, arrays), _DISTINCT_FEEDS))
+        feeds = list(itertools.islice(samples.feeds(session.inputs, inputs), _DISTINCT_FEEDS))
         block = sample(session, feeds, plan, load_ns, idle_memory_bytes)
-    options.out.write_text(json.dumps(encode(block)))
+    with files.replacing(options.out) as beside:
+        beside.write_text(json.dumps(encode(block)))
     return 0
 
 
-def _read_npz(path: Path) -> Mapping[str, Array]:
+def _read_plan(text: str) -> SamplingPlan:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, AttributeError) as error:
-        raise UsageError(f"'{path}' cannot be read as an .npz of plain arrays: {error}.") from None
+        return decode(SamplingPlan, json.loads(text), "--plan")
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--plan is not JSON: {error}.") from None
+
+
+def _one_line(text: str) -> str:
+    """Text that a bundle or a runtime brought, with line breaks as spaces and control characters escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import TensorSpec
+
+_MAX_THREADS = 1024  # runtimes start as many as they are told, or crash trying
 
 SCHEMA_VERSION = 1
 """Version of the manifest. History: 1, the first."""
@@ -25,6 +29,10 @@ class RuntimeSettings:
 
     threads: int = 1
     options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threads <= _MAX_THREADS:
+            raise UsageError(f"A runtime cannot be given {self.threads} threads; choose 0 to {_MAX_THREADS}.")
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,12 @@ class Artifact:
     size_bytes: int
     tool_versions: Mapping[str, str]
 
+    def __post_init__(self) -> None:
+        for kind, specs in (("inputs", self.inputs), ("outputs", self.outputs)):
+            names = [spec.name for spec in specs]
+            if len(set(names)) < len(names):
+                raise ValueError(f"has {kind} of one name: {', '.join(names)}")
+
 
 @dataclass(frozen=True)
 class Member:
@@ -69,6 +83,10 @@ class Golden:
 
     samples: int
     tolerance: float
+
+    def __post_init__(self) -> None:
+        if self.samples < 0 or not (math.isfinite(self.tolerance) and self.tolerance >= 0):
+            raise ValueError(f"has samples = {self.samples} and tolerance = {self.tolerance}; expected 0 or more")
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ in place: `manifest.json`, and the members whose size and SHA-256 the manifest d
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
+import struct
 import zipfile
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-import numpy as np
-
+from runtimes import arrays
 from runtimes.artifact import SCHEMA_VERSION, Manifest
 from runtimes.codec import decode
 from runtimes.errors import BundleError, SchemaError, TamperedError, UsageError
@@ -24,7 +24,20 @@ from runtimes.tensors import Array, TensorSpec
 MANIFEST = "manifest.json"
 REPORT = "report.json"
 _MAX_MANIFEST_BYTES = 4 << 20
+_MAX_DEPTH = 32  # of the manifest's lists and tables; ours has 6
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+
+# What zipfile raises for a broken archive: its fields are used as offsets and lengths before they are checked.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+)
 
 
 def golden_member(kind: str, index: int) -> str:
@@ -48,7 +61,7 @@ class Bundle:
             self._zip = zipfile.ZipFile(path)
         except FileNotFoundError:
             raise UsageError(f"There is no file '{path}'.") from None
-        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        except _ZIP_ERRORS as error:
             raise BundleError(f"'{path}' is not an .edge bundle: {error}.") from None
         try:
             self._sizes = _member_sizes(path, self._zip)
@@ -78,10 +91,9 @@ class Bundle:
 
     def _array(self, member: str) -> Array:
         try:
-            array: Array = np.load(io.BytesIO(self.read(member)), allow_pickle=False)
+            return arrays.parse(self.read(member))
         except ValueError as error:
             raise BundleError(f"'{self.path}': '{member}' is not a plain array: {error}.") from None
-        return array
 
     def check(self) -> None:
         """Read every member and compare it with its digest.
@@ -118,6 +130,8 @@ def _member_sizes(path: Path, archive: zipfile.ZipFile) -> dict[str, int]:
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             raise TamperedError(f"'{path}': the member '{name}' is compressed; bundles store their members plain.")
         sizes[name] = info.file_size
+    if sum(sizes.values()) > path.stat().st_size:
+        raise TamperedError(f"'{path}' declares members of more bytes than it has; it is truncated, or they overlap.")
     return sizes
 
 
@@ -130,16 +144,28 @@ def _read_manifest(path: Path, archive: zipfile.ZipFile, sizes: dict[str, int]) 
         data = json.loads(_read(path, archive, MANIFEST))
     except (ValueError, RecursionError) as error:
         raise TamperedError(f"'{path}': {MANIFEST} is not JSON: {error}.") from None
+    if _depth(data) > _MAX_DEPTH:
+        raise TamperedError(f"'{path}': {MANIFEST} is nested more than {_MAX_DEPTH} deep.")
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:
         raise SchemaError(
-            f"'{path}' follows bundle schema {version!r}; this release of edgewright reads {SCHEMA_VERSION}. "
+            f"'{path}' follows bundle schema {str(version)[:20]}; this release of edgewright reads {SCHEMA_VERSION}. "
             "Upgrade edgewright, or rebuild the bundle."
         )
     try:
         return decode(Manifest, data, f"{path}: {MANIFEST}")
     except UsageError as error:
         raise TamperedError(str(error)) from None
+
+
+def _depth(data: Any) -> int:
+    """How deep lists and tables nest, counted without recursion."""
+    depth, level = 0, [data]
+    while level:
+        depth += 1
+        items = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, (dict, list)))
+        level = [inner for item in items for inner in item]
+    return depth
 
 
 def _check_members(path: Path, manifest: Manifest, sizes: dict[str, int]) -> None:
@@ -161,5 +187,5 @@ def _check_members(path: Path, manifest: Manifest, sizes: dict[str, int]) -> Non
 def _read(path: Path, archive: zipfile.ZipFile, member: str) -> bytes:
     try:
         return archive.read(member)
-    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError, NotImplementedError) as error:
+    except _ZIP_ERRORS as error:
         raise TamperedError(f"'{path}': '{member}' cannot be read: {error}.") from None

@@ -6,6 +6,7 @@ One decoder serves device profiles (TOML), manifests and reports (JSON): the typ
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -15,6 +16,9 @@ from typing import Any, Literal, TypeVar, Union
 from runtimes.errors import UsageError
 
 T = TypeVar("T")
+
+_SHORT = reprlib.Repr()  # bounded in depth too: repr() of deeply nested lists fails
+_SHORT.maxstring = _SHORT.maxother = 60
 
 
 def encode(value: Any) -> Any:
@@ -79,6 +83,8 @@ def _decode_dataclass(cls: type, data: Any, where: str, key: str) -> Any:
     for name, field in fields.items():
         if name in data:
             values[name] = _decode(hints[name], data[name], where, _join(key, name))
+        elif type(None) in typing.get_args(hints[name]) and field.default is dataclasses.MISSING:
+            values[name] = None  # `encode` leaves it out
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise UsageError(f"{where}: key '{_join(key, name)}' is missing; expected {_describe(hints[name])}.")
     try:
@@ -103,14 +109,17 @@ def _decode_scalar(hint: Any, data: Any, where: str, key: str) -> Any:
     if hint is Path and isinstance(data, str):
         return Path(data)
     if hint is float and isinstance(data, (int, float)) and not isinstance(data, bool):
-        return float(data)
+        try:
+            return float(data)
+        except OverflowError:
+            _refuse(where, key, "a number below 1e308", data)
     if isinstance(data, hint) and not (hint is int and isinstance(data, bool)):
         return data
     return _refuse(where, key, _describe(hint), data)
 
 
 def _refuse(where: str, key: str, expected: str, data: Any) -> typing.NoReturn:
-    shown = repr(data)
+    shown = _SHORT.repr(data)
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     place = f"'{key}' should be" if key else "expected"
     raise UsageError(f"{where}: {place} {expected}, got {shown}.")

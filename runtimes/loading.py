@@ -26,6 +26,7 @@ def load(
             how fast may differ from what was measured.
 
     Raises:
+        UsageError: there is no such file, or `settings` asks for what its runtime does not know.
         BundleError: the file was refused.
         UnsupportedError: it was built for another machine.
         NotInstalledError: its runtime is not installed.

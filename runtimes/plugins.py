@@ -24,6 +24,7 @@ _EXTRAS = {
     "matplotlib": "toolchain",
     "jinja2": "toolchain",
 }
+_OURS = ("profiles", "runtimes", "hwbench", "toolchain")
 
 
 def names(package: str) -> tuple[str, ...]:
@@ -46,17 +47,21 @@ def load(package: str, name: str, kind: str) -> ModuleType:
 
     Raises:
         UsageError: there is no such plug-in; the message lists those there are.
-        NotInstalledError: it needs a package that is missing; the message says how to install it.
+        NotInstalledError: it needs a package that is missing or broken; the message says how to install it.
     """
     if name not in names(package):
         raise UsageError(f"Unknown {kind} '{name}'; choose from {', '.join(names(package))}.")
     try:
         return importlib.import_module(f"{package}.{name.replace('-', '_')}")
     except ImportError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in _EXTRAS:
+        needed = (error.name or "").partition(".")[0]
+        if needed in _OURS:  # our own mistake, and no package mends it
             raise
+        if not isinstance(error, ModuleNotFoundError):
+            raise NotInstalledError(
+                f"The {kind} '{name}' needs a package that is installed but cannot be imported: {error}"
+            ) from error
+        line = f"'edgewright[{_EXTRAS[needed]}]'" if needed in _EXTRAS else needed
         raise NotInstalledError(
-            f"The {kind} '{name}' needs the package '{missing}'; install it with: "
-            f"pip install 'edgewright[{_EXTRAS[missing]}]'"
+            f"The {kind} '{name}' needs the package '{needed}'; install it with: pip install {line}"
         ) from error

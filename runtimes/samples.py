@@ -14,7 +14,8 @@ def count(specs: Sequence[TensorSpec], arrays: Mapping[str, Array]) -> int:
     """How many samples the arrays hold.
 
     Raises:
-        FeedError: an input has no array, arrays disagree about the number, or a fixed batch does not divide it.
+        FeedError: an input has no array, arrays disagree about the number, or a fixed batch does not divide
+            it or is not every input's.
     """
     for spec in specs:
         if spec.name not in arrays:
@@ -33,8 +34,14 @@ def count(specs: Sequence[TensorSpec], arrays: Mapping[str, Array]) -> int:
         )
     n = next(iter(lengths.values()), 0)
     step = batch_size(specs, arrays)
-    if n % step:
+    if step == 0 or n % step:
         raise FeedError(f"The model's batch is fixed at {step}, and {n} samples are not a multiple of it.")
+    for spec in specs:
+        if step > 1 and arrays[spec.name].ndim > len(spec.shape):  # one feed would take `step` samples of the others
+            raise FeedError(
+                f"The model's batch is fixed at {step}, and array '{spec.name}' of shape "
+                f"{list(arrays[spec.name].shape)} has one axis too many to be cut for {spec}."
+            )
     return n
 
 

@@ -44,7 +44,7 @@ class Session(abc.ABC):
         check_feeds(self.inputs, feeds)
         return self._infer(feeds)
 
-    def __call__(self, **feeds: Array) -> dict[str, Array]:
+    def __call__(self, /, **feeds: Array) -> dict[str, Array]:
         """`run`, with the inputs' names as keywords."""
         return self.run(feeds)
 
@@ -66,5 +66,5 @@ class Session(abc.ABC):
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
         """Infer on feeds that were checked."""
 
-    def _release(self) -> None:
+    def _release(self) -> None:  # noqa: B027  # a backend that holds nothing has nothing to free
         """Free what the runtime holds."""

@@ -28,6 +28,10 @@ class TensorSpec:
     dtype: str
     shape: tuple[int | str, ...]
 
+    def __post_init__(self) -> None:
+        if any(isinstance(size, int) and size < 0 for size in self.shape):
+            raise ValueError(f"has shape {list(self.shape)}; expected sizes of 0 or more, or names")
+
     def __str__(self) -> str:
         return f"{self.name}={self.dtype}[{','.join(map(str, self.shape))}]"
 
@@ -50,6 +54,8 @@ def check_feeds(specs: Sequence[TensorSpec], feeds: Feeds) -> dict[str, int]:
     Raises:
         FeedError: a name is missing or unknown, or a dtype or a shape differs; says which was expected.
     """
+    if not isinstance(feeds, Mapping):
+        raise FeedError(f"Inputs came as a {type(feeds).__name__}; pass a dict of {', '.join(map(str, specs))}.")
     if len(feeds) != len(specs) or any(spec.name not in feeds for spec in specs):
         raise FeedError(_names_message(specs, feeds))
     sizes: dict[str, int] = {}
@@ -62,19 +68,32 @@ def check_feeds(specs: Sequence[TensorSpec], feeds: Feeds) -> dict[str, int]:
                 f"Input '{spec.name}' is {array.dtype.name}; expected {spec.dtype}. "
                 f"Convert it with .astype('{spec.dtype}')."
             )
+        if not array.dtype.isnative:  # ONNX Runtime reads such bytes as they are, and computes nonsense
+            raise FeedError(
+                f"Input '{spec.name}' is {spec.dtype} in another byte order than this machine's ('{array.dtype.str}'). "
+                f"Convert it with .astype('{spec.dtype}')."
+            )
         if len(array.shape) != len(spec.shape) or not all(
             sizes.setdefault(want, got) == got if isinstance(want, str) else want == got
             for want, got in zip(spec.shape, array.shape)
         ):
-            raise FeedError(
-                f"Input '{spec.name}' has shape {list(array.shape)}; expected [{', '.join(map(str, spec.shape))}]."
-            )
+            raise FeedError(_shape_message(spec, array, sizes))
     return sizes
+
+
+def _shape_message(spec: TensorSpec, array: Array, sizes: Mapping[str, int]) -> str:
+    clashes = {
+        f"{want} = {sizes[want]}"
+        for want, got in zip(spec.shape, array.shape)
+        if isinstance(want, str) and sizes.get(want, got) != got
+    }
+    taken = f", where {' and '.join(sorted(clashes))} already" if clashes else ""
+    return f"Input '{spec.name}' has shape {list(array.shape)}; expected [{', '.join(map(str, spec.shape))}]{taken}."
 
 
 def _names_message(specs: Sequence[TensorSpec], feeds: Feeds) -> str:
     wanted = {spec.name for spec in specs}
-    missing, unknown = sorted(wanted - set(feeds)), sorted(set(feeds) - wanted)
+    missing, unknown = sorted(wanted - set(feeds)), sorted(set(feeds) - wanted, key=str)
     problems = [f"missing {', '.join(map(repr, missing))}"] if missing else []
     problems += [f"unknown {', '.join(map(repr, unknown))}"] if unknown else []
     return f"Inputs {' and '.join(problems)}; the model takes {', '.join(map(str, specs))}."

@@ -13,7 +13,7 @@ from hwbench.formats._rows import QUANTITIES, Row
 from hwbench.formats._svg import ACCENT, INK, QUIET
 
 WIDTH = 400
-_ROW = 27
+_ROW, _TWO_LINES = 27, 36
 _ABOVE = 20  # room for a budget's name
 
 
@@ -24,14 +24,14 @@ def drawable(table: Sequence[Row], quantity: str) -> tuple[Row, ...]:
 
 def height(field: Field, table: Sequence[Row], quantity: str) -> int:
     """What the bars take, in pixels."""
-    return len(drawable(table, quantity)) * _ROW + (_ABOVE if _limits(field, table, quantity) else 4)
+    return _rows_height(drawable(table, quantity)) + (_ABOVE if _limits(field, table, quantity) else 4)
 
 
 def draw(figure: Figure, field: Field, table: Sequence[Row], quantity: str) -> None:
     """Fill the figure; at least one row must be drawable."""
     shown, tall = drawable(table, quantity), height(field, table, quantity)
-    left = _svg.name_width([row.name for row in shown])
-    axes = figure.add_axes((left / WIDTH, 2 / tall, (WIDTH - left - 74) / WIDTH, len(shown) * _ROW / tall))
+    left = _svg.name_width([row.tag for row in shown])
+    axes = figure.add_axes((left / WIDTH, 2 / tall, (WIDTH - left - 74) / WIDTH, _rows_height(shown) / tall))
     scale = QUANTITIES[quantity].scale
     values = [row.figures[quantity].value * scale for row in shown]
     chosen = [row.entry.status == "chosen" for row in shown]
@@ -42,13 +42,17 @@ def draw(figure: Figure, field: Field, table: Sequence[Row], quantity: str) -> N
             xytext=(6, 0), textcoords="offset points", va="center_baseline", fontsize=12, annotation_clip=False,
             color=ACCENT if chosen[position] else INK, weight="bold" if chosen[position] else "normal",
         )  # fmt: skip
-    _svg.name_rows(axes, [row.name for row in shown], chosen)
+    _svg.name_rows(axes, [row.tag for row in shown], chosen)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlim(0, max(values) or 1)
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
     for budget in _limits(field, table, quantity):
         _svg.limit_above(axes, budget.limit * scale, budget.text)
+
+
+def _rows_height(shown: Sequence[Row]) -> int:
+    return len(shown) * (_TWO_LINES if any("\n" in row.tag for row in shown) else _ROW)
 
 
 def _limits(field: Field, table: Sequence[Row], quantity: str) -> list[Budget]:

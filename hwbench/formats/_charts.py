@@ -44,8 +44,10 @@ def _accuracy(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None
     shown = _scatter.drawable(field, table)
     if len(shown) < 2:
         return None
-    caption = f"Bars are {CONFIDENCE:.0%} confidence intervals. No candidate beats those on the line in both."
+    caption = f"Bars are {CONFIDENCE:.0%} confidence intervals. No candidate beats those on the line on both counts."
     caption += " Shaded: within the budgets." if field.budgets else ""
+    if len(_scatter.named(field, shown)) < len(shown):
+        caption += " Named: those on the line, and the chosen one."
     left_out = [row.name for row in table if row.entry.report is not None and row not in shown]
     caption += f" Not drawn, for want of a figure: {', '.join(left_out)}." if left_out else ""
     title = "Accuracy against latency"
@@ -61,20 +63,20 @@ def _latency(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:
     title = "Latency distribution"
     draw = partial(_strips.draw, field=field, table=table)
     svg = _svg.render(draw, _strips.WIDTH, _strips.height(table), f"{prefix}-latency", _said(title, shown))
-    return Chart(title, svg, "Each strip shows how often a run took that long; the marks below it are its percentiles.")
+    caption = "Each strip shows how often a run took that long; the marks below it are its percentiles."
+    return Chart(title, svg, f"{caption} {_strips.beyond(table)}".strip())
 
 
-def _bar(
-    field: Field, table: tuple[Row, ...], quantity: str, title: str, caption: str, prefix: str
-) -> Chart | None:
+def _bar(field: Field, table: tuple[Row, ...], quantity: str, title: str, caption: str, prefix: str) -> Chart | None:
     shown = _bars.drawable(table, quantity)
     if len(shown) < 2:
         return None
     draw = partial(_bars.draw, field=field, table=table, quantity=quantity)
-    svg = _svg.render(draw, _bars.WIDTH, _bars.height(field, table, quantity), f"{prefix}-{quantity}", _said(title, shown))
+    height = _bars.height(field, table, quantity)
+    svg = _svg.render(draw, _bars.WIDTH, height, f"{prefix}-{quantity}", _said(title, shown))
     return Chart(title, svg, caption)
 
 
 def _said(title: str, shown: tuple[Row, ...]) -> str:
-    names = ", ".join(_svg.short(row.name) for row in shown)
+    names = ", ".join(row.name for row in shown)
     return f"{title} of {names}. The table of candidates holds the figures."

@@ -13,9 +13,11 @@ from matplotlib.transforms import Bbox
 
 from hwbench.formats._svg import LIMIT, MUTED
 
-_DISTANCES = (9, 20, 34, 50, 68, 90, 115, 140)
-_DIRECTIONS = ((1, 0), (-1, 0), (0.5, 0.9), (0.5, -0.9), (-0.5, 0.9), (-0.5, -0.9), (0, 1), (0, -1))
-_LEADER_FROM = 20  # a label farther off needs a line to say whose it is
+_DISTANCES = (6, 9, 14, 20, 27, 34, 42, 50, 68, 90, 115, 140)
+_DIRECTIONS = (
+    (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0.5, 1), (0.5, -1), (-0.5, 1), (-0.5, -1), (0, 1), (0, -1),
+)  # fmt: skip
+_LEADER_FROM = 16  # a label farther off needs a line to say whose it is
 _HALF_LINE = 1.5
 _HALF_MARKER = 6.0
 
@@ -39,7 +41,7 @@ class Point:
 
 
 class Labels:
-    """The labels of one chart; what is drawn so far is kept free.
+    """The labels of one chart, and what they should not cover.
 
     Attributes:
         boxes: what the labels fill, in display coordinates, in the order they were placed.
@@ -47,9 +49,9 @@ class Labels:
 
     def __init__(self, axes: Axes) -> None:
         self._axes = axes
-        figure = axes.get_figure(root=True)
+        figure = axes.figure
         assert isinstance(figure, Figure)
-        self._renderer = FigureCanvasAgg(figure).get_renderer()
+        self._renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
         self._inside = axes.get_window_extent(self._renderer)
         self._taken: list[Bbox] = []
         self.boxes: list[Bbox] = []
@@ -67,17 +69,19 @@ class Labels:
     def name_limit(self, text: str, *, x: float | None = None, y: float | None = None) -> None:
         """Name a vertical line at x or a horizontal one at y, wherever along it there is room."""
         width, height = self._size(text, 11, "normal")
-        inside, places = self._inside, []
+        to_display, inside = self._axes.transData.transform, self._inside
+        places: list[tuple[float, float]] = []
         for step in range(9):
+            left = inside.x0 + 3 + (inside.width - width - 6) * step / 8
+            bottom = inside.y0 + 3 + (inside.height - height - 6) * step / 8
             if x is not None:
-                at = self._axes.transData.transform((x, 0))[0]
-                bottom = inside.y0 + 3 + (inside.height - height - 6) * step / 8
+                at = to_display((x, self._axes.get_ylim()[0]))[0]
                 places += [(at + 4, bottom), (at - 4 - width, bottom)]
-            else:
-                at = self._axes.transData.transform((self._axes.get_xlim()[0], y))[1]
-                left = inside.x0 + 3 + (inside.width - width - 6) * step / 8
+            if y is not None:
+                at = to_display((self._axes.get_xlim()[0], y))[1]
                 places += [(left, at + 3), (left, at - 3 - height)]
-        box = self._least_covering(Bbox.from_bounds(left, bottom, width, height) for left, bottom in places)
+        boxes = [Bbox.from_bounds(left, bottom, width, height) for left, bottom in places]
+        box = min(boxes, key=lambda box: self._cost(box, 0))
         self._write(text, box, 11, LIMIT, "normal")
 
     def name(self, points: Sequence[Point]) -> None:
@@ -86,7 +90,7 @@ class Labels:
             weight = "bold" if point.important else "normal"
             width, height = self._size(point.text, 12, weight)
             x, y = self._axes.transData.transform((point.x, point.y))
-            box = self._least_covering(_around(x, y, width, height))
+            box, _ = min(_around(x, y, width, height), key=lambda place: self._cost(*place))
             self._write(point.text, box, 12, point.color, weight)
             self._leader((x, y), box)
 
@@ -101,23 +105,15 @@ class Labels:
         probe.remove()
         return extent.width, extent.height
 
-    def _least_covering(self, boxes: Iterable[Bbox]) -> Bbox:
-        """The first box that covers nothing, else the one that covers least."""
-        best, least = None, float("inf")
-        for box in boxes:
-            outside = box.width * box.height - _overlap(box, self._inside)
-            cost = sum(_overlap(box, other) for other in self._taken) + 20 * outside
-            if cost < least - 1e-6:
-                best, least = box, cost
-            if cost <= 1e-6:
-                break
-        assert best is not None
-        return best
+    def _cost(self, box: Bbox, distance: float) -> float:
+        """In square pixels of covered lines; covering a label or the axes is dear, being far off is cheap."""
+        outside = box.width * box.height - _overlap(box, self._inside)
+        labels = sum(_overlap(box, other) for other in self.boxes)
+        return sum(_overlap(box, other) for other in self._taken) + 50 * (labels + outside) + 2 * distance
 
     def _write(self, text: str, box: Bbox, fontsize: float, color: str, weight: str) -> None:
         x, y = self._axes.transData.inverted().transform((box.x0, box.y0))
         self._axes.text(x, y, text, fontsize=fontsize, color=color, weight=weight, va="bottom", zorder=5)
-        self._taken.append(box)
         self.boxes.append(box)
 
     def _leader(self, point: tuple[float, float], box: Bbox) -> None:
@@ -129,12 +125,12 @@ class Labels:
         self._axes.plot(xs, ys, color=MUTED, linewidth=0.7, zorder=2, scalex=False, scaley=False)
 
 
-def _around(x: float, y: float, width: float, height: float) -> Iterable[Bbox]:
-    """Boxes beside a point, nearest first."""
+def _around(x: float, y: float, width: float, height: float) -> Iterable[tuple[Bbox, float]]:
+    """Boxes beside a point, and how far off they are, nearest first."""
     for distance, (right, up) in itertools.product(_DISTANCES, _DIRECTIONS):
         left = x + right * distance - width * (1 - right) / 2
         bottom = y + up * distance - height * (1 - up) / 2
-        yield Bbox.from_bounds(left, bottom, width, height)
+        yield Bbox.from_bounds(left, bottom, width, height), distance
 
 
 def _overlap(a: Bbox, b: Bbox) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hwbench.field import Entry, Field
 from hwbench.intervals import Estimate
-from hwbench.report import NotMeasured, Report
+from hwbench.report import NotMeasuredError, Report
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,25 @@ QUANTITIES = {
 COLUMNS = ("accuracy", "accuracy_drop", "p50", "p90", "p99", "throughput", "size", "peak_memory")
 """The quantities that people are shown for every candidate; budgets on others show in the verdicts."""
 
+_TAG_WIDTH = 20
+
 
 @dataclass(frozen=True)
 class Row:
     """A candidate's figures.
 
     Attributes:
-        name: the entry's, with its runtime where the name alone would be ambiguous.
+        short: the entry's name without its runtime.
+        name: the same, with the runtime where it would be ambiguous without.
+        tag: the same for a chart: cut to a width, the runtime on a second line.
         figures: by quantity.
         missing: why there is none, by quantity.
     """
 
     entry: Entry
+    short: str
     name: str
+    tag: str
     figures: Mapping[str, Estimate]
     missing: Mapping[str, str]
 
@@ -77,7 +83,7 @@ class Row:
         return show(quantity, self.figures[quantity].value)
 
     def interval(self, quantity: str) -> str:
-        """"[low, high]"; empty where there is none to show."""
+        """As "[low, high]"; empty where there is none to show."""
         figure = self.figures.get(quantity)
         if figure is None or not QUANTITIES[quantity].interval:
             return ""
@@ -87,8 +93,8 @@ class Row:
 
 def rows(field: Field) -> tuple[Row, ...]:
     """One per entry, in the field's order."""
-    names = [entry.name for entry in field.entries]
-    return tuple(_row(entry, entry.name if names.count(entry.name) == 1 else label(entry)) for entry in field.entries)
+    names = [_short(entry) for entry in field.entries]
+    return tuple(_row(entry, name, names.count(name) == 1) for entry, name in zip(field.entries, names))
 
 
 def label(entry: Entry) -> str:
@@ -116,22 +122,32 @@ def show(quantity: str, value: float) -> str:
     return _fixed(quantity, value, _places(quantity, value))
 
 
-def _row(entry: Entry, name: str) -> Row:
+def _row(entry: Entry, short: str, is_unique: bool) -> Row:
     figures, missing = {}, {}
     if entry.report is not None:
         for quantity in QUANTITIES:
             try:
-                figures[quantity] = estimate(entry.report, quantity)
-            except NotMeasured as reason:
+                figures[quantity] = _estimate(entry.report, quantity)
+            except NotMeasuredError as reason:
                 missing[quantity] = str(reason)
-    return Row(entry, name, figures, missing)
+    tag = "\n".join(map(_cut, (short,) if is_unique else (short, entry.runtime)))
+    return Row(entry, short, short if is_unique else label(entry), tag, figures, missing)
 
 
-def estimate(report: Report, quantity: str) -> Estimate:
-    """`Report.estimate`, which raises NotMeasured; a figure that is no finite number counts as not measured."""
+def _short(entry: Entry) -> str:
+    return entry.name.removesuffix(f" on {entry.runtime}")
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _TAG_WIDTH else line[: _TAG_WIDTH - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _estimate(report: Report, quantity: str) -> Estimate:
+    """As `Report.estimate`; a figure that is no finite number counts as not measured, too."""
     figure = report.estimate(quantity)
-    if not math.isfinite(figure.value):
-        raise NotMeasured(f"the {quantity} came out as {figure.value}")
+    if not all(map(math.isfinite, (figure.value, figure.low, figure.high))):
+        raise NotMeasuredError(f"the {quantity} came out as {figure.value} [{figure.low}, {figure.high}]")
     return figure
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from hwbench.accuracy import Accuracy
 from hwbench.budget import Budget
@@ -16,10 +16,10 @@ from hwbench.field import Field, pareto
 from hwbench.formats import _rows, _svg
 from hwbench.formats._labels import Labels, Point
 from hwbench.formats._rows import Row
-from hwbench.formats._svg import ACCENT, BAND, INK, LIMIT, MUTED, QUIET
+from hwbench.formats._svg import ACCENT, BAND, INK, MUTED, QUIET
 
 WIDTH, HEIGHT = 400, 330
-_LOG_FROM = 10.0  # a range of more than 10x reads better in logarithms
+_MANY = 8  # more names than this would hide the points
 
 
 def quantity(field: Field) -> str:
@@ -32,13 +32,20 @@ def drawable(field: Field, table: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(row for row in table if {"accuracy", quantity(field)} <= row.figures.keys())
 
 
+def named(field: Field, shown: Sequence[Row]) -> tuple[Row, ...]:
+    """The candidates whose names are written: all, or if that were many, those that count."""
+    front = pareto(field.entries, latency=quantity(field))
+    return tuple(r for r in shown if len(shown) <= _MANY or r.entry in front or r.entry.status == "chosen")
+
+
 def draw(figure: Figure, field: Field, table: Sequence[Row]) -> None:
     """Fill the figure; at least one row must be drawable."""
     shown, latency = drawable(field, table), quantity(field)
     accuracy = _accuracy(shown)
     axes = figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 64) / WIDTH, (HEIGHT - 82) / HEIGHT))
     better = "higher" if accuracy.higher_is_better else "lower"
-    _svg.title_axes(axes, f"{latency} in ms (lower is better)", f"{_rows.heading('accuracy', shown)} ({better} is better)")
+    metric = _rows.heading("accuracy", shown)
+    _svg.title_axes(axes, f"{latency} in ms (lower is better)", f"{metric} ({better} is better)")
     points = [_point(row, latency) for row in shown]
     limits = [budget for budget in field.budgets if _limits_percentile(budget) and budget.quantity == latency]
     floors = [(value, text) for budget in field.budgets for value, text in _floor(budget, accuracy)]
@@ -50,7 +57,7 @@ def draw(figure: Figure, field: Field, table: Sequence[Row]) -> None:
     _limits(axes, labels, [(b.limit, b.text) for b in limits if left < b.limit < right], floors)
     for point, row in zip(points, shown):
         _mark(axes, point, ACCENT if row.entry.status == "chosen" else QUIET)
-    labels.name(points)
+    labels.name([_point(row, latency) for row in named(field, shown)])
 
 
 def _accuracy(shown: Sequence[Row]) -> Accuracy:
@@ -60,7 +67,7 @@ def _accuracy(shown: Sequence[Row]) -> Accuracy:
 def _point(row: Row, latency: str) -> Point:
     x, y, chosen = row.figures[latency], row.figures["accuracy"], row.entry.status == "chosen"
     bars = (x.low, x.high, y.low, y.high)
-    return Point(_svg.short(row.name), x.value, y.value, bars, ACCENT if chosen else INK, chosen)
+    return Point(row.tag, x.value, y.value, bars, ACCENT if chosen else INK, chosen)
 
 
 def _mark(axes: Axes, point: Point, color: str) -> None:
@@ -75,15 +82,8 @@ def _scale(axes: Axes, points: Sequence[Point], limits: Sequence[float], floors:
     xs = [bar for point in points for bar in point.error_bars[:2]]
     ys = [bar for point in points for bar in point.error_bars[2:]] + list(floors)
     xs += [limit for limit in limits if min(xs) / 1.5 <= limit <= max(xs) * 1.5]
-    if min(xs) > 0 and max(xs) > _LOG_FROM * min(xs):
-        axes.set_xscale("log")
-        axes.set_xlim(min(xs) / 1.3, max(xs) * 1.5)
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    else:
-        room = max(xs) - min(xs) or 0.2 * max(xs) or 1.0
-        axes.set_xlim(min(xs) - 0.1 * room, max(xs) + 0.12 * room)
-        axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    room = max(xs) - min(xs) or 0.2 * max(xs) or 1.0
+    _svg.scale_x(axes, max(min(xs) - 0.1 * room, min(xs) / 1.4), max(xs) + 0.12 * room)
     room = max(ys) - min(ys) or 0.01
     axes.set_ylim(min(ys) - 0.1 * room, max(ys) + 0.1 * room)
     axes.yaxis.set_major_locator(MaxNLocator(5))

@@ -11,6 +11,7 @@ from io import StringIO
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 # Each stands for a variable of the page's style sheet (its light value; the variables are what is drawn with).
 INK, MUTED, GRID, ACCENT, QUIET, BAND, LIMIT, SURFACE = (
@@ -46,7 +47,7 @@ _STYLE = {
     "svg.fonttype": "none",  # text stays text: small, selectable, in the page's font
 }
 
-_LONGEST_NAME = 20
+_LOG_FROM = 10.0  # a range of more than 10x reads better in logarithms
 
 
 def render(draw: Callable[[Figure], None], width: int, height: int, name: str, description: str) -> str:
@@ -69,12 +70,6 @@ def render(draw: Callable[[Figure], None], width: int, height: int, name: str, d
     return _inline(text.getvalue(), width, height, name, description)
 
 
-def short(name: str) -> str:
-    """A name that fits beside a bar."""
-    line = " ".join(name.split())
-    return line if len(line) <= _LONGEST_NAME else line[: _LONGEST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
 def title_axes(axes: Axes, x: str = "", y: str = "") -> None:
     """Axis titles that read from left to right: y above its axis, x below its right end."""
     axes.set_title(y, loc="left", fontsize=11.5, color=MUTED, pad=10)
@@ -83,11 +78,10 @@ def title_axes(axes: Axes, x: str = "", y: str = "") -> None:
 
 def limit_line(axes: Axes, *, x: float | None = None, y: float | None = None) -> None:
     """A line at a budget's limit: vertical at x, or horizontal at y."""
-    looks = {"color": LIMIT, "linewidth": 1.2, "linestyle": (0, (4, 3)), "zorder": 1.5}
-    if x is not None:
-        axes.axvline(x, **looks)
-    if y is not None:
-        axes.axhline(y, **looks)
+    lines = [axes.axvline(x)] if x is not None else []
+    lines += [axes.axhline(y)] if y is not None else []
+    for line in lines:
+        line.set(color=LIMIT, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1.5)
 
 
 def limit_above(axes: Axes, x: float, text: str) -> None:
@@ -99,16 +93,33 @@ def limit_above(axes: Axes, x: float, text: str) -> None:
     )  # fmt: skip
 
 
-def name_rows(axes: Axes, names: Sequence[str], chosen: Sequence[bool]) -> None:
+def name_rows(axes: Axes, tags: Sequence[str], chosen: Sequence[bool]) -> None:
     """Names on the y axis, from 0 up, the chosen one in bold."""
-    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    axes.set_yticks(range(len(tags)), list(tags))
     for text, is_chosen in zip(axes.get_yticklabels(), chosen):
-        text.set(color=ACCENT if is_chosen else INK, weight="bold" if is_chosen else "normal", fontsize=12, va="center_baseline")
+        text.set(color=ACCENT if is_chosen else INK, weight="bold" if is_chosen else "normal")
+        two_lines = "\n" in text.get_text()
+        text.set(fontsize=11 if two_lines else 12, va="center" if two_lines else "center_baseline")
 
 
-def name_width(names: Sequence[str]) -> float:
+def name_width(tags: Sequence[str]) -> float:
     """Room for names on the y axis, in pixels."""
-    return 16 + 6.8 * max(len(short(name)) for name in names)
+    return 16 + 6.8 * max(len(line) for tag in tags for line in tag.split("\n"))
+
+
+def scale_x(axes: Axes, low: float, high: float) -> bool:
+    """Give the x axis its range and a few plain numbers; in logarithms if it spans more than 10x (then True)."""
+    is_log = low > 0 and high > _LOG_FROM * low
+    if is_log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+    axes.set_xlim(low, high)
+    return is_log
 
 
 def _inline(document: str, width: int, height: int, name: str, description: str) -> str:

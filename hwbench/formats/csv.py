@@ -7,8 +7,9 @@ from io import StringIO
 
 from hwbench.field import Field, Results
 from hwbench.formats import _rows
+from hwbench.formats._provenance import describe
 from hwbench.formats._rows import QUANTITIES, Row
-from hwbench.formats._words import clean, describe
+from hwbench.formats._words import clean
 
 _ENDS = ("", "_low", "_high")
 
@@ -59,7 +60,7 @@ def _line(field: Field | None, row: Row | None) -> dict[str, object]:
 
 
 def _missing(row: Row) -> str:
-    """"p99, p99.9: too few samples"."""
+    """Quantities by reason, as in "p99, p99.9: too few samples"."""
     names: dict[str, list[str]] = {}
     for name, reason in row.missing.items():
         names.setdefault(reason, []).append(name)

@@ -8,11 +8,10 @@ import jinja2
 from markupsafe import Markup
 
 from hwbench.field import Field, Results
-from hwbench.formats import _charts, _rows, _words
+from hwbench.formats import _charts, _provenance, _rows, _words
 from hwbench.formats._rows import COLUMNS, QUANTITIES, Row
 from hwbench.intervals import CONFIDENCE
 from hwbench.report import Report
-
 
 _KEY_FIGURES = {  # and how each compares
     "p50": _words.speedup,
@@ -46,14 +45,13 @@ def render(results: Results) -> str:
     page = environment.get_template("report.html.j2").render(
         results=results, sections=sections, confidence=f"{CONFIDENCE:.0%}", quantities=QUANTITIES, label=_rows.label
     )
-    return _words.clean(page)
+    return _words.clean(page) + "\n"
 
 
 def _section(field: Field, key: str) -> dict[str, object]:
     """What the template shows of one field; `key` is unique on the page."""
     table = _rows.rows(field)
-    chosen = next((row for row in table if row.entry is field.chosen), None)
-    reference = _words.reference(table)
+    chosen, reference = _words.chosen_row(table), _words.reference(table)
     return {
         "key": key,
         "field": field,
@@ -61,15 +59,15 @@ def _section(field: Field, key: str) -> dict[str, object]:
         "headline": _words.headline(field, table),
         "chosen": chosen,
         "tiles": _tiles(chosen, reference) if chosen is not None else (),
-        "reference": reference if reference is not chosen else None,
+        "reference": reference,
         "rows": table,
         "columns": [(name, _rows.heading(name, table), QUANTITIES[name].unit) for name in COLUMNS],
         "notes": _rows.notes(table),
         "charts": [(chart, Markup(chart.svg)) for chart in _charts.charts(field, table, key)],
         "verdicts": _words.verdicts(field),
-        "warnings": _words.warnings(field),
-        "provenance": _provenance(field, chosen),
-        "commands": _words.commands(field),
+        "warnings": _provenance.warnings(field),
+        "provenance": _facts(field, chosen),
+        "commands": _provenance.commands(field),
     }
 
 
@@ -85,8 +83,8 @@ def _tiles(row: Row, against: Row | None) -> tuple[Tile, ...]:
     return tuple(tiles)
 
 
-def _provenance(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
-    facts = [("Measured on", machine) for machine in _words.machines(field)]
+def _facts(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
+    facts = [("Measured on", machine) for machine in _provenance.machines(field)]
     reports = [entry.report for entry in field.entries if entry.report is not None]
     report = chosen.entry.report if chosen is not None else None
     facts += _how(report) if report is not None else []
@@ -98,7 +96,7 @@ def _provenance(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
 
 
 def _how(report: Report) -> list[tuple[str, str]]:
-    facts = [("Latency", _words.method(report.latency))] if report.latency is not None else []
+    facts = [("Latency", _provenance.method(report.latency))] if report.latency is not None else []
     if report.accuracy is not None:
         facts.append(("Accuracy", f"{report.accuracy.metric} of {report.accuracy.n:,} samples"))
     inputs = ", ".join(map(str, report.artifact.inputs))

@@ -8,4 +8,4 @@ from hwbench.field import Results
 
 def render(results: Results) -> str:
     """The text of report.json."""
-    return field.to_json(results)
+    return field.to_json(results) + "\n"

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 from hwbench.field import Entry, Field, Results
 from hwbench.formats import _rows
+from hwbench.formats._provenance import machines, warnings
 from hwbench.formats._rows import label
-from hwbench.formats._words import clean, headline, machines, verdicts, warnings
+from hwbench.formats._words import clean, headline, verdicts
 from hwbench.gate import Outcome
 
 _TAGS: dict[Outcome, str] = {"fail": "failure", "inconclusive": "error"}

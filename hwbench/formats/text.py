@@ -15,8 +15,9 @@ from rich.text import Text
 
 from hwbench.field import Field, Results
 from hwbench.formats import _rows
+from hwbench.formats._provenance import machines, method, warnings
 from hwbench.formats._rows import COLUMNS, QUANTITIES, Row, label
-from hwbench.formats._words import clean, headline, machines, method, outcome, verdicts, warnings
+from hwbench.formats._words import clean, headline, outcome, verdicts
 from hwbench.intervals import CONFIDENCE
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "chosen": "bold"}
@@ -50,7 +51,8 @@ def render(results: Results, *, width: int | None = None, color: bool = False) -
 def _print(console: Console, field: Field) -> None:
     table = _rows.rows(field)
     notes = _rows.notes(table)
-    console.print(_text(f"{field.model} for {field.profile}: ", _text(outcome(field), style=outcome(field)), style="bold"))
+    came_to = _text(outcome(field), style=outcome(field))
+    console.print(_text(f"{field.model} for {field.profile}: ", came_to, style="bold"))
     console.print(_text(headline(field, table)))
     if any(row.entry.report is not None for row in table):
         wide = _figures(table, notes, intervals=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ def load(name: str) -> Metric:
     Raises:
         UsageError: there is no such metric, file or function.
     """
+    if name.endswith(".py"):
+        raise UsageError(f"'{name}' names a file and no function; give the metric as FILE.py:FUNCTION.")
     if ".py:" not in name:
         module = plugins.load("hwbench.metrics", name, "metric")
         return Metric(name, module.score, module.higher_is_better)
@@ -48,12 +51,13 @@ def load(name: str) -> Metric:
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise UsageError(f"There is no file '{path}'; give the metric as FILE.py:FUNCTION.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"_metric_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # dataclasses and pickle look a class's module up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # the user's file may raise anything
+    except (Exception, SystemExit) as error:  # the user's file may raise anything, or be a script that exits
         raise UsageError(f"'{path}' cannot be imported: {type(error).__name__}: {error}") from error
     return module
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from hwbench.metrics import only
@@ -13,5 +14,11 @@ higher_is_better = True
 
 
 def score(outputs: Mapping[str, Array], labels: Array) -> float:
-    """One number in [0, 1]."""
+    """One number in [0, 1].
+
+    Raises:
+        ValueError: the labels are all of one class.
+    """
+    if len(np.unique(labels)) < 2:
+        raise ValueError("the labels are all of one class; the area under the curve takes two")
     return float(roc_auc_score(labels, only(outputs).reshape(len(labels), -1)[:, -1]))

@@ -16,12 +16,14 @@ higher_is_better = True
 
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     """One score per sample. `labels` is the reference: [n, k], all outputs of a sample flattened and joined
-    in the model's order, as `flatten` gives them.
+    in the model's order, as `flatten` gives them. Where it holds infinity or NaN, only the same is close.
     """
     own = flatten(outputs).astype(np.float64)
     reference = labels.astype(np.float64)
-    scale = np.linalg.norm(reference, axis=1)
-    error = np.linalg.norm(own - reference, axis=1) / np.where(scale > 0, scale, 1.0)
+    same = (own == reference) | (np.isnan(own) & np.isnan(reference))
+    difference = np.subtract(own, reference, out=np.zeros_like(own), where=~same)
+    scale = np.linalg.norm(np.where(np.isfinite(reference), reference, 0.0), axis=1)
+    error = np.linalg.norm(difference, axis=1) / np.where(scale > 0, scale, 1.0)
     scores: Array = np.maximum(0.0, 1.0 - np.where(np.isfinite(error), error, 1.0))
     return scores
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from hwbench.metrics import only
 from runtimes.tensors import Array
 
@@ -11,7 +13,8 @@ higher_is_better = True
 
 
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
-    """1 or 0 per sample. Labels of shape [n, k] list several right classes, padded with -1."""
-    predicted = only(outputs).reshape(len(labels), -1).argmax(axis=1)
+    """1 or 0 per sample. Labels of shape [n, k] list several right classes, padded with -1. NaN is never right."""
+    scores = only(outputs).reshape(len(labels), -1)
+    predicted = scores.argmax(axis=1)
     right: Array = (labels.reshape(len(labels), -1) == predicted[:, None]).any(axis=1)
-    return right
+    return right & ~np.isnan(scores).any(axis=1)

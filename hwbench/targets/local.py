@@ -56,15 +56,17 @@ def _call(arguments: list[str], limit_s: float) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=limit_s,
         )
     except subprocess.TimeoutExpired:
-        raise BackendError(f"The process that runs the model hung: no answer in {limit_s:.0f} s.") from None
+        raise BackendError(f"The process that runs the model hung: no answer in {limit_s:g} s.") from None
     if done.returncode < 0:
         raise BackendError(f"The process that runs the model died of signal {-done.returncode}.{_tail(done.stderr)}")
     if done.returncode != 0:
-        raise BackendError(done.stderr.strip().removeprefix("Error: ")[-1000:] or f"exit code {done.returncode}")
+        said = done.stderr.strip().removeprefix("Error: ")[-1000:]
+        raise BackendError(said or f"The process that runs the model ended with exit code {done.returncode}.")
 
 
 def _tail(stderr: str) -> str:

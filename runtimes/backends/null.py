@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from runtimes.artifact import Artifact
+from runtimes.errors import BackendError
 from runtimes.session import Session
-from runtimes.tensors import Array, Feeds, check_feeds
+from runtimes.tensors import Array, Feeds, TensorSpec, check_feeds
 
 
 def version() -> str:
@@ -22,4 +25,11 @@ def load(artifact: Artifact, model: bytes) -> Session:
 class _NullSession(Session):
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
         sizes = check_feeds(self.inputs, feeds)
-        return {spec.name: np.zeros(spec.resolve(sizes), spec.dtype) for spec in self.outputs}
+        return {spec.name: _zeros(spec, sizes) for spec in self.outputs}
+
+
+def _zeros(spec: TensorSpec, sizes: Mapping[str, int]) -> Array:
+    try:
+        return np.zeros(spec.resolve(sizes), spec.dtype)
+    except (TypeError, ValueError, MemoryError) as error:  # a dtype NumPy lacks, or more than fits
+        raise BackendError(f"The null runtime cannot make the output {spec}: {error}.") from error

@@ -31,8 +31,9 @@ def load(artifact: Artifact, model: bytes) -> Session:
         BackendError: ONNX Runtime refuses the model; its own text is passed on.
         UsageError: an option is unknown or has an unknown value.
     """
+    options = _options(artifact.settings)
     try:
-        session = ort.InferenceSession(model, _options(artifact.settings), providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise BackendError(f"ONNX Runtime cannot load '{artifact.file}': {error}") from error
     return _OrtSession(artifact, session)

@@ -1,4 +1,4 @@
-"""fp16 arithmetic, through onnxconverter-common, or our own pass where that fails. What goes in and out stays float32."""
+"""fp16 arithmetic, through onnxconverter-common, or our own pass where that fails; float32 goes in and comes out."""
 
 from __future__ import annotations
 
