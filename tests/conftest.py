@@ -1,0 +1,106 @@
+"""What several packages' tests stand on: a small real model, this machine's profile, a bundle of the two."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from hypothesis import HealthCheck, settings
+from onnx import TensorProto, helper, numpy_helper
+
+from hwbench import devices, machine
+from runtimes.artifact import RuntimeSettings
+from runtimes.profile import HardwareProfile
+from runtimes.tensors import Array
+from toolchain.builders import onnxruntime as builder
+from toolchain.model import open_model
+from toolchain.pack import Contents, pack
+from toolchain.recipe import Recipe
+
+ROOT = Path(__file__).parents[1]
+
+# Machines that run tests are shared and slow by turns; a deadline would tell us about them, not about the code.
+settings.register_profile("edgewright", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("edgewright")
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """image float32[N,3,8,8] -> Conv, Relu, Gemm -> scores float32[N,5]."""
+    rng = np.random.default_rng(0)
+    weights = {
+        "conv.weight": rng.normal(0, 0.3, (4, 3, 3, 3)),
+        "conv.bias": rng.normal(0, 0.3, (4,)),
+        "fc.weight": rng.normal(0, 0.1, (5, 256)),
+        "fc.bias": rng.normal(0, 0.1, (5,)),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["image", "conv.weight", "conv.bias"], ["features"], pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", ["features"], ["active"]),
+            helper.make_node("Flatten", ["active"], ["flat"]),
+            helper.make_node("Gemm", ["flat", "fc.weight", "fc.bias"], ["scores"], transB=1),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 8, 8])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 5])],
+        [numpy_helper.from_array(array.astype(np.float32), name) for name, array in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    path = tmp_path_factory.mktemp("tiny") / "tiny.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def here() -> HardwareProfile:
+    """The profile of the machine that runs the tests."""
+    return devices.detect(machine.this_machine())
+
+
+@pytest.fixture(scope="session")
+def images() -> Array:
+    """Four samples for `tiny_onnx`."""
+    return np.random.default_rng(1).standard_normal((4, 3, 8, 8)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def contents(
+    tiny_onnx: Path, here: HardwareProfile, images: Array, tmp_path_factory: pytest.TempPathFactory
+) -> Contents:
+    """What goes into `bundle`; the golden outputs are ONNX Runtime's own, computed without our code."""
+    recipe = Recipe("fp32")
+    artifact = builder.build(open_model(tiny_onnx), recipe, RuntimeSettings(), tmp_path_factory.mktemp("artifact"))
+    scores = ort.InferenceSession(tiny_onnx, providers=["CPUExecutionProvider"]).run(["scores"], {"image": images})[0]
+    return Contents("tiny", here, artifact, recipe, {"image": images}, {"scores": scores}, report='{"note": "none"}')
+
+
+@pytest.fixture(scope="session")
+def bundle(contents: Contents, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good bundle; tests that change one copy it."""
+    path = tmp_path_factory.mktemp("bundle") / "tiny.edge"
+    pack(contents, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel, built from a copy of its sources so that no build folder is left in the tree."""
+    source, out = tmp_path_factory.mktemp("source") / "edgewright", tmp_path_factory.mktemp("wheel")
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for package in ("profiles", "runtimes", "hwbench", "toolchain"):
+        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    (built,) = out.glob("*.whl")
+    return built
