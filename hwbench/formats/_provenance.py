@@ -1,0 +1,71 @@
+"""Where a field's figures come from: the machine, the method, what to doubt, and how to get them again."""
+
+from __future__ import annotations
+
+import shlex
+
+from hwbench.field import Field
+from hwbench.formats._rows import label
+from hwbench.latency import Latency
+from hwbench.machine import Machine
+from runtimes import plugins
+
+
+def machines(field: Field) -> tuple[str, ...]:
+    """What measured it, one description per machine."""
+    found = (describe(entry.report.machine) for entry in field.entries if entry.report is not None)
+    return tuple(dict.fromkeys(found))
+
+
+def describe(machine: Machine) -> str:
+    """A machine in one line."""
+    parts = [machine.board or "", machine.cpu, _count(machine.cores, "core"), f"{machine.memory_bytes / 2**30:.3g} GiB"]
+    parts += [*machine.gpus, machine.system, f"Python {machine.python}"]
+    parts.append(f"governor {machine.governor}" if machine.governor else "")
+    maker = f" ({machine.hypervisor})" if machine.hypervisor != "yes" else ""  # "yes" is all some machines say
+    parts.append(f"virtual{maker}" if machine.hypervisor else "")
+    return ", ".join(part for part in parts if part)
+
+
+def method(latency: Latency) -> str:
+    """How latency was measured."""
+    scenario = latency.scenario.replace("_", " ")
+    threads = _count(latency.threads, "thread") if latency.threads else "threads as the runtime chooses"
+    samples = sum(len(block.samples_ns) for block in latency.blocks)
+    processes = f"{len(latency.blocks)} process{'' if len(latency.blocks) == 1 else 'es'}"
+    return f"{scenario}, batch {latency.batch}, {threads}, {_count(samples, 'sample')} in {processes}"
+
+
+def warnings(field: Field) -> tuple[str, ...]:
+    """What makes figures doubtful, and what to try, by candidate."""
+    return tuple(
+        f"{label(entry)}: {doubt}"
+        for entry in field.entries
+        if entry.report is not None and entry.report.latency is not None
+        for doubt in entry.report.latency.doubts
+    )
+
+
+def commands(field: Field) -> tuple[str, ...]:
+    """What to type to get these figures again."""
+    budgets = "".join(f" --budget {shlex.quote(budget.text)}" for budget in field.budgets if not budget.relative)
+    judged = _evaluation(field)
+    if field.bundle is None:
+        return (f"edgewright build MODEL --profile {shlex.quote(field.profile)}{judged}{budgets}",)
+    bundle = shlex.quote(str(field.bundle))
+    lines = (f"edgewright verify {bundle}", f"edgewright measure {bundle}{judged}")
+    return (*lines, f"edgewright gate {bundle}{judged}{budgets}") if budgets else lines
+
+
+def _evaluation(field: Field) -> str:
+    """The options that judge accuracy; a metric of the user's own is a function in a file of theirs."""
+    metrics = [entry.report.accuracy.metric for entry in field.entries if entry.report and entry.report.accuracy]
+    if not metrics or metrics[0] == "parity":  # parity needs no labels, and so no file
+        return ""
+    metric = shlex.quote(metrics[0])
+    known = metrics[0] in plugins.names("hwbench.metrics")
+    return f" --evaluation SAMPLES.npz --metric {metric if known else f'FILE.py:{metric}'}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

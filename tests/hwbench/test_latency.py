@@ -1,0 +1,124 @@
+"""What is derived from raw latency samples."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwbench import intervals
+from hwbench.intervals import Estimate
+from hwbench.latency import Latency
+from runtimes.sampling import Block
+
+
+def latency_of(blocks, batch=1):
+    return Latency("single_stream", batch, 1, tuple(blocks))
+
+
+def test_samples_are_kept_block_after_block_in_ms(make_block):
+    latency = latency_of([make_block([3, 1]), make_block([2.5])])
+    assert latency.samples_ms.tolist() == [3, 1, 2.5]
+
+
+def test_a_percentile_is_that_of_all_samples_together(make_latency):
+    latency = make_latency(runs=100)
+    pooled = np.sort(latency.samples_ms)
+    assert latency.percentile(90).value == pooled[539]
+    assert latency.percentile(99).value == pooled[593]
+
+
+def test_a_percentiles_interval_holds_the_order_statistics_and_every_blocks_own(make_block):
+    rng = np.random.default_rng(0)
+    alike = latency_of(make_block(rng.lognormal(2, 0.1, 400)) for _ in range(3))
+    order = intervals.quantile(alike.samples_ms, 0.9)
+    found = alike.percentile(90)
+    assert found.low <= order.low <= order.high <= found.high
+
+    apart = latency_of(make_block(factor * rng.lognormal(2, 0.01, 400)) for factor in (1, 1.2, 1.5))
+    each = [np.quantile(np.array(block.samples_ns) / 1e6, 0.9) for block in apart.blocks]
+    found = apart.percentile(90)
+    assert found.low <= min(each) < 1.3 * min(each) < max(each) <= found.high
+
+
+def test_the_interval_covers_the_median_process_where_processes_differ_more_than_runs(make_block):
+    rng = np.random.default_rng(5)
+    covered = 0
+    for _ in range(200):
+        processes = np.exp(rng.normal(0, 0.05, 6))
+        latency = latency_of(make_block(10 * process * rng.lognormal(0, 0.01, 40)) for process in processes)
+        found = latency.percentile(50)
+        covered += found.low <= 10 <= found.high
+    assert covered / 200 >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 200)
+
+
+@pytest.mark.parametrize(("percent", "needed"), [(50, 6), (90, 36), (95, 72), (99, 368), (99.9, 3688)])
+def test_a_percentile_without_samples_enough_says_how_many_it_takes(make_block, percent, needed):
+    short = latency_of([make_block(range(1, needed))])
+    with pytest.raises(ValueError, match=f"^p{percent:g} takes {needed} samples, there are {needed - 1}$"):
+        short.percentile(percent)
+    assert latency_of([make_block(range(1, needed + 1))]).percentile(percent).value > 0
+
+
+def test_throughput_is_batch_over_mean_latency_and_ranges_over_blocks(make_block):
+    found = latency_of([make_block([4, 6]), make_block([10, 10])], batch=2).throughput_per_s
+    assert (found.value, found.low, found.high) == pytest.approx((2e3 / 7.5, 200, 400))
+
+
+def test_load_time_is_the_median_over_blocks(make_block):
+    latency = latency_of(make_block([1], load_ms=load) for load in (30, 90, 40))
+    assert latency.load_ms == Estimate(40, 30, 90)
+
+
+def test_peak_memory_is_the_largest_that_is_known(make_block):
+    latency = latency_of(make_block([1], peak_bytes=peak) for peak in (30, None, 50))
+    assert latency.peak_memory_bytes == Estimate(50, 30, 50)
+    assert latency_of([make_block([1], peak_bytes=None)]).peak_memory_bytes is None
+
+
+def test_doubts_name_unsettled_blocks_and_a_wandering_median(make_block):
+    assert latency_of([make_block([1, 1]), make_block([1.2, 1.2])]).doubts == ()
+    (unsettled,) = latency_of([make_block([1]), make_block([1], settled=False)]).doubts
+    assert "1 of 2 blocks did not settle" in unsettled
+    assert "measure for longer" in unsettled
+    (wandering,) = latency_of([make_block([1, 1, 9]), make_block([1.3, 1.3, 9])]).doubts
+    assert "between 1 and 1.3 ms" in wandering
+
+
+@pytest.mark.parametrize("samples", [[], [[]], [[1.0], []]])
+def test_a_latency_without_samples_cannot_be(make_block, samples):
+    with pytest.raises(ValueError, match="without samples_ns"):
+        latency_of(map(make_block, samples))
+
+
+blocks = st.lists(
+    st.builds(
+        Block,
+        samples_ns=st.lists(st.integers(1, 10**10), min_size=1, max_size=60).map(tuple),
+        warmup_ns=st.just(()),
+        settled=st.booleans(),
+        load_ns=st.integers(0, 10**12),
+        cpu_ns=st.just(0),
+        preemptions=st.just(0),
+        idle_memory_bytes=st.none(),
+        peak_memory_bytes=st.none() | st.integers(0, 2**40),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(blocks, st.integers(1, 64), st.sampled_from([50.0, 90.0, 95.0]))
+@settings(deadline=None, derandomize=True)
+def test_every_figure_is_inside_its_interval(made, batch, percent):
+    latency = latency_of(made, batch)
+    figures = [latency.throughput_per_s, latency.load_ms]
+    figures += [latency.peak_memory_bytes] if latency.peak_memory_bytes else []
+    if len(latency.samples_ms) >= intervals.quantile_runs_needed(percent / 100):
+        figures.append(latency.percentile(percent))
+    for figure in figures:
+        assert math.isfinite(figure.low) and math.isfinite(figure.high)
+        assert figure.low <= figure.value <= figure.high

@@ -1,0 +1,161 @@
+"""The metrics against slow words-for-words versions, and metrics from a user's file."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from hwbench import metrics
+from hwbench.metrics import Metric, parity
+from runtimes import plugins
+from runtimes.errors import UsageError
+
+
+def test_each_metric_is_a_file():
+    assert plugins.names("hwbench.metrics") == ("auc", "parity", "top1", "top5")
+    for name in plugins.names("hwbench.metrics"):
+        assert metrics.load(name).name == name
+        assert metrics.load(name).higher_is_better is True
+
+
+@pytest.mark.parametrize(("name", "k"), [("top1", 1), ("top5", 5)])
+def test_top_k_finds_the_label_among_the_largest(name, k):
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(60, 12)).astype(np.float32), rng.integers(0, 12, 60)
+    found = metrics.load(name).score({"y": logits, "other": -logits}, labels)
+    wanted = [label in sorted(range(12), key=lambda c: -row[c])[:k] for row, label in zip(logits.tolist(), labels)]
+    assert found.tolist() == wanted
+    assert 0 < sum(wanted) < 60
+    assert metrics.load(name).score({"y": logits[:, :, None]}, labels[:, None]).tolist() == wanted
+
+
+@pytest.mark.parametrize(("name", "ranked"), [("top1", [0, 1, 0, 1]), ("top5", [0, 1, 1, 1])])
+def test_several_classes_may_be_right(name, ranked):
+    logits = np.tile(np.arange(8, 0, -1.0), (4, 1))  # class 0 is the largest
+    labels = np.array([[7, -1, -1], [0, -1, -1], [3, 7, -1], [7, 6, 0]])
+    assert metrics.load(name).score({"y": logits}, labels).tolist() == [bool(r) for r in ranked]
+
+
+@pytest.mark.parametrize("name", ["top1", "top5"])
+def test_nan_is_never_right(name):
+    logits = np.array([[np.nan, np.nan], [1.0, 0.0], [np.nan, 1.0]], np.float16)
+    assert metrics.load(name).score({"y": logits}, np.array([0, 0, 1])).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.float32, np.bool_])
+@pytest.mark.parametrize("name", ["top1", "top5"])
+def test_top_k_takes_quantized_scores(name, dtype):
+    scores = np.zeros((1, 8), dtype)
+    scores[0, 6] = 1
+    assert metrics.load(name).score({"y": scores}, np.array([6])).tolist() == [True]
+    assert metrics.load(name).score({"y": scores}, np.array([7])).tolist() == [False]
+
+
+def test_top5_of_fewer_classes_is_always_right():
+    assert metrics.load("top5").score({"y": np.zeros((2, 3))}, np.array([2, 0])).all()
+
+
+def test_auc_is_the_share_of_pairs_in_the_right_order():
+    rng = np.random.default_rng(1)
+    labels, scores = rng.integers(0, 2, 30), rng.integers(0, 8, 30)
+    pairs = [(p > n) + (p == n) / 2 for p in scores[labels == 1] for n in scores[labels == 0]]
+    two_columns = np.stack([-scores, scores], axis=1)
+    assert metrics.load("auc").score({"y": two_columns}, labels) == pytest.approx(np.mean(pairs))
+
+
+def test_auc_of_one_class_is_refused():
+    with pytest.raises(ValueError, match="all of one class"):
+        metrics.load("auc").score({"y": np.arange(3.0)}, np.ones(3))
+
+
+def test_parity_is_one_less_the_relative_error_over_all_outputs():
+    outputs = {"a": np.array([[3.0], [0.0]]), "b": np.array([[[0.0, 4.0]], [[0.0, 0.0]]])}
+    reference = parity.flatten(outputs)
+    assert reference.tolist() == [[3, 0, 4], [0, 0, 0]]
+    assert parity.score(outputs, reference).tolist() == [1, 1]
+    close = {"a": outputs["a"] + 0.5, "b": outputs["b"]}
+    assert parity.score(close, reference).tolist() == pytest.approx([1 - 0.5 / 5, 0.5])
+    assert parity.score({"a": -outputs["a"], "b": -outputs["b"] * 9}, reference).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("own", "reference", "score"),
+    [
+        ([np.nan, 1.0], [1.0, 1.0], 0),
+        ([np.inf, 1.0], [1.0, 1.0], 0),
+        ([-np.inf, 1.0], [-np.inf, 1.0], 1),
+        ([-np.inf, 0.5], [-np.inf, 1.0], 0.5),
+        ([np.inf, 1.0], [-np.inf, 1.0], 0),
+        ([0.0, 1.0], [-np.inf, 1.0], 0),
+        ([np.nan, 1.0], [np.nan, 1.0], 1),
+        ([0.0, 1.0], [np.nan, 1.0], 0),
+    ],
+)
+def test_only_the_same_is_close_to_infinity_or_nan(own, reference, score):
+    assert parity.score({"y": np.array([own])}, np.array([reference])).tolist() == [score]
+
+
+USERS = """
+from __future__ import annotations
+from dataclasses import dataclass
+
+@dataclass
+class Weights:
+    scale: float = 2.0
+
+def loss(outputs, labels):
+    return Weights().scale * abs(outputs["y"] - labels)
+
+loss.higher_is_better = False
+
+def gain(outputs, labels):
+    return 1.0
+
+NOT_A_FUNCTION = 3
+"""
+
+
+def test_a_metric_comes_from_a_users_file(tmp_path):
+    file = tmp_path / "my.metrics.py"
+    file.write_text(USERS)
+    loss = metrics.load(f"{file}:loss")
+    assert (loss.name, loss.higher_is_better) == ("loss", False)
+    assert loss.score({"y": np.array([1, 3])}, np.array([1, 1])).tolist() == [0, 4]
+    assert metrics.load(f"{file}:gain").higher_is_better is True
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "told"),
+    [
+        (None, "none.py:f", ["There is no file '", "none.py'", "FILE.py:FUNCTION"]),
+        (USERS, "m.py:missing", ["m.py' has no function 'missing'", "FILE.py:FUNCTION"]),
+        (USERS, "m.py:NOT_A_FUNCTION", ["m.py' has no function 'NOT_A_FUNCTION'"]),
+        (USERS, "m.py:", ["m.py' has no function ''"]),
+        (USERS, "m.py", ["m.py' names a file and no function", "FILE.py:FUNCTION"]),
+        (
+            "import no_such_package_here",
+            "m.py:f",
+            ["m.py' cannot be imported: ModuleNotFoundError", "no_such_package_here"],
+        ),
+        ("def f(:", "m.py:f", ["m.py' cannot be imported: SyntaxError"]),
+        ("1 / 0", "m.py:f", ["m.py' cannot be imported: ZeroDivisionError: division by zero"]),
+        ("raise SystemExit(5)", "m.py:f", ["m.py' cannot be imported: SystemExit: 5"]),
+    ],
+)
+def test_a_users_metric_that_cannot_be_had_is_told_why(tmp_path, text, name, told):
+    if text is not None:
+        (tmp_path / "m.py").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        metrics.load(str(tmp_path / name))
+    assert [part for part in told if part not in str(caught.value)] == []
+
+
+def test_an_unknown_metric_is_told_which_there_are():
+    with pytest.raises(UsageError, match=re.escape("Unknown metric 'f1'; choose from auc, parity, top1, top5")):
+        metrics.load("f1")
+
+
+def test_a_metric_takes_more_as_better_unless_told():
+    assert Metric("m", lambda outputs, labels: 0.0).higher_is_better is True

@@ -1,0 +1,385 @@
+"""The command line: what it shows, what it prints where, and what its exit codes say."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+from click.testing import CliRunner
+
+import runtimes
+from hwbench import devices, field
+from hwbench.machine import this_machine
+from runtimes import plugins
+from runtimes.errors import UsageError
+from toolchain.cli import edgewright
+from toolchain.pack import pack
+
+ORDER = ["demo", "inspect", "profiles", "build", "measure", "gate", "verify"]  # the order people use them in
+COMMANDS = plugins.names("toolchain.cli")
+QUICK = ("--duration", "0.05")
+
+
+@pytest.fixture(scope="module")
+def report(built) -> Path:
+    return built / "report.json"
+
+
+def help_of(*arguments: str) -> str:
+    result = CliRunner().invoke(edgewright, [*arguments, "--help"])
+    assert result.exit_code == 0
+    return result.output
+
+
+# Help
+
+
+def test_lists_every_command_in_the_order_people_use_them():
+    listed = [line.split()[0] for line in help_of().partition("Commands:")[2].splitlines() if line[2:3].strip()]
+    assert [name for name in listed if name in ORDER] == ORDER
+    assert sorted(listed) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_what_it_does_and_gives_an_example(command):
+    text = help_of(command)
+    summary = text.splitlines()[2].strip()
+    assert summary[0].isupper()
+    assert f"\n  edgewright {command}" in text
+    assert summary.split("  ")[0][:30] in " ".join(help_of().split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_says_what_it_is(command):
+    context = edgewright.make_context("edgewright", [command, "--help"], resilient_parsing=True)
+    for option in edgewright.get_command(context, command).params:
+        if option.param_type_name == "option" and option.name != "form":
+            assert option.help, option.name
+            assert option.help.endswith((".", "]")), option.name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["['--help']", "['--version']", "['profiles']", "['profiles', '--detect']", "['verify', 'nothing.edge']"],
+)
+def test_what_needs_neither_torch_nor_onnx_imports_neither(arguments):
+    heavy = {"torch", "onnx", "onnx_ir", "onnxruntime", "sklearn", "matplotlib"}
+    code = (
+        "import sys\nfrom toolchain.cli import main\n"
+        f"try: main({arguments})\nexcept SystemExit: pass\n"
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_no_command_at_all_shows_the_help_as_an_error(cli):
+    ran = cli()
+    assert (ran.code, ran.out) == (2, "")
+    assert "Commands:" in ran.err
+
+
+def test_says_its_version(cli):
+    ran = cli("--version")
+    assert (ran.code, ran.out) == (0, f"edgewright, version {runtimes.__version__}\n")
+
+
+# Build
+
+
+def test_build_prints_the_table_the_bundle_and_the_report_and_nothing_else(
+    cli, digits, device_file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    ran = cli(
+        *("build", f"{digits.onnx}", "--profile", device_file, "--runtime", "onnxruntime", "--precision", "fp32"),
+        *("--evaluation", digits.evaluation, "--budget", "accuracy_drop<=0.05", *QUICK),
+    )
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("digits for bench: pass\n")
+    assert ran.out.splitlines()[-2:] == ["Bundle: out/digits-bench.edge", "Report: out/report.html"]
+    assert sorted(file.name for file in Path("out").iterdir()) == ["digits-bench.edge", "report.html", "report.json"]
+
+
+def test_build_without_a_profile_takes_the_machines_own(cli, digits, tmp_path):
+    try:
+        here = devices.detect(this_machine())
+    except UsageError as none:
+        pytest.skip(str(none))
+    ran = cli(
+        *("build", digits.onnx, "--evaluation", digits.evaluation, "--budget", "accuracy_drop<=0.05", *QUICK),
+        *("--runtime", "onnxruntime", "--precision", "fp32", "--threads", "1", "--out", tmp_path, "--format", "json"),
+    )
+    assert ran.code == 0
+    assert json.loads(ran.out)["fields"][0]["profile"] == here.name
+
+
+def test_build_says_by_its_exit_code_that_a_budget_is_broken(cli, digits, elsewhere, tmp_path):
+    ran = cli(
+        *("build", digits.onnx, "--profile", elsewhere.name, "--runtime", "onnxruntime", "--precision", "fp32"),
+        *("--evaluation", digits.evaluation, "--budget", "size<=1kB", "--out", tmp_path),
+    )
+    assert ran.code == 1
+    assert ran.out.startswith(f"digits for {elsewhere.name}: fail")
+    assert "Bundle:" not in ran.out.splitlines()[-2]
+
+
+def test_build_of_a_device_that_is_not_here_is_inconclusive(cli, digits, elsewhere, tmp_path):
+    ran = cli(
+        *("build", digits.onnx, "--profile", elsewhere.name, "--runtime", "onnxruntime", "--precision", "fp32"),
+        *("--evaluation", digits.evaluation, "--budget", "p90<=1s", "--budget", "accuracy_drop<=0.05"),
+        *("--out", tmp_path, "--name", "renamed"),
+    )
+    assert ran.code == 3
+    assert ran.out.startswith(f"renamed for {elsewhere.name}: inconclusive")
+    assert f"Bundle: {tmp_path / f'renamed-{elsewhere.name}.edge'}" in ran.out
+    assert "were not measured" in ran.out
+
+
+def test_build_reads_its_options_from_a_file_and_the_command_line_goes_before(cli, digits, elsewhere, tmp_path):
+    shutil.copy(digits.onnx, tmp_path / "net.onnx")
+    shutil.copy(digits.evaluation, tmp_path / "e.npz")
+    (tmp_path / "edgewright.toml").write_text(
+        'source = "net.onnx"\nevaluation = "e.npz"\nprofile = ["nonsense"]\nruntime = ["onnxruntime"]\n'
+        'precision = ["fp32"]\nbudget = ["accuracy>=0.5"]\nout = "results"\n'
+    )
+    ran = cli("build", tmp_path / "edgewright.toml", "--profile", elsewhere.name, "--format", "json")
+    assert ran.code == 0
+    (found,) = json.loads(ran.out)["fields"]
+    assert (found["model"], found["profile"]) == ("net", elsewhere.name)
+    assert [limit["text"] for limit in found["budgets"]] == ["accuracy>=0.5"]
+    assert (tmp_path / "results" / f"net-{elsewhere.name}.edge").is_file()
+
+
+def test_build_from_a_factory_in_the_current_folder(cli, elsewhere, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    Path("small_net.py").write_text(
+        "import torch\ndef make():\n    print('building')\n    torch.manual_seed(0)\n    return torch.nn.Linear(4, 2)\n"
+    )
+    ran = cli(
+        *("build", "small_net:make", "--input", "x=float32[N,4]", "--profile", elsewhere.name),
+        *("--runtime", "onnxruntime", "--precision", "fp16-storage", "--budget", "accuracy>=0.5"),
+    )
+    assert (ran.code, ran.err) == (0, "")
+    assert "building" not in ran.out
+    assert Path("out", f"small_net-{elsewhere.name}.edge").is_file()
+
+
+# Gate
+
+
+@pytest.mark.parametrize(
+    ("code", "budgets"),
+    [
+        (0, ["p90<=1s", "accuracy_drop<=0.05"]),
+        (1, ["p90<=1us"]),
+        (2, ["p42<=20ms"]),
+        (3, ["accuracy_drop<=0.0001"]),
+    ],
+)
+def test_gate_has_four_answers(cli, built_bundle, code, budgets):
+    ran = cli("gate", built_bundle, *QUICK, *(word for text in budgets for word in ("--budget", text)))
+    assert ran.code == code
+    answer = {0: "pass", 1: "fail", 3: "inconclusive"}.get(code)
+    if answer is None:
+        assert ran.out == ""
+    else:
+        assert ran.out.startswith(f"digits for bench: {answer}\n")
+        assert ran.err == ""
+
+
+def test_gate_of_a_device_that_is_not_here_is_inconclusive(cli, digits, elsewhere, tmp_path):
+    built = cli(
+        *("build", digits.onnx, "--profile", elsewhere.name, "--runtime", "onnxruntime", "--precision", "fp32"),
+        *("--evaluation", digits.evaluation, "--budget", "accuracy>=0.5", "--out", tmp_path),
+    )
+    assert built.code == 0
+    ran = cli("gate", tmp_path / f"digits-{elsewhere.name}.edge", "--budget", "p90<=1s")
+    assert ran.code == 3
+    assert "not measured" in ran.out or "this machine is no" in ran.out
+
+
+def test_gate_compares_two_bundles_here_and_now(cli, built_bundle, tmp_path):
+    shutil.copy(built_bundle, tmp_path / "old.edge")
+    asked = ("gate", built_bundle, "--baseline", tmp_path / "old.edge", "--format", "json", "--duration", "0.1")
+    ran = cli(*asked, "--budget", "size<=+1%", "--budget", "p50<=+400%", "--budget", "accuracy_drop<=0.05")
+    (found,) = json.loads(ran.out)["fields"]
+    outcomes = {verdict["budget"]["text"]: verdict["outcome"] for verdict in found["entries"][0]["verdicts"]}
+    assert outcomes == {"size<=+1%": "pass", "p50<=+400%": "pass", "accuracy_drop<=0.05": "pass"}
+    assert [entry["name"] for entry in found["entries"]] == ["candidate", "baseline"]
+    assert ran.code == 0
+
+
+def test_gate_judges_a_report_by_the_samples_it_holds(cli, report):
+    assert cli("gate", report, "--budget", "p90<=1s").code == 0
+    assert cli("gate", report, "--budget", "p90<=1us").code == 1
+    assert cli("gate", report, "--baseline", report, "--budget", "size<=+1%").code == 0
+
+
+def test_gate_can_score_on_other_samples(cli, built_bundle, digits, tmp_path):
+    with np.load(digits.evaluation) as data:
+        np.savez(tmp_path / "wrong.npz", image=data["image"], labels=(data["labels"] + 1) % 10)
+    asked = ("gate", built_bundle, *QUICK, "--budget", "accuracy>=0.5")
+    assert cli(*asked, "--evaluation", digits.evaluation).code == 0
+    assert cli(*asked, "--evaluation", tmp_path / "wrong.npz").code == 1
+
+
+# Formats
+
+
+def test_every_format_is_what_it_says(cli, report):
+    asked = ("gate", report, "--budget", "p90<=1s", "--budget", "size<=1kB", "--format")
+    printed = {form: cli(*asked, form) for form in plugins.names("hwbench.formats") if form != "html"}
+    assert {ran.code for ran in printed.values()} == {1}
+    assert sorted(printed) == ["csv", "json", "junit", "markdown", "text"]
+    assert field.from_json(printed["json"].out, "stdout").outcome == "fail"
+    rows = list(csv.DictReader(io.StringIO(printed["csv"].out)))
+    assert len(rows) == 1
+    suite = ET.fromstring(printed["junit"].out)
+    assert len(list(suite.iter("failure"))) == 1
+    assert len(list(suite.iter("testcase"))) == 2
+    assert "|" in printed["markdown"].out
+    assert "size<=1kB" in printed["text"].out
+    assert "\x1b" not in printed["text"].out
+
+
+# Inspect
+
+
+def test_inspect_describes_a_model(cli, digits):
+    ran = cli("inspect", digits.onnx)
+    assert (ran.code, ran.err) == (0, "")
+    assert "1,8,8]" in ran.out
+    assert "operators: " in ran.out
+    assert "int8 would compute: " in ran.out
+
+
+def test_inspect_describes_a_bundle(cli, built_bundle):
+    ran = cli("inspect", built_bundle, "--format", "json")
+    found = json.loads(ran.out)
+    assert ran.code == 0
+    assert (found["model"], found["profile"], found["runtime"]) == ("digits", "bench", "onnxruntime")
+    assert found["golden_samples"] == 4
+    assert found["inputs"][0]["name"] == "image"
+    text = cli("inspect", built_bundle)
+    assert "profile: bench" in text.out
+    assert "opset: " in text.out
+
+
+def test_inspect_says_why_int8_does_not_apply(cli, tmp_path):
+    assert "int8: the model is quantized already" in cli("inspect", tiny_models.quantized(tmp_path / "m.onnx")).out
+
+
+# Profiles
+
+
+def test_profiles_lists_every_device(cli):
+    ran = cli("profiles")
+    assert ran.code == 0
+    assert [line.split()[0] for line in ran.out.splitlines() if line[:1].strip()][1:] == list(devices.names())
+    assert [one["name"] for one in json.loads(cli("profiles", "--format", "json").out)] == list(devices.names())
+
+
+@pytest.mark.parametrize("name", devices.names())
+def test_profiles_shows_any_device_without_figures_it_lacks(cli, name):
+    profile = devices.load(name)
+    ran = cli("profiles", name)
+    assert ran.code == 0
+    assert profile.title in ran.out
+    assert "None" not in ran.out
+    assert ("cores" in ran.out.partition("sources")[0]) == (profile.cpu.cores is not None)
+    assert all(source in ran.out for source in profile.sources.values())
+    assert json.loads(cli("profiles", name, "--format", "json").out)["name"] == name
+
+
+def test_profiles_shows_a_file_of_the_users_own(cli, device_file):
+    assert "whatever runs the tests" in cli("profiles", device_file).out
+
+
+def test_profiles_detects_this_machine(cli):
+    try:
+        here = devices.detect(this_machine())
+    except UsageError as none:
+        pytest.skip(str(none))
+    ran = cli("profiles", "--detect")
+    assert ran.code == 0
+    assert f"It fits the profile {here.name} ({here.title})." in ran.out
+    for word in ("processor", "instructions", "caches", "memory", "governor", "virtualised"):
+        assert f"\n  {word}" in ran.out
+    assert json.loads(cli("profiles", "--detect", "--format", "json").out)["profile"] == here.name
+
+
+# Measure
+
+
+def test_measure_takes_a_bundle(cli, built_bundle, tmp_path):
+    ran = cli("measure", built_bundle, *QUICK, "--out", tmp_path / "again.json", "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    results = field.from_json(ran.out, "stdout")
+    entry = results.fields[0].chosen
+    assert len(entry.report.latency.blocks) == 6
+    assert entry.report.accuracy.metric == "top1"
+    assert field.from_json((tmp_path / "again.json").read_text(), "again.json") == results
+    assert cli("gate", tmp_path / "again.json", "--budget", "p90<=1s").code == 0
+
+
+def test_measure_takes_a_bare_model(cli, digits, device_file, temp_folder):
+    ran = cli(
+        *("measure", digits.onnx, "--profile", device_file, "--threads", "2", *QUICK, "--format", "json"),
+        *("--evaluation", digits.evaluation, "--metric", "top5"),
+    )
+    assert (ran.code, ran.err) == (0, "")
+    report = field.from_json(ran.out, "stdout").fields[0].chosen.report
+    assert report.latency.threads == 2
+    assert report.accuracy.metric == "top5"
+    assert report.accuracy.value > 0.95
+
+
+# Verify
+
+
+def test_verify_accepts_what_was_packed(cli, built_bundle):
+    ran = cli("verify", built_bundle)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[0].startswith("digits for bench: ")
+    assert "every digest right" in ran.out
+    assert "\nok: " in ran.out
+
+
+def test_verify_refuses_what_was_changed(cli, built_bundle, tmp_path):
+    changed = tmp_path / "changed.edge"
+    with zipfile.ZipFile(built_bundle) as source, zipfile.ZipFile(changed, "w") as target:
+        for info in source.infolist():
+            data = source.read(info)
+            target.writestr(info, data[:-1] + b"\x00" if info.filename == "artifact/model.onnx" else data)
+    ran = cli("verify", changed)
+    assert (ran.code, ran.out) == (2, "")
+    assert "'artifact/model.onnx' are not those that were packed" in ran.err
+
+
+def test_verify_says_that_a_machine_computes_something_else(cli, contents, device, tmp_path):
+    wrong = {name: array * 1.1 for name, array in contents.golden_outputs.items()}
+    pack(dataclasses.replace(contents, profile=device, golden_outputs=wrong), tmp_path / "wrong.edge")
+    ran = cli("verify", tmp_path / "wrong.edge")
+    assert ran.code == 1
+    assert "\nMISMATCH: scores differs by 9.09e-02 (tolerance 1e-03)" in ran.out
+
+
+def test_verify_refuses_another_devices_bundle_unless_told_otherwise(cli, contents, elsewhere, tmp_path):
+    pack(dataclasses.replace(contents, profile=elsewhere), tmp_path / "there.edge")
+    ran = cli("verify", tmp_path / "there.edge")
+    assert (ran.code, ran.out) == (2, "")
+    assert f"Profile {elsewhere.name} is for {elsewhere.arch} and this machine is" in ran.err
+    assert cli("verify", tmp_path / "there.edge", "--any-machine").code == 0

@@ -1,0 +1,192 @@
+"""A digit classifier trained once, this machine as a profile, and a build of the two."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+from hwbench import devices
+from runtimes import cpu
+from runtimes.profile import HardwareProfile
+from runtimes.tensors import Array
+from toolchain.cli import main
+
+_EVALUATION = 600
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Files as a user would have them."""
+
+    folder: Path
+    program: Path
+    onnx: Path
+    calibration: Path
+    evaluation: Path
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Ran]
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
+    """A small CNN on scikit-learn's digits: seconds of training, 9 of 10 right on digits it never saw."""
+    folder = tmp_path_factory.mktemp("digits")
+    bunch = load_digits()
+    order = np.random.default_rng(0).permutation(len(bunch.target))
+    images, labels = (bunch.images[order, None] / 16).astype(np.float32), bunch.target[order]
+    model = _train(images[_EVALUATION:], labels[_EVALUATION:])
+    files = Digits(
+        folder, folder / "digits.pt2", folder / "digits.onnx", folder / "calibration.npz", folder / "evaluation.npz"
+    )
+    example = (torch.zeros(2, 1, 8, 8),)
+    program = torch.export.export(model, example, dynamic_shapes=({0: torch.export.Dim("N")},))
+    torch.export.save(program, files.program)
+    exported = torch.onnx.export(program, example, dynamo=True, input_names=["image"], verbose=False)
+    assert exported is not None
+    exported.save(str(files.onnx))
+    np.savez(files.calibration, image=images[_EVALUATION:][:64])
+    np.savez(files.evaluation, image=images[:_EVALUATION], labels=labels[:_EVALUATION])
+    return files
+
+
+def _train(images: Array, labels: Array) -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(256, 32),
+        nn.ReLU(),
+        nn.Linear(32, 10),
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    x, y = torch.from_numpy(images), torch.from_numpy(labels)
+    for _ in range(4):
+        for rows in torch.randperm(len(x)).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
+            optimizer.step()
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def device_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A profile that every machine fits, with a runtime that computes nothing beside the one that does."""
+    path = tmp_path_factory.mktemp("profiles") / "bench.toml"
+    path.write_text(
+        dedent(f"""
+        name = "bench"
+        title = "whatever runs the tests"
+        arch = "{cpu.arch()}"
+        threads = 1
+        runtimes = ["onnxruntime", "null"]
+
+        [precisions]
+        onnxruntime = ["fp32", "int8"]
+        null = ["fp32", "int8"]
+
+        [quantization.onnxruntime]
+        reduce_range = true
+
+        [cpu]
+        model = "any"
+
+        [memory]
+        capacity_gb = 1
+        bandwidth_gb_per_s = 1
+        """)
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def device(device_file: Path) -> HardwareProfile:
+    return devices.read(device_file)
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> HardwareProfile:
+    """A device that is not here: a board, or for tests on an ARM machine a PC."""
+    return devices.load("rpi5" if cpu.arch() != "aarch64" else "x86-64-v3-avx2")
+
+
+@pytest.fixture(scope="session")
+def built(digits: Digits, device_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that one `edgewright build` of the digits wrote; tests that change it copy it."""
+    out = tmp_path_factory.mktemp("built")
+    done = edgewright(
+        ["build", str(digits.onnx), "--profile", str(device_file), "--runtime", "onnxruntime", "--out", str(out)]
+        + ["--calibration", str(digits.calibration), "--evaluation", str(digits.evaluation), "--duration", "0.05"]
+        + ["--precision", "fp32", "--precision", "int8", "--budget", "p90<=1s", "--budget", "accuracy_drop<=0.05"]
+    )
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def built_bundle(built: Path) -> Path:
+    return built / "digits-bench.edge"
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
+    """Runs the command line in this process."""
+
+    def run(*arguments: object) -> Ran:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert isinstance(exit_.value.code, int)
+        return Ran(exit_.value.code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def temp_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where temporary files go during the test. It must be empty afterwards, whatever happened.
+
+    ONNX Runtime's telemetry leaves a file named .ses in it, from 1.29 on.
+    """
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    yield folder
+    assert {file.name for file in folder.iterdir()} <= {".ses"}
+
+
+def edgewright(
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", "from toolchain.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(environment or {})},
+        timeout=120,
+    )

@@ -1,0 +1,52 @@
+"""Each runtime's artifact, which the runtime itself can load."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import tiny_models
+
+from runtimes import plugins
+from runtimes.artifact import RuntimeSettings
+from runtimes.errors import UnsupportedError
+from toolchain.builders import null, onnxruntime
+from toolchain.model import open_model
+from toolchain.recipe import Recipe
+
+SETTINGS = RuntimeSettings(threads=2)
+
+
+def test_every_builder_has_a_backend_that_loads_what_it_builds():
+    assert set(plugins.names("toolchain.builders")) <= set(plugins.names("runtimes.backends"))
+
+
+@pytest.mark.parametrize("builder", [onnxruntime, null])
+def test_an_artifact_declares_what_it_was_made_from(tmp_path, builder):
+    model = open_model(tiny_models.conv(tmp_path / "m.onnx"))
+    artifact = builder.build(model, Recipe("int8-dynamic"), SETTINGS, tmp_path)
+    assert artifact.file.parent == tmp_path
+    assert artifact.size_bytes == artifact.file.stat().st_size
+    assert (artifact.inputs, artifact.outputs) == (model.inputs, model.outputs)
+    assert (artifact.source_sha256, artifact.precision) == (model.sha256, "int8-dynamic")
+    assert artifact.settings == SETTINGS
+    assert artifact.tool_versions == builder.versions()
+
+
+@pytest.mark.parametrize("name", ["conv", "external", "control_flow", "embedding", "quantized"])
+def test_onnx_runtimes_artifact_is_one_file_that_computes_the_same(tmp_path, name):
+    model = open_model(getattr(tiny_models, name)(tmp_path / "m.onnx"))
+    feeds = tiny_models.samples(name, 3)
+    expected = ort.InferenceSession(model.path).run(None, feeds)
+    (tmp_path / "out").mkdir()
+    artifact = onnxruntime.build(model, Recipe("fp32"), SETTINGS, tmp_path / "out")
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["model.onnx"]
+    loaded = ort.InferenceSession(artifact.file.read_bytes())
+    assert all(np.array_equal(a, b) for a, b in zip(loaded.run(None, feeds), expected))
+
+
+def test_a_model_that_one_file_cannot_hold_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnxruntime, "_PROTOBUF_LIMIT_BYTES", 1000)
+    model = open_model(tiny_models.conv(tmp_path / "m.onnx"))
+    with pytest.raises(UnsupportedError, match=r"one ONNX file holds less than 2; a smaller precision may fit"):
+        onnxruntime.build(model, Recipe("fp32"), SETTINGS, tmp_path)

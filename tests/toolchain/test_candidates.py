@@ -1,0 +1,91 @@
+"""What is tried for a profile, and what is refused before it is tried."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from hwbench import devices
+from runtimes import plugins
+from runtimes.errors import NotInstalledError, UsageError
+from runtimes.profile import QuantizationScheme
+from toolchain import candidates
+from toolchain.candidates import arithmetic, plan, precisions
+
+
+def test_every_quantizer_is_a_precision_and_the_reference_is_first():
+    assert precisions()[0] == "fp32"
+    assert sorted(precisions()) == sorted(plugins.names("toolchain.quantizers"))
+    assert {"fp32", "fp16", "bf16", "int8", "int8-dynamic", "fp16-storage", "bf16-storage"} <= set(precisions())
+
+
+@pytest.mark.parametrize(
+    ("precision", "computes_in"),
+    [("fp32", "fp32"), ("fp16-storage", "fp32"), ("int8-dynamic", "int8"), ("int8", "int8"), ("bf16", "bf16")],
+)
+def test_a_precision_says_what_it_computes_in(precision, computes_in):
+    assert arithmetic(precision) == computes_in
+
+
+def test_tries_every_precision_on_every_runtime(device):
+    tried = plan(device)
+    assert [(c.recipe.precision, c.runtime) for c in tried] == [
+        (precision, runtime) for runtime in ("onnxruntime", "null") for precision in precisions()
+    ]
+    assert {c.settings.threads for c in tried} == {device.threads}
+
+
+def test_tries_what_was_asked_for(device):
+    tried = plan(device, ["int8", "fp32"], ["null"], threads=3)
+    assert [c.name for c in tried] == ["int8 on null", "fp32 on null"]
+    assert {c.settings.threads for c in tried} == {3}
+
+
+def test_what_the_runtime_cannot_compute_is_a_row_with_the_reason_and_a_way_out(device):
+    refusals = {c.recipe.precision: c.refusal for c in plan(device, runtimes=["onnxruntime"])}
+    assert {p for p, refusal in refusals.items() if refusal is None} >= {"fp32", "int8", "int8-dynamic", "fp16-storage"}
+    for precision in ("fp16", "bf16"):
+        assert refusals[precision] == (
+            f"onnxruntime has no {precision} arithmetic on bench. "
+            f"{precision}-storage halves the file and computes in fp32."
+        )
+
+
+def test_int8_follows_the_profiles_scheme(device):
+    recipes = {c.name: c.recipe for c in plan(device, ["fp32", "int8", "int8-dynamic"])}
+    assert recipes["int8 on onnxruntime"].scheme == QuantizationScheme(reduce_range=True)
+    assert recipes["int8 on onnxruntime"].calibration is not None
+    assert recipes["int8 on null"].scheme == QuantizationScheme()
+    assert recipes["int8-dynamic on onnxruntime"].calibration is None
+    assert recipes["fp32 on onnxruntime"].scheme is None
+
+
+def test_a_runtime_that_nothing_is_built_for_is_one_row(device, monkeypatch):
+    device = dataclasses.replace(device, runtimes=("openvx",), precisions={"openvx": ("fp32",)})
+    (row,) = plan(device)
+    assert (row.name, row.refusal) == ("any on openvx", "This release of edgewright does not build for openvx.")
+
+
+def test_a_runtime_that_is_not_installed_is_one_row_with_the_line_that_installs_it(device, monkeypatch):
+    def missing(*_):
+        raise NotInstalledError("install it with: pip install 'edgewright[onnxruntime]'")
+
+    monkeypatch.setattr(candidates.plugins, "load", missing)
+    assert [c.refusal for c in plan(device, runtimes=["null"])] == [
+        "install it with: pip install 'edgewright[onnxruntime]'"
+    ]
+
+
+@pytest.mark.parametrize("name", devices.names())
+def test_every_profile_has_candidates(name):
+    tried = plan(devices.load(name))
+    assert any(c.refusal is None for c in tried if c.runtime == "onnxruntime")
+    assert len({c.name for c in tried}) == len(tried)
+
+
+def test_unknown_words_are_answered_with_the_choices(device):
+    with pytest.raises(UsageError, match=r"^Unknown precision 'fp61'; choose from fp32, .*int8"):
+        plan(device, ["fp61"])
+    with pytest.raises(UsageError, match=r"^Profile bench has no runtime 'tensorrt'; choose from onnxruntime, null\.$"):
+        plan(device, runtimes=["tensorrt"])

@@ -1,0 +1,137 @@
+"""Choosing the candidate to pack, and what is said of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwbench import budget
+from hwbench.field import Entry
+from hwbench.gate import Verdict, overall
+from hwbench.latency import Latency
+from hwbench.machine import Machine
+from hwbench.report import Report
+from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.sampling import Block
+from toolchain.choose import choose
+
+MACHINE = Machine("x86_64", "Some CPU", (), 2, 2**30, "Linux", "3.12")
+LIMITS = budget.parse_all(["p90<=10ms", "accuracy_drop<=0.01"])
+
+
+def entry(name: str, ms: tuple[float, float] | None, size: int, outcomes: tuple[str, ...] = ("pass",)) -> Entry:
+    """A measured candidate whose p90 has that interval."""
+    latency = None
+    if ms is not None:
+        # Each block's own p90 is part of the interval, so two constant blocks give its ends.
+        blocks = tuple(Block((int(value * 1e6),) * 80, (), True, 1, 1, 0, None, None) for value in ms)
+        latency = Latency("single_stream", 1, 1, blocks)
+    artifact = Artifact(Path("m"), "onnxruntime", "fp32", (), (), RuntimeSettings(), "", size, {})
+    report = Report("net", "device", artifact, MACHINE, latency)
+    verdicts = tuple(
+        Verdict(limit, outcome, None, f"evidence of {outcome}") for limit, outcome in zip(LIMITS, outcomes)
+    )
+    return Entry(name, "fp32", "onnxruntime", "measured", "", report, verdicts)
+
+
+def skipped(name: str) -> Entry:
+    return Entry(name, "int8", "onnxruntime", "skipped", "it could not be made")
+
+
+def chosen(entries: tuple[Entry, ...]) -> str | None:
+    names = [e.name for e in entries if e.status == "chosen"]
+    assert len(names) <= 1
+    return names[0] if names else None
+
+
+def test_the_fastest_is_chosen():
+    result = choose([entry("slow", (5, 6), 1), entry("fast", (1, 2), 100)])
+    assert chosen(result) == "fast"
+    assert result[0].reason == "slower than fast: p90 6 against 2 ms"
+
+
+def test_of_those_as_fast_the_smallest_is_chosen():
+    result = choose([entry("fast", (1, 3), 3_000_000), entry("small", (2, 4), 1_000_000), entry("slow", (4, 5), 1)])
+    assert chosen(result) == "small"
+    assert result[0].reason == "as fast as small, and no smaller (3 against 1 MB)"
+    # Its interval overlaps the chosen one's, but not the fastest one's.
+    assert result[2].reason == "slower than fast: p90 5 against 3 ms"
+
+
+def test_one_that_breaks_a_budget_is_dropped_however_fast():
+    result = choose([entry("wrong", (1, 1), 1, ("pass", "fail")), entry("right", (5, 6), 9)])
+    assert chosen(result) == "right"
+    assert (result[0].status, result[0].reason) == ("dropped", "accuracy_drop<=0.01: evidence of fail")
+
+
+def test_none_is_chosen_where_all_break_a_budget():
+    result = choose([entry("a", (1, 1), 1, ("fail",)), entry("b", (2, 2), 1, ("inconclusive", "fail"))])
+    assert chosen(result) is None
+    assert [e.status for e in result] == ["dropped", "dropped"]
+
+
+def test_certainty_goes_before_speed():
+    result = choose([entry("unsure", (1, 1), 1, ("inconclusive",)), entry("sure", (5, 6), 9)])
+    assert chosen(result) == "sure"
+    assert result[0].reason == "cannot be told: p90<=10ms: evidence of inconclusive"
+
+
+def test_where_none_is_sure_the_best_is_chosen_and_says_so():
+    result = choose([entry("a", (3, 4), 1, ("inconclusive",)), entry("b", (1, 2), 1, ("inconclusive",))])
+    assert chosen(result) == "b"
+    assert "see the verdicts" in result[1].reason
+    assert result[0].status == "kept"
+
+
+def test_without_latency_the_smallest_is_chosen():
+    result = choose([entry("large", None, 2_000_000), entry("small", None, 1_000_000)])
+    assert chosen(result) == "small"
+    assert result[1].reason == "the smallest that meets the budgets; latency was not measured here"
+    assert result[0].reason == "no smaller than small (2 against 1 MB)"
+
+
+def test_what_was_not_measured_stays_as_it_is():
+    assert choose([skipped("int8")]) == (skipped("int8"),)
+    assert choose([skipped("int8"), entry("fp32", (1, 1), 1)])[0] == skipped("int8")
+    assert choose([]) == ()
+
+
+_intervals = st.none() | st.tuples(st.integers(1, 9), st.integers(0, 5)).map(lambda pair: (pair[0], sum(pair)))
+_outcomes = st.tuples(*[st.sampled_from(["pass", "fail", "inconclusive"])] * 2)
+_entries = st.lists(st.tuples(_intervals, st.integers(1, 5), _outcomes) | st.none(), max_size=5).map(
+    lambda rows: [skipped(str(i)) if row is None else entry(str(i), *row) for i, row in enumerate(rows)]
+)
+
+
+@given(_entries)
+def test_never_chooses_one_that_breaks_a_budget_nor_prefers_doubt_to_certainty(entries):
+    result = choose(entries)
+    outcomes = {e.name: overall(e.verdicts) for e in entries if e.report is not None}
+    winner = chosen(result)
+    if winner is None:
+        assert set(outcomes.values()) <= {"fail"}
+    else:
+        assert outcomes[winner] == ("pass" if "pass" in outcomes.values() else "inconclusive")
+    assert [(e.name, e.report, e.verdicts) for e in result] == [(e.name, e.report, e.verdicts) for e in entries]
+    for before, after in zip(entries, result):
+        assert after.reason
+        if before.report is None:
+            assert after is before
+        else:
+            assert (after.status == "dropped") == (
+                outcomes[after.name] == "fail" or outcomes[after.name] != outcomes[winner]
+            )
+
+
+@given(_entries)
+def test_nothing_in_the_running_is_clearly_faster_than_the_chosen_one(entries):
+    result = choose(entries)
+    timed = [e for e in result if e.status in ("chosen", "kept") and e.report.latency is not None]
+    winner = next((e for e in timed if e.status == "chosen"), None)
+    if timed and winner is None:
+        pytest.fail("one without latency was chosen before one with it")
+    for other in timed:
+        assert other.report.estimate("p90").high >= winner.report.estimate("p90").low

@@ -1,0 +1,90 @@
+"""Writing that leaves the old file or the new one, and output folders that leave no trace of a failure."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from runtimes.errors import UsageError
+from toolchain.files import output_folder, replacing
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_a_new_file_takes_the_old_ones_place(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("old")
+    with replacing(path) as beside:
+        beside.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert names(tmp_path) == ["report.json"]
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("wrong"), OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), SystemExit(1)]
+)
+@pytest.mark.parametrize("old", [None, "old"])
+def test_a_failure_leaves_what_was_there(tmp_path, error, old):
+    path = tmp_path / "report.json"
+    if old is not None:
+        path.write_text(old)
+
+    def write():
+        with replacing(path) as beside:
+            beside.write_text("half of the n")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
+    assert names(tmp_path) == ([] if old is None else ["report.json"])
+    assert old is None or path.read_text() == old
+
+
+def test_an_output_folder_is_made_with_its_parents(tmp_path):
+    with output_folder(tmp_path / "a" / "b") as folder:
+        (folder / "result").touch()
+    assert names(tmp_path / "a" / "b") == ["result"]
+
+
+def test_what_was_made_goes_again_when_the_work_fails(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(KeyboardInterrupt), output_folder(tmp_path / "a" / "b" / "c"):
+        raise KeyboardInterrupt
+    assert names(tmp_path) == ["a"]
+    assert names(tmp_path / "a") == []
+
+
+def test_what_was_there_before_stays_when_the_work_fails(tmp_path):
+    (tmp_path / "earlier").touch()
+    with pytest.raises(ValueError, match="no"), output_folder(tmp_path):
+        raise ValueError("no")
+    assert names(tmp_path) == ["earlier"]
+
+
+def test_what_the_work_left_stays_when_it_fails(tmp_path):
+    with pytest.raises(ValueError, match="no"), output_folder(tmp_path / "out") as folder:
+        (folder / "finished").touch()
+        raise ValueError("no")
+    assert names(tmp_path / "out") == ["finished"]
+
+
+@pytest.mark.parametrize("path", ["file", "file/out", "file/deeper/out"])
+def test_a_file_in_the_way_is_named(tmp_path, path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(
+        UsageError, match=rf"output folder '.*{path}' cannot be written to: .*; give another with --out"
+    ):
+        output_folder(tmp_path / path).__enter__()
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc to be refused by")
+def test_a_file_system_that_takes_no_files_is_named():
+    with pytest.raises(UsageError, match="output folder '/proc' cannot be written to"):
+        output_folder(Path("/proc")).__enter__()
