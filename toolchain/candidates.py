@@ -14,6 +14,7 @@ from toolchain.recipe import Recipe
 
 BUILDERS = "toolchain.builders"
 DEFAULT_CALIBRATION = "minmax"
+DEFAULT_CORRECTIONS = ("bias",)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def _recipe(precision: str, runtime: str, profile: HardwareProfile) -> Recipe:
     method = DEFAULT_CALIBRATION if precision in ("int8", "fp16") else None
     if arithmetic(precision) != "int8":
         return Recipe(precision, method)
-    return Recipe(precision, method, profile.quantization.get(runtime, QuantizationScheme()))
+    scheme = profile.quantization.get(runtime, QuantizationScheme())
+    return Recipe(precision, method, scheme, corrections=DEFAULT_CORRECTIONS if precision == "int8" else ())
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -44,6 +45,11 @@ def output_folder(path: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):  # it was never made, or holds something by now
                 folder.rmdir()
         raise
+
+
+def disk_full(folder: Path) -> OSError:
+    """What to raise for a full disk that only a runtime's or a child process's words tell of."""
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def _make_writable(path: Path) -> None:

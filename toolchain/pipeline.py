@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from runtimes.tensors import Array, TensorSpec
 from toolchain import candidates
 from toolchain.candidates import Candidate
 from toolchain.choose import choose
+from toolchain.files import disk_full
 from toolchain.outputs import write_results
 from toolchain.pack import Contents
 from toolchain.recipe import Recipe
@@ -83,6 +86,7 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     Raises:
         UsageError: the source, the data or an option is not usable; nothing was written.
         EdgewrightError: the source model cannot be run on ONNX Runtime, which everything is compared with.
+        OSError: a disk is full; nothing was written.
     """
     plans = [
         (profile, candidates.plan(profile, request.precisions, request.runtimes, request.threads))
@@ -164,8 +168,19 @@ def _attempt(candidate: Candidate, profile: HardwareProfile, bench: _Bench) -> _
         scored = bench.trial.score(outputs)
         bench.tick(f"scored {candidate.name}")
     except EdgewrightError as error:
+        _check_disk(str(error))
         return _Attempt(candidate, str(error))
     return _Attempt(candidate, None, bundle, artifact, outputs, scored)
+
+
+def _check_disk(failure: str) -> None:
+    """A full disk fails whichever candidate comes next, so it says nothing about one.
+
+    Raises:
+        OSError: a measuring process met a full disk.
+    """
+    if os.strerror(errno.ENOSPC) in failure:
+        raise disk_full(Path(tempfile.gettempdir()))
 
 
 def _time(attempts: Sequence[_Attempt], bench: _Bench, plan: SamplingPlan) -> list[_Attempt]:
@@ -180,6 +195,7 @@ def _time(attempts: Sequence[_Attempt], bench: _Bench, plan: SamplingPlan) -> li
 def _with_latency(attempt: _Attempt, latency: Latency | str | None) -> _Attempt:
     if isinstance(latency, Latency):
         return dataclasses.replace(attempt, latency=latency)
+    _check_disk(latency or "")
     return dataclasses.replace(attempt, failure=attempt.failure or latency)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from onnx_ir.passes.common import (
 
 from runtimes.errors import UsageError
 from toolchain import opset
-from toolchain.model import OnnxModel, load_ir
+from toolchain.files import disk_full
+from toolchain.model import OnnxModel, load_ir, weights_bytes
 
 MIN_OPSET = 13  # DequantizeLinear has `axis` from 13 on; below, a per-channel file is invalid
 
@@ -50,7 +52,7 @@ def prepare(model: OnnxModel) -> ir.Model:
 def _fold(model: OnnxModel) -> ir.Model:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors reach us as exceptions
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         path = Path(folder, "folded.onnx")
         options.optimized_model_filepath = str(path)
@@ -59,6 +61,10 @@ def _fold(model: OnnxModel) -> ir.Model:
         try:
             ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
+            if shutil.disk_usage(folder).free < weights_bytes(
+                load_ir(model.path)
+            ):  # it does not say why it cannot write
+                raise disk_full(Path(folder).parent) from error
             raise UsageError(f"ONNX Runtime cannot load '{model.path}': {str(error).strip()[:500]}") from error
         return ir.external_data.load_to_model(load_ir(path))  # the folder goes away, so nothing may stay on disk
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import onnx_ir as ir
 
 from hwbench.dataset import Dataset
 from runtimes import plugins
 from runtimes.errors import UsageError
+from runtimes.tensors import TensorSpec
 from toolchain.calibration.table import CalibrationTable, Range
 from toolchain.model import OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.prepare import prepare
@@ -16,6 +19,7 @@ from toolchain.recipe import Recipe
 
 QUANTIZERS = "toolchain.quantizers"
 CALIBRATORS = "toolchain.calibration.methods"
+CORRECTIONS = "toolchain.corrections"
 
 
 def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out: Path) -> OnnxModel:
@@ -40,18 +44,28 @@ def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out:
         raise UsageError("The model is quantized already; it is packed as it is.")
     graph = prepare(model)
     ranges: Mapping[str, Range] = {}
-    if recipe.calibration is not None and calibration is None:
-        if not getattr(quantizer, "RANGES_ARE_OPTIONAL", False):
-            raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
-    elif recipe.calibration is not None and calibration is not None:
-        ranges = calibrate(graph, quantizer.tensors(graph, recipe), model, calibration, recipe.calibration).ranges
+    if recipe.calibration is not None and calibration is not None:
+        graph, ranges = calibrate(graph, recipe, calibration, model.inputs)
+    elif recipe.calibration is not None and not getattr(quantizer, "RANGES_ARE_OPTIONAL", False):
+        raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
     return dataclasses.replace(save_ir(quantizer.quantize(graph, recipe, ranges), out), sha256=model.sha256)
 
 
 def calibrate(
-    graph: object, tensors: tuple[str, ...], model: OnnxModel, calibration: Dataset, method: str
-) -> CalibrationTable:
-    """Observe a prepared graph's tensors with a method by name."""
-    module = plugins.load(CALIBRATORS, method, "calibration method")
-    table: CalibrationTable = module.calibrate(graph, tensors, model.inputs, calibration.arrays)
-    return table
+    graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec]
+) -> tuple[ir.Model, Mapping[str, Range]]:
+    """Observe what a recipe's quantizer asks for, and apply the recipe's corrections.
+
+    Returns:
+        The corrected float graph, and the range of each tensor.
+
+    Raises:
+        UsageError: an unknown method or correction, or samples that do not do; says why.
+    """
+    method = plugins.load(CALIBRATORS, str(recipe.calibration), "calibration method")
+    quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
+    table: CalibrationTable = method.calibrate(graph, quantizer.tensors(graph, recipe), specs, calibration.arrays)
+    for name in recipe.corrections:
+        correction = plugins.load(CORRECTIONS, name, "correction")
+        graph = correction.correct(graph, recipe, table.ranges, specs, calibration.arrays)
+    return graph, table.ranges

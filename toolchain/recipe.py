@@ -16,9 +16,11 @@ class Recipe:
         calibration: how ranges are chosen ("minmax"); None for quantizers that need no samples.
         scheme: how int8 tensors are laid out; None for other precisions.
         keep: nodes kept in the source's precision.
+        corrections: what is done to recover accuracy, in order ("bias").
     """
 
     precision: str
     calibration: str | None = None
     scheme: QuantizationScheme | None = None
     keep: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()

@@ -12,18 +12,16 @@ from rich.table import Table
 
 from hwbench import dataset, devices
 from hwbench.machine import this_machine
-from runtimes import plugins
 from runtimes.codec import encode
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates import DEFAULT_CALIBRATION
+from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.cli._options import profile_option
 from toolchain.inputs import parse_input
 from toolchain.layer_errors import LayerError, layer_errors
 from toolchain.model import is_quantized, load_ir
 from toolchain.prepare import prepare
-from toolchain.quantize import CALIBRATORS, calibrate
-from toolchain.quantizers import int8
+from toolchain.quantize import calibrate
 from toolchain.recipe import Recipe
 from toolchain.sources import open_source
 
@@ -68,16 +66,14 @@ def command(
     """
     device = devices.load(profile) if profile else devices.detect(this_machine())
     scheme = device.quantization.get(device.runtimes[0], QuantizationScheme())
-    recipe = Recipe("int8", method, scheme)
-    plugins.load(CALIBRATORS, method, "calibration method")
+    recipe = Recipe("int8", method, scheme, corrections=DEFAULT_CORRECTIONS)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         model = open_source(source, [parse_input(text) for text in inputs], Path(work, "source.onnx"))
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
         samples = dataset.read(calibration, model.inputs)
-        graph = prepare(model)
-        table = calibrate(graph, int8.tensors(graph, recipe), model, samples, method)
-        errors = layer_errors(graph, recipe, table.ranges, model.inputs, samples.arrays)
+        graph, ranges = calibrate(prepare(model), recipe, samples, model.inputs)
+        errors = layer_errors(graph, recipe, ranges, model.inputs, samples.arrays)
     if form == "json":
         click.echo(json.dumps([encode(error) for error in errors], indent=1))
     else:

@@ -61,10 +61,10 @@ def export_and_check(
             exported = torch.onnx.export(
                 program, arguments, dynamo=True, dynamic_shapes=shapes, input_names=names, verbose=False
             )
-            assert exported is not None
-            exported.save(str(out))
         except Exception as error:  # torch.export's failures have no common base
             raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
+        assert exported is not None
+        exported.save(str(out))
     model = open_model(out)
     check_parity(model, call, arguments, source)
     return model
@@ -82,8 +82,10 @@ def check_parity(model: OnnxModel, call: Any, arguments: tuple[torch.Tensor, ...
     except Exception as error:  # the user's own code, called with what the user says are its inputs
         raise UsageError(f"'{source}' fails on random inputs of the declared shapes: {root_cause(error)}") from error
     feeds = {spec.name: argument.numpy() for spec, argument in zip(model.inputs, arguments)}
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # errors reach us as exceptions
     try:
-        session = ort.InferenceSession(model.path, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
         computed = session.run(None, feeds)
     except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise UsageError(f"ONNX Runtime cannot run the ONNX export of '{source}': {root_cause(error)}") from error

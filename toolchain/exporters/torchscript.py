@@ -55,6 +55,8 @@ def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
                 dynamic_axes=axes,
                 opset_version=_OPSET,
             )
+        except OSError:  # a full disk: a script reads no files
+            raise
         except Exception as error:  # unsupported operators, shapes, control flow
             raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
     model = open_model(out)
