@@ -26,7 +26,9 @@ class Accuracy:
         scores: one per sample, where the metric is their mean.
         replicates: otherwise, the metric on bootstrap resamples; equal seeds make equal resamples, so that
             two models' replicates are paired.
-        reference: the source model's, on the same samples; None for the source itself.
+        reference: the source model's, on the same samples; None where there is none to compare with.
+        is_source: this is the source model itself, on the runtime that the reference ran on, so that there is
+            no drop to estimate.
     """
 
     metric: str
@@ -36,6 +38,7 @@ class Accuracy:
     scores: tuple[float, ...] | None = None
     replicates: tuple[float, ...] | None = None
     reference: Accuracy | None = None
+    is_source: bool = False
 
     def estimate(self) -> Estimate:
         """The metric with its confidence interval.
@@ -55,6 +58,8 @@ class Accuracy:
             ValueError: too few samples for an interval.
         """
         reference = self.reference
+        if self.is_source:
+            return Estimate(0.0, 0.0, 0.0)
         if reference is None:
             return None
         better, worse = (reference, self) if self.higher_is_better else (self, reference)

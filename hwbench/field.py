@@ -88,7 +88,7 @@ class Results:
     @property
     def outcome(self) -> Outcome:
         """The worst of the fields."""
-        outcomes = {field.outcome for field in self.fields}
+        outcomes = {field.outcome for field in self.fields} or {"inconclusive"}
         return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
 
 

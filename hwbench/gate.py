@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -64,7 +65,12 @@ def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdi
     best, worst = (measured.low, measured.high) if budget.is_upper else (-measured.high, -measured.low)
     limit = budget.limit if budget.is_upper else -budget.limit
     outcome: Outcome = "pass" if worst <= limit else "fail" if best > limit else "inconclusive"
-    return Verdict(budget, outcome, measured, _reason(budget, outcome, measured))
+    reason = _reason(budget, outcome, measured)
+    if outcome == "inconclusive":
+        of_accuracy = report.accuracy is not None and budget.quantity.startswith("accuracy") and not budget.relative
+        n = report.accuracy.n if report.accuracy else 0
+        reason += _samples_hint(budget, measured, n) if of_accuracy else "; measure for longer"
+    return Verdict(budget, outcome, measured, reason)
 
 
 def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
@@ -81,10 +87,19 @@ def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
 
 
 def _reason(budget: Budget, outcome: Outcome, measured: Estimate) -> str:
-    interval = f"{show(measured.value, budget)} ({show(measured.low, budget)} to {show(measured.high, budget)})"
+    value, low, high = (show(figure, budget) for figure in (measured.value, measured.low, measured.high))
+    interval = value if low == high else f"{value} ({low} to {high})"
     side = {"pass": "is within", "fail": "breaks", "inconclusive": "straddles"}[outcome]
-    hint = "; measure more samples" if outcome == "inconclusive" else ""
-    return f"{interval} {side} {show(budget.limit, budget)}{hint}"
+    return f"{interval} {side} {show(budget.limit, budget)}"
+
+
+def _samples_hint(budget: Budget, measured: Estimate, n: int) -> str:
+    """How many samples would tell, if more are like these: an interval narrows with the square root of their number."""
+    room = budget.limit - measured.value if budget.is_upper else measured.value - budget.limit
+    reach = measured.high - measured.value if budget.is_upper else measured.value - measured.low
+    if room <= 0 or reach <= room:
+        return f"; {n:,} samples cannot tell, add some"
+    return f"; {n:,} samples cannot tell, about {math.ceil(n * (reach / room) ** 2 * 1.1 / 100) * 100:,} would"
 
 
 def show(value: float, budget: Budget) -> str:

@@ -96,8 +96,8 @@ def _finite(scores: Sequence[float]) -> Array:
 
 
 def _bootstrapped_mean(values: Array) -> Estimate:
-    """Bias-corrected and accelerated (Efron 1987); the percentile interval where scores that are all but equal
-    leave BCa undefined.
+    """Bias-corrected and accelerated (Efron 1987), and no narrower than Student's interval: of ten samples or fewer
+    a bootstrap covers the mean far too seldom (Hesterberg 2015, The American Statistician 69, 371-386).
     """
     centre = float(values.mean())
     if len(values) < 2:
@@ -107,12 +107,18 @@ def _bootstrapped_mean(values: Array) -> Estimate:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         result = stats.bootstrap(
-            (values,), np.mean, n_resamples=_RESAMPLES, confidence_level=CONFIDENCE, rng=np.random.default_rng(_SEED)
+            (values,),
+            np.mean,
+            n_resamples=_RESAMPLES,
+            confidence_level=CONFIDENCE,
+            rng=np.random.default_rng(_SEED),
+            batch=64,  # BCa's jackknife would take n squared numbers at once
         )
     low, high = map(float, result.confidence_interval)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return percentile_of_replicates(centre, result.bootstrap_distribution)
-    return Estimate(centre, min(low, centre), max(high, centre))
+    if not (math.isfinite(low) and math.isfinite(high)):  # scores that are all but equal leave BCa undefined
+        low = high = centre
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values))
+    return Estimate(centre, min(low, centre - half), max(high, centre + half))
 
 
 def _tango(b: int, c: int, n: int) -> Estimate:

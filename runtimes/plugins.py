@@ -23,6 +23,8 @@ _EXTRAS = {
     "sklearn": "toolchain",
     "matplotlib": "toolchain",
     "jinja2": "toolchain",
+    "psutil": "toolchain",
+    "rich": "toolchain",
 }
 _OURS = ("profiles", "runtimes", "hwbench", "toolchain")
 

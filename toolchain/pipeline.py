@@ -39,6 +39,8 @@ from toolchain.trial import Trial, plan_trial
 from toolchain.workshop import Workshop
 
 DEFAULT_BUDGET = "accuracy_drop<=0.01"
+# What every accuracy is compared with, whatever the profile: the source as it is, on ONNX Runtime.
+_REFERENCE = (Recipe("fp32"), "onnxruntime")
 _GOLDEN_SAMPLES = 4
 _TIMED_SAMPLES = 8
 
@@ -133,8 +135,7 @@ def _open_bench(request: BuildRequest, work: Path, target: Target, tick: Tick) -
     calibration = dataset.read(request.calibration, model.inputs) if request.calibration else None
     trial = plan_trial(model, request.evaluation, calibration, request.metric, work)
     workshop = Workshop(request.name, model, calibration, work)
-    # What every accuracy is compared with: the source in float32 on ONNX Runtime, whatever the profile.
-    reference = Candidate(Recipe("fp32"), "onnxruntime", RuntimeSettings(threads=0))
+    reference = Candidate(*_REFERENCE, RuntimeSettings(threads=0))
     bundle, _ = workshop.make(reference, request.profiles[0])
     trial = trial.with_reference(measure.outputs(bundle, trial.samples.file, target))
     timed = measure.subset(trial.samples, range(min(_TIMED_SAMPLES, trial.samples.n)), work / "timed.npz")
@@ -165,7 +166,7 @@ def _attempt(candidate: Candidate, profile: HardwareProfile, bench: _Bench) -> _
         bundle, artifact = bench.workshop.make(candidate, profile)
         bench.tick(f"made {candidate.name}")
         outputs = measure.outputs(bundle, bench.trial.samples.file, bench.target)
-        scored = bench.trial.score(outputs)
+        scored = bench.trial.score(outputs, is_source=(candidate.recipe, candidate.runtime) == _REFERENCE)
         bench.tick(f"scored {candidate.name}")
     except EdgewrightError as error:
         _check_disk(str(error))

@@ -43,14 +43,15 @@ class Trial:
         trial = dataclasses.replace(self, samples=samples)
         return dataclasses.replace(trial, reference=trial.score(outputs))
 
-    def score(self, outputs: Mapping[str, Array]) -> Accuracy:
-        """A candidate's accuracy, beside the reference.
+    def score(self, outputs: Mapping[str, Array], *, is_source: bool = False) -> Accuracy:
+        """A candidate's accuracy, beside the reference; `is_source` says that the candidate is the source itself.
 
         Raises:
             UsageError: the metric fails on these outputs.
         """
         assert self.samples.labels is not None
-        return accuracy.evaluate(self.metric, outputs, self.samples.labels, self.reference)
+        scored = accuracy.evaluate(self.metric, outputs, self.samples.labels, self.reference)
+        return dataclasses.replace(scored, is_source=is_source)
 
 
 def plan_trial(

@@ -163,6 +163,7 @@ def test_one_sample_has_no_interval_for_a_resampled_metric():
     for estimate in (found.estimate, found.drop):
         with pytest.raises(ValueError, match="at least 2 samples"):
             estimate()
+    assert evaluate(Metric("share", share), {"y": np.ones(2)}, np.ones(2)).estimate().value == 1
 
 
 def test_equal_outputs_give_equal_replicates():

@@ -85,7 +85,9 @@ def test_bundles_are_interleaved_on_their_own_golden_samples(pack_linear, fake_t
 
 def test_one_bundle_given_twice_is_measured_twice(pack_linear, fake_target, tmp_path):
     path = pack_linear(tmp_path / "a.edge")
-    first, second = take([path, path], fake_target)
+    ticks: list[str] = []
+    first, second = measure_bundles([path, path], fake_target, PLAN, ticks.append, blocks=2)
+    assert ticks == [f"measured {path}", f"measured {path} (2)"] * 2
     assert first == second
     assert isinstance(first.latency, Latency)
     assert [call[1] for call in fake_target.calls] == [path] * 4

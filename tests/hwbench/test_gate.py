@@ -92,7 +92,9 @@ def test_the_reason_holds_the_figure_its_interval_and_the_limit(make_report):
     reason = judge_one(report, "accuracy>=0.97").reason
     assert re.fullmatch(r"0\.5000 \(0\.4038 to 0\.5962\) breaks 0\.9700", reason)
     assert judge_one(report, "accuracy>=0.3").reason.endswith("is within 0.3000")
-    assert judge_one(report, "accuracy>=0.5").reason.endswith("straddles 0.5000; measure more samples")
+    assert judge_one(report, "accuracy>=0.5").reason.endswith("straddles 0.5000; 100 samples cannot tell, add some")
+    # The interval reaches .096 below and the limit is .05 below: (.096 / .05) ** 2 of 100 samples, and a tenth more.
+    assert judge_one(report, "accuracy>=0.45").reason.endswith("100 samples cannot tell, about 500 would")
 
 
 @pytest.mark.parametrize(("percent", "needed"), [("p99", 368), ("p99.9", 3688)])

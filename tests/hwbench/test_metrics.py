@@ -61,8 +61,8 @@ def test_auc_is_the_share_of_pairs_in_the_right_order():
     rng = np.random.default_rng(1)
     labels, scores = rng.integers(0, 2, 30), rng.integers(0, 8, 30)
     pairs = [(p > n) + (p == n) / 2 for p in scores[labels == 1] for n in scores[labels == 0]]
-    two_columns = np.stack([-scores, scores], axis=1)
-    assert metrics.load("auc").score({"y": two_columns}, labels) == pytest.approx(np.mean(pairs))
+    columns = np.stack([-scores, 0 * scores, scores], axis=1)
+    assert metrics.load("auc").score({"y": columns}, labels) == pytest.approx(np.mean(pairs))
 
 
 def test_auc_of_one_class_is_refused():
@@ -77,6 +77,8 @@ def test_parity_is_one_less_the_relative_error_over_all_outputs():
     assert parity.score(outputs, reference).tolist() == [1, 1]
     close = {"a": outputs["a"] + 0.5, "b": outputs["b"]}
     assert parity.score(close, reference).tolist() == pytest.approx([1 - 0.5 / 5, 0.5])
+    small = {name: array / 100 for name, array in close.items()}
+    assert parity.score(small, reference / 100).tolist() == pytest.approx([1 - 0.5 / 5, 0.995])
     assert parity.score({"a": -outputs["a"], "b": -outputs["b"] * 9}, reference).tolist() == [0, 1]
 
 

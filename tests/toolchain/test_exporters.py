@@ -142,7 +142,7 @@ def test_an_input_without_dimensions(tmp_path):
 @pytest.mark.parametrize("built", [Noisy(), AlwaysDropping()], ids=["noise", "dropout"])
 def test_randomness_is_caught_by_the_parity_check(tmp_path, built):
     with pytest.raises(
-        UsageError, match="computes something else: output .* differs by .*in eval mode, and free of rand"
+        UsageError, match=r"computes something else: output .* differs by .*in eval mode, and free of rand"
     ):
         export_here(built, tmp_path / "m.onnx", "x=float32[N,64]")
 
@@ -151,7 +151,7 @@ def test_a_program_saved_in_train_mode_is_caught_by_the_parity_check(tmp_path):
     path = tmp_path / "training.pt2"
     built = nn.Sequential(nn.Linear(16, 16), nn.Dropout(0.5)).train()
     torch.export.save(torch.export.export(built, (torch.ones(2, 16),)), path)
-    with pytest.raises(UsageError, match="computes something else: .*Is the model in eval mode"):
+    with pytest.raises(UsageError, match=r"computes something else: .*Is the model in eval mode"):
         pt2.export(str(path), (), tmp_path / "m.onnx")
 
 

@@ -95,7 +95,7 @@ def test_a_model_truncated_anywhere_is_refused(tmp_path, digits):
     path = tmp_path / "m.onnx"
     for length in [*range(0, len(whole), 997), *range(len(whole) - 40, len(whole))]:
         path.write_bytes(whole[:length])
-        with pytest.raises(UsageError, match="is not|has no|declares no"):
+        with pytest.raises(UsageError, match=r"is not|has no|declares no"):
             open_model(path)
 
 

@@ -1,0 +1,97 @@
+"""edgewright gate, whose exit codes CI acts on, and the formats that it prints."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwbench import field
+from runtimes import plugins
+
+QUICK = ("--duration", "0.05")
+
+
+@pytest.fixture(scope="module")
+def report(built) -> Path:
+    return built / "report.json"
+
+
+@pytest.mark.parametrize(
+    ("code", "budgets"),
+    [
+        (0, ["p90<=1s", "accuracy_drop<=0.05"]),
+        (1, ["p90<=1us"]),
+        (2, ["p42<=20ms"]),
+        (3, ["p90<=1s", "accuracy>={accuracy}"]),
+    ],
+)
+def test_gate_has_four_answers(cli, built_bundle, report, code, budgets):
+    chosen = field.from_json(report.read_text(), "report").fields[0].chosen
+    limits = [text.format(accuracy=chosen.report.accuracy.value) for text in budgets]
+    ran = cli("gate", built_bundle, *QUICK, *(word for text in limits for word in ("--budget", text)))
+    assert ran.code == code
+    answer = {0: "pass", 1: "fail", 3: "inconclusive"}.get(code)
+    if answer is None:
+        assert ran.out == ""
+    else:
+        assert ran.out.startswith(f"digits for bench: {answer}\n")
+        assert ran.err == ""
+
+
+def test_gate_of_a_device_that_is_not_here_is_inconclusive(cli, digits, elsewhere, tmp_path):
+    built = cli(
+        *("build", digits.onnx, "--profile", elsewhere.name, "--runtime", "onnxruntime", "--precision", "fp32"),
+        *("--evaluation", digits.evaluation, "--budget", "accuracy>=0.5", "--out", tmp_path),
+    )
+    assert built.code == 0
+    ran = cli("gate", tmp_path / f"digits-{elsewhere.name}.edge", "--budget", "p90<=1s")
+    assert ran.code == 3
+    assert "not measured" in ran.out or "this machine is no" in ran.out
+
+
+def test_gate_compares_two_bundles_here_and_now(cli, built_bundle, tmp_path):
+    shutil.copy(built_bundle, tmp_path / "old.edge")
+    asked = ("gate", built_bundle, "--baseline", tmp_path / "old.edge", "--format", "json", "--duration", "0.1")
+    ran = cli(*asked, "--budget", "size<=+1%", "--budget", "p50<=+400%", "--budget", "accuracy_drop<=0.05")
+    (found,) = json.loads(ran.out)["fields"]
+    outcomes = {verdict["budget"]["text"]: verdict["outcome"] for verdict in found["entries"][0]["verdicts"]}
+    assert outcomes == {"size<=+1%": "pass", "p50<=+400%": "pass", "accuracy_drop<=0.05": "pass"}
+    assert [entry["name"] for entry in found["entries"]] == ["candidate", "baseline"]
+    assert ran.code == 0
+
+
+def test_gate_judges_a_report_by_the_samples_it_holds(cli, report):
+    assert cli("gate", report, "--budget", "p90<=1s").code == 0
+    assert cli("gate", report, "--budget", "p90<=1us").code == 1
+    assert cli("gate", report, "--baseline", report, "--budget", "size<=+1%").code == 0
+
+
+def test_gate_can_score_on_other_samples(cli, built_bundle, digits, tmp_path):
+    with np.load(digits.evaluation) as data:
+        np.savez(tmp_path / "wrong.npz", image=data["image"], labels=(data["labels"] + 1) % 10)
+    asked = ("gate", built_bundle, *QUICK, "--budget", "accuracy>=0.5")
+    assert cli(*asked, "--evaluation", digits.evaluation).code == 0
+    assert cli(*asked, "--evaluation", tmp_path / "wrong.npz").code == 1
+
+
+def test_every_format_is_what_it_says(cli, report):
+    asked = ("gate", report, "--budget", "p90<=1s", "--budget", "size<=1kB", "--format")
+    printed = {form: cli(*asked, form) for form in plugins.names("hwbench.formats") if form != "html"}
+    assert {ran.code for ran in printed.values()} == {1}
+    assert sorted(printed) == ["csv", "json", "junit", "markdown", "text"]
+    assert field.from_json(printed["json"].out, "stdout").outcome == "fail"
+    rows = list(csv.DictReader(io.StringIO(printed["csv"].out)))
+    assert len(rows) == 1
+    suite = ET.fromstring(printed["junit"].out)
+    assert len(list(suite.iter("failure"))) == 1
+    assert len(list(suite.iter("testcase"))) == 2
+    assert "|" in printed["markdown"].out
+    assert "size<=1kB" in printed["text"].out
+    assert "\x1b" not in printed["text"].out

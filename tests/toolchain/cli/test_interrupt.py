@@ -1,0 +1,74 @@
+"""Ctrl-C in the middle: exit code 130, no traceback, no partial output, no process left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from leftovers import contents_of, leftovers
+
+
+@pytest.mark.parametrize("whole_group", [True, False], ids=["terminal", "process"])
+@pytest.mark.parametrize("moment", ["factory", "measuring"])
+def test_an_interrupt_leaves_nothing_behind(out, digits, device_file, tmp_path, moment, whole_group):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    before = contents_of(out)
+    marker = tmp_path / "started"
+    (tmp_path / "slow.py").write_text(
+        f"import pathlib, time\ndef make():\n    pathlib.Path({str(marker)!r}).touch()\n    time.sleep(60)\n"
+    )
+    source = f"{tmp_path / 'slow.py'}:make" if moment == "factory" else str(digits.onnx)
+    command = [
+        *(sys.executable, "-c", "from toolchain.cli import main; main()", "build", source, "--duration", "15"),
+        *("--input", "image=float32[N,1,8,8]", "--profile", str(device_file), "--runtime", "onnxruntime"),
+        *("--precision", "fp32", "--evaluation", str(digits.evaluation), "--out", str(out)),
+    ]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        start_new_session=True,
+    )
+    try:
+        started = marker.exists if moment == "factory" else lambda: is_measuring(process)
+        wait_until(lambda: started() or process.poll() is not None)
+        children = psutil.Process(process.pid).children(recursive=True)
+        if whole_group:
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=20)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    assert process.returncode == 130
+    assert stdout == ""
+    assert stderr.strip() == "Interrupted; nothing was left half-written."
+    assert contents_of(out) == before
+    assert leftovers(temporary) == []
+    assert moment == "factory" or len(children) == 1
+    assert [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def is_measuring(process: subprocess.Popen[str]) -> bool:
+    try:
+        children = psutil.Process(process.pid).children()
+        return any("sample" in child.cmdline() for child in children)
+    except psutil.Error:
+        return False
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -1,0 +1,18 @@
+"""What is in a folder after a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def leftovers(folder: Path) -> list[str]:
+    """What is in a folder for temporary files, but for torch's cache and for the file that ONNX Runtime's
+    telemetry keeps, from 1.29 on.
+    """
+    names = (file.name for file in folder.iterdir())
+    return sorted(name for name in names if name != ".ses" and not name.startswith("torchinductor_"))
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    """Every file, by its path."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
