@@ -27,6 +27,7 @@ class Accuracy:
         replicates: otherwise, the metric on bootstrap resamples; equal seeds make equal resamples, so that
             two models' replicates are paired.
         reference: the source model's, on the same samples; None where there is none to compare with.
+        data_sha256: digest of the evaluation samples and labels; two scores are paired only where it is equal.
         is_source: this is the source model itself, on the runtime that the reference ran on, so that there is
             no drop to estimate.
     """
@@ -38,6 +39,7 @@ class Accuracy:
     scores: tuple[float, ...] | None = None
     replicates: tuple[float, ...] | None = None
     reference: Accuracy | None = None
+    data_sha256: str | None = None
     is_source: bool = False
 
     def estimate(self) -> Estimate:

@@ -128,5 +128,7 @@ def _accuracy(item: _Opened, evaluation: Evaluation | None, target: Target) -> A
     data = dataset.read(evaluation.file, item.manifest.artifact.inputs, labels=True)
     assert data.labels is not None
     scored = accuracy.evaluate(metric, measure.outputs(item.path, data.file, target), data.labels)
-    reference = packed.reference if packed and packed.metric == scored.metric and packed.n == data.n else None
-    return dataclasses.replace(scored, reference=reference)
+    digest = data.sha256()
+    same = packed is not None and (packed.metric, packed.data_sha256) == (scored.metric, digest)
+    reference = packed.reference if packed and same else None
+    return dataclasses.replace(scored, reference=reference, data_sha256=digest)

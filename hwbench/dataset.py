@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,14 @@ class Dataset:
     arrays: Mapping[str, Array]
     n: int
     labels: Array | None = None
+
+    def sha256(self) -> str:
+        """Digest of samples and labels, by which two evaluations are known to be on the same data."""
+        digest = hashlib.sha256()
+        for name, array in sorted({**self.arrays, **({} if self.labels is None else {LABELS: self.labels})}.items()):
+            digest.update(f"{name}:{array.dtype}:{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
 
 def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False) -> Dataset:

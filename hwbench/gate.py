@@ -60,8 +60,8 @@ def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdi
             measured = _change(measured, baseline.estimate(budget.quantity))
         if budget.quantity == "accuracy" and report.accuracy and not report.accuracy.higher_is_better:
             raise NotMeasuredError(f"less is better of {report.accuracy.metric}; limit accuracy_drop instead")
-    except NotMeasuredError as reason:
-        return Verdict(budget, "inconclusive", None, f"{reason}")
+    except NotMeasuredError as missing:
+        return Verdict(budget, "inconclusive", None, str(missing))
     best, worst = (measured.low, measured.high) if budget.is_upper else (-measured.high, -measured.low)
     limit = budget.limit if budget.is_upper else -budget.limit
     outcome: Outcome = "pass" if worst <= limit else "fail" if best > limit else "inconclusive"
@@ -94,12 +94,16 @@ def _reason(budget: Budget, outcome: Outcome, measured: Estimate) -> str:
 
 
 def _samples_hint(budget: Budget, measured: Estimate, n: int) -> str:
-    """How many samples would tell, if more are like these: an interval narrows with the square root of their number."""
+    """How many samples would tell, if more are like these.
+
+    An interval narrows with the square root of their number; Tango's, while no pair differs, with the number itself.
+    """
     room = budget.limit - measured.value if budget.is_upper else measured.value - budget.limit
     reach = measured.high - measured.value if budget.is_upper else measured.value - measured.low
-    if room <= 0 or reach <= room:
+    if not 0 < room < reach <= 1e3 * room:  # nor is NaN
         return f"; {n:,} samples cannot tell, add some"
-    return f"; {n:,} samples cannot tell, about {math.ceil(n * (reach / room) ** 2 * 1.1 / 100) * 100:,} would"
+    growth = reach / room if measured.value == 0 == measured.low + measured.high else (reach / room) ** 2
+    return f"; {n:,} samples cannot tell, about {math.ceil(n * growth * 1.1 / 100) * 100:,} would"
 
 
 def show(value: float, budget: Budget) -> str:

@@ -43,8 +43,9 @@ class Latency:
     def percentile(self, percent: float) -> Estimate:
         """A percentile in ms, with its confidence interval.
 
-        The interval covers both the order statistics of all samples and the percentile's spread from block
-        to block, because samples inside a block are not independent of each other.
+        The value is that of all samples. The interval joins the exact one of their order statistics with the
+        range of the percentile from block to block, since samples inside a block are not independent. It covers
+        the percentile of the median process, not that of a rare process much slower than the others.
 
         Raises:
             ValueError: too few samples; the message holds how many it takes.

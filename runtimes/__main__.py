@@ -33,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EdgewrightError as error:
         print(f"Error: {_one_line(str(error))}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"Error: {error.strerror or error}; nothing was left half-written.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         UsageError: `path` cannot be written; says why.
+        OSError: the disk is full (ENOSPC), which is not about the path.
     """
     beside: Path | None = None
     try:
@@ -31,6 +33,6 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException as error:
         if beside is not None:
             beside.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.errno != errno.ENOSPC:
             raise UsageError(f"'{path}' cannot be written: {error.strerror or error}.") from None
         raise

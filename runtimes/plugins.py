@@ -23,6 +23,9 @@ _EXTRAS = {
     "sklearn": "toolchain",
     "matplotlib": "toolchain",
     "jinja2": "toolchain",
+    "click": "toolchain",
+    "ml_dtypes": "toolchain",
+    "onnxscript": "toolchain",
     "psutil": "toolchain",
     "rich": "toolchain",
 }

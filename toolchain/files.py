@@ -1,4 +1,4 @@
-"""Writing that leaves the old file or the new one, never half of one."""
+"""Folders for results, that leave no trace when the work fails."""
 
 from __future__ import annotations
 
@@ -10,23 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runtimes.errors import UsageError
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; on success it takes the other's place, otherwise it is removed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    beside = Path(name)
-    try:
-        yield beside
-        beside.chmod(0o644)  # mkstemp's own is private; what we write is meant to be shared
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from hwbench import field
 from hwbench.field import Field, Results
 from hwbench.formats import html
-from toolchain.files import replacing
+from runtimes.files import replacing
 from toolchain.pack import Contents, pack
 
 

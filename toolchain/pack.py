@@ -15,10 +15,10 @@ import numpy as np
 from runtimes.artifact import SCHEMA_VERSION, Artifact, Golden, Manifest, Member
 from runtimes.bundle import MANIFEST, REPORT, golden_member
 from runtimes.codec import encode
+from runtimes.files import replacing
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import Array
 from toolchain.candidates import arithmetic
-from toolchain.files import replacing
 from toolchain.recipe import Recipe
 
 # The largest relative error of golden outputs, by what computes them. Integer kernels of two machines agree but

@@ -59,7 +59,7 @@ class Shadow:
     def session(self) -> ort.InferenceSession:
         """Load the graph."""
         options = ort.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         return ort.InferenceSession(self.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 

@@ -51,7 +51,7 @@ class Trial:
         """
         assert self.samples.labels is not None
         scored = accuracy.evaluate(self.metric, outputs, self.samples.labels, self.reference)
-        return dataclasses.replace(scored, is_source=is_source)
+        return dataclasses.replace(scored, is_source=is_source, data_sha256=self.samples.sha256())
 
 
 def plan_trial(

@@ -60,7 +60,7 @@ def _options(settings: RuntimeSettings) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors reach us as exceptions; warnings about fused nodes help nobody
+    options.log_severity_level = 4  # errors reach us as exceptions; printed as well, they would be said twice
     for name, value in settings.options.items():
         if name == "graph_optimization" and value in _OPTIMIZATION:
             options.graph_optimization_level = _OPTIMIZATION[value]

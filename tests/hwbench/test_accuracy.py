@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -65,6 +66,11 @@ def test_a_scalar_metrics_replicates_are_of_samples_with_their_labels():
     assert all(seen)
     assert set(np.round(np.array(found.replicates) * 3)) <= set(range(15, 28, 2))
     assert len(set(found.replicates or ())) > 3
+
+
+def test_the_source_itself_has_no_drop_to_estimate():
+    found = dataclasses.replace(evaluate(Metric("right", right), outputs(1), LABELS), is_source=True)
+    assert found.drop() == intervals.Estimate(0.0, 0.0, 0.0)
 
 
 def test_no_reference_no_drop():

@@ -11,6 +11,7 @@ import pytest
 from hwbench import bundles, field
 from hwbench.accuracy import Accuracy, evaluate
 from hwbench.bundles import Evaluation, measure_bundles, packed_report
+from hwbench.dataset import Dataset
 from hwbench.field import Entry, Field
 from hwbench.latency import Latency
 from hwbench.machine import this_machine
@@ -26,6 +27,12 @@ WEIGHTS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]], np.float32)
 
 def take(paths, target, evaluation=None, blocks=2):
     return measure_bundles(paths, target, PLAN, lambda word: None, evaluation, blocks)
+
+
+def digest(file):
+    """Of labelled samples for the linear model, as `build` keeps it."""
+    with np.load(file) as arrays:
+        return Dataset(file, {"x": arrays["x"]}, len(arrays["x"]), arrays["labels"]).sha256()
 
 
 @pytest.fixture
@@ -115,7 +122,8 @@ def test_the_packed_reference_stays_where_metric_and_samples_are_as_before(
     pack_linear, report_text, labelled, fake_target, tmp_path
 ):
     reference = top1(1.0, 1.0, 1.0, 1.0, 1.0, 0.0)
-    packed = report_text(top1(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, reference=reference))
+    scored = top1(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, reference=reference)
+    packed = report_text(dataclasses.replace(scored, data_sha256=digest(labelled)))
     path = pack_linear(tmp_path / "a.edge", report=packed)
     (same,) = take([path], fake_target, Evaluation(labelled))
     assert same.accuracy is not None and same.accuracy.reference == reference
@@ -124,11 +132,23 @@ def test_the_packed_reference_stays_where_metric_and_samples_are_as_before(
     assert other.accuracy.reference is None
 
 
+def test_as_many_samples_with_other_labels_are_not_the_same_samples(
+    pack_linear, report_text, labelled, fake_target, tmp_path
+):
+    scored = top1(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, reference=top1(1.0, 1.0, 1.0, 1.0, 1.0, 0.0))
+    packed = report_text(dataclasses.replace(scored, data_sha256=digest(labelled)))
+    path = pack_linear(tmp_path / "a.edge", report=packed)
+    with np.load(labelled) as arrays:
+        np.savez(tmp_path / "others.npz", x=arrays["x"], labels=arrays["labels"][::-1])
+    (other,) = take([path], fake_target, Evaluation(tmp_path / "others.npz"))
+    assert other.accuracy is not None and other.accuracy.reference is None
+
+
 def test_a_users_metric_keeps_its_reference(pack_linear, report_text, labelled, fake_target, tmp_path):
     (tmp_path / "mine.py").write_text("def hits(outputs, labels):\n    return outputs['y'].argmax(1) == labels\n")
     metric = load(f"{tmp_path / 'mine.py'}:hits")
     reference = evaluate(metric, {"y": np.eye(3)[[0, 1, 2, 0, 0, 0]]}, np.array([0, 1, 2, 0, 0, 0]))
-    packed = dataclasses.replace(reference, reference=reference)
+    packed = dataclasses.replace(reference, reference=reference, data_sha256=digest(labelled))
     path = pack_linear(tmp_path / "a.edge", report=report_text(packed))
     (report,) = take([path], fake_target, Evaluation(labelled, f"{tmp_path / 'mine.py'}:hits"))
     assert report.accuracy is not None and report.accuracy.reference == reference

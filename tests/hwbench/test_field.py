@@ -82,6 +82,7 @@ plain_accuracies = st.builds(
     scores=st.none() | tuples(number),
     replicates=st.none() | tuples(number),
     reference=st.none(),
+    is_source=st.booleans(),
 )
 accuracies = st.builds(
     lambda own, reference: dataclasses.replace(own, reference=reference), plain_accuracies, st.none() | plain_accuracies
@@ -326,3 +327,7 @@ def test_the_worst_field_counts(entry_of, outcomes, worst):
     made = [field_of(entry_of("a", status="chosen", outcomes=(outcome,))) for outcome in outcomes]
     assert field.of(made) == Results(SCHEMA_VERSION, tuple(made))
     assert field.of(made).outcome == worst
+
+
+def test_no_field_at_all_is_no_pass():
+    assert field.of([]).outcome == "inconclusive"

@@ -83,8 +83,23 @@ def test_a_verdict_is_what_holds_for_every_value_in_the_interval(bounds, limit, 
 
 def test_a_figure_that_is_no_number_never_passes():
     nan = float("nan")
-    for text in ("p90<=10ms", "throughput>=10/s"):
-        assert judge_one(Measured(Estimate(nan, nan, nan)), text).outcome == "inconclusive"
+    for text in ("p90<=10ms", "throughput>=10/s", "accuracy>=0.5", "accuracy_drop<=0.5"):
+        report = Measured(Estimate(nan, nan, nan))
+        report.accuracy = Accuracy("auc", True, 10, nan)
+        assert judge_one(report, text).outcome == "inconclusive"
+
+
+def test_samples_beyond_all_reach_are_not_counted():
+    report = Measured(Estimate(0.5, 0.4, 0.6))
+    report.accuracy = Accuracy("auc", True, 10, 0.5)
+    assert judge_one(report, Budget("x", "accuracy", 0.5 - 5e-17)).reason.endswith("10 samples cannot tell, add some")
+    assert judge_one(report, Budget("x", "accuracy", below(0.5))).reason.endswith("10 samples cannot tell, add some")
+    assert judge_one(report, Budget("x", "accuracy_drop", 0.55)).reason.endswith("about 100 would")
+
+
+def test_an_inconclusive_latency_asks_for_more_time(make_report):
+    report = make_report()
+    assert judge_one(report, Budget("x", "p90", report.estimate("p90").value)).reason.endswith("; measure for longer")
 
 
 def test_the_reason_holds_the_figure_its_interval_and_the_limit(make_report):

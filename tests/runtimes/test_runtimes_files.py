@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
@@ -42,3 +43,10 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     target = replacing(tmp_path / "no" / "x.json")
     with pytest.raises(UsageError, match=r"x\.json' cannot be written: No such file or directory\.$"), target:
         pass
+
+
+def test_a_full_disk_is_not_the_path_s_fault(tmp_path: Path) -> None:
+    target = tmp_path / "x.json"
+    with pytest.raises(OSError, match="full"), replacing(target):
+        raise OSError(errno.ENOSPC, "full")
+    assert list(tmp_path.iterdir()) == []

@@ -6,11 +6,8 @@ from pathlib import Path
 
 
 def leftovers(folder: Path) -> list[str]:
-    """What is in a folder for temporary files, but for torch's cache and for the file that ONNX Runtime's
-    telemetry keeps, from 1.29 on.
-    """
-    names = (file.name for file in folder.iterdir())
-    return sorted(name for name in names if name != ".ses" and not name.startswith("torchinductor_"))
+    """What is in a folder for temporary files, but for torch's cache."""
+    return sorted(file.name for file in folder.iterdir() if not file.name.startswith("torchinductor_"))
 
 
 def contents_of(folder: Path) -> dict[str, bytes]:

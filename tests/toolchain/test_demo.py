@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hwbench import devices
-from hwbench.field import Results
+from hwbench import devices, field
 from toolchain import demo
 from toolchain.cli import demo as command
 
@@ -57,10 +56,14 @@ def test_the_command_asks_for_every_precision_on_this_machine(cli, files, device
     assert {limit.quantity for limit in request.budgets} == {"p90", "accuracy_drop"}
 
 
-def test_the_command_prints_what_the_pipeline_found(cli, files, device, tmp_path, monkeypatch):
+def test_the_command_prints_what_the_pipeline_found(cli, files, device, built, tmp_path, monkeypatch):
+    results = field.from_json((built / "report.json").read_text(), "report.json")
     monkeypatch.setattr(command.demo, "prepare", lambda folder, tick: files)
     monkeypatch.setattr(devices, "detect", lambda machine: device)
-    monkeypatch.setattr(command, "build", lambda request: Results(1, ()))
-    ran = cli("demo", "--out", tmp_path / "out", "--format", "json")
+    monkeypatch.setattr(command, "build", lambda request: results)
+    ran = cli("demo", "--out", tmp_path / "out")
     assert ran.code == 0
-    assert '"schema_version": 1' in ran.out
+    assert ran.out.splitlines()[-2:] == [
+        f"Bundle: {built / 'digits-bench.edge'}",
+        f"Report: {tmp_path / 'out' / 'report.html'}",
+    ]

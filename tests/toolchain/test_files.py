@@ -1,49 +1,17 @@
-"""Writing that leaves the old file or the new one, and output folders that leave no trace of a failure."""
+"""Output folders leave no trace of a failure."""
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import pytest
 
 from runtimes.errors import UsageError
-from toolchain.files import output_folder, replacing
+from toolchain.files import output_folder
 
 
 def names(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
-
-
-def test_a_new_file_takes_the_old_ones_place(tmp_path):
-    path = tmp_path / "report.json"
-    path.write_text("old")
-    with replacing(path) as beside:
-        beside.write_text("new")
-        assert path.read_text() == "old"
-    assert path.read_text() == "new"
-    assert path.stat().st_mode & 0o777 == 0o644
-    assert names(tmp_path) == ["report.json"]
-
-
-@pytest.mark.parametrize(
-    "error", [ValueError("wrong"), OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), SystemExit(1)]
-)
-@pytest.mark.parametrize("old", [None, "old"])
-def test_a_failure_leaves_what_was_there(tmp_path, error, old):
-    path = tmp_path / "report.json"
-    if old is not None:
-        path.write_text(old)
-
-    def write():
-        with replacing(path) as beside:
-            beside.write_text("half of the n")
-            raise error
-
-    with pytest.raises(type(error)):
-        write()
-    assert names(tmp_path) == ([] if old is None else ["report.json"])
-    assert old is None or path.read_text() == old
 
 
 def test_an_output_folder_is_made_with_its_parents(tmp_path):

@@ -81,7 +81,7 @@ def _watcher(model: ir.Model, tensors: Sequence[str], elements: bool) -> ort.Inf
         for name in tensors:
             _add_elements(graph, values[name], constants)
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     return ort.InferenceSession(ir.to_proto(watched).SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -59,6 +60,8 @@ def edgewright() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error becomes one sentence and an exit code here, and only here."""
+    # What ends a job from outside may leave no more behind than Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(_run(arguments))
 
 

@@ -15,6 +15,7 @@ from hwbench.machine import this_machine
 from hwbench.measure import BLOCKS
 from hwbench.progress import bar
 from hwbench.targets.local import LocalTarget
+from runtimes.files import replacing
 from toolchain.cli._options import (
     duration_option,
     evaluation_of,
@@ -24,7 +25,7 @@ from toolchain.cli._options import (
     sampling_plan,
     show,
 )
-from toolchain.files import output_folder, replacing
+from toolchain.files import output_folder
 from toolchain.single import pack_as_is
 
 

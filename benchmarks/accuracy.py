@@ -1,0 +1,189 @@
+"""Accuracy of int8 on real models: ours against ONNX Runtime's documented flows and NNCF, on the same samples.
+
+    python -m benchmarks.accuracy [MODEL...]
+
+Every flow runs in a process of its own, since some of them crash; a flow that fails is a row with its reason. All
+files are scored by ONNX Runtime on this machine. The interval is of the difference to float32, paired by sample.
+Needs `nncf` beside the development environment.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from benchmarks.zoo import ZooModel
+from hwbench import accuracy, dataset, metrics
+from hwbench.accuracy import Accuracy
+from runtimes import samples
+from runtimes.codec import decode, encode
+from runtimes.profile import QuantizationScheme
+from runtimes.tensors import Array
+from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.model import open_model
+from toolchain.quantize import quantize
+from toolchain.recipe import Recipe
+
+MODELS = ("efficientnet", "centerface", "ppocr", "silero", "minilm", "g2p", "esrgan")
+_LIMIT_S = 1800
+
+
+def main(names: list[str]) -> None:
+    """Run every flow on every model and print the table."""
+    print(f"{platform.machine()}, {', '.join(f'{name} {version(name)}' for name in ('onnxruntime', 'nncf', 'onnx'))}\n")
+    print(f"{'model':13}{'flow':16}{'score':>9}{'drop':>9}  {'95% interval':20}{'MB':>7}{'s':>7}")
+    for name in names or MODELS:
+        reference = None
+        for flow in FLOWS:
+            row = _run_apart(name, flow)
+            if "error" in row:
+                print(f"{name:13}{flow:16}  failed: {row['error']}", flush=True)
+                continue
+            scored = decode(Accuracy, row["accuracy"], flow)
+            reference = reference or scored
+            drop = Accuracy(**{**vars(scored), "reference": reference}).drop()
+            assert drop is not None
+            interval = f"[{drop.low:+.4f}, {drop.high:+.4f}]" if flow != "float32" else ""
+            figures = f"{scored.value:9.4f}{drop.value:+9.4f}  {interval:20}{row['mb']:7.2f}{row['s']:7.1f}"
+            print(f"{name:13}{flow:16}{figures}", flush=True)
+
+
+def _run_apart(name: str, flow: str) -> dict[str, object]:
+    command = [sys.executable, "-m", "benchmarks.accuracy", "--one", name, flow]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return {"error": f"no result in {_LIMIT_S} s"}
+    if done.returncode < 0:
+        return {"error": f"died of signal {-done.returncode}"}
+    lines = done.stdout.splitlines()
+    if done.returncode == 0 and lines:
+        row: dict[str, object] = json.loads(lines[-1])
+        return row
+    last = [line for line in done.stderr.splitlines() if line.strip()]
+    return {"error": last[-1][:160] if last else f"exit code {done.returncode}"}
+
+
+def _one(name: str, flow: str) -> None:
+    model: ZooModel = importlib.import_module(f"benchmarks.zoo.{name}").prepare()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)  # ONNX Runtime's tools leave files where they run
+        out = Path(folder, "model.onnx")
+        start = time.perf_counter()
+        FLOWS[flow](model, out)
+        seconds = time.perf_counter() - start
+        scored = _score(model, out)
+        size = out.stat().st_size / 1e6
+    print(json.dumps({"accuracy": encode(scored), "mb": size, "s": seconds}))
+
+
+def _score(model: ZooModel, file: Path) -> Accuracy:
+    specs = open_model(model.onnx).inputs
+    data = dataset.read(model.evaluation, specs, labels=True)
+    assert data.labels is not None
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(file, options)
+    names = [output.name for output in session.get_outputs()]
+    runs = [dict(zip(names, session.run(names, feeds))) for feeds in samples.feeds(specs, data.arrays)]
+    outputs = samples.gather(runs, samples.batch_size(specs, data.arrays))
+    return accuracy.evaluate(metrics.load(model.metric), outputs, data.labels)
+
+
+def _feeds(model: ZooModel) -> Iterator[dict[str, Array]]:
+    specs = open_model(model.onnx).inputs
+    return samples.feeds(specs, dataset.read(model.calibration, specs).arrays)
+
+
+def _float32(model: ZooModel, out: Path) -> None:
+    out.write_bytes(model.onnx.read_bytes())
+
+
+def _ours(precision: str) -> Callable[[ZooModel, Path], None]:
+    def flow(model: ZooModel, out: Path) -> None:
+        source = open_model(model.onnx)
+        static = precision == "int8"
+        recipe = Recipe(
+            precision,
+            DEFAULT_CALIBRATION if static else None,
+            QuantizationScheme("uint8"),
+            corrections=DEFAULT_CORRECTIONS if static else (),
+        )
+        quantize(source, recipe, dataset.read(model.calibration, source.inputs), out)
+
+    return flow
+
+
+def _ort_static(model: ZooModel, out: Path) -> None:
+    """As ONNX Runtime's page "Quantize ONNX Models" has it: pre-process, then static QDQ at its defaults."""
+    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types
+        def __init__(self) -> None:
+            self.samples = _feeds(model)
+
+        def get_next(self) -> dict[str, Array] | None:
+            return next(self.samples, None)
+
+    prepared = out.with_name("prepared.onnx")
+    _ort_prepare(model.onnx, prepared)
+    quantize_static(str(prepared), str(out), Reader())
+
+
+def _ort_dynamic(model: ZooModel, out: Path) -> None:
+    from onnxruntime.quantization import quantize_dynamic
+
+    prepared = out.with_name("prepared.onnx")
+    _ort_prepare(model.onnx, prepared)
+    quantize_dynamic(str(prepared), str(out))
+
+
+def _ort_prepare(source: Path, prepared: Path) -> None:
+    """The documented step, and where it stops at "Incomplete symbolic shape inference", without that inference."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    try:
+        quant_pre_process(str(source), str(prepared))
+    except Exception:  # its failures are bare Exceptions and AssertionErrors
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+
+
+def _nncf(model: ZooModel, out: Path) -> None:
+    import nncf
+
+    kind = nncf.ModelType.TRANSFORMER if model.name == "minilm" else None
+    count = sum(1 for _ in _feeds(model))
+    quantized = nncf.quantize(
+        onnx.load(model.onnx), nncf.Dataset(list(_feeds(model))), model_type=kind, subset_size=count
+    )
+    onnx.save(quantized, out)
+
+
+FLOWS: dict[str, Callable[[ZooModel, Path], None]] = {
+    "float32": _float32,
+    "ours int8": _ours("int8"),
+    "ours dynamic": _ours("int8-dynamic"),
+    "ORT static": _ort_static,
+    "ORT dynamic": _ort_dynamic,
+    "NNCF": _nncf,
+}
+
+if __name__ == "__main__":
+    np.seterr(all="ignore")
+    if sys.argv[1:2] == ["--one"]:
+        _one(*sys.argv[2:4])
+    else:
+        main(sys.argv[1:])
