@@ -30,6 +30,7 @@ class BuildConfig:
     runtime: tuple[str, ...] = ()
     budget: tuple[str, ...] = ()
     threads: int | None = None
+    duration: float | None = None
     name: str | None = None
     out: Path | None = None
 

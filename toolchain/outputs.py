@@ -1,4 +1,4 @@
-"""Put a build's results into the output folder: all of them, or none."""
+"""Put a build's results into the output folder, in the place of an earlier build's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from hwbench import field
 from hwbench.field import Field, Results
 from hwbench.formats import html
+from runtimes.errors import UsageError
 from runtimes.files import replacing
 from toolchain.pack import Contents, pack
 
@@ -17,11 +18,15 @@ from toolchain.pack import Contents, pack
 def write_results(built: Sequence[tuple[Field, Contents | None]], out: Path) -> Results:
     """Write `<model>-<profile>.edge` for each profile that has a chosen candidate, report.json and report.html.
 
+    Everything is staged beside, then renamed. An earlier bundle of a profile that has none now is removed, so that
+    none lies there that the report does not name.
+
     Returns:
         The fields, each with the path of its bundle.
 
     Raises:
-        OSError: the folder cannot be written to, or its disk is full; nothing in it was changed.
+        UsageError: a folder has the name of a file that is to be written; nothing was changed.
+        OSError: the folder cannot be written to, or its disk is full; nothing was changed.
     """
     try:
         return _write(built, out)
@@ -43,6 +48,17 @@ def _write(built: Sequence[tuple[Field, Contents | None]], out: Path) -> Results
         for name, text in (("report.json", field.to_json(results)), ("report.html", html.render(results))):
             with replacing(staged / name) as beside:
                 beside.write_text(text, encoding="utf-8")
-        for file in staged.iterdir():
-            file.replace(out / file.name)
+        _move(staged, out)
+        for item in results.fields:
+            if item.bundle is None:
+                (out / f"{item.model}-{item.profile}.edge").unlink(missing_ok=True)
     return results
+
+
+def _move(staged: Path, out: Path) -> None:
+    files = sorted(staged.iterdir())
+    for file in files:
+        if (out / file.name).is_dir():
+            raise UsageError(f"'{out / file.name}' is a folder; remove it, or give another folder with --out.")
+    for file in files:
+        file.replace(out / file.name)

@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
-import os
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hwbench import dataset, field, gate, measure
-from hwbench.accuracy import Accuracy
 from hwbench.budget import Budget, parse
+from hwbench.dataset import Dataset
 from hwbench.field import Entry, Field, Results
-from hwbench.latency import Latency
-from hwbench.machine import Machine, this_machine
+from hwbench.machine import this_machine
 from hwbench.measure import BLOCKS, Tick
 from hwbench.progress import bar
 from hwbench.report import Report
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
-from runtimes.artifact import Artifact, RuntimeSettings
-from runtimes.errors import EdgewrightError
+from runtimes import samples
+from runtimes.artifact import RuntimeSettings
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
-from runtimes.tensors import Array, TensorSpec
+from runtimes.tensors import TensorSpec
 from toolchain import candidates
+from toolchain.attempts import REFERENCE, Attempt, Bench, attempt, time_attempts
 from toolchain.candidates import Candidate
 from toolchain.choose import choose
-from toolchain.files import disk_full
 from toolchain.outputs import write_results
 from toolchain.pack import Contents
-from toolchain.recipe import Recipe
 from toolchain.sources import open_source
 from toolchain.standing import Standing, standing
-from toolchain.trial import Trial, plan_trial
+from toolchain.trial import plan_trial
 from toolchain.workshop import Workshop
 
 DEFAULT_BUDGET = "accuracy_drop<=0.01"
-# What every accuracy is compared with, whatever the profile: the source as it is, on ONNX Runtime.
-_REFERENCE = (Recipe("fp32"), "onnxruntime")
 _GOLDEN_SAMPLES = 4
 _TIMED_SAMPLES = 8
 
@@ -104,135 +99,73 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
         return write_results(built, request.out)
 
 
-@dataclass(frozen=True)
-class _Bench:
-    """What every candidate of a build shares."""
-
-    workshop: Workshop
-    trial: Trial
-    timed: Path
-    machine: Machine
-    target: Target
-    tick: Tick
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """A candidate on its way: made, then scored, then timed; or failed, and why."""
-
-    candidate: Candidate
-    failure: str | None = None
-    bundle: Path = Path()
-    artifact: Artifact | None = None
-    outputs: dict[str, Array] = dataclasses.field(default_factory=dict)
-    accuracy: Accuracy | None = None
-    latency: Latency | None = None
-
-
-def _open_bench(request: BuildRequest, work: Path, target: Target, tick: Tick) -> _Bench:
+def _open_bench(request: BuildRequest, work: Path, target: Target, tick: Tick) -> Bench:
     model = open_source(request.source, request.inputs, work / "source.onnx")
     tick("exported the source")
     calibration = dataset.read(request.calibration, model.inputs) if request.calibration else None
     trial = plan_trial(model, request.evaluation, calibration, request.metric, work)
     workshop = Workshop(request.name, model, calibration, work)
-    reference = Candidate(*_REFERENCE, RuntimeSettings(threads=0))
+    reference = Candidate(*REFERENCE, RuntimeSettings(threads=0))
     bundle, _ = workshop.make(reference, request.profiles[0])
     trial = trial.with_reference(measure.outputs(bundle, trial.samples.file, target))
-    timed = measure.subset(trial.samples, range(min(_TIMED_SAMPLES, trial.samples.n)), work / "timed.npz")
+    timed = measure.subset(trial.samples, range(_some(_TIMED_SAMPLES, model.inputs, trial.samples)), work / "timed.npz")
     tick("ran the source")
-    return _Bench(workshop, trial, timed.file, this_machine(), target, tick)
+    return Bench(workshop, trial, timed.file, this_machine(), target, tick)
 
 
 def _build_for(
-    profile: HardwareProfile, plan: Sequence[Candidate], bench: _Bench, request: BuildRequest
+    profile: HardwareProfile, plan: Sequence[Candidate], bench: Bench, request: BuildRequest
 ) -> tuple[Field, Contents | None]:
     """A profile's field, and what goes into the bundle of the chosen candidate, if one was chosen."""
     budgets, notes = _with_default(request.budgets)
     place = standing(profile, bench.machine)
-    attempts = [_attempt(candidate, profile, bench) for candidate in plan]
+    attempts = [attempt(candidate, profile, bench) for candidate in plan]
     if place.is_here:
-        attempts = _time(attempts, bench, request.plan)
-    entries = choose([_entry(attempt, profile, place, budgets, bench) for attempt in attempts])
+        attempts = time_attempts(attempts, bench, request.plan)
+    entries = choose([_entry(tried, profile, place, budgets, bench) for tried in attempts])
     notes = (*notes, *((bench.trial.note,) if bench.trial.note else ()), *place.caveats)
     result = Field(request.name, profile.name, budgets, entries, notes)
-    chosen = next((attempt for attempt, entry in zip(attempts, entries) if entry is result.chosen), None)
+    chosen = next((tried for tried, entry in zip(attempts, entries) if entry is result.chosen), None)
     return result, _contents(result, chosen, profile, bench) if chosen else None
 
 
-def _attempt(candidate: Candidate, profile: HardwareProfile, bench: _Bench) -> _Attempt:
-    if candidate.refusal is not None:
-        return _Attempt(candidate, candidate.refusal)
-    try:
-        bundle, artifact = bench.workshop.make(candidate, profile)
-        bench.tick(f"made {candidate.name}")
-        outputs = measure.outputs(bundle, bench.trial.samples.file, bench.target)
-        scored = bench.trial.score(outputs, is_source=(candidate.recipe, candidate.runtime) == _REFERENCE)
-        bench.tick(f"scored {candidate.name}")
-    except EdgewrightError as error:
-        _check_disk(str(error))
-        return _Attempt(candidate, str(error))
-    return _Attempt(candidate, None, bundle, artifact, outputs, scored)
-
-
-def _check_disk(failure: str) -> None:
-    """A full disk fails whichever candidate comes next, so it says nothing about one.
-
-    Raises:
-        OSError: a measuring process met a full disk.
-    """
-    if os.strerror(errno.ENOSPC) in failure:
-        raise disk_full(Path(tempfile.gettempdir()))
-
-
-def _time(attempts: Sequence[_Attempt], bench: _Bench, plan: SamplingPlan) -> list[_Attempt]:
-    running = {a.candidate.name: a for a in attempts if a.failure is None}
-    bundles = {name: attempt.bundle for name, attempt in running.items()}
-    settings = {name: attempt.candidate.settings for name, attempt in running.items()}
-    inputs = dict.fromkeys(running, bench.timed)
-    timed = measure.latency(bundles, settings, inputs, bench.target, plan, bench.tick)
-    return [_with_latency(attempt, timed.get(attempt.candidate.name)) for attempt in attempts]
-
-
-def _with_latency(attempt: _Attempt, latency: Latency | str | None) -> _Attempt:
-    if isinstance(latency, Latency):
-        return dataclasses.replace(attempt, latency=latency)
-    _check_disk(latency or "")
-    return dataclasses.replace(attempt, failure=attempt.failure or latency)
-
-
-def _entry(
-    attempt: _Attempt, profile: HardwareProfile, place: Standing, budgets: Sequence[Budget], bench: _Bench
-) -> Entry:
-    candidate = attempt.candidate
+def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: Sequence[Budget], bench: Bench) -> Entry:
+    candidate = tried.candidate
     names = (candidate.name, candidate.recipe.precision, candidate.runtime)
-    if attempt.failure is not None or attempt.artifact is None:
-        return Entry(*names, status="skipped", reason=attempt.failure or "")
+    if tried.failure is not None or tried.artifact is None:
+        return Entry(*names, status="skipped", reason=tried.failure or "")
     report = Report(
         model=bench.workshop.name,
         profile=profile.name,
-        artifact=attempt.artifact,
+        artifact=tried.artifact,
         machine=bench.machine,
-        latency=attempt.latency,
-        accuracy=attempt.accuracy,
-        unmeasured={} if attempt.latency else {"latency": place.caveats[0]},
+        latency=tried.latency,
+        accuracy=tried.accuracy,
+        unmeasured={} if tried.latency else {"latency": place.caveats[0]},
     )
     return Entry(*names, status="measured", reason="", report=report, verdicts=gate.judge(report, budgets))
 
 
-def _contents(result: Field, chosen: _Attempt, profile: HardwareProfile, bench: _Bench) -> Contents:
+def _contents(result: Field, chosen: Attempt, profile: HardwareProfile, bench: Bench) -> Contents:
     assert chosen.artifact is not None
     assert result.chosen is not None
-    samples = bench.trial.samples
-    n = min(_GOLDEN_SAMPLES, samples.n)
+    data = bench.trial.samples
+    n = _some(_GOLDEN_SAMPLES, chosen.artifact.inputs, data)
     return Contents(
         model=bench.workshop.name,
         profile=profile,
         artifact=chosen.artifact,
         recipe=chosen.candidate.recipe,
-        golden_inputs={spec.name: samples.arrays[spec.name][:n] for spec in chosen.artifact.inputs},
+        golden_inputs={spec.name: data.arrays[spec.name][:n] for spec in chosen.artifact.inputs},
         golden_outputs={spec.name: chosen.outputs[spec.name][:n] for spec in chosen.artifact.outputs},
         report=field.to_json(field.of([dataclasses.replace(result, entries=(result.chosen,))])),
     )
+
+
+def _some(wanted: int, inputs: Sequence[TensorSpec], data: Dataset) -> int:
+    """About `wanted` samples: whole batches, where the model fixes its batch."""
+    batch = samples.batch_size(inputs, data.arrays)
+    return min(math.ceil(wanted / batch) * batch, data.n)
 
 
 def _with_default(budgets: tuple[Budget, ...]) -> tuple[tuple[Budget, ...], tuple[str, ...]]:

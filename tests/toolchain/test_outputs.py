@@ -9,6 +9,7 @@ import pytest
 from hwbench import field
 from hwbench.field import Field
 from runtimes.bundle import Bundle
+from runtimes.errors import UsageError
 from toolchain import outputs
 from toolchain.outputs import write_results
 
@@ -39,3 +40,16 @@ def test_a_failure_at_the_last_file_leaves_every_old_one(contents, tmp_path, mon
     with pytest.raises(OSError, match="No space left"):
         write_results([(OTHER, contents), (EMPTY, None)], tmp_path)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_an_earlier_bundle_does_not_outlive_its_report(contents, tmp_path):
+    write_results([(EMPTY, contents)], tmp_path)
+    write_results([(EMPTY, None)], tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["report.html", "report.json"]
+
+
+def test_a_folder_in_the_way_is_named_before_anything_is_moved(contents, tmp_path):
+    (tmp_path / "report.json").mkdir()
+    with pytest.raises(UsageError, match=r"report\.json' is a folder; remove it, or give another folder with --out"):
+        write_results([(EMPTY, contents)], tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["report.json"]

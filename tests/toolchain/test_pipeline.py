@@ -236,6 +236,19 @@ def test_a_model_that_is_quantized_already_is_packed_as_it_is(request_for, tmp_p
         assert rows[precision].reason == "The model is quantized already; it is packed as it is."
 
 
+def test_a_defect_in_one_quantizer_is_a_row_and_costs_the_others_nothing(request_for, tmp_path, monkeypatch):
+    def broken(*_):
+        raise KeyError("weight")
+
+    monkeypatch.setattr("toolchain.quantizers.bf16_storage.quantize", broken)
+    path, data = model_and_samples(tmp_path, "conv")
+    results = build(request_for(path, calibration=data, precisions=("fp32", "bf16-storage")))
+    rows = entries(results)
+    assert rows["fp32"].status == "chosen"
+    assert rows["bf16-storage"].status == "skipped"
+    assert rows["bf16-storage"].reason == "internal error, please report it: KeyError: 'weight'"
+
+
 @pytest.mark.parametrize("name", ["external", "control_flow", "embedding"])
 def test_takes_external_data_control_flow_and_integer_inputs(request_for, tmp_path, name):
     path, data = model_and_samples(tmp_path, name)
@@ -248,10 +261,12 @@ def test_takes_external_data_control_flow_and_integer_inputs(request_for, tmp_pa
         assert all(result.passed for result in replay(bundle, any_machine=True))
 
 
-def test_takes_a_batch_that_is_fixed(request_for, tmp_path):
-    path, data = model_and_samples(tmp_path, "fixed_batch", n=8)
+@pytest.mark.parametrize("batch", [4, 8, 16])
+def test_takes_a_batch_that_is_fixed(request_for, tmp_path, batch):
+    _, data = model_and_samples(tmp_path, "fixed_batch", n=32)
+    path = tiny_models.fixed_batch(tmp_path / "fixed_batch.onnx", batch)
     results = build(request_for(path, evaluation=data, budgets=parse_all(["accuracy>=0.5"])))
-    assert entries(results)["fp32"].report.accuracy.n == 8
+    assert entries(results)["fp32"].report.accuracy.n == 32
     with Bundle(results.fields[0].bundle) as bundle:
         assert all(result.passed for result in replay(bundle, any_machine=True))
 

@@ -73,9 +73,10 @@ def embedding(path: Path) -> Path:
     return _save(_parse(text, constants), path)
 
 
-def fixed_batch(path: Path) -> Path:
-    """x float32[4,3] -> y float32[4,3], a size that every batch must have."""
-    text = '<ir_version: 8, opset_import: ["" : 17]> fixed (float[4,3] x) => (float[4,3] y) { y = Relu(x) }'
+def fixed_batch(path: Path, batch: int = 4) -> Path:
+    """x float32[batch,3] -> y float32[batch,3], a size that every batch must have."""
+    shape = f"float[{batch},3]"
+    text = f'<ir_version: 8, opset_import: ["" : 17]> fixed ({shape} x) => ({shape} y) {{ y = Relu(x) }}'
     return _save(_parse(text, {}), path)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import os
 import signal
 import sys
 import tempfile
@@ -85,6 +86,12 @@ def _run(arguments: Sequence[str] | None) -> int:
             where = error.filename or tempfile.gettempdir()  # a failed write does not say which file it was for
             return _fail(f"The disk of '{where}' is full; nothing was left half-written. Free some space there.")
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
+    except Exception as error:  # a defect of ours: not exit code 1, which a CI job would take for a verdict
+        if os.environ.get("EDGEWRIGHT_TRACEBACK"):
+            raise
+        return _fail(
+            f"internal error, please report it with what EDGEWRIGHT_TRACEBACK=1 shows: {type(error).__name__}: {error}"
+        )
 
 
 def _fail(message: str) -> int:

@@ -17,6 +17,7 @@ from runtimes.sampling import SamplingPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_LOG_WIDTH = 140
 FORMATS = ("text", "json", "markdown", "csv", "junit")
 
 
@@ -79,20 +80,22 @@ def duration_option(function: F) -> F:
     return click.option(
         "--duration",
         type=click.FloatRange(min=0.05),
-        default=SamplingPlan.duration_s,
-        show_default=True,
         metavar="SECONDS",
-        help="How long each of the measuring processes goes on, at least.",
+        help=f"How long each of the measuring processes goes on, at least.  [default: {SamplingPlan.duration_s:g}]",
     )(function)
 
 
-def sampling_plan(duration: float) -> SamplingPlan:
-    """The plan that --duration asks for."""
+def sampling_plan(duration: float | None) -> SamplingPlan:
+    """The plan that --duration asks for; the usual one, without it."""
+    if duration is None:
+        return SamplingPlan()
     return SamplingPlan(duration_s=duration, time_limit_s=max(SamplingPlan.time_limit_s, 2 * duration))
 
 
 def show(results: Results, form: str) -> None:
     """Print results to stdout, in colour where it is a terminal."""
     module = plugins.load("hwbench.formats", form, "format")
-    colour = {"color": sys.stdout.isatty()} if form == "text" else {}
-    click.echo(module.render(results, **colour), nl=False)
+    terminal = sys.stdout.isatty()
+    # A log or a file has no width, and the intervals need some.
+    options = {"color": terminal, "width": None if terminal else _LOG_WIDTH} if form == "text" else {}
+    click.echo(module.render(results, **options), nl=False)

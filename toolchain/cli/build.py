@@ -83,7 +83,7 @@ def command(
     runtimes: tuple[str, ...],
     budgets: tuple[str, ...],
     threads: int | None,
-    duration: float,
+    duration: float | None,
     name: str | None,
     out: Path | None,
     form: str,
@@ -109,11 +109,12 @@ def command(
         runtime=runtimes,
         budget=budgets,
         threads=threads,
+        duration=duration,
         name=name,
         out=out,
     )
     config = merge(read(Path(source)), given) if source.endswith(".toml") else given
-    request = _request(config, duration)
+    request = _request(config)
     with output_folder(request.out):
         results = build(request)
     show(results, form)
@@ -124,12 +125,18 @@ def command(
     ctx.exit(EXIT_CODES[results.outcome])
 
 
-def _request(config: BuildConfig, duration: float) -> BuildRequest:
+def _request(config: BuildConfig) -> BuildRequest:
     if config.source is None:
         raise UsageError('The edgewright.toml names no source; add: source = "model.onnx"')
     for precision in config.precision:
         if precision not in known_precisions():
             raise UsageError(f"Unknown precision '{precision}'; choose from {', '.join(known_precisions())}.")
+    budgets = parse_all(config.budget)
+    for budget in budgets:
+        if budget.relative:
+            raise UsageError(
+                f"Budget '{budget.text}' compares with a baseline, which edgewright gate does; leave it out."
+            )
     name = config.name or default_name(config.source)
     if Path(name).name != name or name.startswith(".") or not name.isprintable():
         raise UsageError(f"The name {name!r} cannot name a file; give a word, as in --name digits.")
@@ -145,7 +152,7 @@ def _request(config: BuildConfig, duration: float) -> BuildRequest:
         metric=config.metric,
         precisions=config.precision,
         runtimes=config.runtime,
-        budgets=parse_all(config.budget),
+        budgets=budgets,
         threads=config.threads,
-        plan=sampling_plan(duration),
+        plan=sampling_plan(config.duration),
     )

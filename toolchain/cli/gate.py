@@ -9,8 +9,8 @@ import click
 from hwbench import field
 from hwbench.budget import parse_all
 from hwbench.bundles import Evaluation, measure_bundles
-from hwbench.field import Entry, Field
-from hwbench.gate import EXIT_CODES, judge
+from hwbench.field import Entry, Field, Status
+from hwbench.gate import EXIT_CODES, Verdict, judge
 from hwbench.measure import BLOCKS
 from hwbench.progress import bar
 from hwbench.report import Report
@@ -47,7 +47,7 @@ def command(
     budgets: tuple[str, ...],
     evaluation: Path | None,
     metric: str | None,
-    duration: float,
+    duration: float | None,
     form: str,
 ) -> None:
     """Judge a model against budgets; made for CI.
@@ -56,7 +56,7 @@ def command(
     report.json files, which are judged by the samples they hold. Accuracy is the bundle's own report's,
     unless --evaluation is given.
 
-    Exit codes: 0 all budgets are met, 1 one is broken, 2 an error, 3 it cannot be told (never a pass).
+    Exit codes: 0 all budgets are met, 1 one is broken, 2 an error, 3 inconclusive (never a pass).
 
     \b
     edgewright gate model.edge --budget 'p90<=10ms' --budget 'accuracy_drop<=0.01'
@@ -73,9 +73,7 @@ def command(
     scored = evaluation_of(evaluation, metric)
     reports = _reports(paths, scored, duration)
     base = reports[1] if baseline is not None else None
-    verdicts = judge(reports[0], limits, base)
-    entries = [_entry("candidate", reports[0], "measured")]
-    entries[0] = Entry(**{**vars(entries[0]), "verdicts": verdicts})
+    entries = [_entry("candidate", reports[0], "measured", judge(reports[0], limits, base))]
     if base is not None:
         entries.append(_entry("baseline", base, "kept"))
     results = field.of([Field(reports[0].model, reports[0].profile, limits, tuple(entries))])
@@ -83,7 +81,7 @@ def command(
     ctx.exit(EXIT_CODES[results.outcome])
 
 
-def _reports(paths: list[Path], scored: Evaluation | None, duration: float) -> list[Report]:
+def _reports(paths: list[Path], scored: Evaluation | None, duration: float | None) -> list[Report]:
     """A report per path: read from a .json, measured now for a bundle."""
     bundles = [path for path in paths if path.suffix != ".json"]
     measured: dict[Path, Report] = {}
@@ -110,6 +108,6 @@ def _stored(path: Path) -> Report:
     return chosen.report
 
 
-def _entry(name: str, report: Report, status: str) -> Entry:
+def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> Entry:
     artifact = report.artifact
-    return Entry(name, artifact.precision, artifact.runtime, "measured" if status == "measured" else "kept", "", report)
+    return Entry(name, artifact.precision, artifact.runtime, status, "", report, verdicts)

@@ -15,6 +15,7 @@ from hwbench.machine import this_machine
 from hwbench.measure import BLOCKS
 from hwbench.progress import bar
 from hwbench.targets.local import LocalTarget
+from runtimes.errors import UsageError
 from runtimes.files import replacing
 from toolchain.cli._options import (
     duration_option,
@@ -43,7 +44,7 @@ def command(
     metric: str | None,
     profile: str | None,
     threads: int | None,
-    duration: float,
+    duration: float | None,
     out: Path | None,
     form: str,
 ) -> None:
@@ -55,13 +56,16 @@ def command(
     edgewright measure out/digits-x86-64-v4-vnni.edge
     edgewright measure model.onnx --evaluation e.npz --metric top1 --format json
     """
+    is_bare = path.suffix.lower() == ".onnx"
+    if not is_bare and (threads is not None or profile is not None):
+        raise UsageError(f"'{path}' holds its own profile and threads; leave out --profile and --threads.")
     scored = evaluation_of(evaluation, metric)
     with contextlib.ExitStack() as stack:
         if out is not None:
             stack.enter_context(output_folder(out.parent))
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-"))
         bundle = path
-        if path.suffix == ".onnx":
+        if is_bare:
             device = devices.load(profile) if profile else devices.detect(this_machine())
             bundle = pack_as_is(path, device, threads, Path(work))
         with bar(f"Measuring {path.name}", BLOCKS) as tick:
