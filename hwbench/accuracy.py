@@ -24,6 +24,7 @@ class Accuracy:
 
     Attributes:
         scores: one per sample, where the metric is their mean.
+        proportion: the scores say right or wrong, 1 or 0, rather than how close.
         replicates: otherwise, the metric on bootstrap resamples; equal seeds make equal resamples, so that
             two models' replicates are paired.
         reference: the source model's, on the same samples; None where there is none to compare with.
@@ -37,10 +38,19 @@ class Accuracy:
     n: int
     value: float
     scores: tuple[float, ...] | None = None
+    proportion: bool = False
     replicates: tuple[float, ...] | None = None
     reference: Accuracy | None = None
     data_sha256: str | None = None
     is_source: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.scores is None) == (self.replicates is None):
+            raise ValueError("has neither scores nor replicates, or both; expected one of them")
+        if self.scores is not None and len(self.scores) != self.n:
+            raise ValueError(f"has {len(self.scores)} scores for n = {self.n} samples")
+        if self.proportion and not set(self.scores or ()) <= {0.0, 1.0}:
+            raise ValueError("is a proportion of scores that are not all 0 or 1")
 
     def estimate(self) -> Estimate:
         """The metric with its confidence interval.
@@ -49,7 +59,7 @@ class Accuracy:
             ValueError: too few samples for one.
         """
         if self.scores is not None:
-            return intervals.mean(self.scores)
+            return intervals.mean(self.scores, proportion=self.proportion)
         self._check_resampled()
         return intervals.percentile_of_replicates(self.value, np.asarray(self.replicates))
 
@@ -66,7 +76,8 @@ class Accuracy:
             return None
         better, worse = (reference, self) if self.higher_is_better else (self, reference)
         if better.scores is not None and worse.scores is not None:
-            return intervals.paired_difference(better.scores, worse.scores)
+            proportion = better.proportion and worse.proportion
+            return intervals.paired_difference(better.scores, worse.scores, proportion=proportion)
         self._check_resampled()
         replicates = np.asarray(better.replicates) - np.asarray(worse.replicates)
         return intervals.percentile_of_replicates(better.value - worse.value, replicates)
@@ -88,14 +99,19 @@ def evaluate(
         reference: the source model's accuracy on the same samples.
 
     Raises:
-        UsageError: the metric failed, or returned neither a finite number nor one per sample.
+        UsageError: the outputs are not one per sample, the metric failed, or it returned neither a finite number nor
+            one per sample. Booleans per sample make a proportion.
     """
-    result, n = _score(metric, outputs, labels), len(labels)
+    n = len(labels)
+    for name, array in outputs.items():
+        if array.ndim == 0 or len(array) != n:
+            raise UsageError(
+                f"Output '{name}' has shape {list(array.shape)} for {n} samples; its first axis should be they."
+            )
+    result, proportion = _score(metric, outputs, labels)
     if result.shape == (n,):
-        scores = tuple(result.tolist())
-        return Accuracy(
-            metric.name, metric.higher_is_better, n, float(result.mean()), scores=scores, reference=reference
-        )
+        scores, value = tuple(result.tolist()), float(result.mean())
+        return Accuracy(metric.name, metric.higher_is_better, n, value, scores, proportion, reference=reference)
     if result.shape != ():
         raise UsageError(
             f"Metric '{metric.name}' returned an array of shape {list(result.shape)} for {n} samples; "
@@ -105,8 +121,10 @@ def evaluate(
     return Accuracy(metric.name, metric.higher_is_better, n, float(result), replicates=replicates, reference=reference)
 
 
-def _score(metric: Metric, outputs: Mapping[str, Array], labels: Array, rows: Array | None = None) -> Array:
-    """What the metric returns, as finite floats; on some of the samples where `rows` says which."""
+def _score(
+    metric: Metric, outputs: Mapping[str, Array], labels: Array, rows: Array | None = None
+) -> tuple[Array, bool]:
+    """What the metric returns, as finite floats, and whether it was booleans; on some samples if `rows` says which."""
     try:
         if rows is not None:
             outputs, labels = {name: array[rows] for name, array in outputs.items()}, labels[rows]
@@ -125,7 +143,7 @@ def _score(metric: Metric, outputs: Mapping[str, Array], labels: Array, rows: Ar
         first = np.argwhere(~np.isfinite(result))[0]
         where = f" for sample {first[0]}" if len(first) else ""
         raise UsageError(f"Metric '{metric.name}' came to {result[tuple(first)]}{where}; it should be a finite number.")
-    return result
+    return result, np.asarray(returned).dtype == bool
 
 
 def _replicate(metric: Metric, outputs: Mapping[str, Array], labels: Array, index: int) -> float:
@@ -136,7 +154,7 @@ def _replicate(metric: Metric, outputs: Mapping[str, Array], labels: Array, inde
     problem: UsageError | None = None
     for _ in range(_DRAWS):
         try:
-            return float(_score(metric, outputs, labels, rng.integers(0, n, n)))
+            return float(_score(metric, outputs, labels, rng.integers(0, n, n))[0])
         except UsageError as error:
             problem = error
     raise UsageError(f"There are too few samples to resample: {problem}") from problem

@@ -26,8 +26,10 @@ _QUANTITIES = {
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 _QUANTITIES.update({f"p{percent:g}": ("<=", _TIME) for percent in PERCENTILES})
 
-LATENCY_QUANTITIES = frozenset({"throughput", "load_time", *(f"p{percent:g}" for percent in PERCENTILES)})
-"""What depends on the machine's speed, so that two machines' reports cannot be compared by it."""
+MACHINE_QUANTITIES = frozenset(
+    {"throughput", "load_time", "peak_memory", *(f"p{percent:g}" for percent in PERCENTILES)}
+)
+"""What depends on the machine, so that two machines' reports cannot be compared by it."""
 
 _FORM = re.compile(r"\s*([a-z_]+[0-9.]*)\s*(<=|>=|<|>|==|=)\s*([+-]?)\s*([0-9.]+(?:e-?[0-9]+)?)\s*([A-Za-z/%]*)\s*")
 

@@ -131,4 +131,5 @@ def _accuracy(item: _Opened, evaluation: Evaluation | None, target: Target) -> A
     digest = data.sha256()
     same = packed is not None and (packed.metric, packed.data_sha256) == (scored.metric, digest)
     reference = packed.reference if packed and same else None
-    return dataclasses.replace(scored, reference=reference, data_sha256=digest)
+    is_source = bool(packed and same and packed.is_source)
+    return dataclasses.replace(scored, reference=reference, data_sha256=digest, is_source=is_source)

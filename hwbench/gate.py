@@ -7,12 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hwbench.budget import LATENCY_QUANTITIES, Budget
+from hwbench.budget import MACHINE_QUANTITIES, PERCENTILES, Budget
 from hwbench.intervals import Estimate
 from hwbench.report import NotMeasuredError, Report
 from runtimes.errors import UsageError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
+
+_REMEDIES = {
+    "load_time": "; there is one load per process, so measure again on a quieter machine",
+    "peak_memory": "; there is one peak per process, and processes differ by as much",
+    "throughput": "; measure for longer",
+    **{f"p{percent:g}": "; measure for longer" for percent in PERCENTILES},
+}
 
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 
@@ -69,7 +76,7 @@ def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdi
     if outcome == "inconclusive":
         of_accuracy = report.accuracy is not None and budget.quantity.startswith("accuracy") and not budget.relative
         n = report.accuracy.n if report.accuracy else 0
-        reason += _samples_hint(budget, measured, n) if of_accuracy else "; measure for longer"
+        reason += _samples_hint(budget, measured, n) if of_accuracy else _REMEDIES.get(budget.quantity, "")
     return Verdict(budget, outcome, measured, reason)
 
 
@@ -131,10 +138,18 @@ def _check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget
     ours, theirs = report.accuracy, baseline.accuracy
     if "accuracy" in relative and ours and theirs and ours.metric != theirs.metric:
         refuse("metric", ours.metric, theirs.metric)
-    if relative & LATENCY_QUANTITIES:
+    if "accuracy" in relative and ours and theirs and ours.data_sha256 != theirs.data_sha256:
+        raise UsageError(
+            "The baseline's accuracy is of other evaluation samples; give --evaluation, and both are scored."
+        )
+    mine, other = report.latency, baseline.latency
+    for name in ("scenario", "batch", "threads"):
+        if relative & MACHINE_QUANTITIES and mine and other and getattr(mine, name) != getattr(other, name):
+            refuse(name, getattr(mine, name), getattr(other, name))
+    if relative & MACHINE_QUANTITIES:
         differing = report.machine.differences(baseline.machine)
         if differing:
             raise UsageError(
-                f"The baseline was measured on another machine ({'; '.join(differing)}), so latency cannot be "
+                f"The baseline was measured on another machine ({'; '.join(differing)}), so it cannot be "
                 "compared; give the baseline's bundle, and both are measured here."
             )

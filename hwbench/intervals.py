@@ -14,6 +14,7 @@ from runtimes.tensors import Array
 
 CONFIDENCE = 0.95
 _RESAMPLES = 2_000
+_MIN_EQUAL = 10  # of scores on a continuous scale: so many agree to the last bit only where the computation is the same
 _SEED = 0  # intervals must not differ between two looks at the same samples
 
 
@@ -51,24 +52,24 @@ def quantile(samples: Array, p: float) -> Estimate:
     return Estimate(float(ordered[rank - 1]), float(ordered[max(low, 1) - 1]), float(ordered[min(high, n) - 1]))
 
 
-def mean(scores: Sequence[float]) -> Estimate:
-    """A mean of per-sample scores: Wilson's interval where every score is 0 or 1, else the BCa bootstrap.
+def mean(scores: Sequence[float], *, proportion: bool = False) -> Estimate:
+    """A mean of per-sample scores: Wilson's interval for a proportion (of scores 0 and 1), else the BCa bootstrap.
 
     Raises:
         ValueError: there are no scores, one that is no finite number, or a bootstrap of one sample.
     """
     values = _finite(scores)
-    if np.isin(values, (0.0, 1.0)).all():
+    if proportion:
         interval = stats.binomtest(int(values.sum()), len(values)).proportion_ci(CONFIDENCE, method="wilson")
         return Estimate(float(values.mean()), float(interval.low), float(interval.high))
     return _bootstrapped_mean(values)
 
 
-def paired_difference(first: Sequence[float], second: Sequence[float]) -> Estimate:
+def paired_difference(first: Sequence[float], second: Sequence[float], *, proportion: bool = False) -> Estimate:
     """mean(first) - mean(second) over the same samples.
 
-    Tango's score interval where every score is 0 or 1 (it stays honest when no pair disagrees, where a
-    bootstrap would claim certainty), else the BCa bootstrap of the differences.
+    Tango's score interval for proportions (it stays honest when no pair disagrees, where a bootstrap would claim
+    certainty), else the BCa bootstrap of the differences.
 
     Raises:
         ValueError: as `mean`, or the scores are not of the same samples.
@@ -76,7 +77,7 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Estima
     a, b = _finite(first), _finite(second)
     if len(a) != len(b):
         raise ValueError(f"{len(a)} scores cannot be paired with {len(b)}")
-    if np.isin(a, (0.0, 1.0)).all() and np.isin(b, (0.0, 1.0)).all():
+    if proportion:
         return _tango(int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum()), len(a))
     return _bootstrapped_mean(a - b)
 
@@ -103,6 +104,8 @@ def _bootstrapped_mean(values: Array) -> Estimate:
     if len(values) < 2:
         raise ValueError("an interval takes at least 2 samples, there is 1")
     if np.ptp(values) == 0:
+        if len(values) < _MIN_EQUAL:
+            raise ValueError(f"{len(values)} samples that came out equal show no spread; it takes {_MIN_EQUAL}")
         return Estimate(centre, centre, centre)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)

@@ -56,7 +56,7 @@ class Latency:
 
     @property
     def throughput_per_s(self) -> Estimate:
-        """Inferences per second in a closed loop; the interval is the range over blocks."""
+        """Samples per second in a closed loop; the interval is the range over blocks."""
         rates = [self.batch * 1e9 / float(np.mean(block.samples_ns)) for block in self.blocks]
         value = self.batch * 1e3 / float(self.samples_ms.mean())
         return Estimate(value, min(value, *rates), max(value, *rates))

@@ -57,11 +57,13 @@ def latency(
                     failed[name] = str(error)
             tick(f"measured {name}")
     return {
-        name: failed[name]
-        if name in failed
-        else Latency("single_stream", 1, settings[name].threads, tuple(measured[name]))
+        name: failed[name] if name in failed else _single_stream(measured[name], settings[name].threads)
         for name in bundles
     }
+
+
+def _single_stream(blocks: Sequence[Block], threads: int) -> Latency:
+    return Latency("single_stream", blocks[0].batch, threads, tuple(blocks))
 
 
 def outputs(bundle: Path, inputs: Path, target: Target) -> dict[str, Array]:

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 the golden samples do not match; 2 anything else.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import json
 import sys
@@ -86,6 +87,7 @@ def _sample(options: argparse.Namespace) -> int:
         load_ns = time.perf_counter_ns() - start
         feeds = list(itertools.islice(samples.feeds(session.inputs, inputs), _DISTINCT_FEEDS))
         block = sample(session, feeds, plan, load_ns, idle_memory_bytes)
+        block = dataclasses.replace(block, batch=samples.batch_size(session.inputs, inputs))
     with files.replacing(options.out) as beside:
         beside.write_text(json.dumps(encode(block)))
     return 0

@@ -180,8 +180,11 @@ def _check_members(path: Path, manifest: Manifest, sizes: dict[str, int]) -> Non
             raise TamperedError(
                 f"'{path}': '{name}' has {sizes[name]:,} bytes; the manifest declares {member.size_bytes:,}."
             )
-    if manifest.artifact.file.as_posix() not in declared:
-        raise TamperedError(f"'{path}': the artifact '{manifest.artifact.file}' is not among the members.")
+    artifact = manifest.artifact
+    if artifact.file.as_posix() not in declared:
+        raise TamperedError(f"'{path}': the artifact '{artifact.file}' is not among the members.")
+    if artifact.size_bytes != manifest.members[artifact.file.as_posix()].size_bytes:
+        raise TamperedError(f"'{path}': the artifact's size is not that of its member.")
 
 
 def _read(path: Path, archive: zipfile.ZipFile, member: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -23,6 +25,9 @@ class Cpu:
     clock_ghz: float | None = None
     isa: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        _check_figures(self)
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -40,6 +45,7 @@ class Gpu:
         major, dot, minor = self.compute_capability.partition(".")
         if not (dot and major.isdigit() and minor.isdigit()):
             raise ValueError(f"has compute_capability {self.compute_capability!r}; expected a form like '8.7'")
+        _check_figures(self)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,9 @@ class Memory:
     capacity_gb: float
     bandwidth_gb_per_s: float
 
+    def __post_init__(self) -> None:
+        _check_figures(self)
+
 
 @dataclass(frozen=True)
 class Power:
@@ -56,6 +65,9 @@ class Power:
 
     min_w: float
     max_w: float
+
+    def __post_init__(self) -> None:
+        _check_figures(self)
 
 
 @dataclass(frozen=True)
@@ -132,3 +144,17 @@ class HardwareProfile:
         for runtime in self.runtimes:
             if runtime not in self.precisions:
                 raise ValueError(f"lists the runtime {runtime!r} without an entry in [precisions]")
+        if not self.runtimes:
+            raise ValueError("has no runtimes; expected at least one")
+        for table in ("precisions", "quantization"):
+            for runtime in getattr(self, table):
+                if runtime not in self.runtimes:
+                    raise ValueError(f"has {table}.{runtime}, and {runtime!r} is not among its runtimes")
+
+
+def _check_figures(part: object) -> None:
+    """Physical figures are above zero; DLA cores may be none."""
+    for item in dataclasses.fields(part):  # type: ignore[arg-type]  # every caller is a dataclass
+        value = getattr(part, item.name)
+        if isinstance(value, (int, float)) and not (0 < value < math.inf or (item.name, value) == ("dla_cores", 0)):
+            raise ValueError(f"has {item.name} = {value}; expected a number above zero")

@@ -49,7 +49,8 @@ class Block:
         samples_ns: wall time of each inference, in order.
         warmup_ns: those before the series settled, the first inference first.
         settled: whether the warm-up ended by its rule, or by its time limit.
-        load_ns: from the bundle's path to a session.
+        batch: samples per inference.
+        load_ns: from the bundle's path to a session, the import of its runtime included.
         cpu_ns: processor time of all threads during `samples_ns`.
         preemptions: times the kernel took the processor away during `samples_ns`.
         idle_memory_bytes: resident before the bundle was opened.
@@ -64,6 +65,7 @@ class Block:
     preemptions: int
     idle_memory_bytes: int | None
     peak_memory_bytes: int | None
+    batch: int = 1
 
 
 def sample(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 from runtimes import plugins
 from runtimes.artifact import RuntimeSettings
@@ -76,9 +77,9 @@ def plan(
     return tuple(tried)
 
 
-def arithmetic(precision: str) -> str:
-    """What a precision computes in: "fp16-storage" in fp32, "int8-dynamic" in int8."""
-    return "fp32" if precision.endswith("-storage") else precision.partition("-")[0]
+def quantizer(precision: str) -> ModuleType:
+    """The module that makes a precision; it declares what the precision computes in, and what it needs."""
+    return plugins.load(QUANTIZERS, precision, "precision")
 
 
 def _missing_builder(runtime: str) -> str | None:
@@ -93,15 +94,16 @@ def _missing_builder(runtime: str) -> str | None:
 
 
 def _recipe(precision: str, runtime: str, profile: HardwareProfile) -> Recipe:
-    method = DEFAULT_CALIBRATION if precision in ("int8", "fp16") else None
-    if arithmetic(precision) != "int8":
+    module = quantizer(precision)
+    method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
+    if module.COMPUTES_IN != "int8":
         return Recipe(precision, method)
     scheme = profile.quantization.get(runtime, QuantizationScheme())
-    return Recipe(precision, method, scheme, corrections=DEFAULT_CORRECTIONS if precision == "int8" else ())
+    return Recipe(precision, method, scheme, corrections=DEFAULT_CORRECTIONS if method else ())
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:
-    needed = arithmetic(precision)
+    needed = quantizer(precision).COMPUTES_IN
     if needed in profile.precisions[runtime]:
         return None
     detour = (

@@ -33,7 +33,7 @@ def parse_input(text: str) -> TensorSpec:
 
 
 def example_samples(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[str, Array]:
-    """`n` random samples per input, samples first: normal floats, integers in [0, 10), booleans.
+    """`n` random samples per input, samples first: normal floats, integers 0 or 1, booleans.
 
     A leading dynamic dimension is taken as the batch; others become 8, small but above one so that a model
     that was wrongly specialised to a size shows it.
@@ -49,5 +49,5 @@ def _random(rng: np.random.Generator, spec: TensorSpec, n: int) -> Array:
     if spec.dtype == "bool":
         return rng.integers(0, 2, shape).astype(bool)
     if "int" in spec.dtype:
-        return rng.integers(0, 10, shape).astype(spec.dtype)
+        return rng.integers(0, 2, shape).astype(spec.dtype)  # the smallest vocabulary there is, of token types
     return rng.standard_normal(shape).astype(spec.dtype)

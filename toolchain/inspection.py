@@ -11,9 +11,9 @@ import onnx_ir as ir
 
 from runtimes.errors import EdgewrightError
 from runtimes.tensors import TensorSpec
-from toolchain.model import custom_opsets, is_quantized, load_ir, open_model
+from toolchain.graphs.placement import place
+from toolchain.model import custom_opsets, is_quantized, load_ir, open_model, size_bytes
 from toolchain.prepare import prepare
-from toolchain.quantizers._placement import place
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Inspection:
 
     Attributes:
         domains: operator domains beyond ONNX's own.
+        size_bytes: with weights kept beside the file.
         weights: numbers held, by dtype.
         operators: how often each occurs, subgraphs included; most frequent first.
         quantizable: operators that int8 static would run on integers, once constants are folded.
@@ -66,7 +67,7 @@ def inspect_model(path: Path) -> Inspection:
         outputs=model.outputs,
         opset=model.opset,
         domains=custom_opsets(graph),
-        size_bytes=path.stat().st_size,
+        size_bytes=size_bytes(path, graph),
         parameters=sum(weights.values()),
         weights=dict(weights.most_common()),
         operators=_count(graph.graph.all_nodes()),

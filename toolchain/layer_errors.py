@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from runtimes import samples
 from runtimes.tensors import Array, TensorSpec
+from toolchain import inference
 from toolchain.calibration.table import Range
 from toolchain.recipe import Recipe
-from toolchain.shadow import Copy, Shadow, shadow
+from toolchain.shadow import Copy, Layer, Shadow, shadow
 
 _COPIES: tuple[Copy, ...] = ("own", "total")
 
@@ -37,6 +37,7 @@ class LayerError:
 
 
 def layer_errors(
+    reference: ir.Model,
     model: ir.Model,
     recipe: Recipe,
     ranges: Mapping[str, Range],
@@ -46,32 +47,31 @@ def layer_errors(
     """Compare int8 with float, worst layer (by its own error) first.
 
     Args:
-        model: the prepared float model; left as it is.
+        reference: the prepared float model; left as it is.
+        model: what is quantized: the reference, or what corrections made of it, whose gain then shows.
         recipe: the int8 recipe.
         ranges: its calibrated ranges.
         specs: the model's inputs.
         arrays: samples, one array per input, samples first.
     """
-    compared = shadow(model, recipe, ranges, _COPIES)
+    compared = shadow(reference, model, recipe, ranges, _COPIES)
     for layer in compared.layers:
         _add_sums(compared, layer)
-    session = compared.session()
     sums = np.zeros((len(compared.layers), 3))
-    for feeds in samples.feeds(specs, arrays):
-        sums += np.asarray(session.run(None, feeds), np.float64).reshape(-1, 3)
+    for _, outputs in inference.over_samples(inference.session(compared.model), specs, arrays):
+        sums += np.asarray(outputs, np.float64).reshape(-1, 3)
     errors = [
-        LayerError(str(layer.name), layer.op_type, _decibels(signal, own), _decibels(signal, total))
+        LayerError(str(layer.node.name), layer.node.op_type, _decibels(signal, own), _decibels(signal, total))
         for layer, (signal, own, total) in zip(compared.layers, sums)
     ]
     return sorted(errors, key=lambda error: error.own)
 
 
-def _add_sums(compared: Shadow, layer: ir.Node) -> None:
-    reference = str(layer.outputs[0].name)
-    compared.give(compared.add("ReduceSumSquare", [reference], f"{reference}:signal", keepdims=0))
+def _add_sums(compared: Shadow, layer: Layer) -> None:
+    compared.give(compared.add("ReduceSumSquare", [layer.reference], keepdims=0))
     for copy in _COPIES:
-        difference = compared.add("Sub", [reference, compared.output_of(copy, layer)], f"{reference}:{copy}_difference")
-        compared.give(compared.add("ReduceSumSquare", [difference], f"{reference}:{copy}_noise", keepdims=0))
+        difference = compared.add("Sub", [layer.reference, layer.copies[copy]])
+        compared.give(compared.add("ReduceSumSquare", [difference], keepdims=0))
 
 
 def _decibels(signal: float, noise: float) -> float:

@@ -12,7 +12,9 @@ import onnx_ir as ir
 from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
 
-_PROTOBUF_LIMIT_BYTES = 1_800_000_000  # protobuf's own is 2 GiB; the graph itself takes some of it
+PROTOBUF_LIMIT_BYTES = 1_800_000_000
+"""Weights that one file can hold. Protobuf's own limit is 2 GiB; the graph itself takes some of it."""
+
 _QUANTIZED_OPS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"}
 
 
@@ -23,6 +25,7 @@ class OnnxModel:
     Attributes:
         opset: of the default domain.
         sha256: digest of the file and of the external data it refers to.
+        source_sha256: digest of the model that this one was made from; None where it was made from none.
     """
 
     path: Path
@@ -30,6 +33,7 @@ class OnnxModel:
     outputs: tuple[TensorSpec, ...]
     opset: int
     sha256: str
+    source_sha256: str | None = None
 
 
 def open_model(path: Path) -> OnnxModel:
@@ -83,11 +87,16 @@ def load_ir(path: Path) -> ir.Model:
 
 def save_ir(model: ir.Model, path: Path) -> OnnxModel:
     """Write a graph to a file and open it; weights go to `<file>.data` where one protobuf cannot hold them."""
-    if weights_bytes(model) > _PROTOBUF_LIMIT_BYTES:
+    if weights_bytes(model) > PROTOBUF_LIMIT_BYTES:
         ir.save(model, path, external_data=f"{path.name}.data")
     else:
         ir.save(ir.external_data.load_to_model(model), path)
     return open_model(path)
+
+
+def size_bytes(path: Path, model: ir.Model) -> int:
+    """How large a model is on disk, with the external data it refers to."""
+    return sum(file.stat().st_size for file in _files(path, model))
 
 
 def weights_bytes(model: ir.Model) -> int:
@@ -104,6 +113,18 @@ def is_quantized(model: ir.Model) -> bool:
     """Whether a model holds integer arithmetic already."""
     ops = {node.op_type for node in model.graph.all_nodes()}
     return bool(ops & _QUANTIZED_OPS) or any(op.startswith("QLinear") for op in ops)
+
+
+def precision_of(model: ir.Model) -> str:
+    """The precision a model is in as it stands: "int8", "fp16", "bf16" or "fp32", by what most weights are."""
+    if is_quantized(model):
+        return "int8"
+    sizes = dict.fromkeys((ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16), 0)
+    for tensor in _weights(model):
+        if tensor.dtype in sizes:
+            sizes[tensor.dtype] += tensor.size
+    most = max(sizes, key=lambda dtype: sizes[dtype])  # the first of equals, so fp32 where there are no weights
+    return {ir.DataType.FLOAT16: "fp16", ir.DataType.BFLOAT16: "bf16"}.get(most, "fp32")
 
 
 def _spec(value: ir.Value) -> TensorSpec:
@@ -132,10 +153,13 @@ def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
     return [tensor for tensor in _weights(model) if isinstance(tensor, ir.ExternalTensor)]
 
 
+def _files(path: Path, model: ir.Model) -> list[Path]:
+    return sorted({path} | {Path(tensor.path) for tensor in _external_tensors(model)})
+
+
 def _digest(path: Path, model: ir.Model) -> str:
     digest = hashlib.sha256()
-    files = {path} | {Path(tensor.path) for tensor in _external_tensors(model)}
-    for file in sorted(files):
+    for file in _files(path, model):
         with file.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)

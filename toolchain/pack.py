@@ -18,12 +18,8 @@ from runtimes.codec import encode
 from runtimes.files import replacing
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import Array
-from toolchain.candidates import arithmetic
+from toolchain.candidates import quantizer
 from toolchain.recipe import Recipe
-
-# The largest relative error of golden outputs, by what computes them. Integer kernels of two machines agree but
-# for single roundings, which a deep network amplifies; saturation on a CPU without VNNI shows as 3% (30 dB).
-_TOLERANCES = {"fp32": 1e-3, "fp16": 1e-2, "bf16": 3e-2, "int8": 2e-2}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +56,7 @@ def pack(contents: Contents, path: Path) -> None:
         model=contents.model,
         profile=contents.profile,
         artifact=dataclasses.replace(artifact, file=Path(file)),
-        golden=Golden(0 if first is None else len(first), _TOLERANCES[arithmetic(artifact.precision)]),
+        golden=Golden(0 if first is None else len(first), quantizer(contents.recipe.precision).GOLDEN_TOLERANCE),
         recipe=encode(contents.recipe),
         members={name: Member(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(members.items())},
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 import onnx_ir as ir
 import onnxruntime as ort
 from onnx_ir.passes.common import (
-    DeduplicateHashedInitializersPass,
     LiftConstantsToInitializersPass,
     LiftSubgraphInitializersToMainGraphPass,
     NameFixPass,
@@ -18,8 +17,9 @@ from onnx_ir.passes.common import (
 )
 
 from runtimes.errors import UsageError
-from toolchain import opset
+from toolchain import inference, opset
 from toolchain.files import disk_full
+from toolchain.graphs.edits import deduplicate
 from toolchain.model import OnnxModel, load_ir, weights_bytes
 
 MIN_OPSET = 13  # DequantizeLinear has `axis` from 13 on; below, a per-channel file is invalid
@@ -40,11 +40,11 @@ def prepare(model: OnnxModel) -> ir.Model:
         RemoveInitializersFromInputsPass(),
         LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         LiftSubgraphInitializersToMainGraphPass(),
-        DeduplicateHashedInitializersPass(),  # folding copies what several nodes share
         NameFixPass(),
         ShapeInferencePass(),
     ):
         graph = step(graph).model
+    graph = deduplicate(graph)  # folding copies what several nodes share
     _name_nodes(graph)
     return graph
 
@@ -52,20 +52,18 @@ def prepare(model: OnnxModel) -> ir.Model:
 def _fold(model: OnnxModel) -> ir.Model:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 4  # errors reach us as exceptions
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         path = Path(folder, "folded.onnx")
         options.optimized_model_filepath = str(path)
         # Without a file of their own, weights that the source keeps beside it would be looked for beside the copy.
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "folded.data")
         try:
-            ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
-            if shutil.disk_usage(folder).free < weights_bytes(
-                load_ir(model.path)
-            ):  # it does not say why it cannot write
+            inference.session(model.path, options)
+        except UsageError as error:
+            free = shutil.disk_usage(folder).free
+            if free < weights_bytes(load_ir(model.path)):  # ONNX Runtime does not say why it cannot write
                 raise disk_full(Path(folder).parent) from error
-            raise UsageError(f"ONNX Runtime cannot load '{model.path}': {str(error).strip()[:500]}") from error
+            raise
         return ir.external_data.load_to_model(load_ir(path))  # the folder goes away, so nothing may stay on disk
 
 

@@ -20,6 +20,8 @@ from toolchain.recipe import Recipe
 QUANTIZERS = "toolchain.quantizers"
 CALIBRATORS = "toolchain.calibration.methods"
 CORRECTIONS = "toolchain.corrections"
+REFERENCE = "fp32"
+"""The precision that is the source as it is."""
 
 
 def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out: Path) -> OnnxModel:
@@ -32,40 +34,55 @@ def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out:
         out: the file to write.
 
     Returns:
-        The variant; its `sha256` is the source's, which is what it was made from.
+        The variant; its `source_sha256` is the source's.
 
     Raises:
         UsageError: the recipe needs samples and there are none, or does not apply to this model; says why.
     """
     quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
-    if recipe.precision == "fp32":
+    if recipe.precision == REFERENCE:
         return model
     if is_quantized(load_ir(model.path)):
         raise UsageError("The model is quantized already; it is packed as it is.")
     graph = prepare(model)
     ranges: Mapping[str, Range] = {}
-    if recipe.calibration is not None and calibration is not None:
-        graph, ranges = calibrate(graph, recipe, calibration, model.inputs)
-    elif recipe.calibration is not None and not getattr(quantizer, "RANGES_ARE_OPTIONAL", False):
+    if quantizer.NEEDS_RANGES != "no" and recipe.calibration is not None and calibration is not None:
+        ranges = calibrate(graph, recipe, calibration, model.inputs).ranges
+        graph = correct(graph, recipe, ranges, calibration, model.inputs)
+    elif quantizer.NEEDS_RANGES == "yes":
         raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
-    return dataclasses.replace(save_ir(quantizer.quantize(graph, recipe, ranges), out), sha256=model.sha256)
+    made = save_ir(quantizer.quantize(graph, recipe, ranges), out)
+    return dataclasses.replace(made, source_sha256=model.source_sha256 or model.sha256)
 
 
-def calibrate(
-    graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec]
-) -> tuple[ir.Model, Mapping[str, Range]]:
-    """Observe what a recipe's quantizer asks for, and apply the recipe's corrections.
-
-    Returns:
-        The corrected float graph, and the range of each tensor.
+def calibrate(graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec]) -> CalibrationTable:
+    """Observe what a recipe's quantizer asks for.
 
     Raises:
-        UsageError: an unknown method or correction, or samples that do not do; says why.
+        UsageError: an unknown method, or samples that do not do; says why.
     """
     method = plugins.load(CALIBRATORS, str(recipe.calibration), "calibration method")
     quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
-    table: CalibrationTable = method.calibrate(graph, quantizer.tensors(graph, recipe), specs, calibration.arrays)
+    infinities = quantizer.COMPUTES_IN != "int8"  # every float format holds infinity, such as an attention mask's
+    table: CalibrationTable = method.calibrate(
+        graph, quantizer.tensors(graph, recipe), specs, calibration.arrays, infinities=infinities
+    )
+    return table
+
+
+def correct(
+    graph: ir.Model,
+    recipe: Recipe,
+    ranges: Mapping[str, Range],
+    calibration: Dataset,
+    specs: Sequence[TensorSpec],
+) -> ir.Model:
+    """A float graph with the recipe's corrections applied; the one that is given stays as it is.
+
+    Raises:
+        UsageError: an unknown correction, or samples that do not do; says why.
+    """
     for name in recipe.corrections:
         correction = plugins.load(CORRECTIONS, name, "correction")
-        graph = correction.correct(graph, recipe, table.ranges, specs, calibration.arrays)
-    return graph, table.ranges
+        graph = correction.correct(graph.clone(), recipe, ranges, specs, calibration.arrays)
+    return graph

@@ -9,6 +9,7 @@ from runtimes.artifact import RuntimeSettings
 from runtimes.profile import HardwareProfile
 from toolchain.candidates import BUILDERS
 from toolchain.inputs import example_samples
+from toolchain.model import load_ir, precision_of
 from toolchain.pack import Contents, pack
 from toolchain.recipe import Recipe
 from toolchain.sources import default_name, open_source
@@ -21,7 +22,7 @@ def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work
         UsageError: the source is not usable.
     """
     model = open_source(str(source), (), work / "source.onnx")
-    recipe = Recipe("fp32")
+    recipe = Recipe(precision_of(load_ir(model.path)))
     builder = plugins.load(BUILDERS, "onnxruntime", "runtime")
     artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work)
     inputs = example_samples(model.inputs, 1)

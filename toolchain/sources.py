@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runtimes import plugins
 from runtimes.errors import UsageError
-from runtimes.tensors import TensorSpec
+from runtimes.tensors import Array, TensorSpec
 from toolchain.model import OnnxModel
 
 _SUFFIXES = {".onnx": "onnx", ".pt2": "pt2", ".pt": "torchscript", ".pth": "torchscript", ".ts": "torchscript"}
 
 
-def open_source(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
+def open_source(
+    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+) -> OnnxModel:
     """Export a source to ONNX.
 
     Args:
         source: a file, or MODULE:FACTORY.
         inputs: specs from --input; may be empty where the source declares its own.
         out: where the ONNX file goes, if one is made.
+        samples: arrays by input, first axis the samples, to export and check with where they fit; random
+            numbers stand in for the others, and some models do not take them.
 
     Raises:
         UsageError: it is none of the kinds there are, or its exporter refuses it.
     """
     exporter = plugins.load("toolchain.exporters", _kind(source), "kind of source")
-    model: OnnxModel = exporter.export(source, inputs, out)
+    model: OnnxModel = exporter.export(source, inputs, out, samples)
     return model
+
+
+def is_onnx(path: Path) -> bool:
+    """Whether a path is taken for an ONNX file, by its suffix."""
+    return _SUFFIXES.get(path.suffix.lower()) == "onnx"
 
 
 def default_name(source: str) -> str:

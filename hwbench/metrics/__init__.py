@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
+import numpy as np
+
+from hwbench import userfile
 from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
@@ -42,26 +42,38 @@ def load(name: str) -> Metric:
         module = plugins.load("hwbench.metrics", name, "metric")
         return Metric(name, module.score, module.higher_is_better)
     file, _, function = name.rpartition(":")
-    score = getattr(_import_file(Path(file)), function, None)
-    if not callable(score):
+    if not Path(file).is_file():
+        raise UsageError(f"There is no file '{file}'; give the metric as FILE.py:FUNCTION.")
+    users = getattr(userfile.load(Path(file)), function, None)
+    if not callable(users):
         raise UsageError(f"'{file}' has no function '{function}'; give the metric as FILE.py:FUNCTION.")
-    return Metric(function, score, bool(getattr(score, "higher_is_better", True)))
+
+    def score(outputs: Mapping[str, Array], labels: Array) -> Array | float:
+        with userfile.beside(Path(file)):  # it may import when it is called
+            scores: Array | float = users(outputs, labels)
+        return scores
+
+    return Metric(function, score, bool(getattr(users, "higher_is_better", True)))
 
 
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UsageError(f"There is no file '{path}'; give the metric as FILE.py:FUNCTION.")
-    spec = importlib.util.spec_from_file_location(f"_metric_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module  # dataclasses and pickle look a class's module up there
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the user's file may raise anything, or be a script that exits
-        raise UsageError(f"'{path}' cannot be imported: {type(error).__name__}: {error}") from error
-    return module
-
-
-def only(outputs: Mapping[str, Array]) -> Array:
+def first(outputs: Mapping[str, Array]) -> Array:
     """The first output, which the classification metrics score."""
     return next(iter(outputs.values()))
+
+
+def right_classes(labels: Array, classes: int) -> Array:
+    """Labels of classification as [n, k]: the right classes of each sample, padded with -1.
+
+    Raises:
+        ValueError: labels that are no class numbers of this model.
+    """
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels are {labels.dtype.name}; give class numbers, as integers")
+    listed = labels.reshape(len(labels), -1)
+    if listed.shape[1] == classes > 2 and set(np.unique(listed)) <= {0, 1}:
+        raise ValueError("labels look one-hot; give class numbers, as in labels.argmax(1)")
+    if listed.size and not -1 <= listed.min() <= listed.max() < classes:
+        raise ValueError(
+            f"labels go from {listed.min()} to {listed.max()}, and the model has {classes} classes from 0 on"
+        )
+    return listed

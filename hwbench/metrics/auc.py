@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from hwbench.metrics import only
+from hwbench.metrics import first
 from runtimes.tensors import Array
 
 higher_is_better = True
@@ -21,4 +21,4 @@ def score(outputs: Mapping[str, Array], labels: Array) -> float:
     """
     if len(np.unique(labels)) < 2:
         raise ValueError("the labels are all of one class; the area under the curve takes two")
-    return float(roc_auc_score(labels, only(outputs).reshape(len(labels), -1)[:, -1]))
+    return float(roc_auc_score(labels, first(outputs).reshape(len(labels), -1)[:, -1]))

@@ -1,6 +1,7 @@
 """Parity: closeness to the source model's outputs, for when there are no labels.
 
-A sample scores 1 - ||y - reference|| / ||reference||, no less than 0, over all its outputs together.
+A sample scores as its worst output does, so that boxes of hundreds of pixels cannot hide scores below one: of numbers
+1 - ||y - reference|| / ||reference||, no less than 0; of integers and booleans, the share that is equal.
 """
 
 from __future__ import annotations
@@ -18,16 +19,31 @@ def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     """One score per sample. `labels` is the reference: [n, k], all outputs of a sample flattened and joined
     in the model's order, as `flatten` gives them. Where it holds infinity or NaN, only the same is close.
     """
-    own = flatten(outputs).astype(np.float64)
-    reference = labels.astype(np.float64)
+    worst, start = np.ones(len(labels)), 0
+    for array in outputs.values():
+        own = array.reshape(len(array), -1)
+        reference = labels[:, start : start + own.shape[1]]
+        start += own.shape[1]
+        if own.shape[1]:
+            compare = _share_equal if array.dtype.kind in "biu" else _closeness
+            worst = np.minimum(worst, compare(own.astype(np.float64), reference.astype(np.float64)))
+    return worst
+
+
+def flatten(outputs: Mapping[str, Array]) -> Array:
+    """All outputs of each sample in one row."""
+    return np.concatenate([array.reshape(len(array), -1) for array in outputs.values()], axis=1)
+
+
+def _share_equal(own: Array, reference: Array) -> Array:
+    share: Array = (own == reference).mean(axis=1)
+    return share
+
+
+def _closeness(own: Array, reference: Array) -> Array:
     same = (own == reference) | (np.isnan(own) & np.isnan(reference))
     difference = np.subtract(own, reference, out=np.zeros_like(own), where=~same)
     scale = np.linalg.norm(np.where(np.isfinite(reference), reference, 0.0), axis=1)
     error = np.linalg.norm(difference, axis=1) / np.where(scale > 0, scale, 1.0)
     scores: Array = np.maximum(0.0, 1.0 - np.where(np.isfinite(error), error, 1.0))
     return scores
-
-
-def flatten(outputs: Mapping[str, Array]) -> Array:
-    """All outputs of each sample in one row."""
-    return np.concatenate([array.reshape(len(array), -1) for array in outputs.values()], axis=1)

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwbench.metrics import only
+from hwbench.metrics import first, right_classes
 from runtimes.tensors import Array
 
 higher_is_better = True
 
 
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
-    """1 or 0 per sample. Labels of shape [n, k] list several right classes, padded with -1. NaN is never right."""
-    scores = only(outputs).reshape(len(labels), -1)
+    """Right or wrong per sample. Labels of shape [n, k] list several right classes, padded with -1; NaN is wrong."""
+    scores = first(outputs).reshape(len(labels), -1)
     predicted = scores.argmax(axis=1)
-    right: Array = (labels.reshape(len(labels), -1) == predicted[:, None]).any(axis=1)
+    right: Array = (right_classes(labels, scores.shape[1]) == predicted[:, None]).any(axis=1)
     return right & ~np.isnan(scores).any(axis=1)

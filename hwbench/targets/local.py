@@ -32,7 +32,9 @@ class LocalTarget:
         Raises:
             BackendError: the process failed, crashed or hung; what it wrote to stderr is in the message.
         """
-        _call(["run", str(bundle), "--inputs", str(inputs), "--outputs", str(outputs)], self.run_limit_s)
+        with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+            paths = ["--inputs", str(inputs.absolute()), "--outputs", str(outputs.absolute())]
+            _call(["run", str(bundle.absolute()), *paths], self.run_limit_s, folder)
 
     def sample(self, bundle: Path, inputs: Path, plan: SamplingPlan) -> Block:
         """See `Target`.
@@ -42,17 +44,19 @@ class LocalTarget:
         """
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             out = Path(folder, "block.json")
-            arguments = ["sample", str(bundle), "--inputs", str(inputs), "--out", str(out)]
+            arguments = ["sample", str(bundle.absolute()), "--inputs", str(inputs.absolute()), "--out", str(out)]
             arguments += ["--plan", json.dumps(encode(plan))]
-            _call(arguments, _STARTUP_S + plan.warmup_limit_s + 2 * plan.time_limit_s)
+            _call(arguments, _STARTUP_S + plan.warmup_limit_s + 2 * plan.time_limit_s, folder)
             return decode(Block, json.loads(out.read_text()), "block")
 
 
-def _call(arguments: list[str], limit_s: float) -> None:
+def _call(arguments: list[str], limit_s: float, folder: str) -> None:
+    """Run the device's code in a folder of its own: `python -m` would import what lies in the user's."""
     command = [sys.executable, "-m", "runtimes", *arguments, "--any-machine"]
     try:
         done = subprocess.run(
             command,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import onnxruntime as ort
 
 from runtimes.artifact import Artifact, RuntimeSettings
@@ -60,6 +62,8 @@ def _options(settings: RuntimeSettings) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
+    # What a bundle's digests do not cover is not read: weights in other files would come from the current folder.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 4  # errors reach us as exceptions; printed as well, they would be said twice
     for name, value in settings.options.items():
         if name == "graph_optimization" and value in _OPTIMIZATION:

@@ -83,7 +83,7 @@ def make_report(machine: Machine, make_latency: MakeLatency) -> MakeReport:
     """A report with every figure; 100 samples, `right` of them right, the source's 98 right."""
 
     def make(right: int = 97, size_bytes: int = 4_000_000, **changes: object) -> Report:
-        reference = Accuracy("top1", True, 100, 0.98, scores=(1.0,) * 98 + (0.0,) * 2)
+        reference = Accuracy("top1", True, 100, 0.98, scores=(1.0,) * 98 + (0.0,) * 2, proportion=True)
         scores = (1.0,) * right + (0.0,) * (100 - right)
         artifact = Artifact(
             file=Path("model.onnx"),
@@ -102,7 +102,7 @@ def make_report(machine: Machine, make_latency: MakeLatency) -> MakeReport:
             "artifact": artifact,
             "machine": machine,
             "latency": make_latency(),
-            "accuracy": Accuracy("top1", True, 100, right / 100, scores=scores, reference=reference),
+            "accuracy": Accuracy("top1", True, 100, right / 100, scores=scores, proportion=True, reference=reference),
         }
         return Report(**{**fields, **changes})  # type: ignore[arg-type]
 

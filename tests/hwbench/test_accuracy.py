@@ -40,7 +40,7 @@ def test_a_per_sample_metric_is_the_mean_of_its_scores():
     found = evaluate(Metric("right", right), outputs(10), LABELS)
     assert (found.metric, found.n, found.value, found.replicates) == ("right", 40, 0.75, None)
     assert found.scores == (0.0,) * 10 + (1.0,) * 30
-    assert found.estimate() == intervals.mean(found.scores)
+    assert found.estimate() == intervals.mean(found.scores, proportion=True)
 
 
 def test_a_scalar_metric_is_resampled():
@@ -110,7 +110,7 @@ def test_a_drop_is_paired_by_sample(score):
 def test_a_drop_of_scores_is_the_paired_interval():
     reference = evaluate(Metric("right", right), outputs(4), LABELS)
     found = evaluate(Metric("right", right), outputs(10), LABELS, reference)
-    assert found.drop() == intervals.paired_difference(reference.scores or (), found.scores or ())
+    assert found.drop() == intervals.paired_difference(reference.scores or (), found.scores or (), proportion=True)
 
 
 @pytest.mark.parametrize(

@@ -79,11 +79,10 @@ plain_accuracies = st.builds(
     higher_is_better=st.booleans(),
     n=whole,
     value=number,
-    scores=st.none() | tuples(number),
-    replicates=st.none() | tuples(number),
+    replicates=tuples(number),
     reference=st.none(),
     is_source=st.booleans(),
-)
+) | tuples(number).map(lambda scores: Accuracy("mine", True, len(scores), 0.5, scores=scores))
 accuracies = st.builds(
     lambda own, reference: dataclasses.replace(own, reference=reference), plain_accuracies, st.none() | plain_accuracies
 )

@@ -70,15 +70,15 @@ def test_auc_of_one_class_is_refused():
         metrics.load("auc").score({"y": np.arange(3.0)}, np.ones(3))
 
 
-def test_parity_is_one_less_the_relative_error_over_all_outputs():
+def test_parity_is_one_less_the_relative_error_of_an_output():
     outputs = {"a": np.array([[3.0], [0.0]]), "b": np.array([[[0.0, 4.0]], [[0.0, 0.0]]])}
     reference = parity.flatten(outputs)
     assert reference.tolist() == [[3, 0, 4], [0, 0, 0]]
     assert parity.score(outputs, reference).tolist() == [1, 1]
     close = {"a": outputs["a"] + 0.5, "b": outputs["b"]}
-    assert parity.score(close, reference).tolist() == pytest.approx([1 - 0.5 / 5, 0.5])
+    assert parity.score(close, reference).tolist() == pytest.approx([1 - 0.5 / 3, 0.5])
     small = {name: array / 100 for name, array in close.items()}
-    assert parity.score(small, reference / 100).tolist() == pytest.approx([1 - 0.5 / 5, 0.995])
+    assert parity.score(small, reference / 100).tolist() == pytest.approx([1 - 0.5 / 3, 0.995])
     assert parity.score({"a": -outputs["a"], "b": -outputs["b"] * 9}, reference).tolist() == [0, 1]
 
 
@@ -161,3 +161,30 @@ def test_an_unknown_metric_is_told_which_there_are():
 
 def test_a_metric_takes_more_as_better_unless_told():
     assert Metric("m", lambda outputs, labels: 0.0).higher_is_better is True
+
+
+def test_parity_is_that_of_the_worst_output():
+    """Boxes of hundreds of pixels beside scores below one: zeroed scores must show."""
+    rng = np.random.default_rng(0)
+    outputs = {"boxes": rng.uniform(0, 640, (8, 40)), "scores": rng.uniform(0, 1, (8, 10))}
+    broken = {**outputs, "scores": np.zeros((8, 10))}
+    assert metrics.load("parity").score(broken, parity.flatten(outputs)).tolist() == [0.0] * 8
+
+
+def test_parity_of_integers_is_the_share_that_is_equal():
+    reference = parity.flatten({"class": np.array([[500, 700, 4]])})
+    assert metrics.load("parity").score({"class": np.array([[501, 700, 3]])}, reference)[0] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.eye(3, dtype=np.int64), "look one-hot"),
+        (np.array([1, 2, 3]), "labels go from 1 to 3, and the model has 3 classes"),
+        (np.array([0.0, 1.0, 2.0]), "labels are float64; give class numbers"),
+    ],
+)
+@pytest.mark.parametrize("name", ["top1", "top5"])
+def test_labels_that_are_no_class_numbers_are_refused(name, labels, words):
+    with pytest.raises(ValueError, match=words):
+        metrics.load(name).score({"y": np.eye(3)}, labels)

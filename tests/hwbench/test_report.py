@@ -57,7 +57,7 @@ def test_size_is_known_of_what_was_never_run(make_report):
 
 
 def test_a_drop_takes_a_reference(make_report):
-    report = make_report(accuracy=Accuracy("top1", True, 2, 1.0, (1.0, 1.0)))
+    report = make_report(accuracy=Accuracy("top1", True, 2, 1.0, (1.0, 1.0), proportion=True))
     assert report.estimate("accuracy").value == 1
     with pytest.raises(NotMeasuredError, match="no source model's accuracy"):
         report.estimate("accuracy_drop")

@@ -25,6 +25,9 @@ class BundleParts:
             name: {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
             for name, data in self.members.items()
         }
+        artifact = self.manifest["artifact"]
+        if artifact["file"] in self.members:
+            artifact["size_bytes"] = len(self.members[artifact["file"]])
 
     def write(self, path: Path) -> Path:
         """Write a zip of the manifest as it stands and the members."""

@@ -22,7 +22,7 @@ from runtimes.tensors import TensorSpec
 
 TEXT = st.text(max_size=8)
 TEXTS = st.dictionaries(TEXT, TEXT, max_size=3)
-FINITE = st.floats(allow_nan=False, allow_infinity=False)
+ABOVE_ZERO = st.floats(0, exclude_min=True, allow_infinity=False)
 SPECS = st.lists(
     st.builds(TensorSpec, TEXT, TEXT, st.lists(st.integers(0, 2**40) | TEXT, max_size=4).map(tuple)),
     unique_by=lambda spec: spec.name,
@@ -36,10 +36,12 @@ PROFILES = st.builds(
     threads=st.integers(1, 512),
     runtimes=st.just(("onnxruntime",)),
     precisions=st.just({"onnxruntime": ("fp32", "int8")}),
-    quantization=st.dictionaries(TEXT, st.builds(QuantizationScheme, symmetric=st.booleans()), max_size=2),
-    cpu=st.builds(Cpu, TEXT, st.none() | st.integers(), st.none() | FINITE, st.lists(TEXT, max_size=3).map(tuple)),
-    memory=st.builds(Memory, FINITE, FINITE),
-    gpu=st.none() | st.builds(Gpu, TEXT, st.just("8.7"), st.integers(), FINITE),
+    quantization=st.dictionaries(
+        st.just("onnxruntime"), st.builds(QuantizationScheme, symmetric=st.booleans()), max_size=1
+    ),
+    cpu=st.builds(Cpu, TEXT, st.none() | st.integers(1), st.none() | ABOVE_ZERO, st.lists(TEXT, max_size=3).map(tuple)),
+    memory=st.builds(Memory, ABOVE_ZERO, ABOVE_ZERO),
+    gpu=st.none() | st.builds(Gpu, TEXT, st.just("8.7"), st.integers(0), ABOVE_ZERO),
     sources=TEXTS,
 )
 ARTIFACTS = st.builds(

@@ -14,7 +14,7 @@ from bundle_parts import BundleParts
 
 from runtimes.bundle import Bundle
 from runtimes.errors import BundleError, FeedError, TamperedError, UnsupportedError
-from runtimes.golden import GoldenResult, relative_error, replay
+from runtimes.golden import GoldenResult, relative_error, replay, slice_error
 from runtimes.tensors import Array
 from toolchain.pack import Contents, pack
 
@@ -158,3 +158,51 @@ def test_no_bits_make_it_warn() -> None:
     signalling = np.array([0x7F810000], np.uint32).view(np.float32)  # a NaN that casting warns about
     assert math.isnan(relative_error(np.ones(1, np.float32), signalling))
     assert not relative_error(np.full(2, 1e308), np.full(2, -1e308)) <= 1  # whose difference overflows
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_slice_that_is_small_beside_the_others_is_seen(axis: int) -> None:
+    rng = np.random.default_rng(0)
+    recorded = np.moveaxis(rng.uniform(0, 640, (5, 20, 20)), 0, axis)
+    small = np.moveaxis(recorded, axis, 0)
+    small[-1] = rng.uniform(0, 1, small[-1].shape)
+    changed = recorded.copy()
+    np.moveaxis(changed, axis, 0)[-1] = 0
+    assert relative_error(changed, recorded) < 1e-3
+    assert slice_error(changed, recorded) > 1e-2
+    assert slice_error(recorded, recorded) == 0
+    assert slice_error(recorded * 1.5, recorded) == pytest.approx(0.5)
+
+
+def test_what_cancels_in_float32_is_no_error_of_a_slice() -> None:
+    rng = np.random.default_rng(0)
+    recorded = rng.standard_normal((4, 1000))
+    recorded[:, 7] = 0
+    assert slice_error(recorded + 1e-6 * rng.standard_normal(recorded.shape), recorded) < 2e-4
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "error"),
+    [
+        ([1.0, math.nan], [1.0, 1.0], math.nan),
+        ([1.0, -math.inf], [1.0, -math.inf], 0.0),
+        ([1.5, -math.inf], [1.0, -math.inf], 0.5),
+        ([0.0, 0.25], [0.0, 0.0], 0.25),
+        ([[1.0]], [1.0], math.inf),
+        ([3, 1000], [4, 1000], 1e-3),
+        ([], [], 0.0),
+        (1.5, 1.0, 0.5),
+    ],
+)
+def test_slices_of_what_is_not_finite_or_not_comparable(actual: Any, expected: Any, error: float) -> None:
+    found = slice_error(np.array(actual), np.array(expected))
+    assert found == pytest.approx(error, rel=1e-3, nan_ok=True)
+
+
+def test_float32_bundles_are_judged_by_their_slices(replayed: Callable[..., GoldenResult], contents: Contents) -> None:
+    scores = contents.golden_outputs["scores"].copy()
+    scores[:, 0] += (
+        2e-3 * float(np.sqrt(np.mean(scores**2))) * np.sign(scores[:, 0]) * np.minimum(1, np.abs(scores[:, 0]))
+    )
+    assert relative_error(scores, contents.golden_outputs["scores"]) < 1e-3
+    assert not replayed(golden_outputs={"scores": scores}).passed

@@ -160,7 +160,10 @@ def test_verify_names_outputs_in_printable_letters(contents: Contents, tmp_path:
     onnx.save(model, tmp_path / "model.onnx")
     (spec,) = contents.artifact.outputs
     artifact = dataclasses.replace(
-        contents.artifact, file=tmp_path / "model.onnx", outputs=(dataclasses.replace(spec, name=hostile),)
+        contents.artifact,
+        file=tmp_path / "model.onnx",
+        size_bytes=(tmp_path / "model.onnx").stat().st_size,
+        outputs=(dataclasses.replace(spec, name=hostile),),
     )
     outputs = {hostile: contents.golden_outputs["scores"]}
     pack(dataclasses.replace(contents, artifact=artifact, golden_outputs=outputs), tmp_path / "x.edge")

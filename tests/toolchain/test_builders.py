@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -33,6 +35,12 @@ def test_an_artifact_declares_what_it_was_made_from(tmp_path, builder):
     assert artifact.tool_versions == builder.versions()
 
 
+@pytest.mark.parametrize("builder", [onnxruntime, null])
+def test_an_artifact_of_a_variant_declares_the_source(tmp_path, builder):
+    model = dataclasses.replace(open_model(tiny_models.conv(tmp_path / "m.onnx")), source_sha256="5ca1ab1e")
+    assert builder.build(model, Recipe("int8"), SETTINGS, tmp_path).source_sha256 == "5ca1ab1e"
+
+
 @pytest.mark.parametrize("name", ["conv", "external", "control_flow", "embedding", "quantized"])
 def test_onnx_runtimes_artifact_is_one_file_that_computes_the_same(tmp_path, name):
     model = open_model(getattr(tiny_models, name)(tmp_path / "m.onnx"))
@@ -46,7 +54,7 @@ def test_onnx_runtimes_artifact_is_one_file_that_computes_the_same(tmp_path, nam
 
 
 def test_a_model_that_one_file_cannot_hold_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(onnxruntime, "_PROTOBUF_LIMIT_BYTES", 1000)
+    monkeypatch.setattr("toolchain.model.PROTOBUF_LIMIT_BYTES", 1000)
     model = open_model(tiny_models.conv(tmp_path / "m.onnx"))
-    with pytest.raises(UnsupportedError, match=r"one ONNX file holds less than 2; a smaller precision may fit"):
+    with pytest.raises(UnsupportedError, match=r"one ONNX file holds at most 0.0; a smaller precision may fit"):
         onnxruntime.build(model, Recipe("fp32"), SETTINGS, tmp_path)

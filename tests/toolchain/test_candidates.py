@@ -11,7 +11,7 @@ from runtimes import plugins
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import QuantizationScheme
 from toolchain import candidates
-from toolchain.candidates import arithmetic, plan, precisions
+from toolchain.candidates import plan, precisions, quantizer
 
 
 def test_every_quantizer_is_a_precision_and_the_reference_is_first():
@@ -25,7 +25,7 @@ def test_every_quantizer_is_a_precision_and_the_reference_is_first():
     [("fp32", "fp32"), ("fp16-storage", "fp32"), ("int8-dynamic", "int8"), ("int8", "int8"), ("bf16", "bf16")],
 )
 def test_a_precision_says_what_it_computes_in(precision, computes_in):
-    assert arithmetic(precision) == computes_in
+    assert computes_in == quantizer(precision).COMPUTES_IN
 
 
 def test_tries_every_precision_on_every_runtime(device):
@@ -62,7 +62,7 @@ def test_int8_follows_the_profiles_scheme(device):
 
 
 def test_a_runtime_that_nothing_is_built_for_is_one_row(device, monkeypatch):
-    device = dataclasses.replace(device, runtimes=("openvx",), precisions={"openvx": ("fp32",)})
+    device = dataclasses.replace(device, runtimes=("openvx",), precisions={"openvx": ("fp32",)}, quantization={})
     (row,) = plan(device)
     assert (row.name, row.refusal) == ("any on openvx", "This release of edgewright does not build for openvx.")
 

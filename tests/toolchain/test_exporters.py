@@ -18,7 +18,8 @@ from runtimes.tensors import TensorSpec
 from toolchain.exporters import module, pt2, torchscript
 from toolchain.exporters import onnx as onnx_exporter
 from toolchain.inputs import example_samples, parse_input
-from toolchain.model import OnnxModel
+from toolchain.model import OnnxModel, open_model
+from toolchain.sources import open_source
 
 IMAGE = (parse_input("image=float32[N,1,8,8]"),)
 FACTORY = """
@@ -166,7 +167,7 @@ def test_what_onnx_runtime_cannot_compute_is_said(tmp_path):
         (Branching(), ["x=float32[N,4]"], "cannot be exported to ONNX: .+"),
         (Scaled(), ["x=float32[N,4]"], "cannot be exported to ONNX: .*mask"),
         (nn.Linear(4, 2), ["x=float32[N,5]"], "cannot be exported to ONNX: .*5"),
-        (nn.Linear(4, 2), ["x=int64[N,4]"], "fails on random inputs of the declared shapes: .*dtype"),
+        (nn.Linear(4, 2), ["x=int64[N,4]"], "fails on inputs of the declared shapes: .*dtype"),
     ],
     ids=["control-flow", "missing-input", "wrong-shape", "wrong-dtype"],
 )
@@ -256,6 +257,104 @@ def test_torchscript(tmp_path, script):
     assert np.allclose(run(model)[0], net(torch.from_numpy(arrays["image"])).detach(), atol=1e-5)
 
 
+@pytest.mark.parametrize("script", [torch.jit.script, None], ids=["scripted", "traced"])
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_torchscript_that_ends_in_an_activation(tmp_path, script):
+    net = nn.Sequential(nn.Linear(4, 3), nn.ReLU()).eval()
+    torch.jit.save(script(net) if script else torch.jit.trace(net, torch.ones(2, 4)), tmp_path / "net.pt")
+    model = torchscript.export(str(tmp_path / "net.pt"), (parse_input("x=float32[N,4]"),), tmp_path / "m.onnx")
+    assert run(model)[0].shape == (3, 3)
+
+
+class Ignoring(nn.Module):
+    """Three inputs, of which the second is not used."""
+
+    def forward(self, x, unused, y):
+        return x - 2 * y
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_an_unused_input_of_torchscript_is_left_out(tmp_path):
+    traced = torch.jit.trace(Ignoring(), (torch.ones(2, 4), torch.ones(2, 5), torch.ones(2, 4)))
+    torch.jit.save(traced, tmp_path / "net.pt")
+    specs = tuple(map(parse_input, ("x=float32[N,4]", "unused=float32[N,5]", "y=float32[N,4]")))
+    model = torchscript.export(str(tmp_path / "net.pt"), specs, tmp_path / "m.onnx")
+    assert model.inputs == (specs[0], specs[2])
+    feeds = {"x": np.ones((3, 4), np.float32), "y": np.zeros((3, 4), np.float32)}
+    assert (ort.InferenceSession(model.path).run(None, feeds)[0] == 1).all()
+
+
+class Words(nn.Module):
+    """An embedding of tokens that random numbers are not among."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(10, 4)
+
+    def forward(self, tokens):
+        return self.table(tokens - 900)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("kind", ["module", "torchscript"])
+def test_real_samples_are_used_where_random_ones_do_not_do(tmp_path, kind):
+    specs, samples = (parse_input("tokens=int64[N,L]"),), {"tokens": np.full((4, 6), 900), "labels": np.zeros(4)}
+    torch.jit.save(torch.jit.script(Words()), tmp_path / "net.pt")
+    globals()["_built"] = Words()
+    source = str(tmp_path / "net.pt") if kind == "torchscript" else f"{__name__}:_make"
+    with pytest.raises(UsageError, match="fails on inputs of the declared shapes"):
+        open_source(source, specs, tmp_path / "m.onnx")
+    assert open_source(source, specs, tmp_path / "m.onnx", samples).inputs == specs
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_values_that_the_source_does_not_take_are_told_how_to_replace(tmp_path):
+    torch.jit.save(torch.jit.script(nn.Embedding(1, 4)), tmp_path / "net.pt")
+    with pytest.raises(UsageError, match=r"fails on inputs .*out of range.* give real samples with --calibration"):
+        torchscript.export(str(tmp_path / "net.pt"), (parse_input("t=int64[N,9]"),), tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("name", ["linear", "relu", "relu_1", "0.weight", "x"])
+def test_an_input_may_be_named_like_anything_inside(tmp_path, name):
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU()).eval()
+    model = export_here(net, tmp_path / "m.onnx", f"{name}=float32[N,4]")
+    assert [spec.name for spec in model.inputs] == [name]
+
+
+class Passing(nn.Module):
+    """Returns what it was given beside what it computes, twice."""
+
+    def forward(self, x):
+        y = x * 2
+        return {"x": x, "y": y, "again": y}
+
+
+def test_an_input_that_is_returned_is_an_output_of_another_name(tmp_path):
+    model = export_here(Passing(), tmp_path / "m.onnx", "x=float32[N,4]")
+    assert len({spec.name for spec in (*model.inputs, *model.outputs)}) == 4
+
+
+class Writing(nn.Module):
+    def forward(self, x):
+        return x.add_(1) * 2
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_model_may_write_into_its_input(tmp_path):
+    torch.jit.save(torch.jit.script(Writing()), tmp_path / "net.pt")
+    torchscript.export(str(tmp_path / "net.pt"), (parse_input("x=float32[N,4]"),), tmp_path / "m.onnx")
+
+
+def test_a_factory_finds_the_files_beside_it_and_keeps_real_packages(tmp_path):
+    (tmp_path / "blocks.py").write_text("from torch import nn\ndef head(): return nn.Linear(4, 2)")
+    text = "import onnx\nassert onnx.ModelProto\ndef make():\n    from blocks import head\n    return head()"
+    source = factory(tmp_path, text, "onnx.py")
+    model = module.export(source, (parse_input("x=float32[N,4]"),), tmp_path / "net.onnx")
+    assert model.inputs[0].name == "x"
+    assert hasattr(sys.modules["onnx"], "ModelProto")
+    assert str(tmp_path) not in sys.path
+
+
 @pytest.mark.parametrize("saved", ["state_dict", "module"])
 def test_pickles_are_refused_and_never_read(tmp_path, saved):
     net = nn.Linear(2, 2)
@@ -287,7 +386,17 @@ def test_a_corrected_model_keeps_its_sources_digest(tmp_path):
     plain = onnx_exporter.export(source, (), tmp_path / "m.onnx")
     corrected = onnx_exporter.export(source, (parse_input("image=float32[1,3,8,8]"),), tmp_path / "m.onnx")
     assert corrected.path != plain.path
-    assert corrected.sha256 == plain.sha256
+    assert (corrected.source_sha256, plain.source_sha256) == (plain.sha256, None)
+    assert corrected.sha256 == open_model(corrected.path).sha256
+
+
+@pytest.mark.parametrize(
+    "body", ["y = NoSuchOperator(x)", "y = Add(x, missing)", "z = Add(x, x)"], ids=["operator", "value", "output"]
+)
+def test_onnx_that_onnx_runtime_refuses_is_refused_with_its_reason(tmp_path, body):
+    source = tiny_models.double(tmp_path / "net.onnx", body=body)
+    with pytest.raises(UsageError, match=r"^ONNX Runtime cannot load '.*net\.onnx': .+"):
+        onnx_exporter.export(str(source), (), tmp_path / "m.onnx")
 
 
 @pytest.mark.parametrize(

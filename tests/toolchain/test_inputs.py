@@ -81,6 +81,6 @@ def test_examples_fit_their_specs_and_are_the_same_each_time(specs, n):
     assert all(np.array_equal(array, again[name]) for name, array in arrays.items())
 
 
-def test_integers_stay_small_enough_to_index_an_embedding():
+def test_integers_stay_small_enough_to_index_any_embedding():
     values = example_samples([TensorSpec("tokens", "int64", ("N", 50))], 20)["tokens"]
-    assert (values.min(), values.max()) == (0, 9)
+    assert (values.min(), values.max()) == (0, 1)

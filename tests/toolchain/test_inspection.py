@@ -47,3 +47,8 @@ def test_a_model_that_onnx_runtime_refuses_is_described_with_the_reason(tmp_path
 
 def test_an_old_opset_is_shown_as_it_is(tmp_path):
     assert inspect_model(tiny_models.conv(tmp_path / "m.onnx", opset=11)).opset == 11
+
+
+def test_the_size_is_that_of_all_the_files(tmp_path):
+    path = tiny_models.external(tmp_path / "m.onnx")
+    assert inspect_model(path).size_bytes > 4 * inspect_model(path).parameters

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnx_ir as ir
+import onnxruntime as ort
 import pytest
 
 from hwbench import dataset
 from hwbench.dataset import Dataset
+from runtimes.golden import relative_error
 from runtimes.profile import QuantizationScheme
+from runtimes.tensors import Array
+from toolchain.calibration.table import Range
 from toolchain.layer_errors import LayerError, layer_errors
 from toolchain.model import OnnxModel, open_model
 from toolchain.prepare import prepare
-from toolchain.quantize import calibrate
+from toolchain.quantize import calibrate, correct, quantize
 from toolchain.recipe import Recipe
 
 RECIPE = Recipe("int8", "minmax", QuantizationScheme("uint8"))
+CORRECTED = replace(RECIPE, corrections=("bias",))
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,16 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Case(model, dataset.read(folder / "x.npz", model.inputs))
 
 
+def corrected(case: Case, recipe: Recipe) -> tuple[ir.Model, ir.Model, Mapping[str, Range]]:
+    """The float graph, what the recipe's corrections make of it, and its ranges."""
+    graph = prepare(case.model)
+    ranges = calibrate(graph, recipe, case.samples, case.model.inputs).ranges
+    return graph, correct(graph, recipe, ranges, case.samples, case.model.inputs), ranges
+
+
 def errors_with(case: Case, recipe: Recipe) -> list[LayerError]:
-    graph, ranges = calibrate(prepare(case.model), recipe, case.samples, case.model.inputs)
-    return layer_errors(graph, recipe, ranges, case.model.inputs, case.samples.arrays)
+    graph, changed, ranges = corrected(case, recipe)
+    return layer_errors(graph, changed, recipe, ranges, case.model.inputs, case.samples.arrays)
 
 
 def test_the_layer_that_hurts_comes_first(case: Case) -> None:
@@ -80,28 +94,67 @@ def test_keeping_the_worst_layer_takes_its_error_away(case: Case) -> None:
 
 def test_bias_correction_removes_the_mean_shift(case: Case) -> None:
     """Against NumPy on the graph's own outputs: the float model's channel means are the corrected model's."""
-    plain = shift(case, RECIPE)
-    corrected = shift(case, Recipe("int8", "minmax", QuantizationScheme("uint8"), corrections=("bias",)))
-    assert np.abs(corrected).max() < 0.5 * np.abs(plain).max()
+    assert np.abs(shift(case, CORRECTED)).max() < 0.5 * np.abs(shift(case, RECIPE)).max()
 
 
-def shift(case: Case, recipe: Recipe) -> np.ndarray:  # type: ignore[type-arg]
+def shift(case: Case, recipe: Recipe) -> Array:
     """Mean difference per output channel between int8 and float."""
-    import onnxruntime as ort
+    difference = np.subtract(*outputs(case, recipe))
+    return np.asarray(difference.mean(axis=(0, 2, 3)))
 
-    from toolchain.model import save_ir
-    from toolchain.quantizers import int8
 
-    graph, ranges = calibrate(prepare(case.model), recipe, case.samples, case.model.inputs)
-    made = save_ir(int8.quantize(graph, recipe, ranges), case.model.path.parent / f"{recipe.corrections}.onnx")
-    outputs = [
-        ort.InferenceSession(path).run(None, dict(case.samples.arrays))[0] for path in (made.path, case.model.path)
-    ]
-    return np.asarray((outputs[0] - outputs[1]).mean(axis=(0, 2, 3)))
+def outputs(case: Case, recipe: Recipe) -> tuple[Array, Array]:
+    """What int8 and the source compute."""
+    made = quantize(case.model, recipe, case.samples, case.model.path.parent / f"{recipe.corrections}.onnx")
+    feeds = dict(case.samples.arrays)
+    first, second = (ort.InferenceSession(path).run(None, feeds)[0] for path in (made.path, case.model.path))
+    return first, second
 
 
 def test_correction_gives_a_bias_to_a_layer_without_one(case: Case) -> None:
-    recipe = Recipe("int8", "minmax", QuantizationScheme("uint8"), corrections=("bias",))
-    graph, _ = calibrate(prepare(case.model), recipe, case.samples, case.model.inputs)
-    convs = [node for node in graph.graph if node.op_type == "Conv"]
+    source, changed, _ = corrected(case, CORRECTED)
+    convs = [node for node in changed.graph if node.op_type == "Conv"]
     assert all(len(node.inputs) == 3 and isinstance(node.inputs[2], ir.Value) for node in convs)
+    assert sum(len(node.inputs) for node in source.graph if node.op_type == "Conv") == 7  # it stays as it was
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, CORRECTED], ids=["plain", "corrected"])
+def test_errors_are_against_the_source(case: Case, recipe: Recipe) -> None:
+    """The last layer's total error is the model's, as two files and NumPy have it."""
+    last = [str(node.name) for node in prepare(case.model).graph if node.op_type == "Conv"][-1]
+    total = next(error.total for error in errors_with(case, recipe) if error.node == last)
+    made, source = outputs(case, recipe)
+    assert total == pytest.approx(-20 * np.log10(relative_error(made, source)), abs=0.1)
+
+
+def test_what_a_correction_wins_shows(case: Case) -> None:
+    plain = {error.node: error.own for error in errors_with(case, RECIPE)}
+    better = {error.node: error.own for error in errors_with(case, CORRECTED)}
+    assert max(better[node] - own for node, own in plain.items()) > 0.5
+
+
+def test_a_layer_whose_input_is_called_like_a_quantized_output(tmp_path: Path) -> None:
+    text = """ clash (float[N,3,8,8] x) => (float[N,8,8,8] y) {
+        h = Neg(x)
+        c = Conv<pads=[1,1,1,1]>(h, v)
+        y = Conv<pads=[1,1,1,1]>(c, w)
+    }"""
+    rng = np.random.default_rng(0)
+    proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]>{text}')
+    for name, channels in {"v": 3, "w": 8}.items():
+        array = rng.normal(0, 0.3, (8, channels, 3, 3)).astype(np.float32)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    # Names that copies and pairs would get.
+    _rename(proto, {"h": "own:h.float", "c": "own:h.float.quantized"})
+    onnx.save(proto, tmp_path / "clash.onnx")
+    np.savez(tmp_path / "x.npz", x=rng.standard_normal((8, 3, 8, 8)).astype(np.float32))
+    model = open_model(tmp_path / "clash.onnx")
+    errors = errors_with(Case(model, dataset.read(tmp_path / "x.npz", model.inputs)), CORRECTED)
+    assert len(errors) == 2
+    assert all(20 < error.own < 80 for error in errors)
+
+
+def _rename(proto: onnx.ModelProto, names: Mapping[str, str]) -> None:
+    for node in proto.graph.node:
+        for listed in (node.input, node.output):
+            listed[:] = [names.get(name, name) for name in listed]

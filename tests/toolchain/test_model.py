@@ -12,9 +12,19 @@ import pytest
 import tiny_models
 from onnx import TensorProto, helper, numpy_helper
 
+from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
-from toolchain.model import custom_opsets, is_quantized, load_ir, open_model, save_ir, weights_bytes
+from toolchain.model import (
+    custom_opsets,
+    is_quantized,
+    load_ir,
+    open_model,
+    precision_of,
+    save_ir,
+    size_bytes,
+    weights_bytes,
+)
 
 
 def test_describes_a_model(tmp_path):
@@ -119,7 +129,7 @@ def test_a_saved_graph_stands_alone(tmp_path):
 
 
 def test_weights_too_large_for_one_protobuf_go_beside_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("toolchain.model._PROTOBUF_LIMIT_BYTES", 100)
+    monkeypatch.setattr("toolchain.model.PROTOBUF_LIMIT_BYTES", 100)
     saved = save_ir(load_ir(tiny_models.conv(tmp_path / "m.onnx")), tmp_path / "large.onnx")
     assert (tmp_path / "large.onnx.data").stat().st_size > 100
     ort.InferenceSession(saved.path).run(None, tiny_models.samples("conv", 2))
@@ -153,3 +163,36 @@ def test_lists_operator_domains_beyond_onnx_own(tmp_path):
     model = onnx.load(path)
     model.opset_import.extend([helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("ai.onnx", 17)])
     assert custom_opsets(ir.from_proto(model)) == ("com.microsoft",)
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "precision"),
+    [
+        (["float32"], "fp32"),
+        (["float64"], "fp32"),
+        (["float16", "float32"], "fp16"),
+        (["bfloat16", "float32"], "bf16"),
+        (["float32", "float16"], "fp32"),
+        (["int64", "float16"], "fp16"),
+        (["int64"], "fp32"),
+        ([], "fp32"),
+    ],
+    ids=str,
+)
+def test_a_models_precision_is_that_of_most_float_weights(tmp_path, dtypes, precision):
+    model = load_ir(tiny_models.double(tmp_path / "m.onnx"))
+    for index, (dtype, size) in enumerate(zip(dtypes, (100, 5))):
+        array = np.zeros(size, ir.DataType[{"float32": "FLOAT", "float64": "DOUBLE"}.get(dtype, dtype.upper())].numpy())
+        model.graph.register_initializer(ir.Value(name=f"w{index}", const_value=ir.tensor(array, name=f"w{index}")))
+    assert precision_of(model) == precision
+    assert precision in plugins.names("toolchain.quantizers")
+
+
+def test_a_quantized_models_precision_is_int8(tmp_path):
+    assert precision_of(load_ir(tiny_models.quantized(tmp_path / "m.onnx"))) == "int8"
+
+
+def test_the_size_counts_external_data(tmp_path):
+    path = tiny_models.external(tmp_path / "m.onnx")
+    expected = path.stat().st_size + (tmp_path / "weights.data").stat().st_size
+    assert size_bytes(path, load_ir(path)) == expected

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from runtimes.errors import UsageError
-from toolchain.sources import _kind, default_name, open_source
+from toolchain.sources import _kind, default_name, is_onnx, open_source
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,10 @@ def test_any_other_form_is_answered_with_those_there_are(tmp_path, source):
 )
 def test_a_model_is_called_after_its_file_or_module(source, name):
     assert default_name(source) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"), [("m.onnx", True), ("a/M.ONNX", True), ("m.edge", False), ("onnx", False), ("m.pt", False)]
+)
+def test_an_onnx_file_is_known_by_its_suffix_in_any_case(path, answer):
+    assert is_onnx(Path(path)) is answer

@@ -27,7 +27,7 @@ def build(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path
         inputs=model.inputs,
         outputs=model.outputs,
         settings=settings,
-        source_sha256=model.sha256,
+        source_sha256=model.source_sha256 or model.sha256,
         size_bytes=0,
         tool_versions=versions(),
     )

@@ -11,10 +11,9 @@ import onnxruntime as ort
 
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.errors import UnsupportedError
+from toolchain import model as models
 from toolchain.model import OnnxModel, load_ir, weights_bytes
 from toolchain.recipe import Recipe
-
-_PROTOBUF_LIMIT_BYTES = 2**31
 
 
 def versions() -> Mapping[str, str]:
@@ -30,10 +29,10 @@ def build(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path
     """
     graph = load_ir(model.path)
     total = weights_bytes(graph)
-    if total >= _PROTOBUF_LIMIT_BYTES:
+    if total > models.PROTOBUF_LIMIT_BYTES:
         raise UnsupportedError(
-            f"The model holds {total / 2**30:.1f} GiB of weights, and one ONNX file holds less than 2; "
-            "a smaller precision may fit."
+            f"The model holds {total / 2**30:.1f} GiB of weights, and one ONNX file holds at most "
+            f"{models.PROTOBUF_LIMIT_BYTES / 2**30:.1f}; a smaller precision may fit."
         )
     file = out / "model.onnx"
     ir.save(ir.external_data.load_to_model(graph), file)
@@ -44,7 +43,7 @@ def build(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path
         inputs=model.inputs,
         outputs=model.outputs,
         settings=settings,
-        source_sha256=model.sha256,
+        source_sha256=model.source_sha256 or model.sha256,
         size_bytes=file.stat().st_size,
         tool_versions=versions(),
     )

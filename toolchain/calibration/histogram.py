@@ -57,6 +57,7 @@ def calibrate(
     tensors: Sequence[str],
     specs: Sequence[TensorSpec],
     arrays: Mapping[str, Array],
+    infinities: bool = False,
 ) -> CalibrationTable:
     """Observe tensors, and let `choose` pick each one's range from its histogram.
 
@@ -65,7 +66,7 @@ def calibrate(
     """
     growing = [_Growing() for _ in tensors]
     n = 0
-    for observation in observe(model, tensors, specs, arrays, elements=True):
+    for observation in observe(model, tensors, specs, arrays, elements=True, infinities=infinities):
         n += 1
         for i, histogram in enumerate(growing):
             histogram.add(observation.elements[i], observation.low[i], observation.high[i])

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime as ort
 
-from runtimes import samples
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
+from toolchain import inference
+from toolchain.graphs.edits import Edits
 
 ELEMENTS = 4096
 """Elements of one tensor that one sample gives to a distribution, at least, where the tensor has as many."""
@@ -43,6 +43,7 @@ def observe(
     arrays: Mapping[str, Array],
     *,
     elements: bool = False,
+    infinities: bool = False,
 ) -> Iterator[Observation]:
     """Run every sample.
 
@@ -52,68 +53,64 @@ def observe(
         specs: the model's inputs.
         arrays: the samples, one array per input, samples first.
         elements: whether to give some of the tensors' values, too.
+        infinities: whether the tensors may hold infinity and NaN, which then count as zeros.
 
     Raises:
-        UsageError: a sample drives a tensor to NaN or infinity; says which.
+        UsageError: a sample drives a tensor to NaN or infinity where it may not, or ONNX Runtime fails on it; says
+            which.
     """
-    session = _watcher(model, tensors, elements)
-    for index, feeds in enumerate(samples.feeds(specs, arrays)):
-        outputs = session.run(None, feeds)
+    session = inference.session(_watcher(model, tensors, elements, infinities))
+    for sample, outputs in inference.over_samples(session, specs, arrays):
         low, high = (np.asarray(outputs[i * len(tensors) : (i + 1) * len(tensors)], np.float64) for i in range(2))
         finite = np.isfinite(low) & np.isfinite(high)
         if not finite.all():
             tensor = tensors[int(np.argmin(finite))]
-            raise UsageError(f"Calibration sample {index} drives the tensor '{tensor}' to NaN or infinity; remove it.")
+            raise UsageError(f"Calibration sample {sample} drives the tensor '{tensor}' to NaN or infinity; remove it.")
         yield Observation(low, high, outputs[2 * len(tensors) :])
 
 
-def _watcher(model: ir.Model, tensors: Sequence[str], elements: bool) -> ort.InferenceSession:
-    watched = ir.from_proto(ir.to_proto(model))
-    graph = watched.graph
+def _watcher(model: ir.Model, tensors: Sequence[str], elements: bool, infinities: bool) -> ir.Model:
+    watched = model.clone()
+    graph, edits = watched.graph, Edits(watched.graph)
     values = {value.name: value for node in graph for value in node.outputs}
     values.update({value.name: value for value in graph.inputs})
     graph.outputs.clear()
+    seen = [values[name] for name in tensors]
+    if infinities:
+        zero = edits.constant("zero", np.zeros((), np.float32))
+        seen = [_finite(edits, value, zero) for value in seen]
     for op in ("ReduceMin", "ReduceMax"):  # over all axes, which every opset writes the same way
-        for name in tensors:
-            _add_output(graph, ir.node(op, [values[name]], attributes={"keepdims": 0}), f"{name}:{op}", [])
+        for value in seen:
+            _give(graph, _add(edits, op, value, keepdims=0), [])
     if elements:
-        constants = {name: _integers(graph, name, value) for name, value in _CONSTANTS.items()}
-        for name in tensors:
-            _add_elements(graph, values[name], constants)
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    return ort.InferenceSession(ir.to_proto(watched).SerializeToString(), options, providers=["CPUExecutionProvider"])
+        constants = {name: edits.constant(name, np.array([value], np.int64)) for name, value in _CONSTANTS.items()}
+        for value in seen:
+            _give(graph, _elements(edits, value, constants), [None])
+    return watched
 
 
-_CONSTANTS = {"all": -1, "zero": 0, "one": 1, "two": 2, "per_step": 2 * ELEMENTS, "end": 2**62}
+def _finite(edits: Edits, value: ir.Value, zero: ir.Value) -> ir.Value:
+    odd = _add(edits, "Or", _add(edits, "IsInf", value), _add(edits, "IsNaN", value))
+    return _add(edits, "Where", odd, zero, value)
 
 
-def _add_elements(graph: ir.Graph, value: ir.Value, constants: Mapping[str, ir.Value]) -> None:
+_CONSTANTS = {"all": -1, "first": 0, "one": 1, "two": 2, "per_step": 2 * ELEMENTS, "end": 2**62}
+
+
+def _elements(edits: Edits, value: ir.Value, constants: Mapping[str, ir.Value]) -> ir.Value:
     """Every k-th element, k odd so that it never falls in step with a power-of-two layout: k = 2 * (n // 8192) + 1."""
-
-    def add(op: str, *inputs: ir.Value) -> ir.Value:
-        node = ir.node(op, list(inputs))
-        graph.append(node)
-        return node.outputs[0]
-
-    flat = add("Reshape", value, constants["all"])
-    ratio = add("Div", add("Shape", flat), constants["per_step"])
-    step = add("Add", add("Mul", ratio, constants["two"]), constants["one"])
-    inputs = [flat, constants["zero"], constants["end"], constants["zero"], step]
-    _add_output(graph, ir.node("Slice", inputs), f"{value.name}:elements", None)
+    flat = _add(edits, "Reshape", value, constants["all"])
+    ratio = _add(edits, "Div", _add(edits, "Shape", flat), constants["per_step"])
+    step = _add(edits, "Add", _add(edits, "Mul", ratio, constants["two"]), constants["one"])
+    return _add(edits, "Slice", flat, constants["first"], constants["end"], constants["first"], step)
 
 
-def _integers(graph: ir.Graph, name: str, value: int) -> ir.Value:
-    tensor = ir.tensor(np.array([value], np.int64), name=f"observe:{name}")
-    constant = ir.Value(name=tensor.name, type=ir.TensorType(tensor.dtype), shape=ir.Shape([1]), const_value=tensor)
-    graph.register_initializer(constant)
-    return constant
+def _add(edits: Edits, op: str, *inputs: ir.Value, **attributes: int) -> ir.Value:
+    node = edits.node(op, inputs, f"{inputs[0].name}.{op}", attributes=attributes)
+    edits.graph.append(node)
+    return node.outputs[0]
 
 
-def _add_output(graph: ir.Graph, node: ir.Node, name: str, shape: list[int] | None) -> None:
-    output = node.outputs[0]
-    output.name = name
-    output.type = ir.TensorType(ir.DataType.FLOAT)
-    output.shape = ir.Shape(shape if shape is not None else [None])
-    graph.append(node)
-    graph.outputs.append(output)
+def _give(graph: ir.Graph, value: ir.Value, shape: list[int] | list[None]) -> None:
+    value.type, value.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(shape)
+    graph.outputs.append(value)

@@ -21,7 +21,7 @@ from toolchain.inputs import parse_input
 from toolchain.layer_errors import LayerError, layer_errors
 from toolchain.model import is_quantized, load_ir
 from toolchain.prepare import prepare
-from toolchain.quantize import calibrate
+from toolchain.quantize import calibrate, correct
 from toolchain.recipe import Recipe
 from toolchain.sources import open_source
 
@@ -72,8 +72,10 @@ def command(
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
         samples = dataset.read(calibration, model.inputs)
-        graph, ranges = calibrate(prepare(model), recipe, samples, model.inputs)
-        errors = layer_errors(graph, recipe, ranges, model.inputs, samples.arrays)
+        source_graph = prepare(model)
+        ranges = calibrate(source_graph, recipe, samples, model.inputs).ranges
+        corrected = correct(source_graph, recipe, ranges, samples, model.inputs)
+        errors = layer_errors(source_graph, corrected, recipe, ranges, model.inputs, samples.arrays)
     if form == "json":
         click.echo(json.dumps([encode(error) for error in errors], indent=1))
     else:

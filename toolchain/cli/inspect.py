@@ -12,6 +12,7 @@ import click
 from runtimes.bundle import Bundle
 from runtimes.codec import encode
 from toolchain.inspection import Inspection, inspect_model
+from toolchain.sources import is_onnx
 
 
 @click.command()
@@ -25,7 +26,7 @@ def command(path: Path, form: str) -> None:
     edgewright inspect out/digits-x86-64-v4-vnni.edge
     """
     manifest: dict[str, Any] = {}
-    if path.suffix == ".onnx":
+    if is_onnx(path):
         inspection = inspect_model(path)
     else:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as work, Bundle(path) as bundle:

@@ -28,6 +28,7 @@ from toolchain.cli._options import (
 )
 from toolchain.files import output_folder
 from toolchain.single import pack_as_is
+from toolchain.sources import is_onnx
 
 
 @click.command()
@@ -56,7 +57,7 @@ def command(
     edgewright measure out/digits-x86-64-v4-vnni.edge
     edgewright measure model.onnx --evaluation e.npz --metric top1 --format json
     """
-    is_bare = path.suffix.lower() == ".onnx"
+    is_bare = is_onnx(path)
     if not is_bare and (threads is not None or profile is not None):
         raise UsageError(f"'{path}' holds its own profile and threads; leave out --profile and --threads.")
     scored = evaluation_of(evaluation, metric)

@@ -11,15 +11,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
-from onnx import numpy_helper
 
-from runtimes import samples
 from runtimes.tensors import Array, TensorSpec
+from toolchain import inference
 from toolchain.calibration.table import Range
-from toolchain.quantizers._graph import array_of, constant
-from toolchain.quantizers._placement import is_constant
+from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.recipe import Recipe
-from toolchain.shadow import Shadow, shadow
+from toolchain.shadow import Layer, Shadow, shadow
 
 _AXES_ARE_AN_INPUT = 18  # of ReduceMean, from this opset on
 
@@ -40,20 +38,19 @@ def correct(
         specs: the model's inputs.
         arrays: samples, one array per input, samples first.
     """
-    compared = shadow(model, recipe, ranges, ["own"])
-    layers = [layer for layer in compared.layers if _has_room(layer)]
+    compared = shadow(model, model, recipe, ranges, ["own"])
+    layers = [layer for layer in compared.layers if _has_room(layer.node)]
     if not layers:
         return model
-    opset = model.opset_imports.get("", 1)
     for layer in layers:
-        _add_mean_shift(compared, layer, opset)
-    session = compared.session()
+        _add_mean_shift(compared, layer, model.opset_imports.get("", 1))
     totals, n = [np.zeros(1)] * len(layers), 0
-    for feeds in samples.feeds(specs, arrays):
-        totals = [total + shift for total, shift in zip(totals, session.run(None, feeds))]
+    for _, shifts in inference.over_samples(inference.session(compared.model), specs, arrays):
+        totals = [total + shift for total, shift in zip(totals, shifts)]
         n += 1
+    edits = Edits(model.graph)
     for layer, total in zip(layers, totals):
-        _shift_bias(model.graph, layer, total / n)
+        _shift_bias(edits, layer.node, total / n)
     return model
 
 
@@ -65,23 +62,22 @@ def _has_room(layer: ir.Node) -> bool:
     return bias is None or (is_constant(bias) and bias.shape is not None and len(bias.shape) == 1)
 
 
-def _add_mean_shift(compared: Shadow, layer: ir.Node, opset: int) -> None:
-    reference, shape = str(layer.outputs[0].name), layer.outputs[0].shape
+def _add_mean_shift(compared: Shadow, layer: Layer, opset: int) -> None:
+    shape = layer.node.outputs[0].shape
     assert shape is not None
-    axes = np.array([axis for axis in range(len(shape)) if axis != 1], np.int64)
-    shift = compared.add("Sub", [compared.output_of("own", layer), reference], f"{reference}:shift")
+    axes = [axis for axis in range(len(shape)) if axis != 1]
+    shift = compared.add("Sub", [layer.copies["own"], layer.reference])
     if opset >= _AXES_ARE_AN_INPUT:
-        compared.proto.graph.initializer.append(numpy_helper.from_array(axes, f"{reference}:axes"))
-        mean = compared.add("ReduceMean", [shift, f"{reference}:axes"], f"{reference}:mean_shift", keepdims=0)
+        constant = compared.edits.constant("axes", np.array(axes, np.int64))
+        compared.give(compared.add("ReduceMean", [shift, constant], keepdims=0))
     else:
-        mean = compared.add("ReduceMean", [shift], f"{reference}:mean_shift", keepdims=0, axes=axes.tolist())
-    compared.give(mean)
+        compared.give(compared.add("ReduceMean", [shift], keepdims=0, axes=axes))
 
 
-def _shift_bias(graph: ir.Graph, layer: ir.Node, shift: Array) -> None:
+def _shift_bias(edits: Edits, layer: ir.Node, shift: Array) -> None:
     bias = layer.inputs[2] if len(layer.inputs) > 2 else None
     before = array_of(bias) if bias is not None else np.zeros(shift.shape, np.float32)
-    corrected = constant(graph, f"{layer.name}.corrected_bias", (before - shift).astype(np.float32))
+    corrected = edits.constant(f"{layer.name}.corrected_bias", (before - shift).astype(np.float32))
     if len(layer.inputs) < 3:
         layer.resize_inputs(3)
     layer.replace_input_with(2, corrected)

@@ -1,1 +1,1 @@
-"""One file per kind of source: `export(source, inputs, out) -> OnnxModel`, checked against the source's outputs."""
+"""One file per kind of source: `export(source, inputs, out, samples) -> OnnxModel`, checked against its source."""

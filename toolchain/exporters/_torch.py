@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 import torch
+from onnx_ir.passes.common import NameFixPass
+from torch.utils import _pytree as pytree
 
 from runtimes.errors import UsageError
-from runtimes.golden import relative_error
-from runtimes.tensors import TensorSpec
-from toolchain.inputs import example_samples
+from runtimes.golden import slice_error
+from runtimes.tensors import Array, TensorSpec
+from toolchain.exporters._examples import at_other_sizes, example_feed
 from toolchain.model import OnnxModel, open_model
 
 _TOLERANCE = 1e-3  # float32 against float32, other kernels: EfficientNet-lite0 shows 1e-6
 
 
-def example_tensors(inputs: Sequence[TensorSpec]) -> tuple[torch.Tensor, ...]:
-    """One random argument per input. Batches are 2: torch.export takes a size of 1 for a constant."""
-    arrays = example_samples(inputs, 2)
-    dynamic = [bool(spec.shape) and isinstance(spec.shape[0], str) for spec in inputs]
-    chosen = (array if batched else array[0] for array, batched in zip(arrays.values(), dynamic))
-    return tuple(torch.from_numpy(np.asarray(array)) for array in chosen)
+def example_tensors(
+    inputs: Sequence[TensorSpec], samples: Mapping[str, Array] | None = None
+) -> tuple[torch.Tensor, ...]:
+    """One argument per input, of real samples where they fit."""
+    return tuple(torch.from_numpy(array) for array in example_feed(inputs, samples).values())
 
 
 def dynamic_shapes(inputs: Sequence[TensorSpec]) -> tuple[dict[int, torch.export.Dim], ...]:
@@ -47,7 +48,7 @@ def export_and_check(
         program: an nn.Module or an ExportedProgram.
         call: computes the source's outputs from the arguments.
         arguments: example arguments.
-        inputs: names and dynamic dimensions; empty for a program that has them already.
+        inputs: names and dynamic dimensions; may be empty for a program, which has them already.
         out: the file to write.
         source: what errors call it.
 
@@ -64,44 +65,104 @@ def export_and_check(
         except Exception as error:  # torch.export's failures have no common base
             raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
         assert exported is not None
+        NameFixPass()(exported.model)  # an input may be named as a node's output or a weight is
         exported.save(str(out))
     model = open_model(out)
-    check_parity(model, call, arguments, source)
+    check_parity(model, call, arguments, inputs or model.inputs, source)
     return model
 
 
-def check_parity(model: OnnxModel, call: Any, arguments: tuple[torch.Tensor, ...], source: str) -> None:
-    """Compare an exported model with its source on the same arguments.
+def check_parity(
+    model: OnnxModel, call: Any, arguments: tuple[Any, ...], inputs: Sequence[TensorSpec], source: str
+) -> None:
+    """Compare an exported model with its source on the same arguments, and again on arguments of other sizes.
+
+    Args:
+        model: the export; it may lack inputs that the source does not use.
+        call: computes the source's outputs.
+        arguments: what to call it with.
+        inputs: names and shapes of the tensors among the arguments, in order.
+        source: what errors call it.
 
     Raises:
         UsageError: one of the two fails, or an output differs by more than float32 arithmetic explains.
     """
+    leaves, structure = pytree.tree_flatten(arguments)
+    tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    declared = {**{spec.name: spec for spec in inputs}, **{spec.name: spec for spec in model.inputs}}
+    if not len(tensors) == len(inputs) == len(declared):
+        raise UsageError(
+            f"'{source}' takes {len(tensors)} inputs, and {_listed(inputs)} are described; its ONNX export takes "
+            f"{_listed(model.inputs)}. Describe each with an --input, in order."
+        )
+    feed = {spec.name: tensor.detach().numpy() for spec, tensor in zip(inputs, tensors)}
+    expected = outputs_of(call, arguments, source)
+    session = _session(model, source)
+    _compare(session, model, feed, expected, f"The ONNX export of '{source}'")
+
+    others = at_other_sizes(list(declared.values()), feed)
+    if all(others[name].shape == array.shape for name, array in feed.items()):
+        return
+    replaced = iter([torch.from_numpy(array) for array in others.values()])
+    leaves = [next(replaced) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+    try:
+        expected = outputs_of(call, pytree.tree_unflatten(leaves, structure), source)
+    except UsageError:  # the source itself takes no such sizes, so there is nothing to compare with
+        return
+    shapes = " and ".join(f"{name} {list(array.shape)}" for name, array in others.items())
+    _compare(session, model, others, expected, f"Given {shapes}, the ONNX export of '{source}'")
+
+
+def outputs_of(call: Any, arguments: tuple[Any, ...], source: str) -> list[Array]:
+    """The tensors among a source's outputs, in order.
+
+    Raises:
+        UsageError: it fails.
+    """
     try:
         with torch.no_grad(), quiet():
-            expected = flatten(call(*arguments))
+            leaves = pytree.tree_leaves(call(*copy.deepcopy(arguments)))  # which a model may write into
+            # A scripted module's outputs may require gradients for all that no_grad says.
+            return [leaf.detach().numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
     except Exception as error:  # the user's own code, called with what the user says are its inputs
-        raise UsageError(f"'{source}' fails on random inputs of the declared shapes: {root_cause(error)}") from error
-    feeds = {spec.name: argument.numpy() for spec, argument in zip(model.inputs, arguments)}
+        raise UsageError(
+            f"'{source}' fails on inputs of the declared shapes: {root_cause(error)}. Where it takes no random "
+            "numbers, give real samples with --calibration FILE.npz."
+        ) from error
+
+
+def _session(model: OnnxModel, source: str) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = 4  # errors reach us as exceptions
     try:
-        session = ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
-        computed = session.run(None, feeds)
+        return ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise UsageError(f"ONNX Runtime cannot run the ONNX export of '{source}': {root_cause(error)}") from error
+
+
+def _compare(
+    session: ort.InferenceSession, model: OnnxModel, feed: Mapping[str, Array], expected: Sequence[Array], subject: str
+) -> None:
+    kept = {spec.name: feed[spec.name] for spec in model.inputs}
+    try:
+        computed = session.run(None, kept)
+    except Exception as error:  # as in _session
+        dropped = ", ".join(sorted(set(feed) - set(kept)))
+        because = f" (the exporter dropped {dropped}, which it took for unused)" if dropped else ""
+        raise UsageError(f"{subject} fails in ONNX Runtime: {root_cause(error)}{because}") from error
+    if len(computed) != len(expected):
+        raise UsageError(f"{subject} has {len(computed)} outputs, and the source {len(expected)} tensors.")
     for spec, actual, wanted in zip(model.outputs, computed, expected):
-        difference = relative_error(actual, wanted.numpy())
+        difference = slice_error(actual, wanted)
         if not difference <= _TOLERANCE:
             raise UsageError(
-                f"The ONNX export of '{source}' computes something else: output '{spec.name}' differs by "
+                f"{subject} computes something else: output '{spec.name}' differs by "
                 f"{difference:.1e} (tolerance {_TOLERANCE:.0e}). Is the model in eval mode, and free of randomness?"
             )
 
 
-def flatten(outputs: Any) -> list[torch.Tensor]:
-    """The tensors of a model's outputs, in order."""
-    leaves, _ = torch.utils._pytree.tree_flatten(outputs)
-    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+def _listed(specs: Sequence[TensorSpec]) -> str:
+    return ", ".join(spec.name for spec in specs) or "none"
 
 
 @contextlib.contextmanager
@@ -122,5 +183,6 @@ def root_cause(error: BaseException) -> str:
     """The innermost exception, in one line: torch.onnx wraps a model's own error several times."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:300] if lines else 'no message'}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
+    line = lines[-1 if "TorchScript interpreter" in lines[0] else 0]  # which gives the reason last, after a traceback
+    return f"{type(error).__name__}: {line[:300]}"

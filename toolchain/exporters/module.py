@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 import torch
 
+from hwbench import userfile
 from runtimes.errors import UsageError
-from runtimes.tensors import TensorSpec
+from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._torch import example_tensors, export_and_check, quiet, root_cause
 from toolchain.model import OnnxModel
 
 
-def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
+def export(
+    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+) -> OnnxModel:
     """Call the factory and export what it returns, in eval mode.
 
     Args:
         source: MODULE:FACTORY or FILE.py:FACTORY.
         inputs: one spec per argument of `forward`, in order.
         out: the file to write.
+        samples: real samples to export and check with; random ones for inputs without.
 
     Raises:
         UsageError: the factory cannot be found, raises, or returns something else than a module; or the
@@ -34,7 +38,7 @@ def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
             f"'{source}' needs its inputs described; add --input, as in --input image=float32[N,3,224,224]."
         )
     module = make(source)
-    return export_and_check(module, module, example_tensors(inputs), inputs, out, source)
+    return export_and_check(module, module, example_tensors(inputs, samples), inputs, out, source)
 
 
 def make(source: str) -> torch.nn.Module:
@@ -48,7 +52,7 @@ def make(source: str) -> torch.nn.Module:
     if not callable(factory):
         raise UsageError(f"'{where}' has no function '{name}'; give the source as MODULE:FACTORY or FILE.py:FACTORY.")
     try:
-        with quiet():
+        with quiet(), userfile.beside(Path(where)) if where.endswith(".py") else contextlib.nullcontext():
             module = factory()
     except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise UsageError(f"The factory '{source}' raised {root_cause(error)}") from error
@@ -58,24 +62,11 @@ def make(source: str) -> torch.nn.Module:
 
 
 def _import(where: str) -> ModuleType:
+    if where.endswith(".py"):
+        return userfile.load(Path(where))
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # a console script does not look in the current folder; python -m does
     try:
-        if where.endswith(".py"):
-            return _import_file(Path(where))
-        if "" not in sys.path:
-            sys.path.insert(0, "")  # a console script does not look in the current folder; python -m does
         return importlib.import_module(where)
-    except UsageError:
-        raise
     except (Exception, SystemExit) as error:  # the user's module may raise anything, or be a script that exits
         raise UsageError(f"'{where}' cannot be imported: {root_cause(error)}") from error
-
-
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UsageError(f"There is no file '{path}'.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # dataclasses and pickled weights look their module up
-    spec.loader.exec_module(module)
-    return module

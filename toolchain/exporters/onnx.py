@@ -7,23 +7,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
+import onnxruntime as ort
 from onnx_ir.passes.common import ShapeInferencePass
 
 from runtimes.errors import UsageError
-from runtimes.tensors import TensorSpec
+from runtimes.tensors import Array, TensorSpec
 from toolchain.model import OnnxModel, load_ir, open_model, save_ir
 
 
-def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
+def export(
+    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+) -> OnnxModel:
     """Open an ONNX file.
 
     Args:
         source: the file.
         inputs: specs that replace what the file declares, for files that declare a wrong shape; may be empty.
         out: where the corrected file goes, if there is anything to correct.
+        samples: not looked at: nothing is exported.
 
     Raises:
-        UsageError: the file is not usable ONNX, or a spec names an input that it lacks.
+        UsageError: the file is not usable ONNX, ONNX Runtime refuses it, or a spec names an input that it lacks.
     """
     model = open_model(Path(source))
     corrections = {spec.name: spec for spec in inputs}
@@ -32,9 +36,10 @@ def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
         raise UsageError(
             f"'{source}' has no input {', '.join(map(repr, unknown))}; it takes {', '.join(map(str, model.inputs))}."
         )
-    if all(corrections.get(spec.name, spec) == spec for spec in model.inputs):
-        return model
-    return dataclasses.replace(_redeclare(Path(source), corrections, out), sha256=model.sha256)
+    if any(corrections.get(spec.name, spec) != spec for spec in model.inputs):
+        model = dataclasses.replace(_redeclare(Path(source), corrections, out), source_sha256=model.sha256)
+    _check_loads(model, source)
+    return model
 
 
 def _redeclare(source: Path, corrections: Mapping[str, TensorSpec], out: Path) -> OnnxModel:
@@ -49,3 +54,13 @@ def _redeclare(source: Path, corrections: Mapping[str, TensorSpec], out: Path) -
         for value in node.outputs:
             value.shape = None  # was inferred from the declaration that is being corrected
     return save_ir(ShapeInferencePass()(model).model, out)
+
+
+def _check_loads(model: OnnxModel, source: str) -> None:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # a graph is checked without
+    options.log_severity_level = 4  # errors reach us as exceptions
+    try:
+        ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
+        raise UsageError(f"ONNX Runtime cannot load '{source}': {str(error).strip()[:500]}") from error

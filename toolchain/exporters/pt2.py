@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from runtimes.errors import UsageError
-from runtimes.tensors import TensorSpec
+from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._torch import export_and_check, quiet, root_cause
 from toolchain.model import OnnxModel
 
 
-def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
+def export(
+    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+) -> OnnxModel:
     """Export a saved program; its own example arguments and dynamic dimensions are used.
 
     Args:
         source: the .pt2 file.
         inputs: specs whose names replace the program's; shapes are the program's own.
         out: the file to write.
+        samples: not looked at.
 
     Raises:
         UsageError: the file cannot be read, or the program cannot be exported.

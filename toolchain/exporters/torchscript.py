@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from runtimes.errors import UsageError
-from runtimes.tensors import TensorSpec
-from toolchain.exporters._torch import check_parity, example_tensors, quiet, root_cause
+from runtimes.tensors import Array, TensorSpec
+from toolchain.exporters._torch import check_parity, example_tensors, outputs_of, quiet, root_cause
 from toolchain.model import OnnxModel, open_model
 
 _OPSET = 17  # the newest that torch's TorchScript exporter maintains
 
 
-def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
+def export(
+    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+) -> OnnxModel:
     """Export a scripted or traced model.
 
     Args:
         source: the archive. A pickled module or a state_dict is refused: reading one can run any code.
         inputs: one spec per argument of `forward`, in order.
         out: the file to write.
+        samples: real samples to export and check with; random ones for inputs without.
 
     Raises:
         UsageError: the file is not TorchScript, or the model cannot be exported.
@@ -42,7 +45,8 @@ def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
                 f"'{source}' is not a TorchScript archive ({root_cause(error)}). A state_dict or a pickled module "
                 "holds no program; give the source as FILE.py:FACTORY, a function that builds the module and loads it."
             ) from error
-    arguments = example_tensors(inputs)
+    arguments = example_tensors(inputs, samples)
+    outputs_of(module, arguments, source)  # the exporter runs it as well, and says less where it fails
     axes = {spec.name: {i: size for i, size in enumerate(spec.shape) if isinstance(size, str)} for spec in inputs}
     with quiet():
         try:
@@ -60,5 +64,5 @@ def export(source: str, inputs: Sequence[TensorSpec], out: Path) -> OnnxModel:
         except Exception as error:  # unsupported operators, shapes, control flow
             raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
     model = open_model(out)
-    check_parity(model, module, arguments, source)
+    check_parity(model, module, arguments, inputs, source)
     return model

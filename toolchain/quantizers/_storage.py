@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
-from toolchain.quantizers._graph import constant
+from toolchain.graphs.edits import Edits
 
 _MIN_ELEMENTS = 256  # below, the Cast node takes more bytes than it saves
 
@@ -17,20 +17,19 @@ def store_weights(model: ir.Model, dtype: ir.DataType) -> ir.Model:
     Runtimes fold the Cast of a constant when they load the file, so inference costs what float32 costs.
     Weights that the type cannot hold (fp16: beyond 65504) stay in float32.
     """
-    graph = model.graph
+    graph, edits = model.graph, Edits(model.graph)
     largest = float(ml_dtypes.finfo(dtype.numpy()).max)  # type: ignore[no-untyped-call]
     for value in list(graph.initializers.values()):
         if value.dtype != ir.DataType.FLOAT or value.const_value is None or value.const_value.size < _MIN_ELEMENTS:
             continue
         array = value.const_value.numpy()
-        if np.abs(array).max() > largest or not value.uses():
+        if np.abs(array).max() > largest or not value.uses() or value.is_graph_output():
             continue
         name = str(value.name)
-        stored = constant(graph, f"{name}.stored", array.astype(dtype.numpy()))
-        cast = ir.node("Cast", [stored], attributes={"to": ir.DataType.FLOAT.value}, name=f"{name}.load")
-        cast.outputs[0].type, cast.outputs[0].shape = value.type, value.shape
-        value.replace_all_uses_with(cast.outputs[0])
+        stored = edits.constant(f"{name}.stored", array.astype(dtype.numpy()))
+        load = edits.cast(stored, ir.DataType.FLOAT, f"{name}.loaded")
+        value.replace_all_uses_with(load.outputs[0])
         del graph.initializers[name]
-        cast.outputs[0].name = name
-        graph.insert_before(graph[0], cast)
+        load.outputs[0].name = name
+        graph.insert_before(graph[0], load)
     return model

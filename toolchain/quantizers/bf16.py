@@ -14,6 +14,10 @@ from toolchain.calibration.table import Range
 from toolchain.quantizers._half import compute_in
 from toolchain.recipe import Recipe
 
+COMPUTES_IN = "bf16"
+NEEDS_RANGES = "no"
+GOLDEN_TOLERANCE = 3e-2
+
 _MIN_OPSET = 22  # Conv, pooling and others take bfloat16 from opset 22 on
 
 

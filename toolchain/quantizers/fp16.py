@@ -5,41 +5,56 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 from onnxconverter_common import float16
 
 from toolchain.calibration.table import Range
-from toolchain.quantizers._half import compute_in
+from toolchain.quantizers._half import compute_in, drop_unused
 from toolchain.recipe import Recipe
 
-RANGES_ARE_OPTIONAL = True  # without samples, nothing is known to overflow
+COMPUTES_IN = "fp16"
+NEEDS_RANGES = "optional"  # without samples, nothing that the model computes is known to overflow
+GOLDEN_TOLERANCE = 1e-2
 
 _LARGEST = 65504.0
+_SMALLEST = 2.0**-24
 
 
 def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
-    """Every float32 activation: what leaves fp16's range stays in float32."""
-    return tuple(str(value.name) for node in model.graph for value in node.outputs if value.dtype == ir.DataType.FLOAT)
+    """Every float32 input and activation: what leaves fp16's range stays in float32."""
+    values = [*model.graph.inputs, *(value for node in model.graph for value in node.outputs)]
+    return tuple(str(value.name) for value in values if value.name and value.dtype == ir.DataType.FLOAT)
 
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
-    """Convert to fp16, but for the nodes to keep and those whose inputs or outputs fp16 cannot hold."""
-    blocked = sorted({*recipe.keep, *_around_overflows(model, ranges)})
+    """Convert to fp16, but for the nodes to keep and those with an input, output or constant that fp16 cannot hold."""
+    blocked = sorted({*recipe.keep, *_around_overflows(model, ranges), *_around_large_constants(model)})
     converted = _convert(ir.to_proto(model), blocked)
-    return compute_in(model, ir.DataType.FLOAT16, blocked) if converted is None else ir.from_proto(converted)
+    if converted is None:
+        return compute_in(model, ir.DataType.FLOAT16, blocked)
+    return _without_round_trips(ir.from_proto(converted))
 
 
 def _convert(proto: onnx.ModelProto, blocked: Sequence[str]) -> onnx.ModelProto | None:
-    """The converter's result; None where it fails or writes an invalid file, as it does for blocked nodes that
-    write an output of the graph, Gemm with a constant bias, and subgraphs.
-    """
+    """The converter's result; None where it fails or writes an invalid file."""
+    # onnxconverter-common 1.16 does so for blocked nodes that write an output of the graph, Gemm with a constant bias,
+    # and subgraphs.
     dtypes = [output.type.tensor_type.elem_type for output in proto.graph.output]
+    constants = {initializer.name for initializer in proto.graph.initializer}
+    activations = [info for info in proto.graph.value_info if info.name not in constants]
+    del proto.graph.value_info[:]  # what is listed here it turns to fp16 even where a blocked node reads it
+    proto.graph.value_info.extend(activations)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of every weight that it rounds to zero
+            warnings.simplefilter("ignore")  # it warns of constants below fp16's smallest, which it raises to that
             converted: onnx.ModelProto = float16.convert_float_to_float16(
-                proto, keep_io_types=True, node_block_list=list(blocked)
+                proto,
+                min_positive_val=_SMALLEST,
+                max_finite_val=_LARGEST,  # its default clamps constants at 10,000
+                keep_io_types=True,
+                node_block_list=list(blocked),
             )
         onnx.checker.check_model(converted, full_check=True)
     except Exception:  # it raises bare ValueErrors and KeyErrors, the checker its own
@@ -50,9 +65,39 @@ def _convert(proto: onnx.ModelProto, blocked: Sequence[str]) -> onnx.ModelProto 
 def _around_overflows(model: ir.Model, ranges: Mapping[str, Range]) -> set[str]:
     """Who writes what fp16 cannot hold, and who reads it: a Cast between the two would overflow just as well."""
     nodes: set[str] = set()
-    for node in model.graph:
-        for value in node.outputs:
-            observed = ranges.get(str(value.name))
-            if observed is not None and max(-observed.low, observed.high) > _LARGEST:
-                nodes.update(str(reader.name) for reader in (node, *(use.node for use in value.uses())))
+    for value in (*model.graph.inputs, *(value for node in model.graph for value in node.outputs)):
+        observed = ranges.get(str(value.name))
+        if observed is not None and max(-observed.low, observed.high) > _LARGEST:
+            nodes.update(str(node.name) for node in (value.producer(), *(use.node for use in value.uses())) if node)
     return nodes
+
+
+def _around_large_constants(model: ir.Model) -> set[str]:
+    """Who holds a finite number that fp16 cannot: the converter would clamp it."""
+    large = {value for value in model.graph.initializers.values() if _is_large(value.const_value)}
+    return {
+        str(node.name)
+        for node in model.graph.all_nodes()
+        if large.intersection(node.inputs)
+        or any(_is_large(a.as_tensor()) for a in node.attributes.values() if a.type == ir.AttributeType.TENSOR)
+    }
+
+
+def _is_large(tensor: ir.TensorProtocol | None) -> bool:
+    if tensor is None or tensor.dtype != ir.DataType.FLOAT:
+        return False
+    array = tensor.numpy()
+    return bool((np.isfinite(array) & (np.abs(array) > _LARGEST)).any())
+
+
+def _without_round_trips(model: ir.Model) -> ir.Model:
+    """Where blocked nodes read what a blocked node wrote, the converter leaves a Cast to fp16 and back; skip it."""
+    for node in list(model.graph):
+        narrow = node.inputs[0].producer() if node.op_type == "Cast" and node.inputs[0] else None
+        if narrow is None or narrow.op_type != "Cast" or node.outputs[0].is_graph_output():
+            continue
+        source = narrow.inputs[0]
+        if source is not None and source.dtype == node.outputs[0].dtype == ir.DataType.FLOAT:
+            node.outputs[0].replace_all_uses_with(source)
+    drop_unused(model.graph)
+    return model

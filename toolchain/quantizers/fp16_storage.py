@@ -10,6 +10,10 @@ from toolchain.calibration.table import Range
 from toolchain.quantizers._storage import store_weights
 from toolchain.recipe import Recipe
 
+COMPUTES_IN = "fp32"
+NEEDS_RANGES = "no"
+GOLDEN_TOLERANCE = 1e-3
+
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
     """Store large weights in fp16."""

@@ -9,6 +9,10 @@ import onnx_ir as ir
 from toolchain.calibration.table import Range
 from toolchain.recipe import Recipe
 
+COMPUTES_IN = "fp32"
+NEEDS_RANGES = "no"
+GOLDEN_TOLERANCE = 1e-3
+
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
     """The model itself."""

@@ -10,12 +10,19 @@ import onnx_ir as ir
 
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
+from runtimes.tensors import Array
 from toolchain.calibration.table import Range
+from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers
+from toolchain.graphs.placement import Bias, Placement, Weight, WeightKey, place
 from toolchain.quantizers import _affine
 from toolchain.quantizers._affine import Parameters
-from toolchain.quantizers._graph import array_of, constant, drop_unused_initializers
-from toolchain.quantizers._placement import Bias, Placement, Weight, place
 from toolchain.recipe import Recipe
+
+COMPUTES_IN = "int8"
+NEEDS_RANGES = "yes"
+# Integer kernels of two machines agree but for single roundings, which a deep network amplifies; saturation on a CPU
+# without VNNI shows as 3% (30 dB).
+GOLDEN_TOLERANCE = 2e-2
 
 
 def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
@@ -44,15 +51,16 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     placement = place(model, recipe.keep)
     activations = _activation_parameters(placement, scheme, ranges)
     weights = _weight_parameters(placement, activations, scheme)
+    edits = Edits(model.graph)
     # Biases first: their scale is looked up by the input that the node still has.
     if scheme.quantize_bias:
         for bias in placement.biases:
-            _quantize_bias(model.graph, bias, activations, weights[bias.weight.value])
-    integers = {value: _integers(model.graph, value, *weights[value]) for value in weights}
+            _quantize_bias(edits, bias, activations, weights[bias.weight.key])
+    stored = {key: _store(edits, *key, parameters) for key, parameters in weights.items()}
     for weight in placement.weights:
-        _quantize_weight(model.graph, weight, integers[weight.value])
+        _quantize_weight(edits, weight, stored[weight.key])
     for value, parameters in activations.items():
-        _insert_pair(model.graph, value, parameters, placement)
+        _insert_pair(edits, value, parameters, placement)
     drop_unused_initializers(model.graph)
     return model
 
@@ -71,16 +79,15 @@ def _activation_parameters(
 
 def _weight_parameters(
     placement: Placement, activations: Mapping[ir.Value, Parameters], scheme: QuantizationScheme
-) -> dict[ir.Value, tuple[Parameters, int]]:
-    """Parameters and channel axis by weight; nodes that share a weight share its integers."""
-    chosen: dict[ir.Value, tuple[Parameters, int]] = {}
+) -> dict[WeightKey, Parameters]:
+    """Parameters by weight and axis; nodes that share both share the integers."""
+    chosen: dict[WeightKey, Parameters] = {}
     for weight in placement.weights:
-        if weight.value not in chosen:
-            chosen[weight.value] = _affine.for_weight(array_of(weight.value), weight.axis, scheme), weight.axis
+        if weight.key not in chosen:
+            chosen[weight.key] = _affine.for_weight(array_of(weight.value), weight.axis, scheme)
     if scheme.quantize_bias:
         for bias in placement.biases:
-            parameters, axis = chosen[bias.weight.value]
-            chosen[bias.weight.value] = _with_room_for(bias, parameters, activations), axis
+            chosen[bias.weight.key] = _with_room_for(bias, chosen[bias.weight.key], activations)
     return chosen
 
 
@@ -92,39 +99,35 @@ def _with_room_for(bias: Bias, parameters: Parameters, activations: Mapping[ir.V
     return Parameters(np.maximum(parameters.scale, smallest).astype(np.float32), parameters.zero_point)
 
 
-def _integers(graph: ir.Graph, value: ir.Value, parameters: Parameters, axis: int) -> _Stored:
-    stored = constant(graph, f"{value.name}.integers", _affine.quantize(array_of(value), parameters, axis))
-    return _Stored.of(graph, str(value.name), stored, parameters, axis)
+def _store(edits: Edits, value: ir.Value, axis: int, parameters: Parameters) -> _Stored:
+    integers = _affine.quantize(array_of(value), parameters, axis)
+    return _Stored.of(edits, str(value.name), integers, parameters, axis)
 
 
-def _quantize_weight(graph: ir.Graph, weight: Weight, stored: _Stored) -> None:
-    weight.node.replace_input_with(weight.index, _dequantized(graph, weight.node, f"{weight.node.name}.weight", stored))
+def _quantize_weight(edits: Edits, weight: Weight, stored: _Stored) -> None:
+    restored = _dequantized(edits, weight.node, f"{weight.node.name}.weight", stored)
+    weight.node.replace_input_with(weight.index, restored)
 
 
-def _quantize_bias(
-    graph: ir.Graph, bias: Bias, activations: Mapping[ir.Value, Parameters], weight: tuple[Parameters, int]
-) -> None:
-    scale = np.asarray(_input_parameters(bias.node, activations).scale * weight[0].scale, np.float32)
+def _quantize_bias(edits: Edits, bias: Bias, activations: Mapping[ir.Value, Parameters], weight: Parameters) -> None:
+    scale = np.asarray(_input_parameters(bias.node, activations).scale * weight.scale, np.float32)
     array = array_of(bias.node.inputs[bias.index])
     integers = np.clip(np.rint(array.astype(np.float64) / scale), -(2.0**31), 2.0**31 - 1).astype(np.int32)
-    parameters = Parameters(scale, np.zeros(scale.shape, np.int32))
     name = f"{bias.node.name}.bias"
-    stored = _Stored.of(graph, name, constant(graph, f"{name}.integers", integers), parameters, 0)
-    bias.node.replace_input_with(bias.index, _dequantized(graph, bias.node, name, stored))
+    stored = _Stored.of(edits, name, integers, Parameters(scale, np.zeros(scale.shape, np.int32)), 0)
+    bias.node.replace_input_with(bias.index, _dequantized(edits, bias.node, name, stored))
 
 
-def _insert_pair(graph: ir.Graph, value: ir.Value, parameters: Parameters, placement: Placement) -> None:
-    producer = value.producer()
+def _insert_pair(edits: Edits, value: ir.Value, parameters: Parameters, placement: Placement) -> None:
+    graph, producer = edits.graph, value.producer()
     uses = list(value.uses())
-    scale = constant(graph, f"{value.name}.scale", parameters.scale)
-    zero_point = constant(graph, f"{value.name}.zero_point", parameters.zero_point)
-    quantize_node = ir.node("QuantizeLinear", [value, scale, zero_point], name=f"{value.name}.quantize")
-    dequantize_node = ir.node(
-        "DequantizeLinear", [quantize_node.outputs[0], scale, zero_point], name=f"{value.name}.dequantize"
-    )
+    scale = edits.constant(f"{value.name}.scale", parameters.scale)
+    zero_point = edits.constant(f"{value.name}.zero_point", parameters.zero_point)
+    quantize_node = edits.node("QuantizeLinear", [value, scale, zero_point], f"{value.name}.quantized")
+    inputs = [quantize_node.outputs[0], scale, zero_point]
+    dequantize_node = edits.node("DequantizeLinear", inputs, f"{value.name}.dequantized")
     restored = dequantize_node.outputs[0]
     restored.type, restored.shape = value.type, value.shape
-    quantize_node.outputs[0].name, restored.name = f"{value.name}.quantized", f"{value.name}.dequantized"
     # Where an integer kernel writes the value, its float form no longer exists; elsewhere float readers keep it.
     everywhere = producer in placement.nodes
     for use in uses:
@@ -133,7 +136,7 @@ def _insert_pair(graph: ir.Graph, value: ir.Value, parameters: Parameters, place
     pair = [quantize_node, dequantize_node]
     if everywhere and value.is_graph_output():
         graph.outputs[graph.outputs.index(value)] = restored
-        value.name, restored.name = f"{value.name}.float", value.name
+        value.name, restored.name = restored.name, value.name
     if producer is None:
         graph.insert_before(graph[0], pair)
     else:
@@ -150,20 +153,22 @@ class _Stored:
     axis: int | None
 
     @classmethod
-    def of(cls, graph: ir.Graph, name: str, integers: ir.Value, parameters: Parameters, axis: int) -> _Stored:
-        scale = constant(graph, f"{name}.scale", parameters.scale)
-        zero_point = constant(graph, f"{name}.zero_point", parameters.zero_point)
-        return cls(integers, scale, zero_point, axis if parameters.scale.ndim else None)
+    def of(cls, edits: Edits, name: str, integers: Array, parameters: Parameters, axis: int) -> _Stored:
+        return cls(
+            edits.constant(f"{name}.integers", integers),
+            edits.constant(f"{name}.scale", parameters.scale),
+            edits.constant(f"{name}.zero_point", parameters.zero_point),
+            axis if parameters.scale.ndim else None,
+        )
 
 
-def _dequantized(graph: ir.Graph, before: ir.Node, name: str, stored: _Stored) -> ir.Value:
+def _dequantized(edits: Edits, before: ir.Node, name: str, stored: _Stored) -> ir.Value:
     """A DequantizeLinear for one reader: runtimes fuse it only where nothing else reads it."""
     attributes = {} if stored.axis is None else {"axis": stored.axis}
     inputs = [stored.integers, stored.scale, stored.zero_point]
-    node = ir.node("DequantizeLinear", inputs, attributes=attributes, name=f"{name}.dequantize")
-    node.outputs[0].name = name
+    node = edits.node("DequantizeLinear", inputs, name, attributes=attributes)
     node.outputs[0].type, node.outputs[0].shape = ir.TensorType(ir.DataType.FLOAT), stored.integers.shape
-    graph.insert_before(before, node)
+    edits.graph.insert_before(before, node)
     return node.outputs[0]
 
 

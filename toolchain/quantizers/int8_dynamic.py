@@ -10,15 +10,18 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
-from onnx_ir.passes.common import DeduplicateHashedInitializersPass
 
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
 from toolchain.calibration.table import Range
+from toolchain.graphs.edits import Edits, array_of, deduplicate, drop_unused_initializers, is_constant
+from toolchain.graphs.products import channel_axis
 from toolchain.quantizers import _affine
-from toolchain.quantizers._graph import array_of, constant, drop_unused_initializers
-from toolchain.quantizers._placement import is_constant
 from toolchain.recipe import Recipe
+
+COMPUTES_IN = "int8"
+NEEDS_RANGES = "no"
+GOLDEN_TOLERANCE = 2e-2
 
 _MIN_WEIGHTS = 4096  # below, quantizing the activation costs more than the integer product saves
 
@@ -36,10 +39,11 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
             f"No MatMul or Gemm with {_MIN_WEIGHTS:,} constant weights or more was found; "
             "int8-dynamic pays for those alone."
         )
+    edits = Edits(model.graph)
     for node in chosen:
-        _rewrite(model.graph, node, scheme)
+        _rewrite(edits, node, scheme)
     drop_unused_initializers(model.graph)
-    return DeduplicateHashedInitializersPass()(model).model  # a weight that several nodes share was quantized for each
+    return deduplicate(model)  # a weight that several nodes share was quantized for each
 
 
 def _is_product(node: ir.Node) -> bool:
@@ -48,36 +52,34 @@ def _is_product(node: ir.Node) -> bool:
     weight, source = node.inputs[1], node.inputs[0]
     if weight is None or source is None or weight.shape is None or len(weight.shape) != 2:
         return False
-    factors = [node.attributes.get_float(name, 1.0) for name in ("alpha", "beta")]
-    plain = not node.attributes.get_int("transA", 0) and factors == [1.0, 1.0]
     size = weight.const_value.size if weight.const_value is not None else 0
-    return plain and size >= _MIN_WEIGHTS and weight.dtype == source.dtype == ir.DataType.FLOAT
+    typed = weight.dtype == source.dtype == ir.DataType.FLOAT
+    return typed and size >= _MIN_WEIGHTS and channel_axis(node) is not None
 
 
-def _rewrite(graph: ir.Graph, node: ir.Node, scheme: QuantizationScheme) -> None:
+def _rewrite(edits: Edits, node: ir.Node, scheme: QuantizationScheme) -> None:
     source, weight = node.inputs[0], node.inputs[1]
-    matrix = array_of(weight)
-    if node.attributes.get_int("transB", 0):
-        matrix = matrix.T
+    matrix = array_of(weight) if channel_axis(node) == 1 else array_of(weight).T
     parameters = _affine.for_weight(matrix, 1, scheme)
     name = str(node.name)
-    integers = constant(graph, f"{name}.weight", np.ascontiguousarray(_affine.quantize(matrix, parameters, 1)))
-    scale = constant(graph, f"{name}.weight_scale", parameters.scale)
-    zero_point = constant(graph, f"{name}.weight_zero_point", parameters.zero_point)
+    integers = edits.constant(f"{name}.weight", np.ascontiguousarray(_affine.quantize(matrix, parameters, 1)))
+    scale = edits.constant(f"{name}.weight_scale", parameters.scale)
+    zero_point = edits.constant(f"{name}.weight_zero_point", parameters.zero_point)
 
-    observe = ir.node("DynamicQuantizeLinear", [source], num_outputs=3, name=f"{name}.quantize")
+    observed = [f"{name}.{part}" for part in ("input", "input_scale", "input_zero_point")]
+    observe = edits.node("DynamicQuantizeLinear", [source], *observed)
     quantized, source_scale, source_zero_point = observe.outputs
-    product = ir.node("MatMulInteger", [quantized, integers, source_zero_point, zero_point], name=f"{name}.integer")
-    cast = ir.node("Cast", [product.outputs[0]], attributes={"to": ir.DataType.FLOAT.value}, name=f"{name}.cast")
-    scales = ir.node("Mul", [source_scale, scale], name=f"{name}.scales")
-    result = ir.node("Mul", [cast.outputs[0], scales.outputs[0]], name=f"{name}.rescale")
+    product = edits.node("MatMulInteger", [quantized, integers, source_zero_point, zero_point], f"{name}.integer")
+    cast = edits.cast(product.outputs[0], ir.DataType.FLOAT, f"{name}.product")
+    scales = edits.node("Mul", [source_scale, scale], f"{name}.scales")
+    result = edits.node("Mul", [cast.outputs[0], scales.outputs[0]], f"{name}.rescaled")
     nodes = [observe, product, cast, scales, result]
     if len(node.inputs) > 2 and node.inputs[2] is not None:
-        result = ir.node("Add", [result.outputs[0], node.inputs[2]], name=f"{name}.add_bias")
+        result = edits.node("Add", [result.outputs[0], node.inputs[2]], f"{name}.with_bias")
         nodes.append(result)
     old, new = node.outputs[0], result.outputs[0]
     new.type, new.shape = old.type, old.shape
     old.replace_all_uses_with(new, replace_graph_outputs=True)
-    old.name, new.name = f"{old.name}.replaced", old.name
-    graph.insert_before(node, nodes)
-    graph.remove(node, safe=True)
+    old.name, new.name = new.name, old.name
+    edits.graph.insert_before(node, nodes)
+    edits.graph.remove(node, safe=True)

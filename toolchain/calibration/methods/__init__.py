@@ -1,1 +1,1 @@
-"""One calibration method per file: `calibrate(model, tensors, specs, arrays) -> CalibrationTable`."""
+"""One calibration method per file: `calibrate(model, tensors, specs, arrays, infinities) -> CalibrationTable`."""

@@ -22,10 +22,14 @@ _STRIDE = 16  # bins between two candidate thresholds
 
 
 def calibrate(
-    model: ir.Model, tensors: Sequence[str], specs: Sequence[TensorSpec], arrays: Mapping[str, Array]
+    model: ir.Model,
+    tensors: Sequence[str],
+    specs: Sequence[TensorSpec],
+    arrays: Mapping[str, Array],
+    infinities: bool = False,
 ) -> CalibrationTable:
     """Observe tensors; see `minmax.calibrate` for the arguments and errors."""
-    return histogram.calibrate("entropy", choose, model, tensors, specs, arrays)
+    return histogram.calibrate("entropy", choose, model, tensors, specs, arrays, infinities)
 
 
 def choose(distribution: Histogram) -> Range:

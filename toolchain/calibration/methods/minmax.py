@@ -13,7 +13,11 @@ from toolchain.calibration.table import CalibrationTable, Range
 
 
 def calibrate(
-    model: ir.Model, tensors: Sequence[str], specs: Sequence[TensorSpec], arrays: Mapping[str, Array]
+    model: ir.Model,
+    tensors: Sequence[str],
+    specs: Sequence[TensorSpec],
+    arrays: Mapping[str, Array],
+    infinities: bool = False,
 ) -> CalibrationTable:
     """Observe tensors.
 
@@ -22,12 +26,14 @@ def calibrate(
         tensors: names of float32 tensors to observe.
         specs: the model's inputs.
         arrays: the samples, one array per input, samples first.
+        infinities: whether the tensors may hold infinity and NaN, which then count as zeros.
 
     Raises:
-        UsageError: a tensor holds NaN or infinity for some sample; says which.
+        UsageError: a tensor holds NaN or infinity for some sample where it may not, or ONNX Runtime fails on one;
+            says which.
     """
     low, high, n = np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf), 0
-    for observation in observe(model, tensors, specs, arrays):
+    for observation in observe(model, tensors, specs, arrays, infinities=infinities):
         low, high, n = np.minimum(low, observation.low), np.maximum(high, observation.high), n + 1
     ranges = {name: Range(float(a), float(b)) for name, a, b in zip(tensors, low, high)}
     return CalibrationTable("minmax", n, ranges)

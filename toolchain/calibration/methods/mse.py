@@ -17,10 +17,14 @@ _SHRINKS = np.linspace(1.0, 0.1, 91)
 
 
 def calibrate(
-    model: ir.Model, tensors: Sequence[str], specs: Sequence[TensorSpec], arrays: Mapping[str, Array]
+    model: ir.Model,
+    tensors: Sequence[str],
+    specs: Sequence[TensorSpec],
+    arrays: Mapping[str, Array],
+    infinities: bool = False,
 ) -> CalibrationTable:
     """Observe tensors; see `minmax.calibrate` for the arguments and errors."""
-    return histogram.calibrate("mse", choose, model, tensors, specs, arrays)
+    return histogram.calibrate("mse", choose, model, tensors, specs, arrays, infinities)
 
 
 def choose(distribution: Histogram) -> Range:

@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+import numpy as np
 import onnx_ir as ir
 
-_MATRIX_OPS = frozenset({"Conv", "Gemm", "MatMul"})
+from toolchain.graphs.edits import array_of, is_constant
+from toolchain.graphs.products import PRODUCTS, channel_axis
+
+CLAMPS = frozenset({"Relu", "Clip"})
+"""What a quantizer's saturation does anyway, so the runtime drops it between a Conv and its Q."""
+
 # Same scale in and out: the integers pass through untouched, or as a maximum.
 _PASSING_OPS = frozenset(["MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity"])
 # Integer kernels with scales of their own: QLinearAdd, QLinearMul, QLinearConcat, ...
 _POINTWISE_OPS = frozenset(["Add", "Mul", "Concat", "Sigmoid", "LeakyRelu", "AveragePool", "GlobalAveragePool"])
-# What a quantizer's saturation does anyway, so the runtime drops it between a Conv and its Q.
-_CLAMPS = frozenset({"Relu", "Clip"})
+
+WeightKey = tuple[ir.Value, int]
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,11 @@ class Weight:
     value: ir.Value
     index: int
     axis: int
+
+    @property
+    def key(self) -> WeightKey:
+        """What one set of integers serves: a Gemm and a transposed Gemm want other scales of the same weight."""
+        return self.value, self.axis
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ def place(model: ir.Model, keep: Collection[str]) -> Placement:
     placement = Placement()
     candidates = [node for node in model.graph if not node.domain and node.name not in keep]
     for node in candidates:
-        if node.op_type in _MATRIX_OPS:
+        if node.op_type in PRODUCTS:
             _place_matrix(placement, node, keep)
     for node in candidates:
         if node.op_type in _PASSING_OPS | _POINTWISE_OPS:
@@ -69,41 +80,26 @@ def place(model: ir.Model, keep: Collection[str]) -> Placement:
     return placement
 
 
-def is_constant(value: ir.Value | None) -> bool:
-    """Whether a value is known before the model runs."""
-    return value is not None and value.is_initializer() and value.const_value is not None
-
-
 def _place_matrix(placement: Placement, node: ir.Node, keep: Collection[str]) -> None:
     source, operand = node.inputs[0], node.inputs[1]
     # Products of two activations (attention) stay in float: they are small, and Softmax's outputs quantize badly.
     if source is None or operand is None or is_constant(source) or not is_constant(operand):
         return
-    axis = _channel_axis(node, operand)
+    axis = channel_axis(node)
     if source.dtype != ir.DataType.FLOAT or operand.dtype != ir.DataType.FLOAT or axis is None:
+        return
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    # An attention mask that was folded into a Gemm: integers have no infinity.
+    if is_constant(bias) and not np.isfinite(array_of(bias)).all():
         return
     weight = Weight(node, operand, 1, axis)
     placement.nodes.add(node)
     placement.activations[source] = None
     placement.weights.append(weight)
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is not None and is_constant(bias) and bias.shape is not None and len(bias.shape) == 1:
         placement.biases.append(Bias(node, 2, weight))
     if node.op_type == "Conv":  # MatMul and Gemm have integer kernels with float outputs; Conv has none
         placement.activations[_after_clamp(placement, node, keep)] = None
-
-
-def _channel_axis(node: ir.Node, operand: ir.Value) -> int | None:
-    """The axis of output channels, or None where the operator has no integer kernel in this form."""
-    rank = len(operand.shape) if operand.shape is not None else 0
-    if node.op_type == "Conv":
-        return 0
-    if node.op_type == "MatMul":
-        return rank - 1 if rank == 2 else None
-    factors = [node.attributes.get_float(name, 1.0) for name in ("alpha", "beta")]
-    if node.attributes.get_int("transA", 0) or factors != [1.0, 1.0]:
-        return None
-    return 0 if node.attributes.get_int("transB", 0) else 1
 
 
 def _after_clamp(placement: Placement, node: ir.Node, keep: Collection[str]) -> ir.Value:
@@ -111,7 +107,8 @@ def _after_clamp(placement: Placement, node: ir.Node, keep: Collection[str]) -> 
     consumers = [use.node for use in output.uses()]
     if len(consumers) == 1 and not output.is_graph_output():
         follower = consumers[0]
-        if follower.op_type in _CLAMPS and follower.name not in keep:
+        # A branch of an If decides whether it computes its clamp, and a pair stands in the main graph.
+        if follower.op_type in CLAMPS and follower.name not in keep and follower.graph is node.graph:
             placement.nodes.add(follower)
             return follower.outputs[0]
     return output

@@ -1,0 +1,76 @@
+"""A user's FILE.py, imported so that it finds the files beside it and replaces no package of the same name."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+from runtimes.errors import UsageError
+
+_taken: dict[str, Path] = {}  # top-level modules that came from a user's folder
+
+
+def load(path: Path) -> ModuleType:
+    """Import a file under a private name: `onnx.py` does not become the package onnx.
+
+    Raises:
+        UsageError: there is no such file, or it raises; says what.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no file '{path}'.")
+    name = "_user" + re.sub(r"\W", "_", str(path.resolve()))
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickled weights look their module up
+    try:
+        with beside(path):
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # the user's file may raise anything, or be a script that exits
+        del sys.modules[name]
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(f"'{path}' cannot be imported: {type(error).__name__}: {reason}") from error
+    return module
+
+
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[None]:
+    """Let imports find the modules in a file's folder first, as where Python runs the file itself."""
+    finder = _Folder(path)
+    others = {name for name, folder in _taken.items() if folder != finder.folder}
+    for name in [name for name in sys.modules if name.partition(".")[0] in others]:
+        del sys.modules[name]  # another folder's `utils` is not this one's
+    for name in others:
+        del _taken[name]
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _Folder(MetaPathFinder):
+    """Finds a folder's modules, but for the file itself: an `onnx.py` that imports onnx means the package.
+
+    sys.path could not make that exception.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.folder, self._own = path.resolve().parent, path.stem
+
+    def find_spec(self, fullname: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if path is not None or fullname == self._own:  # within a package, or ourselves
+            return None
+        spec = PathFinder.find_spec(fullname, [str(self.folder)], target)
+        # A folder without __init__.py comes after every package, as in Python's own search.
+        if spec is None or (spec.loader is None and PathFinder.find_spec(fullname) is not None):
+            return None
+        _taken[fullname] = self.folder
+        return spec

@@ -1,0 +1,62 @@
+"""ONNX Runtime on calibration samples: whatever the size, and whatever it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny_models
+
+from hwbench import dataset
+from runtimes.errors import UsageError
+from toolchain import inference
+from toolchain.layer_errors import layer_errors
+from toolchain.model import load_ir, open_model
+from toolchain.prepare import prepare
+from toolchain.quantize import calibrate, correct
+from toolchain.recipe import Recipe
+
+RECIPE = Recipe("int8", "minmax", corrections=("bias",))
+
+
+def test_a_model_too_large_for_one_protobuf_runs_from_a_file(tmp_path, monkeypatch, temp_folder):
+    path = tiny_models.conv(tmp_path / "m.onnx")
+    feeds = tiny_models.samples("conv", 2)
+    expected = inference.session(load_ir(path)).run(None, feeds)[0]
+    monkeypatch.setattr("toolchain.model.PROTOBUF_LIMIT_BYTES", 100)
+    monkeypatch.delattr("onnx_ir.to_proto")
+    np.testing.assert_array_equal(inference.session(load_ir(path)).run(None, feeds)[0], expected)
+
+
+def test_calibration_takes_a_model_too_large_for_one_protobuf(tmp_path, monkeypatch, temp_folder):
+    model, samples = case(tmp_path, "conv", tiny_models.samples("conv", 4))
+
+    def errors():
+        graph = prepare(model)
+        ranges = calibrate(graph, RECIPE, samples, model.inputs).ranges
+        changed = correct(graph, RECIPE, ranges, samples, model.inputs)
+        return layer_errors(graph, changed, RECIPE, ranges, model.inputs, samples.arrays)
+
+    expected = errors()
+    monkeypatch.setattr("toolchain.model.PROTOBUF_LIMIT_BYTES", 100)
+    assert errors() == expected
+
+
+def test_a_sample_that_onnx_runtime_fails_on_is_named(tmp_path):
+    arrays = tiny_models.samples("embedding", 6)
+    arrays["tokens"][3, 2] = 1000
+    model, samples = case(tmp_path, "embedding", arrays)
+    with pytest.raises(UsageError, match=r"^Calibration sample 3: ONNX Runtime failed: .*Gather"):
+        calibrate(prepare(model), RECIPE, samples, model.inputs)
+
+
+def test_a_fixed_batch_is_named_by_its_first_sample(tmp_path):
+    body = "table = Constant<value = float[3,2] {1, 2, 3, 4, 5, 6}>() y = Gather(table, x)"
+    model = open_model(tiny_models.double(tmp_path / "m.onnx", inputs="int64[2] x", body=body))
+    with pytest.raises(UsageError, match=r"^Calibration sample 2: "):
+        list(inference.over_samples(inference.session(model.path), model.inputs, {"x": np.array([0, 1, 2, 7])}))
+
+
+def case(folder, name, arrays):
+    model = open_model(getattr(tiny_models, name)(folder / "m.onnx"))
+    np.savez(folder / "x.npz", **arrays)
+    return model, dataset.read(folder / "x.npz", model.inputs)

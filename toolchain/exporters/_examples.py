@@ -1,0 +1,75 @@
+"""The arrays that an export is tried on: real samples where there are any, and the same again at other sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from runtimes.tensors import Array, TensorSpec
+from toolchain.inputs import example_samples
+
+_BATCH = 2  # torch.export takes a size of 1 for a constant
+_LONG = 32
+
+
+def example_feed(specs: Sequence[TensorSpec], samples: Mapping[str, Array] | None = None) -> dict[str, Array]:
+    """One inference's arrays: of `samples` (first axis the samples) where dtype and shape fit, else random.
+
+    Letters that only ever lead are batches, of 2. Others take the samples' size, or 8.
+    """
+    real = {spec.name: _fitting(spec, (samples or {}).get(spec.name)) for spec in specs}
+    sizes = dict.fromkeys(_batches(specs), _BATCH)
+    for spec in specs:
+        found = real[spec.name]
+        for axis, size in enumerate(spec.shape):
+            if isinstance(size, str) and found is not None:
+                sizes.setdefault(size, max(_BATCH, found.shape[axis]))
+    shapes = {spec.name: spec.resolve(sizes, default=8) for spec in specs}
+    random = example_samples([TensorSpec(spec.name, spec.dtype, shapes[spec.name]) for spec in specs], 1)
+    return {
+        name: np.asarray(random[name][0]) if array is None else _resized(array, shapes[name])
+        for name, array in real.items()
+    }
+
+
+def at_other_sizes(specs: Sequence[TensorSpec], feed: Mapping[str, Array]) -> dict[str, Array]:
+    """The same values with every dynamic dimension of another size: a batch one larger, others doubled or halved.
+
+    Powers of two, because a model with strides often takes only multiples of them.
+    """
+    batches = _batches(specs)
+    sizes: dict[str, int] = {}
+    for spec in specs:
+        for letter, size in zip(spec.shape, np.shape(feed[spec.name])):
+            if isinstance(letter, str):
+                sizes.setdefault(letter, size + 1 if letter in batches else size * 2 if size < _LONG else size // 2)
+    return {spec.name: _resized(feed[spec.name], spec.resolve(sizes)) for spec in specs}
+
+
+def _batches(specs: Sequence[TensorSpec]) -> set[str]:
+    leading = {size for spec in specs for size in spec.shape[:1] if isinstance(size, str)}
+    return leading - {size for spec in specs for size in spec.shape[1:] if isinstance(size, str)}
+
+
+def _fitting(spec: TensorSpec, array: Array | None) -> Array | None:
+    """A few samples in the input's own rank; None where they do not fit, which the data's reader will say."""
+    if array is None or array.dtype != np.dtype(spec.dtype) or array.size == 0:
+        return None
+    if array.ndim == len(spec.shape) + 1:
+        array, first = array[0], 0
+    elif array.ndim == len(spec.shape) > 0:
+        array, first = array[: spec.shape[0] if isinstance(spec.shape[0], int) else _BATCH], 1
+    else:
+        return None
+    wanted, sizes = spec.shape[first:], np.shape(array)[first:]
+    if any(isinstance(want, int) and want != size for want, size in zip(wanted, sizes)):
+        return None
+    return np.asarray(array) if array.dtype.kind != "f" or np.isfinite(array).all() else None
+
+
+def _resized(array: Array, shape: Sequence[int]) -> Array:
+    """Cut, or repeated from its start, along each axis: values stay those of a sample, as of a vocabulary."""
+    for axis, size in enumerate(shape):
+        array = np.take(array, np.arange(size) % array.shape[axis], axis)
+    return np.asarray(array, order="C")

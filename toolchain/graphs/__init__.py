@@ -1,0 +1,1 @@
+"""What quantizers and corrections share about graphs: how to change them, and where integers pay."""

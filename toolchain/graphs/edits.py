@@ -1,0 +1,90 @@
+"""Changes that many passes make to a graph: new values under names of their own, constants that come and go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import onnx_ir as ir
+from onnx_ir.passes.common import DeduplicateHashedInitializersPass
+
+from runtimes.tensors import Array
+
+_DEDUPLICATION = logging.getLogger(DeduplicateHashedInitializersPass.__module__)
+
+
+class Edits:
+    """Makes values for a graph. What it names has a name that nothing in the graph or its subgraphs has."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self.graph = graph
+        self._taken = {str(value.name) for inner in (graph, *graph.subgraphs()) for value in _values(inner)}
+        self._taken.update(str(node.name) for node in graph.all_nodes())
+
+    def fresh(self, hint: str) -> str:
+        """The hint, or where that is taken, the hint and a number."""
+        name, n = hint, 1
+        while name in self._taken:
+            name, n = f"{hint}.{n}", n + 1
+        self._taken.add(name)
+        return name
+
+    def constant(self, hint: str, array: Array) -> ir.Value:
+        """A new initializer."""
+        tensor = ir.tensor(array, name=self.fresh(hint))
+        shape = ir.Shape(array.shape)
+        value = ir.Value(name=tensor.name, type=ir.TensorType(tensor.dtype), shape=shape, const_value=tensor)
+        self.graph.register_initializer(value)
+        return value
+
+    def node(
+        self,
+        op: str,
+        inputs: Sequence[ir.Value | None],
+        *outputs: str,
+        attributes: Mapping[str, int | Sequence[int]] | None = None,
+    ) -> ir.Node:
+        """A node for the caller to place, named like its first output. Hints say how many outputs there are."""
+        made = ir.node(op, inputs, attributes=attributes, num_outputs=len(outputs))
+        for value, hint in zip(made.outputs, outputs):
+            value.name = self.fresh(hint)
+        made.name = made.outputs[0].name
+        return made
+
+    def cast(self, value: ir.Value, dtype: ir.DataType, output: str) -> ir.Node:
+        """A Cast for the caller to place."""
+        made = self.node("Cast", [value], output, attributes={"to": dtype.value})
+        made.outputs[0].type, made.outputs[0].shape = ir.TensorType(dtype), value.shape
+        return made
+
+
+def is_constant(value: ir.Value | None) -> bool:
+    """Whether a value is known before the model runs."""
+    return value is not None and value.is_initializer() and value.const_value is not None
+
+
+def array_of(value: ir.Value | None) -> Array:
+    """The array of a value that is known to be constant."""
+    assert value is not None and value.const_value is not None
+    return value.const_value.numpy()
+
+
+def drop_unused_initializers(graph: ir.Graph) -> None:
+    """Remove initializers that nothing reads any more."""
+    for name, value in list(graph.initializers.items()):
+        if not value.uses() and not value.is_graph_output():
+            del graph.initializers[name]
+
+
+def deduplicate(model: ir.Model) -> ir.Model:
+    """Store initializers that hold the same once."""
+    level = _DEDUPLICATION.level
+    _DEDUPLICATION.setLevel(logging.ERROR)  # it warns of each that is an output, which has to stay and does
+    try:
+        return DeduplicateHashedInitializersPass()(model).model
+    finally:
+        _DEDUPLICATION.setLevel(level)
+
+
+def _values(graph: ir.Graph) -> list[ir.Value]:
+    return [*graph.inputs, *graph.initializers.values(), *(value for node in graph for value in node.outputs)]
