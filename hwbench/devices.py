@@ -19,7 +19,7 @@ else:
 
 
 KERNEL_FLAGS = frozenset(
-    {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimdhp", "asimddp", "i8mm"}
+    {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimdhp", "asimddp", "i8mm"}
 )
 """The flags with which runtimes choose faster kernels, or kernels that round otherwise."""
 

@@ -19,7 +19,7 @@ from hwbench.progress import bar
 from hwbench.report import Report
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
-from runtimes import samples
+from runtimes import arrays, samples
 from runtimes.artifact import RuntimeSettings
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
@@ -100,7 +100,8 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
 
 
 def _open_bench(request: BuildRequest, work: Path, target: Target, tick: Tick) -> Bench:
-    model = open_source(request.source, request.inputs, work / "source.onnx")
+    real = request.calibration or request.evaluation
+    model = open_source(request.source, request.inputs, work / "source.onnx", arrays.read(real) if real else None)
     tick("exported the source")
     calibration = dataset.read(request.calibration, model.inputs) if request.calibration else None
     trial = plan_trial(model, request.evaluation, calibration, request.metric, work)

@@ -8,6 +8,9 @@ from hwbench import devices
 from hwbench.machine import Machine
 from runtimes.profile import HardwareProfile
 
+# With these, the processor sums products of u8 and s8 in int32.
+_INT32_SUMS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -29,17 +32,16 @@ def standing(profile: HardwareProfile, machine: Machine) -> Standing:
             False,
             (
                 f"Latency and memory were not measured: this machine ({machine.cpu}, {machine.arch}) is no "
-                f"{profile.title}. Copy the bundle there and run: edgewright gate BUNDLE --budget ...",
+                f"{profile.title}. Install edgewright[onnxruntime,hwbench] there and run: edgewright gate BUNDLE "
+                "--budget ...",
                 f"Accuracy was computed with this machine's {machine.arch} kernels; the device's may round otherwise.",
             ),
         )
     beyond = sorted(set(machine.isa) & devices.KERNEL_FLAGS - set(profile.cpu.isa))
-    if beyond and profile.gpu is None:
-        return Standing(
-            True,
-            (
-                f"This machine has {', '.join(beyond)} beyond what {profile.name} asks for; a machine that just meets "
-                "the profile may be slower, and its int8 kernels may saturate.",
-            ),
-        )
-    return Standing(True, ())
+    if not beyond or profile.gpu is not None:
+        return Standing(True, ())
+    caveat = f"This machine has {', '.join(beyond)} beyond what {profile.name} asks for"
+    if set(beyond) & _INT32_SUMS and not set(profile.cpu.isa) & _INT32_SUMS:
+        # onnxruntime#12072: without them, int8 kernels add pairs of products in int16
+        return Standing(True, (f"{caveat}: where it is missing, int8 is slower and may saturate.",))
+    return Standing(True, (f"{caveat}; a machine that just meets the profile may be slower.",))

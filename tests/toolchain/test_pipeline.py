@@ -334,7 +334,7 @@ def test_what_cannot_be_built_writes_nothing(digits_request, tmp_path, changes, 
 
 def test_a_source_that_onnx_runtime_cannot_run_writes_nothing(request_for, tmp_path):
     path = tiny_models.double(tmp_path / "m.onnx", body="y = NoSuchOperator(x)")
-    with pytest.raises(UsageError, match="ONNX Runtime cannot load .*NoSuchOperator"):
+    with pytest.raises(UsageError, match=r"ONNX Runtime cannot load .*NoSuchOperator"):
         build(request_for(path))
     assert list(leaf_files(tmp_path / "out")) == []
 

@@ -22,7 +22,7 @@ def test_a_machine_with_more_than_the_profile_asks_for_says_what():
     found = standing(devices.load("x86-64-v3-avx2"), MACHINE)
     assert found.is_here
     assert "avx512_vnni" in found.caveats[0]
-    assert "int8 kernels may saturate" in found.caveats[0]
+    assert "int8 is slower and may saturate" in found.caveats[0]
 
 
 def test_another_device_says_what_could_not_be_measured_and_what_to_do_there():
@@ -30,7 +30,7 @@ def test_another_device_says_what_could_not_be_measured_and_what_to_do_there():
     assert not found.is_here
     assert found.caveats[0].startswith(
         "Latency and memory were not measured: this machine (Some CPU, x86_64) is no Raspberry Pi 5, 8 GB. "
-        "Copy the bundle there and run: edgewright gate BUNDLE"
+        "Install edgewright[onnxruntime,hwbench] there and run: edgewright gate BUNDLE"
     )
     assert "Accuracy was computed with this machine's x86_64 kernels" in found.caveats[1]
 

@@ -54,7 +54,9 @@ def profile_option(function: F) -> F:
 def evaluation_options(function: F) -> F:
     """--evaluation and --metric."""
     function = click.option(
-        "--metric", metavar="NAME|FILE.py:FUNCTION", help="What accuracy is: top1, top5, auc, parity, or your own."
+        "--metric",
+        metavar="NAME|FILE.py:FUNCTION",
+        help="What accuracy is: top1, top5, auc, parity, or your own function of (outputs, labels).",
     )(function)
     return click.option(
         "--evaluation",

@@ -42,7 +42,7 @@ def test_an_unknown_metric_for_labelled_samples(refuses_build, npz):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, ("There is no file", "give it as FILE.py:FUNCTION")),
+        (None, ("There is no file", "as FILE.py:FUNCTION")),
         ("def other(): pass", ("has no function 'score'",)),
         ("def score(outputs, labels): raise ValueError('no')", ("Metric 'score' failed: ValueError: no",)),
         ("def score(outputs, labels): return 'good'", ("Metric 'score'",)),
