@@ -28,7 +28,9 @@ def test_the_schema_of_report_json_is_documented(cls: type) -> None:
     assert {field.name for field in dataclasses.fields(cls)} <= named
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/report.md", "docs/limits.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/report.md", "docs/limits.md"]
+)
 def test_links_and_pictures_lead_somewhere(document: str) -> None:
     path = ROOT / document
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", path.read_text()):

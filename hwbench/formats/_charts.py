@@ -34,7 +34,9 @@ def charts(field: Field, table: tuple[Row, ...], prefix: str) -> tuple[Chart, ..
         prefix: unique on the page; begins every chart's ids.
     """
     found = [_accuracy(field, table, prefix), _latency(field, table, prefix)]
-    found.append(_bar(field, table, "size", "File size", "The artifact; the bundle adds golden samples and the report.", prefix))
+    found.append(
+        _bar(field, table, "size", "File size", "The artifact; the bundle adds golden samples and the report.", prefix)
+    )
     memory = "The most the inference process ever held, interpreter and runtime included."
     found.append(_bar(field, table, "peak_memory", "Peak memory", memory, prefix))
     return tuple(chart for chart in found if chart is not None)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from hwbench import dataset, devices
 from hwbench.machine import this_machine
+from runtimes import arrays
 from runtimes.codec import encode
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
@@ -68,7 +69,8 @@ def command(
     scheme = device.quantization.get(device.runtimes[0], QuantizationScheme())
     recipe = Recipe("int8", method, scheme, corrections=DEFAULT_CORRECTIONS)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-        model = open_source(source, [parse_input(text) for text in inputs], Path(work, "source.onnx"))
+        specs = [parse_input(text) for text in inputs]
+        model = open_source(source, specs, Path(work, "source.onnx"), arrays.read(calibration))
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
         samples = dataset.read(calibration, model.inputs)
