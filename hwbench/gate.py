@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hwbench.budget import MACHINE_QUANTITIES, PERCENTILES, Budget
-from hwbench.intervals import Estimate
+from hwbench.intervals import Estimate, reach_without_disagreement
 from hwbench.report import NotMeasuredError, Report
 from runtimes.errors import UsageError
 
@@ -109,7 +109,8 @@ def _samples_hint(budget: Budget, measured: Estimate, n: int) -> str:
     reach = measured.high - measured.value if budget.is_upper else measured.value - measured.low
     if not 0 < room < reach <= 1e3 * room:  # nor is NaN
         return f"; {n:,} samples cannot tell, add some"
-    growth = reach / room if measured.value == 0 == measured.low + measured.high else (reach / room) ** 2
+    agreeing = math.isclose(reach, reach_without_disagreement(n), rel_tol=1e-3)
+    growth = reach / room if agreeing else (reach / room) ** 2
     return f"; {n:,} samples cannot tell, about {math.ceil(n * growth * 1.1 / 100) * 100:,} would"
 
 

@@ -124,6 +124,12 @@ def _bootstrapped_mean(values: Array) -> Estimate:
     return Estimate(centre, min(low, centre - half), max(high, centre + half))
 
 
+def reach_without_disagreement(n: int) -> float:
+    """How far Tango's interval reaches to each side where no pair of `n` differs: z^2 / (n + z^2)."""
+    square = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) ** 2
+    return square / (n + square)
+
+
 def _tango(b: int, c: int, n: int) -> Estimate:
     """Tango (1998), Statistics in Medicine 17, 891-908: a score interval for (b - c) / n, b and c the two
     kinds of discordant pairs among n.

@@ -89,6 +89,14 @@ def test_a_figure_that_is_no_number_never_passes():
         assert judge_one(report, text).outcome == "inconclusive"
 
 
+def test_while_no_pair_differs_the_interval_narrows_with_the_number_of_samples():
+    right = Accuracy("top1", True, 900, 1.0, scores=(1.0,) * 900, proportion=True)
+    report = Measured(dataclasses.replace(right, reference=right).drop())
+    report.accuracy = right
+    # z^2 / (n + z^2) = 0.001 takes n = 3,838; a tenth is added.
+    assert judge_one(report, "accuracy_drop<=0.001").reason.endswith("900 samples cannot tell, about 4,300 would")
+
+
 def test_samples_beyond_all_reach_are_not_counted():
     report = Measured(Estimate(0.5, 0.4, 0.6))
     report.accuracy = Accuracy("auc", True, 10, 0.5, replicates=(0.5,))
