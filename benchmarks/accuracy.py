@@ -1,6 +1,6 @@
 """Accuracy of int8 on real models: ours against ONNX Runtime's documented flows and NNCF, on the same samples.
 
-    python -m benchmarks.accuracy [MODEL...]
+    python -m benchmarks.accuracy [MODEL...] | tee benchmarks/results/accuracy.txt
 
 Every flow runs in a process of its own, since some of them crash; a flow that fails is a row with its reason. All
 files are scored by ONNX Runtime on this machine. The interval is of the difference to float32, paired by sample.
