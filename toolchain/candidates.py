@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
 from runtimes import plugins
 from runtimes.artifact import RuntimeSettings
+from runtimes.codec import encode
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile, QuantizationScheme
 from toolchain.quantize import QUANTIZERS
@@ -16,11 +19,12 @@ from toolchain.recipe import Recipe
 BUILDERS = "toolchain.builders"
 DEFAULT_CALIBRATION = "minmax"
 DEFAULT_CORRECTIONS = ("bias",)
+_HALVES = ("bf16", "fp16")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One thing to try.
+    """One thing to try. Two are equal where recipe, runtime and settings are.
 
     Attributes:
         refusal: why this profile's runtime cannot compute it; None where it can.
@@ -33,8 +37,23 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """How tables name it."""
-        return f"{self.recipe.precision} on {self.runtime}"
+        """How tables name it; no two candidates of a build share one."""
+        recipe, settings = self.recipe, self.settings
+        name = recipe.precision if recipe.keep_in == "fp32" else f"{recipe.precision}+{recipe.keep_in}"
+        if recipe.calibration not in (None, DEFAULT_CALIBRATION):
+            name += f" ({recipe.calibration})"
+        if recipe.keep:  # many sets have the same size
+            name += f" but {len(recipe.keep)} ({_digest(recipe.keep)[:4]})"
+        name += f" on {self.runtime}"
+        told = _float_options(self.runtime).get(recipe.keep_in, {}).items()
+        shown = [f"{settings.threads} threads"] if settings.threads > 1 else []
+        shown += [f"{name}={value}" for name, value in sorted(settings.options.items() - told)]
+        return ", ".join([name, *shown])
+
+    @property
+    def key(self) -> str:
+        """A digest of recipe, runtime and settings."""
+        return _digest([encode(self.recipe), self.runtime, encode(self.settings)])
 
 
 def precisions() -> tuple[str, ...]:
@@ -45,7 +64,7 @@ def precisions() -> tuple[str, ...]:
 def plan(
     profile: HardwareProfile, wanted: Sequence[str] = (), runtimes: Sequence[str] = (), threads: int | None = None
 ) -> tuple[Candidate, ...]:
-    """The candidates of a profile.
+    """The candidates of a profile, at each runtime's own defaults.
 
     Args:
         profile: the device.
@@ -64,16 +83,18 @@ def plan(
             raise UsageError(
                 f"Profile {profile.name} has no runtime '{runtime}'; choose from {', '.join(profile.runtimes)}."
             )
-    settings = RuntimeSettings(threads or profile.threads)
+    most = threads or profile.threads
     tried: list[Candidate] = []
     for runtime in runtimes or profile.runtimes:
         missing = _missing_builder(runtime)
         if missing is not None:
-            tried.append(Candidate(Recipe("any"), runtime, settings, missing))
+            tried.append(Candidate(Recipe("any"), runtime, RuntimeSettings(most), missing))
             continue
         for precision in wanted or precisions():
             refusal = _refusal(precision, runtime, profile)
-            tried.append(Candidate(_recipe(precision, runtime, profile), runtime, settings, refusal))
+            for recipe in _recipes(precision, runtime, profile):
+                settings = RuntimeSettings(most, _float_options(runtime).get(recipe.keep_in, {}))
+                tried.append(Candidate(recipe, runtime, settings, refusal))
     return tuple(tried)
 
 
@@ -93,13 +114,23 @@ def _missing_builder(runtime: str) -> str | None:
     return None
 
 
-def _recipe(precision: str, runtime: str, profile: HardwareProfile) -> Recipe:
+def _recipes(precision: str, runtime: str, profile: HardwareProfile) -> Iterator[Recipe]:
+    """A precision as the graph says it, and with what stays float32 there computed in a half, where that is faster."""
     module = quantizer(precision)
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
-    if module.COMPUTES_IN != "int8":
-        return Recipe(precision, method)
-    scheme = profile.quantization.get(runtime, QuantizationScheme())
-    return Recipe(precision, method, scheme, corrections=DEFAULT_CORRECTIONS if method else ())
+    scheme = profile.quantization.get(runtime, QuantizationScheme()) if module.COMPUTES_IN == "int8" else None
+    corrections = DEFAULT_CORRECTIONS if scheme and method else ()
+    told = [half for half in _HALVES if half in _float_options(runtime) and half in profile.precisions[runtime]]
+    if precision in _HALVES:  # the graph's own Casts cost more than they tell, and the runtime has to be told anyway
+        if precision in told:
+            yield Recipe(f"{precision}-storage", keep_in=precision)
+        else:
+            yield Recipe(precision, method)
+        return
+    yield Recipe(precision, method, scheme, corrections=corrections)
+    if precision == "int8":
+        for half in told:
+            yield Recipe(precision, method, scheme, keep_in=half, corrections=corrections)
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:
@@ -110,3 +141,15 @@ def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | No
         f" {precision}-storage halves the file and computes in fp32." if f"{precision}-storage" in precisions() else ""
     )
     return f"{runtime} has no {needed} arithmetic on {profile.name}.{detour}"
+
+
+def _float_options(runtime: str) -> Mapping[str, Mapping[str, str]]:
+    """By precision, what makes a runtime compute float32 nodes in it."""
+    if runtime not in plugins.names(BUILDERS) or _missing_builder(runtime) is not None:
+        return {}
+    options: Mapping[str, Mapping[str, str]] = getattr(plugins.load(BUILDERS, runtime, "runtime"), "FLOAT_OPTIONS", {})
+    return options
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

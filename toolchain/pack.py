@@ -56,7 +56,7 @@ def pack(contents: Contents, path: Path) -> None:
         model=contents.model,
         profile=contents.profile,
         artifact=dataclasses.replace(artifact, file=Path(file)),
-        golden=Golden(0 if first is None else len(first), quantizer(contents.recipe.precision).GOLDEN_TOLERANCE),
+        golden=Golden(0 if first is None else len(first), _tolerance(contents.recipe)),
         recipe=encode(contents.recipe),
         members={name: Member(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(members.items())},
     )
@@ -66,6 +66,12 @@ def pack(contents: Contents, path: Path) -> None:
             info = zipfile.ZipInfo(name)  # its default time stamp is 1980-01-01
             info.external_attr = 0o644 << 16
             archive.writestr(info, data)
+
+
+def _tolerance(recipe: Recipe) -> float:
+    """That of the coarser of the two things it computes in."""
+    tolerance: float = max(quantizer(name).GOLDEN_TOLERANCE for name in (recipe.precision, recipe.keep_in))
+    return tolerance
 
 
 def _golden_members(kind: str, names: list[str], arrays: Mapping[str, Array]) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from hwbench.dataset import Dataset
@@ -42,6 +43,7 @@ class Workshop:
 
     def _variant(self, recipe: Recipe) -> OnnxModel:
         """Several profiles and runtimes may ask for one recipe; it is made once."""
+        recipe = dataclasses.replace(recipe, keep_in="fp32")  # which a runtime is told, and no graph
         if recipe not in self._variants:
             file = self._folder / f"variant-{len(self._variants)}.onnx"
             self._variants[recipe] = quantize(self.model, recipe, self._calibration, file)

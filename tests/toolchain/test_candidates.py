@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
@@ -38,7 +41,7 @@ def test_tries_every_precision_on_every_runtime(device):
 
 def test_tries_what_was_asked_for(device):
     tried = plan(device, ["int8", "fp32"], ["null"], threads=3)
-    assert [c.name for c in tried] == ["int8 on null", "fp32 on null"]
+    assert [c.name for c in tried] == ["int8 on null, 3 threads", "fp32 on null, 3 threads"]
     assert {c.settings.threads for c in tried} == {3}
 
 
@@ -75,6 +78,34 @@ def test_a_runtime_that_is_not_installed_is_one_row_with_the_line_that_installs_
     assert [c.refusal for c in plan(device, runtimes=["null"])] == [
         "install it with: pip install 'edgewright[onnxruntime]'"
     ]
+
+
+def test_without_its_package_openvino_is_one_row_with_the_line_that_installs_it():
+    program = (
+        "import sys; sys.modules['openvino'] = None\n"  # as Python finds a package that is not installed
+        "from hwbench import devices\nfrom toolchain.candidates import plan\n"
+        "print(*((c.name, c.refusal) for c in plan(devices.load('x86-64-amx')) if c.runtime == 'openvino'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ast.literal_eval(done.stdout) == (
+        "any on openvino",
+        "The runtime 'openvino' needs the package 'openvino'; install it with: pip install 'edgewright[openvino]'",
+    )
+
+
+def test_openvino_is_told_what_to_compute_in():
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    tried = {c.name: c for c in plan(devices.load("x86-64-amx"), ["fp32", "bf16", "int8"], ["openvino"])}
+    told = {name: (c.recipe.precision, dict(c.settings.options)) for name, c in tried.items()}
+    assert told == {
+        "fp32 on openvino": ("fp32", {}),
+        "bf16-storage+bf16 on openvino": ("bf16-storage", {"inference_precision": "bf16"}),
+        "int8 on openvino": ("int8", {}),
+        "int8+bf16 on openvino": ("int8", {"inference_precision": "bf16"}),
+    }
+    assert {c.refusal for c in tried.values()} == {None}
+    (refused,) = plan(devices.load("x86-64-v3-avx2"), ["bf16"], ["openvino"])
+    assert refused.refusal.startswith("openvino has no bf16 arithmetic on x86-64-v3-avx2.")
 
 
 @pytest.mark.parametrize("name", devices.names())
