@@ -52,34 +52,44 @@ class Histograms:
         self._low, self._high = np.full(tensors, np.inf), np.full(tensors, -np.inf)
         self._exponents = np.full(tensors, _SMALLEST_EXPONENT)
         self._counts = np.zeros((tensors, 2 * HALF_BINS), np.int64)
+        self._pending: list[Array] = []  # bins that are not counted yet: counting walks over all counts
 
-    def add(self, low: Array, high: Array, elements: Sequence[Array]) -> None:
+    def add(self, low: Array, high: Array, elements: Array, sizes: Sequence[int]) -> None:
         """Take one sample.
 
         Args:
             low: the least value of each tensor, float64 [tensors].
             high: the greatest; below `low` for an empty tensor.
-            elements: some of each tensor's values, none of them beyond its extremes; empty for the extremes alone.
+            elements: some of each tensor's values, one tensor's after another's, none beyond its extremes; empty
+                for the extremes alone.
+            sizes: how many of them are each tensor's.
         """
         filled = low <= high
         self._low = np.where(filled, np.minimum(self._low, low), self._low)
         self._high = np.where(filled, np.maximum(self._high, high), self._high)
-        if not elements:
+        if not elements.size:
             return
         self._grow()
         # All tensors at once: a sample gives each of them few values, and NumPy's calls cost more than those.
-        owners = np.repeat(np.arange(len(elements)), [array.size for array in elements])
-        values = np.concatenate([array.ravel() for array in elements])
-        scales = np.ldexp(1.0, -self._exponents)
-        bins = np.floor(values * scales[owners]).astype(np.int64) + (owners * 2 * HALF_BINS + HALF_BINS)
-        self._counts += np.bincount(bins, minlength=self._counts.size).reshape(self._counts.shape)
+        scales = np.repeat(np.ldexp(1.0, -self._exponents), sizes)
+        firsts = np.repeat(np.arange(len(sizes)) * (2 * HALF_BINS) + HALF_BINS, sizes)
+        self._pending.append(np.floor(elements * scales).astype(np.int64) + firsts)
+        if sum(bins.size for bins in self._pending) > self._counts.size:
+            self._count()
 
     def finish(self) -> list[Histogram]:
         """One per tensor."""
+        self._count()
         widths = np.ldexp(1.0, self._exponents)
         return [
             Histogram(*found) for found in zip(self._counts, widths.tolist(), self._low.tolist(), self._high.tolist())
         ]
+
+    def _count(self) -> None:
+        if self._pending:
+            counts = np.bincount(np.concatenate(self._pending), minlength=self._counts.size)
+            self._counts += counts.reshape(self._counts.shape)
+            self._pending.clear()
 
     def _grow(self) -> None:
         """Merge bins until each tensor's largest magnitude falls into one."""
@@ -87,6 +97,8 @@ class Histograms:
         _, exponents = np.frexp(largest)  # largest < 2 ** exponent
         fitting = np.where(largest > 0, exponents - int(math.log2(HALF_BINS)), _SMALLEST_EXPONENT)
         needed = np.maximum(fitting, _SMALLEST_EXPONENT)
+        if (needed > self._exponents).any():
+            self._count()
         for i in np.flatnonzero(needed > self._exponents):
             if self._counts[i].any():
                 self._counts[i] = _merged(self._counts[i], int(needed[i] - self._exponents[i]))

@@ -68,7 +68,7 @@ def calibrate(
     wanted = bool(chooser.NEEDS_DISTRIBUTION)
     with bar(f"Calibrating ({method})", n // batch) as tick, _deferred_interrupt() as interrupted:
         for observation in observe(model, tensors, specs, arrays, elements=wanted, infinities=infinities):
-            histograms.add(observation.low, observation.high, observation.elements)
+            histograms.add(observation.low, observation.high, observation.elements, observation.sizes)
             done += batch
             if done == _FORECAST_AFTER * batch:
                 say(forecast(method, n, (n - done) // batch * (time.perf_counter_ns() - start) / 1e9))

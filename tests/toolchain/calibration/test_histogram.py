@@ -21,7 +21,7 @@ samples = st.lists(
 def grown(parts: list[Array]) -> Histogram:
     histograms = Histograms(1)
     for part in parts:
-        histograms.add(np.array([part.min()], np.float64), np.array([part.max()], np.float64), [part])
+        histograms.add(np.array([part.min()], np.float64), np.array([part.max()], np.float64), part, [part.size])
     return histograms.finish()[0]
 
 
@@ -56,7 +56,7 @@ def test_tensors_keep_to_themselves(first: list[Array], second: list[Array]) -> 
     histograms = Histograms(2)
     for pair in pairs:
         low, high = (np.array([reduce(part) for part in pair], np.float64) for reduce in (np.min, np.max))
-        histograms.add(low, high, pair)
+        histograms.add(low, high, np.concatenate(pair), [part.size for part in pair])
     for found, parts in zip(histograms.finish(), zip(*pairs)):
         alone = grown(list(parts))
         assert (found.width, found.low, found.high) == (alone.width, alone.low, alone.high)
@@ -65,9 +65,9 @@ def test_tensors_keep_to_themselves(first: list[Array], second: list[Array]) -> 
 
 def test_an_empty_sample_adds_nothing() -> None:
     histograms = Histograms(1)
-    histograms.add(np.array([np.inf]), np.array([-np.inf]), [np.zeros(0, np.float32)])
-    histograms.add(np.array([1.0]), np.array([2.0]), [np.array([1, 2], np.float32)])
-    histograms.add(np.array([0.0]), np.array([-np.inf]), [np.zeros(0, np.float32)])
+    histograms.add(np.array([np.inf]), np.array([-np.inf]), np.zeros(0, np.float32), [0])
+    histograms.add(np.array([1.0]), np.array([2.0]), np.array([1, 2], np.float32), [2])
+    histograms.add(np.array([0.0]), np.array([-np.inf]), np.zeros(0, np.float32), [0])
     (found,) = histograms.finish()
     assert (found.low, found.high, found.counts.sum()) == (1, 2, 2)
 
