@@ -23,6 +23,7 @@ class BuildConfig:
     source: str | None = None
     input: tuple[str, ...] = ()
     calibration: Path | None = None
+    calibration_table: Path | None = None
     evaluation: Path | None = None
     metric: str | None = None
     profile: tuple[str, ...] = ()
@@ -51,7 +52,7 @@ def read(path: Path) -> BuildConfig:
     folder = path.parent
     moved = {
         name: folder / value
-        for name in ("calibration", "evaluation", "out")
+        for name in ("calibration", "calibration_table", "evaluation", "out")
         if (value := getattr(config, name)) is not None
     }
     return dataclasses.replace(

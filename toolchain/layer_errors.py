@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from runtimes.tensors import Array, TensorSpec
+from runtimes.samples import Rows
+from runtimes.tensors import TensorSpec
 from toolchain import inference
 from toolchain.calibration.table import Range
 from toolchain.recipe import Recipe
@@ -42,7 +43,7 @@ def layer_errors(
     recipe: Recipe,
     ranges: Mapping[str, Range],
     specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Array],
+    arrays: Mapping[str, Rows],
 ) -> list[LayerError]:
     """Compare int8 with float, worst layer (by its own error) first.
 

@@ -15,17 +15,20 @@ from hwbench.dataset import Dataset
 from hwbench.field import Entry, Field, Results
 from hwbench.machine import this_machine
 from hwbench.measure import BLOCKS, Tick
+from hwbench.npz import open_arrays
 from hwbench.progress import bar
 from hwbench.report import Report
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
-from runtimes import arrays, samples
+from runtimes import samples
 from runtimes.artifact import RuntimeSettings
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
 from runtimes.tensors import TensorSpec
 from toolchain import candidates
 from toolchain.attempts import REFERENCE, Attempt, Bench, attempt, time_attempts
+from toolchain.calibration import table as tables
+from toolchain.calibration.factory import as_npz
 from toolchain.candidates import Candidate
 from toolchain.choose import choose
 from toolchain.outputs import write_results
@@ -49,6 +52,8 @@ class BuildRequest:
         name: the model's name, which bundles are named after.
         metric: a metric's name, or FILE.py:FUNCTION; None for top1 with labels, parity without.
         profiles: one bundle is made for each.
+        calibration: an .npz, or FILE.py:FACTORY.
+        calibration_table: ranges for static int8, in place of observing the samples.
         precisions: what to try; all there are, if empty.
         runtimes: where to try it; all that the profile lists, if empty.
         threads: in place of the profile's.
@@ -61,6 +66,7 @@ class BuildRequest:
     profiles: tuple[HardwareProfile, ...]
     inputs: tuple[TensorSpec, ...] = ()
     calibration: Path | None = None
+    calibration_table: Path | None = None
     evaluation: Path | None = None
     metric: str | None = None
     precisions: tuple[str, ...] = ()
@@ -100,12 +106,15 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
 
 
 def _open_bench(request: BuildRequest, work: Path, target: Target, tick: Tick) -> Bench:
-    real = request.calibration or request.evaluation
-    model = open_source(request.source, request.inputs, work / "source.onnx", arrays.read(real) if real else None)
+    observed = as_npz(request.calibration, work) if request.calibration else None
+    real = observed or request.evaluation
+    model = open_source(request.source, request.inputs, work / "source.onnx", open_arrays(real) if real else None)
     tick("exported the source")
-    calibration = dataset.read(request.calibration, model.inputs) if request.calibration else None
+    called = str(request.calibration)
+    calibration = dataset.read(observed, model.inputs, called=called) if observed else None
+    table = tables.read(request.calibration_table) if request.calibration_table else None
     trial = plan_trial(model, request.evaluation, calibration, request.metric, work)
-    workshop = Workshop(request.name, model, calibration, work)
+    workshop = Workshop(request.name, model, calibration, work, table)
     reference = Candidate(*REFERENCE, RuntimeSettings(threads=0))
     bundle, _ = workshop.make(reference, request.profiles[0])
     trial = trial.with_reference(measure.outputs(bundle, trial.samples.file, target))

@@ -9,22 +9,33 @@ from pathlib import Path
 import onnx_ir as ir
 
 from hwbench.dataset import Dataset
+from hwbench.progress import say
 from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
+from toolchain.calibration import cache as cached
+from toolchain.calibration.ranges import calibrate as observe_ranges
 from toolchain.calibration.table import CalibrationTable, Range
 from toolchain.model import OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.prepare import prepare
 from toolchain.recipe import Recipe
 
 QUANTIZERS = "toolchain.quantizers"
-CALIBRATORS = "toolchain.calibration.methods"
 CORRECTIONS = "toolchain.corrections"
 REFERENCE = "fp32"
 """The precision that is the source as it is."""
 
 
-def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out: Path) -> OnnxModel:
+def quantize(
+    model: OnnxModel,
+    recipe: Recipe,
+    calibration: Dataset | None,
+    out: Path,
+    *,
+    prepared: ir.Model | None = None,
+    table: CalibrationTable | None = None,
+    cache: Path | None = None,
+) -> OnnxModel:
     """Make a model's variant.
 
     Args:
@@ -32,6 +43,9 @@ def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out:
         recipe: what to make of it.
         calibration: samples for recipes that observe ranges.
         out: the file to write.
+        prepared: the source's graph from `prepare`, where several variants share it; left as it is.
+        table: ranges for quantizers that cannot do without, in place of what the samples show.
+        cache: as for `calibrate`.
 
     Returns:
         The variant; its `source_sha256` is the source's.
@@ -44,29 +58,55 @@ def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out:
         return model
     if is_quantized(load_ir(model.path)):
         raise UsageError("The model is quantized already; it is packed as it is.")
-    graph = prepare(model)
+    graph = prepare(model) if prepared is None else prepared.clone()
     ranges: Mapping[str, Range] = {}
-    if quantizer.NEEDS_RANGES != "no" and recipe.calibration is not None and calibration is not None:
-        ranges = calibrate(graph, recipe, calibration, model.inputs).ranges
-        graph = correct(graph, recipe, ranges, calibration, model.inputs)
+    if quantizer.NEEDS_RANGES == "yes" and table is not None:
+        ranges = table.of(quantizer.tensors(graph, recipe)).ranges
+    elif quantizer.NEEDS_RANGES != "no" and recipe.calibration is not None and calibration is not None:
+        ranges = calibrate(graph, recipe, calibration, model.inputs, cache).ranges
     elif quantizer.NEEDS_RANGES == "yes":
         raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
+    if ranges and recipe.corrections:
+        if calibration is None:
+            raise UsageError(f"The correction {recipe.corrections[0]} needs samples too; give --calibration FILE.npz.")
+        graph = correct(graph, recipe, ranges, calibration, model.inputs)
     made = save_ir(quantizer.quantize(graph, recipe, ranges), out)
     return dataclasses.replace(made, source_sha256=model.source_sha256 or model.sha256)
 
 
-def calibrate(graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec]) -> CalibrationTable:
-    """Observe what a recipe's quantizer asks for.
+def calibrate(
+    graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec], cache: Path | None = None
+) -> CalibrationTable:
+    """Observe what a recipe's quantizer asks for, or find that it was observed before.
+
+    Args:
+        graph: the prepared float model; left as it is.
+        recipe: names the quantizer and the calibration method.
+        calibration: the samples.
+        specs: the model's inputs.
+        cache: the folder of tables from earlier; None to look at the samples in any case.
 
     Raises:
         UsageError: an unknown method, or samples that do not do; says why.
+        CalibrationInterrupted: Ctrl-C, with what was seen until then.
     """
-    method = plugins.load(CALIBRATORS, str(recipe.calibration), "calibration method")
     quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
     infinities = quantizer.COMPUTES_IN != "int8"  # every float format holds infinity, such as an attention mask's
-    table: CalibrationTable = method.calibrate(
-        graph, quantizer.tensors(graph, recipe), specs, calibration.arrays, infinities=infinities
-    )
+    needed = quantizer.tensors(graph, recipe)
+    every = quantizer.tensors(graph, dataclasses.replace(recipe, keep=()))
+    watched = every if set(needed) <= set(every) else needed  # variants that keep other nodes share one table
+    method = str(recipe.calibration)
+    name = cached.key(cached.causes(graph, method, watched, calibration, infinities)) if cache else ""
+    table = cached.find(cache, name) if cache else None
+    if table is None:
+        table = observe_ranges(method, graph, watched, specs, calibration.arrays, infinities)
+        if cache:
+            cached.keep(cache, name, table)
+    else:
+        say(f"Ranges by {method} of these {table.samples:,} samples are known from an earlier run.")
+    table = table.of(needed)
+    if table.unreached:
+        say(f"No sample put anything into {', '.join(table.unreached)}; what reads or writes it stays in float.")
     return table
 
 
@@ -86,3 +126,14 @@ def correct(
         correction = plugins.load(CORRECTIONS, name, "correction")
         graph = correction.correct(graph.clone(), recipe, ranges, specs, calibration.arrays)
     return graph
+
+
+def check_table(table: CalibrationTable, graph: ir.Model) -> None:
+    """Refuse a calibration table that static int8 could not use for a graph.
+
+    Raises:
+        UsageError: it names a tensor that the graph does not have, or lacks one that int8 quantizes; says which.
+    """
+    values = [*graph.graph.inputs, *(value for node in graph.graph.all_nodes() for value in node.outputs)]
+    table.check_known({str(value.name) for value in values})
+    table.of(plugins.load(QUANTIZERS, "int8", "precision").tensors(graph, Recipe("int8")))

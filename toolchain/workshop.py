@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 from pathlib import Path
+
+import onnx_ir as ir
 
 from hwbench.dataset import Dataset
 from runtimes import plugins
 from runtimes.artifact import Artifact
 from runtimes.profile import HardwareProfile
+from toolchain.calibration import cache
+from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates import BUILDERS, Candidate
-from toolchain.model import OnnxModel
+from toolchain.model import OnnxModel, is_quantized, load_ir
 from toolchain.pack import Contents, pack
-from toolchain.quantize import quantize
+from toolchain.prepare import prepare
+from toolchain.quantize import REFERENCE, check_table, quantize
 from toolchain.recipe import Recipe
 
 
 class Workshop:
     """One source model, its calibration samples, and the variants made so far, in a folder that goes away."""
 
-    def __init__(self, name: str, model: OnnxModel, calibration: Dataset | None, folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: OnnxModel,
+        calibration: Dataset | None,
+        folder: Path,
+        table: CalibrationTable | None = None,
+    ) -> None:
         self.name, self.model = name, model
-        self._calibration, self._folder = calibration, folder
+        self._calibration, self._folder, self._table = calibration, folder, table
         self._variants: dict[Recipe, OnnxModel] = {}
         self._bundles = 0
+        if table is not None and self._prepared is not None:
+            check_table(table, self._prepared)
 
     def make(self, candidate: Candidate, profile: HardwareProfile) -> tuple[Path, Artifact]:
         """A candidate's bundle, without golden samples, and its artifact.
@@ -46,5 +61,18 @@ class Workshop:
         recipe = dataclasses.replace(recipe, keep_in="fp32")  # which a runtime is told, and no graph
         if recipe not in self._variants:
             file = self._folder / f"variant-{len(self._variants)}.onnx"
-            self._variants[recipe] = quantize(self.model, recipe, self._calibration, file)
+            self._variants[recipe] = quantize(
+                self.model,
+                recipe,
+                self._calibration,
+                file,
+                prepared=self._prepared if recipe.precision != REFERENCE else None,
+                table=self._table,
+                cache=cache.folder(),
+            )
         return self._variants[recipe]
+
+    @cached_property
+    def _prepared(self) -> ir.Model | None:
+        """The source's graph, folded once for all recipes; None of a source that is not quantized again."""
+        return None if is_quantized(load_ir(self.model.path)) else prepare(self.model)

@@ -48,6 +48,14 @@ class Ran:
 Cli = Callable[..., Ran]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Calibration tables of these tests, and none of an earlier run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEWRIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     """A small CNN on scikit-learn's digits: seconds of training, 9 of 10 right on digits it never saw."""

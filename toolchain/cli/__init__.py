@@ -20,7 +20,8 @@ import runtimes
 from runtimes import plugins
 from runtimes.errors import EdgewrightError
 
-_ORDER = ("demo", "inspect", "profiles", "build", "measure", "gate", "verify", "debug")  # the order people use them in
+# The order people use them in.
+_ORDER = ("demo", "inspect", "profiles", "build", "measure", "gate", "verify", "calibrate", "debug")
 
 
 class _Commands(click.Group):

@@ -39,8 +39,15 @@ from toolchain.sources import default_name
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
-    metavar="FILE.npz",
-    help="Samples for int8 to observe ranges on: arrays named after the inputs, samples first.",
+    metavar="FILE.npz|FILE.py:FACTORY",
+    help="Samples for int8 to observe ranges on: arrays named after the inputs, samples first; or a function that "
+    "yields dicts of them, one sample each.",
+)
+@click.option(
+    "--calibration-table",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Ranges for static int8 from edgewright calibrate, perhaps edited, in place of the samples'.",
 )
 @evaluation_options
 @click.option(
@@ -76,6 +83,7 @@ def command(
     source: str,
     inputs: tuple[str, ...],
     calibration: Path | None,
+    calibration_table: Path | None,
     evaluation: Path | None,
     metric: str | None,
     profiles: tuple[str, ...],
@@ -102,6 +110,7 @@ def command(
         source=None if source.endswith(".toml") else source,
         input=inputs,
         calibration=calibration,
+        calibration_table=calibration_table,
         evaluation=evaluation,
         metric=metric,
         profile=profiles,
@@ -148,6 +157,7 @@ def _request(config: BuildConfig) -> BuildRequest:
         profiles=tuple(profiles),
         inputs=tuple(parse_input(text) for text in config.input),
         calibration=config.calibration,
+        calibration_table=config.calibration_table,
         evaluation=config.evaluation,
         metric=config.metric,
         precisions=config.precision,

@@ -12,10 +12,12 @@ from rich.table import Table
 
 from hwbench import dataset, devices
 from hwbench.machine import this_machine
-from runtimes import arrays
+from hwbench.npz import open_arrays
 from runtimes.codec import encode
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
+from toolchain.calibration import cache
+from toolchain.calibration.factory import as_npz
 from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.cli._options import profile_option
 from toolchain.inputs import parse_input
@@ -40,7 +42,7 @@ from toolchain.sources import open_source
     "--calibration",
     type=click.Path(path_type=Path),
     required=True,
-    metavar="FILE.npz",
+    metavar="FILE.npz|FILE.py:FACTORY",
     help="Samples to observe ranges and errors on.",
 )
 @click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How ranges are chosen.")
@@ -70,12 +72,13 @@ def command(
     recipe = Recipe("int8", method, scheme, corrections=DEFAULT_CORRECTIONS)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         specs = [parse_input(text) for text in inputs]
-        model = open_source(source, specs, Path(work, "source.onnx"), arrays.read(calibration))
+        file = as_npz(calibration, Path(work))
+        model = open_source(source, specs, Path(work, "source.onnx"), open_arrays(file))
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
-        samples = dataset.read(calibration, model.inputs)
+        samples = dataset.read(file, model.inputs, called=str(calibration))
         source_graph = prepare(model)
-        ranges = calibrate(source_graph, recipe, samples, model.inputs).ranges
+        ranges = calibrate(source_graph, recipe, samples, model.inputs, cache.folder()).ranges
         corrected = correct(source_graph, recipe, ranges, samples, model.inputs)
         errors = layer_errors(source_graph, corrected, recipe, ranges, model.inputs, samples.arrays)
     if form == "json":

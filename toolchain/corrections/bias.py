@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain import inference
 from toolchain.calibration.table import Range
@@ -27,7 +28,7 @@ def correct(
     recipe: Recipe,
     ranges: Mapping[str, Range],
     specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Array],
+    arrays: Mapping[str, Rows],
 ) -> ir.Model:
     """Take the mean shift of every Conv and Gemm out of its bias.
 
