@@ -35,12 +35,10 @@ def columns(node: ir.Node, shape: Sequence[int], array: Array, padding: int) -> 
         group, within = divmod(k, depth)
         position, channel = divmod(within, channels)
         starts = [int(at) * dilation for at, dilation in zip(np.unravel_index(position, window), dilations)]
-        slices = [
-            slice(start, start + (length - 1) * stride + 1, stride)
-            for start, length, stride in zip(starts, lengths, strides)
-        ]
         plane = padded[:, group * channels + channel]
-        return np.asarray(plane[(slice(None), *slices)].reshape(-1), np.int32)
+        for axis, (start, length, stride) in enumerate(zip(starts, lengths, strides), start=1):
+            plane = plane.take(range(start, start + (length - 1) * stride + 1, stride), axis)
+        return np.asarray(plane.reshape(-1), np.int32)
 
     return column
 
