@@ -9,10 +9,12 @@ from pathlib import Path
 import onnx_ir as ir
 
 from hwbench.dataset import Dataset
-from runtimes import plugins
+from runtimes import plugins, samples
 from runtimes.errors import UsageError
-from runtimes.tensors import TensorSpec
+from runtimes.tensors import Array, TensorSpec
 from toolchain.calibration.table import CalibrationTable, Range
+from toolchain.inputs import example_samples
+from toolchain.mending import mended
 from toolchain.model import OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.prepare import prepare
 from toolchain.recipe import Recipe
@@ -38,6 +40,7 @@ def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out:
 
     Raises:
         UsageError: the recipe needs samples and there are none, or does not apply to this model; says why.
+        BackendError: ONNX Runtime does not run what was made; its reason, and the node.
     """
     quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
     if recipe.precision == REFERENCE:
@@ -51,8 +54,18 @@ def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out:
         graph = correct(graph, recipe, ranges, calibration, model.inputs)
     elif quantizer.NEEDS_RANGES == "yes":
         raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
-    made = save_ir(quantizer.quantize(graph, recipe, ranges), out)
+
+    def make(kept: tuple[str, ...]) -> OnnxModel:
+        keeping = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
+        return save_ir(quantizer.quantize(graph.clone(), keeping, ranges), out)
+
+    made = mended(make, model.path, {str(node.name) for node in graph.graph.all_nodes()}, _feeds(model, calibration))
     return dataclasses.replace(made, source_sha256=model.source_sha256 or model.sha256)
+
+
+def _feeds(model: OnnxModel, calibration: Dataset | None) -> Mapping[str, Array]:
+    arrays = calibration.arrays if calibration is not None else example_samples(model.inputs, 1)
+    return next(samples.feeds(model.inputs, arrays))
 
 
 def calibrate(graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec]) -> CalibrationTable:
