@@ -34,6 +34,7 @@ def mended(make: Make, source: Path, names: Collection[str], feeds: Mapping[str,
         BackendError: ONNX Runtime does not run it after four tries; its reason, and the node.
     """
     kept: tuple[str, ...] = ()
+    blamed: list[str | None] = []
     for _ in range(_TRIES):
         made = make(kept)
         reason = failure(made.path, feeds)
@@ -42,9 +43,9 @@ def mended(make: Make, source: Path, names: Collection[str], feeds: Mapping[str,
         node = culprit(made.path, feeds, reason)
         more = _nearest(load_ir(made.path), node, set(names) - set(kept))
         made.path.unlink()
-        if not more:
+        if not more or node in blamed:  # to keep what is around it did not help
             break
-        kept = (*kept, *more)
+        kept, blamed = (*kept, *more), [*blamed, node]
     where = f" at the node '{node}'" if node else ""
     raise BackendError(f"ONNX Runtime cannot run the file that was made{where}: {reason}")
 

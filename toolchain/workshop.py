@@ -8,6 +8,7 @@ from hwbench.dataset import Dataset
 from runtimes import plugins
 from runtimes.artifact import Artifact
 from runtimes.profile import HardwareProfile
+from toolchain.asis import as_is
 from toolchain.candidates import BUILDERS, Candidate
 from toolchain.model import OnnxModel
 from toolchain.pack import Contents, pack
@@ -21,7 +22,8 @@ class Workshop:
     def __init__(self, name: str, model: OnnxModel, calibration: Dataset | None, folder: Path) -> None:
         self.name, self.model = name, model
         self._calibration, self._folder = calibration, folder
-        self._variants: dict[Recipe, OnnxModel] = {}
+        self.as_is = as_is(model)
+        self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
         self._bundles = 0
 
     def make(self, candidate: Candidate, profile: HardwareProfile) -> tuple[Path, Artifact]:
@@ -39,6 +41,10 @@ class Workshop:
         bundle = folder / "candidate.edge"
         pack(Contents(self.name, profile, artifact, candidate.recipe, {}, {}), bundle)
         return bundle, artifact
+
+    def kept(self, recipe: Recipe) -> tuple[str, ...]:
+        """The nodes that had to be left in the source's precision for a variant to run."""
+        return self._variants[recipe].kept if recipe in self._variants else ()
 
     def _variant(self, recipe: Recipe) -> OnnxModel:
         """Several profiles and runtimes may ask for one recipe; it is made once."""
