@@ -23,12 +23,11 @@ from runtimes.sampling import SamplingPlan
 from runtimes.tensors import Array
 from toolchain.candidates import Candidate
 from toolchain.files import disk_full
-from toolchain.recipe import Recipe
 from toolchain.trial import Trial
 from toolchain.workshop import Workshop
 
-REFERENCE = (Recipe("fp32"), "onnxruntime")
-"""What every accuracy is compared with, whatever the profile: the source as it is, on ONNX Runtime."""
+REFERENCE_RUNTIME = "onnxruntime"
+"""Where the source runs as it is, whatever the profile: every accuracy is compared with that."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,8 @@ def attempt(candidate: Candidate, profile: HardwareProfile, bench: Bench) -> Att
         bundle, artifact = bench.workshop.make(candidate, profile)
         bench.tick(f"made {candidate.name}")
         outputs = measure.outputs(bundle, bench.trial.samples.file, bench.target)
-        scored = bench.trial.score(outputs, is_source=(candidate.recipe, candidate.runtime) == REFERENCE)
+        is_source = (candidate.recipe, candidate.runtime) == (bench.workshop.as_is, REFERENCE_RUNTIME)
+        scored = bench.trial.score(outputs, is_source=is_source)
         bench.tick(f"scored {candidate.name}")
     except EdgewrightError as error:
         _check_disk(str(error))

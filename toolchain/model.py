@@ -26,6 +26,7 @@ class OnnxModel:
         opset: of the default domain.
         sha256: digest of the file and of the external data it refers to.
         source_sha256: digest of the model that this one was made from; None where it was made from none.
+        kept: nodes that a quantizer left in the source's precision since ONNX Runtime refused its form of them.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class OnnxModel:
     opset: int
     sha256: str
     source_sha256: str | None = None
+    kept: tuple[str, ...] = ()
 
 
 def open_model(path: Path) -> OnnxModel:

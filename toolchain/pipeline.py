@@ -25,8 +25,8 @@ from runtimes.artifact import RuntimeSettings
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
 from runtimes.tensors import TensorSpec
-from toolchain import candidates
-from toolchain.attempts import REFERENCE, Attempt, Bench, attempt, time_attempts
+from toolchain import asis, candidates
+from toolchain.attempts import REFERENCE_RUNTIME, Attempt, Bench, attempt, time_attempts
 from toolchain.calibration import table as tables
 from toolchain.calibration.factory import as_npz
 from toolchain.candidates import Candidate
@@ -115,7 +115,7 @@ def _open_bench(request: BuildRequest, work: Path, target: Target, tick: Tick) -
     table = tables.read(request.calibration_table) if request.calibration_table else None
     trial = plan_trial(model, request.evaluation, calibration, request.metric, work)
     workshop = Workshop(request.name, model, calibration, work, table)
-    reference = Candidate(*REFERENCE, RuntimeSettings(threads=0))
+    reference = Candidate(workshop.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
     bundle, _ = workshop.make(reference, request.profiles[0])
     trial = trial.with_reference(measure.outputs(bundle, trial.samples.file, target))
     timed = measure.subset(trial.samples, range(_some(_TIMED_SAMPLES, model.inputs, trial.samples)), work / "timed.npz")
@@ -129,14 +129,24 @@ def _build_for(
     """A profile's field, and what goes into the bundle of the chosen candidate, if one was chosen."""
     budgets, notes = _with_default(request.budgets)
     place = standing(profile, bench.machine)
+    plan = asis.settle(plan, bench.workshop.as_is)
     attempts = [attempt(candidate, profile, bench) for candidate in plan]
     if place.is_here:
         attempts = time_attempts(attempts, bench, request.plan)
     entries = choose([_entry(tried, profile, place, budgets, bench) for tried in attempts])
+    notes = (*notes, *asis.note(bench.workshop.as_is), *_mends(plan, bench))
     notes = (*notes, *((bench.trial.note,) if bench.trial.note else ()), *place.caveats)
     result = Field(request.name, profile.name, budgets, entries, notes)
     chosen = next((tried for tried, entry in zip(attempts, entries) if entry is result.chosen), None)
     return result, _contents(result, chosen, profile, bench) if chosen else None
+
+
+def _mends(plan: Sequence[Candidate], bench: Bench) -> list[str]:
+    return [
+        f"{candidate.name} leaves {', '.join(kept)} as in the source, since ONNX Runtime refused it otherwise."
+        for candidate in plan
+        if (kept := bench.workshop.kept(candidate.recipe))
+    ]
 
 
 def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: Sequence[Budget], bench: Bench) -> Entry:

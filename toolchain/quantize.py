@@ -10,12 +10,14 @@ import onnx_ir as ir
 
 from hwbench.dataset import Dataset
 from hwbench.progress import say
-from runtimes import plugins
+from runtimes import plugins, samples
 from runtimes.errors import UsageError
-from runtimes.tensors import TensorSpec
+from runtimes.tensors import Array, TensorSpec
 from toolchain.calibration import cache as cached
 from toolchain.calibration.ranges import calibrate as observe_ranges
 from toolchain.calibration.table import CalibrationTable, Range
+from toolchain.inputs import example_samples
+from toolchain.mending import mended
 from toolchain.model import OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.prepare import prepare
 from toolchain.recipe import Recipe
@@ -52,6 +54,7 @@ def quantize(
 
     Raises:
         UsageError: the recipe needs samples and there are none, or does not apply to this model; says why.
+        BackendError: ONNX Runtime does not run what was made; its reason, and the node.
     """
     quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
     if recipe.precision == REFERENCE:
@@ -70,8 +73,18 @@ def quantize(
         if calibration is None:
             raise UsageError(f"The correction {recipe.corrections[0]} needs samples too; give --calibration FILE.npz.")
         graph = correct(graph, recipe, ranges, calibration, model.inputs)
-    made = save_ir(quantizer.quantize(graph, recipe, ranges), out)
+
+    def make(kept: tuple[str, ...]) -> OnnxModel:
+        keeping = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
+        return save_ir(quantizer.quantize(graph.clone(), keeping, ranges), out)
+
+    made = mended(make, model.path, {str(node.name) for node in graph.graph.all_nodes()}, _feeds(model, calibration))
     return dataclasses.replace(made, source_sha256=model.source_sha256 or model.sha256)
+
+
+def _feeds(model: OnnxModel, calibration: Dataset | None) -> Mapping[str, Array]:
+    arrays = calibration.arrays if calibration is not None else example_samples(model.inputs, 1)
+    return next(samples.feeds(model.inputs, arrays))
 
 
 def calibrate(

@@ -12,6 +12,7 @@ from hwbench.dataset import Dataset
 from runtimes import plugins
 from runtimes.artifact import Artifact
 from runtimes.profile import HardwareProfile
+from toolchain.asis import as_is
 from toolchain.calibration import cache
 from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates import BUILDERS, Candidate
@@ -35,7 +36,8 @@ class Workshop:
     ) -> None:
         self.name, self.model = name, model
         self._calibration, self._folder, self._table = calibration, folder, table
-        self._variants: dict[Recipe, OnnxModel] = {}
+        self.as_is = as_is(model)
+        self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
         self._bundles = 0
         if table is not None and self._prepared is not None:
             check_table(table, self._prepared)
@@ -55,6 +57,10 @@ class Workshop:
         bundle = folder / "candidate.edge"
         pack(Contents(self.name, profile, artifact, candidate.recipe, {}, {}), bundle)
         return bundle, artifact
+
+    def kept(self, recipe: Recipe) -> tuple[str, ...]:
+        """The nodes that had to be left in the source's precision for a variant to run."""
+        return self._variants[recipe].kept if recipe in self._variants else ()
 
     def _variant(self, recipe: Recipe) -> OnnxModel:
         """Several profiles and runtimes may ask for one recipe; it is made once."""

@@ -230,8 +230,12 @@ def test_a_model_that_is_quantized_already_is_packed_as_it_is(request_for, tmp_p
     path, data = model_and_samples(tmp_path, "quantized")
     results = build(request_for(path, calibration=data, precisions=(), budgets=parse_all(["accuracy>=0.1"])))
     rows = entries(results)
-    assert rows["fp32"].status == "chosen"
-    for precision in ("int8", "int8-dynamic", "fp16-storage", "bf16-storage"):
+    assert "fp32" not in rows
+    assert rows["int8"].status == "chosen"
+    assert rows["int8"].report.artifact.precision == "int8"
+    assert rows["int8"].report.accuracy.is_source
+    assert any("The source is int8 already" in caveat for caveat in results.fields[0].caveats)
+    for precision in ("int8-dynamic", "fp16-storage", "bf16-storage"):
         assert rows[precision].status == "skipped"
         assert rows[precision].reason == "The model is quantized already; it is packed as it is."
 

@@ -21,7 +21,7 @@ from runtimes import plugins
 from runtimes.errors import EdgewrightError
 
 # The order people use them in.
-_ORDER = ("demo", "inspect", "profiles", "build", "measure", "gate", "verify", "calibrate", "debug")
+_ORDER = tuple("demo inspect profiles build measure gate verify calibrate debug saturation".split())
 
 
 class _Commands(click.Group):
