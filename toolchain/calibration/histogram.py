@@ -68,11 +68,13 @@ def calibrate(
     n = 0
     for observation in observe(model, tensors, specs, arrays, elements=True, infinities=infinities):
         n += 1
-        for i, histogram in enumerate(growing):
-            histogram.add(observation.elements[i], observation.low[i], observation.high[i])
+        for i in np.flatnonzero(observation.low <= observation.high):
+            growing[i].add(observation.elements[i], observation.low[i], observation.high[i])
     ranges = {}
     for name, histogram in zip(tensors, growing):
         total = int(histogram.counts.sum())
+        if total == 0:
+            continue  # never computed
         if total < MIN_ELEMENTS:
             raise UsageError(
                 f"Method {method} takes {MIN_ELEMENTS:,} values of a tensor, and {n} samples gave {total:,} of "

@@ -17,6 +17,7 @@ from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain import inference
 from toolchain.graphs.edits import Edits
+from toolchain.graphs.surface import surface
 
 ELEMENTS = 4096
 """Elements of one tensor that one sample gives to a distribution, at least, where the tensor has as many."""
@@ -27,7 +28,8 @@ class Observation:
     """What one inference showed, in the order of the watched tensors.
 
     Attributes:
-        low, high: the extremes of each tensor, float64 [tensors].
+        low, high: the extremes of each tensor, float64 [tensors]; infinity and minus infinity for what was not
+            computed, such as in a branch that was not taken.
         elements: some of each tensor's values, float32; empty unless they were asked for.
     """
 
@@ -49,7 +51,7 @@ def observe(
 
     Args:
         model: the prepared float model; left as it is.
-        tensors: names of float32 tensors of the main graph.
+        tensors: names of float32 tensors, of subgraphs, too.
         specs: the model's inputs.
         arrays: the samples, one array per input, samples first.
         elements: whether to give some of the tensors' values, too.
@@ -62,7 +64,7 @@ def observe(
     session = inference.session(_watcher(model, tensors, elements, infinities))
     for sample, outputs in inference.over_samples(session, specs, arrays):
         low, high = (np.asarray(outputs[i * len(tensors) : (i + 1) * len(tensors)], np.float64) for i in range(2))
-        finite = np.isfinite(low) & np.isfinite(high)
+        finite = (np.isfinite(low) & np.isfinite(high)) | (low > high)
         if not finite.all():
             tensor = tensors[int(np.argmin(finite))]
             raise UsageError(f"Calibration sample {sample} drives the tensor '{tensor}' to NaN or infinity; remove it.")
@@ -72,9 +74,9 @@ def observe(
 def _watcher(model: ir.Model, tensors: Sequence[str], elements: bool, infinities: bool) -> ir.Model:
     watched = model.clone()
     graph, edits = watched.graph, Edits(watched.graph)
-    values = {value.name: value for node in graph for value in node.outputs}
-    values.update({value.name: value for value in graph.inputs})
     graph.outputs.clear()
+    values = surface(edits, tensors)
+    values.update({str(value.name): value for value in [*graph.inputs, *(v for node in graph for v in node.outputs)]})
     seen = [values[name] for name in tensors]
     if infinities:
         zero = edits.constant("zero", np.zeros((), np.float32))

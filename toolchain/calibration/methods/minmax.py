@@ -35,5 +35,5 @@ def calibrate(
     low, high, n = np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf), 0
     for observation in observe(model, tensors, specs, arrays, infinities=infinities):
         low, high, n = np.minimum(low, observation.low), np.maximum(high, observation.high), n + 1
-    ranges = {name: Range(float(a), float(b)) for name, a, b in zip(tensors, low, high)}
+    ranges = {name: Range(float(a), float(b)) for name, a, b in zip(tensors, low, high) if a <= b}
     return CalibrationTable("minmax", n, ranges)
