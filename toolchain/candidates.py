@@ -107,6 +107,8 @@ def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | No
     if needed in profile.precisions[runtime]:
         return None
     detour = (
-        f" {precision}-storage halves the file and computes in fp32." if f"{precision}-storage" in precisions() else ""
+        f" {precision}-storage makes the file smaller and computes in fp32."
+        if f"{precision}-storage" in precisions()
+        else ""
     )
     return f"{runtime} has no {needed} arithmetic on {profile.name}.{detour}"

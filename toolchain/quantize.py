@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from toolchain.calibration.table import CalibrationTable, Range
 from toolchain.model import OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.prepare import prepare
 from toolchain.recipe import Recipe
+
+_LOG = logging.getLogger(__name__)  # warnings go to stderr where nobody configures logging
 
 QUANTIZERS = "toolchain.quantizers"
 CALIBRATORS = "toolchain.calibration.methods"
@@ -64,9 +67,14 @@ def calibrate(graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequ
     method = plugins.load(CALIBRATORS, str(recipe.calibration), "calibration method")
     quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
     infinities = quantizer.COMPUTES_IN != "int8"  # every float format holds infinity, such as an attention mask's
-    table: CalibrationTable = method.calibrate(
-        graph, quantizer.tensors(graph, recipe), specs, calibration.arrays, infinities=infinities
-    )
+    tensors = quantizer.tensors(graph, recipe)
+    table: CalibrationTable = method.calibrate(graph, tensors, specs, calibration.arrays, infinities=infinities)
+    missed = [name for name in tensors if name not in table.ranges]
+    if missed:
+        _LOG.warning(
+            "No calibration sample reached %d of %d tensors, such as '%s'; int8 leaves in float32 what computes them.",
+            *(len(missed), len(tensors), missed[0]),
+        )
     return table
 
 

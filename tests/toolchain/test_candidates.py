@@ -48,7 +48,7 @@ def test_what_the_runtime_cannot_compute_is_a_row_with_the_reason_and_a_way_out(
     for precision in ("fp16", "bf16"):
         assert refusals[precision] == (
             f"onnxruntime has no {precision} arithmetic on bench. "
-            f"{precision}-storage halves the file and computes in fp32."
+            f"{precision}-storage makes the file smaller and computes in fp32."
         )
 
 
