@@ -68,8 +68,9 @@ def calibrate(
     n = 0
     for observation in observe(model, tensors, specs, arrays, elements=True, infinities=infinities):
         n += 1
-        for i in np.flatnonzero(observation.low <= observation.high):
-            growing[i].add(observation.elements[i], observation.low[i], observation.high[i])
+        for i, histogram in enumerate(growing):
+            if observation.low[i] <= observation.high[i]:
+                histogram.add(observation.elements[i], observation.low[i], observation.high[i])
     ranges = {}
     for name, histogram in zip(tensors, growing):
         total = int(histogram.counts.sum())

@@ -68,7 +68,6 @@ class Placement:
     biases: list[Bias] = field(default_factory=list)
     nodes: set[ir.Node] = field(default_factory=set)
 
-
     def has_range(self, value: ir.Value) -> bool:
         """Whether a value can be quantized: a branch that no sample took has no ranges, and stays in float."""
         return self.reached is None or str(value.name) in self.reached

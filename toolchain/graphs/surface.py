@@ -64,7 +64,9 @@ class _Surfacing:
         (body,), (values,) = bodies, held
         carried, n = len(node.inputs) - 2, len(values)
         for index, value in enumerate(values.values(), start=carried):
-            before = ir.Value(name=self.edits.fresh(f"{value.name}.before"), type=self.empty.type, shape=ir.Shape([None]))
+            before = ir.Value(
+                name=self.edits.fresh(f"{value.name}.before"), type=self.empty.type, shape=ir.Shape([None])
+            )
             body.inputs.append(before)
             body.outputs.insert(1 + index, self._add(body, "Concat", before, value, axis=0))
         node.resize_inputs(len(node.inputs) + n)

@@ -1,4 +1,4 @@
-"""Constant operands of operators that multiply by them, whatever the operator, and the axes that are summed over."""
+"""Constant operands of operators that multiply by them or look them up, and which of their axes share a scale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Operand:
 
     Attributes:
         index: which input of the node it is.
-        summed: the axes that a product sums over; numbers that differ along the others may have scales of their own.
+        summed: the axes that share a scale, as a product sums over them; of a table, those of its rows.
     """
 
     node: ir.Node
@@ -61,6 +61,11 @@ def _matmul(node: ir.Node, index: int, rank: int) -> tuple[int, ...] | None:
     return (rank - 1,) if index == 0 or rank == 1 else (rank - 2,)
 
 
+def _gather(node: ir.Node, index: int, rank: int) -> tuple[int, ...] | None:
+    is_table = index == 0 and rank > 1 and node.attributes.get_int("axis", 0) == 0
+    return tuple(range(1, rank)) if is_table else None
+
+
 def _recurrent(node: ir.Node, index: int, rank: int) -> tuple[int, ...] | None:
     return (2,) if index in (1, 2) else None  # W [directions, gates * hidden, input], R [.., .., hidden]
 
@@ -70,6 +75,7 @@ _SUMMED: Mapping[str, Callable[[ir.Node, int, int], tuple[int, ...] | None]] = {
     "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
     "MatMul": _matmul,
+    "Gather": _gather,
     "LSTM": _recurrent,
     "GRU": _recurrent,
     "RNN": _recurrent,

@@ -42,8 +42,7 @@ def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[
             zeros = np.stack([p.zero_point for p in parts])
             node.replace_input_with(place + 1, edits.constant(f"{name}.zero_point", zeros))
         node.op_type, node.domain = "DynamicQuantizeLSTM", _DOMAIN
-        if "layout" in node.attributes:
-            del node.attributes["layout"]
+        node.attributes.pop("layout", None)
     if chosen:
         model.opset_imports.setdefault(_DOMAIN, 1)
     drop_unused_initializers(model.graph)
@@ -51,7 +50,8 @@ def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[
 
 
 def _is_known(node: ir.Node) -> bool:
-    if node.op_type != "LSTM" or node.domain or node.attributes.get_int("layout", 0):
+    batch_first = bool(node.attributes.get_int("layout", 0))  # which the integer operator does not know
+    if node.op_type != "LSTM" or node.domain or batch_first:
         return False
     weights = node.inputs[1:3]
     floats = all(is_constant(weight) and weight.dtype == ir.DataType.FLOAT for weight in weights if weight)

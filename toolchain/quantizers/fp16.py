@@ -18,6 +18,7 @@ COMPUTES_IN = "fp16"
 NEEDS_RANGES = "optional"  # without samples, nothing that the model computes is known to overflow
 GOLDEN_TOLERANCE = 1e-2
 
+_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})  # ONNX Runtime's CPU provider dies of a signal on them in fp16
 _LARGEST = 65504.0
 _SMALLEST = 2.0**-24
 
@@ -29,7 +30,8 @@ def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
     """Convert to fp16, but for the nodes to keep and those with an input, output or constant that fp16 cannot hold."""
-    blocked = sorted({*recipe.keep, *_around_overflows(model, ranges), *_around_large_constants(model)})
+    recurrent = (str(node.name) for node in model.graph.all_nodes() if node.op_type in _RECURRENT)
+    blocked = sorted({*recipe.keep, *recurrent, *_around_overflows(model, ranges), *_around_large_constants(model)})
     converted = _convert(ir.to_proto(model), blocked)
     if converted is None:
         return compute_in(model, ir.DataType.FLOAT16, blocked)

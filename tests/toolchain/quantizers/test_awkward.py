@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
-from variants import error, normal, parse
+from variants import error, make, normal, parse
 
+from runtimes.errors import UsageError
+from runtimes.golden import relative_error
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
+from toolchain.model import load_ir, weights_bytes
 from toolchain.recipe import Recipe
 
 RECIPES = {
@@ -23,7 +29,7 @@ RECIPES = {
     "fp16-storage": Recipe("fp16-storage"),
     "bf16-storage": Recipe("bf16-storage"),
 }
-TOLERANCES = {"int8": 5e-2, "symmetric": 7e-2, "int8-dynamic": 3e-2, "int8-storage": 1e-2, "fp16": 5e-3}
+TOLERANCES = {"int8": 5e-2, "symmetric": 5e-2, "int8-dynamic": 3e-2, "int8-storage": 2e-2, "fp16": 5e-3}
 
 
 @dataclass(frozen=True)
@@ -131,12 +137,12 @@ NETWORKS = {
         {"x": normal(8 * 6, 64)},
     ),
     "weights in Constant nodes": Network(
-        f"""t (float[N,2] x) => (float[N,4096] y) {{
-            w = Constant<value = float[2,4096] {{{",".join(str((7 * i) % 13 - 6) for i in range(8192))}}}>()
+        f"""t (float[N,64] x) => (float[N,64] y) {{
+            w = Constant<value = float[64,64] {{{",".join(str(i * i % 13 - 6) for i in range(4096))}}}>()
             y = MatMul(x, w)
         }}""",
         {},
-        {"x": normal(32, 2)},
+        ROWS,
     ),
     "batched weights": Network(
         """t (float[N,5,4,64] x) => (float[N,5,4,32] y) { h = MatMul(x, w) y = MatMul(h, v) }""",
@@ -167,11 +173,11 @@ NETWORKS = {
         IMAGES,
     ),
     "one dimension": Network(
-        """t (float[N,4,64] x) => (float[N,8,L] y) {
+        """t (float[N,4,64] x) => (float[N,64,L] y) {
             a = Conv<pads=[1,1], strides=[2]>(x, w)
-            y = Conv<pads=[1,1], group=8>(a, v, b)
+            y = Conv<auto_pad="SAME_UPPER", group=64>(a, v, b)
         }""",
-        {"w": normal(8, 4, 3), "v": normal(8, 1, 3), "b": normal(8)},
+        {"w": normal(64, 4, 3), "v": normal(64, 1, 3), "b": normal(64)},
         {"x": normal(32, 4, 64)},
     ),
     "three dimensions": Network(
@@ -184,22 +190,22 @@ NETWORKS = {
         {"x": normal(16, 2, 6, 6, 6)},
     ),
     "depthwise and shared": Network(
-        """t (float[N,8,H,W] x) => (float[N,8,H,W] y) {
-            a = Conv<pads=[1,1,1,1], group=8>(x, d)
-            b = Conv<pads=[1,1,1,1], group=8>(a, d, c)
+        """t (float[N,64,H,W] x) => (float[N,64,H,W] y) {
+            a = Conv<pads=[1,1,1,1], group=64>(x, d)
+            b = Conv<pads=[1,1,1,1], group=64>(a, d, c)
             e = Clip(b, low, high)
             f = Conv(e, point)
             g = Conv(f, point)
             y = Add(f, g)
         }""",
         {
-            "d": normal(8, 1, 3, 3),
-            "c": normal(8),
-            "point": normal(8, 8, 1, 1),
+            "d": normal(64, 1, 3, 3),
+            "c": normal(64),
+            "point": normal(64, 64, 1, 1),
             "low": np.float32(0),
             "high": np.float32(6),
         },
-        {"x": normal(32, 8, 8, 8)},
+        {"x": normal(32, 64, 8, 8)},
     ),
     "embeddings and two inputs": Network(
         """t (int64[N,6] tokens, bool[N,6] mask) => (float[N,80] y) {
@@ -244,10 +250,10 @@ NETWORKS = {
         {"tokens": WORDS["tokens"]},
     ),
     "LSTM": Network(
-        """t (float[N,6,64] x) => (float[6,2,N,32] y, float[2,N,32] h, float[6,N,80] z) {
+        """t (float[N,6,64] x) => (float[6,2,N,32] y, float[2,N,32] h, float[N,6,80] z) {
             s = Transpose<perm=[1,0,2]>(x)
             y, h, c = LSTM<hidden_size=32, direction="bidirectional">(s, w, r, b)
-            z = MatMul(s, v)
+            z = MatMul(x, v)
         }""",
         {
             "w": normal(2, 128, 64, scale=0.2),
@@ -258,11 +264,11 @@ NETWORKS = {
         STEPS,
     ),
     "GRU with a state": Network(
-        """t (float[N,6,64] x, float[N,32] state) => (float[6,1,N,32] y, float[1,N,32] h, float[6,N,80] z) {
+        """t (float[N,6,64] x, float[N,32] state) => (float[6,1,N,32] y, float[1,N,32] h, float[N,6,80] z) {
             s = Transpose<perm=[1,0,2]>(x)
             i = Unsqueeze(state, axes)
             y, h = GRU<hidden_size=32, linear_before_reset=1>(s, w, r, b, , i)
-            z = MatMul(s, v)
+            z = MatMul(x, v)
         }""",
         {
             "w": normal(1, 96, 64, scale=0.2),
@@ -276,9 +282,127 @@ NETWORKS = {
 }
 
 
+# Where a recipe has nothing to compute it says so, and what to use.
+_NO_LARGE_MATRIX = (
+    "branches",
+    "what crosses a border",
+    "batched weights",
+    "a weight on the left",
+    "upsampling",
+    "one dimension",
+    "three dimensions",
+    "depthwise and shared",
+)
+REFUSED = {
+    *(("int8-dynamic", name) for name in _NO_LARGE_MATRIX),
+    ("int8", "a weight on the left"),
+    ("symmetric", "a weight on the left"),
+}
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_an_awkward_network_computes_nearly_the_same(tmp_path: Path, name: str, recipe: str) -> None:
     network = NETWORKS[name]
     proto = parse(network.text, network.constants)
-    assert error(tmp_path, proto, RECIPES[recipe], network.samples) <= TOLERANCES.get(recipe, 2e-2)
+    if (recipe, name) in REFUSED:
+        with pytest.raises(UsageError, match="int8-storage makes"):
+            make(tmp_path, proto, RECIPES[recipe], network.samples)
+    else:
+        assert error(tmp_path, proto, RECIPES[recipe], network.samples) <= TOLERANCES.get(recipe, 1e-2)
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 18, 24])
+@pytest.mark.parametrize("recipe", ["int8", "int8-storage"])
+def test_opsets_from_nine_to_the_newest(tmp_path: Path, recipe: str, opset: int) -> None:
+    text = """t (float[N,4,8,8] x) => (float[N,16,K] y) {
+        a = Conv<pads=[1,1,1,1]>(x, w, b)
+        r = Relu(a)
+        p = MaxPool<kernel_shape=[2,2], strides=[2,2]>(r)
+        c = Conv<pads=[1,1,1,1]>(p, v)
+        f = Reshape(c, shape)
+        y = MatMul(f, u)
+    }"""
+    constants = {
+        "w": normal(16, 4, 3, 3),
+        "b": normal(16),
+        "v": normal(16, 16, 3, 3),
+        "shape": np.array([0, 16, -1]),
+        "u": normal(16, 48),
+    }
+    assert error(tmp_path, parse(text, constants, opset=opset), RECIPES[recipe], IMAGES) <= 5e-2
+
+
+@pytest.mark.parametrize("name", ["branches", "what crosses a border", "a loop around a branch", "loop", "scan"])
+def test_what_subgraphs_compute_is_on_integers(tmp_path: Path, name: str) -> None:
+    """ONNX Runtime fuses what int8 places there: nothing is left that multiplies in float."""
+    network = NETWORKS[name]
+    _, made = make(tmp_path, parse(network.text, network.constants), RECIPES["int8"], network.samples)
+    found = optimized(made.path)
+    assert sum(found[op] for op in ("QLinearConv", "QLinearMatMul", "QGemm", "MatMulIntegerToFloat")) >= 2
+    assert not {"Conv", "FusedConv", "MatMul", "Gemm"} & set(found)
+
+
+def test_a_branch_that_no_sample_took_stays_in_float_and_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = NETWORKS["branches"]
+    proto = parse(network.text, network.constants)
+    positive = {"x": np.abs(normal(16, 4, 8, 8))}
+    source, made = make(tmp_path, proto, RECIPES["int8"], positive)
+    assert caplog.messages == [
+        "No calibration sample reached 2 of 4 tensors, such as 'a'; int8 leaves in float32 what computes them."
+    ]
+    found = optimized(made.path)
+    assert found["QLinearConv"] == 1
+    assert found["Conv"] + found["FusedConv"] == 2
+    feeds = {"x": -positive["x"][:4]}
+    outputs = [ort.InferenceSession(model.path).run(None, feeds)[0] for model in (made, source)]
+    assert relative_error(*outputs) <= 1e-2  # its weights are int8, and nothing else
+
+
+def test_calibration_that_reaches_nothing_says_so(tmp_path: Path) -> None:
+    text = """t (float[N,64] x) => (float[N,64] y) {
+        s = ReduceSum<keepdims=0>(x)
+        p = Greater(s, zero)
+        y = If(p) <
+            then_branch = yes () => (float[N,64] t) { a = Relu(x) t = MatMul(a, w) },
+            else_branch = no () => (float[N,64] e) { e = Neg(x) }
+        >
+    }"""
+    proto = parse(text, {"w": normal(64, 64), "zero": np.float32(0)})
+    with pytest.raises(UsageError, match="No calibration sample reached"):
+        make(tmp_path, proto, RECIPES["int8"], {"x": -np.abs(normal(16, 64))})
+
+
+def test_an_lstm_is_integer_where_the_runtime_knows_it_and_int8_in_the_file_elsewhere(tmp_path: Path) -> None:
+    network = NETWORKS["LSTM"]
+    proto = parse(network.text, network.constants)
+    plain = dataclasses.replace(RECIPES["int8-dynamic"], scheme=QuantizationScheme())
+    for recipe, op in ((RECIPES["int8-dynamic"], "DynamicQuantizeLSTM"), (plain, "LSTM"), (RECIPES["int8"], None)):
+        source, made = make(tmp_path, proto, recipe, network.samples)
+        assert op is None or any(node.op_type == op for node in load_ir(made.path).graph)
+        assert made.path.stat().st_size < 0.35 * source.path.stat().st_size
+
+
+@pytest.mark.parametrize("name", ["GRU with a state", "embeddings and two inputs", "a tied table", "batched weights"])
+def test_stored_weights_take_a_quarter_and_are_gone_when_the_file_is_loaded(tmp_path: Path, name: str) -> None:
+    network = NETWORKS[name]
+    source, made = make(tmp_path, parse(network.text, network.constants), RECIPES["int8-storage"], network.samples)
+    before, after = (weights_bytes(load_ir(model.path)) for model in (source, made))
+    assert after < 0.3 * before
+    ran, original = optimized(made.path), optimized(source.path)
+    assert ran["DequantizeLinear"] == 0
+    assert ran["MatMul"] + ran["Gemm"] + ran["GRU"] == original["MatMul"] + original["Gemm"] + original["GRU"]
+    # What is left of turning integers back belongs to tables, whose rows are turned back as they are looked up.
+    tables = sum(node.op_type == "Gather" for node in load_ir(source.path).graph)
+    assert ran["Mul"] - original["Mul"] <= tables
+
+
+def optimized(path: Path) -> Counter[str]:
+    """The operators that ONNX Runtime runs."""
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(path.with_suffix(".optimized.onnx"))
+    options.log_severity_level = 3
+    ort.InferenceSession(path, options)
+    return Counter(node.op_type for node in load_ir(path.with_suffix(".optimized.onnx")).graph.all_nodes())
