@@ -9,6 +9,8 @@ import onnx_ir as ir
 
 from toolchain.graphs.edits import is_constant
 
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+
 
 @dataclass(frozen=True)
 class Operand:
@@ -76,7 +78,5 @@ _SUMMED: Mapping[str, Callable[[ir.Node, int, int], tuple[int, ...] | None]] = {
     "Gemm": _gemm,
     "MatMul": _matmul,
     "Gather": _gather,
-    "LSTM": _recurrent,
-    "GRU": _recurrent,
-    "RNN": _recurrent,
+    **dict.fromkeys(RECURRENT, _recurrent),
 }

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers
-from toolchain.graphs.weights import Operand, operands
+from toolchain.graphs.weights import RECURRENT, Operand, operands
 from toolchain.quantizers import _affine
 
 MIN_ELEMENTS = 512  # below, the nodes that turn the integers back take as much as they save
@@ -32,7 +32,7 @@ def store_weights(model: ir.Model, keep: Collection[str]) -> ir.Model:
             continue
         key = (value, operand.summed)
         if key not in loaded:  # what nodes share, they go on sharing
-            loaded[key] = _load(edits, first, value, operand.summed)
+            loaded[key] = _load(edits, first, operand)
     for operand in products:
         if (operand.value, operand.summed) in loaded:
             operand.node.replace_input_with(operand.index, loaded[operand.value, operand.summed])
@@ -47,12 +47,18 @@ def is_worth_it(operand: Operand) -> bool:
     return array.size >= MIN_ELEMENTS and long_rows and bool(np.isfinite(array).all())
 
 
-def _load(edits: Edits, before: ir.Node, value: ir.Value, summed: tuple[int, ...]) -> ir.Value:
-    integers, scale = _affine.in_steps(array_of(value), summed)
-    stored = edits.constant(f"{value.name}.stored", integers)
-    cast = edits.cast(stored, ir.DataType.FLOAT, f"{value.name}.steps")
-    rescale = edits.node("Mul", [cast.outputs[0], edits.constant(f"{value.name}.step", scale)], f"{value.name}.loaded")
+def _load(edits: Edits, before: ir.Node, operand: Operand) -> ir.Value:
+    value = operand.value
+    integers, scale = _affine.in_steps(array_of(value), operand.summed)
+    steps, casts = edits.constant(f"{value.name}.stored", integers), []
+    # Beside Q/DQ pairs, OpenVINO keeps until inference what it takes for a dequantization, int8 -> float32 * scale.
+    # Its recurrent layers want constants, so theirs goes through int32, which it folds.
+    dtypes = [ir.DataType.INT32, ir.DataType.FLOAT] if operand.node.op_type in RECURRENT else [ir.DataType.FLOAT]
+    for dtype in dtypes:
+        casts.append(edits.cast(steps, dtype, f"{value.name}.steps"))
+        steps = casts[-1].outputs[0]
+    rescale = edits.node("Mul", [steps, edits.constant(f"{value.name}.step", scale)], f"{value.name}.loaded")
     loaded = rescale.outputs[0]
     loaded.type, loaded.shape = value.type, value.shape
-    edits.graph.insert_before(before, [cast, rescale])
+    edits.graph.insert_before(before, [*casts, rescale])
     return loaded

@@ -1,7 +1,7 @@
 """LSTM as com.microsoft's DynamicQuantizeLSTM: int8 weights, and input and state quantized at every step.
 
-ONNX Runtime alone has it. Measured there on one AVX-512 VNNI core, batch 1: 0.53 of LSTM's time with 128 units and 32
-steps, 0.38 with 256, 0.27 with 512 and 100 steps. It has no such GRU.
+ONNX Runtime alone has it, and has no such GRU. There it took 0.53 of LSTM's time with 128 units and 32 steps, and
+0.09 with 512 units and 100 steps, whose float32 weights leave the cache (benchmarks/results/forms.txt).
 """
 
 from __future__ import annotations

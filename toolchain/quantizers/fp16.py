@@ -11,6 +11,7 @@ import onnx_ir as ir
 from onnxconverter_common import float16
 
 from toolchain.calibration.table import Range
+from toolchain.graphs.weights import RECURRENT
 from toolchain.quantizers._half import compute_in, drop_unused
 from toolchain.recipe import Recipe
 
@@ -18,7 +19,6 @@ COMPUTES_IN = "fp16"
 NEEDS_RANGES = "optional"  # without samples, nothing that the model computes is known to overflow
 GOLDEN_TOLERANCE = 1e-2
 
-_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})  # ONNX Runtime's CPU provider dies of a signal on them in fp16
 _LARGEST = 65504.0
 _SMALLEST = 2.0**-24
 
@@ -30,7 +30,8 @@ def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
     """Convert to fp16, but for the nodes to keep and those with an input, output or constant that fp16 cannot hold."""
-    recurrent = (str(node.name) for node in model.graph.all_nodes() if node.op_type in _RECURRENT)
+    # ONNX Runtime's CPU provider has no fp16 kernels for them.
+    recurrent = (str(node.name) for node in model.graph.all_nodes() if node.op_type in RECURRENT)
     blocked = sorted({*recipe.keep, *recurrent, *_around_overflows(model, ranges), *_around_large_constants(model)})
     converted = _convert(ir.to_proto(model), blocked)
     if converted is None:

@@ -385,6 +385,19 @@ def test_an_lstm_is_integer_where_the_runtime_knows_it_and_int8_in_the_file_else
         assert made.path.stat().st_size < 0.35 * source.path.stat().st_size
 
 
+@pytest.mark.parametrize("name", ["LSTM", "GRU with a state", "a tied table", "upsampling"])
+@pytest.mark.parametrize("precision", ["int8", "int8-storage"])
+def test_openvino_loads_what_has_no_operators_of_onnx_runtime(tmp_path: Path, precision: str, name: str) -> None:
+    openvino = pytest.importorskip("openvino", reason="openvino is not installed")
+    network = NETWORKS[name]
+    recipe = dataclasses.replace(RECIPES[precision], scheme=QuantizationScheme())
+    source, made = make(tmp_path, parse(network.text, network.constants), recipe, network.samples)
+    feeds = {name: array[:1] for name, array in network.samples.items()}
+    outputs = openvino.Core().compile_model(str(made.path), "CPU")(feeds)
+    reference = ort.InferenceSession(source.path).run(None, feeds)
+    assert max(relative_error(np.asarray(outputs[i]), array) for i, array in enumerate(reference)) <= 5e-2
+
+
 @pytest.mark.parametrize("name", ["GRU with a state", "embeddings and two inputs", "a tied table", "batched weights"])
 def test_stored_weights_take_a_quarter_and_are_gone_when_the_file_is_loaded(tmp_path: Path, name: str) -> None:
     network = NETWORKS[name]
