@@ -96,7 +96,7 @@ def _missing_builder(runtime: str) -> str | None:
 def _recipe(precision: str, runtime: str, profile: HardwareProfile) -> Recipe:
     module = quantizer(precision)
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
-    if module.COMPUTES_IN != "int8":
+    if module.COMPUTES_IN != "int8" and not getattr(module, "TAKES_SCHEME", False):
         return Recipe(precision, method)
     scheme = profile.quantization.get(runtime, QuantizationScheme())
     return Recipe(precision, method, scheme, corrections=DEFAULT_CORRECTIONS if method else ())

@@ -42,7 +42,7 @@ class Shadow:
 
     Attributes:
         model: the reference and its copies; it has no outputs yet.
-        layers: in the model's order.
+        layers: in the model's order; those of subgraphs are not among them.
     """
 
     model: ir.Model

@@ -12,6 +12,7 @@ from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import QuantizationScheme
 from toolchain import candidates
 from toolchain.candidates import plan, precisions, quantizer
+from toolchain.recipe import Recipe
 
 
 def test_every_quantizer_is_a_precision_and_the_reference_is_first():
@@ -53,11 +54,12 @@ def test_what_the_runtime_cannot_compute_is_a_row_with_the_reason_and_a_way_out(
 
 
 def test_int8_follows_the_profiles_scheme(device):
-    recipes = {c.name: c.recipe for c in plan(device, ["fp32", "int8", "int8-dynamic"])}
+    recipes = {c.name: c.recipe for c in plan(device, ["fp32", "int8", "int8-dynamic", "int8-storage"])}
     assert recipes["int8 on onnxruntime"].scheme == QuantizationScheme(reduce_range=True)
     assert recipes["int8 on onnxruntime"].calibration is not None
     assert recipes["int8 on null"].scheme == QuantizationScheme()
     assert recipes["int8-dynamic on onnxruntime"].calibration is None
+    assert recipes["int8-storage on onnxruntime"] == Recipe("int8-storage", None, QuantizationScheme(reduce_range=True))
     assert recipes["fp32 on onnxruntime"].scheme is None
 
 

@@ -34,7 +34,7 @@ def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
     Raises:
         UsageError: the model has nothing that int8 could compute.
     """
-    placement = place(model, recipe.keep)
+    placement = place(model, _kept(model, recipe))
     if not placement.nodes:
         raise UsageError(
             "No Conv, Gemm or MatMul with constant weights was found, so there is nothing for int8 to compute; "
@@ -55,7 +55,7 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
         UsageError: there are ranges of nothing that int8 could compute.
     """
     scheme = recipe.scheme or QuantizationScheme()
-    placement = place(model, recipe.keep, ranges)
+    placement = place(model, _kept(model, recipe), ranges)
     if not placement.nodes:
         raise UsageError("No calibration sample reached what int8 could compute; add samples that take other branches.")
     activations = _activation_parameters(placement, scheme, ranges)
@@ -73,7 +73,16 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     drop_unused_initializers(model.graph)
     if scheme.contrib_ops:
         integer_lstms(model, scheme, recipe.keep)
-    return deduplicate(store_tables(store_weights(model, recipe.keep), recipe.keep))
+    if scheme.integer_constants:
+        store_tables(store_weights(model, recipe.keep), recipe.keep)
+    return deduplicate(model)
+
+
+def _kept(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
+    """The nodes to keep in float; all in subgraphs where integers may not cross into them."""
+    if recipe.scheme is None or recipe.scheme.integer_constants:
+        return recipe.keep
+    return (*recipe.keep, *(str(node.name) for node in model.graph.all_nodes() if node.graph is not model.graph))
 
 
 def _activation_parameters(

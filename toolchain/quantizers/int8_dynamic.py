@@ -49,7 +49,8 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     for node in chosen:
         _rewrite(edits, node, scheme)
     drop_unused_initializers(model.graph)
-    store_tables(store_weights(model, recipe.keep), recipe.keep)
+    if scheme.integer_constants:
+        store_tables(store_weights(model, recipe.keep), recipe.keep)
     return deduplicate(model)  # a weight that several nodes share was quantized for each
 
 

@@ -398,6 +398,34 @@ def test_openvino_loads_what_has_no_operators_of_onnx_runtime(tmp_path: Path, pr
     assert max(relative_error(np.asarray(outputs[i]), array) for i, array in enumerate(reference)) <= 5e-2
 
 
+TENSORRT = QuantizationScheme("int8", symmetric=True, quantize_bias=False, integer_constants=False)
+
+
+@pytest.mark.parametrize("name", ["embeddings and two inputs", "a tied table", "GRU with a state", "upsampling"])
+def test_tensorrt_builds_int8_whose_constants_stay_before_a_dequantize_linear(tmp_path: Path, name: str) -> None:
+    trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed")
+    network = NETWORKS[name]
+    recipe = Recipe("int8", "minmax", TENSORRT)
+    _, made = make(tmp_path, parse(network.text, network.constants), recipe, network.samples)
+    builder = trt.Builder(trt.Logger(trt.Logger.ERROR))
+    definition = builder.create_network(0)
+    assert trt.OnnxParser(definition, trt.Logger(trt.Logger.ERROR)).parse_from_file(str(made.path))
+    config, profile = builder.create_builder_config(), builder.create_optimization_profile()
+    for index in range(definition.num_inputs):
+        given = definition.get_input(index)
+        shape = [1 if size < 0 else size for size in given.shape]
+        profile.set_shape(given.name, shape, shape, shape)
+    config.add_optimization_profile(profile)
+    assert builder.build_serialized_network(definition, config) is not None
+
+
+def test_storage_is_refused_where_the_runtime_cannot_read_it(tmp_path: Path) -> None:
+    network = NETWORKS["upsampling"]
+    proto, recipe = parse(network.text, network.constants), Recipe("int8-storage", None, TENSORRT)
+    with pytest.raises(UsageError, match="int8-storage does not apply"):
+        make(tmp_path, proto, recipe, network.samples)
+
+
 @pytest.mark.parametrize("name", ["GRU with a state", "embeddings and two inputs", "a tied table", "batched weights"])
 def test_stored_weights_take_a_quarter_and_are_gone_when_the_file_is_loaded(tmp_path: Path, name: str) -> None:
     network = NETWORKS[name]
