@@ -120,7 +120,7 @@ def _ours(precision: str) -> Callable[[ZooModel, Path], None]:
         recipe = Recipe(
             precision,
             DEFAULT_CALIBRATION if static else None,
-            QuantizationScheme("uint8"),
+            QuantizationScheme("uint8", contrib_ops=True),
             corrections=DEFAULT_CORRECTIONS if static else (),
         )
         quantize(source, recipe, dataset.read(model.calibration, source.inputs), out)
@@ -181,6 +181,7 @@ FLOWS: dict[str, Callable[[ZooModel, Path], None]] = {
     "float32": _float32,
     "ours int8": _ours("int8"),
     "ours dynamic": _ours("int8-dynamic"),
+    "ours storage": _ours("int8-storage"),
     "ORT static": _ort_static(shapes=True),
     "ORT static*": _ort_static(shapes=False),
     "ORT dynamic": _ort_dynamic(shapes=True),

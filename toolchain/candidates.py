@@ -118,7 +118,7 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile) -> Iterator
     """A precision as the graph says it, and with what stays float32 there computed in a half, where that is faster."""
     module = quantizer(precision)
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
-    scheme = profile.quantization.get(runtime, QuantizationScheme()) if module.COMPUTES_IN == "int8" else None
+    scheme = profile.quantization.get(runtime, QuantizationScheme()) if _takes_scheme(module) else None
     corrections = DEFAULT_CORRECTIONS if scheme and method else ()
     told = [half for half in _HALVES if half in _float_options(runtime) and half in profile.precisions[runtime]]
     if precision in _HALVES:  # the graph's own Casts cost more than they tell, and the runtime has to be told anyway
@@ -133,12 +133,18 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile) -> Iterator
             yield Recipe(precision, method, scheme, keep_in=half, corrections=corrections)
 
 
+def _takes_scheme(module: ModuleType) -> bool:
+    return module.COMPUTES_IN == "int8" or getattr(module, "TAKES_SCHEME", False)
+
+
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:
     needed = quantizer(precision).COMPUTES_IN
     if needed in profile.precisions[runtime]:
         return None
     detour = (
-        f" {precision}-storage halves the file and computes in fp32." if f"{precision}-storage" in precisions() else ""
+        f" {precision}-storage makes the file smaller and computes in fp32."
+        if f"{precision}-storage" in precisions()
+        else ""
     )
     return f"{runtime} has no {needed} arithmetic on {profile.name}.{detour}"
 

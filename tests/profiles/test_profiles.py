@@ -214,7 +214,9 @@ def _tensorrt_precisions(gpu: Gpu) -> tuple[str, ...]:
 
 def _scheme(profile: HardwareProfile, runtime: str) -> QuantizationScheme:
     if runtime == "tensorrt":
-        return QuantizationScheme(activations="int8", symmetric=True, quantize_bias=False)
+        return QuantizationScheme("int8", symmetric=True, quantize_bias=False, integer_constants=False)
+    contrib_ops = runtime == "onnxruntime"  # com.microsoft's operators are its own
     if profile.arch == "aarch64":
-        return QuantizationScheme(activations="int8")
-    return QuantizationScheme(activations="uint8", reduce_range="avx512_vnni" not in profile.cpu.isa)
+        return QuantizationScheme(activations="int8", contrib_ops=contrib_ops)
+    reduce_range = "avx512_vnni" not in profile.cpu.isa
+    return QuantizationScheme(activations="uint8", reduce_range=reduce_range, contrib_ops=contrib_ops)

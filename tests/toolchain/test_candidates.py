@@ -15,6 +15,7 @@ from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import QuantizationScheme
 from toolchain import candidates
 from toolchain.candidates import plan, precisions, quantizer
+from toolchain.recipe import Recipe
 
 
 def test_every_quantizer_is_a_precision_and_the_reference_is_first():
@@ -51,16 +52,17 @@ def test_what_the_runtime_cannot_compute_is_a_row_with_the_reason_and_a_way_out(
     for precision in ("fp16", "bf16"):
         assert refusals[precision] == (
             f"onnxruntime has no {precision} arithmetic on bench. "
-            f"{precision}-storage halves the file and computes in fp32."
+            f"{precision}-storage makes the file smaller and computes in fp32."
         )
 
 
 def test_int8_follows_the_profiles_scheme(device):
-    recipes = {c.name: c.recipe for c in plan(device, ["fp32", "int8", "int8-dynamic"])}
+    recipes = {c.name: c.recipe for c in plan(device, ["fp32", "int8", "int8-dynamic", "int8-storage"])}
     assert recipes["int8 on onnxruntime"].scheme == QuantizationScheme(reduce_range=True)
     assert recipes["int8 on onnxruntime"].calibration is not None
     assert recipes["int8 on null"].scheme == QuantizationScheme()
     assert recipes["int8-dynamic on onnxruntime"].calibration is None
+    assert recipes["int8-storage on onnxruntime"] == Recipe("int8-storage", None, QuantizationScheme(reduce_range=True))
     assert recipes["fp32 on onnxruntime"].scheme is None
 
 

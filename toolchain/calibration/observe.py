@@ -19,6 +19,7 @@ from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain import inference
 from toolchain.graphs.edits import Edits, array_of, is_constant
+from toolchain.graphs.surface import surface
 
 ELEMENTS = 2**17
 """Of one tensor, that all samples together give to a distribution, at least; 13 of them lie beyond 99.99 percent."""
@@ -35,7 +36,8 @@ class Observation:
     """What one inference showed, in the order of the watched tensors.
 
     Attributes:
-        low, high: the extremes of each tensor, float64 [tensors]; the low above the high for an empty tensor.
+        low, high: the extremes of each tensor, float64 [tensors]; the low above the high for an empty
+            tensor, and for what was not computed, such as in a branch that was not taken.
         elements: some of each tensor's values, float32, one tensor's after another's; empty unless asked for.
         sizes: how many of them are each tensor's.
     """
@@ -59,14 +61,14 @@ def observe(
 
     Args:
         model: the prepared float model; left as it is.
-        tensors: names of float32 tensors of the main graph.
+        tensors: names of float32 tensors, of subgraphs, too.
         specs: the model's inputs.
         arrays: the samples, one array per input, samples first.
         elements: whether to give some of the tensors' values, too.
         infinities: whether the tensors may hold infinity and NaN, which then count as zeros.
 
     Raises:
-        UsageError: a tensor is inside a branch or loop, a sample drives one to NaN or infinity where it may not, or
+        UsageError: a tensor is inside an operator that hides it, a sample drives one to NaN or infinity where it may not, or
             ONNX Runtime fails on it; says which.
     """
     batch = samples.batch_size(specs, arrays)
@@ -115,19 +117,22 @@ def _bounds(graph: ir.Graph, tensors: Sequence[str]) -> Array:
     return bounds
 
 
-def _values(graph: ir.Graph, tensors: Sequence[str]) -> list[ir.Value]:
-    values = {value.name: value for value in [*graph.inputs, *(value for node in graph for value in node.outputs)]}
+def _values(edits: Edits, tensors: Sequence[str]) -> list[ir.Value]:
+    """Tensors as values of the main graph, wherever they are."""
+    graph = edits.graph
+    values = surface(edits, tensors)
+    values.update({str(value.name): value for value in [*graph.inputs, *(v for node in graph for v in node.outputs)]})
     for name in tensors:
         if name not in values:
-            raise UsageError(f"The tensor '{name}' is inside a branch or loop, where calibration does not look.")
+            raise UsageError(f"The tensor '{name}' is inside an operator other than If, Loop and Scan, which hides it.")
     return [values[name] for name in tensors]
 
 
 def _watcher(model: ir.Model, tensors: Sequence[str], open_sides: Array, elements: int, infinities: bool) -> ir.Model:
     watched = model.clone()
     graph, edits = watched.graph, Edits(watched.graph)
-    seen = _values(graph, tensors)
     graph.outputs.clear()
+    seen = _values(edits, tensors)
     if infinities:
         zero = edits.constant("zero", np.zeros((), np.float32))
         seen = [_finite(edits, value, zero) for value in seen]

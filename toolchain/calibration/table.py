@@ -32,7 +32,7 @@ class Range:
 
 @dataclass(frozen=True)
 class CalibrationTable:
-    """Ranges by tensor name.
+    """Ranges by tensor name; a tensor that no sample reached has none.
 
     Attributes:
         method: what chose them.

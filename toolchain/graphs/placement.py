@@ -55,22 +55,34 @@ class Placement:
     """What to quantize.
 
     Attributes:
+        reached: names of the tensors that have a range; None before there are any.
         activations: values that get a Q/DQ pair, in topological order; a dict for its order.
         same_scale: those that take another's scale, and whose.
         nodes: operators that are to run on integers.
     """
 
+    reached: Collection[str] | None = None
     activations: dict[ir.Value, None] = field(default_factory=dict)
     same_scale: dict[ir.Value, ir.Value] = field(default_factory=dict)
     weights: list[Weight] = field(default_factory=list)
     biases: list[Bias] = field(default_factory=list)
     nodes: set[ir.Node] = field(default_factory=set)
 
+    def has_range(self, value: ir.Value) -> bool:
+        """Whether a value can be quantized: a branch that no sample took has no ranges, and stays in float."""
+        return self.reached is None or str(value.name) in self.reached
 
-def place(model: ir.Model, keep: Collection[str]) -> Placement:
-    """Decide for the main graph; nodes named in `keep` stay as they are."""
-    placement = Placement()
-    candidates = [node for node in model.graph if not node.domain and node.name not in keep]
+
+def place(model: ir.Model, keep: Collection[str], reached: Collection[str] | None = None) -> Placement:
+    """Decide for a graph and its subgraphs.
+
+    Args:
+        model: the prepared float model.
+        keep: names of nodes that stay as they are.
+        reached: names of the tensors that have a range; None for all.
+    """
+    placement = Placement(reached)
+    candidates = [node for node in model.graph.all_nodes() if not node.domain and node.name not in keep]
     for node in candidates:
         if node.op_type in PRODUCTS:
             _place_matrix(placement, node, keep)
@@ -92,26 +104,30 @@ def _place_matrix(placement: Placement, node: ir.Node, keep: Collection[str]) ->
     # An attention mask that was folded into a Gemm: integers have no infinity.
     if is_constant(bias) and not np.isfinite(array_of(bias)).all():
         return
+    # MatMul and Gemm have integer kernels with float outputs; Conv has none.
+    clamp = _clamp_after(node, keep) if node.op_type == "Conv" else None
+    written = [(clamp or node).outputs[0]] if node.op_type == "Conv" else []
+    if not all(placement.has_range(value) for value in (source, *written)):
+        return
     weight = Weight(node, operand, 1, axis)
-    placement.nodes.add(node)
+    placement.nodes.update(filter(None, (node, clamp)))
     placement.activations[source] = None
     placement.weights.append(weight)
     if bias is not None and is_constant(bias) and bias.shape is not None and len(bias.shape) == 1:
         placement.biases.append(Bias(node, 2, weight))
-    if node.op_type == "Conv":  # MatMul and Gemm have integer kernels with float outputs; Conv has none
-        placement.activations[_after_clamp(placement, node, keep)] = None
+    placement.activations.update(dict.fromkeys(written))
 
 
-def _after_clamp(placement: Placement, node: ir.Node, keep: Collection[str]) -> ir.Value:
+def _clamp_after(node: ir.Node, keep: Collection[str]) -> ir.Node | None:
+    """The clamp that a node's integer kernel takes with it."""
     output = node.outputs[0]
     consumers = [use.node for use in output.uses()]
     if len(consumers) == 1 and not output.is_graph_output():
         follower = consumers[0]
-        # A branch of an If decides whether it computes its clamp, and a pair stands in the main graph.
+        # A branch of an If decides whether it computes its clamp, so one elsewhere is not the node's.
         if follower.op_type in CLAMPS and follower.name not in keep and follower.graph is node.graph:
-            placement.nodes.add(follower)
-            return follower.outputs[0]
-    return output
+            return follower
+    return None
 
 
 def _place_between(placement: Placement, node: ir.Node) -> None:
@@ -126,6 +142,7 @@ def _place_between(placement: Placement, node: ir.Node) -> None:
     elif (
         operands
         and all(value in activations for value in operands)
+        and placement.has_range(output)
         and (output in activations or _is_read_as_integers(placement, output))
     ):
         activations[output] = None
