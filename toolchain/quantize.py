@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import onnx_ir as ir
 
@@ -13,7 +14,7 @@ from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
 from toolchain.calibration.table import CalibrationTable, Range
-from toolchain.model import OnnxModel, is_quantized, load_ir, save_ir
+from toolchain.model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.prepare import prepare
 from toolchain.recipe import Recipe
 
@@ -47,8 +48,9 @@ def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out:
     graph = prepare(model)
     ranges: Mapping[str, Range] = {}
     if quantizer.NEEDS_RANGES != "no" and recipe.calibration is not None and calibration is not None:
+        graph = correct(graph, recipe, "before", {}, calibration, model.inputs)
         ranges = calibrate(graph, recipe, calibration, model.inputs).ranges
-        graph = correct(graph, recipe, ranges, calibration, model.inputs)
+        graph = correct(graph, recipe, "after", ranges, calibration, model.inputs)
     elif quantizer.NEEDS_RANGES == "yes":
         raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
     made = save_ir(quantizer.quantize(graph, recipe, ranges), out)
@@ -73,16 +75,30 @@ def calibrate(graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequ
 def correct(
     graph: ir.Model,
     recipe: Recipe,
+    stage: Literal["before", "after"],
     ranges: Mapping[str, Range],
     calibration: Dataset,
     specs: Sequence[TensorSpec],
 ) -> ir.Model:
-    """A float graph with the recipe's corrections applied; the one that is given stays as it is.
+    """A float graph with the recipe's corrections of one stage applied; the one that is given stays as it is.
+
+    What each did is in the graph's metadata, and so in the file that is made of it.
+
+    Args:
+        graph: the prepared graph.
+        recipe: its `corrections` are applied in its order.
+        stage: before calibration, or after it.
+        ranges: what calibration gave; empty before.
+        calibration: the samples.
+        specs: the model's inputs.
 
     Raises:
         UsageError: an unknown correction, or samples that do not do; says why.
     """
     for name in recipe.corrections:
         correction = plugins.load(CORRECTIONS, name, "correction")
-        graph = correction.correct(graph.clone(), recipe, ranges, specs, calibration.arrays)
+        if correction.STAGE == stage:
+            graph, changed = correction.correct(graph.clone(), recipe, ranges, specs, calibration.arrays)
+            done = graph.metadata_props.get(CORRECTIONS_KEY)
+            graph.metadata_props[CORRECTIONS_KEY] = f"{done + ', ' if done else ''}{name} {changed}"
     return graph

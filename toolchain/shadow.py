@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits
-from toolchain.graphs.placement import CLAMPS, place
+from toolchain.graphs.placement import CLAMPS, place_by_range
 from toolchain.quantizers import int8
 from toolchain.recipe import Recipe
 
@@ -76,7 +76,7 @@ def shadow(
     combined = reference.clone()
     edits = Edits(combined.graph)
     originals = {node.name: node for node in combined.graph}
-    chosen = place(model, recipe.keep).nodes
+    chosen = place_by_range(model, recipe.keep, ranges).nodes
     nodes = [node for node in model.graph if node in chosen and node.op_type not in CLAMPS]
     written = {copy: _add_copy(edits, originals, model, recipe, ranges, copy) for copy in copies}
     layers = [

@@ -74,9 +74,10 @@ def command(
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
         samples = dataset.read(calibration, model.inputs)
-        source_graph = prepare(model)
+        # What it computes is the source's, and its channels are those that the int8 model has.
+        source_graph = correct(prepare(model), recipe, "before", {}, samples, model.inputs)
         ranges = calibrate(source_graph, recipe, samples, model.inputs).ranges
-        corrected = correct(source_graph, recipe, ranges, samples, model.inputs)
+        corrected = correct(source_graph, recipe, "after", ranges, samples, model.inputs)
         errors = layer_errors(source_graph, corrected, recipe, ranges, model.inputs, samples.arrays)
     if form == "json":
         click.echo(json.dumps([encode(error) for error in errors], indent=1))

@@ -13,7 +13,7 @@ from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers
-from toolchain.graphs.placement import Bias, Placement, Weight, WeightKey, place
+from toolchain.graphs.placement import Bias, Placement, Weight, WeightKey, place, place_by_range
 from toolchain.quantizers import _affine
 from toolchain.quantizers._affine import Parameters
 from toolchain.recipe import Recipe
@@ -48,7 +48,7 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
         ranges: for every tensor that `tensors` names.
     """
     scheme = recipe.scheme or QuantizationScheme()
-    placement = place(model, recipe.keep)
+    placement = place_by_range(model, recipe.keep, ranges)
     activations = _activation_parameters(placement, scheme, ranges)
     weights = _weight_parameters(placement, activations, scheme)
     edits = Edits(model.graph)
