@@ -24,6 +24,8 @@ _PASSING_OPS = frozenset(["MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze
 # Integer kernels with scales of their own: QLinearAdd, QLinearMul, QLinearConcat, ...
 _POINTWISE_OPS = frozenset(["Add", "Mul", "Concat", "Sigmoid", "LeakyRelu", "AveragePool", "GlobalAveragePool"])
 
+KEPT = "edgewright.kept"
+"""Of a node's metadata: a correction wants it in float, and which."""
 MOST_SPREAD = 8
 """How many times wider than another a Concat's operand may be. The narrow one keeps 255 / 8 of its levels: steps of 3%
 of its range, errors up to 1.6%, which is what a whole int8 network tends to add. Wider apart, scores tie and swap ranks.
@@ -74,9 +76,9 @@ class Placement:
 
 
 def place(model: ir.Model, keep: Collection[str]) -> Placement:
-    """Decide for the main graph; nodes named in `keep` stay as they are."""
+    """Decide for the main graph; nodes that `keep` names or a correction marked stay as they are."""
     placement = Placement()
-    candidates = [node for node in model.graph if not node.domain and node.name not in keep]
+    candidates = [node for node in model.graph if not node.domain and not _is_kept(node, keep)]
     for node in candidates:
         if node.op_type in PRODUCTS:
             _place_matrix(placement, node, keep)
@@ -109,6 +111,10 @@ def _is_mixed(concat: ir.Node, ranges: Mapping[str, Range]) -> bool:
     return max(spans) > MOST_SPREAD * smallest
 
 
+def _is_kept(node: ir.Node, keep: Collection[str]) -> bool:
+    return node.name in keep or KEPT in node.metadata_props
+
+
 def _place_matrix(placement: Placement, node: ir.Node, keep: Collection[str]) -> None:
     source, operand = node.inputs[0], node.inputs[1]
     # Products of two activations (attention) stay in float: they are small, and Softmax's outputs quantize badly.
@@ -137,7 +143,7 @@ def _after_clamp(placement: Placement, node: ir.Node, keep: Collection[str]) -> 
     if len(consumers) == 1 and not output.is_graph_output():
         follower = consumers[0]
         # A branch of an If decides whether it computes its clamp, and a pair stands in the main graph.
-        if follower.op_type in CLAMPS and follower.name not in keep and follower.graph is node.graph:
+        if follower.op_type in CLAMPS and not _is_kept(follower, keep) and follower.graph is node.graph:
             placement.nodes.add(follower)
             return follower.outputs[0]
     return output
