@@ -10,12 +10,13 @@ from runtimes import plugins
 from runtimes.artifact import RuntimeSettings
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile, QuantizationScheme
-from toolchain.quantize import QUANTIZERS
+from toolchain.quantize import CORRECTIONS, QUANTIZERS
 from toolchain.recipe import Recipe
 
 BUILDERS = "toolchain.builders"
 DEFAULT_CALIBRATION = "minmax"
-DEFAULT_CORRECTIONS = ("bias",)
+DEFAULT_CORRECTIONS = ("equalization", "smoothing", "tail", "bias")
+"""All there are, by measurement: benchmarks/results/corrections.txt."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,27 @@ def precisions() -> tuple[str, ...]:
     return ("fp32", *(name for name in plugins.names(QUANTIZERS) if name != "fp32"))
 
 
+def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:
+    """The corrections that `--correction` asks for: the default, if empty; "none" alone asks for none.
+
+    Raises:
+        UsageError: there is no correction of that name; says which there are.
+    """
+    if tuple(wanted) == ("none",):
+        return ()
+    known = plugins.names(CORRECTIONS)
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"Unknown correction '{name}'; choose from {', '.join(known)}, or none alone.")
+    return tuple(dict.fromkeys(wanted)) or DEFAULT_CORRECTIONS
+
+
 def plan(
-    profile: HardwareProfile, wanted: Sequence[str] = (), runtimes: Sequence[str] = (), threads: int | None = None
+    profile: HardwareProfile,
+    wanted: Sequence[str] = (),
+    runtimes: Sequence[str] = (),
+    threads: int | None = None,
+    corrections: Sequence[str] = DEFAULT_CORRECTIONS,
 ) -> tuple[Candidate, ...]:
     """The candidates of a profile.
 
@@ -52,6 +72,7 @@ def plan(
         wanted: precisions to try; all, if empty.
         runtimes: runtimes to try; all that the profile lists, if empty.
         threads: in place of the profile's.
+        corrections: of int8 with calibrated ranges, in order.
 
     Raises:
         UsageError: an unknown precision, or a runtime that the profile does not list.
@@ -73,7 +94,8 @@ def plan(
             continue
         for precision in wanted or precisions():
             refusal = _refusal(precision, runtime, profile)
-            tried.append(Candidate(_recipe(precision, runtime, profile), runtime, settings, refusal))
+            recipe = _recipe(precision, runtime, profile, corrections)
+            tried.append(Candidate(recipe, runtime, settings, refusal))
     return tuple(tried)
 
 
@@ -93,13 +115,13 @@ def _missing_builder(runtime: str) -> str | None:
     return None
 
 
-def _recipe(precision: str, runtime: str, profile: HardwareProfile) -> Recipe:
+def _recipe(precision: str, runtime: str, profile: HardwareProfile, corrections: Sequence[str]) -> Recipe:
     module = quantizer(precision)
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
     if module.COMPUTES_IN != "int8":
         return Recipe(precision, method)
     scheme = profile.quantization.get(runtime, QuantizationScheme())
-    return Recipe(precision, method, scheme, corrections=DEFAULT_CORRECTIONS if method else ())
+    return Recipe(precision, method, scheme, corrections=tuple(corrections) if method else ())
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:

@@ -51,6 +51,7 @@ class BuildRequest:
         profiles: one bundle is made for each.
         precisions: what to try; all there are, if empty.
         runtimes: where to try it; all that the profile lists, if empty.
+        corrections: what recovers int8's accuracy, in order.
         threads: in place of the profile's.
         plan: how long each measuring process goes on.
     """
@@ -65,6 +66,7 @@ class BuildRequest:
     metric: str | None = None
     precisions: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = candidates.DEFAULT_CORRECTIONS
     budgets: tuple[Budget, ...] = ()
     threads: int | None = None
     plan: SamplingPlan = dataclasses.field(default_factory=SamplingPlan)
@@ -86,7 +88,10 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
         OSError: a disk is full; nothing was written.
     """
     plans = [
-        (profile, candidates.plan(profile, request.precisions, request.runtimes, request.threads))
+        (
+            profile,
+            candidates.plan(profile, request.precisions, request.runtimes, request.threads, request.corrections),
+        )
         for profile in request.profiles
     ]
     tried = sum(candidate.refusal is None for _, plan in plans for candidate in plan)

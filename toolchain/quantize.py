@@ -97,7 +97,7 @@ def correct(
     """
     for name in recipe.corrections:
         correction = plugins.load(CORRECTIONS, name, "correction")
-        if correction.STAGE == stage:
+        if stage == correction.STAGE:
             graph, changed = correction.correct(graph.clone(), recipe, ranges, specs, calibration.arrays)
             done = graph.metadata_props.get(CORRECTIONS_KEY)
             graph.metadata_props[CORRECTIONS_KEY] = f"{done + ', ' if done else ''}{name} {changed}"

@@ -11,9 +11,11 @@ from hwbench.budget import parse_all
 from hwbench.gate import EXIT_CODES
 from hwbench.machine import this_machine
 from runtimes.errors import UsageError
+from toolchain import candidates
 from toolchain.candidates import precisions as known_precisions
 from toolchain.cli._options import (
     budget_option,
+    correction_option,
     duration_option,
     evaluation_options,
     format_option,
@@ -64,6 +66,7 @@ from toolchain.sources import default_name
     metavar="NAME",
     help="A runtime to try; all that the profile lists, if not given. Repeatable.",
 )
+@correction_option
 @budget_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, in place of the profile's.")
 @duration_option
@@ -81,6 +84,7 @@ def command(
     profiles: tuple[str, ...],
     precisions: tuple[str, ...],
     runtimes: tuple[str, ...],
+    corrections: tuple[str, ...],
     budgets: tuple[str, ...],
     threads: int | None,
     duration: float | None,
@@ -107,6 +111,7 @@ def command(
         profile=profiles,
         precision=precisions,
         runtime=runtimes,
+        correction=corrections,
         budget=budgets,
         threads=threads,
         duration=duration,
@@ -152,6 +157,7 @@ def _request(config: BuildConfig) -> BuildRequest:
         metric=config.metric,
         precisions=config.precision,
         runtimes=config.runtime,
+        corrections=candidates.corrections(config.correction),
         budgets=budgets,
         threads=config.threads,
         plan=sampling_plan(config.duration),

@@ -21,9 +21,10 @@ from scipy.sparse.csgraph import connected_components
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array, TensorSpec
 from toolchain.corrections._statistics import ChannelStatistics, observe
-from toolchain.graphs.channels import Axis, Channels, channel_classes, layer_axes, scale_constants
+from toolchain.graphs.channels import Channels, channel_classes
 from toolchain.graphs.edits import array_of
 from toolchain.graphs.placement import place
+from toolchain.graphs.scaling import Axis, layer_axes, scale_constants
 from toolchain.recipe import Recipe
 
 _ALPHAS = np.linspace(0.0, 1.0, 9)
@@ -57,9 +58,9 @@ def balance(
     channels = channel_classes(model.graph)
     usable = channels.free.copy()
     for node in model.graph:
-        axes = layer_axes(node)
-        if axes is not None and not writes(node) and (node.outputs[0], axes[1]) in channels.classes:
-            usable[channels.classes[node.outputs[0], axes[1]]] = False
+        own = layer_axes(node)
+        if own is not None and not writes(node) and (node.outputs[0], own[1]) in channels.classes:
+            usable[channels.classes[node.outputs[0], own[1]]] = False
     axes = [axis for axis, ids in channels.classes.items() if axis[0] in placement.activations and usable[ids].any()]
     if not axes:
         return model, 0
@@ -70,7 +71,7 @@ def balance(
     scheme = recipe.scheme or QuantizationScheme()
     chosen = _Balance(channels, statistics, [layer for layer in layers if layer is not None], scheme)
     chosen.choose(usable, least_gain)
-    return model, scale_constants(model.graph, channels, chosen.scales)
+    return model, scale_constants(model.graph, channels.classes, chosen.scales)
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class _Balance:
         spans, weights = self._span[group], np.sqrt(self._gain[group])
         spans, weights = (np.maximum(sizes, max(_FLOOR * sizes.max(), _TINY)) for sizes in (spans, weights))
         chosen = spans**alpha / weights ** (1 - alpha)
-        scales = self.scales.copy()
+        scales: Array = self.scales.copy()
         scales[group] = chosen * (spans / chosen).max() / spans.max()  # the widest channel stays about as wide
         return scales
 

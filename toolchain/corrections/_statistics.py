@@ -1,4 +1,4 @@
-"""What the channels of tensors hold, over calibration samples; reduced in the graph, so memory stays that of one run."""
+"""What the channels of tensors hold over the samples; reduced in the graph, so memory stays that of one run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import onnx_ir as ir
 
 from runtimes.tensors import Array, TensorSpec
 from toolchain import inference
-from toolchain.graphs.channels import Axis
 from toolchain.graphs.edits import Edits
+from toolchain.graphs.scaling import Axis
 
 _OPS = ("ReduceMin", "ReduceMax", "ReduceMean")
 # The opset from which a reduction's axes are an input: all reductions that are used here have moved by then.
@@ -67,9 +67,12 @@ def _watcher(model: ir.Model, axes: Sequence[Axis]) -> ir.Model:
         others = [i for i in range(len(original.shape or ())) if i != axis]
         for op, source in zip(_OPS, (value, value, square.outputs[0])):
             given = [edits.constant("axes", np.array(others, np.int64))] if opset >= _AXES_ARE_AN_INPUT else []
-            attributes = {"keepdims": 0} if given else {"keepdims": 0, "axes": others}
+            attributes: dict[str, int | Sequence[int]] = {"keepdims": 0} if given else {"keepdims": 0, "axes": others}
             node = edits.node(op, [source, *given], f"{source.name}.{op}", attributes=attributes)
-            node.outputs[0].type, node.outputs[0].shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape([_size((original, axis))])
+            node.outputs[0].type, node.outputs[0].shape = (
+                ir.TensorType(ir.DataType.FLOAT),
+                ir.Shape([_size((original, axis))]),
+            )
             graph.append(node)
             graph.outputs.append(node.outputs[0])
     return watched

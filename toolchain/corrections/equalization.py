@@ -1,4 +1,4 @@
-"""Cross-layer equalisation: channels of very different ranges share a tensor's step badly, and layers can even them out.
+"""Cross-layer equalisation: channels of unlike ranges share a tensor's step badly, and layers can even them out.
 
 Method: M. Nagel et al. (2019), Data-Free Quantization Through Weight Equalization and Bias Correction, section 4.1,
 arXiv:1906.04721, with two changes: ranges of activations are observed rather than taken from weights, since weights

@@ -28,7 +28,7 @@ KEPT = "edgewright.kept"
 """Of a node's metadata: a correction wants it in float, and which."""
 MOST_SPREAD = 8
 """How many times wider than another a Concat's operand may be. The narrow one keeps 255 / 8 of its levels: steps of 3%
-of its range, errors up to 1.6%, which is what a whole int8 network tends to add. Wider apart, scores tie and swap ranks.
+of its range, errors up to 1.6%, which is what a whole int8 network tends to add. Wider apart, scores tie.
 """
 
 WeightKey = tuple[ir.Value, int]
@@ -95,6 +95,8 @@ def place_by_range(model: ir.Model, keep: Collection[str], ranges: Mapping[str, 
     integer product reads stays: that wants one scale whatever is done here.
 
     Args:
+        model: the prepared float model.
+        keep: as for `place`.
         ranges: of every tensor that `place` puts a pair on.
     """
     placement = place(model, keep)
