@@ -13,13 +13,14 @@ from runtimes.artifact import RuntimeSettings
 from runtimes.codec import encode
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile, QuantizationScheme
-from toolchain.quantize import QUANTIZERS
+from toolchain.quantize import CORRECTIONS, QUANTIZERS
 from toolchain.recipe import Recipe
 
 BUILDERS = "toolchain.builders"
 DEFAULT_CALIBRATION = "minmax"
-DEFAULT_CORRECTIONS = ("bias",)
 _HALVES = ("bf16", "fp16")
+DEFAULT_CORRECTIONS = ("equalization", "smoothing", "tail", "bias")
+"""All there are, by measurement: benchmarks/results/corrections.txt."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,27 @@ def precisions() -> tuple[str, ...]:
     return ("fp32", *(name for name in plugins.names(QUANTIZERS) if name != "fp32"))
 
 
+def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:
+    """The corrections that `--correction` asks for: the default, if empty; "none" alone asks for none.
+
+    Raises:
+        UsageError: there is no correction of that name; says which there are.
+    """
+    if tuple(wanted) == ("none",):
+        return ()
+    known = plugins.names(CORRECTIONS)
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"Unknown correction '{name}'; choose from {', '.join(known)}, or none alone.")
+    return tuple(dict.fromkeys(wanted)) or DEFAULT_CORRECTIONS
+
+
 def plan(
-    profile: HardwareProfile, wanted: Sequence[str] = (), runtimes: Sequence[str] = (), threads: int | None = None
+    profile: HardwareProfile,
+    wanted: Sequence[str] = (),
+    runtimes: Sequence[str] = (),
+    threads: int | None = None,
+    corrections: Sequence[str] = DEFAULT_CORRECTIONS,
 ) -> tuple[Candidate, ...]:
     """The candidates of a profile, at each runtime's own defaults.
 
@@ -71,6 +91,7 @@ def plan(
         wanted: precisions to try; all, if empty.
         runtimes: runtimes to try; all that the profile lists, if empty.
         threads: in place of the profile's.
+        corrections: of int8 with calibrated ranges, in order.
 
     Raises:
         UsageError: an unknown precision, or a runtime that the profile does not list.
@@ -92,7 +113,7 @@ def plan(
             continue
         for precision in wanted or precisions():
             refusal = _refusal(precision, runtime, profile)
-            for recipe in _recipes(precision, runtime, profile):
+            for recipe in _recipes(precision, runtime, profile, corrections):
                 settings = RuntimeSettings(most, _float_options(runtime).get(recipe.keep_in, {}))
                 tried.append(Candidate(recipe, runtime, settings, refusal))
     return tuple(tried)
@@ -114,12 +135,12 @@ def _missing_builder(runtime: str) -> str | None:
     return None
 
 
-def _recipes(precision: str, runtime: str, profile: HardwareProfile) -> Iterator[Recipe]:
+def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections: Sequence[str]) -> Iterator[Recipe]:
     """A precision as the graph says it, and with what stays float32 there computed in a half, where that is faster."""
     module = quantizer(precision)
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
     scheme = profile.quantization.get(runtime, QuantizationScheme()) if _takes_scheme(module) else None
-    corrections = DEFAULT_CORRECTIONS if scheme and method else ()
+    wanted = tuple(corrections) if scheme and method else ()
     told = [half for half in _HALVES if half in _float_options(runtime) and half in profile.precisions[runtime]]
     if precision in _HALVES:  # the graph's own Casts cost more than they tell, and the runtime has to be told anyway
         if precision in told:
@@ -127,10 +148,10 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile) -> Iterator
         else:
             yield Recipe(precision, method)
         return
-    yield Recipe(precision, method, scheme, corrections=corrections)
+    yield Recipe(precision, method, scheme, corrections=wanted)
     if precision == "int8":
         for half in told:
-            yield Recipe(precision, method, scheme, keep_in=half, corrections=corrections)
+            yield Recipe(precision, method, scheme, keep_in=half, corrections=wanted)
 
 
 def _takes_scheme(module: ModuleType) -> bool:

@@ -29,6 +29,7 @@ class BuildConfig:
     profile: tuple[str, ...] = ()
     precision: tuple[str, ...] = ()
     runtime: tuple[str, ...] = ()
+    correction: tuple[str, ...] = ()
     budget: tuple[str, ...] = ()
     threads: int | None = None
     duration: float | None = None

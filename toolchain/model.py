@@ -15,6 +15,9 @@ from runtimes.tensors import TensorSpec
 PROTOBUF_LIMIT_BYTES = 1_800_000_000
 """Weights that one file can hold. Protobuf's own limit is 2 GiB; the graph itself takes some of it."""
 
+CORRECTIONS_KEY = "edgewright.corrections"
+"""Of a variant's metadata: the corrections that went into it, each with the number of operators that it changed."""
+
 _QUANTIZED_OPS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"}
 
 

@@ -56,6 +56,7 @@ class BuildRequest:
         calibration_table: ranges for static int8, in place of observing the samples.
         precisions: what to try; all there are, if empty.
         runtimes: where to try it; all that the profile lists, if empty.
+        corrections: what recovers int8's accuracy, in order.
         threads: in place of the profile's.
         plan: how long each measuring process goes on.
     """
@@ -71,6 +72,7 @@ class BuildRequest:
     metric: str | None = None
     precisions: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = candidates.DEFAULT_CORRECTIONS
     budgets: tuple[Budget, ...] = ()
     threads: int | None = None
     plan: SamplingPlan = dataclasses.field(default_factory=SamplingPlan)
@@ -92,7 +94,10 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
         OSError: a disk is full; nothing was written.
     """
     plans = [
-        (profile, candidates.plan(profile, request.precisions, request.runtimes, request.threads))
+        (
+            profile,
+            candidates.plan(profile, request.precisions, request.runtimes, request.threads, request.corrections),
+        )
         for profile in request.profiles
     ]
     tried = sum(candidate.refusal is None for _, plan in plans for candidate in plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import onnx_ir as ir
 
@@ -18,7 +19,7 @@ from toolchain.calibration.ranges import calibrate as observe_ranges
 from toolchain.calibration.table import CalibrationTable, Range
 from toolchain.inputs import example_samples
 from toolchain.mending import mended
-from toolchain.model import OnnxModel, is_quantized, load_ir, save_ir
+from toolchain.model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.prepare import prepare
 from toolchain.recipe import Recipe
 
@@ -46,7 +47,8 @@ def quantize(
         calibration: samples for recipes that observe ranges.
         out: the file to write.
         prepared: the source's graph from `prepare`, where several variants share it; left as it is.
-        table: ranges for quantizers that cannot do without, in place of what the samples show.
+        table: ranges for quantizers that cannot do without, in place of what the samples show. They are the source's
+            own, so corrections that change what activations hold are left out.
         cache: as for `calibrate`.
 
     Returns:
@@ -66,13 +68,12 @@ def quantize(
     if quantizer.NEEDS_RANGES == "yes" and table is not None:
         ranges = table.of(quantizer.tensors(graph, recipe)).ranges
     elif quantizer.NEEDS_RANGES != "no" and recipe.calibration is not None and calibration is not None:
+        graph = correct(graph, recipe, "before", {}, calibration, model.inputs)
         ranges = calibrate(graph, recipe, calibration, model.inputs, cache).ranges
     elif quantizer.NEEDS_RANGES == "yes":
         raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
-    if ranges and recipe.corrections:
-        if calibration is None:
-            raise UsageError(f"The correction {recipe.corrections[0]} needs samples too; give --calibration FILE.npz.")
-        graph = correct(graph, recipe, ranges, calibration, model.inputs)
+    if ranges and calibration is not None:
+        graph = correct(graph, recipe, "after", ranges, calibration, model.inputs)
 
     def make(kept: tuple[str, ...]) -> OnnxModel:
         keeping = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
@@ -126,18 +127,32 @@ def calibrate(
 def correct(
     graph: ir.Model,
     recipe: Recipe,
+    stage: Literal["before", "after"],
     ranges: Mapping[str, Range],
     calibration: Dataset,
     specs: Sequence[TensorSpec],
 ) -> ir.Model:
-    """A float graph with the recipe's corrections applied; the one that is given stays as it is.
+    """A float graph with the recipe's corrections of one stage applied; the one that is given stays as it is.
+
+    What each did is in the graph's metadata, and so in the file that is made of it.
+
+    Args:
+        graph: the prepared graph.
+        recipe: its `corrections` are applied in its order.
+        stage: before calibration, or after it.
+        ranges: what calibration gave; empty before.
+        calibration: the samples.
+        specs: the model's inputs.
 
     Raises:
         UsageError: an unknown correction, or samples that do not do; says why.
     """
     for name in recipe.corrections:
         correction = plugins.load(CORRECTIONS, name, "correction")
-        graph = correction.correct(graph.clone(), recipe, ranges, specs, calibration.arrays)
+        if stage == correction.STAGE:
+            graph, changed = correction.correct(graph.clone(), recipe, ranges, specs, calibration.arrays)
+            done = graph.metadata_props.get(CORRECTIONS_KEY)
+            graph.metadata_props[CORRECTIONS_KEY] = f"{done + ', ' if done else ''}{name} {changed}"
     return graph
 
 

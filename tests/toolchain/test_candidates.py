@@ -122,3 +122,24 @@ def test_unknown_words_are_answered_with_the_choices(device):
         plan(device, ["fp61"])
     with pytest.raises(UsageError, match=r"^Profile bench has no runtime 'tensorrt'; choose from onnxruntime, null\.$"):
         plan(device, runtimes=["tensorrt"])
+
+
+def test_corrections_can_be_chosen_and_left_out(device):
+    assert candidates.corrections() == candidates.DEFAULT_CORRECTIONS
+    assert candidates.corrections(["bias", "tail", "bias"]) == ("bias", "tail")
+    assert candidates.corrections(["none"]) == ()
+    recipes = {c.recipe.precision: c.recipe for c in plan(device, ["int8", "fp32"], corrections=["bias"])}
+    assert recipes["int8"].corrections == ("bias",)
+    assert recipes["fp32"].corrections == ()
+
+
+@pytest.mark.parametrize("wanted", [["magic"], ["none", "bias"]])
+def test_an_unknown_correction_is_refused(wanted):
+    with pytest.raises(UsageError, match="choose from bias, equalization, smoothing, tail, or none alone"):
+        candidates.corrections(wanted)
+
+
+def test_every_correction_says_when_it_runs():
+    names = plugins.names("toolchain.corrections")
+    assert {plugins.load("toolchain.corrections", name, "correction").STAGE for name in names} == {"before", "after"}
+    assert set(candidates.DEFAULT_CORRECTIONS) <= set(names)

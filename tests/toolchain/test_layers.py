@@ -62,7 +62,7 @@ def corrected(case: Case, recipe: Recipe) -> tuple[ir.Model, ir.Model, Mapping[s
     """The float graph, what the recipe's corrections make of it, and its ranges."""
     graph = prepare(case.model)
     ranges = calibrate(graph, recipe, case.samples, case.model.inputs).ranges
-    return graph, correct(graph, recipe, ranges, case.samples, case.model.inputs), ranges
+    return graph, correct(graph, recipe, "after", ranges, case.samples, case.model.inputs), ranges
 
 
 def errors_with(case: Case, recipe: Recipe) -> list[LayerError]:

@@ -68,8 +68,8 @@ def observe(
         infinities: whether the tensors may hold infinity and NaN, which then count as zeros.
 
     Raises:
-        UsageError: a tensor is inside an operator that hides it, a sample drives one to NaN or infinity where it may not, or
-            ONNX Runtime fails on it; says which.
+        UsageError: a tensor is inside an operator that hides it, a sample drives one to NaN or infinity where it may
+            not, or ONNX Runtime fails on it; says which.
     """
     batch = samples.batch_size(specs, arrays)
     per_sample = int(np.clip(ELEMENTS * batch // samples.count(specs, arrays), *_ELEMENTS_OF_ONE)) if elements else 0

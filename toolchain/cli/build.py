@@ -11,9 +11,11 @@ from hwbench.budget import parse_all
 from hwbench.gate import EXIT_CODES
 from hwbench.machine import this_machine
 from runtimes.errors import UsageError
+from toolchain import candidates
 from toolchain.candidates import precisions as known_precisions
 from toolchain.cli._options import (
     budget_option,
+    correction_option,
     duration_option,
     evaluation_options,
     format_option,
@@ -71,6 +73,7 @@ from toolchain.sources import default_name
     metavar="NAME",
     help="A runtime to try; all that the profile lists, if not given. Repeatable.",
 )
+@correction_option
 @budget_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, in place of the profile's.")
 @duration_option
@@ -89,6 +92,7 @@ def command(
     profiles: tuple[str, ...],
     precisions: tuple[str, ...],
     runtimes: tuple[str, ...],
+    corrections: tuple[str, ...],
     budgets: tuple[str, ...],
     threads: int | None,
     duration: float | None,
@@ -116,6 +120,7 @@ def command(
         profile=profiles,
         precision=precisions,
         runtime=runtimes,
+        correction=corrections,
         budget=budgets,
         threads=threads,
         duration=duration,
@@ -162,6 +167,7 @@ def _request(config: BuildConfig) -> BuildRequest:
         metric=config.metric,
         precisions=config.precision,
         runtimes=config.runtime,
+        corrections=candidates.corrections(config.correction),
         budgets=budgets,
         threads=config.threads,
         plan=sampling_plan(config.duration),

@@ -16,13 +16,14 @@ from hwbench.npz import open_arrays
 from runtimes.codec import encode
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
+from toolchain import candidates
 from toolchain.calibration import cache
 from toolchain.calibration.factory import as_npz
-from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
-from toolchain.cli._options import profile_option
+from toolchain.candidates import DEFAULT_CALIBRATION
+from toolchain.cli._options import correction_option, profile_option
 from toolchain.inputs import parse_input
 from toolchain.layer_errors import LayerError, layer_errors
-from toolchain.model import is_quantized, load_ir
+from toolchain.model import CORRECTIONS_KEY, is_quantized, load_ir
 from toolchain.prepare import prepare
 from toolchain.quantize import calibrate, correct
 from toolchain.recipe import Recipe
@@ -47,6 +48,7 @@ from toolchain.sources import open_source
 )
 @click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How ranges are chosen.")
 @profile_option
+@correction_option
 @click.option("--most", type=click.IntRange(min=1), default=20, show_default=True, help="How many layers to show.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 def command(
@@ -55,6 +57,7 @@ def command(
     calibration: Path,
     method: str,
     profile: str | None,
+    corrections: tuple[str, ...],
     most: int,
     form: str,
 ) -> None:
@@ -69,7 +72,7 @@ def command(
     """
     device = devices.load(profile) if profile else devices.detect(this_machine())
     scheme = device.quantization.get(device.runtimes[0], QuantizationScheme())
-    recipe = Recipe("int8", method, scheme, corrections=DEFAULT_CORRECTIONS)
+    recipe = Recipe("int8", method, scheme, corrections=candidates.corrections(corrections))
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         specs = [parse_input(text) for text in inputs]
         file = as_npz(calibration, Path(work))
@@ -77,10 +80,13 @@ def command(
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
         samples = dataset.read(file, model.inputs, called=str(calibration))
-        source_graph = prepare(model)
+        # What it computes is the source's, and its channels are those that the int8 model has.
+        source_graph = correct(prepare(model), recipe, "before", {}, samples, model.inputs)
         ranges = calibrate(source_graph, recipe, samples, model.inputs, cache.folder()).ranges
-        corrected = correct(source_graph, recipe, ranges, samples, model.inputs)
+        corrected = correct(source_graph, recipe, "after", ranges, samples, model.inputs)
         errors = layer_errors(source_graph, corrected, recipe, ranges, model.inputs, samples.arrays)
+    done = corrected.metadata_props.get(CORRECTIONS_KEY)
+    click.echo(f"corrections, and the operators that each changed: {done or 'none'}", err=True)
     if form == "json":
         click.echo(json.dumps([encode(error) for error in errors], indent=1))
     else:

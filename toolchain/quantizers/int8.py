@@ -13,7 +13,7 @@ from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of, deduplicate, drop_unused_initializers
-from toolchain.graphs.placement import Bias, Placement, Weight, WeightKey, place
+from toolchain.graphs.placement import KEPT, Bias, Placement, Weight, WeightKey, place
 from toolchain.quantizers import _affine
 from toolchain.quantizers._affine import Parameters
 from toolchain.quantizers._int8_weights import store_weights
@@ -55,7 +55,8 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
         UsageError: there are ranges of nothing that int8 could compute.
     """
     scheme = recipe.scheme or QuantizationScheme()
-    placement = place(model, _kept(model, recipe), ranges)
+    keep = _kept(model, recipe)
+    placement = place(model, keep, ranges)
     if not placement.nodes:
         raise UsageError("No calibration sample reached what int8 could compute; add samples that take other branches.")
     activations = _activation_parameters(placement, scheme, ranges)
@@ -72,17 +73,21 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
         _insert_pairs(edits, value, parameters, placement)
     drop_unused_initializers(model.graph)
     if scheme.contrib_ops:
-        integer_lstms(model, scheme, recipe.keep)
+        integer_lstms(model, scheme, keep)
     if scheme.integer_constants:
-        store_tables(store_weights(model, recipe.keep), recipe.keep)
+        store_tables(store_weights(model, keep), keep)
     return deduplicate(model)
 
 
-def _kept(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
-    """The nodes to keep in float; all in subgraphs where integers may not cross into them."""
-    if recipe.scheme is None or recipe.scheme.integer_constants:
-        return recipe.keep
-    return (*recipe.keep, *(str(node.name) for node in model.graph.all_nodes() if node.graph is not model.graph))
+def _kept(model: ir.Model, recipe: Recipe) -> set[str]:
+    """The nodes to leave in float: those asked for, those that corrections marked, and where integers may not cross
+    into subgraphs, all that are in them.
+    """
+    nodes = list(model.graph.all_nodes())
+    kept = {str(node.name) for node in nodes if KEPT in node.metadata_props}
+    if recipe.scheme is not None and not recipe.scheme.integer_constants:
+        kept.update(str(node.name) for node in nodes if node.graph is not model.graph)
+    return kept.union(recipe.keep)
 
 
 def _activation_parameters(
