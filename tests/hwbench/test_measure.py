@@ -95,7 +95,7 @@ def test_an_input_may_be_called_as_numpys_own_arguments(tmp_path):
 def test_outputs_of_a_real_bundle_come_samples_first(pack_linear, samples, tmp_path):
     found = measure.outputs(pack_linear(tmp_path / "linear.edge"), samples.file, LocalTarget())
     assert list(found) == ["y"]
-    assert np.allclose(found["y"], samples.arrays["x"] @ WEIGHTS)
+    assert np.allclose(found["y"], samples.arrays["x"][:] @ WEIGHTS)
 
 
 def test_outputs_that_a_target_left_damaged_are_refused(samples):

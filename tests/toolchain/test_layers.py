@@ -106,7 +106,7 @@ def shift(case: Case, recipe: Recipe) -> Array:
 def outputs(case: Case, recipe: Recipe) -> tuple[Array, Array]:
     """What int8 and the source compute."""
     made = quantize(case.model, recipe, case.samples, case.model.path.parent / f"{recipe.corrections}.onnx")
-    feeds = dict(case.samples.arrays)
+    feeds = {name: array[:] for name, array in case.samples.arrays.items()}
     first, second = (ort.InferenceSession(path).run(None, feeds)[0] for path in (made.path, case.model.path))
     return first, second
 
