@@ -149,7 +149,7 @@ def test_a_tensor_that_no_sample_fills_is_named_and_one_that_some_fill_is_not(tm
 
 
 def test_a_tensor_that_the_graph_does_not_have_is_named(model: OnnxModel, many: Array) -> None:
-    with pytest.raises(UsageError, match="tensor 'inner' is inside a branch or loop"):
+    with pytest.raises(UsageError, match="tensor 'inner' is inside an operator"):
         observe_ranges("minmax", prepare(model), ["image", "inner"], model.inputs, {"image": many})
 
 

@@ -52,7 +52,7 @@ class Case:
 
     def run(self, model: ir.Model) -> Array:
         session = ort.InferenceSession(ir.to_proto(model).SerializeToString())
-        outputs: list[Array] = session.run(None, dict(self.samples.arrays))
+        outputs: list[Array] = session.run(None, {name: array[:] for name, array in self.samples.arrays.items()})
         return np.concatenate([output.ravel() for output in outputs]).astype(np.float64)
 
 

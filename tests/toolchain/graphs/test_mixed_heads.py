@@ -57,7 +57,8 @@ def outputs(source: OnnxModel, folder: Path) -> tuple[Array, Array]:
     """What int8 and float compute."""
     samples = dataset.read(folder / "x.npz", source.inputs)
     made = quantize(source, RECIPE, samples, folder / "int8.onnx")
-    first, second = (ort.InferenceSession(file).run(None, dict(samples.arrays))[0] for file in (made.path, source.path))
+    feeds = {name: array[:] for name, array in samples.arrays.items()}
+    first, second = (ort.InferenceSession(file).run(None, feeds)[0] for file in (made.path, source.path))
     return first, second
 
 
