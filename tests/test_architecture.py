@@ -24,7 +24,7 @@ ALLOWED = {
     "runtimes": {"numpy"},
     "hwbench": {"numpy", "scipy", "sklearn", "psutil", "rich", "jinja2", "markupsafe", "matplotlib", "tomli"},
     "toolchain": {
-        *("numpy", "scipy", "sklearn", "rich", "click", "tomli", "ml_dtypes"),
+        *("numpy", "scipy", "sklearn", "rich", "click", "tomli", "ml_dtypes", "platformdirs"),
         *("torch", "onnx", "onnx_ir", "onnxruntime", "onnxconverter_common"),
     },
 }

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 
+import onnx_ir as ir
+
 from hwbench.dataset import Dataset
-from runtimes import plugins
+from runtimes import cpu, plugins
 from runtimes.artifact import Artifact
+from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 from toolchain.candidates import BUILDERS, Candidate
-from toolchain.model import OnnxModel
+from toolchain.layer_errors import layer_errors
+from toolchain.model import OnnxModel, open_model
 from toolchain.pack import Contents, pack
-from toolchain.quantize import quantize
+from toolchain.prepare import prepare
+from toolchain.quantize import calibrate, correct, quantize
 from toolchain.recipe import Recipe
+from toolchain.search.cache import Cache
+
+_MAKERS = ("onnx", "onnx-ir", "onnxruntime", "onnxconverter-common", "numpy", "ml-dtypes")
 
 
 class Workshop:
-    """One source model, its calibration samples, and the variants made so far, in a folder that goes away."""
+    """One source model, its calibration samples, and the variants made so far, in a folder that goes away.
 
-    def __init__(self, name: str, model: OnnxModel, calibration: Dataset | None, folder: Path) -> None:
-        self.name, self.model = name, model
+    Where there is a cache, variants of earlier builds are taken from it.
+    """
+
+    def __init__(
+        self, name: str, model: OnnxModel, calibration: Dataset | None, folder: Path, cache: Cache | None = None
+    ) -> None:
+        self.name, self.model, self._cache = name, model, cache
         self._calibration, self._folder = calibration, folder
         self._variants: dict[Recipe, OnnxModel] = {}
         self._bundles = 0
@@ -41,10 +57,48 @@ class Workshop:
         pack(Contents(self.name, profile, artifact, candidate.recipe, {}, {}), bundle)
         return bundle, artifact
 
+    def sensitivity(self, recipe: Recipe) -> tuple[str, ...]:
+        """The layers that an int8 recipe quantizes, the one that adds most error of its own first; in one pass.
+
+        Raises:
+            UsageError: there are no calibration samples, or they do not do.
+        """
+        if self._calibration is None:
+            raise UsageError("There are no calibration samples to see errors on; give --calibration FILE.npz.")
+        ranges = calibrate(self._prepared, recipe, self._calibration, self.model.inputs).ranges
+        corrected = correct(self._prepared, recipe, ranges, self._calibration, self.model.inputs)
+        errors = layer_errors(self._prepared, corrected, recipe, ranges, self.model.inputs, self._calibration.arrays)
+        return tuple(error.node for error in errors)
+
+    def layers(self) -> tuple[str, ...]:
+        """The names of the source's operators, as recipes keep them."""
+        return tuple(str(node.name) for node in self._prepared.graph)
+
+    @cached_property
+    def _prepared(self) -> ir.Model:
+        return prepare(self.model)
+
     def _variant(self, recipe: Recipe) -> OnnxModel:
         """Several profiles and runtimes may ask for one recipe; it is made once."""
         recipe = dataclasses.replace(recipe, keep_in="fp32")  # which a runtime is told, and no graph
         if recipe not in self._variants:
             file = self._folder / f"variant-{len(self._variants)}.onnx"
-            self._variants[recipe] = quantize(self.model, recipe, self._calibration, file)
+            self._variants[recipe] = self._known(recipe, file) or self._quantized(recipe, file)
         return self._variants[recipe]
+
+    def _quantized(self, recipe: Recipe, file: Path) -> OnnxModel:
+        made = quantize(self.model, recipe, self._calibration, file)
+        if self._cache is not None and made.path == file and len(list(file.parent.glob(f"{file.name}*"))) == 1:
+            self._cache.put(file.read_bytes(), *self._key(recipe))
+        return made
+
+    def _known(self, recipe: Recipe, file: Path) -> OnnxModel | None:
+        known = self._cache.get(*self._key(recipe)) if self._cache is not None else None
+        if known is None:
+            return None
+        shutil.copyfile(known, file)
+        return dataclasses.replace(open_model(file), source_sha256=self.model.source_sha256 or self.model.sha256)
+
+    def _key(self, recipe: Recipe) -> tuple[object, ...]:
+        data = self._calibration.sha256() if self._calibration is not None else None
+        return "variant", self.model.sha256, recipe, data, {name: version(name) for name in _MAKERS}, cpu.arch()
