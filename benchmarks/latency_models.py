@@ -20,15 +20,16 @@ _CALIBRATION, _EVALUATION = 32, 16
 
 
 def prepare(name: str, folder: Path) -> ZooModel:
-    """Write a model and random samples for it; what it is judged by is closeness to its float32 self."""
-    torch.manual_seed(0)
-    module, shape = _MODELS[name]
+    """Write a model and random samples for it, unless they are there; it is judged by closeness to its float32 self."""
     file = folder / f"{name}.onnx"
-    export(module().eval(), {"x": torch.randn(2, *shape)}, ["y"], {"x": {0: "N"}}, file)
-    rng = np.random.default_rng(0)
-    for kind, n in (("calibration", _CALIBRATION), ("evaluation", _EVALUATION)):
-        np.savez(folder / f"{name}-{kind}.npz", x=rng.standard_normal((n, *shape)).astype(np.float32))
     paths = (folder / f"{name}-calibration.npz", folder / f"{name}-evaluation.npz")
+    if not file.exists():
+        torch.manual_seed(0)
+        module, shape = _MODELS[name]
+        rng = np.random.default_rng(0)
+        for path, n in zip(paths, (_CALIBRATION, _EVALUATION)):
+            np.savez(path, x=rng.standard_normal((n, *shape)).astype(np.float32))
+        export(module().eval(), {"x": torch.randn(2, *shape)}, ["y"], {"x": {0: "N"}}, file)
     return ZooModel(name, file, *paths, "parity", 1.0, "random weights")
 
 

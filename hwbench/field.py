@@ -13,6 +13,7 @@ from typing import Any, Literal
 from hwbench.budget import Budget
 from hwbench.gate import Outcome, Verdict, overall
 from hwbench.report import NotMeasuredError, Report
+from runtimes.artifact import RuntimeSettings
 from runtimes.codec import decode, encode
 from runtimes.errors import UsageError
 
@@ -47,6 +48,7 @@ class Entry:
         reason: why, in one sentence.
         recipe: how its precision was made, as the toolchain wrote it.
         layers: how many of its products (Conv, MatMul, Gemm) compute in each precision.
+        settings: threads and runtime options.
         screening: what it was ordered by; a candidate that was dropped for that has no report.
     """
 
@@ -60,6 +62,7 @@ class Entry:
     recipe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     layers: Mapping[str, int] = dataclasses.field(default_factory=dict)
     screening: Screening | None = None
+    settings: RuntimeSettings | None = None
 
     @property
     def outcome(self) -> Outcome:

@@ -44,7 +44,7 @@ class Candidate:
         if recipe.calibration not in (None, DEFAULT_CALIBRATION):
             name += f" ({recipe.calibration})"
         if recipe.keep:  # many sets have the same size
-            name += f" but {len(recipe.keep)} ({_digest(recipe.keep)[:4]})"
+            name += f" keeping {len(recipe.keep)} ({_digest(recipe.keep)[:4]})"
         return f"{name} on {self.runtime}" + (f", {self.variant}" if self.variant else "")
 
 

@@ -158,12 +158,13 @@ def _build_for(
 def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: Sequence[Budget], bench: Bench) -> Entry:
     candidate = tried.candidate
     names = (candidate.name, candidate.recipe.precision, candidate.runtime)
+    settings = candidate.settings
     recipe, screening = encode(candidate.recipe), _screening(tried)
     if tried.failure is not None or tried.artifact is None:
-        return Entry(*names, status="skipped", reason=tried.failure or "", recipe=recipe)
+        return Entry(*names, status="skipped", reason=tried.failure or "", recipe=recipe, settings=settings)
     reason = "; ".join(filter(None, (tried.dropped, tried.remark)))
     if tried.dropped is not None and tried.accuracy is None:
-        return Entry(*names, status="dropped", reason=reason, recipe=recipe, screening=screening)
+        return Entry(*names, "dropped", reason, recipe=recipe, screening=screening, settings=settings)
     unscored = {} if tried.accuracy else {"accuracy": "the search ended before it was scored"}
     untimed = {} if tried.latency else {"latency": "not measured" if place.is_here else place.caveats[0]}
     report = Report(
@@ -178,7 +179,7 @@ def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: S
     layers = by_precision(load_ir(tried.artifact.file), candidate.recipe.keep_in) if tried.artifact.size_bytes else {}
     verdicts = gate.judge(report, budgets)
     status: Status = "measured" if tried.dropped is None else "dropped"
-    return Entry(*names, status, reason, report, verdicts, recipe, layers, screening)
+    return Entry(*names, status, reason, report, verdicts, recipe, layers, screening, settings)
 
 
 def _screening(tried: Attempt) -> Screening | None:

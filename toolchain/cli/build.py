@@ -69,7 +69,9 @@ _INTERRUPTED = 130  # as a shell calls it; what was found by then is packed
     help="A runtime to try; all that the profile lists, if not given. Repeatable.",
 )
 @budget_option
-@click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, in place of the profile's.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="The most threads per inference, in place of the profile's."
+)
 @duration_option
 @click.option(
     "--time-limit",

@@ -92,26 +92,32 @@ def _place_matrix(placement: Placement, node: ir.Node, keep: Collection[str]) ->
     # An attention mask that was folded into a Gemm: integers have no infinity.
     if is_constant(bias) and not np.isfinite(array_of(bias)).all():
         return
+    # MatMul and Gemm have integer kernels with float outputs, and Conv has none. Nor has anything before a clamp: ONNX
+    # Runtime fuses product, clamp and Q or nothing, and would dequantize the weights in every inference.
+    clamp = _clamp_after(node, keep)
+    written = [(clamp or node).outputs[0]] if clamp is not None or node.op_type == "Conv" else []
+    # A product that is kept because it cannot do with integers is not given them.
+    if any(use.node.op_type in PRODUCTS and use.node.name in keep for value in written for use in value.uses()):
+        return
     weight = Weight(node, operand, 1, axis)
-    placement.nodes.add(node)
+    placement.nodes.update(filter(None, (node, clamp)))
     placement.activations[source] = None
     placement.weights.append(weight)
     if bias is not None and is_constant(bias) and bias.shape is not None and len(bias.shape) == 1:
         placement.biases.append(Bias(node, 2, weight))
-    if node.op_type == "Conv":  # MatMul and Gemm have integer kernels with float outputs; Conv has none
-        placement.activations[_after_clamp(placement, node, keep)] = None
+    placement.activations.update(dict.fromkeys(written))
 
 
-def _after_clamp(placement: Placement, node: ir.Node, keep: Collection[str]) -> ir.Value:
+def _clamp_after(node: ir.Node, keep: Collection[str]) -> ir.Node | None:
+    """The clamp that a node's integer kernel takes with it."""
     output = node.outputs[0]
     consumers = [use.node for use in output.uses()]
     if len(consumers) == 1 and not output.is_graph_output():
         follower = consumers[0]
         # A branch of an If decides whether it computes its clamp, and a pair stands in the main graph.
         if follower.op_type in CLAMPS and follower.name not in keep and follower.graph is node.graph:
-            placement.nodes.add(follower)
-            return follower.outputs[0]
-    return output
+            return follower
+    return None
 
 
 def _place_between(placement: Placement, node: ir.Node) -> None:

@@ -148,9 +148,9 @@ class _Search:
         floats = int8 and self._float_twin(int8)
         if int8 is None or floats is None:
             return
-        layers = self._bench.workshop.layers()
-        slow = payoff.slower_in_int8(self._node_times(int8), self._node_times(floats), layers)
-        if slow:
+        integers = self._node_times(int8)
+        slow = payoff.slower_in_int8(integers, self._node_times(floats), self._bench.workshop.layers())
+        if 0 < len(slow) < sum(item.kind == "integer product" for item in integers):
             recipe = dataclasses.replace(int8.candidate.recipe, keep=slow)
             rival = self._try(dataclasses.replace(int8.candidate, recipe=recipe))
             self._settle(int8, [rival] if rival.is_running else [])
