@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 from runtimes import plugins
 from runtimes.artifact import RuntimeSettings
-from runtimes.codec import encode
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile, QuantizationScheme
 from toolchain.quantize import CORRECTIONS, QUANTIZERS
@@ -29,32 +28,25 @@ class Candidate:
 
     Attributes:
         refusal: why this profile's runtime cannot compute it; None where it can.
+        variant: how its settings differ from what was planned ("2 threads"); empty where they do not.
     """
 
     recipe: Recipe
     runtime: str
     settings: RuntimeSettings
-    refusal: str | None = None
+    refusal: str | None = field(default=None, compare=False)
+    variant: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
         """How tables name it; no two candidates of a build share one."""
-        recipe, settings = self.recipe, self.settings
+        recipe = self.recipe
         name = recipe.precision if recipe.keep_in == "fp32" else f"{recipe.precision}+{recipe.keep_in}"
         if recipe.calibration not in (None, DEFAULT_CALIBRATION):
             name += f" ({recipe.calibration})"
         if recipe.keep:  # many sets have the same size
-            name += f" but {len(recipe.keep)} ({_digest(recipe.keep)[:4]})"
-        name += f" on {self.runtime}"
-        told = _float_options(self.runtime).get(recipe.keep_in, {}).items()
-        shown = [f"{settings.threads} threads"] if settings.threads > 1 else []
-        shown += [f"{name}={value}" for name, value in sorted(settings.options.items() - told)]
-        return ", ".join([name, *shown])
-
-    @property
-    def key(self) -> str:
-        """A digest of recipe, runtime and settings."""
-        return _digest([encode(self.recipe), self.runtime, encode(self.settings)])
+            name += f" keeping {len(recipe.keep)} ({_digest(recipe.keep)[:4]})"
+        return f"{name} on {self.runtime}" + (f", {self.variant}" if self.variant else "")
 
 
 def precisions() -> tuple[str, ...]:

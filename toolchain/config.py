@@ -33,6 +33,7 @@ class BuildConfig:
     budget: tuple[str, ...] = ()
     threads: int | None = None
     duration: float | None = None
+    time_limit: float | None = None
     name: str | None = None
     out: Path | None = None
 

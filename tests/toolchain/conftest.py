@@ -147,7 +147,17 @@ def built(digits: Digits, device_file: Path, tmp_path_factory: pytest.TempPathFa
     done = edgewright(
         *("build", digits.onnx, "--profile", device_file, "--runtime", "onnxruntime", "--out", out),
         *("--calibration", digits.calibration, "--evaluation", digits.evaluation, "--duration", "0.05"),
-        *("--precision", "fp32", "--precision", "int8", "--budget", "p90<=1s", "--budget", "accuracy_drop<=0.05"),
+        *(
+            "--precision",
+            "fp32",
+            "--precision",
+            "int8",
+            "--budget",
+            "p90<=1s",
+            "--budget",
+            "accuracy_drop<=0.05",
+            "--exhaustive",
+        ),
     )
     assert done.returncode == 0, done.stderr
     return out

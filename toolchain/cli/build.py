@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -26,7 +27,10 @@ from toolchain.config import BuildConfig, merge, read
 from toolchain.files import output_folder
 from toolchain.inputs import parse_input
 from toolchain.pipeline import BuildRequest, build
+from toolchain.search.cache import default_folder
 from toolchain.sources import default_name
+
+_INTERRUPTED = 130  # as a shell calls it; what was found by then is packed
 
 
 @click.command()
@@ -75,8 +79,20 @@ from toolchain.sources import default_name
 )
 @correction_option
 @budget_option
-@click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, in place of the profile's.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="The most threads per inference, in place of the profile's."
+)
 @duration_option
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="When to end the search; the best so far is packed. Ctrl-C does the same.",
+)
+@click.option(
+    "--exhaustive", is_flag=True, help="Measure every precision on every runtime well, and try nothing beyond them."
+)
+@click.option("--fresh", is_flag=True, help="Measure anew what an earlier build measured on this machine.")
 @click.option("--name", help="The model's name, which the bundles are named after.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the results go.  [default: out]")
 @format_option
@@ -96,6 +112,9 @@ def command(
     budgets: tuple[str, ...],
     threads: int | None,
     duration: float | None,
+    time_limit: float | None,
+    exhaustive: bool,
+    fresh: bool,
     name: str | None,
     out: Path | None,
     form: str,
@@ -124,11 +143,12 @@ def command(
         budget=budgets,
         threads=threads,
         duration=duration,
+        time_limit=time_limit,
         name=name,
         out=out,
     )
     config = merge(read(Path(source)), given) if source.endswith(".toml") else given
-    request = _request(config)
+    request = dataclasses.replace(_request(config), cache=default_folder(), fresh=fresh, exhaustive=exhaustive)
     with output_folder(request.out):
         results = build(request)
     show(results, form)
@@ -136,7 +156,8 @@ def command(
         for bundle in (field.bundle for field in results.fields if field.bundle):
             click.echo(f"Bundle: {bundle}")
         click.echo(f"Report: {request.out / 'report.html'}")
-    ctx.exit(EXIT_CODES[results.outcome])
+    interrupted = any(field.search and "Ctrl-C" in (field.search.stopped or "") for field in results.fields)
+    ctx.exit(_INTERRUPTED if interrupted else EXIT_CODES[results.outcome])
 
 
 def _request(config: BuildConfig) -> BuildRequest:
@@ -171,4 +192,5 @@ def _request(config: BuildConfig) -> BuildRequest:
         budgets=budgets,
         threads=config.threads,
         plan=sampling_plan(config.duration),
+        time_limit_s=config.time_limit,
     )

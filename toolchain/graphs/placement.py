@@ -137,10 +137,14 @@ def _place_matrix(placement: Placement, node: ir.Node, keep: Collection[str]) ->
     # An attention mask that was folded into a Gemm: integers have no infinity.
     if is_constant(bias) and not np.isfinite(array_of(bias)).all():
         return
-    # MatMul and Gemm have integer kernels with float outputs; Conv has none.
-    clamp = _clamp_after(node, keep) if node.op_type == "Conv" else None
-    written = [(clamp or node).outputs[0]] if node.op_type == "Conv" else []
+    # MatMul and Gemm have integer kernels with float outputs, and Conv has none. Nor has anything before a clamp: ONNX
+    # Runtime fuses product, clamp and Q or nothing, and would dequantize the weights in every inference.
+    clamp = _clamp_after(node, keep)
+    written = [(clamp or node).outputs[0]] if clamp is not None or node.op_type == "Conv" else []
     if not all(placement.has_range(value) for value in (source, *written)):
+        return
+    # A product that is kept because it cannot do with integers is not given them.
+    if any(use.node.op_type in PRODUCTS and use.node.name in keep for value in written for use in value.uses()):
         return
     weight = Weight(node, operand, 1, axis)
     placement.nodes.update(filter(None, (node, clamp)))
