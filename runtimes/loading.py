@@ -45,6 +45,7 @@ def open_session(bundle: Bundle, *, settings: RuntimeSettings | None = None, any
         artifact = dataclasses.replace(artifact, settings=settings)
     backend = plugins.load("runtimes.backends", artifact.runtime, "runtime")
     session: Session = backend.load(artifact, bundle.read(artifact.file.as_posix()))
+    session.watch(bundle.manifest.distributions)
     return session
 
 

@@ -19,6 +19,7 @@ from runtimes.files import replacing
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import Array
 from toolchain.candidates import quantizer
+from toolchain.distributions import distributions
 from toolchain.recipe import Recipe
 
 
@@ -30,6 +31,7 @@ class Contents:
         golden_inputs: samples first; may be empty for a bundle that only measures.
         golden_outputs: what the artifact computed for them.
         report: the text of report.json, or None.
+        calibration: inputs and outputs that a device's own are compared with, by tensor name; may lack any.
     """
 
     model: str
@@ -39,6 +41,7 @@ class Contents:
     golden_inputs: Mapping[str, Array]
     golden_outputs: Mapping[str, Array]
     report: str | None = None
+    calibration: Mapping[str, Array] = dataclasses.field(default_factory=dict)
 
 
 def pack(contents: Contents, path: Path) -> None:
@@ -59,6 +62,7 @@ def pack(contents: Contents, path: Path) -> None:
         golden=Golden(0 if first is None else len(first), quantizer(contents.recipe.precision).GOLDEN_TOLERANCE),
         recipe=encode(contents.recipe),
         members={name: Member(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(members.items())},
+        distributions=distributions(contents.calibration),
     )
     text = json.dumps(encode(manifest), indent=1, sort_keys=True)
     with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:

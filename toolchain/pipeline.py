@@ -23,7 +23,7 @@ from runtimes import arrays, samples
 from runtimes.artifact import RuntimeSettings
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
-from runtimes.tensors import TensorSpec
+from runtimes.tensors import Array, TensorSpec
 from toolchain import candidates
 from toolchain.attempts import REFERENCE, Attempt, Bench, attempt, time_attempts
 from toolchain.candidates import Candidate
@@ -127,7 +127,7 @@ def _build_for(
     notes = (*notes, *((bench.trial.note,) if bench.trial.note else ()), *place.caveats)
     result = Field(request.name, profile.name, budgets, entries, notes)
     chosen = next((tried for tried, entry in zip(attempts, entries) if entry is result.chosen), None)
-    return result, _contents(result, chosen, profile, bench) if chosen else None
+    return result, _contents(result, chosen, profile, bench, _seen(request, bench, chosen)) if chosen else None
 
 
 def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: Sequence[Budget], bench: Bench) -> Entry:
@@ -147,7 +147,16 @@ def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: S
     return Entry(*names, status="measured", reason="", report=report, verdicts=gate.judge(report, budgets))
 
 
-def _contents(result: Field, chosen: Attempt, profile: HardwareProfile, bench: Bench) -> Contents:
+def _seen(request: BuildRequest, bench: Bench, chosen: Attempt) -> dict[str, Array]:
+    """Inputs and outputs that a device's own are to be compared with; none, where all samples are random."""
+    if request.calibration is None and request.evaluation is None:
+        return {}
+    return {**(bench.workshop.calibration or bench.trial.samples).arrays, **chosen.outputs}
+
+
+def _contents(
+    result: Field, chosen: Attempt, profile: HardwareProfile, bench: Bench, seen: dict[str, Array]
+) -> Contents:
     assert chosen.artifact is not None
     assert result.chosen is not None
     data = bench.trial.samples
@@ -159,6 +168,7 @@ def _contents(result: Field, chosen: Attempt, profile: HardwareProfile, bench: B
         recipe=chosen.candidate.recipe,
         golden_inputs={spec.name: data.arrays[spec.name][:n] for spec in chosen.artifact.inputs},
         golden_outputs={spec.name: chosen.outputs[spec.name][:n] for spec in chosen.artifact.outputs},
+        calibration=seen,
         report=field.to_json(field.of([dataclasses.replace(result, entries=(result.chosen,))])),
     )
 

@@ -19,8 +19,8 @@ class Workshop:
     """One source model, its calibration samples, and the variants made so far, in a folder that goes away."""
 
     def __init__(self, name: str, model: OnnxModel, calibration: Dataset | None, folder: Path) -> None:
-        self.name, self.model = name, model
-        self._calibration, self._folder = calibration, folder
+        self.name, self.model, self.calibration = name, model, calibration
+        self._folder = folder
         self._variants: dict[Recipe, OnnxModel] = {}
         self._bundles = 0
 
@@ -44,5 +44,5 @@ class Workshop:
         """Several profiles and runtimes may ask for one recipe; it is made once."""
         if recipe not in self._variants:
             file = self._folder / f"variant-{len(self._variants)}.onnx"
-            self._variants[recipe] = quantize(self.model, recipe, self._calibration, file)
+            self._variants[recipe] = quantize(self.model, recipe, self.calibration, file)
         return self._variants[recipe]
