@@ -108,4 +108,4 @@ class Manifest:
     golden: Golden
     recipe: Mapping[str, Any]
     members: Mapping[str, Member]
-    distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    distributions: Mapping[str, Distribution]

@@ -1,4 +1,4 @@
-"""Write a bundle: a zip of stored members whose bytes depend on nothing but what goes in."""
+"""Write a bundle, whose bytes depend on nothing but what goes in."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import dataclasses
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from runtimes import archive
 from runtimes.artifact import SCHEMA_VERSION, Artifact, Golden, Manifest, Member
 from runtimes.bundle import MANIFEST, REPORT, golden_member
 from runtimes.codec import encode
@@ -65,11 +65,8 @@ def pack(contents: Contents, path: Path) -> None:
         distributions=distributions(contents.calibration),
     )
     text = json.dumps(encode(manifest), indent=1, sort_keys=True)
-    with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in {MANIFEST: text.encode(), **dict(sorted(members.items()))}.items():
-            info = zipfile.ZipInfo(name)  # its default time stamp is 1980-01-01
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, data)
+    with replacing(path) as beside, beside.open("wb") as stream:
+        archive.write(stream, {MANIFEST: text.encode(), **dict(sorted(members.items()))})
 
 
 def _golden_members(kind: str, names: list[str], arrays: Mapping[str, Array]) -> dict[str, bytes]:
