@@ -172,7 +172,7 @@ def _check_members(path: Path, manifest: Manifest, sizes: dict[str, int]) -> Non
         raise TamperedError(f"'{path}' {' and '.join(what)}.")
     if sizes.get(SIGNATURE, SIGNATURE_BYTES) != SIGNATURE_BYTES:
         raise TamperedError(
-            f"'{path}': '{SIGNATURE}' has {sizes[SIGNATURE]:,} bytes; a signature has {SIGNATURE_BYTES}."
+            f"'{path}': '{SIGNATURE}' has {sizes[SIGNATURE]:,} bytes; signatures have {SIGNATURE_BYTES}."
         )
     first = [name for name in (MANIFEST, SIGNATURE) if name in sizes]
     if list(sizes) != [*first, *sorted(declared)]:

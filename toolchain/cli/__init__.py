@@ -19,8 +19,19 @@ import click
 import runtimes
 from runtimes import plugins
 from runtimes.errors import EdgewrightError
+from runtimes.printable import one_line
 
-_ORDER = ("demo", "inspect", "profiles", "build", "measure", "gate", "verify", "debug")  # the order people use them in
+_ORDER = (
+    "demo",
+    "inspect",
+    "profiles",
+    "build",
+    "measure",
+    "gate",
+    "verify",
+    "sign",
+    "debug",
+)  # the order people use them in
 
 
 class _Commands(click.Group):
@@ -95,5 +106,5 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _fail(message: str) -> int:
-    click.echo(f"Error: {' '.join(message.split())}", err=True)  # runtimes put line breaks in theirs
+    click.echo(f"Error: {one_line(message)}", err=True)  # runtimes put line breaks in theirs, and bundles anything
     return 2
