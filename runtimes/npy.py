@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from typing import IO
 
 import numpy as np
@@ -37,7 +38,9 @@ def read(stream: IO[bytes], size: int) -> Array:
         if declared != held and not dtype.hasobject:  # NumPy takes the memory before it looks for the data
             raise ValueError(f"its header declares {declared:,} bytes of data, and there are {held:,}")
         stream.seek(0)
-        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a file was made on Python 2
+            array: Array = np.lib.format.read_array(stream, allow_pickle=False)
     except Exception as error:  # a crafted header makes NumPy raise SyntaxError, TypeError, MemoryError and more
         raise ValueError(str(error) or type(error).__name__) from None
     return array
