@@ -5,8 +5,8 @@
 An input may be read, or refused with an EdgewrightError. Anything else is a finding and ends the run: another
 exception, a file written outside, more memory than 64 MiB beyond what is in use (an address-space limit makes that a
 MemoryError), ten seconds without an answer (an alarm). Mutations are of real files: bits flipped, bytes overwritten by
-random ones and by limits of integers, pieces cut, repeated, or taken from elsewhere; where digests would end the reading
-early, the manifest is sealed again. The seed is printed, and a finding's input is left in the current folder.
+random ones and by limits of integers, pieces cut, repeated, or taken from elsewhere; where digests would end the
+reading early, the manifest is sealed again. The seed is printed, and a finding's input is left in the current folder.
 """
 
 from __future__ import annotations
