@@ -115,6 +115,8 @@ def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
         scratch.write_bytes(data)
         with Bundle(scratch) as opened:
             opened.check()
+        if data != bundle.read_bytes():
+            raise _Finding("a bundle that was changed is taken for good")
 
     def read_manifest(data: bytes) -> None:
         with scratch.open("wb") as stream:

@@ -50,7 +50,11 @@ def load(artifact: Artifact, model: bytes) -> Session:
     """
     options = _options(artifact.settings)
     try:
-        return _open(artifact, ort.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # ORT's wrapper keeps the bytes to start anew on another provider when one fails: a second copy of the weights.
+        session.disable_fallback()
+        session._model_bytes = None
+        return _open(artifact, session)
     except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise BackendError(f"ONNX Runtime cannot load '{artifact.file}': {error}") from error
 
