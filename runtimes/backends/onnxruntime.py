@@ -136,6 +136,8 @@ class _BoundSession(_OrtSession):
             raise self._failure(error) from error
         finally:
             self._idle.append(bound)
+            if self._closed:  # meanwhile, by another thread, which has cleared this list already
+                self._idle.clear()
 
     def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
         return Session._infer_into(self, feeds, out)  # copying small arrays costs less than binding them
