@@ -369,10 +369,10 @@ def test_every_changed_byte_of_the_zip_s_own_is_refused(bundle: Path, scratch: P
     content = bundle.read_bytes()
     structure = set(range(len(content))).difference(*data_ranges(bundle).values())
     for position in sorted(structure):
-        for value in {0x00, 0xFF, content[position] ^ 0x80} - {content[position]}:
-            scratch.write_bytes(content[:position] + bytes([value]) + content[position + 1 :])
-            with pytest.raises(BundleError):
-                read_all(scratch)
+        changed = content[position] ^ (1 << position % 8)
+        scratch.write_bytes(content[:position] + bytes([changed]) + content[position + 1 :])
+        with pytest.raises(BundleError):
+            read_all(scratch)
 
 
 @given(st.integers(0), st.binary(min_size=1, max_size=8) | st.sampled_from([b"\xff" * 4, b"\xff" * 8, bytes(8)]))
