@@ -15,6 +15,7 @@ from runtimes.tensors import Array, Feeds
 _BUCKETS_PER_OCTAVE = 16  # a bucket is 4.4% wide, so a percentile is right to 2.2%
 _BUCKETS = 40 * _BUCKETS_PER_OCTAVE  # to 2**40 ns, 18 minutes
 _PENDING = 1024  # latencies kept as they are before they are counted into buckets
+_MOST_PENDING = 16 * _PENDING  # beyond, whoever comes waits for the thread that counts them
 _DRIFT_SHARE = 200  # drift may take one part in 200 of the time that inference takes
 
 
@@ -48,7 +49,7 @@ class Recorder:
     """Collects what `Stats` reports.
 
     A call appends its latency to `pending`, which is atomic, and whoever finds it as long as `batch` calls `settle`;
-    so calls from several threads are all counted, and none waits for another.
+    so calls from several threads are all counted, and none waits for another unless that one was held up for long.
     """
 
     def __init__(self, monitor: DriftMonitor | None = None) -> None:
@@ -69,7 +70,7 @@ class Recorder:
 
     def settle(self, feeds: Feeds, outputs: Feeds) -> None:
         """Count what is pending, and look at this call's arrays for drift if that is paid for."""
-        if not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(blocking=len(self.pending) > _MOST_PENDING):
             return  # another thread is at it
         try:
             self._count()
