@@ -38,7 +38,7 @@ Call = Callable[[], object]
 def main() -> None:
     """Measure every way of calling on every model and print the table."""
     print(f"{this_machine().cpu}, Python {platform.python_version()}, onnxruntime {version('onnxruntime')}, 1 thread\n")
-    print(f"{'model':16}{'call':44}{'us':>10}{'us, p10':>10}  of raw [95% interval]")
+    print(f"{'model':16}{"call":48}{'us':>10}{'us, p10':>10}  of raw [95% interval]")
     with tempfile.TemporaryDirectory() as folder:
         for name, model, calls, rounds in (
             ("relu, 64 floats", _relu(Path(folder, "relu.onnx")), 500, 300),
@@ -69,7 +69,7 @@ def _compare(name: str, model: Path, folder: Path, calls: int, rounds: int) -> N
     for way, samples in zip(ways, times):
         ratio = intervals.quantile(samples / times[0], 0.5)
         print(
-            f"{name:16}{way:44}{np.median(samples) / 1e3:10.2f}{np.percentile(samples, 10) / 1e3:10.2f}"
+            f"{name:16}{way:48}{np.median(samples) / 1e3:10.2f}{np.percentile(samples, 10) / 1e3:10.2f}"
             f"  {ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]",
             flush=True,
         )

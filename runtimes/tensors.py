@@ -67,7 +67,7 @@ def check_feeds(specs: Sequence[TensorSpec], feeds: Feeds) -> dict[str, int]:
     Raises:
         FeedError: a name is missing or unknown, or a dtype or a shape differs; says which was expected.
     """
-    if not isinstance(feeds, Mapping):
+    if type(feeds) is not dict and not isinstance(feeds, Mapping):  # asking an abstract class takes long
         raise FeedError(f"Inputs came as a {type(feeds).__name__}; pass a dict of {', '.join(map(str, specs))}.")
     if len(feeds) != len(specs) or any(spec.name not in feeds for spec in specs):
         raise FeedError(_names_message(specs, feeds))
@@ -105,7 +105,7 @@ def check_out(specs: Sequence[TensorSpec], out: Mapping[str, Array], feeds: Feed
     Raises:
         FeedError: one is missing, unknown, of another dtype or shape, read-only, or shares memory with another array.
     """
-    if not isinstance(out, Mapping) or len(out) != len(specs) or any(spec.name not in out for spec in specs):
+    if not isinstance(out, (dict, Mapping)) or len(out) != len(specs) or any(spec.name not in out for spec in specs):
         raise FeedError(f"`out` should be a dict with an array for each of {', '.join(map(str, specs))}, and no other.")
     for index, spec in enumerate(specs):
         array = out[spec.name]
