@@ -33,7 +33,7 @@ from toolchain.pack import Contents, pack
 from toolchain.recipe import Recipe
 
 _ROOT = Path(__file__).parents[1]
-_REPEATS = 21
+_REPEATS = 15
 _MEASURED = """
 import json, sys, time
 import numpy, resource

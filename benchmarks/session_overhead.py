@@ -38,7 +38,7 @@ Call = Callable[[], object]
 def main() -> None:
     """Measure every way of calling on every model and print the table."""
     print(f"{this_machine().cpu}, Python {platform.python_version()}, onnxruntime {version('onnxruntime')}, 1 thread\n")
-    print(f"{'model':16}{"call":48}{'us':>10}{'us, p10':>10}  of raw [95% interval]")
+    print(f"{'model':16}{'call':48}{'us':>10}{'us, p10':>10}  of raw [95% interval]")
     with tempfile.TemporaryDirectory() as folder:
         for name, model, calls, rounds in (
             ("relu, 64 floats", _relu(Path(folder, "relu.onnx")), 500, 300),
