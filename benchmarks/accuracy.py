@@ -18,21 +18,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 
+from benchmarks import flows
+from benchmarks.flows import Flow
 from benchmarks.zoo import ZooModel
 from hwbench import accuracy, dataset, metrics
 from hwbench.accuracy import Accuracy
 from runtimes import samples
 from runtimes.codec import decode, encode
 from runtimes.profile import QuantizationScheme
-from runtimes.tensors import Array
 from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.model import open_model
 from toolchain.quantize import quantize
@@ -104,23 +103,14 @@ def _score(model: ZooModel, file: Path) -> Accuracy:
     return accuracy.evaluate(metrics.load(model.metric), outputs, data.labels)
 
 
-def _feeds(model: ZooModel) -> Iterator[dict[str, Array]]:
-    specs = open_model(model.onnx).inputs
-    return samples.feeds(specs, dataset.read(model.calibration, specs).arrays)
-
-
-def _float32(model: ZooModel, out: Path) -> None:
-    out.write_bytes(model.onnx.read_bytes())
-
-
-def _ours(precision: str) -> Callable[[ZooModel, Path], None]:
+def _ours(precision: str) -> Flow:
     def flow(model: ZooModel, out: Path) -> None:
         source = open_model(model.onnx)
         static = precision == "int8"
         recipe = Recipe(
             precision,
             DEFAULT_CALIBRATION if static else None,
-            QuantizationScheme("uint8"),
+            QuantizationScheme("uint8", contrib_ops=True),
             corrections=DEFAULT_CORRECTIONS if static else (),
         )
         quantize(source, recipe, dataset.read(model.calibration, source.inputs), out)
@@ -128,64 +118,16 @@ def _ours(precision: str) -> Callable[[ZooModel, Path], None]:
     return flow
 
 
-def _ort_static(*, shapes: bool) -> Callable[[ZooModel, Path], None]:
-    """As ONNX Runtime's page "Quantize ONNX Models" has it: pre-process, then static QDQ at its defaults.
-
-    `shapes` is the documented step's symbolic shape inference, without which some models get further.
-    """
-
-    def flow(model: ZooModel, out: Path) -> None:
-        from onnxruntime.quantization import CalibrationDataReader, quantize_static
-
-        class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types
-            def __init__(self) -> None:
-                self.samples = _feeds(model)
-
-            def get_next(self) -> dict[str, Array] | None:
-                return next(self.samples, None)
-
-        quantize_static(_ort_prepared(model.onnx, out, shapes), str(out), Reader())
-
-    return flow
-
-
-def _ort_dynamic(*, shapes: bool) -> Callable[[ZooModel, Path], None]:
-    def flow(model: ZooModel, out: Path) -> None:
-        from onnxruntime.quantization import quantize_dynamic
-
-        quantize_dynamic(_ort_prepared(model.onnx, out, shapes), str(out))
-
-    return flow
-
-
-def _ort_prepared(source: Path, out: Path, shapes: bool) -> str:
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    prepared = str(out.with_name("prepared.onnx"))
-    quant_pre_process(str(source), prepared, skip_symbolic_shape=not shapes)
-    return prepared
-
-
-def _nncf(model: ZooModel, out: Path) -> None:
-    import nncf
-
-    kind = nncf.ModelType.TRANSFORMER if model.name == "minilm" else None
-    count = sum(1 for _ in _feeds(model))
-    quantized = nncf.quantize(
-        onnx.load(model.onnx), nncf.Dataset(list(_feeds(model))), model_type=kind, subset_size=count
-    )
-    onnx.save(quantized, out)
-
-
-FLOWS: dict[str, Callable[[ZooModel, Path], None]] = {
-    "float32": _float32,
+FLOWS: dict[str, Flow] = {
+    "float32": flows.float32,
     "ours int8": _ours("int8"),
     "ours dynamic": _ours("int8-dynamic"),
-    "ORT static": _ort_static(shapes=True),
-    "ORT static*": _ort_static(shapes=False),
-    "ORT dynamic": _ort_dynamic(shapes=True),
-    "ORT dynamic*": _ort_dynamic(shapes=False),
-    "NNCF": _nncf,
+    "ours storage": _ours("int8-storage"),
+    "ORT static": flows.ort_static(shapes=True),
+    "ORT static*": flows.ort_static(shapes=False),
+    "ORT dynamic": flows.ort_dynamic(shapes=True),
+    "ORT dynamic*": flows.ort_dynamic(shapes=False),
+    "NNCF": flows.nncf,
 }
 
 if __name__ == "__main__":

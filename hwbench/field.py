@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hwbench.budget import Budget
 from hwbench.gate import Outcome, Verdict, overall
 from hwbench.report import NotMeasuredError, Report
+from runtimes.artifact import RuntimeSettings
 from runtimes.codec import decode, encode
 from runtimes.errors import UsageError
 
@@ -22,6 +24,21 @@ Status = Literal["chosen", "kept", "dropped", "skipped", "measured"]
 
 
 @dataclass(frozen=True)
+class Screening:
+    """What a candidate was ordered by, before the evaluation data was looked at.
+
+    Attributes:
+        score: of `metric`, on `n` calibration samples.
+        p50_ms: of a few short measurements; None where nothing was timed.
+    """
+
+    metric: str
+    score: float
+    n: int
+    p50_ms: float | None = None
+
+
+@dataclass(frozen=True)
 class Entry:
     """One candidate and what came of it.
 
@@ -29,6 +46,10 @@ class Entry:
         status: chosen; kept (meets the budgets, another is better); dropped (a budget is broken or beaten
             on every count); skipped (could not be made or run); measured (nothing was to be decided).
         reason: why, in one sentence.
+        recipe: how its precision was made, as the toolchain wrote it.
+        layers: how many of its products (Conv, MatMul, Gemm) compute in each precision.
+        settings: threads and runtime options.
+        screening: what it was ordered by; a candidate that was dropped for that has no report.
     """
 
     name: str
@@ -38,11 +59,32 @@ class Entry:
     reason: str
     report: Report | None = None
     verdicts: tuple[Verdict, ...] = ()
+    recipe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    layers: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    screening: Screening | None = None
+    settings: RuntimeSettings | None = None
 
     @property
     def outcome(self) -> Outcome:
         """All its verdicts in one; inconclusive when it was never measured."""
         return overall(self.verdicts) if self.report is not None else "inconclusive"
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the candidates were found.
+
+    Attributes:
+        looks: how many candidates were scored on the evaluation data, the source among them.
+        tried: how many candidates there were.
+        reused: measurements that an earlier build had made.
+        stopped: why it ended early.
+    """
+
+    looks: int
+    tried: int
+    reused: int = 0
+    stopped: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +102,7 @@ class Field:
     entries: tuple[Entry, ...]
     caveats: tuple[str, ...] = ()
     bundle: Path | None = None
+    search: Search | None = None
 
     @property
     def chosen(self) -> Entry | None:

@@ -35,6 +35,9 @@ class RuntimeSettings:
         if not 0 <= self.threads <= _MAX_THREADS:
             raise UsageError(f"A runtime cannot be given {self.threads} threads; choose 0 to {_MAX_THREADS}.")
 
+    def __hash__(self) -> int:
+        return hash((self.threads, frozenset(self.options.items())))
+
 
 @dataclass(frozen=True)
 class Artifact:

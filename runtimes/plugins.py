@@ -30,6 +30,7 @@ _EXTRAS = {
     "click": "toolchain",
     "ml_dtypes": "toolchain",
     "onnxscript": "toolchain",
+    "platformdirs": "toolchain",
     "psutil": "toolchain",
     "rich": "toolchain",
 }

@@ -81,6 +81,9 @@ class QuantizationScheme:
         reduce_range: weights use 7 bits, so that a sum of two u8 x s8 products cannot saturate int16
             on CPUs without VNNI (onnxruntime#12072).
         quantize_bias: bias as int32; TensorRT's parser refuses it.
+        contrib_ops: operators of com.microsoft may be used, which ONNX Runtime alone has.
+        integer_constants: any operator may read an int8 constant, and in a subgraph, too; TensorRT takes one before a
+            DequantizeLinear alone.
     """
 
     activations: Literal["uint8", "int8"] = "uint8"
@@ -88,6 +91,8 @@ class QuantizationScheme:
     per_channel: bool = True
     reduce_range: bool = False
     quantize_bias: bool = True
+    contrib_ops: bool = False
+    integer_constants: bool = True
 
 
 @dataclass(frozen=True)

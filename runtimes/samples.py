@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -10,7 +11,33 @@ from runtimes.errors import FeedError
 from runtimes.tensors import Array, TensorSpec
 
 
-def count(specs: Sequence[TensorSpec], arrays: Mapping[str, Array]) -> int:
+class Rows(Protocol):
+    """An array whose first axis is the samples: NumPy's, or one whose samples are on disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes, the number of samples first."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy's."""
+
+    @property
+    def ndim(self) -> int:
+        """How many axes there are."""
+
+    @property
+    def size(self) -> int:
+        """How many elements there are."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __getitem__(self, rows: Any, /) -> Any: ...
+
+
+def count(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> int:
     """How many samples the arrays hold.
 
     Raises:
@@ -45,7 +72,7 @@ def count(specs: Sequence[TensorSpec], arrays: Mapping[str, Array]) -> int:
     return n
 
 
-def batch_size(specs: Sequence[TensorSpec], arrays: Mapping[str, Array]) -> int:
+def batch_size(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> int:
     """Samples per inference: 1, or the model's own fixed batch."""
     for spec in specs:
         if arrays[spec.name].ndim == len(spec.shape) and isinstance(spec.shape[0], int):
@@ -53,7 +80,7 @@ def batch_size(specs: Sequence[TensorSpec], arrays: Mapping[str, Array]) -> int:
     return 1
 
 
-def feeds(specs: Sequence[TensorSpec], arrays: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
+def feeds(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> Iterator[dict[str, Array]]:
     """One inference's feeds after another.
 
     An array with one axis more than the input gives `array[i]`; one with as many axes gives `array[i : i + batch]`.
@@ -63,7 +90,7 @@ def feeds(specs: Sequence[TensorSpec], arrays: Mapping[str, Array]) -> Iterator[
         yield {spec.name: _cut(spec, arrays[spec.name], start, step) for spec in specs}
 
 
-def _cut(spec: TensorSpec, array: Array, start: int, step: int) -> Array:
+def _cut(spec: TensorSpec, array: Rows, start: int, step: int) -> Array:
     if array.ndim == len(spec.shape) + 1:
         return np.asarray(array[start])
     return np.ascontiguousarray(array[start : start + step])

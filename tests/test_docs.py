@@ -10,7 +10,7 @@ import pytest
 
 from hwbench.accuracy import Accuracy
 from hwbench.budget import Budget
-from hwbench.field import Entry, Field, Results
+from hwbench.field import Entry, Field, Results, Screening, Search
 from hwbench.gate import Verdict
 from hwbench.latency import Latency
 from hwbench.machine import Machine
@@ -19,7 +19,7 @@ from runtimes.artifact import Artifact
 from runtimes.sampling import Block
 
 ROOT = Path(__file__).parent.parent
-TYPES = (Results, Field, Entry, Verdict, Budget, Report, Artifact, Machine, Latency, Block, Accuracy)
+TYPES = (Results, Field, Entry, Screening, Search, Verdict, Budget, Report, Artifact, Machine, Latency, Block, Accuracy)
 
 
 @pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)

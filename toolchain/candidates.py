@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import ModuleType
 
 from runtimes import plugins
 from runtimes.artifact import RuntimeSettings
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile, QuantizationScheme
-from toolchain.quantize import QUANTIZERS
+from toolchain.quantize import CORRECTIONS, QUANTIZERS
 from toolchain.recipe import Recipe
 
 BUILDERS = "toolchain.builders"
 DEFAULT_CALIBRATION = "minmax"
-DEFAULT_CORRECTIONS = ("bias",)
+_HALVES = ("bf16", "fp16")
+DEFAULT_CORRECTIONS = ("equalization", "smoothing", "tail", "bias")
+"""All there are; benchmarks/results/corrections.txt shows what each wins and loses on real models."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One thing to try.
+    """One thing to try. Two are equal where recipe, runtime and settings are.
 
     Attributes:
         refusal: why this profile's runtime cannot compute it; None where it can.
+        variant: how its settings differ from what was planned ("2 threads"); empty where they do not.
     """
 
     recipe: Recipe
     runtime: str
     settings: RuntimeSettings
-    refusal: str | None = None
+    refusal: str | None = field(default=None, compare=False)
+    variant: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
-        """How tables name it."""
-        return f"{self.recipe.precision} on {self.runtime}"
+        """How tables name it; no two candidates of a build share one."""
+        recipe = self.recipe
+        name = recipe.precision if recipe.keep_in == "fp32" else f"{recipe.precision}+{recipe.keep_in}"
+        if recipe.calibration not in (None, DEFAULT_CALIBRATION):
+            name += f" ({recipe.calibration})"
+        if recipe.keep:  # many sets have the same size
+            name += f" keeping {len(recipe.keep)} ({_digest(recipe.keep)[:4]})"
+        return f"{name} on {self.runtime}" + (f", {self.variant}" if self.variant else "")
 
 
 def precisions() -> tuple[str, ...]:
@@ -42,16 +54,36 @@ def precisions() -> tuple[str, ...]:
     return ("fp32", *(name for name in plugins.names(QUANTIZERS) if name != "fp32"))
 
 
+def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:
+    """The corrections that `--correction` asks for: the default, if empty; "none" alone asks for none.
+
+    Raises:
+        UsageError: there is no correction of that name; says which there are.
+    """
+    if tuple(wanted) == ("none",):
+        return ()
+    known = plugins.names(CORRECTIONS)
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"Unknown correction '{name}'; choose from {', '.join(known)}, or none alone.")
+    return tuple(dict.fromkeys(wanted)) or DEFAULT_CORRECTIONS
+
+
 def plan(
-    profile: HardwareProfile, wanted: Sequence[str] = (), runtimes: Sequence[str] = (), threads: int | None = None
+    profile: HardwareProfile,
+    wanted: Sequence[str] = (),
+    runtimes: Sequence[str] = (),
+    threads: int | None = None,
+    corrections: Sequence[str] = DEFAULT_CORRECTIONS,
 ) -> tuple[Candidate, ...]:
-    """The candidates of a profile.
+    """The candidates of a profile, at each runtime's own defaults.
 
     Args:
         profile: the device.
         wanted: precisions to try; all, if empty.
         runtimes: runtimes to try; all that the profile lists, if empty.
         threads: in place of the profile's.
+        corrections: of int8 with calibrated ranges, in order.
 
     Raises:
         UsageError: an unknown precision, or a runtime that the profile does not list.
@@ -64,16 +96,18 @@ def plan(
             raise UsageError(
                 f"Profile {profile.name} has no runtime '{runtime}'; choose from {', '.join(profile.runtimes)}."
             )
-    settings = RuntimeSettings(threads or profile.threads)
+    most = threads or profile.threads
     tried: list[Candidate] = []
     for runtime in runtimes or profile.runtimes:
         missing = _missing_builder(runtime)
         if missing is not None:
-            tried.append(Candidate(Recipe("any"), runtime, settings, missing))
+            tried.append(Candidate(Recipe("any"), runtime, RuntimeSettings(most), missing))
             continue
         for precision in wanted or precisions():
             refusal = _refusal(precision, runtime, profile)
-            tried.append(Candidate(_recipe(precision, runtime, profile), runtime, settings, refusal))
+            for recipe in _recipes(precision, runtime, profile, corrections):
+                settings = RuntimeSettings(most, _float_options(runtime).get(recipe.keep_in, {}))
+                tried.append(Candidate(recipe, runtime, settings, refusal))
     return tuple(tried)
 
 
@@ -93,13 +127,27 @@ def _missing_builder(runtime: str) -> str | None:
     return None
 
 
-def _recipe(precision: str, runtime: str, profile: HardwareProfile) -> Recipe:
+def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections: Sequence[str]) -> Iterator[Recipe]:
+    """A precision as the graph says it, and with what stays float32 there computed in a half, where that is faster."""
     module = quantizer(precision)
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
-    if module.COMPUTES_IN != "int8":
-        return Recipe(precision, method)
-    scheme = profile.quantization.get(runtime, QuantizationScheme())
-    return Recipe(precision, method, scheme, corrections=DEFAULT_CORRECTIONS if method else ())
+    scheme = profile.quantization.get(runtime, QuantizationScheme()) if _takes_scheme(module) else None
+    wanted = tuple(corrections) if scheme and method else ()
+    told = [half for half in _HALVES if half in _float_options(runtime) and half in profile.precisions[runtime]]
+    if precision in _HALVES:  # the graph's own Casts cost more than they tell, and the runtime has to be told anyway
+        if precision in told:
+            yield Recipe(f"{precision}-storage", keep_in=precision)
+        else:
+            yield Recipe(precision, method)
+        return
+    yield Recipe(precision, method, scheme, corrections=wanted)
+    if precision == "int8":
+        for half in told:
+            yield Recipe(precision, method, scheme, keep_in=half, corrections=wanted)
+
+
+def _takes_scheme(module: ModuleType) -> bool:
+    return module.COMPUTES_IN == "int8" or getattr(module, "TAKES_SCHEME", False)
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:
@@ -107,6 +155,20 @@ def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | No
     if needed in profile.precisions[runtime]:
         return None
     detour = (
-        f" {precision}-storage halves the file and computes in fp32." if f"{precision}-storage" in precisions() else ""
+        f" {precision}-storage makes the file smaller and computes in fp32."
+        if f"{precision}-storage" in precisions()
+        else ""
     )
     return f"{runtime} has no {needed} arithmetic on {profile.name}.{detour}"
+
+
+def _float_options(runtime: str) -> Mapping[str, Mapping[str, str]]:
+    """By precision, what makes a runtime compute float32 nodes in it."""
+    if runtime not in plugins.names(BUILDERS) or _missing_builder(runtime) is not None:
+        return {}
+    options: Mapping[str, Mapping[str, str]] = getattr(plugins.load(BUILDERS, runtime, "runtime"), "FLOAT_OPTIONS", {})
+    return options
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -14,7 +14,7 @@ _SPEED = "p90"  # what MLPerf's single stream reports
 
 
 def choose(entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    """Give every measured entry its status and reason.
+    """Give every measured entry its status and reason; one that the search dropped keeps them.
 
     Of those that meet every budget, the fastest is chosen, or the smallest of those as fast. Where none meets them
     all but some cannot be told, the same choice among those. An entry that breaks a budget is never chosen.
@@ -22,12 +22,12 @@ def choose(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     As fast is whose figure is no worse than the best upper end of any interval: the best that was shown, not the
     best that noise allows.
     """
-    measured = [entry for entry in entries if entry.report is not None]
+    measured = [entry for entry in entries if entry.status == "measured" and entry.report is not None]
     pool = [entry for entry in measured if entry.outcome == "pass"]
     pool = pool or [entry for entry in measured if entry.outcome == "inconclusive"]
     bar = _bar(pool)
     winner = min((entry for entry in pool if _is_as_fast(entry, bar)), key=_size) if pool else None
-    return tuple(_judged(entry, winner, bar) if entry.report is not None else entry for entry in entries)
+    return tuple(_judged(entry, winner, bar) if entry in measured else entry for entry in entries)
 
 
 def _bar(pool: Sequence[Entry]) -> Entry | None:
@@ -44,6 +44,11 @@ def _is_as_fast(entry: Entry, bar: Entry | None) -> bool:
 
 
 def _judged(entry: Entry, winner: Entry | None, bar: Entry | None) -> Entry:
+    judged = _with_status(entry, winner, bar)
+    return dataclasses.replace(judged, reason="; ".join(filter(None, (judged.reason, entry.reason))))
+
+
+def _with_status(entry: Entry, winner: Entry | None, bar: Entry | None) -> Entry:
     if entry is winner:
         return dataclasses.replace(entry, status="chosen", reason=_why_chosen(entry))
     broken = [verdict for verdict in entry.verdicts if verdict.outcome == "fail"]

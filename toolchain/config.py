@@ -23,14 +23,17 @@ class BuildConfig:
     source: str | None = None
     input: tuple[str, ...] = ()
     calibration: Path | None = None
+    calibration_table: Path | None = None
     evaluation: Path | None = None
     metric: str | None = None
     profile: tuple[str, ...] = ()
     precision: tuple[str, ...] = ()
     runtime: tuple[str, ...] = ()
+    correction: tuple[str, ...] = ()
     budget: tuple[str, ...] = ()
     threads: int | None = None
     duration: float | None = None
+    time_limit: float | None = None
     name: str | None = None
     out: Path | None = None
 
@@ -51,7 +54,7 @@ def read(path: Path) -> BuildConfig:
     folder = path.parent
     moved = {
         name: folder / value
-        for name in ("calibration", "evaluation", "out")
+        for name in ("calibration", "calibration_table", "evaluation", "out")
         if (value := getattr(config, name)) is not None
     }
     return dataclasses.replace(

@@ -11,7 +11,8 @@ import onnxruntime as ort
 
 from runtimes import samples
 from runtimes.errors import UsageError
-from runtimes.tensors import Array, TensorSpec
+from runtimes.samples import Rows
+from runtimes.tensors import Array, Feeds, TensorSpec
 from toolchain import model as models
 
 
@@ -34,20 +35,29 @@ def session(model: ir.Model | Path, options: ort.SessionOptions | None = None) -
 
 
 def over_samples(
-    session: ort.InferenceSession, specs: Sequence[TensorSpec], arrays: Mapping[str, Array]
+    session: ort.InferenceSession, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
 ) -> Iterator[tuple[int, list[Array]]]:
     """Run calibration samples through a session: the number of an inference's first sample, and all outputs.
 
     Raises:
-        UsageError: ONNX Runtime fails on a sample; says which and passes its reason on.
+        UsageError: as `run_sample`.
     """
     for index, feeds in enumerate(samples.feeds(specs, arrays)):
         first = index * samples.batch_size(specs, arrays)
-        try:
-            outputs = session.run(None, feeds)
-        except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
-            raise UsageError(f"Calibration sample {first}: ONNX Runtime failed: {_reason(error)}") from error
-        yield first, outputs
+        yield first, run_sample(session, first, feeds)
+
+
+def run_sample(session: ort.InferenceSession, number: int, feeds: Feeds) -> list[Array]:
+    """All outputs for one sample.
+
+    Raises:
+        UsageError: ONNX Runtime fails on it; says which number it had and passes the reason on.
+    """
+    try:
+        outputs: list[Array] = session.run(None, feeds)
+    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
+        raise UsageError(f"Calibration sample {number}: ONNX Runtime failed: {_reason(error)}") from error
+    return outputs
 
 
 def _load(source: Path | bytes, name: str, options: ort.SessionOptions) -> ort.InferenceSession:

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from runtimes.errors import EdgewrightError
 from runtimes.tensors import TensorSpec
 from toolchain.graphs.placement import place
-from toolchain.model import custom_opsets, is_quantized, load_ir, open_model, size_bytes
+from toolchain.model import CORRECTIONS_KEY, custom_opsets, is_quantized, load_ir, open_model, size_bytes
 from toolchain.prepare import prepare
 
 
@@ -28,6 +28,7 @@ class Inspection:
         quantizable: operators that int8 static would run on integers, once constants are folded.
         left_in_float: those it would not.
         refusal: why int8 does not apply; None where it does.
+        corrections: what recovered the accuracy of a quantized model of ours, each with how many operators it changed.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -41,6 +42,7 @@ class Inspection:
     quantizable: Mapping[str, int]
     left_in_float: Mapping[str, int]
     refusal: str | None = None
+    corrections: str | None = None
 
 
 def inspect_model(path: Path) -> Inspection:
@@ -74,6 +76,7 @@ def inspect_model(path: Path) -> Inspection:
         quantizable=quantizable,
         left_in_float=left,
         refusal=refusal,
+        corrections=graph.metadata_props.get(CORRECTIONS_KEY),
     )
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from runtimes.tensors import Array, TensorSpec
+from runtimes.errors import UsageError
+from runtimes.samples import Rows
+from runtimes.tensors import TensorSpec
 from toolchain import inference
 from toolchain.calibration.table import Range
 from toolchain.recipe import Recipe
@@ -42,7 +44,7 @@ def layer_errors(
     recipe: Recipe,
     ranges: Mapping[str, Range],
     specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Array],
+    arrays: Mapping[str, Rows],
 ) -> list[LayerError]:
     """Compare int8 with float, worst layer (by its own error) first.
 
@@ -53,8 +55,13 @@ def layer_errors(
         ranges: its calibrated ranges.
         specs: the model's inputs.
         arrays: samples, one array per input, samples first.
+
+    Raises:
+        UsageError: every layer that int8 computes is in a subgraph, where this cannot look.
     """
     compared = shadow(reference, model, recipe, ranges, _COPIES)
+    if not compared.layers:
+        raise UsageError("All that int8 computes is inside If, Loop or Scan, whose layers cannot be compared yet.")
     for layer in compared.layers:
         _add_sums(compared, layer)
     sums = np.zeros((len(compared.layers), 3))

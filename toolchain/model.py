@@ -15,6 +15,9 @@ from runtimes.tensors import TensorSpec
 PROTOBUF_LIMIT_BYTES = 1_800_000_000
 """Weights that one file can hold. Protobuf's own limit is 2 GiB; the graph itself takes some of it."""
 
+CORRECTIONS_KEY = "edgewright.corrections"
+"""Of a variant's metadata: the corrections that went into it, each with the number of operators that it changed."""
+
 _QUANTIZED_OPS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"}
 
 
@@ -26,6 +29,7 @@ class OnnxModel:
         opset: of the default domain.
         sha256: digest of the file and of the external data it refers to.
         source_sha256: digest of the model that this one was made from; None where it was made from none.
+        kept: nodes that a quantizer left in the source's precision since ONNX Runtime refused its form of them.
     """
 
     path: Path
@@ -34,6 +38,7 @@ class OnnxModel:
     opset: int
     sha256: str
     source_sha256: str | None = None
+    kept: tuple[str, ...] = ()
 
 
 def open_model(path: Path) -> OnnxModel:

@@ -59,7 +59,7 @@ def pack(contents: Contents, path: Path) -> None:
         model=contents.model,
         profile=contents.profile,
         artifact=dataclasses.replace(artifact, file=Path(file)),
-        golden=Golden(0 if first is None else len(first), quantizer(contents.recipe.precision).GOLDEN_TOLERANCE),
+        golden=Golden(0 if first is None else len(first), _tolerance(contents.recipe)),
         recipe=encode(contents.recipe),
         members={name: Member(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(members.items())},
         distributions=distributions(contents.calibration),
@@ -67,6 +67,12 @@ def pack(contents: Contents, path: Path) -> None:
     text = json.dumps(encode(manifest), indent=1, sort_keys=True)
     with replacing(path) as beside, beside.open("wb") as stream:
         archive.write(stream, {MANIFEST: text.encode(), **dict(sorted(members.items()))})
+
+
+def _tolerance(recipe: Recipe) -> float:
+    """That of the coarser of the two things it computes in."""
+    tolerance: float = max(quantizer(name).GOLDEN_TOLERANCE for name in (recipe.precision, recipe.keep_in))
+    return tolerance
 
 
 def _golden_members(kind: str, names: list[str], arrays: Mapping[str, Array]) -> dict[str, bytes]:

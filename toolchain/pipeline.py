@@ -12,32 +12,43 @@ from pathlib import Path
 from hwbench import dataset, field, gate, measure
 from hwbench.budget import Budget, parse
 from hwbench.dataset import Dataset
-from hwbench.field import Entry, Field, Results
+from hwbench.field import Entry, Field, Results, Screening, Search, Status
 from hwbench.machine import this_machine
 from hwbench.measure import BLOCKS, Tick
+from hwbench.npz import open_arrays
 from hwbench.progress import bar
 from hwbench.report import Report
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
-from runtimes import arrays, samples
+from runtimes import samples
 from runtimes.artifact import RuntimeSettings
+from runtimes.codec import encode
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
 from runtimes.tensors import Array, TensorSpec
-from toolchain import candidates
-from toolchain.attempts import REFERENCE, Attempt, Bench, attempt, time_attempts
+from toolchain import asis, candidates
+from toolchain.calibration import table as tables
+from toolchain.calibration.factory import as_npz
 from toolchain.candidates import Candidate
 from toolchain.choose import choose
+from toolchain.graphs.layers import by_precision
+from toolchain.model import load_ir
 from toolchain.outputs import write_results
 from toolchain.pack import Contents
+from toolchain.search.attempts import REFERENCE_RUNTIME, Attempt, Bench
+from toolchain.search.cache import Cache, CachedTarget
+from toolchain.search.clock import Clock
+from toolchain.search.screening import FINALISTS
+from toolchain.search.search import search
 from toolchain.sources import open_source
 from toolchain.standing import Standing, standing
-from toolchain.trial import plan_trial
+from toolchain.trial import plan_ranking, plan_trial
 from toolchain.workshop import Workshop
 
 DEFAULT_BUDGET = "accuracy_drop<=0.01"
 _GOLDEN_SAMPLES = 4
 _TIMED_SAMPLES = 8
+_SEEN_SAMPLES = 64
 
 
 @dataclass(frozen=True)
@@ -49,10 +60,17 @@ class BuildRequest:
         name: the model's name, which bundles are named after.
         metric: a metric's name, or FILE.py:FUNCTION; None for top1 with labels, parity without.
         profiles: one bundle is made for each.
+        calibration: an .npz, or FILE.py:FACTORY.
+        calibration_table: ranges for static int8, in place of observing the samples.
         precisions: what to try; all there are, if empty.
         runtimes: where to try it; all that the profile lists, if empty.
+        corrections: what recovers int8's accuracy, in order.
         threads: in place of the profile's.
         plan: how long each measuring process goes on.
+        time_limit_s: how long the search may go on; what it has by then is packed.
+        cache: a folder for what later builds can use again; None for no cache.
+        fresh: use nothing that earlier builds left there.
+        exhaustive: measure every planned candidate well, and search no further.
     """
 
     source: str
@@ -61,17 +79,23 @@ class BuildRequest:
     profiles: tuple[HardwareProfile, ...]
     inputs: tuple[TensorSpec, ...] = ()
     calibration: Path | None = None
+    calibration_table: Path | None = None
     evaluation: Path | None = None
     metric: str | None = None
     precisions: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = candidates.DEFAULT_CORRECTIONS
     budgets: tuple[Budget, ...] = ()
     threads: int | None = None
     plan: SamplingPlan = dataclasses.field(default_factory=SamplingPlan)
+    time_limit_s: float | None = None
+    cache: Path | None = None
+    fresh: bool = False
+    exhaustive: bool = False
 
 
 def build(request: BuildRequest, target: Target | None = None) -> Results:
-    """Export, quantize, build, measure, choose, pack, and write the reports.
+    """Export, search, choose, pack, and write the reports.
 
     Args:
         request: what to build.
@@ -83,35 +107,50 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     Raises:
         UsageError: the source, the data or an option is not usable; nothing was written.
         EdgewrightError: the source model cannot be run on ONNX Runtime, which everything is compared with.
+        KeyboardInterrupt: Ctrl-C before there was anything to keep; nothing was written.
         OSError: a disk is full; nothing was written.
     """
     plans = [
-        (profile, candidates.plan(profile, request.precisions, request.runtimes, request.threads))
+        (
+            profile,
+            candidates.plan(profile, request.precisions, request.runtimes, request.threads, request.corrections),
+        )
         for profile in request.profiles
     ]
     tried = sum(candidate.refusal is None for _, plan in plans for candidate in plan)
+    cache = Cache(request.cache, request.fresh) if request.cache is not None else None
     with (
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
-        bar(f"Building {request.name}", 2 + tried * (2 + BLOCKS)) as tick,
+        bar(f"Building {request.name}", 2 + 3 * tried + BLOCKS * min(tried, FINALISTS + 1)) as tick,
     ):
-        bench = _open_bench(request, Path(folder), target or LocalTarget(), tick)
+        bench = _open_bench(request, Path(folder), target or LocalTarget(), cache, tick)
         built = [_build_for(profile, plan, bench, request) for profile, plan in plans]
-        return write_results(built, request.out)
+        results = write_results(built, request.out)
+    if cache is not None:
+        cache.trim()
+    return results
 
 
-def _open_bench(request: BuildRequest, work: Path, target: Target, tick: Tick) -> Bench:
-    real = request.calibration or request.evaluation
-    model = open_source(request.source, request.inputs, work / "source.onnx", arrays.read(real) if real else None)
+def _open_bench(request: BuildRequest, work: Path, target: Target, cache: Cache | None, tick: Tick) -> Bench:
+    machine = this_machine()
+    target = CachedTarget(target, cache, machine) if cache is not None else target
+    observed = as_npz(request.calibration, work) if request.calibration else None
+    real = observed or request.evaluation
+    model = open_source(request.source, request.inputs, work / "source.onnx", open_arrays(real) if real else None)
     tick("exported the source")
-    calibration = dataset.read(request.calibration, model.inputs) if request.calibration else None
+    called = str(request.calibration)
+    calibration = dataset.read(observed, model.inputs, called=called) if observed else None
+    table = tables.read(request.calibration_table) if request.calibration_table else None
     trial = plan_trial(model, request.evaluation, calibration, request.metric, work)
-    workshop = Workshop(request.name, model, calibration, work)
-    reference = Candidate(*REFERENCE, RuntimeSettings(threads=0))
+    ranking = plan_ranking(model, calibration, trial, work)
+    workshop = Workshop(request.name, model, calibration, work, table, cache)
+    reference = Candidate(workshop.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
     bundle, _ = workshop.make(reference, request.profiles[0])
     trial = trial.with_reference(measure.outputs(bundle, trial.samples.file, target))
+    ranking = ranking.with_reference(measure.outputs(bundle, ranking.samples.file, target))
     timed = measure.subset(trial.samples, range(_some(_TIMED_SAMPLES, model.inputs, trial.samples)), work / "timed.npz")
     tick("ran the source")
-    return Bench(workshop, trial, timed.file, this_machine(), target, tick)
+    return Bench(workshop, trial, ranking, timed.file, machine, target, tick, Clock(request.time_limit_s))
 
 
 def _build_for(
@@ -120,21 +159,39 @@ def _build_for(
     """A profile's field, and what goes into the bundle of the chosen candidate, if one was chosen."""
     budgets, notes = _with_default(request.budgets)
     place = standing(profile, bench.machine)
-    attempts = [attempt(candidate, profile, bench) for candidate in plan]
-    if place.is_here:
-        attempts = time_attempts(attempts, bench, request.plan)
+    plan = asis.settle(plan, bench.workshop.as_is)
+    found = search(plan, profile, budgets, bench, request.plan, timed=place.is_here, exhaustive=request.exhaustive)
+    attempts = found.attempts
     entries = choose([_entry(tried, profile, place, budgets, bench) for tried in attempts])
+    notes = (*notes, *asis.note(bench.workshop.as_is), *_mends(plan, bench))
     notes = (*notes, *((bench.trial.note,) if bench.trial.note else ()), *place.caveats)
-    result = Field(request.name, profile.name, budgets, entries, notes)
+    how = _search(attempts, bench)
+    notes = (*notes, *_said(how), *found.defects)
+    result = Field(request.name, profile.name, budgets, entries, notes, search=how)
     chosen = next((tried for tried, entry in zip(attempts, entries) if entry is result.chosen), None)
     return result, _contents(result, chosen, profile, bench, _seen(request, bench, chosen)) if chosen else None
+
+
+def _mends(plan: Sequence[Candidate], bench: Bench) -> list[str]:
+    return [
+        f"{candidate.name} leaves {', '.join(kept)} as in the source, since ONNX Runtime refused it otherwise."
+        for candidate in plan
+        if (kept := bench.workshop.kept(candidate.recipe))
+    ]
 
 
 def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: Sequence[Budget], bench: Bench) -> Entry:
     candidate = tried.candidate
     names = (candidate.name, candidate.recipe.precision, candidate.runtime)
+    settings = candidate.settings
+    recipe, screening = encode(candidate.recipe), _screening(tried)
     if tried.failure is not None or tried.artifact is None:
-        return Entry(*names, status="skipped", reason=tried.failure or "")
+        return Entry(*names, status="skipped", reason=tried.failure or "", recipe=recipe, settings=settings)
+    reason = "; ".join(filter(None, (tried.dropped, tried.remark)))
+    if tried.dropped is not None and tried.accuracy is None:
+        return Entry(*names, "dropped", reason, recipe=recipe, screening=screening, settings=settings)
+    unscored = {} if tried.accuracy else {"accuracy": "the search ended before it was scored"}
+    untimed = {} if tried.latency else {"latency": "not measured" if place.is_here else place.caveats[0]}
     report = Report(
         model=bench.workshop.name,
         profile=profile.name,
@@ -142,16 +199,49 @@ def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: S
         machine=bench.machine,
         latency=tried.latency,
         accuracy=tried.accuracy,
-        unmeasured={} if tried.latency else {"latency": place.caveats[0]},
+        unmeasured={**unscored, **untimed},
     )
-    return Entry(*names, status="measured", reason="", report=report, verdicts=gate.judge(report, budgets))
+    layers = by_precision(load_ir(tried.artifact.file), candidate.recipe.keep_in) if tried.artifact.size_bytes else {}
+    verdicts = gate.judge(report, budgets)
+    status: Status = "measured" if tried.dropped is None else "dropped"
+    return Entry(*names, status, reason, report, verdicts, recipe, layers, screening, settings)
+
+
+def _screening(tried: Attempt) -> Screening | None:
+    if tried.ranked is None:
+        return None
+    return Screening(tried.ranked.metric, tried.ranked.value, tried.ranked.n, tried.median_ms)
+
+
+def _search(attempts: Sequence[Attempt], bench: Bench) -> Search:
+    return Search(
+        looks=sum(tried.accuracy is not None for tried in attempts),
+        tried=len(attempts),
+        reused=bench.target.reused if isinstance(bench.target, CachedTarget) else 0,
+        stopped=bench.clock.stopped,
+    )
+
+
+def _said(found: Search) -> tuple[str, ...]:
+    """What a reader should know of how the search went."""
+    notes = [f"{found.stopped}; what it had not tried by then may be better."] if found.stopped else []
+    if found.reused:
+        notes.append(
+            f"{found.reused} of the latency measurements were made by an earlier build here; --fresh measures anew."
+        )
+    return tuple(notes)
 
 
 def _seen(request: BuildRequest, bench: Bench, chosen: Attempt) -> dict[str, Array]:
     """Inputs and outputs that a device's own are to be compared with; none, where all samples are random."""
-    if request.calibration is None and request.evaluation is None:
+    if chosen.artifact is None or (request.calibration is None and request.evaluation is None):
         return {}
-    return {**(bench.workshop.calibration or bench.trial.samples).arrays, **chosen.outputs}
+    data = bench.workshop.calibration or bench.trial.samples
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        some = range(_some(_SEEN_SAMPLES, chosen.artifact.inputs, data))
+        subset = measure.subset(data, some, Path(folder, "seen.npz"))
+        outputs = measure.outputs(chosen.bundle, subset.file, bench.target)
+        return {**{name: array[:] for name, array in subset.arrays.items()}, **outputs}
 
 
 def _contents(
@@ -161,13 +251,16 @@ def _contents(
     assert result.chosen is not None
     data = bench.trial.samples
     n = _some(_GOLDEN_SAMPLES, chosen.artifact.inputs, data)
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        golden = measure.subset(data, range(n), Path(folder, "golden.npz"))
+        outputs = measure.outputs(chosen.bundle, golden.file, bench.target)
     return Contents(
         model=bench.workshop.name,
         profile=profile,
         artifact=chosen.artifact,
         recipe=chosen.candidate.recipe,
-        golden_inputs={spec.name: data.arrays[spec.name][:n] for spec in chosen.artifact.inputs},
-        golden_outputs={spec.name: chosen.outputs[spec.name][:n] for spec in chosen.artifact.outputs},
+        golden_inputs={spec.name: golden.arrays[spec.name][:] for spec in chosen.artifact.inputs},
+        golden_outputs={spec.name: outputs[spec.name] for spec in chosen.artifact.outputs},
         calibration=seen,
         report=field.to_json(field.of([dataclasses.replace(result, entries=(result.chosen,))])),
     )

@@ -19,7 +19,8 @@ from onnx_ir.passes.common import (
 from runtimes.errors import UsageError
 from toolchain import inference, opset
 from toolchain.files import disk_full
-from toolchain.graphs.edits import deduplicate
+from toolchain.graphs.edits import Edits, deduplicate
+from toolchain.graphs.spelling import plain_gemms
 from toolchain.model import OnnxModel, load_ir, weights_bytes
 
 MIN_OPSET = 13  # DequantizeLinear has `axis` from 13 on; below, a per-channel file is invalid
@@ -44,8 +45,9 @@ def prepare(model: OnnxModel) -> ir.Model:
         ShapeInferencePass(),
     ):
         graph = step(graph).model
-    graph = deduplicate(graph)  # folding copies what several nodes share
+    graph = deduplicate(plain_gemms(graph))  # folding copies what several nodes share
     _name_nodes(graph)
+    _name_values(graph)
     return graph
 
 
@@ -65,6 +67,17 @@ def _fold(model: OnnxModel) -> ir.Model:
                 raise disk_full(Path(folder).parent) from error
             raise
         return ir.external_data.load_to_model(load_ir(path))  # the folder goes away, so nothing may stay on disk
+
+
+def _name_values(graph: ir.Model) -> None:
+    """Ranges are kept by name, and two branches of an If may use the same one."""
+    seen: set[str] = set()
+    edits = Edits(graph.graph)
+    for inner in graph.graphs():
+        for value in [*inner.inputs, *(value for node in inner for value in node.outputs)]:
+            if value.name and value.name in seen:
+                value.name = edits.fresh(value.name)
+            seen.add(str(value.name))
 
 
 def _name_nodes(graph: ir.Model) -> None:

@@ -5,26 +5,40 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import onnx_ir as ir
 
 from hwbench.dataset import Dataset
-from runtimes import plugins
+from hwbench.progress import say
+from runtimes import plugins, samples
 from runtimes.errors import UsageError
-from runtimes.tensors import TensorSpec
+from runtimes.tensors import Array, TensorSpec
+from toolchain.calibration import cache as cached
+from toolchain.calibration.ranges import calibrate as observe_ranges
 from toolchain.calibration.table import CalibrationTable, Range
-from toolchain.model import OnnxModel, is_quantized, load_ir, save_ir
+from toolchain.inputs import example_samples
+from toolchain.mending import mended
+from toolchain.model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.prepare import prepare
 from toolchain.recipe import Recipe
 
 QUANTIZERS = "toolchain.quantizers"
-CALIBRATORS = "toolchain.calibration.methods"
 CORRECTIONS = "toolchain.corrections"
 REFERENCE = "fp32"
 """The precision that is the source as it is."""
 
 
-def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out: Path) -> OnnxModel:
+def quantize(
+    model: OnnxModel,
+    recipe: Recipe,
+    calibration: Dataset | None,
+    out: Path,
+    *,
+    prepared: ir.Model | None = None,
+    table: CalibrationTable | None = None,
+    cache: Path | None = None,
+) -> OnnxModel:
     """Make a model's variant.
 
     Args:
@@ -32,57 +46,122 @@ def quantize(model: OnnxModel, recipe: Recipe, calibration: Dataset | None, out:
         recipe: what to make of it.
         calibration: samples for recipes that observe ranges.
         out: the file to write.
+        prepared: the source's graph from `prepare`, where several variants share it; left as it is.
+        table: ranges for quantizers that cannot do without, in place of what the samples show. They are the source's
+            own, so corrections that change what activations hold are left out.
+        cache: as for `calibrate`.
 
     Returns:
         The variant; its `source_sha256` is the source's.
 
     Raises:
         UsageError: the recipe needs samples and there are none, or does not apply to this model; says why.
+        BackendError: ONNX Runtime does not run what was made; its reason, and the node.
     """
     quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
     if recipe.precision == REFERENCE:
         return model
     if is_quantized(load_ir(model.path)):
         raise UsageError("The model is quantized already; it is packed as it is.")
-    graph = prepare(model)
+    graph = prepare(model) if prepared is None else prepared.clone()
     ranges: Mapping[str, Range] = {}
-    if quantizer.NEEDS_RANGES != "no" and recipe.calibration is not None and calibration is not None:
-        ranges = calibrate(graph, recipe, calibration, model.inputs).ranges
-        graph = correct(graph, recipe, ranges, calibration, model.inputs)
+    if quantizer.NEEDS_RANGES == "yes" and table is not None:
+        ranges = table.of(quantizer.tensors(graph, recipe)).ranges
+    elif quantizer.NEEDS_RANGES != "no" and recipe.calibration is not None and calibration is not None:
+        graph = correct(graph, recipe, "before", {}, calibration, model.inputs)
+        ranges = calibrate(graph, recipe, calibration, model.inputs, cache).ranges
     elif quantizer.NEEDS_RANGES == "yes":
         raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
-    made = save_ir(quantizer.quantize(graph, recipe, ranges), out)
+    if ranges and calibration is not None:
+        graph = correct(graph, recipe, "after", ranges, calibration, model.inputs)
+
+    def make(kept: tuple[str, ...]) -> OnnxModel:
+        keeping = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
+        return save_ir(quantizer.quantize(graph.clone(), keeping, ranges), out)
+
+    made = mended(make, model.path, {str(node.name) for node in graph.graph.all_nodes()}, _feeds(model, calibration))
     return dataclasses.replace(made, source_sha256=model.source_sha256 or model.sha256)
 
 
-def calibrate(graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec]) -> CalibrationTable:
-    """Observe what a recipe's quantizer asks for.
+def _feeds(model: OnnxModel, calibration: Dataset | None) -> Mapping[str, Array]:
+    arrays = calibration.arrays if calibration is not None else example_samples(model.inputs, 1)
+    return next(samples.feeds(model.inputs, arrays))
+
+
+def calibrate(
+    graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec], cache: Path | None = None
+) -> CalibrationTable:
+    """Observe what a recipe's quantizer asks for, or find that it was observed before.
+
+    Args:
+        graph: the prepared float model; left as it is.
+        recipe: names the quantizer and the calibration method.
+        calibration: the samples.
+        specs: the model's inputs.
+        cache: the folder of tables from earlier; None to look at the samples in any case.
 
     Raises:
         UsageError: an unknown method, or samples that do not do; says why.
+        CalibrationInterrupted: Ctrl-C, with what was seen until then.
     """
-    method = plugins.load(CALIBRATORS, str(recipe.calibration), "calibration method")
     quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
     infinities = quantizer.COMPUTES_IN != "int8"  # every float format holds infinity, such as an attention mask's
-    table: CalibrationTable = method.calibrate(
-        graph, quantizer.tensors(graph, recipe), specs, calibration.arrays, infinities=infinities
-    )
+    needed = quantizer.tensors(graph, recipe)
+    every = quantizer.tensors(graph, dataclasses.replace(recipe, keep=()))
+    watched = every if set(needed) <= set(every) else needed  # variants that keep other nodes share one table
+    method = str(recipe.calibration)
+    name = cached.key(cached.causes(graph, method, watched, calibration, infinities)) if cache else ""
+    table = cached.find(cache, name) if cache else None
+    if table is None:
+        table = observe_ranges(method, graph, watched, specs, calibration.arrays, infinities)
+        if cache:
+            cached.keep(cache, name, table)
+    else:
+        say(f"Ranges by {method} of these {table.samples:,} samples are known from an earlier run.")
+    table = table.of(needed)
+    if table.unreached:
+        say(f"No sample put anything into {', '.join(table.unreached)}; what reads or writes it stays in float.")
     return table
 
 
 def correct(
     graph: ir.Model,
     recipe: Recipe,
+    stage: Literal["before", "after"],
     ranges: Mapping[str, Range],
     calibration: Dataset,
     specs: Sequence[TensorSpec],
 ) -> ir.Model:
-    """A float graph with the recipe's corrections applied; the one that is given stays as it is.
+    """A float graph with the recipe's corrections of one stage applied; the one that is given stays as it is.
+
+    What each did is in the graph's metadata, and so in the file that is made of it.
+
+    Args:
+        graph: the prepared graph.
+        recipe: its `corrections` are applied in its order.
+        stage: before calibration, or after it.
+        ranges: what calibration gave; empty before.
+        calibration: the samples.
+        specs: the model's inputs.
 
     Raises:
         UsageError: an unknown correction, or samples that do not do; says why.
     """
     for name in recipe.corrections:
         correction = plugins.load(CORRECTIONS, name, "correction")
-        graph = correction.correct(graph.clone(), recipe, ranges, specs, calibration.arrays)
+        if stage == correction.STAGE:
+            graph, changed = correction.correct(graph.clone(), recipe, ranges, specs, calibration.arrays)
+            done = graph.metadata_props.get(CORRECTIONS_KEY)
+            graph.metadata_props[CORRECTIONS_KEY] = f"{done + ', ' if done else ''}{name} {changed}"
     return graph
+
+
+def check_table(table: CalibrationTable, graph: ir.Model) -> None:
+    """Refuse a calibration table that static int8 could not use for a graph.
+
+    Raises:
+        UsageError: it names a tensor that the graph does not have, or lacks one that int8 quantizes; says which.
+    """
+    values = [*graph.graph.inputs, *(value for node in graph.graph.all_nodes() for value in node.outputs)]
+    table.check_known({str(value.name) for value in values})
+    table.of(plugins.load(QUANTIZERS, "int8", "precision").tensors(graph, Recipe("int8")))

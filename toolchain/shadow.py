@@ -42,7 +42,7 @@ class Shadow:
 
     Attributes:
         model: the reference and its copies; it has no outputs yet.
-        layers: in the model's order.
+        layers: in the model's order; those of subgraphs are not among them.
     """
 
     model: ir.Model
@@ -76,7 +76,7 @@ def shadow(
     combined = reference.clone()
     edits = Edits(combined.graph)
     originals = {node.name: node for node in combined.graph}
-    chosen = place(model, recipe.keep).nodes
+    chosen = place(model, recipe.keep, ranges).nodes
     nodes = [node for node in model.graph if node in chosen and node.op_type not in CLAMPS]
     written = {copy: _add_copy(edits, originals, model, recipe, ranges, copy) for copy in copies}
     layers = [

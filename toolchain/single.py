@@ -7,11 +7,10 @@ from pathlib import Path
 from runtimes import plugins
 from runtimes.artifact import RuntimeSettings
 from runtimes.profile import HardwareProfile
+from toolchain.asis import as_is
 from toolchain.candidates import BUILDERS
 from toolchain.inputs import example_samples
-from toolchain.model import load_ir, precision_of
 from toolchain.pack import Contents, pack
-from toolchain.recipe import Recipe
 from toolchain.sources import default_name, open_source
 
 
@@ -22,7 +21,7 @@ def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work
         UsageError: the source is not usable.
     """
     model = open_source(str(source), (), work / "source.onnx")
-    recipe = Recipe(precision_of(load_ir(model.path)))
+    recipe = as_is(model)
     builder = plugins.load(BUILDERS, "onnxruntime", "runtime")
     artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work)
     inputs = example_samples(model.inputs, 1)

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from runtimes import plugins
 from runtimes.errors import UsageError
-from runtimes.tensors import Array, TensorSpec
+from runtimes.samples import Rows
+from runtimes.tensors import TensorSpec
 from toolchain.model import OnnxModel
 
 _SUFFIXES = {".onnx": "onnx", ".pt2": "pt2", ".pt": "torchscript", ".pth": "torchscript", ".ts": "torchscript"}
 
 
 def open_source(
-    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
 ) -> OnnxModel:
     """Export a source to ONNX.
 

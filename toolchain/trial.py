@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from hwbench import accuracy, dataset, metrics
+from hwbench import accuracy, dataset, measure, metrics
 from hwbench.accuracy import Accuracy
 from hwbench.dataset import Dataset
 from hwbench.metrics import Metric
 from hwbench.metrics.parity import flatten
-from runtimes import arrays
+from runtimes import arrays, samples
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
 from toolchain.inputs import example_samples
 from toolchain.model import OnnxModel
 
 _RANDOM_SAMPLES = 64
+_RANKING_SAMPLES = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +73,9 @@ def plan_trial(
     """
     if evaluation is not None:
         name = metric or ("top1" if _has_labels(evaluation) else "parity")
-        samples = dataset.read(evaluation, model.inputs, labels=name != "parity")
+        data = dataset.read(evaluation, model.inputs, labels=name != "parity")
         note = "No labels were given, so accuracy is closeness to the source's outputs." if name == "parity" else None
-        return Trial(metrics.load(name), samples, note=note)
+        return Trial(metrics.load(name), data, note=note)
     if metric not in (None, "parity"):
         raise UsageError(f"The metric {metric} needs labelled samples; give --evaluation FILE.npz.")
     if calibration is not None:
@@ -87,6 +89,21 @@ def plan_trial(
         "No samples were given, so accuracy is closeness to the source's outputs on random inputs, which proves little."
     )
     return Trial(metrics.load("parity"), dataset.read(file, model.inputs), note=note)
+
+
+def plan_ranking(model: OnnxModel, calibration: Dataset | None, trial: Trial, work: Path) -> Trial:
+    """What the search orders candidates by, so that it need not look at the evaluation data: some of the calibration
+    samples, by the same metric if they have labels and by closeness to the source if not; random inputs where there
+    are none.
+    """
+    if calibration is None:
+        file = work / "ranking.npz"
+        arrays.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
+        return Trial(metrics.load("parity"), dataset.read(file, model.inputs))
+    batch = samples.batch_size(model.inputs, calibration.arrays)
+    n = min(calibration.n, math.ceil(_RANKING_SAMPLES / batch) * batch)
+    some = measure.subset(calibration, range(n), work / "ranking.npz")
+    return Trial(trial.metric if some.labels is not None else metrics.load("parity"), some)
 
 
 def _has_labels(path: Path) -> bool:

@@ -2,27 +2,59 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 
+import onnx_ir as ir
+
 from hwbench.dataset import Dataset
-from runtimes import plugins
+from runtimes import cpu, plugins
 from runtimes.artifact import Artifact
+from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
+from toolchain.asis import as_is
+from toolchain.calibration import cache
+from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates import BUILDERS, Candidate
-from toolchain.model import OnnxModel
+from toolchain.layer_errors import layer_errors
+from toolchain.model import OnnxModel, is_quantized, load_ir, open_model
 from toolchain.pack import Contents, pack
-from toolchain.quantize import quantize
+from toolchain.prepare import prepare
+from toolchain.quantize import REFERENCE, calibrate, check_table, correct, quantize
 from toolchain.recipe import Recipe
+from toolchain.search.cache import Cache
+
+_MAKERS = ("onnx", "onnx-ir", "onnxruntime", "onnxconverter-common", "numpy", "ml-dtypes")
 
 
 class Workshop:
-    """One source model, its calibration samples, and the variants made so far, in a folder that goes away."""
+    """One source model, its calibration samples, and the variants made so far, in a folder that goes away.
 
-    def __init__(self, name: str, model: OnnxModel, calibration: Dataset | None, folder: Path) -> None:
+    Where there is a cache, variants of earlier builds are taken from it.
+
+    Attributes:
+        as_is: the recipe that makes nothing of the source.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: OnnxModel,
+        calibration: Dataset | None,
+        folder: Path,
+        table: CalibrationTable | None = None,
+        variants: Cache | None = None,
+    ) -> None:
         self.name, self.model, self.calibration = name, model, calibration
-        self._folder = folder
-        self._variants: dict[Recipe, OnnxModel] = {}
+        self._folder, self._table, self._cache = folder, table, variants
+        self.as_is = as_is(model)
+        self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
         self._bundles = 0
+        if table is not None and self._prepared is not None:
+            check_table(table, self._prepared)
 
     def make(self, candidate: Candidate, profile: HardwareProfile) -> tuple[Path, Artifact]:
         """A candidate's bundle, without golden samples, and its artifact.
@@ -40,9 +72,65 @@ class Workshop:
         pack(Contents(self.name, profile, artifact, candidate.recipe, {}, {}), bundle)
         return bundle, artifact
 
+    def kept(self, recipe: Recipe) -> tuple[str, ...]:
+        """The nodes that had to be left in the source's precision for a variant to run."""
+        return self._variants[recipe].kept if recipe in self._variants else ()
+
+    def sensitivity(self, recipe: Recipe) -> tuple[str, ...]:
+        """The layers that an int8 recipe quantizes, the one that adds most error of its own first; in one pass.
+
+        Raises:
+            UsageError: there are no calibration samples, or they do not do.
+        """
+        samples, inputs = self.calibration, self.model.inputs
+        if samples is None or self._prepared is None:
+            raise UsageError("There are no calibration samples to see errors on; give --calibration FILE.npz.")
+        graph = correct(self._prepared, recipe, "before", {}, samples, inputs)
+        ranges = calibrate(graph, recipe, samples, inputs, cache.folder()).ranges
+        corrected = correct(graph, recipe, "after", ranges, samples, inputs)
+        return tuple(error.node for error in layer_errors(graph, corrected, recipe, ranges, inputs, samples.arrays))
+
+    def layers(self) -> tuple[str, ...]:
+        """The names of the source's operators, as recipes keep them."""
+        graph = self._prepared or load_ir(self.model.path)
+        return tuple(str(node.name) for node in graph.graph)
+
     def _variant(self, recipe: Recipe) -> OnnxModel:
         """Several profiles and runtimes may ask for one recipe; it is made once."""
+        recipe = dataclasses.replace(recipe, keep_in="fp32")  # which a runtime is told, and no graph
         if recipe not in self._variants:
             file = self._folder / f"variant-{len(self._variants)}.onnx"
-            self._variants[recipe] = quantize(self.model, recipe, self.calibration, file)
+            self._variants[recipe] = self._known(recipe, file) or self._quantized(recipe, file)
         return self._variants[recipe]
+
+    def _quantized(self, recipe: Recipe, file: Path) -> OnnxModel:
+        made = quantize(
+            self.model,
+            recipe,
+            self.calibration,
+            file,
+            prepared=self._prepared if recipe.precision != REFERENCE else None,
+            table=self._table,
+            cache=cache.folder(),
+        )
+        alone = len(list(file.parent.glob(f"{file.name}*"))) == 1
+        if self._cache is not None and made.path == file and alone and not made.kept:
+            self._cache.put(file.read_bytes(), *self._key(recipe))
+        return made
+
+    def _known(self, recipe: Recipe, file: Path) -> OnnxModel | None:
+        known = self._cache.get(*self._key(recipe)) if self._cache is not None else None
+        if known is None:
+            return None
+        shutil.copyfile(known, file)
+        return dataclasses.replace(open_model(file), source_sha256=self.model.source_sha256 or self.model.sha256)
+
+    def _key(self, recipe: Recipe) -> tuple[object, ...]:
+        data = self.calibration.sha256() if self.calibration is not None else None
+        makers = {name: version(name) for name in _MAKERS}
+        return "variant", self.model.sha256, recipe, data, self._table, makers, cpu.arch()
+
+    @cached_property
+    def _prepared(self) -> ir.Model | None:
+        """The source's graph, folded once for all recipes; None of a source that is not quantized again."""
+        return None if is_quantized(load_ir(self.model.path)) else prepare(self.model)

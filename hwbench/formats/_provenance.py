@@ -36,6 +36,23 @@ def method(latency: Latency) -> str:
     return f"{scenario}, batch {latency.batch}, {threads}, {_count(samples, 'sample')} in {processes}"
 
 
+def search(field: Field) -> str:
+    """How the candidates were found; empty where nothing was searched."""
+    found = field.search
+    if found is None:
+        return ""
+    return (
+        f"{_count(found.tried, 'candidate')} tried, ordered by the calibration data; the evaluation data was looked at "
+        f"{'once' if found.looks == 1 else f'{found.looks:,} times'}"
+    )
+
+
+def layers(field: Field) -> str:
+    """The chosen candidate's products by precision: "50 in int8, 2 in fp32"."""
+    counts = field.chosen.layers if field.chosen is not None else {}
+    return ", ".join(f"{count:,} in {precision}" for precision, count in counts.items())
+
+
 def warnings(field: Field) -> tuple[str, ...]:
     """What makes figures doubtful, and what to try, by candidate."""
     return tuple(

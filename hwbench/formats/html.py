@@ -88,6 +88,8 @@ def _facts(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
     reports = [entry.report for entry in field.entries if entry.report is not None]
     report = chosen.entry.report if chosen is not None else None
     facts += _how(report) if report is not None else []
+    facts += [("Layers", _provenance.layers(field))] if _provenance.layers(field) else []
+    facts += [("Search", _provenance.search(field))] if _provenance.search(field) else []
     facts += [("Source, SHA-256", digest) for digest in dict.fromkeys(r.artifact.source_sha256 for r in reports)]
     versions = dict.fromkeys(item for r in reports for item in r.artifact.tool_versions.items())
     if versions:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from hwbench.field import Field, Results
 from hwbench.formats import _rows
-from hwbench.formats._provenance import machines, method, warnings
+from hwbench.formats._provenance import layers, machines, method, search, warnings
 from hwbench.formats._rows import COLUMNS, QUANTITIES, Row, label
 from hwbench.formats._words import clean, headline, outcome, verdicts
 from hwbench.intervals import CONFIDENCE
@@ -105,6 +105,8 @@ def _provenance(field: Field) -> list[tuple[str, str]]:
         latency, accuracy = chosen.report.latency, chosen.report.accuracy
         lines += [("latency", method(latency))] if latency else []
         lines += [("accuracy", f"{accuracy.metric} of {accuracy.n:,} samples")] if accuracy else []
+    lines += [("layers", layers(field))] if layers(field) else []
+    lines += [("search", search(field))] if search(field) else []
     if lines:
         lines.append(("intervals", f"{CONFIDENCE:.0%} confidence; rate and memory: range over processes"))
     return lines + ([("bundle", str(field.bundle))] if field.bundle else [])

@@ -32,6 +32,8 @@ _Bound = tuple[
     list[tuple[str, Callable[..., Array]]],
 ]
 
+_ENTRIES = {"spinning": "session.intra_op.allow_spinning", "qdq_cleanup": "session.enable_quant_qdq_cleanup"}
+
 
 def version() -> str:
     """ONNX Runtime's version."""
@@ -42,13 +44,14 @@ def load(artifact: Artifact, model: bytes) -> Session:
     """Open an ONNX or ORT-format model.
 
     Settings: `threads`; options `graph_optimization` (disable, basic, extended, all), `spinning` (0, 1: whether threads
-    busy-wait for work) and `arena` (0, 1: whether memory is kept between runs).
+    busy-wait for work), `arena` (0, 1: whether memory is kept between runs) and `qdq_cleanup` (0, 1: whether Q/DQ pairs
+    around no integer kernel are dropped).
 
     Raises:
         BackendError: ONNX Runtime refuses the model; its own text is passed on.
         UsageError: an option is unknown or has an unknown value.
     """
-    options = _options(artifact.settings)
+    options = session_options(artifact.settings)
     try:
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         # ORT's wrapper keeps the bytes to start anew on another provider when one fails: a second copy of the weights.
@@ -176,7 +179,12 @@ def _open(artifact: Artifact, session: ort.InferenceSession) -> Session:
     return _BoundSession(artifact, session, inputs, outputs)
 
 
-def _options(settings: RuntimeSettings) -> ort.SessionOptions:
+def session_options(settings: RuntimeSettings) -> ort.SessionOptions:
+    """ONNX Runtime's own form of our settings.
+
+    Raises:
+        UsageError: an option is unknown or has an unknown value.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
@@ -184,15 +192,15 @@ def _options(settings: RuntimeSettings) -> ort.SessionOptions:
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 4  # errors reach us as exceptions; printed as well, they would be said twice
     for name, value in settings.options.items():
-        if name == "graph_optimization" and value in _OPTIMIZATION:
+        if name in _ENTRIES and value in ("0", "1"):
+            options.add_session_config_entry(_ENTRIES[name], value)
+        elif name == "graph_optimization" and value in _OPTIMIZATION:
             options.graph_optimization_level = _OPTIMIZATION[value]
-        elif name == "spinning" and value in ("0", "1"):
-            options.add_session_config_entry("session.intra_op.allow_spinning", value)
         elif name == "arena" and value in ("0", "1"):
             options.enable_cpu_mem_arena = value == "1"
         else:
             raise UsageError(
                 f"ONNX Runtime has no option {name}={value}; choose graph_optimization="
-                f"{'|'.join(_OPTIMIZATION)}, spinning=0|1 or arena=0|1."
+                f"{'|'.join(_OPTIMIZATION)}, {', '.join(f'{switch}=0|1' for switch in _ENTRIES)} or arena=0|1."
             )
     return options

@@ -41,6 +41,8 @@ def machine(
         pytest.param((*AVX2, "avx_vnni"), "x86-64-v3-avx2", id="laptop-with-avx-vnni"),
         pytest.param(VNNI, "x86-64-v4-vnni", id="server"),
         pytest.param(tuple(set(VNNI) - {"avx512_vnni"}), "x86-64-v3-avx2", id="avx512-without-vnni"),
+        pytest.param((*VNNI, "avx512_bf16"), "x86-64-v4-bf16", id="server-with-bf16"),
+        pytest.param((*AMX, "avx512_bf16"), "x86-64-amx", id="amx-server-with-bf16"),
         pytest.param(AMX, "x86-64-amx", id="amx-server"),
         pytest.param((*AMX, "amx_fp16"), "x86-64-amx", id="newer-amx-server"),
     ],

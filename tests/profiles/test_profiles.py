@@ -15,7 +15,7 @@ from hwbench.machine import _TELLING_FLAGS
 from runtimes.codec import decode, encode
 from runtimes.profile import Gpu, HardwareProfile, Memory, QuantizationScheme
 
-CLASSES = ("x86-64-v3-avx2", "x86-64-v4-vnni", "x86-64-amx")
+CLASSES = ("x86-64-v3-avx2", "x86-64-v4-vnni", "x86-64-v4-bf16", "x86-64-amx")
 PIS = ("rpi4", "rpi5")
 JETSONS = (
     "jetson-nano",
@@ -35,7 +35,7 @@ every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFIL
 every_gpu = pytest.mark.parametrize("name", JETSONS + CARDS)
 
 
-def test_names_the_twenty_devices():
+def test_names_every_device():
     assert devices.names() == tuple(sorted(ALL))
 
 
@@ -61,8 +61,9 @@ def test_isa_flags_are_those_that_detection_reads(profile):
 
 
 def test_each_x86_class_asks_for_more_than_the_last():
-    v3, v4, amx = (set(PROFILES[name].cpu.isa) for name in CLASSES)
-    assert v3 < v4 < amx
+    v3, v4, bf16, amx = (set(PROFILES[name].cpu.isa) for name in CLASSES)
+    assert v3 < v4 < bf16
+    assert v4 < amx  # whose own bf16 is faster, and detected first
 
 
 @every_profile
@@ -213,7 +214,9 @@ def _tensorrt_precisions(gpu: Gpu) -> tuple[str, ...]:
 
 def _scheme(profile: HardwareProfile, runtime: str) -> QuantizationScheme:
     if runtime == "tensorrt":
-        return QuantizationScheme(activations="int8", symmetric=True, quantize_bias=False)
+        return QuantizationScheme("int8", symmetric=True, quantize_bias=False, integer_constants=False)
+    contrib_ops = runtime == "onnxruntime"  # com.microsoft's operators are its own
     if profile.arch == "aarch64":
-        return QuantizationScheme(activations="int8")
-    return QuantizationScheme(activations="uint8", reduce_range="avx512_vnni" not in profile.cpu.isa)
+        return QuantizationScheme(activations="int8", contrib_ops=contrib_ops)
+    reduce_range = "avx512_vnni" not in profile.cpu.isa
+    return QuantizationScheme(activations="uint8", reduce_range=reduce_range, contrib_ops=contrib_ops)

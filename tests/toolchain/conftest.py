@@ -48,6 +48,14 @@ class Ran:
 Cli = Callable[..., Ran]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Calibration tables of these tests, and none of an earlier run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEWRIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     """A small CNN on scikit-learn's digits: seconds of training, 9 of 10 right on digits it never saw."""
@@ -139,7 +147,17 @@ def built(digits: Digits, device_file: Path, tmp_path_factory: pytest.TempPathFa
     done = edgewright(
         *("build", digits.onnx, "--profile", device_file, "--runtime", "onnxruntime", "--out", out),
         *("--calibration", digits.calibration, "--evaluation", digits.evaluation, "--duration", "0.05"),
-        *("--precision", "fp32", "--precision", "int8", "--budget", "p90<=1s", "--budget", "accuracy_drop<=0.05"),
+        *(
+            "--precision",
+            "fp32",
+            "--precision",
+            "int8",
+            "--budget",
+            "p90<=1s",
+            "--budget",
+            "accuracy_drop<=0.05",
+            "--exhaustive",
+        ),
     )
     assert done.returncode == 0, done.stderr
     return out

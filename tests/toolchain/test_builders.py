@@ -11,7 +11,7 @@ import tiny_models
 
 from runtimes import plugins
 from runtimes.artifact import RuntimeSettings
-from runtimes.errors import UnsupportedError
+from runtimes.errors import BackendError, UnsupportedError
 from toolchain.builders import null, onnxruntime
 from toolchain.model import open_model
 from toolchain.recipe import Recipe
@@ -58,3 +58,14 @@ def test_a_model_that_one_file_cannot_hold_is_refused(tmp_path, monkeypatch):
     model = open_model(tiny_models.conv(tmp_path / "m.onnx"))
     with pytest.raises(UnsupportedError, match=r"one ONNX file holds at most 0.0; a smaller precision may fit"):
         onnxruntime.build(model, Recipe("fp32"), SETTINGS, tmp_path)
+
+
+def test_a_model_that_openvino_cannot_convert_is_refused_with_its_reason(tmp_path):
+    openvino = pytest.importorskip("openvino", reason="openvino is not installed") and load_builder("openvino")
+    model = open_model(tiny_models.double(tmp_path / "m.onnx", body="y = NoSuchOperator(x)"))
+    with pytest.raises(BackendError, match=r"^OpenVINO cannot load 'model.onnx': .*NoSuchOperator"):
+        openvino.build(model, Recipe("fp32"), SETTINGS, tmp_path)
+
+
+def load_builder(name):
+    return plugins.load("toolchain.builders", name, "runtime")

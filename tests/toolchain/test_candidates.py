@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +15,7 @@ from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import QuantizationScheme
 from toolchain import candidates
 from toolchain.candidates import plan, precisions, quantizer
+from toolchain.recipe import Recipe
 
 
 def test_every_quantizer_is_a_precision_and_the_reference_is_first():
@@ -48,16 +52,17 @@ def test_what_the_runtime_cannot_compute_is_a_row_with_the_reason_and_a_way_out(
     for precision in ("fp16", "bf16"):
         assert refusals[precision] == (
             f"onnxruntime has no {precision} arithmetic on bench. "
-            f"{precision}-storage halves the file and computes in fp32."
+            f"{precision}-storage makes the file smaller and computes in fp32."
         )
 
 
 def test_int8_follows_the_profiles_scheme(device):
-    recipes = {c.name: c.recipe for c in plan(device, ["fp32", "int8", "int8-dynamic"])}
+    recipes = {c.name: c.recipe for c in plan(device, ["fp32", "int8", "int8-dynamic", "int8-storage"])}
     assert recipes["int8 on onnxruntime"].scheme == QuantizationScheme(reduce_range=True)
     assert recipes["int8 on onnxruntime"].calibration is not None
     assert recipes["int8 on null"].scheme == QuantizationScheme()
     assert recipes["int8-dynamic on onnxruntime"].calibration is None
+    assert recipes["int8-storage on onnxruntime"] == Recipe("int8-storage", None, QuantizationScheme(reduce_range=True))
     assert recipes["fp32 on onnxruntime"].scheme is None
 
 
@@ -77,6 +82,34 @@ def test_a_runtime_that_is_not_installed_is_one_row_with_the_line_that_installs_
     ]
 
 
+def test_without_its_package_openvino_is_one_row_with_the_line_that_installs_it():
+    program = (
+        "import sys; sys.modules['openvino'] = None\n"  # as Python finds a package that is not installed
+        "from hwbench import devices\nfrom toolchain.candidates import plan\n"
+        "print(*((c.name, c.refusal) for c in plan(devices.load('x86-64-amx')) if c.runtime == 'openvino'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ast.literal_eval(done.stdout) == (
+        "any on openvino",
+        "The runtime 'openvino' needs the package 'openvino'; install it with: pip install 'edgewright[openvino]'",
+    )
+
+
+def test_openvino_is_told_what_to_compute_in():
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    tried = {c.name: c for c in plan(devices.load("x86-64-amx"), ["fp32", "bf16", "int8"], ["openvino"])}
+    told = {name: (c.recipe.precision, dict(c.settings.options)) for name, c in tried.items()}
+    assert told == {
+        "fp32 on openvino": ("fp32", {}),
+        "bf16-storage+bf16 on openvino": ("bf16-storage", {"inference_precision": "bf16"}),
+        "int8 on openvino": ("int8", {}),
+        "int8+bf16 on openvino": ("int8", {"inference_precision": "bf16"}),
+    }
+    assert {c.refusal for c in tried.values()} == {None}
+    (refused,) = plan(devices.load("x86-64-v3-avx2"), ["bf16"], ["openvino"])
+    assert refused.refusal.startswith("openvino has no bf16 arithmetic on x86-64-v3-avx2.")
+
+
 @pytest.mark.parametrize("name", devices.names())
 def test_every_profile_has_candidates(name):
     tried = plan(devices.load(name))
@@ -89,3 +122,24 @@ def test_unknown_words_are_answered_with_the_choices(device):
         plan(device, ["fp61"])
     with pytest.raises(UsageError, match=r"^Profile bench has no runtime 'tensorrt'; choose from onnxruntime, null\.$"):
         plan(device, runtimes=["tensorrt"])
+
+
+def test_corrections_can_be_chosen_and_left_out(device):
+    assert candidates.corrections() == candidates.DEFAULT_CORRECTIONS
+    assert candidates.corrections(["bias", "tail", "bias"]) == ("bias", "tail")
+    assert candidates.corrections(["none"]) == ()
+    recipes = {c.recipe.precision: c.recipe for c in plan(device, ["int8", "fp32"], corrections=["bias"])}
+    assert recipes["int8"].corrections == ("bias",)
+    assert recipes["fp32"].corrections == ()
+
+
+@pytest.mark.parametrize("wanted", [["magic"], ["none", "bias"]])
+def test_an_unknown_correction_is_refused(wanted):
+    with pytest.raises(UsageError, match="choose from bias, equalization, smoothing, tail, or none alone"):
+        candidates.corrections(wanted)
+
+
+def test_every_correction_says_when_it_runs():
+    names = plugins.names("toolchain.corrections")
+    assert {plugins.load("toolchain.corrections", name, "correction").STAGE for name in names} == {"before", "after"}
+    assert set(candidates.DEFAULT_CORRECTIONS) <= set(names)

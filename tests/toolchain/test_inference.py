@@ -33,7 +33,7 @@ def test_calibration_takes_a_model_too_large_for_one_protobuf(tmp_path, monkeypa
     def errors():
         graph = prepare(model)
         ranges = calibrate(graph, RECIPE, samples, model.inputs).ranges
-        changed = correct(graph, RECIPE, ranges, samples, model.inputs)
+        changed = correct(graph, RECIPE, "after", ranges, samples, model.inputs)
         return layer_errors(graph, changed, RECIPE, ranges, model.inputs, samples.arrays)
 
     expected = errors()

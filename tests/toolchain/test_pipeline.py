@@ -34,7 +34,14 @@ def request_for(tmp_path, elsewhere, temp_folder):
         out = tmp_path / "out"
         out.mkdir(exist_ok=True)
         base = BuildRequest(
-            str(source), "net", out, (elsewhere,), runtimes=("onnxruntime",), precisions=("fp32",), plan=SHORT
+            str(source),
+            "net",
+            out,
+            (elsewhere,),
+            runtimes=("onnxruntime",),
+            precisions=("fp32",),
+            plan=SHORT,
+            exhaustive=True,
         )
         return dataclasses.replace(base, **changes)
 
@@ -84,6 +91,7 @@ def whole(digits, device, out):
             runtimes=("onnxruntime",),
             budgets=parse_all(["p90<=1s", "accuracy_drop<=0.05"]),
             plan=SHORT,
+            exhaustive=True,
         )
     )
 
@@ -230,8 +238,12 @@ def test_a_model_that_is_quantized_already_is_packed_as_it_is(request_for, tmp_p
     path, data = model_and_samples(tmp_path, "quantized")
     results = build(request_for(path, calibration=data, precisions=(), budgets=parse_all(["accuracy>=0.1"])))
     rows = entries(results)
-    assert rows["fp32"].status == "chosen"
-    for precision in ("int8", "int8-dynamic", "fp16-storage", "bf16-storage"):
+    assert "fp32" not in rows
+    assert rows["int8"].status == "chosen"
+    assert rows["int8"].report.artifact.precision == "int8"
+    assert rows["int8"].report.accuracy.is_source
+    assert any("The source is int8 already" in caveat for caveat in results.fields[0].caveats)
+    for precision in ("int8-dynamic", "fp16-storage", "bf16-storage"):
         assert rows[precision].status == "skipped"
         assert rows[precision].reason == "The model is quantized already; it is packed as it is."
 
@@ -345,3 +357,77 @@ def test_the_reports_raw_samples_are_kept(built):
     blocks = data["fields"][0]["entries"][0]["report"]["latency"]["blocks"]
     assert len(blocks) == 6
     assert all(isinstance(sample, int) and sample > 0 for block in blocks for sample in block["samples_ns"])
+
+
+class Interrupted:
+    """A target that counts what it measures, and is interrupted before the n-th measurement."""
+
+    def __init__(self, turn=None):
+        self._target, self._turn, self.measured = LocalTarget(), turn, 0
+
+    def run(self, bundle, inputs, outputs):
+        self._target.run(bundle, inputs, outputs)
+
+    def sample(self, bundle, inputs, plan):
+        if self.measured + 1 == self._turn:
+            raise KeyboardInterrupt
+        self.measured += 1
+        return self._target.sample(bundle, inputs, plan)
+
+
+def test_a_build_that_was_killed_goes_on_where_it_was(digits_request, device, tmp_path):
+    request = digits_request(
+        profiles=(device,),
+        precisions=("fp32", "int8"),
+        budgets=parse_all(["accuracy_drop<=0.05"]),
+        cache=tmp_path / "cache",
+    )
+    first, second, third = Interrupted(turn=8), Interrupted(), Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        build(request, first)
+    results = build(request, second)
+    assert (first.measured, second.measured) == (7, 5)  # of twelve
+    assert results.outcome == "pass"
+    assert results.fields[0].search.reused == 7
+    assert any("7 of the latency measurements were made by an earlier build" in c for c in results.fields[0].caveats)
+    again = build(request, third)
+    assert [e.report.latency for e in again.fields[0].entries] == [e.report.latency for e in results.fields[0].entries]
+    assert third.measured == 0
+
+
+def test_an_interrupt_keeps_the_best_so_far(digits_request, device):
+    """Two are screened and then tuned; in the middle of that comes Ctrl-C."""
+    asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": False}
+    target = Interrupted(turn=4)
+    (found,) = build(digits_request(profiles=(device,), **asked), target).fields
+    assert target.measured == 3
+    assert found.search.stopped == "Ctrl-C ended the search"
+    assert found.caveats[-1] == "Ctrl-C ended the search; what it had not tried by then may be better."
+    assert found.chosen.report.accuracy is not None
+    assert found.chosen.report.latency is not None
+    with Bundle(found.bundle) as bundle:
+        assert all(result.passed for result in replay(bundle))
+
+
+def test_a_time_limit_ends_the_search_and_packs_what_there_is(digits_request, device):
+    asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "time_limit_s": 1e-3}
+    (found,) = build(digits_request(profiles=(device,), **asked)).fields
+    reason = "The time limit of 0.001 s ended the search"
+    assert [(entry.precision, entry.status) for entry in found.entries] == [("fp32", "chosen"), ("int8", "skipped")]
+    assert found.entries[1].reason == f"not tried: {reason}"
+    assert found.search.stopped == reason
+    assert found.bundle.is_file()
+
+
+def test_the_search_looks_at_the_evaluation_data_for_finalists_alone(digits_request, device):
+    asked = {"precisions": (), "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": False}
+    (found,) = build(digits_request(profiles=(device,), runtimes=("onnxruntime", "null"), **asked)).fields
+    scored = [entry for entry in found.entries if entry.report is not None]
+    assert found.search.looks == len(scored) < len([e for e in found.entries if e.status != "skipped"])
+    assert found.search.tried == len(found.entries) == len({entry.name for entry in found.entries})
+    assert found.chosen.runtime == "onnxruntime"
+    assert found.entries[0].name == "fp32 on onnxruntime"
+    assert found.entries[0].report is not None  # the source is always among them
+    assert all(entry.reason for entry in found.entries)
+    assert all(entry.screening for entry in found.entries if entry.status == "dropped")
+    assert sum(found.chosen.layers.values()) == 3  # a Conv and two Gemms

@@ -1,4 +1,6 @@
 """One file per runtime: `build(model, recipe, settings, out) -> Artifact` and `versions()`.
 
-Builders never look at the precision: it lives in the graph.
+Builders never look at the precision: it lives in the graph, and where a runtime has to be told besides, in the
+settings. What the planner may put there, a builder says with `FLOAT_OPTIONS`: by precision, the options that make the
+runtime compute float32 nodes in it; and with `tunings(threads)`: options that may make it faster.
 """

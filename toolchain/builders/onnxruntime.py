@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import onnx
-import onnx_ir as ir
 import onnxruntime as ort
 
 from runtimes.artifact import Artifact, RuntimeSettings
-from runtimes.errors import UnsupportedError
-from toolchain import model as models
-from toolchain.model import OnnxModel, load_ir, weights_bytes
+from toolchain.builders import _onnx_file
+from toolchain.model import OnnxModel
 from toolchain.recipe import Recipe
 
 
@@ -22,28 +20,17 @@ def versions() -> Mapping[str, str]:
 
 
 def build(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path) -> Artifact:
-    """Write `model.onnx` into the folder `out`, with weights kept in other files drawn in.
+    """Write `model.onnx` into the folder `out`.
 
     Raises:
         UnsupportedError: one protobuf cannot hold the model.
     """
-    graph = load_ir(model.path)
-    total = weights_bytes(graph)
-    if total > models.PROTOBUF_LIMIT_BYTES:
-        raise UnsupportedError(
-            f"The model holds {total / 2**30:.1f} GiB of weights, and one ONNX file holds at most "
-            f"{models.PROTOBUF_LIMIT_BYTES / 2**30:.1f}; a smaller precision may fit."
-        )
-    file = out / "model.onnx"
-    ir.save(ir.external_data.load_to_model(graph), file)
-    return Artifact(
-        file=file,
-        runtime="onnxruntime",
-        precision=recipe.precision,
-        inputs=model.inputs,
-        outputs=model.outputs,
-        settings=settings,
-        source_sha256=model.source_sha256 or model.sha256,
-        size_bytes=file.stat().st_size,
-        tool_versions=versions(),
-    )
+    return _onnx_file.write(model, recipe, settings, out, "onnxruntime", versions())
+
+
+def tunings(threads: int) -> Iterator[Mapping[str, str]]:
+    """Options that make some models faster."""
+    yield {"graph_optimization": "extended"}  # without the NCHWc layout, whose reorders can cost more than it saves
+    yield {"qdq_cleanup": "1"}
+    if threads > 1:
+        yield {"spinning": "0"}  # where other work wants the cores

@@ -7,19 +7,14 @@ the result is the same as if the final width had been known from the start, what
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnx_ir as ir
 
-from runtimes.errors import UsageError
-from runtimes.tensors import Array, TensorSpec
-from toolchain.calibration.observe import observe
-from toolchain.calibration.table import CalibrationTable, Range
+from runtimes.tensors import Array
 
 HALF_BINS = 2048  # on each side of zero; at least half of one side is used, so a level of int8 spans 4 bins or more
-MIN_ELEMENTS = 2048  # below, a tail or a divergence is an estimate of nothing
 
 _SMALLEST_EXPONENT = -149  # of float32's subnormals
 
@@ -29,7 +24,7 @@ class Histogram:
     """The distribution of one tensor.
 
     Attributes:
-        counts: int64 [2 * HALF_BINS], from the most negative bin on.
+        counts: int64 [2 * HALF_BINS], from the most negative bin on; all zero where only the extremes were observed.
         width: of one bin; a power of two.
         low, high: the exact extremes.
     """
@@ -50,64 +45,66 @@ class Histogram:
         return (np.arange(-HALF_BINS, HALF_BINS) + 0.5) * self.width
 
 
-def calibrate(
-    method: str,
-    choose: Callable[[Histogram], Range],
-    model: ir.Model,
-    tensors: Sequence[str],
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Array],
-    infinities: bool = False,
-) -> CalibrationTable:
-    """Observe tensors, and let `choose` pick each one's range from its histogram.
+class Histograms:
+    """The histograms of several tensors, which take values one sample at a time."""
 
-    Raises:
-        UsageError: there are too few samples to fill a histogram; says how many elements came and how many it takes.
-    """
-    growing = [_Growing() for _ in tensors]
-    n = 0
-    for observation in observe(model, tensors, specs, arrays, elements=True, infinities=infinities):
-        n += 1
-        for i, histogram in enumerate(growing):
-            histogram.add(observation.elements[i], observation.low[i], observation.high[i])
-    ranges = {}
-    for name, histogram in zip(tensors, growing):
-        total = int(histogram.counts.sum())
-        if total < MIN_ELEMENTS:
-            raise UsageError(
-                f"Method {method} takes {MIN_ELEMENTS:,} values of a tensor, and {n} samples gave {total:,} of "
-                f"'{name}'; add samples, or use minmax."
-            )
-        ranges[name] = choose(histogram.finish())
-    return CalibrationTable(method, n, ranges)
+    def __init__(self, tensors: int) -> None:
+        self._low, self._high = np.full(tensors, np.inf), np.full(tensors, -np.inf)
+        self._exponents = np.full(tensors, _SMALLEST_EXPONENT)
+        self._counts = np.zeros((tensors, 2 * HALF_BINS), np.int64)
+        self._pending: list[Array] = []  # bins that are not counted yet: counting walks over all counts
+
+    def add(self, low: Array, high: Array, elements: Array, sizes: Sequence[int]) -> None:
+        """Take one sample.
+
+        Args:
+            low: the least value of each tensor, float64 [tensors].
+            high: the greatest; below `low` for an empty tensor.
+            elements: some of each tensor's values, one tensor's after another's, none beyond its extremes; empty
+                for the extremes alone.
+            sizes: how many of them are each tensor's.
+        """
+        filled = low <= high
+        self._low = np.where(filled, np.minimum(self._low, low), self._low)
+        self._high = np.where(filled, np.maximum(self._high, high), self._high)
+        if not elements.size:
+            return
+        self._grow()
+        # All tensors at once: a sample gives each of them few values, and NumPy's calls cost more than those.
+        scales = np.repeat(np.ldexp(1.0, -self._exponents), sizes)
+        firsts = np.repeat(np.arange(len(sizes)) * (2 * HALF_BINS) + HALF_BINS, sizes)
+        self._pending.append(np.floor(elements * scales).astype(np.int64) + firsts)
+        if sum(bins.size for bins in self._pending) > self._counts.size:
+            self._count()
+
+    def finish(self) -> list[Histogram]:
+        """One per tensor."""
+        self._count()
+        widths = np.ldexp(1.0, self._exponents)
+        return [
+            Histogram(*found) for found in zip(self._counts, widths.tolist(), self._low.tolist(), self._high.tolist())
+        ]
+
+    def _count(self) -> None:
+        if self._pending:
+            counts = np.bincount(np.concatenate(self._pending), minlength=self._counts.size)
+            self._counts += counts.reshape(self._counts.shape)
+            self._pending.clear()
+
+    def _grow(self) -> None:
+        """Merge bins until each tensor's largest magnitude falls into one."""
+        largest = np.maximum(np.maximum(-self._low, self._high), 0)
+        _, exponents = np.frexp(largest)  # largest < 2 ** exponent
+        fitting = np.where(largest > 0, exponents - int(math.log2(HALF_BINS)), _SMALLEST_EXPONENT)
+        needed = np.maximum(fitting, _SMALLEST_EXPONENT)
+        if (needed > self._exponents).any():
+            self._count()
+        for i in np.flatnonzero(needed > self._exponents):
+            if self._counts[i].any():
+                self._counts[i] = _merged(self._counts[i], int(needed[i] - self._exponents[i]))
+            self._exponents[i] = needed[i]
 
 
-class _Growing:
-    """A histogram that takes values one sample at a time."""
-
-    def __init__(self) -> None:
-        self.counts = np.zeros(2 * HALF_BINS, np.int64)
-        self.exponent = _SMALLEST_EXPONENT
-        self.low, self.high = math.inf, -math.inf
-
-    def add(self, values: Array, low: float, high: float) -> None:
-        self.low, self.high = min(self.low, low), max(self.high, high)
-        self._grow(max(-self.low, self.high))
-        bins = np.floor(np.ldexp(values.ravel().astype(np.float64), -self.exponent)).astype(np.int64) + HALF_BINS
-        self.counts += np.bincount(bins, minlength=2 * HALF_BINS)
-
-    def finish(self) -> Histogram:
-        return Histogram(self.counts, math.ldexp(1.0, self.exponent), self.low, self.high)
-
-    def _grow(self, largest: float) -> None:
-        """Merge bins until `largest` falls into one."""
-        _, exponent = math.frexp(largest)  # largest < 2 ** exponent
-        needed = max(exponent - int(math.log2(HALF_BINS)), _SMALLEST_EXPONENT)
-        if needed > self.exponent:
-            if self.counts.any():
-                self._merge(needed - self.exponent)
-            self.exponent = needed
-
-    def _merge(self, doublings: int) -> None:
-        positions = (np.arange(2 * HALF_BINS) - HALF_BINS) >> min(doublings, 62)
-        self.counts = np.bincount(positions + HALF_BINS, self.counts, 2 * HALF_BINS).astype(np.int64)
+def _merged(counts: Array, doublings: int) -> Array:
+    positions = (np.arange(2 * HALF_BINS) - HALF_BINS) >> min(doublings, 62)
+    return np.bincount(positions + HALF_BINS, counts, 2 * HALF_BINS).astype(np.int64)

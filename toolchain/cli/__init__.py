@@ -21,17 +21,8 @@ from runtimes import plugins
 from runtimes.errors import EdgewrightError
 from runtimes.printable import one_line
 
-_ORDER = (
-    "demo",
-    "inspect",
-    "profiles",
-    "build",
-    "measure",
-    "gate",
-    "verify",
-    "sign",
-    "debug",
-)  # the order people use them in
+# The order people use them in.
+_ORDER = tuple("demo inspect profiles build measure gate verify sign calibrate debug saturation".split())
 
 
 class _Commands(click.Group):

@@ -51,6 +51,18 @@ def profile_option(function: F) -> F:
     )
 
 
+def correction_option(function: F) -> F:
+    """--correction, repeatable."""
+    return click.option(
+        "--correction",
+        "corrections",
+        multiple=True,
+        metavar="NAME",
+        help=f"What recovers int8's accuracy: {', '.join(plugins.names('toolchain.corrections'))}; all of them, "
+        "if not given, and nothing for none. Repeatable, in order.",
+    )(function)
+
+
 def evaluation_options(function: F) -> F:
     """--evaluation and --metric."""
     function = click.option(

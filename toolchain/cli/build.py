@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -11,9 +12,11 @@ from hwbench.budget import parse_all
 from hwbench.gate import EXIT_CODES
 from hwbench.machine import this_machine
 from runtimes.errors import UsageError
+from toolchain import candidates
 from toolchain.candidates import precisions as known_precisions
 from toolchain.cli._options import (
     budget_option,
+    correction_option,
     duration_option,
     evaluation_options,
     format_option,
@@ -24,7 +27,10 @@ from toolchain.config import BuildConfig, merge, read
 from toolchain.files import output_folder
 from toolchain.inputs import parse_input
 from toolchain.pipeline import BuildRequest, build
+from toolchain.search.cache import default_folder
 from toolchain.sources import default_name
+
+_INTERRUPTED = 130  # as a shell calls it; what was found by then is packed
 
 
 @click.command()
@@ -39,8 +45,15 @@ from toolchain.sources import default_name
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
-    metavar="FILE.npz",
-    help="Samples for int8 to observe ranges on: arrays named after the inputs, samples first.",
+    metavar="FILE.npz|FILE.py:FACTORY",
+    help="Samples for int8 to observe ranges on: arrays named after the inputs, samples first; or a function that "
+    "yields dicts of them, one sample each.",
+)
+@click.option(
+    "--calibration-table",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Ranges for static int8 from edgewright calibrate, perhaps edited, in place of the samples'.",
 )
 @evaluation_options
 @click.option(
@@ -64,9 +77,22 @@ from toolchain.sources import default_name
     metavar="NAME",
     help="A runtime to try; all that the profile lists, if not given. Repeatable.",
 )
+@correction_option
 @budget_option
-@click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, in place of the profile's.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="The most threads per inference, in place of the profile's."
+)
 @duration_option
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="When to end the search; the best so far is packed. Ctrl-C does the same.",
+)
+@click.option(
+    "--exhaustive", is_flag=True, help="Measure every precision on every runtime well, and try nothing beyond them."
+)
+@click.option("--fresh", is_flag=True, help="Measure anew what an earlier build measured on this machine.")
 @click.option("--name", help="The model's name, which the bundles are named after.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the results go.  [default: out]")
 @format_option
@@ -76,14 +102,19 @@ def command(
     source: str,
     inputs: tuple[str, ...],
     calibration: Path | None,
+    calibration_table: Path | None,
     evaluation: Path | None,
     metric: str | None,
     profiles: tuple[str, ...],
     precisions: tuple[str, ...],
     runtimes: tuple[str, ...],
+    corrections: tuple[str, ...],
     budgets: tuple[str, ...],
     threads: int | None,
     duration: float | None,
+    time_limit: float | None,
+    exhaustive: bool,
+    fresh: bool,
     name: str | None,
     out: Path | None,
     form: str,
@@ -102,19 +133,22 @@ def command(
         source=None if source.endswith(".toml") else source,
         input=inputs,
         calibration=calibration,
+        calibration_table=calibration_table,
         evaluation=evaluation,
         metric=metric,
         profile=profiles,
         precision=precisions,
         runtime=runtimes,
+        correction=corrections,
         budget=budgets,
         threads=threads,
         duration=duration,
+        time_limit=time_limit,
         name=name,
         out=out,
     )
     config = merge(read(Path(source)), given) if source.endswith(".toml") else given
-    request = _request(config)
+    request = dataclasses.replace(_request(config), cache=default_folder(), fresh=fresh, exhaustive=exhaustive)
     with output_folder(request.out):
         results = build(request)
     show(results, form)
@@ -122,7 +156,8 @@ def command(
         for bundle in (field.bundle for field in results.fields if field.bundle):
             click.echo(f"Bundle: {bundle}")
         click.echo(f"Report: {request.out / 'report.html'}")
-    ctx.exit(EXIT_CODES[results.outcome])
+    interrupted = any(field.search and "Ctrl-C" in (field.search.stopped or "") for field in results.fields)
+    ctx.exit(_INTERRUPTED if interrupted else EXIT_CODES[results.outcome])
 
 
 def _request(config: BuildConfig) -> BuildRequest:
@@ -148,11 +183,14 @@ def _request(config: BuildConfig) -> BuildRequest:
         profiles=tuple(profiles),
         inputs=tuple(parse_input(text) for text in config.input),
         calibration=config.calibration,
+        calibration_table=config.calibration_table,
         evaluation=config.evaluation,
         metric=config.metric,
         precisions=config.precision,
         runtimes=config.runtime,
+        corrections=candidates.corrections(config.correction),
         budgets=budgets,
         threads=config.threads,
         plan=sampling_plan(config.duration),
+        time_limit_s=config.time_limit,
     )

@@ -12,15 +12,18 @@ from rich.table import Table
 
 from hwbench import dataset, devices
 from hwbench.machine import this_machine
-from runtimes import arrays
+from hwbench.npz import open_arrays
 from runtimes.codec import encode
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
-from toolchain.cli._options import profile_option
+from toolchain import candidates
+from toolchain.calibration import cache
+from toolchain.calibration.factory import as_npz
+from toolchain.candidates import DEFAULT_CALIBRATION
+from toolchain.cli._options import correction_option, profile_option
 from toolchain.inputs import parse_input
 from toolchain.layer_errors import LayerError, layer_errors
-from toolchain.model import is_quantized, load_ir
+from toolchain.model import CORRECTIONS_KEY, is_quantized, load_ir
 from toolchain.prepare import prepare
 from toolchain.quantize import calibrate, correct
 from toolchain.recipe import Recipe
@@ -40,11 +43,12 @@ from toolchain.sources import open_source
     "--calibration",
     type=click.Path(path_type=Path),
     required=True,
-    metavar="FILE.npz",
+    metavar="FILE.npz|FILE.py:FACTORY",
     help="Samples to observe ranges and errors on.",
 )
 @click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How ranges are chosen.")
 @profile_option
+@correction_option
 @click.option("--most", type=click.IntRange(min=1), default=20, show_default=True, help="How many layers to show.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 def command(
@@ -53,6 +57,7 @@ def command(
     calibration: Path,
     method: str,
     profile: str | None,
+    corrections: tuple[str, ...],
     most: int,
     form: str,
 ) -> None:
@@ -67,17 +72,21 @@ def command(
     """
     device = devices.load(profile) if profile else devices.detect(this_machine())
     scheme = device.quantization.get(device.runtimes[0], QuantizationScheme())
-    recipe = Recipe("int8", method, scheme, corrections=DEFAULT_CORRECTIONS)
+    recipe = Recipe("int8", method, scheme, corrections=candidates.corrections(corrections))
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         specs = [parse_input(text) for text in inputs]
-        model = open_source(source, specs, Path(work, "source.onnx"), arrays.read(calibration))
+        file = as_npz(calibration, Path(work))
+        model = open_source(source, specs, Path(work, "source.onnx"), open_arrays(file))
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
-        samples = dataset.read(calibration, model.inputs)
-        source_graph = prepare(model)
-        ranges = calibrate(source_graph, recipe, samples, model.inputs).ranges
-        corrected = correct(source_graph, recipe, ranges, samples, model.inputs)
+        samples = dataset.read(file, model.inputs, called=str(calibration))
+        # What it computes is the source's, and its channels are those that the int8 model has.
+        source_graph = correct(prepare(model), recipe, "before", {}, samples, model.inputs)
+        ranges = calibrate(source_graph, recipe, samples, model.inputs, cache.folder()).ranges
+        corrected = correct(source_graph, recipe, "after", ranges, samples, model.inputs)
         errors = layer_errors(source_graph, corrected, recipe, ranges, model.inputs, samples.arrays)
+    done = corrected.metadata_props.get(CORRECTIONS_KEY)
+    click.echo(f"corrections, and the operators that each changed: {done or 'none'}", err=True)
     if form == "json":
         click.echo(json.dumps([encode(error) for error in errors], indent=1))
     else:

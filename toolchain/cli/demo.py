@@ -53,7 +53,7 @@ def command(ctx: click.Context, out: Path, form: str) -> None:
             evaluation=files.evaluation,
             metric="top1",
             budgets=parse_all(["p90<=20ms", "accuracy_drop<=0.01"]),
-            plan=SamplingPlan(duration_s=0.5),
+            plan=SamplingPlan(duration_s=0.3),
         )
         results = build(request)
     show(results, form)

@@ -62,6 +62,8 @@ def _print(inspection: Inspection) -> None:
     click.echo(f"size: {inspection.size_bytes / 1e6:.2f} MB, {inspection.parameters:,} parameters")
     click.echo("weights: " + ", ".join(f"{dtype} {n:,}" for dtype, n in inspection.weights.items()))
     click.echo("operators: " + ", ".join(f"{op} {n}" for op, n in inspection.operators.items()))
+    if inspection.corrections is not None:
+        click.echo(f"corrections, and the operators that each changed: {inspection.corrections}")
     if inspection.refusal is not None:
         click.echo(f"int8: {inspection.refusal}")
         return

@@ -12,12 +12,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain import inference
 from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.recipe import Recipe
 from toolchain.shadow import Layer, Shadow, shadow
+
+STAGE = "after"
 
 _AXES_ARE_AN_INPUT = 18  # of ReduceMean, from this opset on
 
@@ -27,8 +30,8 @@ def correct(
     recipe: Recipe,
     ranges: Mapping[str, Range],
     specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Array],
-) -> ir.Model:
+    arrays: Mapping[str, Rows],
+) -> tuple[ir.Model, int]:
     """Take the mean shift of every Conv and Gemm out of its bias.
 
     Args:
@@ -37,11 +40,14 @@ def correct(
         ranges: its calibrated ranges.
         specs: the model's inputs.
         arrays: samples, one array per input, samples first.
+
+    Returns:
+        The model, and how many layers have another bias now.
     """
     compared = shadow(model, model, recipe, ranges, ["own"])
     layers = [layer for layer in compared.layers if _has_room(layer.node)]
     if not layers:
-        return model
+        return model, 0
     for layer in layers:
         _add_mean_shift(compared, layer, model.opset_imports.get("", 1))
     totals, n = [np.zeros(1)] * len(layers), 0
@@ -51,7 +57,7 @@ def correct(
     edits = Edits(model.graph)
     for layer, total in zip(layers, totals):
         _shift_bias(edits, layer.node, total / n)
-    return model
+    return model, len(layers)
 
 
 def _has_room(layer: ir.Node) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain.inputs import example_samples
 
@@ -13,7 +14,7 @@ _BATCH = 2  # torch.export takes a size of 1 for a constant
 _LONG = 32
 
 
-def example_feed(specs: Sequence[TensorSpec], samples: Mapping[str, Array] | None = None) -> dict[str, Array]:
+def example_feed(specs: Sequence[TensorSpec], samples: Mapping[str, Rows] | None = None) -> dict[str, Array]:
     """One inference's arrays: of `samples` (first axis the samples) where dtype and shape fit, else random.
 
     Letters that only ever lead are batches, of 2. Others take the samples' size, or 8.
@@ -52,7 +53,7 @@ def _batches(specs: Sequence[TensorSpec]) -> set[str]:
     return leading - {size for spec in specs for size in spec.shape[1:] if isinstance(size, str)}
 
 
-def _fitting(spec: TensorSpec, array: Array | None) -> Array | None:
+def _fitting(spec: TensorSpec, array: Rows | None) -> Array | None:
     """A few samples in the input's own rank; None where they do not fit, which the data's reader will say."""
     if array is None or array.dtype != np.dtype(spec.dtype) or array.size == 0:
         return None
@@ -65,7 +66,8 @@ def _fitting(spec: TensorSpec, array: Array | None) -> Array | None:
     wanted, sizes = spec.shape[first:], np.shape(array)[first:]
     if any(isinstance(want, int) and want != size for want, size in zip(wanted, sizes)):
         return None
-    return np.asarray(array) if array.dtype.kind != "f" or np.isfinite(array).all() else None
+    found = np.asarray(array)
+    return found if found.dtype.kind != "f" or np.isfinite(found).all() else None
 
 
 def _resized(array: Array, shape: Sequence[int]) -> Array:

@@ -52,6 +52,13 @@ def for_weight(weight: Array, axis: int, scheme: QuantizationScheme) -> Paramete
     return Parameters(scale, np.zeros(scale.shape, np.int8))
 
 
+def in_steps(array: Array, summed: tuple[int, ...]) -> tuple[Array, Array]:
+    """Symmetric int8, and scales that broadcast to it: 127 steps to the largest number along the summed axes."""
+    scale = (np.abs(array).max(axis=summed, keepdims=True) / 127).astype(np.float32)
+    scale = np.where(scale > _SMALLEST_SCALE, scale, np.float32(1.0))
+    return np.rint(array.astype(np.float64) / scale).astype(np.int8), scale
+
+
 def quantize(array: Array, parameters: Parameters, axis: int | None = None) -> Array:
     """Integers for real numbers: rounded half to even as the runtimes do, saturated at the dtype's ends."""
     scale, zero_point = parameters.scale, parameters.zero_point

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -11,6 +11,7 @@ import onnx_ir as ir
 from onnxconverter_common import float16
 
 from toolchain.calibration.table import Range
+from toolchain.graphs.weights import RECURRENT
 from toolchain.quantizers._half import compute_in, drop_unused
 from toolchain.recipe import Recipe
 
@@ -23,14 +24,15 @@ _SMALLEST = 2.0**-24
 
 
 def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
-    """Every float32 input and activation: what leaves fp16's range stays in float32."""
-    values = [*model.graph.inputs, *(value for node in model.graph for value in node.outputs)]
-    return tuple(str(value.name) for value in values if value.name and value.dtype == ir.DataType.FLOAT)
+    """Every float32 input and activation, of subgraphs, too: what leaves fp16's range stays in float32."""
+    return tuple(str(value.name) for value in _values(model) if value.name and value.dtype == ir.DataType.FLOAT)
 
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
     """Convert to fp16, but for the nodes to keep and those with an input, output or constant that fp16 cannot hold."""
-    blocked = sorted({*recipe.keep, *_around_overflows(model, ranges), *_around_large_constants(model)})
+    # ONNX Runtime's CPU provider has no fp16 kernels for them.
+    recurrent = (str(node.name) for node in model.graph.all_nodes() if node.op_type in RECURRENT)
+    blocked = sorted({*recipe.keep, *recurrent, *_around_overflows(model, ranges), *_around_large_constants(model)})
     converted = _convert(ir.to_proto(model), blocked)
     if converted is None:
         return compute_in(model, ir.DataType.FLOAT16, blocked)
@@ -65,11 +67,18 @@ def _convert(proto: onnx.ModelProto, blocked: Sequence[str]) -> onnx.ModelProto 
 def _around_overflows(model: ir.Model, ranges: Mapping[str, Range]) -> set[str]:
     """Who writes what fp16 cannot hold, and who reads it: a Cast between the two would overflow just as well."""
     nodes: set[str] = set()
-    for value in (*model.graph.inputs, *(value for node in model.graph for value in node.outputs)):
+    for value in _values(model):
         observed = ranges.get(str(value.name))
         if observed is not None and max(-observed.low, observed.high) > _LARGEST:
             nodes.update(str(node.name) for node in (value.producer(), *(use.node for use in value.uses())) if node)
     return nodes
+
+
+def _values(model: ir.Model) -> Iterator[ir.Value]:
+    for graph in model.graphs():
+        yield from graph.inputs
+        for node in graph:
+            yield from node.outputs
 
 
 def _around_large_constants(model: ir.Model) -> set[str]:

@@ -12,10 +12,13 @@ from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain.calibration.table import Range
-from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers
-from toolchain.graphs.placement import Bias, Placement, Weight, WeightKey, place
+from toolchain.graphs.edits import Edits, array_of, deduplicate, drop_unused_initializers
+from toolchain.graphs.placement import KEPT, Bias, Placement, Weight, WeightKey, place
 from toolchain.quantizers import _affine
 from toolchain.quantizers._affine import Parameters
+from toolchain.quantizers._int8_weights import store_weights
+from toolchain.quantizers._lstm import integer_lstms
+from toolchain.quantizers._tables import store_tables
 from toolchain.recipe import Recipe
 
 COMPUTES_IN = "int8"
@@ -31,24 +34,31 @@ def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
     Raises:
         UsageError: the model has nothing that int8 could compute.
     """
-    placement = place(model, recipe.keep)
+    placement = place(model, _kept(model, recipe))
     if not placement.nodes:
         raise UsageError(
-            "No Conv, Gemm or MatMul with constant weights was found, so there is nothing for int8 to compute."
+            "No Conv, Gemm or MatMul with constant weights was found, so there is nothing for int8 to compute; "
+            "int8-storage makes the file smaller."
         )
     return tuple(str(value.name) for value in placement.activations)
 
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
-    """Insert Q/DQ pairs.
+    """Insert Q/DQ pairs; store as int8 what stays in float.
 
     Args:
         model: a prepared float model.
         recipe: its `scheme` says how integers are laid out, its `keep` which nodes stay in float.
-        ranges: for every tensor that `tensors` names.
+        ranges: of the tensors that `tensors` names. What reads or writes one without a range stays in float.
+
+    Raises:
+        UsageError: there are ranges of nothing that int8 could compute.
     """
     scheme = recipe.scheme or QuantizationScheme()
-    placement = place(model, recipe.keep)
+    keep = _kept(model, recipe)
+    placement = place(model, keep, ranges)
+    if not placement.nodes:
+        raise UsageError("No calibration sample reached what int8 could compute; add samples that take other branches.")
     activations = _activation_parameters(placement, scheme, ranges)
     weights = _weight_parameters(placement, activations, scheme)
     edits = Edits(model.graph)
@@ -60,9 +70,24 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     for weight in placement.weights:
         _quantize_weight(edits, weight, stored[weight.key])
     for value, parameters in activations.items():
-        _insert_pair(edits, value, parameters, placement)
+        _insert_pairs(edits, value, parameters, placement)
     drop_unused_initializers(model.graph)
-    return model
+    if scheme.contrib_ops:
+        integer_lstms(model, scheme, keep)
+    if scheme.integer_constants:
+        store_tables(store_weights(model, keep), keep)
+    return deduplicate(model)
+
+
+def _kept(model: ir.Model, recipe: Recipe) -> set[str]:
+    """The nodes to leave in float: those asked for, those that corrections marked, and where integers may not cross
+    into subgraphs, all that are in them.
+    """
+    nodes = list(model.graph.all_nodes())
+    kept = {str(node.name) for node in nodes if KEPT in node.metadata_props}
+    if recipe.scheme is not None and not recipe.scheme.integer_constants:
+        kept.update(str(node.name) for node in nodes if node.graph is not model.graph)
+    return kept.union(recipe.keep)
 
 
 def _activation_parameters(
@@ -118,29 +143,48 @@ def _quantize_bias(edits: Edits, bias: Bias, activations: Mapping[ir.Value, Para
     bias.node.replace_input_with(bias.index, _dequantized(edits, bias.node, name, stored))
 
 
-def _insert_pair(edits: Edits, value: ir.Value, parameters: Parameters, placement: Placement) -> None:
-    graph, producer = edits.graph, value.producer()
-    uses = list(value.uses())
+def _insert_pairs(edits: Edits, value: ir.Value, parameters: Parameters, placement: Placement) -> None:
+    """A pair in the value's own graph, and one in each other graph that computes with it: fusing stops at borders."""
+    home = value.graph
+    assert isinstance(home, ir.Graph)
     scale = edits.constant(f"{value.name}.scale", parameters.scale)
     zero_point = edits.constant(f"{value.name}.zero_point", parameters.zero_point)
+    uses = list(value.uses())
+    restored = value
+    # Where an integer kernel writes the value, its float form no longer exists; elsewhere float readers keep it.
+    everywhere = value.producer() in placement.nodes
+    if everywhere or any(use.node in placement.nodes and use.node.graph is home for use in uses):
+        pair = _pair(edits, value, scale, zero_point)
+        restored = pair[-1].outputs[0]
+        producer = value.producer()
+        if producer is None:
+            home.insert_before(home[0], pair)
+        else:
+            home.insert_after(producer, pair)
+        if everywhere and value.is_graph_output():
+            home.outputs[home.outputs.index(value)] = restored
+            value.name, restored.name = restored.name, value.name
+    elsewhere: dict[ir.Graph, ir.Value] = {}
+    for use in uses:
+        graph = use.node.graph
+        assert isinstance(graph, ir.Graph)
+        if use.node in placement.nodes and graph is not home:
+            if graph not in elsewhere:
+                pair = _pair(edits, restored if everywhere else value, scale, zero_point)
+                graph.insert_before(graph[0], pair)
+                elsewhere[graph] = pair[-1].outputs[0]
+            use.node.replace_input_with(use.idx, elsewhere[graph])
+        elif everywhere or use.node in placement.nodes:
+            use.node.replace_input_with(use.idx, restored)
+
+
+def _pair(edits: Edits, value: ir.Value, scale: ir.Value, zero_point: ir.Value) -> list[ir.Node]:
     quantize_node = edits.node("QuantizeLinear", [value, scale, zero_point], f"{value.name}.quantized")
     inputs = [quantize_node.outputs[0], scale, zero_point]
     dequantize_node = edits.node("DequantizeLinear", inputs, f"{value.name}.dequantized")
     restored = dequantize_node.outputs[0]
     restored.type, restored.shape = value.type, value.shape
-    # Where an integer kernel writes the value, its float form no longer exists; elsewhere float readers keep it.
-    everywhere = producer in placement.nodes
-    for use in uses:
-        if everywhere or use.node in placement.nodes:
-            use.node.replace_input_with(use.idx, restored)
-    pair = [quantize_node, dequantize_node]
-    if everywhere and value.is_graph_output():
-        graph.outputs[graph.outputs.index(value)] = restored
-        value.name, restored.name = restored.name, value.name
-    if producer is None:
-        graph.insert_before(graph[0], pair)
-    else:
-        graph.insert_after(producer, pair)
+    return [quantize_node, dequantize_node]
 
 
 @dataclass(frozen=True)
@@ -168,7 +212,8 @@ def _dequantized(edits: Edits, before: ir.Node, name: str, stored: _Stored) -> i
     inputs = [stored.integers, stored.scale, stored.zero_point]
     node = edits.node("DequantizeLinear", inputs, name, attributes=attributes)
     node.outputs[0].type, node.outputs[0].shape = ir.TensorType(ir.DataType.FLOAT), stored.integers.shape
-    edits.graph.insert_before(before, node)
+    assert isinstance(before.graph, ir.Graph)
+    before.graph.insert_before(before, node)
     return node.outputs[0]
 
 

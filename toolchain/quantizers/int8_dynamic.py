@@ -17,6 +17,9 @@ from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of, deduplicate, drop_unused_initializers, is_constant
 from toolchain.graphs.products import channel_axis
 from toolchain.quantizers import _affine
+from toolchain.quantizers._int8_weights import store_weights
+from toolchain.quantizers._lstm import integer_lstms
+from toolchain.quantizers._tables import store_tables
 from toolchain.recipe import Recipe
 
 COMPUTES_IN = "int8"
@@ -29,20 +32,25 @@ _MIN_WEIGHTS = 4096  # below, quantizing the activation costs more than the inte
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
     """Rewrite MatMul and Gemm as DynamicQuantizeLinear -> MatMulInteger -> Cast -> Mul, which ONNX Runtime fuses.
 
+    LSTM becomes integer where the scheme allows for it. Other weights are stored as int8 and computed with in float32.
+
     Raises:
         UsageError: there is nothing to quantize.
     """
     scheme = recipe.scheme or QuantizationScheme()
-    chosen = [node for node in model.graph if node.name not in recipe.keep and _is_product(node)]
-    if not chosen:
+    chosen = [node for node in model.graph.all_nodes() if node.name not in recipe.keep and _is_product(node)]
+    lstms = integer_lstms(model, scheme, recipe.keep) if scheme.contrib_ops else 0
+    if not chosen and not lstms:
         raise UsageError(
-            f"No MatMul or Gemm with {_MIN_WEIGHTS:,} constant weights or more was found; "
-            "int8-dynamic pays for those alone."
+            f"No MatMul or Gemm with {_MIN_WEIGHTS:,} constant weights or more was found, which int8-dynamic pays for; "
+            "int8-storage makes any model smaller."
         )
     edits = Edits(model.graph)
     for node in chosen:
         _rewrite(edits, node, scheme)
     drop_unused_initializers(model.graph)
+    if scheme.integer_constants:
+        store_tables(store_weights(model, recipe.keep), recipe.keep)
     return deduplicate(model)  # a weight that several nodes share was quantized for each
 
 
@@ -81,5 +89,7 @@ def _rewrite(edits: Edits, node: ir.Node, scheme: QuantizationScheme) -> None:
     new.type, new.shape = old.type, old.shape
     old.replace_all_uses_with(new, replace_graph_outputs=True)
     old.name, new.name = new.name, old.name
-    edits.graph.insert_before(node, nodes)
-    edits.graph.remove(node, safe=True)
+    graph = node.graph
+    assert isinstance(graph, ir.Graph)
+    graph.insert_before(node, nodes)
+    graph.remove(node, safe=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from runtimes.tensors import Array
-from toolchain.calibration.histogram import HALF_BINS, Histogram, _Growing
+from toolchain.calibration.histogram import HALF_BINS, Histogram, Histograms
 from toolchain.calibration.methods import entropy, mse, percentile
 from toolchain.calibration.table import Range
 
@@ -19,10 +19,10 @@ samples = st.lists(
 
 
 def grown(parts: list[Array]) -> Histogram:
-    histogram = _Growing()
+    histograms = Histograms(1)
     for part in parts:
-        histogram.add(part, float(part.min()), float(part.max()))
-    return histogram.finish()
+        histograms.add(np.array([part.min()], np.float64), np.array([part.max()], np.float64), part, [part.size])
+    return histograms.finish()[0]
 
 
 @given(samples, st.randoms())
@@ -48,6 +48,28 @@ def test_it_counts_what_numpy_counts(parts: list[Array]) -> None:
     expected, _ = np.histogram(values, histogram.edges)
     np.testing.assert_array_equal(histogram.counts, expected)
     assert np.abs(values).max() <= histogram.width * HALF_BINS
+
+
+@given(samples, samples)
+def test_tensors_keep_to_themselves(first: list[Array], second: list[Array]) -> None:
+    pairs = list(zip(first, second))
+    histograms = Histograms(2)
+    for pair in pairs:
+        low, high = (np.array([reduce(part) for part in pair], np.float64) for reduce in (np.min, np.max))
+        histograms.add(low, high, np.concatenate(pair), [part.size for part in pair])
+    for found, parts in zip(histograms.finish(), zip(*pairs)):
+        alone = grown(list(parts))
+        assert (found.width, found.low, found.high) == (alone.width, alone.low, alone.high)
+        np.testing.assert_array_equal(found.counts, alone.counts)
+
+
+def test_an_empty_sample_adds_nothing() -> None:
+    histograms = Histograms(1)
+    histograms.add(np.array([np.inf]), np.array([-np.inf]), np.zeros(0, np.float32), [0])
+    histograms.add(np.array([1.0]), np.array([2.0]), np.array([1, 2], np.float32), [2])
+    histograms.add(np.array([0.0]), np.array([-np.inf]), np.zeros(0, np.float32), [0])
+    (found,) = histograms.finish()
+    assert (found.low, found.high, found.counts.sum()) == (1, 2, 2)
 
 
 @pytest.mark.parametrize("choose", [percentile.choose, mse.choose, entropy.choose])

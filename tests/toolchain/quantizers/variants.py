@@ -19,9 +19,9 @@ from toolchain.quantize import quantize
 from toolchain.recipe import Recipe
 
 
-def parse(text: str, constants: Mapping[str, object], domains: str = "") -> onnx.ModelProto:
-    """A model; "name (inputs) => (outputs) { nodes }" in opset 17."""
-    proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17{domains}]> {text}')
+def parse(text: str, constants: Mapping[str, object], domains: str = "", opset: int = 17) -> onnx.ModelProto:
+    """A model; "name (inputs) => (outputs) { nodes }"."""
+    proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}{domains}]> {text}')
     proto.graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items())
     return proto
 

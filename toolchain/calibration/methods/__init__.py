@@ -1,1 +1,4 @@
-"""One calibration method per file: `calibrate(model, tensors, specs, arrays, infinities) -> CalibrationTable`."""
+"""One calibration method per file: `choose(distribution) -> Range`, from one tensor's `Histogram`.
+
+Beside it, `NEEDS_DISTRIBUTION` says whether it looks at more of the histogram than the extremes.
+"""

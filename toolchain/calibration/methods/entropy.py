@@ -6,30 +6,17 @@ magnitudes, spreads it over 128 levels, and is compared with the clipped origina
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
-import onnx_ir as ir
 from scipy.special import rel_entr
 
-from runtimes.tensors import Array, TensorSpec
-from toolchain.calibration import histogram
+from runtimes.tensors import Array
 from toolchain.calibration.histogram import HALF_BINS, Histogram
-from toolchain.calibration.table import CalibrationTable, Range
+from toolchain.calibration.table import Range
+
+NEEDS_DISTRIBUTION = True
 
 _LEVELS = 128
 _STRIDE = 16  # bins between two candidate thresholds
-
-
-def calibrate(
-    model: ir.Model,
-    tensors: Sequence[str],
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Array],
-    infinities: bool = False,
-) -> CalibrationTable:
-    """Observe tensors; see `minmax.calibrate` for the arguments and errors."""
-    return histogram.calibrate("entropy", choose, model, tensors, specs, arrays, infinities)
 
 
 def choose(distribution: Histogram) -> Range:

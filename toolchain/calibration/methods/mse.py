@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
-import onnx_ir as ir
 
-from runtimes.tensors import Array, TensorSpec
-from toolchain.calibration import histogram
+from runtimes.tensors import Array
 from toolchain.calibration.histogram import Histogram
-from toolchain.calibration.table import CalibrationTable, Range
+from toolchain.calibration.table import Range
+
+NEEDS_DISTRIBUTION = True
 
 _LEVELS = 255
 _SHRINKS = np.linspace(1.0, 0.1, 91)
-
-
-def calibrate(
-    model: ir.Model,
-    tensors: Sequence[str],
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Array],
-    infinities: bool = False,
-) -> CalibrationTable:
-    """Observe tensors; see `minmax.calibrate` for the arguments and errors."""
-    return histogram.calibrate("mse", choose, model, tensors, specs, arrays, infinities)
 
 
 def choose(distribution: Histogram) -> Range:

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
-import onnx_ir as ir
 
-from runtimes.tensors import Array, TensorSpec
-from toolchain.calibration import histogram
 from toolchain.calibration.histogram import Histogram
-from toolchain.calibration.table import CalibrationTable, Range
+from toolchain.calibration.table import Range
+
+NEEDS_DISTRIBUTION = True
 
 PERCENT = 99.99
 """Of the values kept; half of the rest goes on each side. Wu et al. (2020), arXiv:2004.09602, found it to do best."""
-
-
-def calibrate(
-    model: ir.Model,
-    tensors: Sequence[str],
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Array],
-    infinities: bool = False,
-) -> CalibrationTable:
-    """Observe tensors; see `minmax.calibrate` for the arguments and errors."""
-    return histogram.calibrate("percentile", choose, model, tensors, specs, arrays, infinities)
 
 
 def choose(distribution: Histogram) -> Range:

@@ -1,0 +1,351 @@
+"""What `edgewright build` chooses, against what the peers' documented flows give: latency side by side, and accuracy.
+
+    python -m benchmarks.peers [MODEL...] [--threads 1,2] [--rounds 12] | tee benchmarks/results/peers.txt
+
+Every contender is a file and the runtime that its documentation opens it with. All of a model's contenders are measured
+in interleaved rounds, each in a process of its own, so that what disturbs one disturbs all; a row shows the median of
+the rounds' medians and the range of their middle half. Peers run on ONNX Runtime or OpenVINO as these come, but for the
+threads; ours goes through `runtimes.load`, as on a device. Also the time and the memory of making each.
+Needs `nncf` and `openvino` beside the development environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import flows, latency_models
+from benchmarks.zoo import ZooModel
+from hwbench import accuracy, dataset, intervals, metrics
+from hwbench.metrics.parity import flatten
+from runtimes import samples
+from runtimes.tensors import Array
+from toolchain.model import open_model
+
+TRAINED = ("efficientnet", "centerface", "ppocr", "silero", "minilm", "g2p", "esrgan")
+OURS, FLOAT = "edgewright", "ORT fp32"
+_ALLOWED = 0.01  # of the score, or of its size where it is above one
+_LIMIT_S = 1800
+_SAMPLE_S = 1.0
+_MIN_RUNS = 20
+_WARMUP_RUNS = 10
+Run = Callable[[dict[str, Array]], dict[str, Array]]
+
+# Contender: the flow that makes its file, and the runtime that opens it.
+PEERS: dict[str, tuple[flows.Flow, str]] = {
+    FLOAT: (flows.float32, "onnxruntime"),
+    "ORT static": (flows.ort_static(shapes=True), "onnxruntime"),
+    "ORT static*": (flows.ort_static(shapes=False), "onnxruntime"),
+    "ORT dynamic": (flows.ort_dynamic(shapes=True), "onnxruntime"),
+    "ORT dynamic*": (flows.ort_dynamic(shapes=False), "onnxruntime"),
+    "NNCF + OpenVINO": (flows.nncf, "openvino"),
+    "OpenVINO": (flows.float32, "openvino"),
+}
+
+
+@dataclass
+class Contender:
+    """A file, what making it cost, what it scores, and its rounds' medians in ms."""
+
+    name: str
+    file: Path
+    runtime: str
+    seconds: float = 0.0
+    megabytes: float = 0.0
+    failure: str = ""
+    score: float = math.nan
+    drop: float = math.nan
+    what: str = ""
+    rounds_ms: list[float] = field(default_factory=list)
+
+    @property
+    def ms(self) -> float:
+        """The median of the rounds' medians."""
+        return statistics.median(self.rounds_ms)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it loses no more than a hundredth."""
+        return self.drop <= _ALLOWED * max(1.0, abs(self.score)) or math.isnan(self.drop)
+
+    @property
+    def noise(self) -> float:
+        """Half the middle half of the rounds, as a share of the median."""
+        low, high = np.quantile(self.rounds_ms, [0.25, 0.75])
+        return float(high - low) / 2 / self.ms
+
+
+def main(names: Sequence[str], threads: Sequence[int], rounds: int) -> None:
+    """Measure every model and print the table, then the summary."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "openvino", "nncf", "onnx"))
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {packages}")
+    measured: dict[tuple[str, int], list[Contender]] = {}
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            for count in threads:
+                measured[name, count] = _measure(name, count, rounds, Path(folder))
+                _print_table(name, count, measured[name, count])
+    _print_summary(measured)
+
+
+def _measure(name: str, threads: int, rounds: int, folder: Path) -> list[Contender]:
+    model = _model(name, folder)
+    contenders = [_made(peer, runtime, name, folder) for peer, (_, runtime) in PEERS.items()]
+    starred = {c.name for c in contenders if not c.failure}
+    contenders = [c for c in contenders if not (c.name.endswith("*") and c.name[:-1] in starred)]
+    contenders.append(_ours(model, threads, folder))
+    for contender in contenders:
+        _score(contender, model, threads, folder)
+    reference = contenders[0].score
+    better = metrics.load(model.metric).higher_is_better
+    for contender in contenders:
+        contender.drop = (reference - contender.score) * (1 if better else -1)
+    for _ in range(rounds):
+        for contender in contenders:
+            if not contender.failure:
+                done = _apart("--sample", contender, model.calibration, threads)
+                contender.failure = str(done.get("error", ""))
+                contender.rounds_ms += [done["ms"]] if "ms" in done else []
+    return contenders
+
+
+def _made(peer: str, runtime: str, model: str, folder: Path) -> Contender:
+    file = folder / f"{''.join(c if c.isalnum() else '_' for c in peer)}.onnx"
+    contender = Contender(peer, file, runtime)
+    if not file.exists():
+        row = _call(["--make", peer, model, str(folder), str(file)])
+        (file.with_suffix(".json")).write_text(json.dumps(row))
+    row = json.loads(file.with_suffix(".json").read_text())
+    contender.seconds, contender.megabytes = row["seconds"], row["megabytes"]
+    contender.failure = row.get("error", "")
+    return contender
+
+
+def _ours(model: ZooModel, threads: int, folder: Path) -> Contender:
+    """What `edgewright build` packs, from nothing: no cache of earlier builds."""
+    out = folder / f"ours-{threads}"
+    command = [sys.executable, "-c", "from toolchain.cli import main; main()", "build", str(model.onnx)]
+    command += ["--calibration", str(model.calibration), "--evaluation", str(model.evaluation)]
+    command += ["--metric", model.metric, "--budget", f"accuracy_drop<={_budget(model):.4f}", "--threads", str(threads)]
+    command += ["--name", model.name, "--out", str(out), "--format", "json", "--duration", "0.3"]
+    row = _timed(command, {"EDGEWRIGHT_CACHE": str(folder / f"cache-{threads}")})
+    contender = Contender(OURS, out, "edge", float(row["seconds"]), float(row["megabytes"]))
+    found = sorted(out.glob("*.edge")) if out.is_dir() else []
+    if not found:
+        contender.failure = str(row.get("error") or "no candidate met the budget")
+        return contender
+    contender.file = found[0]
+    entries = json.loads((out / "report.json").read_text())["fields"][0]["entries"]
+    contender.what = next(entry["name"] for entry in entries if entry["status"] == "chosen")
+    return contender
+
+
+def _budget(model: ZooModel) -> float:
+    """A hundredth, and what so few samples cannot tell: a budget that no candidate could be shown to meet is none."""
+    if model.metric == "parity":
+        return 0.2  # random weights; latency is what they are for
+    n = dataset.read(model.evaluation, open_model(model.onnx).inputs).n
+    return _ALLOWED * max(1.0, abs(model.expected_score)) + intervals.reach_without_disagreement(n)
+
+
+def _score(contender: Contender, model: ZooModel, threads: int, folder: Path) -> None:
+    if not contender.failure:
+        source = folder / "ORT_fp32.onnx"
+        row = _apart("--score", contender, model.evaluation, threads, model.metric, str(source))
+        contender.failure = str(row.get("error", ""))
+        contender.score = float(row.get("score", math.nan))
+
+
+def _apart(what: str, contender: Contender, data: Path, threads: int, *more: str) -> dict[str, object]:
+    return _call([what, str(contender.file), contender.runtime, str(data), str(threads), *more])
+
+
+def _call(arguments: list[str]) -> dict[str, object]:
+    return _timed([sys.executable, "-m", "benchmarks.peers", *arguments])
+
+
+def _timed(command: list[str], environment: Mapping[str, str] | None = None) -> dict[str, object]:
+    """Run a command; what its last line says, and the seconds and the peak memory of its largest process."""
+    start = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=err, text=True, env={**os.environ, **(environment or {})}
+        )
+        try:
+            _, status, usage = _wait(process)
+        except TimeoutError:
+            return {"error": f"no result in {_LIMIT_S} s", "seconds": float(_LIMIT_S), "megabytes": 0.0}
+        cost = {"seconds": time.perf_counter() - start, "megabytes": usage / 1e3}
+        out.seek(0)
+        err.seek(0)
+        lines = out.read().splitlines()
+        said = [line for line in err.read().splitlines() if line.strip()]
+    if status != 0:
+        last = said[-1][:160] if said else f"exit status {status}"
+        return {**cost, "error": f"died of signal {-status}" if status < 0 else last}
+    try:
+        row = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        row = {}
+    return {**cost, **(row if isinstance(row, dict) else {})}
+
+
+def _wait(process: subprocess.Popen[str]) -> tuple[int, int, int]:
+    end = time.monotonic() + _LIMIT_S
+    while time.monotonic() < end:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return pid, process.returncode, usage.ru_maxrss
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    raise TimeoutError
+
+
+def _open(file: Path, runtime: str, threads: int) -> Run:
+    """As each documentation opens a file, with the threads given."""
+    if runtime == "edge":
+        import runtimes
+
+        return runtimes.load(file).run
+    if runtime == "onnxruntime":
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = threads, 4
+        session = ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        return lambda feeds: dict(zip(names, session.run(names, feeds)))
+    import openvino as ov
+
+    config = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    compiled = ov.Core().compile_model(str(file), "CPU", config)
+    request = compiled.create_infer_request()
+    ports = {port.any_name: port for port in compiled.outputs}
+
+    def run(feeds: dict[str, Array]) -> dict[str, Array]:
+        results = request.infer(feeds, share_inputs=True)
+        return {name: results[port] for name, port in ports.items()}
+
+    return run
+
+
+def _sample(file: str, runtime: str, data: str, threads: str) -> dict[str, float]:
+    run = _open(Path(file), runtime, int(threads))
+    with np.load(data) as arrays:
+        feeds = [{name: arrays[name][n : n + 1] for name in arrays.files} for n in range(4)]
+    for feed in islice(cycle(feeds), _WARMUP_RUNS):
+        run(feed)
+    taken: list[int] = []
+    end = time.perf_counter() + _SAMPLE_S
+    for feed in cycle(feeds):
+        start = time.perf_counter_ns()
+        run(feed)
+        taken.append(time.perf_counter_ns() - start)
+        if time.perf_counter() > end and len(taken) >= _MIN_RUNS:
+            return {"ms": statistics.median(taken) / 1e6}
+    raise AssertionError("cycle never ends")
+
+
+def _scored(file: str, runtime: str, data: str, threads: str, metric: str, source: str) -> dict[str, float]:
+    specs = open_model(Path(source)).inputs
+    read = dataset.read(Path(data), specs, labels=metric != "parity")
+    outputs = _outputs(_open(Path(file), runtime, int(threads)), specs, read.arrays)
+    if metric == "parity":
+        labels = flatten(_outputs(_open(Path(source), "onnxruntime", 1), specs, read.arrays))
+    else:
+        assert read.labels is not None
+        labels = read.labels
+    return {"score": accuracy.evaluate(metrics.load(metric), outputs, labels).value}
+
+
+def _outputs(run: Run, specs: Sequence[object], arrays: dict[str, Array]) -> dict[str, Array]:
+    runs = [run(feeds) for feeds in samples.feeds(specs, arrays)]  # type: ignore[arg-type]
+    return samples.gather(runs, samples.batch_size(specs, arrays))  # type: ignore[arg-type]
+
+
+def _model(name: str, folder: Path) -> ZooModel:
+    if name in latency_models.NAMES:
+        return latency_models.prepare(name, folder)
+    model: ZooModel = importlib.import_module(f"benchmarks.zoo.{name}").prepare()
+    return model
+
+
+def _make(peer: str, model: str, folder: str, out: str) -> dict[str, float]:
+    prepared = _model(model, Path(folder))
+    os.chdir(folder)  # ONNX Runtime's tools leave files where they run
+    start = time.perf_counter()
+    PEERS[peer][0](prepared, Path(out))
+    return {"seconds": time.perf_counter() - start}
+
+
+def _print_table(name: str, threads: int, contenders: Sequence[Contender]) -> None:
+    print(f"\n{name}, {threads} thread{'s' if threads > 1 else ''}")
+    print(f"  {'contender':17}{'p50 ms':>9}  {'middle half':17}{'x fp32':>7}{'score':>9}{'drop':>9}{'s':>7}{'MB':>7}")
+    base = contenders[0].ms
+    for c in contenders:
+        if c.failure:
+            print(f"  {c.name:17} failed: {c.failure}")
+            continue
+        low, high = np.quantile(c.rounds_ms, [0.25, 0.75])
+        figures = f"{c.ms:9.3f}  {f'[{low:.3f}, {high:.3f}]':17}{c.ms / base:7.2f}{c.score:9.4f}{c.drop:+9.4f}"
+        print(f"  {c.name:17}{figures}{c.seconds:7.1f}{c.megabytes:7.0f}  {c.what}{'' if c.holds else '  loses more'}")
+    sys.stdout.flush()
+
+
+def _print_summary(measured: dict[tuple[str, int], list[Contender]]) -> None:
+    for threads in sorted({count for _, count in measured}):
+        print(f"\nAll models, {threads} thread{'s' if threads > 1 else ''}")
+        ratios: dict[str, list[float]] = {}
+        for (name, count), contenders in measured.items():
+            ours = contenders[-1]
+            if count != threads or ours.failure:
+                continue
+            peers = [c for c in contenders[:-1] if not c.failure and c.holds]
+            best = min(peers, key=lambda c: c.ms)
+            slack = ours.noise + best.noise
+            word = "never slower" if ours.ms <= best.ms * (1 + slack) else "SLOWER"
+            cost = sum(c.seconds for c in contenders[:-1])
+            speed = f"ours {ours.ms:8.3f} ms, best peer {best.ms:8.3f} ms ({best.name}), noise {slack:.0%}: {word}"
+            memory = max(c.megabytes for c in contenders[:-1])
+            made = f"made in {ours.seconds:.0f} s against {cost:.0f} s, {ours.megabytes:.0f} against {memory:.0f} MB"
+            print(f"  {name:13} {speed}; {made}")
+            static = next((c for c in contenders if c.name.startswith("ORT static") and not c.failure), None)
+            if static is not None:
+                ratios.setdefault("ORT static / ours, all", []).append(static.ms / ours.ms)
+            if name in TRAINED:
+                ratios.setdefault("ours / ORT fp32, trained", []).append(ours.ms / contenders[0].ms)
+        for what, values in ratios.items():
+            print(f"  geometric mean of {what}: {statistics.geometric_mean(values):.2f} over {len(values)} models")
+
+
+_CHILD: dict[str, Callable[..., dict[str, float]]] = {"--make": _make, "--sample": _sample, "--score": _scored}
+
+if __name__ == "__main__":
+    np.seterr(all="ignore")
+    if sys.argv[1:2] and sys.argv[1] in _CHILD:
+        print(json.dumps(_CHILD[sys.argv[1]](*sys.argv[2:])))
+    else:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("models", nargs="*", default=[*TRAINED, *latency_models.NAMES])
+        parser.add_argument("--threads", default=f"1,{os.cpu_count()}")
+        parser.add_argument("--rounds", type=int, default=12)
+        given = parser.parse_args()
+        main(given.models, sorted({int(n) for n in given.threads.split(",")}), given.rounds)

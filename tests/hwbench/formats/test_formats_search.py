@@ -1,0 +1,42 @@
+"""How the candidates were found, and what the chosen one computes in, in the formats that people read."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import formats_data
+import pytest
+
+from hwbench import field
+from hwbench.field import Screening, Search
+from hwbench.formats import html, text
+
+
+@pytest.fixture(scope="module")
+def results() -> field.Results:
+    """The measured field, as a search would leave it."""
+    made = formats_data.measured_field()
+    entries = [
+        dataclasses.replace(entry, layers={"int8": 50, "fp32": 2}, screening=Screening("parity", 0.97, 128, 14.5))
+        if entry.status == "chosen"
+        else entry
+        for entry in made.entries
+    ]
+    return field.of([dataclasses.replace(made, entries=tuple(entries), search=Search(looks=5, tried=21))])
+
+
+@pytest.mark.parametrize("module", [text, html])
+def test_says_how_often_the_evaluation_data_was_looked_at_and_the_layers_by_precision(module, results):
+    shown = " ".join(module.render(results).split())
+    assert "21 candidates tried, ordered by the calibration data; the evaluation data was looked at 5 times" in shown
+    assert "50 in int8, 2 in fp32" in shown
+
+
+@pytest.mark.parametrize("module", [text, html])
+def test_says_nothing_where_nothing_was_searched(module):
+    shown = module.render(field.of([formats_data.measured_field()]))
+    assert "evaluation data was looked at" not in shown
+
+
+def test_survives_its_json(results):
+    assert field.from_json(field.to_json(results), "report.json") == results

@@ -1,0 +1,92 @@
+"""OpenVINO: that it computes the model in the precision it is told, its options, its failures, and its silence."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.errors import BackendError, UsageError
+from runtimes.session import Session
+from runtimes.tensors import Array, TensorSpec
+from toolchain.pack import Contents
+
+pytest.importorskip("openvino", reason="openvino is not installed")
+from runtimes.backends import openvino as backend
+
+
+def load(artifact: Artifact, **options: str) -> Session:
+    settings = RuntimeSettings(options=options)
+    return backend.load(dataclasses.replace(artifact, settings=settings), artifact.file.read_bytes())
+
+
+def test_it_computes_the_model_in_float32_if_not_told_otherwise(contents: Contents, images: Array) -> None:
+    with load(contents.artifact) as session:
+        scores = session.run({"image": images})["scores"]
+    np.testing.assert_allclose(scores, contents.golden_outputs["scores"], rtol=1e-4, atol=1e-5)
+
+
+def test_bf16_computes_nearly_the_same_and_not_the_same(contents: Contents, images: Array) -> None:
+    expected = contents.golden_outputs["scores"]
+    with load(contents.artifact, inference_precision="bf16") as session:
+        scores = session.run({"image": images})["scores"]
+    error = np.linalg.norm(scores - expected) / np.linalg.norm(expected)
+    assert 1e-5 < error < 3e-2  # bfloat16 keeps 8 bits
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("cpu_pinning", "0"), ("cpu_pinning", "1"), ("inference_precision", "f32")]
+)
+def test_options_change_how_it_runs_and_not_what_it_computes(
+    contents: Contents, images: Array, name: str, value: str
+) -> None:
+    with load(contents.artifact, **{name: value}) as session:
+        scores = session.run({"image": images})["scores"]
+    np.testing.assert_allclose(scores, contents.golden_outputs["scores"], rtol=1e-4, atol=1e-5)
+
+
+def test_its_cache_holds_compiled_models(contents: Contents, images: Array, tmp_path: Path) -> None:
+    for _ in range(2):  # the second comes out of the cache
+        with load(contents.artifact, cache_dir=str(tmp_path)) as session:
+            scores = session.run({"image": images})["scores"]
+        np.testing.assert_allclose(scores, contents.golden_outputs["scores"], rtol=1e-4, atol=1e-5)
+        assert len(list(tmp_path.glob("*.blob"))) == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("inference_precision", "f8"), ("cpu_pinning", "yes"), ("speed", "11")])
+def test_options_it_does_not_have(artifact: Artifact, name: str, value: str) -> None:
+    with pytest.raises(UsageError) as error:
+        load(artifact, **{name: value})
+    assert str(error.value) == (
+        f"OpenVINO has no option {name}={value}; choose inference_precision=f32|bf16|f16, cpu_pinning=0|1 "
+        "or cache_dir=FOLDER."
+    )
+
+
+@pytest.mark.parametrize("model", [b"", b"no model", b"\x08\x07" * 100])
+def test_models_it_cannot_load(artifact: Artifact, model: bytes) -> None:
+    with pytest.raises(BackendError, match=f"^OpenVINO cannot load '{artifact.file}': Unable to read the model"):
+        backend.load(artifact, model)
+
+
+def test_an_artifact_that_declares_another_model(artifact: Artifact) -> None:
+    (spec,) = artifact.inputs
+    with pytest.raises(BackendError, match=r"^OpenVINO cannot load '.*': .*picture"):
+        load(dataclasses.replace(artifact, inputs=(dataclasses.replace(spec, name="picture"),)))
+    with pytest.raises(BackendError, match=r"^OpenVINO cannot load '.*': .*boxes"):
+        load(dataclasses.replace(artifact, outputs=(*artifact.outputs, TensorSpec("boxes", "float32", ("N", 4)))))
+
+
+def test_it_reports_its_use_to_nobody() -> None:
+    program = (
+        "import sys, threading, runtimes.backends.openvino\n"
+        "print(*(name for name in sys.modules if 'telemetry' in name and not name.startswith('openvino.')))\n"
+        "print(threading.active_count())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["", "1"], done.stderr

@@ -1,0 +1,65 @@
+"""Where pairs go around products with a clamp behind, and around nodes that are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from onnx import helper, numpy_helper
+
+from runtimes.artifact import RuntimeSettings
+from toolchain.calibration.table import Range
+from toolchain.graphs.placement import place
+from toolchain.model import save_ir
+from toolchain.node_times import onnxruntime as profiler
+from toolchain.quantizers import int8
+from toolchain.recipe import Recipe
+
+
+@pytest.fixture
+def chain() -> ir.Model:
+    """x -> MatMul -> Relu -> MatMul -> Softmax -> y"""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"], "first"),
+        helper.make_node("Relu", ["a"], ["b"], "clamp"),
+        helper.make_node("MatMul", ["b", "v"], ["c"], "second"),
+        helper.make_node("Softmax", ["c"], ["y"], "last"),
+    ]
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 16]) for name in "xy"]
+    weights = [numpy_helper.from_array(rng.standard_normal((16, 16)).astype(np.float32), name) for name in "wv"]
+    graph = helper.make_graph(nodes, "chain", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return ir.from_proto(onnx.shape_inference.infer_shapes(model))
+
+
+def placed(model, keep=()):
+    placement = place(model, keep)
+    return {node.name for node in placement.nodes}, {value.name for value in placement.activations}
+
+
+def test_a_product_before_a_clamp_writes_integers(chain):
+    assert placed(chain) == ({"first", "clamp", "second"}, {"x", "b"})
+
+
+def test_a_product_that_a_kept_one_reads_from_stays_in_float_too(chain):
+    assert placed(chain, ["second"]) == (set(), set())
+
+
+def test_a_kept_product_leaves_what_it_does_not_read_from_alone(chain):
+    assert placed(chain, ["first"]) == ({"second"}, {"b"})
+
+
+def test_no_weight_is_dequantized_in_every_inference(chain, tmp_path):
+    """What reads the clamp's output is no product, so it is for the clamp's own sake that integers are written."""
+    softmax = next(node for node in chain.graph if node.name == "last")
+    clamp = next(node for node in chain.graph if node.name == "clamp")
+    softmax.replace_input_with(0, clamp.outputs[0])
+    chain.graph.remove(next(node for node in chain.graph if node.name == "second"), safe=True)
+    ranges = {"x": Range(-3, 3), "b": Range(0, 9)}
+    file = save_ir(int8.quantize(chain, Recipe("int8", "minmax"), ranges), tmp_path / "m.onnx").path
+    feeds = [{"x": np.ones((1, 16), np.float32)}]
+    ran = profiler.node_times(file, RuntimeSettings(), feeds, 2)
+    assert [item.kind for item in ran if "product" in item.kind] == ["integer product"]
+    assert not [item.node for item in ran if item.op == "DequantizeLinear" and "weight" in item.node]

@@ -1,0 +1,76 @@
+"""Successive halving: who goes, who stays, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+from search_parts import attempt, block
+
+from runtimes.sampling import SamplingPlan
+from toolchain.search.screening import FINALISTS, cut, cut_short, dominates, halve, plan_of
+
+_fields = st.lists(
+    st.tuples(st.floats(0.1, 100), st.floats(0, 1)), min_size=1, max_size=20, unique_by=lambda pair: pair[0]
+)
+
+
+def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
+    source, fast, slow = attempt(0, 9), attempt(1, 1, 0.99), attempt(2, 3, 0.99)
+    result = cut([source, fast, slow], 0)
+    assert [a.is_running for a in result] == [True, True, False]
+    assert result[2].dropped == (
+        "3x slower than int8 on onnxruntime in screening (p50 3 against 1 ms, round 1), and no closer to the source"
+    )
+
+
+def test_a_slower_one_that_is_closer_stays():
+    result = cut([attempt(0, 9), attempt(1, 1, 0.9), attempt(2, 3, 0.99)], 0)
+    assert all(a.is_running for a in result)
+
+
+def test_what_short_measurements_do_not_tell_apart_stays():
+    assert not dominates(attempt(1, 1.0), attempt(2, 1.1))
+    assert dominates(attempt(1, 1.0), attempt(2, 1.3))
+
+
+def test_each_round_is_twice_as_long_as_the_last_and_none_longer_than_the_plan():
+    full = SamplingPlan()
+    plans = [plan_of(round_, full) for round_ in range(4)]
+    assert [later.duration_s / sooner.duration_s for sooner, later in itertools.pairwise(plans)] == [2, 2, 2]
+    assert plans[-1].duration_s == full.duration_s
+    assert all(plan.min_runs >= 10 for plan in plans)
+
+
+@given(_fields)
+def test_halving_ends_with_few_and_never_loses_the_source_the_fastest_or_the_closest(figures):
+    speeds = {}
+    field = []
+    for number, (ms, score) in enumerate(figures):
+        one = attempt(number, score=score)
+        speeds[one.name] = ms
+        field.append(one)
+
+    def screen(one, plan):
+        return dataclasses.replace(one, blocks=(*one.blocks, block(speeds[one.name])))
+
+    result = halve(field, screen, SamplingPlan())
+    running = [a for a in result if a.is_running]
+    assert len(running) <= FINALISTS + 1
+    assert [a.name for a in result] == [a.name for a in field]
+    assert result[0].is_running
+    assert all(a.dropped for a in result if not a.is_running)
+    others = field[1:]
+    if others:
+        fastest = min(others, key=lambda a: speeds[a.name])
+        assert next(a for a in result if a.name == fastest.name).is_running
+        closest = max(a.ranked.value for a in others)
+        assert max(a.ranked.value for a in running if not a.is_source) >= closest - 0.002
+
+
+def test_for_want_of_time_the_fastest_and_the_source_stay():
+    field = [attempt(0, 9), *(attempt(n, 10 - n) for n in range(1, 6))]
+    kept = [a.name for a in cut_short(field, "not looked at") if a.is_running]
+    assert kept == [field[0].name, field[4].name, field[5].name]

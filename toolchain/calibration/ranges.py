@@ -1,0 +1,131 @@
+"""The ranges of a model's tensors: observed sample by sample, then chosen by a method."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import onnx_ir as ir
+import psutil
+
+from hwbench.progress import bar, say
+from runtimes import plugins, samples
+from runtimes.errors import UsageError
+from runtimes.samples import Rows
+from runtimes.tensors import TensorSpec
+from toolchain.calibration.histogram import Histogram, Histograms
+from toolchain.calibration.observe import observe
+from toolchain.calibration.table import CalibrationTable, Range
+
+METHODS = "toolchain.calibration.methods"
+MIN_ELEMENTS = 2048  # below, a tail or a divergence is an estimate of nothing
+
+_FORECAST_AFTER = 3  # samples: the first allocates, and the second may load a session that watches less
+
+
+class CalibrationInterrupted(KeyboardInterrupt):
+    """Ctrl-C, after `table.samples` of the samples."""
+
+    def __init__(self, table: CalibrationTable) -> None:
+        super().__init__()
+        self.table = table
+
+
+def calibrate(
+    method: str,
+    model: ir.Model,
+    tensors: Sequence[str],
+    specs: Sequence[TensorSpec],
+    arrays: Mapping[str, Rows],
+    infinities: bool = False,
+) -> CalibrationTable:
+    """Observe tensors, and let a method pick each one's range.
+
+    On stderr it says after a few samples how long it will take and how much memory, and shows its progress.
+
+    Args:
+        method: a file of `methods/`.
+        model: the prepared float model; left as it is.
+        tensors: names of float32 tensors to observe.
+        specs: the model's inputs.
+        arrays: the samples, one array per input, samples first.
+        infinities: whether the tensors may hold infinity and NaN, which then count as zeros.
+
+    Returns:
+        The table. A tensor that was empty in every sample has no range.
+
+    Raises:
+        UsageError: as `observe`; or there are too few samples for a distribution, with how many values came and how
+            many it takes.
+        CalibrationInterrupted: with what was seen so far, if that makes a table.
+    """
+    chooser = plugins.load(METHODS, method, "calibration method")
+    batch, n = samples.batch_size(specs, arrays), samples.count(specs, arrays)
+    histograms, done, start = Histograms(len(tensors)), 0, 0
+    wanted = bool(chooser.NEEDS_DISTRIBUTION)
+    with bar(f"Calibrating ({method})", n // batch) as tick, _deferred_interrupt() as interrupted:
+        for observation in observe(model, tensors, specs, arrays, elements=wanted, infinities=infinities):
+            histograms.add(observation.low, observation.high, observation.elements, observation.sizes)
+            done += batch
+            if done == _FORECAST_AFTER * batch:
+                say(forecast(method, n, (n - done) // batch * (time.perf_counter_ns() - start) / 1e9))
+            tick(f"sample {done}")
+            if interrupted():
+                break
+            start = time.perf_counter_ns()
+    try:
+        ranges = _ranges(method, tensors, histograms.finish(), done)
+    except UsageError:
+        if interrupted():
+            raise KeyboardInterrupt from None  # too few samples yet
+        raise
+    table = CalibrationTable(method, done, ranges, done == n, tuple(name for name in tensors if name not in ranges))
+    if not table.complete:
+        raise CalibrationInterrupted(table)
+    return table
+
+
+def forecast(method: str, n: int, seconds: float) -> str:
+    """What is said of a calibration whose first samples have been seen: none of what it holds grows from there."""
+    memory_mb = psutil.Process().memory_info().rss / 1e6
+    duration = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"Calibrating by {method} on {n:,} samples takes about {duration} more, and {memory_mb:,.0f} MB of memory."
+
+
+def _ranges(method: str, tensors: Sequence[str], found: Sequence[Histogram], n: int) -> dict[str, Range]:
+    chooser = plugins.load(METHODS, method, "calibration method")
+    ranges = {}
+    for name, histogram in zip(tensors, found):
+        if histogram.low > histogram.high:
+            continue
+        total = int(histogram.counts.sum())
+        if chooser.NEEDS_DISTRIBUTION and total < MIN_ELEMENTS:
+            raise UsageError(
+                f"Method {method} takes {MIN_ELEMENTS:,} values of a tensor, and {n} samples gave {total:,} of "
+                f"'{name}'; add samples, or use minmax."
+            )
+        ranges[name] = chooser.choose(histogram)
+    return ranges
+
+
+@contextlib.contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed; it takes effect between two samples, and at once when pressed again."""
+    pressed: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # Python gives signals to the main thread alone
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: object) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,83 @@
+"""edgewright calibrate."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from hwbench import dataset
+from hwbench.npz import open_arrays
+from runtimes.errors import UsageError
+from runtimes.profile import QuantizationScheme
+from toolchain.calibration import cache, table
+from toolchain.calibration.factory import as_npz
+from toolchain.calibration.ranges import CalibrationInterrupted
+from toolchain.candidates import DEFAULT_CALIBRATION
+from toolchain.files import output_folder
+from toolchain.inputs import parse_input
+from toolchain.model import is_quantized, load_ir
+from toolchain.prepare import prepare
+from toolchain.quantize import calibrate
+from toolchain.recipe import Recipe
+from toolchain.sources import open_source
+
+_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=DTYPE[SHAPE]",
+    help="As for build. Repeatable, in forward's order.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.npz|FILE.py:FACTORY",
+    help="Samples to observe: arrays named after the inputs, samples first; or a function that yields dicts of "
+    "arrays, one sample each.",
+)
+@click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How ranges are chosen.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("table.json"),
+    show_default=True,
+    metavar="FILE.json",
+    help="Where the table goes.",
+)
+@click.pass_context
+def command(
+    ctx: click.Context, source: str, inputs: tuple[str, ...], calibration: Path, method: str, out: Path
+) -> None:
+    """Write the ranges of the tensors that int8 quantizes to a file, to look at, to edit and to build with.
+
+    Ctrl-C keeps what has been seen: the table then says how many samples that were, and that it is not complete.
+
+    \b
+    edgewright calibrate model.onnx --calibration c.npz --method percentile --out table.json
+    edgewright build model.onnx --calibration c.npz --calibration-table table.json
+    """
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as work, output_folder(out.parent):
+        samples = as_npz(calibration, Path(work))
+        specs = [parse_input(text) for text in inputs]
+        model = open_source(source, specs, Path(work, "source.onnx"), open_arrays(samples))
+        if is_quantized(load_ir(model.path)):
+            raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
+        data = dataset.read(samples, model.inputs, called=str(calibration))
+        recipe = Recipe("int8", method, QuantizationScheme())
+        try:
+            made = calibrate(prepare(model), recipe, data, model.inputs, cache.folder())
+        except CalibrationInterrupted as interrupt:
+            table.write(interrupt.table, out)
+            seen = f"{interrupt.table.samples:,} of {data.n:,} samples"
+            click.echo(f"Interrupted after {seen}; '{out}' holds their ranges.", err=True)
+            ctx.exit(_INTERRUPTED)
+        table.write(made, out)
+    click.echo(f"Table: {out}")

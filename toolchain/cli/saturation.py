@@ -1,0 +1,86 @@
+"""edgewright saturation."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from hwbench import dataset, devices
+from runtimes import arrays
+from runtimes.codec import encode
+from runtimes.profile import QuantizationScheme
+from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.inputs import parse_input
+from toolchain.model import is_quantized, load_ir
+from toolchain.quantize import quantize
+from toolchain.recipe import Recipe
+from toolchain.saturation import LayerSaturation, saturation
+from toolchain.sources import open_source
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=DTYPE[SHAPE]",
+    help="As for build. Repeatable, in forward's order.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.npz",
+    help="Samples to look at, and to quantize a float model with.",
+)
+@click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How a float model's ranges are chosen.")
+@click.option(
+    "--profile", metavar="NAME|FILE.toml", help="Quantize a float model as this device asks; in full 8 bits, if none."
+)
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+def command(
+    source: str, inputs: tuple[str, ...], calibration: Path, method: str, profile: str | None, form: str
+) -> None:
+    """List the int8 layers that an x86 CPU without VNNI would compute wrongly, and by how much.
+
+    Such a CPU adds pairs of u8 x s8 products in 16 bits. "pairs" is the share of them that do not fit, "excess" how
+    far the largest is beyond, "error" what that does to the layer's output, relative to it. Works on any machine. A
+    float SOURCE is quantized first; one that is int8 already is taken as it is.
+
+    \b
+    edgewright saturation model.onnx --calibration c.npz
+    """
+    device = devices.load(profile) if profile else None
+    scheme = device.quantization.get(device.runtimes[0]) if device else None
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+        specs = [parse_input(text) for text in inputs]
+        model = open_source(source, specs, Path(work, "source.onnx"), arrays.read(calibration))
+        samples = dataset.read(calibration, model.inputs)
+        if not is_quantized(load_ir(model.path)):
+            recipe = Recipe("int8", method, scheme or QuantizationScheme(), corrections=DEFAULT_CORRECTIONS)
+            model = quantize(model, recipe, samples, Path(work, "int8.onnx"))
+        layers = saturation(load_ir(model.path), model.inputs, samples.arrays)
+    if form == "json":
+        click.echo(json.dumps([encode(layer) for layer in layers], indent=1))
+    else:
+        _print(layers, samples.n)
+
+
+def _print(layers: Sequence[LayerSaturation], n: int) -> None:
+    saturating = [layer for layer in layers if layer.largest_excess]
+    if saturating:
+        table = Table("layer", "operator", box=None, pad_edge=False)
+        for name in ("pairs", "excess", "error"):
+            table.add_column(name, justify="right")
+        for layer in saturating:
+            figures = (f"{layer.share:.3%}", str(layer.largest_excess), f"{layer.relative_error:.2%}")
+            table.add_row(layer.node, layer.op, *figures)
+        Console().print(table)
+    click.echo(f"{len(saturating)} of {len(layers)} layers with u8 activations and s8 weights saturate on {n} samples")

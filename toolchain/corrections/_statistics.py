@@ -1,0 +1,85 @@
+"""What the channels of tensors hold over the samples; reduced in the graph, so memory stays that of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from runtimes.samples import Rows
+from runtimes.tensors import Array, TensorSpec
+from toolchain import inference
+from toolchain.graphs.edits import Edits
+from toolchain.graphs.scaling import Axis
+
+_OPS = ("ReduceMin", "ReduceMax", "ReduceMean")
+# The opset from which a reduction's axes are an input: all reductions that are used here have moved by then.
+_AXES_ARE_AN_INPUT = 18
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """One axis of one tensor.
+
+    Attributes:
+        low, high: the extremes of each channel, zero among them: float64 [channels].
+        power: mean squares: float64 [channels].
+    """
+
+    low: Array
+    high: Array
+    power: Array
+
+
+def observe(
+    model: ir.Model, axes: Sequence[Axis], specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
+) -> Mapping[Axis, ChannelStatistics]:
+    """Run every sample.
+
+    Args:
+        model: the prepared float model; left as it is.
+        axes: of float32 tensors of its main graph.
+        specs: the model's inputs.
+        arrays: samples, one array per input, samples first.
+    """
+    session = inference.session(_watcher(model, axes))
+    sizes = [_size(axis) for axis in axes]
+    low, high, power = ([np.zeros(size) for size in sizes] for _ in range(3))
+    n = 0
+    for _, outputs in inference.over_samples(session, specs, arrays):
+        for i, (least, most, mean) in enumerate(zip(*[iter(outputs)] * 3)):
+            low[i], high[i], power[i] = np.minimum(low[i], least), np.maximum(high[i], most), power[i] + mean
+        n += 1
+    return {axis: ChannelStatistics(*seen) for axis, *seen in zip(axes, low, high, (total / n for total in power))}
+
+
+def _watcher(model: ir.Model, axes: Sequence[Axis]) -> ir.Model:
+    watched = model.clone()
+    graph, edits = watched.graph, Edits(watched.graph)
+    values = {value.name: value for node in graph for value in node.outputs}
+    graph.outputs.clear()
+    opset = watched.opset_imports.get("", 1)
+    for original, axis in axes:
+        value = values[original.name]
+        square = edits.node("Mul", [value, value], f"{value.name}.square")
+        graph.append(square)
+        others = [i for i in range(len(original.shape or ())) if i != axis]
+        for op, source in zip(_OPS, (value, value, square.outputs[0])):
+            given = [edits.constant("axes", np.array(others, np.int64))] if opset >= _AXES_ARE_AN_INPUT else []
+            attributes: dict[str, int | Sequence[int]] = {"keepdims": 0} if given else {"keepdims": 0, "axes": others}
+            node = edits.node(op, [source, *given], f"{source.name}.{op}", attributes=attributes)
+            node.outputs[0].type, node.outputs[0].shape = (
+                ir.TensorType(ir.DataType.FLOAT),
+                ir.Shape([_size((original, axis))]),
+            )
+            graph.append(node)
+            graph.outputs.append(node.outputs[0])
+    return watched
+
+
+def _size(axis: Axis) -> int:
+    value, index = axis
+    assert value.shape is not None
+    return int(value.shape[index])  # type: ignore[arg-type]  # axes of channels are of known size

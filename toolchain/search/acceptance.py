@@ -1,0 +1,40 @@
+"""Whether an accuracy meets its budgets, before there is a report to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwbench import gate, intervals
+from hwbench.accuracy import Accuracy
+from hwbench.budget import Budget
+from hwbench.gate import Verdict
+from hwbench.report import Report
+from toolchain.search.attempts import Attempt, Bench
+
+
+def meets(attempt: Attempt, accuracy: Accuracy, budgets: Sequence[Budget], bench: Bench) -> bool:
+    """Whether every accuracy budget passes; or where so few samples cannot, whether the figure itself is within it."""
+    return all(
+        verdict.outcome == "pass" or (verdict.outcome == "inconclusive" and _is_hopeless(verdict, accuracy))
+        for verdict in _verdicts(attempt, accuracy, budgets, bench)
+    )
+
+
+def breaks(attempt: Attempt, accuracy: Accuracy, budgets: Sequence[Budget], bench: Bench) -> bool:
+    """Whether an accuracy budget fails."""
+    return any(verdict.outcome == "fail" for verdict in _verdicts(attempt, accuracy, budgets, bench))
+
+
+def _verdicts(attempt: Attempt, accuracy: Accuracy, budgets: Sequence[Budget], bench: Bench) -> tuple[Verdict, ...]:
+    assert attempt.artifact is not None
+    report = Report(bench.workshop.name, "", attempt.artifact, bench.machine, accuracy=accuracy)
+    return gate.judge(report, [budget for budget in budgets if budget.quantity.startswith("accuracy")])
+
+
+def _is_hopeless(verdict: Verdict, accuracy: Accuracy) -> bool:
+    """Whether even a model that agreed on every sample would be inconclusive, and this one is within the limit."""
+    if verdict.measured is None:
+        return False
+    value, limit = verdict.measured.value, verdict.budget.limit
+    within = value <= limit if verdict.budget.is_upper else value >= limit
+    return within and accuracy.proportion and intervals.reach_without_disagreement(accuracy.n) > limit

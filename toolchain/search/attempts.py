@@ -1,0 +1,201 @@
+"""Candidates on their way through a build: made and ranked, screened, scored, timed; or failed or let go, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hwbench import measure
+from hwbench.accuracy import Accuracy
+from hwbench.latency import Latency
+from hwbench.machine import Machine
+from hwbench.measure import Tick
+from hwbench.targets import Target
+from runtimes.artifact import Artifact
+from runtimes.errors import EdgewrightError
+from runtimes.profile import HardwareProfile
+from runtimes.sampling import Block, SamplingPlan
+from toolchain.candidates import Candidate
+from toolchain.files import disk_full
+from toolchain.search.clock import Clock
+from toolchain.trial import Trial
+from toolchain.workshop import Workshop
+
+REFERENCE_RUNTIME = "onnxruntime"
+"""Where the source runs as it is, whatever the profile: every accuracy is compared with that."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every candidate of a build shares.
+
+    Attributes:
+        trial: what candidates are accepted on: the evaluation data.
+        ranking: what the search orders them by, which the evaluation data is not looked at for.
+        timed: samples to time with.
+    """
+
+    workshop: Workshop
+    trial: Trial
+    ranking: Trial
+    timed: Path
+    machine: Machine
+    target: Target
+    tick: Tick
+    clock: Clock = field(default_factory=Clock)
+
+    def is_source(self, candidate: Candidate) -> bool:
+        """Whether a candidate is the source as it is, which nothing is lost by."""
+        as_is = (candidate.recipe, candidate.runtime) == (self.workshop.as_is, REFERENCE_RUNTIME)
+        return as_is and not candidate.settings.options
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A candidate, and how far it came.
+
+    Attributes:
+        failure: why it came no further.
+        ranked: its score on the ranking data.
+        blocks: what screening measured.
+        dropped: why the search let it go.
+        accuracy: its score on the evaluation data.
+        latency: what was measured of it as a finalist, or else in screening.
+        remark: what more there is to say, such as why it did not pay.
+        is_source: it is the source as it is.
+    """
+
+    candidate: Candidate
+    failure: str | None = None
+    bundle: Path = Path()
+    artifact: Artifact | None = None
+    ranked: Accuracy | None = None
+    blocks: tuple[Block, ...] = ()
+    dropped: str | None = None
+    accuracy: Accuracy | None = None
+    latency: Latency | None = None
+    remark: str = ""
+    is_source: bool = False
+
+    @property
+    def name(self) -> str:
+        """The candidate's."""
+        return self.candidate.name
+
+    @property
+    def is_running(self) -> bool:
+        """Neither failed nor let go."""
+        return self.failure is None and self.dropped is None
+
+    @property
+    def median_ms(self) -> float | None:
+        """The median over screening's processes of each one's median."""
+        if not self.blocks:
+            return None
+        return statistics.median(statistics.median(block.samples_ns) for block in self.blocks) / 1e6
+
+
+def make(candidate: Candidate, profile: HardwareProfile, bench: Bench, ranked: Accuracy | None = None) -> Attempt:
+    """Make a candidate and rank it, unless its rank is known. What goes wrong costs the others nothing.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if candidate.refusal is not None:
+        return Attempt(candidate, candidate.refusal)
+
+    def made(tried: Attempt) -> Attempt:
+        bundle, artifact = bench.workshop.make(candidate, profile)
+        bench.tick(f"made {candidate.name}")
+        rank = ranked or bench.ranking.score(measure.outputs(bundle, bench.ranking.samples.file, bench.target))
+        return dataclasses.replace(tried, bundle=bundle, artifact=artifact, ranked=rank)
+
+    return _guarded(Attempt(candidate, is_source=bench.is_source(candidate)), made)
+
+
+def score(attempt: Attempt, bench: Bench) -> Attempt:
+    """Score a candidate on the evaluation data.
+
+    Raises:
+        OSError: the disk is full.
+    """
+
+    def scored(tried: Attempt) -> Attempt:
+        outputs = measure.outputs(tried.bundle, bench.trial.samples.file, bench.target)
+        bench.tick(f"scored {tried.name}")
+        return dataclasses.replace(tried, accuracy=bench.trial.score(outputs, is_source=tried.is_source))
+
+    return attempt if attempt.failure or attempt.accuracy else _guarded(attempt, scored)
+
+
+def screen(attempt: Attempt, bench: Bench, plan: SamplingPlan) -> Attempt:
+    """Measure one more block.
+
+    Raises:
+        OSError: the disk is full.
+    """
+
+    def sampled(tried: Attempt) -> Attempt:
+        block = bench.target.sample(tried.bundle, bench.timed, plan)
+        bench.tick(f"screened {tried.name}")
+        return dataclasses.replace(tried, blocks=(*tried.blocks, block))
+
+    return _guarded(attempt, sampled)
+
+
+def time_attempts(attempts: Sequence[Attempt], bench: Bench, plan: SamplingPlan) -> list[Attempt]:
+    """Measure the latency of those that are still running, interleaved.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    running = {attempt.name: attempt for attempt in attempts if attempt.is_running}
+    bundles = {name: attempt.bundle for name, attempt in running.items()}
+    settings = {name: attempt.candidate.settings for name, attempt in running.items()}
+    inputs = dict.fromkeys(running, bench.timed)
+    timed = measure.latency(bundles, settings, inputs, bench.target, plan, bench.tick)
+    return [_with_latency(attempt, timed[attempt.name]) if attempt.name in timed else attempt for attempt in attempts]
+
+
+def screened_latency(attempt: Attempt) -> Latency | None:
+    """What screening measured, as a report holds it."""
+    if not attempt.blocks:
+        return None
+    return Latency("single_stream", attempt.blocks[0].batch, attempt.candidate.settings.threads, attempt.blocks)
+
+
+def _with_latency(attempt: Attempt, latency: Latency | str) -> Attempt:
+    if isinstance(latency, Latency):
+        return dataclasses.replace(attempt, latency=latency)
+    _check_disk(latency)
+    return dataclasses.replace(attempt, failure=latency)
+
+
+def _guarded(attempt: Attempt, step: Callable[[Attempt], Attempt]) -> Attempt:
+    try:
+        return step(attempt)
+    except EdgewrightError as error:
+        _check_disk(str(error))
+        return dataclasses.replace(attempt, failure=str(error))
+    except OSError:
+        raise
+    except Exception as error:  # a defect of ours in one candidate must not cost the user the others
+        return dataclasses.replace(
+            attempt, failure=f"internal error, please report it: {type(error).__name__}: {error}"
+        )
+
+
+def _check_disk(failure: str) -> None:
+    """A full disk fails whichever candidate comes next, so it says nothing about one.
+
+    Raises:
+        OSError: a measuring process met a full disk.
+    """
+    if os.strerror(errno.ENOSPC) in failure:
+        raise disk_full(Path(tempfile.gettempdir()))

@@ -1,0 +1,69 @@
+"""Mixed precision: the fewest layers to keep in float so that int8 meets its accuracy budget.
+
+Layers are ranked once, by the error that quantizing each alone does to its own output; then the shortest prefix of
+that ranking that meets the budget is found by bisection, with log2(layers) evaluations. The fewer are kept, the faster
+it is, so the shortest prefix is also the one most likely to meet a latency budget.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+from toolchain.candidates import Candidate
+from toolchain.search.attempts import Attempt
+
+Try = Callable[[Candidate], Attempt]
+
+
+def recover(
+    int8: Attempt, ranking: tuple[str, ...], attempt: Try, meets: Callable[[Attempt], bool]
+) -> tuple[Attempt, ...]:
+    """Keep the worst layers of an int8 candidate in float until it meets the accuracy budget.
+
+    Args:
+        int8: what misses it.
+        ranking: its layers, the most sensitive first.
+        attempt: makes a candidate and scores it.
+        meets: whether an attempt meets the accuracy budget.
+
+    Returns:
+        Every attempt, in the order tried; all but the one with the fewest layers kept are dropped, with the reason.
+        At most ceil(log2(layers)) of them.
+    """
+    tried: dict[int, Attempt] = {}
+
+    def holds(kept: int) -> bool:
+        recipe = dataclasses.replace(int8.candidate.recipe, keep=tuple(sorted(ranking[:kept])))
+        tried[kept] = attempt(dataclasses.replace(int8.candidate, recipe=recipe))
+        return tried[kept].failure is None and meets(tried[kept])
+
+    found = smallest(len(ranking), holds)
+    return tuple(
+        one if kept == found or one.failure else dataclasses.replace(one, dropped=_why(kept, found, len(ranking)))
+        for kept, one in tried.items()
+    )
+
+
+def smallest(count: int, holds: Callable[[int], bool]) -> int:
+    """The smallest number from 1 to `count` that holds, where 0 does not, `count` does, and more is never worse."""
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def bound(layers: int) -> int:
+    """The most evaluations that the search for the smallest prefix takes, that of int8 itself among them."""
+    return 1 + math.ceil(math.log2(max(layers, 1)))
+
+
+def _why(kept: int, found: int, layers: int) -> str:
+    if kept < found:
+        return f"with {kept} of {layers} layers in float it still misses the accuracy budget"
+    return f"{found} of {layers} layers in float are enough"

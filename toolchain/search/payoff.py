@@ -1,0 +1,68 @@
+"""Why int8 did not pay, and which layers should go back to float, from a profile of every kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runtimes import plugins
+from toolchain.node_times import NodeTime
+
+NODE_TIMES = "toolchain.node_times"
+_SLOWER = 1.1  # a layer goes back where its integer kernel takes this much longer than its float one
+_NAMED = 4  # layers that a sentence names
+
+
+def explain(int8: Sequence[NodeTime], ratio: float, against: str) -> str:
+    """One sentence: how much slower, what share of the time is conversion, and what stayed in float.
+
+    Args:
+        int8: where the quantized model's time goes.
+        ratio: its latency, divided by that of what it is compared with.
+        against: the name of that.
+    """
+    total = sum(item.us for item in int8) or 1.0
+    conversions = [item for item in int8 if item.kind == "conversion"]
+    floats = [item.node for item in int8 if item.kind == "float product"]
+    share = sum(item.us for item in conversions) / total
+    causes = []
+    if conversions:
+        causes.append(f"{share:.0%} of its time is in {len(conversions)} Quantize, Dequantize and Cast kernels")
+    if floats:
+        more = f" and {len(floats) - _NAMED} more" if len(floats) > _NAMED else ""
+        causes.append(f"{len(floats)} products stayed in float: {', '.join(floats[:_NAMED])}{more}")
+    why = ", and ".join(causes) or "its integer kernels are no faster here"
+    return f"int8 did not pay: {ratio:.2g}x slower than {against}; {why}"
+
+
+def slower_in_int8(int8: Sequence[NodeTime], floats: Sequence[NodeTime], layers: Sequence[str]) -> tuple[str, ...]:
+    """The layers whose integer kernel is slower than their float one.
+
+    Kernels are paired by their order: fusing gives the float model's other names. Where the two have not the same
+    number of products, that says nothing, and no layer is named.
+
+    Args:
+        int8: where the quantized model's time goes.
+        floats: where the float model's does, on the same runtime.
+        layers: the names of the model's operators.
+    """
+    ours = [item for item in int8 if item.kind in ("integer product", "float product")]
+    theirs = [item for item in floats if item.kind == "float product"]
+    if len(ours) != len(theirs):
+        return ()
+    slow = (_layer(mine.node, layers) for mine, other in zip(ours, theirs) if _lost(mine, other))
+    return tuple(sorted({name for name in slow if name is not None}))
+
+
+def can_profile(runtime: str) -> bool:
+    """Whether a runtime tells where its time goes."""
+    return runtime in plugins.names(NODE_TIMES)
+
+
+def _lost(mine: NodeTime, other: NodeTime) -> bool:
+    return mine.kind == "integer product" and mine.us > _SLOWER * other.us
+
+
+def _layer(kernel: str, layers: Sequence[str]) -> str | None:
+    """The operator that a kernel is named after: the longest name that it begins with."""
+    found = [name for name in layers if kernel.startswith(name) and not kernel[len(name) : len(name) + 1].isalnum()]
+    return max(found, key=len, default=None)

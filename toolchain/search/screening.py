@@ -1,0 +1,102 @@
+"""Successive halving: measure all a little, let the worse half go, and spend the time on the rest.
+
+Jamieson and Talwalkar, 2016, Non-stochastic Best Arm Identification and Hyperparameter Optimization. What is worse
+has two sides here, so that none goes that is faster or closer to the source than all that are kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+from runtimes.sampling import SamplingPlan
+from toolchain.search.attempts import Attempt
+
+FINALISTS = 4
+"""Candidates that are measured well, beside the source."""
+
+_MARGIN = 1.15  # short measurements on a shared machine move by as much
+_CLOSE = 0.002  # a difference in score that the ranking data does not tell
+
+Screen = Callable[[Attempt, SamplingPlan], Attempt]
+
+
+def plan_of(round_: int, full: SamplingPlan) -> SamplingPlan:
+    """One block of a round: short at first, twice as long in each round after, never beyond the full plan."""
+    share = 2**round_ / 8
+    return dataclasses.replace(
+        full,
+        min_runs=max(10, int(full.min_runs * share / 2)),
+        duration_s=full.duration_s * share,
+        warmup_limit_s=full.warmup_limit_s * min(1.0, 2 * share),
+        time_limit_s=max(0.5, full.time_limit_s * share / 2),
+    )
+
+
+def halve(attempts: Sequence[Attempt], screen: Screen, full: SamplingPlan, finalists: int = FINALISTS) -> list[Attempt]:
+    """Measure in rounds until few are running; those that go say why.
+
+    Args:
+        attempts: all of them; only the running ones take part. The source always stays.
+        screen: measures one block of an attempt.
+        full: the plan that finalists will be measured by.
+        finalists: how many may stay beside the source.
+    """
+    field, round_ = list(attempts), 0
+    while sum(attempt.is_running for attempt in field) > finalists + 1:
+        # One block of everybody, so that a disturbance hits all alike.
+        field = [screen(attempt, plan_of(round_, full)) if attempt.is_running else attempt for attempt in field]
+        field = cut(field, round_, finalists)
+        round_ += 1
+    return field
+
+
+def cut(attempts: Sequence[Attempt], round_: int, finalists: int = FINALISTS) -> list[Attempt]:
+    """Let go what is dominated, and of the rest the slower ones, until no more than half are left."""
+    running = [attempt for attempt in attempts if attempt.is_running and not attempt.is_source]
+    most = max(finalists, math.ceil(len(running) / 2))
+    gone: dict[str, str] = {}
+    for attempt in running:
+        better = next((other for other in running if dominates(other, attempt)), None)
+        if better is not None:
+            gone[attempt.name] = _why(attempt, better, round_)
+    left = sorted((attempt for attempt in running if attempt.name not in gone), key=_speed)
+    closest = max(left, key=_closeness, default=None)
+    for attempt in [attempt for attempt in reversed(left) if attempt is not closest][: max(0, len(left) - most)]:
+        gone[attempt.name] = _why(attempt, left[0], round_)
+    return [
+        dataclasses.replace(attempt, dropped=gone[attempt.name]) if attempt.name in gone else attempt
+        for attempt in attempts
+    ]
+
+
+def cut_short(running: Sequence[Attempt], reason: str, finalists: int = FINALISTS) -> list[Attempt]:
+    """Of those that are running, let all but the fastest go, for want of time; the source stays."""
+    others = sorted((attempt for attempt in running if not attempt.is_source), key=_speed)
+    gone = {attempt.name for attempt in others[finalists // 2 :]}
+    return [dataclasses.replace(a, dropped=reason) if a.name in gone else a for a in running]
+
+
+def dominates(one: Attempt, other: Attempt) -> bool:
+    """Whether one is faster beyond doubt, and as close to the source."""
+    return _speed(one) * _MARGIN < _speed(other) and _closeness(one) >= _closeness(other) - _CLOSE
+
+
+def _speed(attempt: Attempt) -> float:
+    return attempt.median_ms if attempt.median_ms is not None else math.inf
+
+
+def _closeness(attempt: Attempt) -> float:
+    if attempt.ranked is None:
+        return -math.inf
+    return attempt.ranked.value if attempt.ranked.higher_is_better else -attempt.ranked.value
+
+
+def _why(attempt: Attempt, better: Attempt, round_: int) -> str:
+    mine, best = _speed(attempt), _speed(better)
+    lost = "no closer to the source" if _closeness(better) >= _closeness(attempt) - _CLOSE else "too slow to stay"
+    return (
+        f"{mine / best:.2g}x slower than {better.name} in screening (p50 {mine:.3g} against {best:.3g} ms, "
+        f"round {round_ + 1}), and {lost}"
+    )
