@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from runtimes import arrays
+from runtimes import npy
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
 from runtimes.tensors import Array
@@ -119,7 +119,7 @@ def _open(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Rows:
     if start + math.prod(shape) * dtype.itemsize > info.file_size:
         raise ValueError(f"'{info.filename}' declares the shape {list(shape)} and holds {info.file_size:,} bytes")
     if fortran_order or not shape:  # no sample of it lies in one piece
-        return arrays.parse(archive.read(info))
+        return npy.parse(archive.read(info))
     return NpzArray(path, info.filename, shape, dtype, start)
 
 

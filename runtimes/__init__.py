@@ -4,29 +4,35 @@ with runtimes.load("model.edge") as session:
     outputs = session.run({"image": image})
 """
 
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runtimes.artifact import Artifact, Golden, Manifest, Member, RuntimeSettings
+    from runtimes.bundle import Bundle
+    from runtimes.drift import Distribution, TensorDrift
+    from runtimes.errors import (
+        BackendError,
+        BundleError,
+        EdgewrightError,
+        FeedError,
+        NotInstalledError,
+        SchemaError,
+        SignatureError,
+        TamperedError,
+        UnsupportedError,
+        UsageError,
+    )
+    from runtimes.golden import GoldenResult, replay
+    from runtimes.loading import load
+    from runtimes.profile import HardwareProfile, QuantizationScheme
+    from runtimes.session import Session
+    from runtimes.stats import Stats
+    from runtimes.tensors import TensorSpec
 
 # Before its import: from 1.29 on, ONNX Runtime reports its use, with a thread of its own that runs while we time.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-from runtimes.artifact import Artifact, Golden, Manifest, Member, RuntimeSettings
-from runtimes.bundle import Bundle
-from runtimes.errors import (
-    BackendError,
-    BundleError,
-    EdgewrightError,
-    FeedError,
-    NotInstalledError,
-    SchemaError,
-    TamperedError,
-    UnsupportedError,
-    UsageError,
-)
-from runtimes.golden import GoldenResult, replay
-from runtimes.loading import load
-from runtimes.profile import HardwareProfile, QuantizationScheme
-from runtimes.session import Session
-from runtimes.tensors import TensorSpec
 
 __version__ = "0.1.0"
 
@@ -35,6 +41,7 @@ __all__ = [
     "BackendError",
     "Bundle",
     "BundleError",
+    "Distribution",
     "EdgewrightError",
     "FeedError",
     "Golden",
@@ -47,10 +54,26 @@ __all__ = [
     "RuntimeSettings",
     "SchemaError",
     "Session",
+    "SignatureError",
+    "Stats",
     "TamperedError",
+    "TensorDrift",
     "TensorSpec",
     "UnsupportedError",
     "UsageError",
     "load",
     "replay",
 ]
+
+_MODULES = ("errors", "tensors", "drift", "artifact", "bundle", "session", "stats", "loading", "profile", "golden")
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is (PEP 562): a program that only may run a model need not wait for it."""
+    if name in __all__:
+        for module in _MODULES:
+            found = vars(importlib.import_module(f"runtimes.{module}")).get(name)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module 'runtimes' has no attribute '{name}'")

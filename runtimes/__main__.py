@@ -1,4 +1,4 @@
-"""The device's command line: `python -m runtimes info|verify|run|sample BUNDLE`.
+"""The device's command line: `python -m runtimes info|verify|run|sample|serve BUNDLE`.
 
 Exit codes: 0 done; 1 the golden samples do not match; 2 anything else.
 """
@@ -14,13 +14,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtimes import arrays, files, samples
+from runtimes import arrays, files, plugins, samples
 from runtimes.bundle import Bundle
 from runtimes.codec import decode, encode
 from runtimes.errors import EdgewrightError, UsageError
-from runtimes.golden import replay
 from runtimes.loading import load
+from runtimes.printable import one_line
 from runtimes.sampling import SamplingPlan, memory_bytes, sample
+from runtimes.selftest import render, self_test
 
 _DISTINCT_FEEDS = 8  # inputs taken in turn while timing: enough to vary the data, few enough to hold
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.command(options)
         return code
     except EdgewrightError as error:
-        print(f"Error: {_one_line(str(error))}", file=sys.stderr)
+        print(f"Error: {one_line(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"Error: {error.strerror or error}; nothing was left half-written.", file=sys.stderr)
@@ -48,28 +49,14 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    with Bundle(options.bundle) as bundle:
-        results = replay(bundle, any_machine=options.any_machine)
-        count = bundle.manifest.golden.samples
-    for result in results:
-        word = "ok" if result.passed else "MISMATCH"
-        print(
-            f"{word}: {_one_line(result.output)} differs by {result.error:.2e} "
-            f"(tolerance {result.tolerance:.0e}) on {count} samples"
-        )
-    if all(result.passed for result in results):
-        return 0
-    print(
-        "The bundle is intact, but this machine computes something else than the one it was packed on. Known "
-        "causes: int8 saturation on a CPU without VNNI; another version of the runtime; another architecture.",
-        file=sys.stderr,
-    )
-    return 1
+    test = self_test(options.bundle, public_key=options.public_key, any_machine=options.any_machine)
+    print(render(test))
+    return 0 if test.passed else 1
 
 
 def _run(options: argparse.Namespace) -> int:
     inputs = arrays.read(options.inputs)
-    with load(options.bundle, any_machine=options.any_machine) as session:
+    with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
         if samples.count(session.inputs, inputs) == 0:
             raise UsageError(f"'{options.inputs}' holds no samples.")
         runs = [session.run(feed) for feed in samples.feeds(session.inputs, inputs)]
@@ -83,7 +70,7 @@ def _sample(options: argparse.Namespace) -> int:
     inputs = arrays.read(options.inputs)
     idle_memory_bytes = memory_bytes("VmRSS")
     start = time.perf_counter_ns()
-    with load(options.bundle, any_machine=options.any_machine) as session:
+    with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
         load_ns = time.perf_counter_ns() - start
         feeds = list(itertools.islice(samples.feeds(session.inputs, inputs), _DISTINCT_FEEDS))
         block = sample(session, feeds, plan, load_ns, idle_memory_bytes)
@@ -100,9 +87,11 @@ def _read_plan(text: str) -> SamplingPlan:
         raise UsageError(f"--plan is not JSON: {error}.") from None
 
 
-def _one_line(text: str) -> str:
-    """Text that a bundle or a runtime brought, with line breaks as spaces and control characters escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+def _serve(options: argparse.Namespace) -> int:
+    serve = plugins.load("runtimes.extras", "serve", "feature").serve
+    with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
+        serve(session, options.bundle.stem, options.host, options.port)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         ("verify", _verify, "check every digest, replay the golden samples"),
         ("run", _run, "run the samples of an .npz"),
         ("sample", _sample, "measure raw latency samples (what hwbench calls)"),
+        ("serve", _serve, "answer the Open Inference Protocol over HTTP, with /metrics for Prometheus"),
     ):
         sub = commands.add_parser(name, help=text, description=text.capitalize() + ".")
         sub.add_argument("bundle", type=Path)
@@ -121,8 +111,14 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--any-machine", action="store_true", help="open it though its profile is another machine's"
             )
+            sub.add_argument("--public-key", type=Path, help="a PEM file; refuse a bundle that its owner did not sign")
         if name in ("run", "sample"):
             sub.add_argument("--inputs", type=Path, required=True, help=".npz with an array per input, samples first")
+        if name == "serve":
+            sub.add_argument(
+                "--host", default="127.0.0.1", help="the address to listen on; this machine only, if not given"
+            )
+            sub.add_argument("--port", type=int, default=8000)
         if name == "run":
             sub.add_argument("--outputs", type=Path, required=True, help=".npz to write")
         if name == "sample":

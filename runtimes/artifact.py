@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runtimes.drift import Distribution
 from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import TensorSpec
@@ -100,6 +101,7 @@ class Manifest:
         model: the model's name.
         recipe: how its precision was made, as the toolchain wrote it.
         members: every other file in the bundle.
+        distributions: what calibration saw of inputs and outputs, by tensor name; empty where there were no samples.
     """
 
     schema_version: int
@@ -109,3 +111,4 @@ class Manifest:
     golden: Golden
     recipe: Mapping[str, Any]
     members: Mapping[str, Member]
+    distributions: Mapping[str, Distribution]

@@ -1,43 +1,32 @@
 """Open an .edge bundle, trusting nothing in it.
 
-A bundle is a zip of stored (never compressed) members, so that sizes cannot lie and a large model is read
-in place: `manifest.json`, and the members whose size and SHA-256 the manifest declares.
+A bundle is an archive (`runtimes/archive.py`) of `manifest.json`, perhaps `signature.ed25519`, and, in the order of
+their names, the members whose size and SHA-256 the manifest declares. The signature is over the manifest's bytes, from
+which, by the digests, every other byte of the file follows.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-import struct
-import zipfile
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from runtimes import arrays
+from runtimes import npy, plugins
+from runtimes.archive import Archive
 from runtimes.artifact import SCHEMA_VERSION, Manifest
 from runtimes.codec import decode
-from runtimes.errors import BundleError, SchemaError, TamperedError, UsageError
+from runtimes.errors import BundleError, SchemaError, SignatureError, TamperedError, UsageError
 from runtimes.tensors import Array, TensorSpec
 
 MANIFEST = "manifest.json"
+SIGNATURE = "signature.ed25519"
 REPORT = "report.json"
+SIGNATURE_BYTES = 64
 _MAX_MANIFEST_BYTES = 4 << 20
 _MAX_DEPTH = 32  # of the manifest's lists and tables; ours has 6
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
-
-# What zipfile raises for a broken archive: its fields are used as offsets and lengths before they are checked.
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    OSError,
-    RuntimeError,
-    ValueError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-)
 
 
 def golden_member(kind: str, index: int) -> str:
@@ -50,26 +39,33 @@ def golden_member(kind: str, index: int) -> str:
 class Bundle:
     """An open bundle: its manifest, and its members on demand. Use it as a context manager.
 
+    Args:
+        path: the file.
+        public_key: a PEM file; the bundle must be signed by its private half. None asks for no signature.
+
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or the key is none.
         BundleError: it is not a bundle, or was refused; a subclass and the message say why.
+        NotInstalledError: a key was given, and the package that checks signatures is missing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, public_key: str | os.PathLike[str] | None = None) -> None:
         self.path = path
+        self._archive = Archive(path)
         try:
-            self._zip = zipfile.ZipFile(path)
-        except FileNotFoundError:
-            raise UsageError(f"There is no file '{path}'.") from None
-        except _ZIP_ERRORS as error:
-            raise BundleError(f"'{path}' is not an .edge bundle: {error}.") from None
-        try:
-            self._sizes = _member_sizes(path, self._zip)
-            self.manifest = _read_manifest(path, self._zip, self._sizes)
-            _check_members(path, self.manifest, self._sizes)
+            self.manifest_bytes = _manifest_bytes(self._archive)
+            if public_key is not None:
+                _check_signature(self._archive, self.manifest_bytes, Path(public_key))
+            self.manifest = _read_manifest(path, self.manifest_bytes)
+            _check_members(path, self.manifest, self._archive.sizes)
         except BaseException:
-            self._zip.close()
+            self._archive.close()
             raise
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether somebody signed it; by whom is known only where a public key was given."""
+        return SIGNATURE in self._archive.sizes
 
     def read(self, member: str) -> bytes:
         """A member's bytes, checked against the manifest.
@@ -80,7 +76,7 @@ class Bundle:
         declared = self.manifest.members.get(member)
         if declared is None:
             raise TamperedError(f"'{self.path}' has no member '{member}'.")
-        data = _read(self.path, self._zip, member)
+        data = self._archive.read(member)
         if hashlib.sha256(data).hexdigest() != declared.sha256:
             raise TamperedError(f"'{self.path}': the bytes of '{member}' are not those that were packed.")
         return data
@@ -91,22 +87,24 @@ class Bundle:
 
     def _array(self, member: str) -> Array:
         try:
-            return arrays.parse(self.read(member))
+            return npy.parse(self.read(member))
         except ValueError as error:
             raise BundleError(f"'{self.path}': '{member}' is not a plain array: {error}.") from None
 
     def check(self) -> None:
-        """Read every member and compare it with its digest.
+        """Read every member and compare it with its digest, and with the zip's checksum.
 
         Raises:
             TamperedError: naming the first member that differs.
         """
-        for member in self.manifest.members:
-            self.read(member)
+        for name in self._archive.sizes:
+            data = self.read(name) if name in self.manifest.members else self._archive.read(name)
+            if not self._archive.is_intact(name, data):
+                raise TamperedError(f"'{self.path}': the checksum of '{name}' is not that of its bytes.")
 
     def close(self) -> None:
         """Close the file."""
-        self._zip.close()
+        self._archive.close()
 
     def __enter__(self) -> Bundle:
         return self
@@ -117,31 +115,28 @@ class Bundle:
         self.close()
 
 
-def _member_sizes(path: Path, archive: zipfile.ZipFile) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for info in archive.infolist():
-        name = info.filename
-        if not _SAFE_NAME.fullmatch(name) or ".." in name:
-            raise TamperedError(f"'{path}' has a member with the unsafe name {name!r}.")
-        if name in sizes:
-            raise TamperedError(f"'{path}' has two members named '{name}'.")
-        if info.external_attr >> 28 == 0xA:  # S_IFLNK in the Unix mode that zip keeps in the high half
-            raise TamperedError(f"'{path}': the member '{name}' is a link.")
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-            raise TamperedError(f"'{path}': the member '{name}' is compressed; bundles store their members plain.")
-        sizes[name] = info.file_size
-    if sum(sizes.values()) > path.stat().st_size:
-        raise TamperedError(f"'{path}' declares members of more bytes than it has; it is truncated, or they overlap.")
-    return sizes
+def _manifest_bytes(archive: Archive) -> bytes:
+    size = archive.sizes.get(MANIFEST)
+    if size is None:
+        raise BundleError(f"'{archive.path}' is not an .edge bundle: it has no {MANIFEST}.")
+    if size > _MAX_MANIFEST_BYTES:
+        raise TamperedError(f"'{archive.path}': {MANIFEST} has {size:,} bytes; 4 MiB is the most.")
+    return archive.read(MANIFEST)
 
 
-def _read_manifest(path: Path, archive: zipfile.ZipFile, sizes: dict[str, int]) -> Manifest:
-    if MANIFEST not in sizes:
-        raise BundleError(f"'{path}' is not an .edge bundle: it has no {MANIFEST}.")
-    if sizes[MANIFEST] > _MAX_MANIFEST_BYTES:
-        raise TamperedError(f"'{path}': {MANIFEST} has {sizes[MANIFEST]:,} bytes; 4 MiB is the most.")
+def _check_signature(archive: Archive, manifest: bytes, public_key: Path) -> None:
+    signing = plugins.load("runtimes.extras", "signing", "feature")
+    key = signing.read_public_key(public_key)
+    if SIGNATURE not in archive.sizes:
+        raise SignatureError(f"'{archive.path}' is not signed; sign it with edgewright sign, or load it without a key.")
+    signature = archive.read(SIGNATURE) if archive.sizes[SIGNATURE] == SIGNATURE_BYTES else b""
+    if not signing.is_valid(key, signature, manifest):
+        raise SignatureError(f"'{archive.path}' is not signed by the owner of '{public_key}', or was changed since.")
+
+
+def _read_manifest(path: Path, content: bytes) -> Manifest:
     try:
-        data = json.loads(_read(path, archive, MANIFEST))
+        data = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise TamperedError(f"'{path}': {MANIFEST} is not JSON: {error}.") from None
     if _depth(data) > _MAX_DEPTH:
@@ -169,12 +164,19 @@ def _depth(data: Any) -> int:
 
 
 def _check_members(path: Path, manifest: Manifest, sizes: dict[str, int]) -> None:
-    declared, present = set(manifest.members), set(sizes) - {MANIFEST}
+    declared, present = set(manifest.members), set(sizes) - {MANIFEST, SIGNATURE}
     if declared != present:
         missing, extra = sorted(declared - present), sorted(present - declared)
         what = [f"lacks {', '.join(missing)}"] if missing else []
         what += [f"has undeclared {', '.join(extra)}"] if extra else []
         raise TamperedError(f"'{path}' {' and '.join(what)}.")
+    if sizes.get(SIGNATURE, SIGNATURE_BYTES) != SIGNATURE_BYTES:
+        raise TamperedError(
+            f"'{path}': '{SIGNATURE}' has {sizes[SIGNATURE]:,} bytes; signatures have {SIGNATURE_BYTES}."
+        )
+    first = [name for name in (MANIFEST, SIGNATURE) if name in sizes]
+    if list(sizes) != [*first, *sorted(declared)]:
+        raise TamperedError(f"'{path}' has its members in another order than they are packed in.")
     for name, member in manifest.members.items():
         if sizes[name] != member.size_bytes:
             raise TamperedError(
@@ -185,10 +187,3 @@ def _check_members(path: Path, manifest: Manifest, sizes: dict[str, int]) -> Non
         raise TamperedError(f"'{path}': the artifact '{artifact.file}' is not among the members.")
     if artifact.size_bytes != manifest.members[artifact.file.as_posix()].size_bytes:
         raise TamperedError(f"'{path}': the artifact's size is not that of its member.")
-
-
-def _read(path: Path, archive: zipfile.ZipFile, member: str) -> bytes:
-    try:
-        return archive.read(member)
-    except _ZIP_ERRORS as error:
-        raise TamperedError(f"'{path}': '{member}' cannot be read: {error}.") from None

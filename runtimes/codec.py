@@ -6,6 +6,7 @@ One decoder serves device profiles (TOML), manifests and reports (JSON): the typ
 from __future__ import annotations
 
 import dataclasses
+import functools
 import reprlib
 import types
 import typing
@@ -78,7 +79,7 @@ def _decode_dataclass(cls: type, data: Any, where: str, key: str) -> Any:
     for name in data:
         if name not in fields:
             raise UsageError(f"{where}: unknown key '{_join(key, name)}'; expected one of {', '.join(fields)}.")
-    hints = typing.get_type_hints(cls)
+    hints = _type_hints(cls)
     values = {}
     for name, field in fields.items():
         if name in data:
@@ -91,6 +92,12 @@ def _decode_dataclass(cls: type, data: Any, where: str, key: str) -> Any:
         return cls(**values)
     except ValueError as error:  # a dataclass's own __post_init__ check
         raise UsageError(f"{where}: '{key or cls.__name__}' {error}.") from None
+
+
+@functools.cache
+def _type_hints(cls: type) -> dict[str, Any]:
+    """Evaluating the annotations of a class takes longer than decoding an instance."""
+    return typing.get_type_hints(cls)
 
 
 def _decode_union(args: tuple[Any, ...], data: Any, where: str, key: str) -> Any:

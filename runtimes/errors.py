@@ -6,6 +6,7 @@ EdgewrightError
 ├── NotInstalledError     an optional package is missing; the message holds the line that installs it
 ├── BundleError           a bundle was refused
 │   ├── TamperedError     a member's bytes, size or name are not what the manifest declares
+│   ├── SignatureError    not signed, or not by the owner of the key that was given
 │   └── SchemaError       written for another schema version than this one reads
 ├── UnsupportedError      this runtime, chip or machine cannot do what was asked
 └── BackendError          the runtime below failed; its own text is passed on
@@ -34,6 +35,10 @@ class BundleError(EdgewrightError):
 
 class TamperedError(BundleError):
     """A bundle's contents are not what its manifest declares."""
+
+
+class SignatureError(BundleError):
+    """A bundle is not signed, or not by the owner of the key that was given."""
 
 
 class SchemaError(BundleError):

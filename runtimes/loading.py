@@ -15,7 +15,11 @@ from runtimes.session import Session
 
 
 def load(
-    path: str | os.PathLike[str], *, settings: RuntimeSettings | None = None, any_machine: bool = False
+    path: str | os.PathLike[str],
+    *,
+    settings: RuntimeSettings | None = None,
+    any_machine: bool = False,
+    public_key: str | os.PathLike[str] | None = None,
 ) -> Session:
     """Open a bundle for inference.
 
@@ -24,15 +28,16 @@ def load(
         settings: threads and runtime options in place of those that were packed.
         any_machine: open it though its profile is for another machine than this one. What it computes and
             how fast may differ from what was measured.
+        public_key: a PEM file; a bundle that is not signed by the owner of its private half is refused.
 
     Raises:
         UsageError: there is no such file, or `settings` asks for what its runtime does not know.
         BundleError: the file was refused.
         UnsupportedError: it was built for another machine.
-        NotInstalledError: its runtime is not installed.
+        NotInstalledError: its runtime is not installed, or what checks signatures.
         BackendError: its runtime failed to load it.
     """
-    with Bundle(Path(path)) as bundle:
+    with Bundle(Path(path), public_key) as bundle:
         return open_session(bundle, settings=settings, any_machine=any_machine)
 
 
@@ -45,6 +50,7 @@ def open_session(bundle: Bundle, *, settings: RuntimeSettings | None = None, any
         artifact = dataclasses.replace(artifact, settings=settings)
     backend = plugins.load("runtimes.backends", artifact.runtime, "runtime")
     session: Session = backend.load(artifact, bundle.read(artifact.file.as_posix()))
+    session.watch(bundle.manifest.distributions)
     return session
 
 

@@ -12,6 +12,12 @@ from runtimes.errors import FeedError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Feeds = Mapping[str, Array]
+Layout = tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]
+
+_DTYPES = {
+    name: np.dtype(name)
+    for name in "bool float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,13 @@ class TensorSpec:
         return tuple(size if isinstance(size, int) else sizes.get(size, default) for size in self.shape)
 
 
+def static_layout(specs: Sequence[TensorSpec]) -> Layout | None:
+    """(name, dtype, shape) of each tensor where all shapes are fixed and all dtypes are NumPy's numbers; else None."""
+    if not all(spec.is_static and spec.dtype in _DTYPES for spec in specs):
+        return None
+    return tuple((spec.name, _DTYPES[spec.dtype], spec.resolve({})) for spec in specs)
+
+
 def check_feeds(specs: Sequence[TensorSpec], feeds: Feeds) -> dict[str, int]:
     """Check arrays against input specs.
 
@@ -54,7 +67,7 @@ def check_feeds(specs: Sequence[TensorSpec], feeds: Feeds) -> dict[str, int]:
     Raises:
         FeedError: a name is missing or unknown, or a dtype or a shape differs; says which was expected.
     """
-    if not isinstance(feeds, Mapping):
+    if type(feeds) is not dict and not isinstance(feeds, Mapping):  # asking an abstract class takes long
         raise FeedError(f"Inputs came as a {type(feeds).__name__}; pass a dict of {', '.join(map(str, specs))}.")
     if len(feeds) != len(specs) or any(spec.name not in feeds for spec in specs):
         raise FeedError(_names_message(specs, feeds))
@@ -63,22 +76,53 @@ def check_feeds(specs: Sequence[TensorSpec], feeds: Feeds) -> dict[str, int]:
         array = feeds[spec.name]
         if not isinstance(array, np.ndarray):
             raise FeedError(f"Input '{spec.name}' is a {type(array).__name__}; pass a NumPy array of {spec}.")
-        if array.dtype.name != spec.dtype:
-            raise FeedError(
-                f"Input '{spec.name}' is {array.dtype.name}; expected {spec.dtype}. "
-                f"Convert it with .astype('{spec.dtype}')."
-            )
-        if not array.dtype.isnative:  # ONNX Runtime reads such bytes as they are, and computes nonsense
-            raise FeedError(
-                f"Input '{spec.name}' is {spec.dtype} in another byte order than this machine's ('{array.dtype.str}'). "
-                f"Convert it with .astype('{spec.dtype}')."
-            )
+        if array.dtype is not _DTYPES.get(spec.dtype):  # NumPy's own are single objects; comparing names takes 1 us
+            _check_dtype(spec, array)
         if len(array.shape) != len(spec.shape) or not all(
             sizes.setdefault(want, got) == got if isinstance(want, str) else want == got
             for want, got in zip(spec.shape, array.shape)
         ):
             raise FeedError(_shape_message(spec, array, sizes))
     return sizes
+
+
+def _check_dtype(spec: TensorSpec, array: Array) -> None:
+    if array.dtype.name != spec.dtype:
+        raise FeedError(
+            f"Input '{spec.name}' is {array.dtype.name}; expected {spec.dtype}. "
+            f"Convert it with .astype('{spec.dtype}')."
+        )
+    if not array.dtype.isnative:  # ONNX Runtime reads such bytes as they are, and computes nonsense
+        raise FeedError(
+            f"Input '{spec.name}' is {spec.dtype} in another byte order than this machine's ('{array.dtype.str}'). "
+            f"Convert it with .astype('{spec.dtype}')."
+        )
+
+
+def check_out(specs: Sequence[TensorSpec], out: Mapping[str, Array], feeds: Feeds) -> None:
+    """Check arrays that outputs are to be written into; sizes of dynamic dimensions are known only afterwards.
+
+    Raises:
+        FeedError: one is missing, unknown, of another dtype or shape, read-only, or shares memory with another array.
+    """
+    if not isinstance(out, (dict, Mapping)) or len(out) != len(specs) or any(spec.name not in out for spec in specs):
+        raise FeedError(f"`out` should be a dict with an array for each of {', '.join(map(str, specs))}, and no other.")
+    for index, spec in enumerate(specs):
+        array = out[spec.name]
+        if (
+            not isinstance(array, np.ndarray)
+            or (array.dtype is not _DTYPES.get(spec.dtype) and array.dtype.name != spec.dtype)
+            or not array.dtype.isnative
+            or len(array.shape) != len(spec.shape)
+            or any(isinstance(want, int) and want != got for want, got in zip(spec.shape, array.shape))
+        ):
+            came = f"{array.dtype.name}{list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise FeedError(f"The array for output '{spec.name}' is {came}; pass one of {spec}.")
+        if not array.flags.writeable:
+            raise FeedError(f"The array for output '{spec.name}' is read-only; pass one that can be written to.")
+        for other in (*feeds.values(), *(out[earlier.name] for earlier in specs[:index])):
+            if np.may_share_memory(array, other):
+                raise FeedError(f"The array for output '{spec.name}' shares memory with another; pass one of its own.")
 
 
 def _shape_message(spec: TensorSpec, array: Array, sizes: Mapping[str, int]) -> str:

@@ -88,7 +88,16 @@ def contents(
     recipe = Recipe("fp32")
     artifact = builder.build(open_model(tiny_onnx), recipe, RuntimeSettings(), tmp_path_factory.mktemp("artifact"))
     scores = ort.InferenceSession(tiny_onnx, providers=["CPUExecutionProvider"]).run(["scores"], {"image": images})[0]
-    return Contents("tiny", here, artifact, recipe, {"image": images}, {"scores": scores}, report='{"note": "none"}')
+    return Contents(
+        "tiny",
+        here,
+        artifact,
+        recipe,
+        {"image": images},
+        {"scores": scores},
+        report='{"note": "none"}',
+        calibration={"image": images, "scores": scores},
+    )
 
 
 @pytest.fixture(scope="session")

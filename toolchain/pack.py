@@ -1,4 +1,4 @@
-"""Write a bundle: a zip of stored members whose bytes depend on nothing but what goes in."""
+"""Write a bundle, whose bytes depend on nothing but what goes in."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import dataclasses
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from runtimes import archive
 from runtimes.artifact import SCHEMA_VERSION, Artifact, Golden, Manifest, Member
 from runtimes.bundle import MANIFEST, REPORT, golden_member
 from runtimes.codec import encode
@@ -19,6 +19,7 @@ from runtimes.files import replacing
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import Array
 from toolchain.candidates import quantizer
+from toolchain.distributions import distributions
 from toolchain.recipe import Recipe
 
 
@@ -30,6 +31,7 @@ class Contents:
         golden_inputs: samples first; may be empty for a bundle that only measures.
         golden_outputs: what the artifact computed for them.
         report: the text of report.json, or None.
+        calibration: inputs and outputs that a device's own are compared with, by tensor name; may lack any.
     """
 
     model: str
@@ -39,6 +41,7 @@ class Contents:
     golden_inputs: Mapping[str, Array]
     golden_outputs: Mapping[str, Array]
     report: str | None = None
+    calibration: Mapping[str, Array] = dataclasses.field(default_factory=dict)
 
 
 def pack(contents: Contents, path: Path) -> None:
@@ -59,13 +62,11 @@ def pack(contents: Contents, path: Path) -> None:
         golden=Golden(0 if first is None else len(first), _tolerance(contents.recipe)),
         recipe=encode(contents.recipe),
         members={name: Member(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(members.items())},
+        distributions=distributions(contents.calibration),
     )
     text = json.dumps(encode(manifest), indent=1, sort_keys=True)
-    with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in {MANIFEST: text.encode(), **dict(sorted(members.items()))}.items():
-            info = zipfile.ZipInfo(name)  # its default time stamp is 1980-01-01
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, data)
+    with replacing(path) as beside, beside.open("wb") as stream:
+        archive.write(stream, {MANIFEST: text.encode(), **dict(sorted(members.items()))})
 
 
 def _tolerance(recipe: Recipe) -> float:

@@ -25,7 +25,7 @@ from runtimes.artifact import RuntimeSettings
 from runtimes.codec import encode
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
-from runtimes.tensors import TensorSpec
+from runtimes.tensors import Array, TensorSpec
 from toolchain import asis, candidates
 from toolchain.calibration import table as tables
 from toolchain.calibration.factory import as_npz
@@ -48,6 +48,7 @@ from toolchain.workshop import Workshop
 DEFAULT_BUDGET = "accuracy_drop<=0.01"
 _GOLDEN_SAMPLES = 4
 _TIMED_SAMPLES = 8
+_SEEN_SAMPLES = 64
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _build_for(
     notes = (*notes, *_said(how), *found.defects)
     result = Field(request.name, profile.name, budgets, entries, notes, search=how)
     chosen = next((tried for tried, entry in zip(attempts, entries) if entry is result.chosen), None)
-    return result, _contents(result, chosen, profile, bench) if chosen else None
+    return result, _contents(result, chosen, profile, bench, _seen(request, bench, chosen)) if chosen else None
 
 
 def _mends(plan: Sequence[Candidate], bench: Bench) -> list[str]:
@@ -231,7 +232,21 @@ def _said(found: Search) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _contents(result: Field, chosen: Attempt, profile: HardwareProfile, bench: Bench) -> Contents:
+def _seen(request: BuildRequest, bench: Bench, chosen: Attempt) -> dict[str, Array]:
+    """Inputs and outputs that a device's own are to be compared with; none, where all samples are random."""
+    if chosen.artifact is None or (request.calibration is None and request.evaluation is None):
+        return {}
+    data = bench.workshop.calibration or bench.trial.samples
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        some = range(_some(_SEEN_SAMPLES, chosen.artifact.inputs, data))
+        subset = measure.subset(data, some, Path(folder, "seen.npz"))
+        outputs = measure.outputs(chosen.bundle, subset.file, bench.target)
+        return {**{name: array[:] for name, array in subset.arrays.items()}, **outputs}
+
+
+def _contents(
+    result: Field, chosen: Attempt, profile: HardwareProfile, bench: Bench, seen: dict[str, Array]
+) -> Contents:
     assert chosen.artifact is not None
     assert result.chosen is not None
     data = bench.trial.samples
@@ -246,6 +261,7 @@ def _contents(result: Field, chosen: Attempt, profile: HardwareProfile, bench: B
         recipe=chosen.candidate.recipe,
         golden_inputs={spec.name: golden.arrays[spec.name][:] for spec in chosen.artifact.inputs},
         golden_outputs={spec.name: outputs[spec.name] for spec in chosen.artifact.outputs},
+        calibration=seen,
         report=field.to_json(field.of([dataclasses.replace(result, entries=(result.chosen,))])),
     )
 

@@ -48,8 +48,8 @@ class Workshop:
         table: CalibrationTable | None = None,
         variants: Cache | None = None,
     ) -> None:
-        self.name, self.model, self._cache = name, model, variants
-        self._calibration, self._folder, self._table = calibration, folder, table
+        self.name, self.model, self.calibration = name, model, calibration
+        self._folder, self._table, self._cache = folder, table, variants
         self.as_is = as_is(model)
         self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
         self._bundles = 0
@@ -82,7 +82,7 @@ class Workshop:
         Raises:
             UsageError: there are no calibration samples, or they do not do.
         """
-        samples, inputs = self._calibration, self.model.inputs
+        samples, inputs = self.calibration, self.model.inputs
         if samples is None or self._prepared is None:
             raise UsageError("There are no calibration samples to see errors on; give --calibration FILE.npz.")
         graph = correct(self._prepared, recipe, "before", {}, samples, inputs)
@@ -107,7 +107,7 @@ class Workshop:
         made = quantize(
             self.model,
             recipe,
-            self._calibration,
+            self.calibration,
             file,
             prepared=self._prepared if recipe.precision != REFERENCE else None,
             table=self._table,
@@ -126,7 +126,7 @@ class Workshop:
         return dataclasses.replace(open_model(file), source_sha256=self.model.source_sha256 or self.model.sha256)
 
     def _key(self, recipe: Recipe) -> tuple[object, ...]:
-        data = self._calibration.sha256() if self._calibration is not None else None
+        data = self.calibration.sha256() if self.calibration is not None else None
         makers = {name: version(name) for name in _MAKERS}
         return "variant", self.model.sha256, recipe, data, self._table, makers, cpu.arch()
 

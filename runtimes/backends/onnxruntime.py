@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import numpy as np
 import onnxruntime as ort
+from numpy import ndarray
 
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UsageError
 from runtimes.session import Session
-from runtimes.tensors import Array, Feeds
+from runtimes.tensors import Array, Feeds, Layout, static_layout
 
 _OPTIMIZATION = {
     "disable": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -17,6 +23,14 @@ _OPTIMIZATION = {
     "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
+_COPIED_BYTES = 64 << 10  # below, copying into bound buffers costs less than ORT's own way of binding arrays
+
+
+_Bound = tuple[
+    list[tuple[str, "np.dtype[Any]", tuple[int, ...], Array]],
+    Callable[[], object],
+    list[tuple[str, Callable[..., Array]]],
+]
 
 _ENTRIES = {"spinning": "session.intra_op.allow_spinning", "qdq_cleanup": "session.enable_quant_qdq_cleanup"}
 
@@ -29,8 +43,9 @@ def version() -> str:
 def load(artifact: Artifact, model: bytes) -> Session:
     """Open an ONNX or ORT-format model.
 
-    Settings: `threads`; options `graph_optimization` (disable, basic, extended, all), `spinning` (0, 1) and
-    `qdq_cleanup` (0, 1: whether Q/DQ pairs around no integer kernel are dropped).
+    Settings: `threads`; options `graph_optimization` (disable, basic, extended, all), `spinning` (0, 1: whether threads
+    busy-wait for work), `arena` (0, 1: whether memory is kept between runs) and `qdq_cleanup` (0, 1: whether Q/DQ pairs
+    around no integer kernel are dropped).
 
     Raises:
         BackendError: ONNX Runtime refuses the model; its own text is passed on.
@@ -39,9 +54,12 @@ def load(artifact: Artifact, model: bytes) -> Session:
     options = session_options(artifact.settings)
     try:
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # ORT's wrapper keeps the bytes to start anew on another provider when one fails: a second copy of the weights.
+        session.disable_fallback()
+        session._model_bytes = None
+        return _open(artifact, session)
     except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise BackendError(f"ONNX Runtime cannot load '{artifact.file}': {error}") from error
-    return _OrtSession(artifact, session)
 
 
 class _OrtSession(Session):
@@ -49,16 +67,116 @@ class _OrtSession(Session):
         super().__init__(artifact)
         self._session: ort.InferenceSession | None = session
         self._names = [spec.name for spec in artifact.outputs]
+        self._run_options = ort.RunOptions()  # ORT makes one per run otherwise, which takes 0.5 us
 
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
-        assert self._session is not None
-        try:
-            return dict(zip(self._names, self._session.run(self._names, feeds)))
+        session = self._open_session()
+        try:  # ORT copies neither the inputs nor the outputs here
+            return dict(zip(self._names, session.run(self._names, feeds, self._run_options)))
         except Exception as error:  # as above
-            raise BackendError(f"ONNX Runtime failed in '{self.artifact.file}': {error}") from error
+            raise self._failure(error) from error
+
+    def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
+        session = self._open_session()
+        if static_layout(self.outputs) is None or not all(array.flags.c_contiguous for array in out.values()):
+            return super()._infer_into(feeds, out)
+        try:
+            binding = session.io_binding()
+            for name, array in feeds.items():
+                binding.bind_cpu_input(name, np.ascontiguousarray(array))
+            for name in self._names:
+                binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(out[name]))  # shares its memory
+            session.run_with_iobinding(binding)
+        except Exception as error:  # as above
+            raise self._failure(error) from error
+        return {name: out[name] for name in self._names}
 
     def _release(self) -> None:
         self._session = None
+
+    def _open_session(self) -> ort.InferenceSession:
+        if self._session is None:  # another thread closed it after the base class had looked
+            raise BackendError("The session is closed; load the bundle again.")
+        return self._session
+
+    def _failure(self, error: Exception) -> BackendError:
+        return BackendError(f"ONNX Runtime failed in '{self.artifact.file}': {error}")
+
+
+class _BoundSession(_OrtSession):
+    """For small arrays of fixed shapes: buffers that inputs and outputs are bound to once.
+
+    ORT's own `run` looks names up and makes OrtValues anew in each call, which takes longer than copying, and longer
+    than a small model. The buffers serve one caller at a time; whoever comes meanwhile takes the long way.
+    """
+
+    def __init__(self, artifact: Artifact, session: ort.InferenceSession, inputs: Layout, outputs: Layout) -> None:
+        super().__init__(artifact, session)
+        self._idle = [_bind(session, self._run_options, inputs, outputs)]  # empty while in use
+
+    def _run_bound(self, feeds: Feeds) -> dict[str, Array] | None:
+        try:
+            bound = self._idle.pop()  # atomic, as append is
+        except IndexError:
+            return None
+        try:
+            inputs, infer, outputs = bound
+            if type(feeds) is not dict or len(feeds) != len(inputs):
+                return None
+            for name, dtype, shape, buffer in inputs:
+                array = feeds[name]
+                if type(array) is not ndarray or array.dtype is not dtype or array.shape != shape:
+                    return None
+                buffer[...] = array
+            infer()
+            computed = {}
+            for name, copy in outputs:
+                computed[name] = copy()
+            return computed
+        except KeyError:
+            return None
+        except Exception as error:  # as above
+            raise self._failure(error) from error
+        finally:
+            self._idle.append(bound)
+            if self._closed:  # meanwhile, by another thread, which has cleared this list already
+                self._idle.clear()
+
+    def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
+        return Session._infer_into(self, feeds, out)  # copying small arrays costs less than binding them
+
+    def _release(self) -> None:
+        self._idle.clear()
+        super()._release()
+
+
+def _bind(session: ort.InferenceSession, options: ort.RunOptions, inputs: Layout, outputs: Layout) -> _Bound:
+    """Buffers to fill, one run over them, and how to copy what it computed."""
+    binding = session.io_binding()
+    fed = [(*tensor, _buffer(tensor, binding.bind_ortvalue_input)) for tensor in inputs]
+    computed = [(tensor[0], _buffer(tensor, binding.bind_ortvalue_output).copy) for tensor in outputs]
+    # Beneath `session.run_with_iobinding`, whose checks of WebGPU graphs take 0.7 us, and 20 us with RunOptions
+    # (onnxruntime 1.31).
+    return fed, functools.partial(session._sess.run_with_iobinding, binding._iobinding, options), computed
+
+
+def _buffer(tensor: tuple[str, np.dtype[Any], tuple[int, ...]], bind: Callable[[str, ort.OrtValue], None]) -> Array:
+    name, dtype, shape = tensor
+    buffer = np.zeros(shape, dtype)
+    bind(name, ort.OrtValue.ortvalue_from_numpy(buffer))  # shares the array's memory
+    return buffer
+
+
+def _open(artifact: Artifact, session: ort.InferenceSession) -> Session:
+    inputs, outputs = static_layout(artifact.inputs), static_layout(artifact.outputs)
+    if inputs is None or outputs is None:
+        return _OrtSession(artifact, session)
+    if sum(dtype.itemsize * math.prod(shape) for _, dtype, shape in (*inputs, *outputs)) > _COPIED_BYTES:
+        return _OrtSession(artifact, session)
+    declared = [(tensor.name, tensor.shape) for tensor in (*session.get_inputs(), *session.get_outputs())]
+    if declared != [(name, list(shape)) for name, _, shape in (*inputs, *outputs)]:
+        return _OrtSession(artifact, session)  # the manifest declares another model; ORT will say what is wrong
+    return _BoundSession(artifact, session, inputs, outputs)
 
 
 def session_options(settings: RuntimeSettings) -> ort.SessionOptions:
@@ -78,9 +196,11 @@ def session_options(settings: RuntimeSettings) -> ort.SessionOptions:
             options.add_session_config_entry(_ENTRIES[name], value)
         elif name == "graph_optimization" and value in _OPTIMIZATION:
             options.graph_optimization_level = _OPTIMIZATION[value]
+        elif name == "arena" and value in ("0", "1"):
+            options.enable_cpu_mem_arena = value == "1"
         else:
             raise UsageError(
                 f"ONNX Runtime has no option {name}={value}; choose graph_optimization="
-                f"{'|'.join(_OPTIMIZATION)}, spinning=0|1 or qdq_cleanup=0|1."
+                f"{'|'.join(_OPTIMIZATION)}, {', '.join(f'{switch}=0|1' for switch in _ENTRIES)} or arena=0|1."
             )
     return options

@@ -77,6 +77,8 @@ def profiled(model: bytes, settings: RuntimeSettings) -> Any:
 
 
 class _OpenVinoSession(Session):
+    serial = True  # an infer request computes one inference at a time
+
     def __init__(self, artifact: Artifact, request: Any, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
         super().__init__(artifact)
         self._request, self._inputs, self._outputs = request, inputs, outputs

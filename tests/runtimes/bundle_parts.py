@@ -8,15 +8,16 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from runtimes.bundle import MANIFEST
+from runtimes import archive
+from runtimes.bundle import MANIFEST, SIGNATURE
 
 
 class BundleParts:
     """The members and the manifest (as plain data) of a bundle; change them, then `write`."""
 
     def __init__(self, path: Path) -> None:
-        with zipfile.ZipFile(path) as archive:
-            self.members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path) as opened:
+            self.members = {name: opened.read(name) for name in opened.namelist()}
         self.manifest: Any = json.loads(self.members.pop(MANIFEST))
 
     def seal(self) -> None:
@@ -30,15 +31,17 @@ class BundleParts:
             artifact["size_bytes"] = len(self.members[artifact["file"]])
 
     def write(self, path: Path) -> Path:
-        """Write a zip of the manifest as it stands and the members."""
-        return write_zip(path, {MANIFEST: json.dumps(self.manifest).encode(), **self.members})
+        """Write a zip of the manifest as it stands and the members, in the order that bundles have."""
+        signature = {name: data for name, data in self.members.items() if name == SIGNATURE}
+        return write_zip(
+            path, {MANIFEST: json.dumps(self.manifest).encode(), **signature, **dict(sorted(self.members.items()))}
+        )
 
 
 def write_zip(path: Path, members: dict[str, bytes]) -> Path:
-    """A zip of stored members."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name), data)
+    """A zip of these members, laid out as bundles are."""
+    with path.open("wb") as stream:
+        archive.write(stream, members)
     return path
 
 
@@ -46,8 +49,8 @@ def data_ranges(path: Path) -> dict[str, range]:
     """Where in the file each member's own bytes are."""
     content = path.read_bytes()
     ranges = {}
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
+    with zipfile.ZipFile(path) as opened:
+        for info in opened.infolist():
             header = content[info.header_offset : info.header_offset + 30]
             names_and_extra = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
             start = info.header_offset + 30 + names_and_extra

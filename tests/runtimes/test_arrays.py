@@ -111,9 +111,3 @@ def test_damaged_files_are_read_or_refused(path: Path, position: int, change: by
     path.write_bytes(content[:position] + change + content[position + len(change) :])
     with contextlib.suppress(UsageError):
         assert all(isinstance(array, np.ndarray) for array in arrays.read(path).values())
-
-
-@given(st.binary(max_size=100), st.booleans())
-def test_random_bytes_are_an_array_or_a_value_error(data: bytes, begins_like_one: bool) -> None:
-    with contextlib.suppress(ValueError):
-        assert isinstance(arrays.parse(np.lib.format.magic(1, 0) + data if begins_like_one else data), np.ndarray)

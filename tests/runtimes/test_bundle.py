@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import pickle
 import shutil
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,7 +157,7 @@ def test_a_member_that_claims_more_bytes_than_the_file_has(parts: BundleParts, t
     entry = content.rindex(ARTIFACT.encode()) - 46  # its header in the central directory
     content[entry + 20 : entry + 28] = (2**31).to_bytes(4, "little") * 2
     path.write_bytes(content)
-    with pytest.raises(TamperedError, match="declares members of more bytes than it has"):
+    with pytest.raises(TamperedError, match=f"'{ARTIFACT}' claims 2,147,483,648 bytes, which the file does not have"):
         Bundle(path)
 
 
@@ -164,8 +166,8 @@ def test_an_encrypted_member(bundle: Path, tmp_path: Path) -> None:
     content[content.rindex(ARTIFACT.encode()) - 46 + 8] |= 1  # the flag in the central directory
     path = tmp_path / "x.edge"
     path.write_bytes(content)
-    with Bundle(path) as opened, pytest.raises(TamperedError, match=f"'{ARTIFACT}' cannot be read: .*encrypted"):
-        opened.check()
+    with pytest.raises(TamperedError, match=f"the member '{ARTIFACT}' is encrypted"):
+        Bundle(path)
 
 
 def test_a_missing_member(parts: BundleParts, tmp_path: Path) -> None:
@@ -363,27 +365,73 @@ def test_no_changed_byte_of_a_member_is_accepted(bundle: Path, scratch: Path, da
         read_all(scratch)
 
 
-def test_every_changed_byte_of_the_zip_s_own_is_refused_or_harmless(bundle: Path, scratch: Path) -> None:
-    good, content = read_all(bundle), bundle.read_bytes()
+def test_every_changed_byte_of_the_zip_s_own_is_refused(bundle: Path, scratch: Path) -> None:
+    content = bundle.read_bytes()
     structure = set(range(len(content))).difference(*data_ranges(bundle).values())
-    refused = 0
     for position in sorted(structure):
-        for value in {0x00, 0x01, 0xFF, content[position] ^ 0x80} - {content[position]}:
-            scratch.write_bytes(content[:position] + bytes([value]) + content[position + 1 :])
-            try:
-                assert read_all(scratch) == good
-            except BundleError:
-                refused += 1
-    assert refused > len(structure)
+        changed = content[position] ^ (1 << position % 8)
+        scratch.write_bytes(content[:position] + bytes([changed]) + content[position + 1 :])
+        with pytest.raises(BundleError):
+            read_all(scratch)
 
 
 @given(st.integers(0), st.binary(min_size=1, max_size=8) | st.sampled_from([b"\xff" * 4, b"\xff" * 8, bytes(8)]))
-def test_any_overwritten_bytes_are_refused_or_harmless(bundle: Path, scratch: Path, seed: int, change: bytes) -> None:
+def test_any_overwritten_bytes_are_refused(bundle: Path, scratch: Path, seed: int, change: bytes) -> None:
     content = bundle.read_bytes()
     position = len(content) - 1 - seed % len(content)  # small seeds, which come often, hit the directory at the end
-    scratch.write_bytes(content[:position] + change + content[position + len(change) :])
-    with contextlib.suppress(BundleError):
-        assert read_all(scratch) == read_all(bundle)
+    changed = content[:position] + change + content[position + len(change) :]
+    scratch.write_bytes(changed)
+    if changed == content:
+        return
+    with pytest.raises(BundleError):
+        read_all(scratch)
+
+
+@pytest.mark.parametrize("position", [0, 0.5, 1], ids=["before", "between", "after"])
+def test_bytes_that_belong_to_no_member(bundle: Path, scratch: Path, position: float) -> None:
+    content = bundle.read_bytes()
+    first_end = data_ranges(bundle)[MANIFEST].stop
+    cut = {0: 0, 0.5: first_end, 1: len(content)}[position]
+    scratch.write_bytes(content[:cut] + b"smuggled" + content[cut:])
+    with pytest.raises(BundleError, match=r"does not begin like one|bytes that belong to no member"):
+        Bundle(scratch)
+
+
+def test_a_comment(bundle: Path, scratch: Path) -> None:
+    shutil.copy(bundle, scratch)
+    with zipfile.ZipFile(scratch, "a") as archive:
+        archive.comment = b"smuggled"
+    with pytest.raises(TamperedError, match="bytes that belong to no member"):
+        Bundle(scratch)
+
+
+def test_a_checksum_that_is_not_that_of_the_bytes(bundle: Path, scratch: Path) -> None:
+    content = bundle.read_bytes()
+    crc = zlib.crc32(BundleParts(bundle).members[REPORT]).to_bytes(4, "little")
+    assert content.count(crc) == 2  # before the member and in the directory
+    scratch.write_bytes(content.replace(crc, b"\0\1\2\3"))
+    with Bundle(scratch) as opened, pytest.raises(TamperedError, match=f"the checksum of '{REPORT}' is not that of"):
+        opened.check()
+
+
+def test_members_in_another_order(parts: BundleParts, scratch: Path) -> None:
+    manifest = {MANIFEST: json.dumps(parts.manifest).encode()}
+    inside = dict(sorted(parts.members.items()))
+    for members in ({**inside, **manifest}, {**manifest, **dict(reversed(list(inside.items())))}):
+        with pytest.raises(TamperedError, match="has its members in another order than they are packed in"):
+            Bundle(write_zip(scratch, members))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.edge")
+    with pytest.raises(BundleError, match="no regular file"):
+        Bundle(tmp_path / "pipe.edge")
+
+
+def test_any_zip_program_opens_a_bundle(bundle: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        assert archive.testzip() is None
+        assert {oct(info.external_attr >> 16) for info in archive.infolist()} == {"0o100644"}
 
 
 @given(st.data())

@@ -16,6 +16,7 @@ from mutations import PLAIN, mutated
 
 from runtimes.artifact import Artifact, Golden, Manifest, Member, RuntimeSettings
 from runtimes.codec import decode, encode
+from runtimes.drift import Distribution
 from runtimes.errors import UsageError
 from runtimes.profile import Cpu, Gpu, HardwareProfile, Memory, QuantizationScheme
 from runtimes.tensors import TensorSpec
@@ -60,6 +61,9 @@ ARTIFACTS = st.builds(
 RECIPES = st.dictionaries(
     TEXT, PLAIN.filter(lambda value: value == value and "NaN" not in json.dumps(value)), max_size=3
 )
+DISTRIBUTIONS = st.lists(st.floats(-1e300, 1e300), min_size=3, max_size=5).map(
+    lambda values: Distribution(min(values), max(values), tuple(sorted(values)[1:-1]), tuple(0.5 for _ in values[1:]))
+)
 MANIFESTS = st.builds(
     Manifest,
     schema_version=st.just(1),
@@ -69,6 +73,7 @@ MANIFESTS = st.builds(
     golden=st.builds(Golden, st.integers(0, 100), st.floats(0, 1)),
     recipe=RECIPES,
     members=st.dictionaries(TEXT, st.builds(Member, TEXT, st.integers()), max_size=3),
+    distributions=st.dictionaries(TEXT, DISTRIBUTIONS, max_size=2),
 )
 
 

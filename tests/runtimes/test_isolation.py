@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for file in (ROOT / "runtimes").rglob("*.py")
-    if file.parent.name != "backends" or file.stem in ("__init__", "null")
+    if file.parent.name not in ("backends", "extras") or file.stem in ("__init__", "null")
 )
 PYTHONS = ("3.10", "3.11", "3.12")
 
@@ -125,7 +125,7 @@ def test_the_wheel_works_on_a_device(
 
     with Bundle(bundle) as opened:
         assert decode(Manifest, json.loads(call("info", str(bundle))), "info") == opened.manifest
-    assert call("verify", str(bundle)).startswith("ok: scores differs by ")
+    assert "\nok: scores differs by " in call("verify", str(bundle))
 
     np.savez(tmp_path / "x.npz", image=images)
     call("run", str(bundle), "--inputs", "x.npz", "--outputs", "y.npz")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from bundle_parts import BundleParts
 
@@ -132,3 +133,23 @@ def test_the_package_s_surface_is_what_it_lists(bundle: Path) -> None:
     assert runtimes.load is load
     with runtimes.Bundle(bundle) as opened:
         assert all(result.passed for result in runtimes.replay(opened))
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "absolute"])
+def test_weights_outside_the_bundle_are_not_read(
+    parts: BundleParts, repacked: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str
+) -> None:
+    """ONNX may keep tensors in other files; no digest covers those, wherever they are."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    model = onnx.load_from_string(parts.members["artifact/model.onnx"])
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "fc.weight")
+    for folder in (tmp_path, tmp_path / "here"):
+        (folder / "weights.bin").write_bytes(tensor.raw_data)
+    entry = str(tmp_path / "weights.bin") if location == "absolute" else location
+    tensor.external_data.add(key="location", value=entry)
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.ClearField("raw_data")
+    parts.members["artifact/model.onnx"] = model.SerializeToString()
+    with pytest.raises(BackendError, match=r"^ONNX Runtime cannot load 'artifact/model\.onnx': "):
+        load(repacked())

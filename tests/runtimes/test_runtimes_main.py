@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from bundle_parts import BundleParts
 
@@ -134,16 +135,39 @@ def test_errors_stay_on_one_line_whatever_a_bundle_says(parts: BundleParts, tmp_
 def test_verify_a_good_bundle(bundle: Path, call: Call) -> None:
     done = call("verify", bundle)
     assert (done.code, done.stderr) == (0, "")
-    assert done.stdout.startswith("ok: scores differs by ")
+    title, digests, result = done.stdout.splitlines()
+    assert title.startswith("tiny for ")
+    assert digests == "4 members, every digest right; not signed"
+    assert result.startswith("ok: scores differs by ")
     assert done.stdout.endswith("(tolerance 1e-03) on 4 samples\n")
 
 
 def test_verify_a_mismatch(mismatching: Path, call: Call) -> None:
     done = call("verify", mismatching)
     assert done.code == 1
-    assert done.stdout.startswith("MISMATCH: scores differs by 9.9")
-    assert done.stderr.startswith("The bundle is intact, but this machine computes something else")
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == ""
+    _, _, result, meaning, *causes = done.stdout.splitlines()
+    assert result.startswith("MISMATCH: scores differs by 9.9")
+    assert meaning.startswith("The bundle is intact, but this machine computes something else")
+    assert len(causes) == 1
+
+
+def test_a_mismatch_suggests_its_causes(
+    mismatching: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = BundleParts(mismatching)
+    parts.manifest["artifact"]["precision"] = "int8"
+    parts.manifest["artifact"]["tool_versions"]["onnxruntime"] = "1.0.0"
+    parts.manifest["profile"]["arch"] = cpu.arch()
+    parts.manifest["profile"]["cpu"]["isa"] = ["avx9000"]
+    monkeypatch.setattr(cpu, "arch", lambda: parts.manifest["profile"]["arch"])
+    monkeypatch.setattr(cpu, "isa_flags", lambda: frozenset({"avx2"}))
+    done = call("verify", parts.write(tmp_path / "x.edge"), "--any-machine")
+    assert done.code == 1
+    assert f"it was packed with onnxruntime 1.0.0, and {onnxruntime.__version__} is installed here" in done.stdout
+    assert "needs avx9000, which this machine's processor lacks" in done.stdout
+    saturates = "this processor has no VNNI, so sums of int8 products may saturate" in done.stdout
+    assert saturates is (cpu.arch() == "x86_64")
 
 
 def test_verify_a_tampered_bundle(parts: BundleParts, tmp_path: Path, call: Call) -> None:
@@ -169,7 +193,7 @@ def test_verify_names_outputs_in_printable_letters(contents: Contents, tmp_path:
     pack(dataclasses.replace(contents, artifact=artifact, golden_outputs=outputs), tmp_path / "x.edge")
     done = call("verify", tmp_path / "x.edge")
     assert done.code == 0
-    assert done.stdout.startswith(r"ok: sc or\x1b[2Jes differs by ")
+    assert done.stdout.splitlines()[2].startswith(r"ok: sc or\x1b[2Jes differs by ")
 
 
 def test_verify_another_machine_s_bundle(elsewhere: Path, call: Call) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -121,3 +123,36 @@ def test_a_backend_that_holds_nothing_needs_no_release(artifact: Artifact, image
 def test_a_backend_must_infer(artifact: Artifact) -> None:
     with pytest.raises(TypeError, match="abstract"):
         Session(artifact)  # type: ignore[abstract]
+
+
+class Serial(Doubling):
+    """Stands one thread at a time, and notices another."""
+
+    serial = True
+    inside = overlaps = 0
+
+    def _infer(self, feeds: Feeds) -> dict[str, Array]:
+        self.inside += 1
+        time.sleep(1e-3)
+        self.overlaps += self.inside > 1
+        self.inside -= 1
+        return super()._infer(feeds)
+
+    def _release(self) -> None:
+        self.overlaps += self.inside > 0
+        super()._release()
+
+
+def test_a_serial_backend_is_entered_by_one_thread_at_a_time(artifact: Artifact) -> None:
+    specs = (TensorSpec("x", "float32", (2,)),)
+    session = Serial(dataclasses.replace(artifact, inputs=specs, outputs=specs))
+    x = {"x": np.ones(2, np.float32)}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: session.run(x), range(40)))
+        running = [pool.submit(session.run, x) for _ in range(8)]
+        session.close()
+        outcomes = [future.exception() for future in running]
+    assert session.overlaps == 0
+    assert session.releases == 1
+    assert all(outcome is None or "closed" in str(outcome) for outcome in outcomes)
+    assert session.stats().calls == 48

@@ -98,14 +98,12 @@ def test_a_failure_leaves_the_old_bundle(contents, folder, monkeypatch, error):
     path = folder / "a.edge"
     pack(contents, path)
     before = path.read_bytes()
-    members = []
 
-    def fail(self, info, data):
-        members.append(info.filename)
-        if len(members) == 3:
-            raise error
+    def fail(stream, members):
+        stream.write(members["manifest.json"])
+        raise error
 
-    monkeypatch.setattr(packing.zipfile.ZipFile, "writestr", fail)
+    monkeypatch.setattr(packing.archive, "write", fail)
     with pytest.raises(type(error)):
         pack(dataclasses.replace(contents, model="other"), path)
     assert path.read_bytes() == before

@@ -19,9 +19,10 @@ import click
 import runtimes
 from runtimes import plugins
 from runtimes.errors import EdgewrightError
+from runtimes.printable import one_line
 
 # The order people use them in.
-_ORDER = tuple("demo inspect profiles build measure gate verify calibrate debug saturation".split())
+_ORDER = tuple("demo inspect profiles build measure gate verify sign calibrate debug saturation".split())
 
 
 class _Commands(click.Group):
@@ -96,5 +97,5 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _fail(message: str) -> int:
-    click.echo(f"Error: {' '.join(message.split())}", err=True)  # runtimes put line breaks in theirs
+    click.echo(f"Error: {one_line(message)}", err=True)  # runtimes put line breaks in theirs, and bundles anything
     return 2

@@ -46,7 +46,7 @@ def test_golden_outputs_are_the_model_s(contents: Contents, images: Array) -> No
 @pytest.mark.parametrize(
     ("name", "value"),
     [("graph_optimization", level) for level in ("disable", "basic", "extended", "all")]
-    + [(name, value) for name in ("spinning", "qdq_cleanup") for value in "01"],
+    + [(switch, value) for switch in ("spinning", "arena", "qdq_cleanup") for value in "01"],
 )
 def test_options_change_how_it_runs_and_not_what_it_computes(
     contents: Contents, images: Array, name: str, value: str
@@ -62,7 +62,7 @@ def test_options_it_does_not_have(artifact: Artifact, name: str, value: str) -> 
         load(artifact, **{name: value})
     assert str(error.value) == (
         f"ONNX Runtime has no option {name}={value}; choose graph_optimization=disable|basic|extended|all, "
-        "spinning=0|1 or qdq_cleanup=0|1."
+        "spinning=0|1, qdq_cleanup=0|1 or arena=0|1."
     )
 
 

@@ -95,3 +95,18 @@ def test_a_full_disk_for_temporary_files_is_never_a_candidates_fault(
     assert ran.out == ""
     assert contents_of(out) == before
     assert leftovers(small_disk) == ["filling"]
+
+
+def test_a_full_disk_leaves_the_bundle_that_was_to_be_signed(refuses, built_bundle, small_disk, tmp_path):
+    ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519", reason="no extra `sign`")
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = tmp_path / "key.pem"
+    private = ed25519.Ed25519PrivateKey.generate()
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    bundle = small_disk / "x.edge"
+    shutil.copy(built_bundle, bundle)
+    fill(small_disk, 4 << 10)
+    before = contents_of(small_disk)
+    refuses("sign", bundle, "--key", key, words=("is full; nothing was left half-written",))
+    assert contents_of(small_disk) == before

@@ -22,7 +22,7 @@ from runtimes.errors import UsageError
 from toolchain.cli import edgewright
 from toolchain.pack import pack
 
-ORDER = ["demo", "inspect", "profiles", "build", "measure", "gate", "verify"]  # the order people use them in
+ORDER = ["demo", "inspect", "profiles", "build", "measure", "gate", "verify", "sign"]  # the order people use them in
 COMMANDS = plugins.names("toolchain.cli")
 QUICK = ("--duration", "0.05")
 

@@ -1,0 +1,101 @@
+"""How far a session's tensors have left what calibration saw of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtimes.tensors import Array, Feeds
+
+_ELEMENTS = 2048  # of one tensor in one call, evenly spaced
+_LEAST_SHARE = 1e-4  # an empty bin would make the index infinite
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What calibration saw of one tensor.
+
+    Attributes:
+        low, high: the extremes.
+        edges: inner bounds of bins, rising; about as many values in each, where the values allow it.
+        shares: the part of the values in each bin, one more than there are edges; bin i ends where edges[i] begins.
+    """
+
+    low: float
+    high: float
+    edges: tuple[float, ...]
+    shares: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        bounds = (self.low, *self.edges, self.high)
+        if not all(map(math.isfinite, bounds)) or any(a > b for a, b in itertools.pairwise(bounds)):
+            raise ValueError("has bounds that are not rising, finite numbers")
+        if len(self.shares) != len(self.edges) + 1 or not all(0 <= share <= 1 for share in self.shares):
+            raise ValueError(
+                f"has {len(self.shares)} shares for {len(self.edges)} edges; expected one more, each 0 to 1"
+            )
+
+
+@dataclass(frozen=True)
+class TensorDrift:
+    """How one tensor of the calls that were looked at differs from calibration.
+
+    Attributes:
+        values: how many were looked at.
+        saturated: the part of them outside calibration's extremes, which int8 clips; NaN counts.
+        psi: population stability index, the sum over bins of (p - q) ln(p / q). Below 0.1 is commonly read as
+            stable, above 0.25 as another population (Siddiqi, Credit Risk Scorecards, 2006). Few values make it large.
+    """
+
+    tensor: str
+    values: int
+    saturated: float
+    psi: float
+
+
+class DriftMonitor:
+    """Counts values of sampled calls into calibration's bins."""
+
+    def __init__(self, references: Mapping[str, Distribution]) -> None:
+        self._references = references
+        self._bounds = {
+            name: np.array([it.low, *it.edges, np.nextafter(it.high, math.inf)]) for name, it in references.items()
+        }
+        self._counts = {name: np.zeros(len(bounds) + 1, np.int64) for name, bounds in self._bounds.items()}
+
+    def observe(self, feeds: Feeds, outputs: Feeds) -> None:
+        """Count some values of one call's tensors."""
+        for name, bounds in self._bounds.items():
+            array = feeds.get(name, outputs.get(name))
+            if array is not None and array.dtype.kind in "biuf":
+                bins = np.searchsorted(bounds, _some(array), side="right")  # NaN sorts last
+                self._counts[name] += np.bincount(bins, minlength=len(bounds) + 1)
+
+    def drift(self) -> tuple[TensorDrift, ...]:
+        """What was found, for each tensor that was seen."""
+        seen = {name: counts for name, counts in self._counts.items() if counts.any()}
+        return tuple(_drift(name, self._references[name], counts) for name, counts in seen.items())
+
+
+def _some(array: Array) -> Array:
+    step = 2 * (array.size // (2 * _ELEMENTS)) + 1  # odd: never in step with a layout by powers of two
+    return array.reshape(-1)[::step].astype(np.float64)
+
+
+def _drift(name: str, reference: Distribution, counts: Array) -> TensorDrift:
+    total = int(counts.sum())
+    inside = counts[1:-1].copy()
+    inside[0] += counts[0]
+    inside[-1] += counts[-1]
+    p = np.maximum(inside / total, _LEAST_SHARE)
+    q = np.maximum(np.array(reference.shares), _LEAST_SHARE)
+    return TensorDrift(
+        tensor=name,
+        values=total,
+        saturated=float(counts[0] + counts[-1]) / total,
+        psi=float(np.sum((p - q) * np.log(p / q))),
+    )
