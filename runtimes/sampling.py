@@ -9,11 +9,13 @@ import itertools
 import resource
 import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from runtimes.conditions import Conditions, Watch
 from runtimes.errors import UsageError
+from runtimes.probe import Probe
 from runtimes.session import Session
 from runtimes.tensors import Array
 
@@ -55,6 +57,10 @@ class Block:
         preemptions: times the kernel took the processor away during `samples_ns`.
         idle_memory_bytes: resident before the bundle was opened.
         peak_memory_bytes: the most that was ever resident; None where the system doesn't say.
+        steady_memory_bytes: resident after the last inference.
+        probe_ns: what a fixed piece of work took between the inferences, every 20 ms (`runtimes.probe.Probe`).
+        conditions: what the system said about itself during `samples_ns`.
+        environment: versions of what ran in the measuring process.
     """
 
     samples_ns: tuple[int, ...]
@@ -66,6 +72,10 @@ class Block:
     idle_memory_bytes: int | None
     peak_memory_bytes: int | None
     batch: int = 1
+    steady_memory_bytes: int | None = None
+    probe_ns: tuple[int, ...] = ()
+    conditions: Conditions | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def sample(
@@ -88,9 +98,13 @@ def sample(
     inputs = itertools.cycle(feeds)
     warmup, settled = _warm_up(session, inputs, plan.warmup_limit_s)
     samples: list[int] = []
+    probe, watch = Probe(), Watch()
     switches, cpu, start = _involuntary_switches(), time.process_time_ns(), time.perf_counter_ns()
-    while not _is_done(len(samples), (time.perf_counter_ns() - start) / 1e9, plan):
+    now = start
+    while not _is_done(len(samples), (now - start) / 1e9, plan):
+        probe.tick(now)
         samples.append(_time_one(session, next(inputs)))
+        now = time.perf_counter_ns()
     return Block(
         samples_ns=tuple(samples),
         warmup_ns=tuple(warmup),
@@ -100,6 +114,9 @@ def sample(
         preemptions=_involuntary_switches() - switches,
         idle_memory_bytes=idle_memory_bytes,
         peak_memory_bytes=memory_bytes("VmHWM"),
+        steady_memory_bytes=memory_bytes("VmRSS"),
+        probe_ns=tuple(probe.times_ns),
+        conditions=watch.conditions(),
     )
 
 
