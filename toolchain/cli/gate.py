@@ -7,12 +7,11 @@ from pathlib import Path
 import click
 
 from hwbench import field
-from hwbench.budget import parse_all
-from hwbench.bundles import Evaluation, measure_bundles
+from hwbench.budget import Budget, parse_all
 from hwbench.field import Entry, Field, Status
-from hwbench.gate import EXIT_CODES, Verdict, judge
-from hwbench.measure import BLOCKS
-from hwbench.progress import bar
+from hwbench.gate import EXIT_CODES, Outcome, Verdict, judge
+from hwbench.gating import MAX_TIME_S, Gated, GatePlan, gate_bundle
+from hwbench.progress import clock
 from hwbench.report import Report
 from hwbench.targets.local import LocalTarget
 from runtimes.errors import UsageError
@@ -22,9 +21,10 @@ from toolchain.cli._options import (
     evaluation_of,
     evaluation_options,
     format_option,
-    sampling_plan,
     show,
 )
+
+_INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "inconclusive"}
 
 
 @click.command()
@@ -37,6 +37,21 @@ from toolchain.cli._options import (
 )
 @budget_option
 @evaluation_options
+@click.option(
+    "--max-time",
+    type=click.FloatRange(min=0.1),
+    default=MAX_TIME_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="When to give up and say inconclusive.",
+)
+@click.option(
+    "--inconclusive",
+    type=click.Choice(tuple(_INCONCLUSIVE)),
+    default="report",
+    show_default=True,
+    help="The exit code of an inconclusive verdict: 1, 0, or 3.",
+)
 @duration_option
 @format_option
 @click.pass_context
@@ -47,6 +62,8 @@ def command(
     budgets: tuple[str, ...],
     evaluation: Path | None,
     metric: str | None,
+    max_time: float,
+    inconclusive: str,
     duration: float | None,
     form: str,
 ) -> None:
@@ -69,27 +86,29 @@ def command(
         raise UsageError(
             f"Budget '{next(b.text for b in limits if b.relative)}' compares with a baseline; give --baseline."
         )
-    paths = [path for path in (candidate, baseline) if path is not None]
     scored = evaluation_of(evaluation, metric)
-    reports = _reports(paths, scored, duration)
-    base = reports[1] if baseline is not None else None
-    entries = [_entry("candidate", reports[0], "measured", judge(reports[0], limits, base))]
-    if base is not None:
-        entries.append(_entry("baseline", base, "kept"))
-    results = field.of([Field(reports[0].model, reports[0].profile, limits, tuple(entries))])
+    if candidate.suffix == ".json":
+        gated = _stored_verdicts(candidate, baseline, limits)
+    else:
+        other = _stored(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
+        plan = GatePlan(max_time, duration or GatePlan.block_s)
+        with clock(f"Gating {candidate.name}", max_time) as tick:
+            gated = gate_bundle(candidate, other, limits, LocalTarget(), plan, tick, scored)
+    entries = [_entry("candidate", gated.candidate, "measured", gated.verdicts)]
+    if gated.baseline is not None:
+        entries.append(_entry("baseline", gated.baseline, "kept"))
+    results = field.of([Field(gated.candidate.model, gated.candidate.profile, limits, tuple(entries))])
     show(results, form)
-    ctx.exit(EXIT_CODES[results.outcome])
+    outcome = results.outcome
+    ctx.exit(EXIT_CODES[_INCONCLUSIVE[inconclusive] if outcome == "inconclusive" else outcome])
 
 
-def _reports(paths: list[Path], scored: Evaluation | None, duration: float | None) -> list[Report]:
-    """A report per path: read from a .json, measured now for a bundle."""
-    bundles = [path for path in paths if path.suffix != ".json"]
-    measured: dict[Path, Report] = {}
-    if bundles:
-        with bar("Measuring", BLOCKS * len(bundles)) as tick:
-            plan = sampling_plan(duration)
-            measured = dict(zip(bundles, measure_bundles(bundles, LocalTarget(), plan, tick, scored)))
-    return [measured[path] if path in measured else _stored(path) for path in paths]
+def _stored_verdicts(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> Gated:
+    """Judge a report by the samples it holds; a baseline is a report, too."""
+    if baseline is not None and baseline.suffix != ".json":
+        raise UsageError(f"'{candidate}' is a report and '{baseline}' a bundle; give two bundles, or two reports.")
+    report, other = _stored(candidate), _stored(baseline) if baseline is not None else None
+    return Gated(report, other, judge(report, limits, other))
 
 
 def _stored(path: Path) -> Report:
