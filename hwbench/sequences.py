@@ -56,11 +56,9 @@ def visible(deviations: Array, n: int, alpha: float = ALPHA) -> float:
     Returns:
         The shift, in the deviations' unit; infinite where no shift would show.
     """
-    wins = _wins_needed(n, math.log(1 / alpha))
-    if wins is None or len(deviations) == 0:
+    share = _share_needed(n, math.log(1 / alpha))
+    if share is None or len(deviations) == 0:
         return math.inf
-    # The probability of one side at which a binomial reaches that many wins: the Clopper-Pearson identity.
-    share = float(stats.beta.ppf(POWER, wins, n - wins + 1))
     symmetric = np.concatenate([deviations, -np.asarray(deviations)])
     return max(float(np.quantile(symmetric, share)), 0.0)
 
@@ -94,6 +92,14 @@ def _wins_needed(n: int, needed: float) -> int | None:
     return int(enough[0]) if len(enough) else None
 
 
+@lru_cache(maxsize=4096)
+def _share_needed(n: int, needed: float) -> float | None:
+    """The probability of one side at which `POWER` of gates are sure of it: the Clopper-Pearson identity."""
+    wins = _wins_needed(n, needed)
+    return None if wins is None else float(stats.beta.ppf(POWER, wins, n - wins + 1))
+
+
+@lru_cache(maxsize=64)
 def blocks_needed(alpha: float = ALPHA) -> int:
     """The fewest figures, all on one side, that are sure."""
     return next(n for n in range(1, 1_000) if _wins_needed(n, math.log(1 / alpha)) is not None)

@@ -45,6 +45,14 @@ def test_gate_has_four_answers(cli, built_bundle, report, code, budgets):
         assert ran.err == ""
 
 
+@pytest.mark.parametrize(("mapped", "code"), [("fail", 1), ("pass", 0), ("report", 3)])
+def test_an_inconclusive_verdict_is_mapped_only_where_asked(cli, report, mapped, code):
+    chosen = field.from_json(report.read_text(), "report").fields[0].chosen
+    ran = cli("gate", report, "--budget", f"accuracy>={chosen.report.accuracy.value}", "--inconclusive", mapped)
+    assert ran.code == code
+    assert "inconclusive" in ran.out
+
+
 def test_gate_of_a_device_that_is_not_here_is_inconclusive(cli, digits, elsewhere, tmp_path):
     built = cli(
         *("build", digits.onnx, "--profile", elsewhere.name, "--runtime", "onnxruntime", "--precision", "fp32"),
@@ -85,7 +93,8 @@ def test_every_format_is_what_it_says(cli, report):
     asked = ("gate", report, "--budget", "p90<=1s", "--budget", "size<=1kB", "--format")
     printed = {form: cli(*asked, form) for form in plugins.names("hwbench.formats") if form != "html"}
     assert {ran.code for ran in printed.values()} == {1}
-    assert sorted(printed) == ["csv", "json", "junit", "markdown", "text"]
+    assert sorted(printed) == ["csv", "github", "json", "junit", "markdown", "text"]
+    assert "::error title=size<=1kB%3A fail::" in printed["github"].out
     assert field.from_json(printed["json"].out, "stdout").outcome == "fail"
     rows = list(csv.DictReader(io.StringIO(printed["csv"].out)))
     assert len(rows) == 1
