@@ -30,10 +30,10 @@ from runtimes.sampling import Block, SamplingPlan
 MAX_TIME_S = 60.0
 _BLOCK_S = 0.3  # long beside the start of a process is wasteful: processes differ more than runs do
 _LEAST_RUNS, _MOST_RUNS = 20, 1_000
-_PILOT = 12
+_PILOT = 20
 """Rounds after which a budget that this machine cannot resolve is refused."""
 _HOPELESS = 2.0
-"""How many times tighter than what would show a budget is refused so early: what a dozen rounds say is rough."""
+"""How many times tighter than what would show a budget is refused so early: what so few rounds say is rough."""
 
 
 @dataclass(frozen=True)

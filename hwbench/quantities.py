@@ -42,7 +42,7 @@ class Quantity:
     def written(self, value: float) -> str:
         """A figure in a sentence, with its unit."""
         if self.units is _SIZE:
-            return f"{value / 1e6:.2f} MB"
+            return f"{value / 1e6:.2f} MB" if value >= 1e4 else f"{value:,.0f} B"
         if self.units is _RATE:
             return f"{value:,.0f}/s"
         if self.units is _TIME:

@@ -121,7 +121,7 @@ def test_a_budget_tighter_than_the_machine_can_show_is_refused_early(make_rounds
     decided, taken = run(make_rounds, ["p50<=+1%"], levels(spread=0.1, seed=1), levels(spread=0.1, seed=2))
     verdict = decided["p50<=+1%"]
     assert verdict.outcome == "inconclusive"
-    assert taken == 12
+    assert taken == 20
     assert "tighter than the" in verdict.reason
     assert "--max-time" in verdict.reason
 

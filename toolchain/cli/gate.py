@@ -14,8 +14,11 @@ from hwbench.gating import MAX_TIME_S, Gated, GatePlan, gate_bundle
 from hwbench.progress import clock
 from hwbench.report import Report
 from hwbench.targets.local import LocalTarget
+from runtimes import plugins
 from runtimes.errors import UsageError
+from runtimes.files import replacing
 from toolchain.cli._options import (
+    FORMATS,
     budget_option,
     duration_option,
     evaluation_of,
@@ -52,6 +55,13 @@ _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "
     show_default=True,
     help="The exit code of an inconclusive verdict: 1, 0, or 3.",
 )
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Write the result there as well, as in junit=gate.xml. Repeatable.",
+)
 @duration_option
 @format_option
 @click.pass_context
@@ -64,6 +74,7 @@ def command(
     metric: str | None,
     max_time: float,
     inconclusive: str,
+    outputs: tuple[str, ...],
     duration: float | None,
     form: str,
 ) -> None:
@@ -86,7 +97,7 @@ def command(
         raise UsageError(
             f"Budget '{next(b.text for b in limits if b.relative)}' compares with a baseline; give --baseline."
         )
-    scored = evaluation_of(evaluation, metric)
+    scored, files = evaluation_of(evaluation, metric), [_output(text) for text in outputs]
     if candidate.suffix == ".json":
         gated = _stored_verdicts(candidate, baseline, limits)
     else:
@@ -98,9 +109,20 @@ def command(
     if gated.baseline is not None:
         entries.append(_entry("baseline", gated.baseline, "kept"))
     results = field.of([Field(gated.candidate.model, gated.candidate.profile, limits, tuple(entries))])
+    for output_form, file in files:
+        text = plugins.load("hwbench.formats", output_form, "format").render(results)
+        with replacing(file) as beside:
+            beside.write_text(text, encoding="utf-8")
     show(results, form)
     outcome = results.outcome
     ctx.exit(EXIT_CODES[_INCONCLUSIVE[inconclusive] if outcome == "inconclusive" else outcome])
+
+
+def _output(text: str) -> tuple[str, Path]:
+    form, equals, file = text.partition("=")
+    if form not in FORMATS or not equals or not file:
+        raise UsageError(f"--output '{text}' should be FORMAT=FILE, FORMAT one of {', '.join(FORMATS)}.")
+    return form, Path(file)
 
 
 def _stored_verdicts(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> Gated:
