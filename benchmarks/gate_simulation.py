@@ -38,7 +38,7 @@ from scipy import stats
 
 from hwbench.budget import Budget
 from hwbench.gating import decide
-from hwbench.quiet import SLOWED, WAITED, Surroundings
+from hwbench.quiet import WAITED, Surroundings
 from hwbench.rounds import NOISE, Observed, Rounds
 from runtimes.tensors import Array
 
@@ -91,8 +91,8 @@ class Population:
         return float(np.quantile(self.probe_ns, 0.1))
 
     def truth(self) -> float:
-        """The median figure of blocks that would count, which is what a limit in ms is about."""
-        quiet = (self.waited <= WAITED) & (self.probe_ns <= (1 + SLOWED) * self.reference_ns)
+        """The median figure of blocks at the machine's quiet level, which is what a limit in ms is about."""
+        quiet = (self.waited <= WAITED) & (np.abs(self.probe_ns / self.reference_ns - 1) <= 0.01)
         return float(np.median(self.figures[quiet]))
 
 

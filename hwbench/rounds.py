@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwbench import quiet, sequences
+from hwbench import quiet, sequences, soak
 from hwbench.budget import Budget
 from hwbench.intervals import Estimate
 from hwbench.latency import block_figure
@@ -52,9 +52,9 @@ class Rounds:
     def bounds(self, budget: Budget, fail_alpha: float = sequences.ALPHA) -> Estimate:
         """The median block's figure, or the median round's relative change, with bounds that hold at any time.
 
-        The bounds of a figure are wider by how far the probe wandered: the machine is known no better than that. A
-        change needs no such care, for what wanders meets both sides of a round, in random order: whatever it does, it
-        raises the ratio as often as it lowers it.
+        The bounds of a figure are wider by how far the probe wandered, and on the side of failing by how far it was
+        from quieter times: the machine is known no better than that. A change needs no such care, for what wanders
+        meets both sides of a round, in random order: whatever it does, it raises the ratio as often as it lowers it.
 
         Raises:
             NotMeasuredError: a block is too short for this percentile.
@@ -66,7 +66,9 @@ class Rounds:
         value = float(np.median(seen.figures[counts] if counts.any() else seen.figures))
         if budget.relative:
             return Estimate(math.expm1(value), math.expm1(low), math.expm1(high))
-        return Estimate(value, max(low, 0.0) / (1 + self.wander), high * (1 + self.wander))
+        slack = 1 + max(self.wander, self._lag)
+        low_slack, high_slack = (slack, 1 + self.wander) if budget.is_upper else (1 + self.wander, slack)
+        return Estimate(value, max(low, 0.0) / low_slack, high * high_slack)
 
     def visible(self, budget: Budget, n: int) -> float:
         """The smallest relative change that `n` rounds like these would show; infinite where none would.
@@ -89,9 +91,19 @@ class Rounds:
     @cached_property
     def wander(self) -> float:
         """The relative standard deviation of the probe over the candidate's blocks that count."""
-        probes = [met.probe_ns for met, why in zip(self.met("candidate"), self._disturbed) if why is None]
-        known = [value for value in probes if value is not None]
-        return sequences.relative_spread(known) if known else 0.0
+        return sequences.relative_spread(self._probes) if self._probes else 0.0
+
+    @cached_property
+    def _lag(self) -> float:
+        """How much longer the median of those probes is than the fastest known."""
+        level = quiet.reference(self.met("candidate"))
+        known = [value for value in (level, self.reference_ns) if value is not None]
+        return max(float(np.median(self._probes)) / min(known) - 1, 0.0) if self._probes and known else 0.0
+
+    @cached_property
+    def _probes(self) -> list[float]:
+        met = zip(self.met("candidate"), self._disturbed)
+        return [seen.probe_ns for seen, why in met if why is None and seen.probe_ns is not None]
 
     def observed(self, side: str, quantity: str) -> Observed:
         """One side's blocks, "candidate" or "baseline", in numbers."""
@@ -134,6 +146,9 @@ class Rounds:
 
 
 def _observe(blocks: Sequence[Block], quantity: str) -> Observed:
+    leaks = [told for told in map(soak.leak, blocks) if told is not None]
+    if 2 * len(leaks) > len(blocks):  # what it takes depends on how long it has run
+        raise NotMeasuredError(leaks[0])
     try:
         figures = np.asarray([block_figure(block, quantity) for block in blocks], dtype=np.float64)
     except ValueError as problem:

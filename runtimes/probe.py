@@ -29,11 +29,13 @@ class Probe:
         self.run()
         self.times_ns.clear()  # the first run pays for cold caches
 
-    def tick(self, now_ns: int) -> None:
-        """Run, if it is time to."""
-        if now_ns >= self._next_ns:
-            self.run()
-            self._next_ns = time.perf_counter_ns() + _EVERY_NS
+    def tick(self, now_ns: int) -> bool:
+        """Run, if it is time to; says whether it was."""
+        if now_ns < self._next_ns:
+            return False
+        self.run()
+        self._next_ns = time.perf_counter_ns() + _EVERY_NS
+        return True
 
     def run(self) -> None:
         """Run and note the time."""

@@ -59,6 +59,7 @@ class Block:
         peak_memory_bytes: the most that was ever resident; None where the system doesn't say.
         steady_memory_bytes: resident after the last inference.
         probe_ns: what a fixed piece of work took between the inferences, every 20 ms (`runtimes.probe.Probe`).
+        resident_bytes: what the process held each time that the probe ran.
         conditions: what the system said about itself during `samples_ns`.
         environment: versions of what ran in the measuring process.
     """
@@ -74,6 +75,7 @@ class Block:
     batch: int = 1
     steady_memory_bytes: int | None = None
     probe_ns: tuple[int, ...] = ()
+    resident_bytes: tuple[int, ...] = ()
     conditions: Conditions | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -98,11 +100,13 @@ def sample(
     inputs = itertools.cycle(feeds)
     warmup, settled = _warm_up(session, inputs, plan.warmup_limit_s)
     samples: list[int] = []
+    resident: list[int] = []
     probe, watch = Probe(), Watch()
     switches, cpu, start = _involuntary_switches(), time.process_time_ns(), time.perf_counter_ns()
     now = start
     while not _is_done(len(samples), (now - start) / 1e9, plan):
-        probe.tick(now)
+        if probe.tick(now) and (held := _resident_bytes()) is not None:
+            resident.append(held)
         samples.append(_time_one(session, next(inputs)))
         now = time.perf_counter_ns()
     return Block(
@@ -116,6 +120,7 @@ def sample(
         peak_memory_bytes=memory_bytes("VmHWM"),
         steady_memory_bytes=memory_bytes("VmRSS"),
         probe_ns=tuple(probe.times_ns),
+        resident_bytes=tuple(resident),
         conditions=watch.conditions(),
     )
 
@@ -131,6 +136,14 @@ def memory_bytes(field: str) -> int | None:
         if name == field:
             return int(value.split()[0]) * 1024
     return None
+
+
+def _resident_bytes() -> int | None:
+    """As VmRSS, in a tenth of the time: the second number of /proc/self/statm, in pages."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize()
+    except OSError:
+        return None
 
 
 def _is_done(runs: int, elapsed_s: float, plan: SamplingPlan) -> bool:

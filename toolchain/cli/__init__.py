@@ -20,7 +20,17 @@ import runtimes
 from runtimes import plugins
 from runtimes.errors import EdgewrightError
 
-_ORDER = ("demo", "inspect", "profiles", "build", "measure", "gate", "verify", "debug")  # the order people use them in
+_ORDER = (
+    "demo",
+    "inspect",
+    "profiles",
+    "build",
+    "measure",
+    "gate",
+    "history",
+    "verify",
+    "debug",
+)  # the order people use them in
 
 
 class _Commands(click.Group):

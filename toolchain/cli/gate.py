@@ -62,6 +62,12 @@ _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "
     metavar="FORMAT=FILE",
     help="Write the result there as well, as in junit=gate.xml. Repeatable.",
 )
+@click.option(
+    "--history",
+    envvar="EDGEWRIGHT_HISTORY",
+    metavar="FILE|URL",
+    help="Add the figures to this history, an SQLite file or an SQLAlchemy URL; edgewright history shows it.",
+)
 @duration_option
 @format_option
 @click.pass_context
@@ -75,6 +81,7 @@ def command(
     max_time: float,
     inconclusive: str,
     outputs: tuple[str, ...],
+    history: str | None,
     duration: float | None,
     form: str,
 ) -> None:
@@ -98,6 +105,7 @@ def command(
             f"Budget '{next(b.text for b in limits if b.relative)}' compares with a baseline; give --baseline."
         )
     scored, files = evaluation_of(evaluation, metric), [_output(text) for text in outputs]
+    past = plugins.load("hwbench", "history", "feature") if history is not None else None
     if candidate.suffix == ".json":
         gated = _stored_verdicts(candidate, baseline, limits)
     else:
@@ -109,6 +117,8 @@ def command(
     if gated.baseline is not None:
         entries.append(_entry("baseline", gated.baseline, "kept"))
     results = field.of([Field(gated.candidate.model, gated.candidate.profile, limits, tuple(entries))])
+    if past is not None:
+        past.record(history, results)
     for output_form, file in files:
         text = plugins.load("hwbench.formats", output_form, "format").render(results)
         with replacing(file) as beside:

@@ -104,3 +104,35 @@ def test_every_format_is_what_it_says(cli, report):
     assert "|" in printed["markdown"].out
     assert "size<=1kB" in printed["text"].out
     assert "\x1b" not in printed["text"].out
+
+
+def test_a_history_grows_with_each_gate_and_is_shown(cli, report, tmp_path):
+    where = tmp_path / "runs.sqlite"
+    for _ in range(2):
+        assert cli("gate", report, "--budget", "p90<=1s", "--history", where).code == 0
+    ran = cli("history", where, "--plot", tmp_path / "course.svg")
+    assert ran.code == 0
+    assert ran.out.count("pass") == 2
+    assert (tmp_path / "course.svg").read_text().startswith("<?xml")
+    assert "no size of another" in cli("history", where, "--quantity", "size", "--model", "another").err
+
+
+def test_one_run_writes_several_formats(cli, report, tmp_path):
+    asked = ("gate", report, "--budget", "p90<=1s", "--output")
+    ran = cli(*asked, f"junit={tmp_path / 'a.xml'}", "--output", f"json={tmp_path / 'a.json'}")
+    assert ran.code == 0
+    assert len(list(ET.parse(tmp_path / "a.xml").iter("testcase"))) == 1
+    assert field.from_json((tmp_path / "a.json").read_text(), "a.json").outcome == "pass"
+    for wrong in ("junit", "pdf=a.pdf", "junit="):
+        refused = cli(*asked, wrong)
+        assert refused.code == 2
+        assert "should be FORMAT=FILE" in refused.err
+
+
+def test_a_soak_says_what_it_found_beside_the_report(cli, built_bundle):
+    ran = cli("measure", built_bundle, "--soak", "0.02", "--format", "json")
+    assert ran.code in (0, 1)  # a busy machine may well slow down within a second
+    assert "Soak: " in ran.err
+    assert "inferences in" in ran.err
+    (found,) = field.from_json(ran.out, "stdout").fields
+    assert len(found.entries[0].report.latency.blocks) == 1
