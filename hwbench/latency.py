@@ -55,6 +55,13 @@ class Latency:
         each = _median([float(np.quantile(np.asarray(block.samples_ns) / 1e6, percent / 100)) for block in self.blocks])
         return Estimate(pooled.value, min(pooled.low, each.low), max(pooled.high, each.high))
 
+    def tail_ms(self, percent: float) -> float | None:
+        """The percentile by MLPerf's early stopping, which takes samples for independent; None with too few of them."""
+        try:
+            return intervals.early_stopping(self.samples_ms, percent / 100)
+        except ValueError:
+            return None
+
     @property
     def throughput_per_s(self) -> Estimate:
         """Samples per second in a closed loop; the interval is that of the median block."""
