@@ -1,4 +1,4 @@
-"""What is remembered of this machine between runs: how fast its probe is in quiet times, and its ceilings."""
+"""What is remembered of this machine between runs: how fast its probe is in quiet times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,12 +25,10 @@ class Remembered:
     Attributes:
         probe_ns: the probe's time in the quietest run.
         probe_at_s: when that was, in seconds since 1970.
-        ceilings: rates by name, such as "float32_flops".
     """
 
     probe_ns: float | None = None
     probe_at_s: float = 0.0
-    ceilings: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 def recall(machine: Machine) -> Remembered:
@@ -49,12 +46,7 @@ def note_probe(machine: Machine, probe_ns: float) -> None:
     """Remember a probe that is faster than the one known; a folder that cannot be written costs no more than that."""
     known = recall(machine)
     if known.probe_ns is None or probe_ns < known.probe_ns:
-        _write(machine, dataclasses.replace(known, probe_ns=probe_ns, probe_at_s=time.time()))
-
-
-def note_ceilings(machine: Machine, ceilings: Mapping[str, float]) -> None:
-    """Remember rates, likewise."""
-    _write(machine, dataclasses.replace(recall(machine), ceilings=ceilings))
+        _write(machine, Remembered(probe_ns, time.time()))
 
 
 def _write(machine: Machine, remembered: Remembered) -> None:
@@ -71,5 +63,5 @@ def _file(machine: Machine) -> Path:
     """One per machine, by what would make its latency another's."""
     told = [machine.arch, machine.cpu, machine.isa, machine.cores, machine.governor, machine.hypervisor, machine.board]
     digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "edgewright" / f"machine-{digest}.json"
+    folder = os.environ.get("EDGEWRIGHT_MEMORY") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "edgewright")
+    return Path(folder).expanduser() / f"machine-{digest}.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,14 @@ ROOT = Path(__file__).parents[1]
 # Machines that run tests are shared and slow by turns; a deadline would tell us about them, not about the code.
 settings.register_profile("edgewright", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("edgewright")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What gates remember of this machine is not what tests leave behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEWRIGHT_MEMORY", str(tmp_path_factory.mktemp("memory")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ PLAN = GatePlan(max_time_s=60, seed=0)
 
 @pytest.fixture(autouse=True)
 def own_memory(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("EDGEWRIGHT_MEMORY", str(tmp_path / "memory"))
 
 
 @pytest.fixture

@@ -81,6 +81,12 @@ def test_gate_judges_a_report_by_the_samples_it_holds(cli, report):
     assert cli("gate", report, "--baseline", report, "--budget", "size<=+1%").code == 0
 
 
+def test_gate_does_not_compare_a_report_with_a_bundle(cli, report, built_bundle):
+    ran = cli("gate", report, "--baseline", built_bundle, "--budget", "size<=+1%")
+    assert (ran.code, ran.out) == (2, "")
+    assert "give two bundles, or two reports" in ran.err
+
+
 def test_gate_can_score_on_other_samples(cli, built_bundle, digits, tmp_path):
     with np.load(digits.evaluation) as data:
         np.savez(tmp_path / "wrong.npz", image=data["image"], labels=(data["labels"] + 1) % 10)
