@@ -12,6 +12,7 @@ Needs `nncf` and `openvino` beside the development environment.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import math
@@ -23,14 +24,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from benchmarks import flows, latency_models
+from benchmarks.contender import ALLOWED, Contender, print_summary, print_table
 from benchmarks.zoo import ZooModel
 from hwbench import accuracy, dataset, intervals, metrics
 from hwbench.metrics.parity import flatten
@@ -40,7 +42,6 @@ from toolchain.model import open_model
 
 TRAINED = ("efficientnet", "centerface", "ppocr", "silero", "minilm", "g2p", "esrgan")
 OURS, FLOAT = "edgewright", "ORT fp32"
-_ALLOWED = 0.01  # of the score, or of its size where it is above one
 _LIMIT_S = 1800
 _SAMPLE_S = 1.0
 _MIN_RUNS = 20
@@ -59,38 +60,6 @@ PEERS: dict[str, tuple[flows.Flow, str]] = {
 }
 
 
-@dataclass
-class Contender:
-    """A file, what making it cost, what it scores, and its rounds' medians in ms."""
-
-    name: str
-    file: Path
-    runtime: str
-    seconds: float = 0.0
-    megabytes: float = 0.0
-    failure: str = ""
-    score: float = math.nan
-    drop: float = math.nan
-    what: str = ""
-    rounds_ms: list[float] = field(default_factory=list)
-
-    @property
-    def ms(self) -> float:
-        """The median of the rounds' medians."""
-        return statistics.median(self.rounds_ms)
-
-    @property
-    def holds(self) -> bool:
-        """Whether it loses no more than a hundredth."""
-        return self.drop <= _ALLOWED * max(1.0, abs(self.score)) or math.isnan(self.drop)
-
-    @property
-    def noise(self) -> float:
-        """Half the middle half of the rounds, as a share of the median."""
-        low, high = np.quantile(self.rounds_ms, [0.25, 0.75])
-        return float(high - low) / 2 / self.ms
-
-
 def main(names: Sequence[str], threads: Sequence[int], rounds: int) -> None:
     """Measure every model and print the table, then the summary."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "openvino", "nncf", "onnx"))
@@ -100,8 +69,8 @@ def main(names: Sequence[str], threads: Sequence[int], rounds: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for count in threads:
                 measured[name, count] = _measure(name, count, rounds, Path(folder))
-                _print_table(name, count, measured[name, count])
-    _print_summary(measured)
+                print_table(name, count, measured[name, count])
+    print_summary(measured, TRAINED)
 
 
 def _measure(name: str, threads: int, rounds: int, folder: Path) -> list[Contender]:
@@ -161,7 +130,7 @@ def _budget(model: ZooModel) -> float:
     if model.metric == "parity":
         return 0.2  # random weights; latency is what they are for
     n = dataset.read(model.evaluation, open_model(model.onnx).inputs).n
-    return _ALLOWED * max(1.0, abs(model.expected_score)) + intervals.reach_without_disagreement(n)
+    return ALLOWED * max(1.0, abs(model.expected_score)) + intervals.reach_without_disagreement(n)
 
 
 def _score(contender: Contender, model: ZooModel, threads: int, folder: Path) -> None:
@@ -181,17 +150,18 @@ def _call(arguments: list[str]) -> dict[str, object]:
 
 
 def _timed(command: list[str], environment: Mapping[str, str] | None = None) -> dict[str, object]:
-    """Run a command; what its last line says, and the seconds and the peak memory of its largest process."""
+    """Run a command; what its last line says, and the seconds and the peak memory it took."""
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(
             command, stdout=out, stderr=err, text=True, env={**os.environ, **(environment or {})}
         )
         try:
-            _, status, usage = _wait(process)
+            peak = _peak_bytes(process)
         except TimeoutError:
             return {"error": f"no result in {_LIMIT_S} s", "seconds": float(_LIMIT_S), "megabytes": 0.0}
-        cost = {"seconds": time.perf_counter() - start, "megabytes": usage / 1e3}
+        status = process.returncode
+        cost = {"seconds": time.perf_counter() - start, "megabytes": peak / 1e6}
         out.seek(0)
         err.seek(0)
         lines = out.read().splitlines()
@@ -206,17 +176,22 @@ def _timed(command: list[str], environment: Mapping[str, str] | None = None) -> 
     return {**cost, **(row if isinstance(row, dict) else {})}
 
 
-def _wait(process: subprocess.Popen[str]) -> tuple[int, int, int]:
-    end = time.monotonic() + _LIMIT_S
-    while time.monotonic() < end:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return pid, process.returncode, usage.ru_maxrss
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    raise TimeoutError
+def _peak_bytes(process: subprocess.Popen[str]) -> int:
+    """Wait for a process; the most that it and its children held at one time, looked at every 20 ms.
+
+    The kernel's own figure (ru_maxrss) begins with what we held when the child was made.
+    """
+    peak, end = 0, time.monotonic() + _LIMIT_S
+    while process.poll() is None:
+        if time.monotonic() > end:
+            process.kill()
+            process.wait()
+            raise TimeoutError
+        with contextlib.suppress(psutil.Error):  # one of them has just ended
+            root = psutil.Process(process.pid)
+            peak = max(peak, sum(each.memory_info().rss for each in [root, *root.children(recursive=True)]))
+        time.sleep(0.02)
+    return peak
 
 
 def _open(file: Path, runtime: str, threads: int) -> Run:
@@ -294,46 +269,6 @@ def _make(peer: str, model: str, folder: str, out: str) -> dict[str, float]:
     start = time.perf_counter()
     PEERS[peer][0](prepared, Path(out))
     return {"seconds": time.perf_counter() - start}
-
-
-def _print_table(name: str, threads: int, contenders: Sequence[Contender]) -> None:
-    print(f"\n{name}, {threads} thread{'s' if threads > 1 else ''}")
-    print(f"  {'contender':17}{'p50 ms':>9}  {'middle half':17}{'x fp32':>7}{'score':>9}{'drop':>9}{'s':>7}{'MB':>7}")
-    base = contenders[0].ms
-    for c in contenders:
-        if c.failure:
-            print(f"  {c.name:17} failed: {c.failure}")
-            continue
-        low, high = np.quantile(c.rounds_ms, [0.25, 0.75])
-        figures = f"{c.ms:9.3f}  {f'[{low:.3f}, {high:.3f}]':17}{c.ms / base:7.2f}{c.score:9.4f}{c.drop:+9.4f}"
-        print(f"  {c.name:17}{figures}{c.seconds:7.1f}{c.megabytes:7.0f}  {c.what}{'' if c.holds else '  loses more'}")
-    sys.stdout.flush()
-
-
-def _print_summary(measured: dict[tuple[str, int], list[Contender]]) -> None:
-    for threads in sorted({count for _, count in measured}):
-        print(f"\nAll models, {threads} thread{'s' if threads > 1 else ''}")
-        ratios: dict[str, list[float]] = {}
-        for (name, count), contenders in measured.items():
-            ours = contenders[-1]
-            if count != threads or ours.failure:
-                continue
-            peers = [c for c in contenders[:-1] if not c.failure and c.holds]
-            best = min(peers, key=lambda c: c.ms)
-            slack = ours.noise + best.noise
-            word = "never slower" if ours.ms <= best.ms * (1 + slack) else "SLOWER"
-            cost = sum(c.seconds for c in contenders[:-1])
-            speed = f"ours {ours.ms:8.3f} ms, best peer {best.ms:8.3f} ms ({best.name}), noise {slack:.0%}: {word}"
-            memory = max(c.megabytes for c in contenders[:-1])
-            made = f"made in {ours.seconds:.0f} s against {cost:.0f} s, {ours.megabytes:.0f} against {memory:.0f} MB"
-            print(f"  {name:13} {speed}; {made}")
-            static = next((c for c in contenders if c.name.startswith("ORT static") and not c.failure), None)
-            if static is not None:
-                ratios.setdefault("ORT static / ours, all", []).append(static.ms / ours.ms)
-            if name in TRAINED:
-                ratios.setdefault("ours / ORT fp32, trained", []).append(ours.ms / contenders[0].ms)
-        for what, values in ratios.items():
-            print(f"  geometric mean of {what}: {statistics.geometric_mean(values):.2f} over {len(values)} models")
 
 
 _CHILD: dict[str, Callable[..., dict[str, float]]] = {"--make": _make, "--sample": _sample, "--score": _scored}

@@ -1,0 +1,89 @@
+"""One file that takes part in the peers benchmark, and the tables that it prints."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+ALLOWED = 0.01
+"""What may be lost: of the score, or of its size where it is above one."""
+
+
+@dataclass
+class Contender:
+    """A file, what making it cost, what it scores, and its rounds' medians in ms."""
+
+    name: str
+    file: Path
+    runtime: str
+    seconds: float = 0.0
+    megabytes: float = 0.0
+    failure: str = ""
+    score: float = math.nan
+    drop: float = math.nan
+    what: str = ""
+    rounds_ms: list[float] = field(default_factory=list)
+
+    @property
+    def ms(self) -> float:
+        """The median of the rounds' medians."""
+        return statistics.median(self.rounds_ms)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it loses no more than a hundredth."""
+        return self.drop <= ALLOWED * max(1.0, abs(self.score)) or math.isnan(self.drop)
+
+    @property
+    def noise(self) -> float:
+        """Half the middle half of the rounds, as a share of the median."""
+        low, high = np.quantile(self.rounds_ms, [0.25, 0.75])
+        return float(high - low) / 2 / self.ms
+
+
+def print_table(name: str, threads: int, contenders: Sequence[Contender]) -> None:
+    """One model's contenders; the first is what the others are compared with."""
+    print(f"\n{name}, {threads} thread{'s' if threads > 1 else ''}")
+    print(f"  {'contender':17}{'p50 ms':>9}  {'middle half':17}{'x fp32':>7}{'score':>9}{'drop':>9}{'s':>7}{'MB':>7}")
+    base = contenders[0].ms
+    for c in contenders:
+        if c.failure:
+            print(f"  {c.name:17} failed: {c.failure}")
+            continue
+        low, high = np.quantile(c.rounds_ms, [0.25, 0.75])
+        figures = f"{c.ms:9.3f}  {f'[{low:.3f}, {high:.3f}]':17}{c.ms / base:7.2f}{c.score:9.4f}{c.drop:+9.4f}"
+        print(f"  {c.name:17}{figures}{c.seconds:7.1f}{c.megabytes:7.0f}  {c.what}{'' if c.holds else '  loses more'}")
+    sys.stdout.flush()
+
+
+def print_summary(measured: Mapping[tuple[str, int], Sequence[Contender]], trained: Sequence[str]) -> None:
+    """Ours against the best peer that loses no more than is allowed, and the means over the models."""
+    for threads in sorted({count for _, count in measured}):
+        print(f"\nAll models, {threads} thread{'s' if threads > 1 else ''}")
+        ratios: dict[str, list[float]] = {}
+        for (name, count), contenders in measured.items():
+            ours = contenders[-1]
+            if count != threads or ours.failure:
+                continue
+            peers = [c for c in contenders[:-1] if not c.failure and c.holds]
+            best = min(peers, key=lambda c: c.ms)
+            slack = ours.noise + best.noise
+            word = "never slower" if ours.ms <= best.ms * (1 + slack) else "SLOWER"
+            cost = sum(c.seconds for c in contenders[:-1])
+            speed = f"ours {ours.ms:8.3f} ms, best peer {best.ms:8.3f} ms ({best.name}), noise {slack:.0%}: {word}"
+            memory = max(c.megabytes for c in contenders[:-1])
+            made = f"made in {ours.seconds:.0f} s against {cost:.0f} s, {ours.megabytes:.0f} against {memory:.0f} MB"
+            print(f"  {name:13} {speed}; {made}")
+            static = next((c for c in contenders if c.name.startswith("ORT static") and not c.failure), None)
+            if static is not None:
+                ratios.setdefault("ORT static / ours, all", []).append(static.ms / ours.ms)
+            if name in trained:
+                ratios.setdefault("ours / ORT fp32, trained", []).append(ours.ms / contenders[0].ms)
+        for what, values in ratios.items():
+            print(f"  geometric mean of {what}: {statistics.geometric_mean(values):.2f} over {len(values)} models")
