@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hwbench.quantities import PERCENTILES, PLAIN, QUANTITIES
 from runtimes.errors import UsageError
-
-_TIME = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-_SIZE = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
-_RATE = {"/s": 1.0}
-_NONE = {"": 1.0}
-
-# Quantity -> the operator it takes, and its units, in multiples of the unit that figures are kept in.
-_QUANTITIES = {
-    "throughput": (">=", _RATE),
-    "accuracy": (">=", _NONE),
-    "accuracy_drop": ("<=", _NONE),
-    "size": ("<=", _SIZE),
-    "peak_memory": ("<=", _SIZE),
-    "load_time": ("<=", _TIME),
-}
-PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
-_QUANTITIES.update({f"p{percent:g}": ("<=", _TIME) for percent in PERCENTILES})
-
-MACHINE_QUANTITIES = frozenset(
-    {"throughput", "load_time", "peak_memory", *(f"p{percent:g}" for percent in PERCENTILES)}
-)
-"""What depends on the machine, so that two machines' reports cannot be compared by it."""
 
 _FORM = re.compile(r"\s*([a-z_]+[0-9.]*)\s*(<=|>=|<|>|==|=)\s*([+-]?)\s*([0-9.]+(?:e-?[0-9]+)?)\s*([A-Za-z/%]*)\s*")
 
@@ -43,21 +23,23 @@ class Budget:
         quantity: "p90", "accuracy_drop", ...
         limit: in ms, bytes, inferences per second or plain; for a relative budget a fraction, 0.05 for +5%.
         relative: the limit is a change against a baseline.
+        at_most: the limit is an upper one, where the quantity takes both kinds: accuracy, of an error metric.
     """
 
     text: str
     quantity: str
     limit: float
     relative: bool = False
+    at_most: bool = False
 
     def __post_init__(self) -> None:
-        if self.quantity not in _QUANTITIES:
-            raise ValueError(f"limits {self.quantity!r}; expected one of {', '.join(_QUANTITIES)}")
+        if self.quantity not in QUANTITIES:
+            raise ValueError(f"limits {self.quantity!r}; expected one of {', '.join(QUANTITIES)}")
 
     @property
     def is_upper(self) -> bool:
         """True where less is better."""
-        return _QUANTITIES[self.quantity][0] == "<="
+        return self.at_most or QUANTITIES[self.quantity].operators[0] == "<="
 
 
 def parse(text: str) -> Budget:
@@ -68,16 +50,17 @@ def parse(text: str) -> Budget:
     """
     match = _FORM.fullmatch(text)
     quantity = match[1] if match else re.split(r"[<>=]", text)[0].strip()
-    if quantity not in _QUANTITIES:
+    if quantity not in QUANTITIES:
         raise UsageError(
-            f"Budget '{text}': unknown quantity '{quantity}'; choose from {', '.join(_QUANTITIES)}, as in p99<=10ms."
+            f"Budget '{text}': unknown quantity '{quantity}'; choose from {', '.join(QUANTITIES)}, as in p99<=10ms."
         )
-    operator, units = _QUANTITIES[quantity]
-    example = f"{quantity}{operator}{'0.5' if units is _NONE else '10' + next(iter(list(units)[1:]), '/s')}"
+    operators, units = QUANTITIES[quantity].operators, QUANTITIES[quantity].units
+    operator = match[2] if match and match[2] in operators else operators[0]
+    example = f"{quantity}{operator}{'0.5' if units is PLAIN else '10' + next(iter(list(units)[1:]), '/s')}"
     if match is None:
         raise UsageError(f"Budget '{text}' cannot be read; write it like {example}.")
     if match[2] != operator:
-        raise UsageError(f"Budget '{text}': {quantity} takes {operator}, as in {example}.")
+        raise UsageError(f"Budget '{text}': {quantity} takes {' or '.join(operators)}, as in {example}.")
     try:
         number = float(match[4])
     except ValueError:
@@ -89,24 +72,24 @@ def parse(text: str) -> Budget:
         return _relative(text, quantity, operator, number, sign)
     if unit not in units:
         raise UsageError(f"Budget '{text}': {quantity} takes {_unit_words(units)}, as in {example}.")
-    if sign == "+" and units is not _NONE:
+    if sign == "+" and units is not PLAIN:
         raise UsageError(
             f"Budget '{text}': a sign is for a change against a baseline, in %, as in {quantity}{operator}+5%; "
             f"write a limit like {example}."
         )
     limit = math.copysign(number * units[unit], -1 if sign == "-" else 1)
     if (quantity == "accuracy_drop" and limit < 0) or (
-        quantity != "accuracy_drop" and limit <= 0 and units is not _NONE
+        quantity != "accuracy_drop" and limit <= 0 and units is not PLAIN
     ):
         raise UsageError(f"Budget '{text}': no model can meet it; give a limit above zero, as in {example}.")
-    return Budget(text.strip(), quantity, limit)
+    return Budget(text.strip(), quantity, limit, at_most=operator != operators[0])
 
 
 def parse_all(texts: Sequence[str]) -> tuple[Budget, ...]:
-    """Read several, and refuse two limits on one quantity.
+    """Read several, and refuse two limits on one quantity, or on two percentiles of which one says nothing.
 
     Raises:
-        UsageError: as `parse`, or for a repeated quantity.
+        UsageError: as `parse`, or for budgets that contradict each other.
     """
     budgets = tuple(parse(text) for text in texts)
     seen: dict[tuple[str, bool], str] = {}
@@ -115,7 +98,20 @@ def parse_all(texts: Sequence[str]) -> tuple[Budget, ...]:
         if key in seen:
             raise UsageError(f"Budgets '{seen[key]}' and '{budget.text}' limit the same quantity; keep one.")
         seen[key] = budget.text
+    _check_percentiles([budget for budget in budgets if not budget.relative])
     return budgets
+
+
+def _check_percentiles(budgets: Sequence[Budget]) -> None:
+    """No percentile exceeds a higher one, so a wider limit on the lower of two says nothing."""
+    names = {f"p{percent:g}": percent for percent in PERCENTILES}
+    ordered = sorted((b for b in budgets if b.quantity in names), key=lambda b: names[b.quantity])
+    for lower, higher in itertools.pairwise(ordered):
+        if lower.limit > higher.limit:
+            raise UsageError(
+                f"Budgets '{lower.text}' and '{higher.text}' contradict each other: {lower.quantity} never exceeds "
+                f"{higher.quantity}, so the first says nothing; keep one."
+            )
 
 
 def _relative(text: str, quantity: str, operator: str, number: float, sign: str) -> Budget:
@@ -128,8 +124,9 @@ def _relative(text: str, quantity: str, operator: str, number: float, sign: str)
         )
     if sign == "-" and number >= 100:
         raise UsageError(f"Budget '{text}': nothing shrinks by 100%; give less, as in {quantity}{operator}-5%.")
-    return Budget(text.strip(), quantity, number / 100 * (-1 if sign == "-" else 1), relative=True)
+    at_most = operator != QUANTITIES[quantity].operators[0]
+    return Budget(text.strip(), quantity, number / 100 * (-1 if sign == "-" else 1), True, at_most)
 
 
-def _unit_words(units: dict[str, float]) -> str:
-    return "no unit" if units is _NONE else "one of the units " + ", ".join(units)
+def _unit_words(units: Mapping[str, float]) -> str:
+    return "no unit" if units is PLAIN else "one of the units " + ", ".join(units)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hwbench import accuracy, dataset, devices, field, measure, metrics
 from hwbench.accuracy import Accuracy
+from hwbench.latency import Latency
 from hwbench.machine import this_machine
 from hwbench.measure import Tick
 from hwbench.report import Report
@@ -53,9 +54,7 @@ def measure_bundles(
         opened = {}
         for number, path in enumerate(paths):
             name = f"{path} ({number + 1})" if path in paths[:number] else str(path)  # a path may come twice
-            opened[name] = _open(path)
-            if not opened[name].inputs:
-                raise UsageError(f"'{path}' holds no golden samples to run; rebuild it with edgewright build.")
+            opened[name] = open_bundle(path)
         here = {name: item for name, item in opened.items() if devices.fits(item.manifest.profile, machine)}
         inputs = {name: Path(work, f"{number}.npz") for number, name in enumerate(here)}
         for name, item in here.items():  # models may differ in their inputs, so each bundle brings its own
@@ -74,18 +73,29 @@ def measure_bundles(
             latency = latencies.get(name)
             if isinstance(latency, str):
                 raise BackendError(f"'{item.path}' could not be measured: {latency}")
-            reports.append(
-                Report(
-                    model=item.manifest.model,
-                    profile=item.manifest.profile.name,
-                    artifact=item.manifest.artifact,
-                    machine=machine,
-                    latency=latency,
-                    accuracy=_accuracy(item, evaluation, target),
-                    unmeasured={} if latency else {"latency": f"this machine is no {item.manifest.profile.title}"},
-                )
-            )
+            why = "" if latency else f"this machine is no {item.manifest.profile.title}"
+            reports.append(report_of(item, latency, why, evaluation, target))
         return reports
+
+
+def report_of(
+    item: OpenedBundle, latency: Latency | None, why: str, evaluation: Evaluation | None, target: Target
+) -> Report:
+    """A bundle's report: its latency or why there is none, and its accuracy on the evaluation's samples or as packed.
+
+    Raises:
+        BackendError: the bundle could not be run.
+        UsageError: the evaluation data does not fit.
+    """
+    return Report(
+        model=item.manifest.model,
+        profile=item.manifest.profile.name,
+        artifact=item.manifest.artifact,
+        machine=this_machine(),
+        latency=latency,
+        accuracy=_accuracy(item, evaluation, target),
+        unmeasured={"latency": why} if why else {},
+    )
 
 
 def packed_report(path: Path) -> Report | None:
@@ -94,18 +104,33 @@ def packed_report(path: Path) -> Report | None:
     Raises:
         BundleError: the file was refused.
     """
-    return _open(path).packed
+    return _read(path).packed
 
 
 @dataclass(frozen=True)
-class _Opened:
+class OpenedBundle:
+    """What measuring needs of a bundle; `inputs` are its golden samples."""
+
     path: Path
     manifest: Manifest
     inputs: Mapping[str, Array]
     packed: Report | None
 
 
-def _open(path: Path) -> _Opened:
+def open_bundle(path: Path) -> OpenedBundle:
+    """Read a bundle that is to be measured.
+
+    Raises:
+        BundleError: the file was refused.
+        UsageError: it holds no samples to run.
+    """
+    item = _read(path)
+    if not item.inputs:
+        raise UsageError(f"'{path}' holds no golden samples to run; rebuild it with edgewright build.")
+    return item
+
+
+def _read(path: Path) -> OpenedBundle:
     with Bundle(path) as bundle:
         bundle.check()
         manifest = bundle.manifest
@@ -115,10 +140,10 @@ def _open(path: Path) -> _Opened:
             fields = field.from_json(bundle.read(REPORT), f"{path}: {REPORT}").fields
             chosen = fields[0].chosen if fields else None
             packed = chosen.report if chosen else None
-    return _Opened(path, manifest, inputs, packed)
+    return OpenedBundle(path, manifest, inputs, packed)
 
 
-def _accuracy(item: _Opened, evaluation: Evaluation | None, target: Target) -> Accuracy | None:
+def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target) -> Accuracy | None:
     packed = item.packed.accuracy if item.packed else None
     if evaluation is None:
         return packed

@@ -7,19 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hwbench.budget import MACHINE_QUANTITIES, PERCENTILES, Budget
+from hwbench.accuracy import Accuracy
+from hwbench.budget import Budget
 from hwbench.intervals import Estimate, reach_without_disagreement
+from hwbench.quantities import QUANTITIES
 from hwbench.report import NotMeasuredError, Report
+from hwbench.rounds import Rounds
+from hwbench.sequences import ALPHA
 from runtimes.errors import UsageError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
-
-_REMEDIES = {
-    "load_time": "; there is one load per process, so measure again on a quieter machine",
-    "peak_memory": "; there is one peak per process, and processes differ by as much",
-    "throughput": "; measure for longer",
-    **{f"p{percent:g}": "; measure for longer" for percent in PERCENTILES},
-}
 
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 
@@ -32,12 +29,14 @@ class Verdict:
         measured: the figure and its confidence interval, in the budget's unit; for a relative budget, the
             change against the baseline; None where there is no figure.
         reason: one sentence of evidence.
+        visible: the smallest relative change that the measurement could have shown; None where it was no gate's.
     """
 
     budget: Budget
     outcome: Outcome
     measured: Estimate | None
     reason: str
+    visible: float | None = None
 
 
 def judge(report: Report, budgets: Sequence[Budget], baseline: Report | None = None) -> tuple[Verdict, ...]:
@@ -48,8 +47,33 @@ def judge(report: Report, budgets: Sequence[Budget], baseline: Report | None = N
         UsageError: a relative budget without a baseline, or with one that cannot be compared.
     """
     if baseline is not None:
-        _check_comparable(report, baseline, budgets)
+        check_comparable(report, baseline, budgets)
     return tuple(_judge_one(report, budget, baseline) for budget in budgets)
+
+
+def judge_rounds(rounds: Rounds, budget: Budget, budgets: int = 1) -> Verdict:
+    """The verdict on a quantity of the machine from what was measured so far; it may be asked for after every round.
+
+    A wrong verdict at the limit has a probability of `ALPHA` at most to each side. To fail any of several is to fail,
+    so each of `budgets` has its share of that.
+    """
+    try:
+        bounds = rounds.bounds(budget, ALPHA / budgets)
+    except NotMeasuredError as missing:
+        return Verdict(budget, "inconclusive", None, str(missing))
+    outcome, finite = _outcome(budget, bounds), math.isfinite(bounds.low) and math.isfinite(bounds.high)
+    visible = rounds.visible(budget, len(rounds))
+    seen = visible if math.isfinite(visible) else None
+    if finite:
+        reason = _reason(budget, outcome, bounds)
+    else:
+        side = {"pass": "is surely within", "fail": "surely breaks", "inconclusive": "may be on either side of"}[
+            outcome
+        ]
+        reason = f"{show(bounds.value, budget)} {side} {show(budget.limit, budget)}"
+    reason += f"; {rounds.evidence()}"
+    reason += f"; a change of {seen:.1%} would have shown" if seen is not None else ""
+    return Verdict(budget, outcome, bounds if finite else None, reason, seen)
 
 
 def overall(verdicts: Sequence[Verdict]) -> Outcome:
@@ -65,19 +89,31 @@ def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdi
             if baseline is None:
                 raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
             measured = _change(measured, baseline.estimate(budget.quantity))
-        if budget.quantity == "accuracy" and report.accuracy and not report.accuracy.higher_is_better:
-            raise NotMeasuredError(f"less is better of {report.accuracy.metric}; limit accuracy_drop instead")
+        if budget.quantity == "accuracy" and report.accuracy:
+            _check_direction(budget, report.accuracy)
     except NotMeasuredError as missing:
         return Verdict(budget, "inconclusive", None, str(missing))
-    best, worst = (measured.low, measured.high) if budget.is_upper else (-measured.high, -measured.low)
-    limit = budget.limit if budget.is_upper else -budget.limit
-    outcome: Outcome = "pass" if worst <= limit else "fail" if best > limit else "inconclusive"
+    outcome = _outcome(budget, measured)
     reason = _reason(budget, outcome, measured)
     if outcome == "inconclusive":
         of_accuracy = report.accuracy is not None and budget.quantity.startswith("accuracy") and not budget.relative
         n = report.accuracy.n if report.accuracy else 0
-        reason += _samples_hint(budget, measured, n) if of_accuracy else _REMEDIES.get(budget.quantity, "")
+        remedy = QUANTITIES[budget.quantity].remedy
+        reason += _samples_hint(budget, measured, n) if of_accuracy else f"; {remedy}" if remedy else ""
     return Verdict(budget, outcome, measured, reason)
+
+
+def _outcome(budget: Budget, measured: Estimate) -> Outcome:
+    best, worst = (measured.low, measured.high) if budget.is_upper else (-measured.high, -measured.low)
+    limit = budget.limit if budget.is_upper else -budget.limit
+    return "pass" if worst <= limit else "fail" if best > limit else "inconclusive"
+
+
+def _check_direction(budget: Budget, accuracy: Accuracy) -> None:
+    if accuracy.higher_is_better != budget.is_upper:
+        return
+    better, operator = ("more", ">=") if accuracy.higher_is_better else ("less", "<=")
+    raise NotMeasuredError(f"{better} is better of {accuracy.metric}; write accuracy{operator}{budget.limit:g}")
 
 
 def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
@@ -118,16 +154,16 @@ def show(value: float, budget: Budget) -> str:
     """A figure of a budget's quantity, with its unit."""
     if budget.relative:
         return f"{value:+.1%}"
-    if budget.quantity in ("size", "peak_memory"):
-        return f"{value / 1e6:.2f} MB"
-    if budget.quantity == "throughput":
-        return f"{value:,.0f}/s"
-    if budget.quantity.startswith("accuracy"):
-        return f"{value:.4f}"
-    return f"{value:.3g} ms" if value < 1e3 else f"{value:,.0f} ms"
+    return QUANTITIES[budget.quantity].written(value)
 
 
-def _check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:
+def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:
+    """Refuse a baseline that a relative budget cannot be judged against.
+
+    Raises:
+        UsageError: it is of another model, profile, metric, kind of measurement or machine; says which.
+    """
+
     def refuse(what: str, ours: object, theirs: object) -> None:
         raise UsageError(f"The baseline is of another {what} ({theirs}, not {ours}); compare like with like.")
 
@@ -144,10 +180,11 @@ def _check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget
             "The baseline's accuracy is of other evaluation samples; give --evaluation, and both are scored."
         )
     mine, other = report.latency, baseline.latency
+    of_machine = any(QUANTITIES[quantity].of_machine for quantity in relative)
     for name in ("scenario", "batch", "threads"):
-        if relative & MACHINE_QUANTITIES and mine and other and getattr(mine, name) != getattr(other, name):
+        if of_machine and mine and other and getattr(mine, name) != getattr(other, name):
             refuse(name, getattr(mine, name), getattr(other, name))
-    if relative & MACHINE_QUANTITIES:
+    if of_machine:
         differing = report.machine.differences(baseline.machine)
         if differing:
             raise UsageError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from runtimes.tensors import Array
 
@@ -50,6 +51,24 @@ def quantile(samples: Array, p: float) -> Estimate:
     high = int(stats.binom.ppf(1 - tail, n, p)) + 1
     rank = math.ceil(round(p * n, 6))  # 99.9 / 100 * 1000 is 999.0000000000001
     return Estimate(float(ordered[rank - 1]), float(ordered[max(low, 1) - 1]), float(ordered[min(high, n) - 1]))
+
+
+def early_stopping(samples: Array, p: float) -> float:
+    """A value that the p-quantile exceeds with a probability of 1% at most: MLPerf Inference's early stopping.
+
+    As LoadGen does: of n samples, t may lie beyond a bound where I(p; n - t, t + 1) <= 0.01, the regularised incomplete
+    beta function; of those t - 1 are discarded, and the largest of the rest is the estimate.
+
+    Raises:
+        ValueError: there are too few samples for one to lie beyond.
+    """
+    n = len(samples)
+    beyond = np.arange(1, n)
+    allowed = int(np.sum(special.betainc(n - beyond, beyond + 1, p) <= 0.01))  # it grows with those beyond
+    if allowed == 0:
+        needed = next(m for m in itertools.count(2) if special.betainc(m - 1, 2, p) <= 0.01)
+        raise ValueError(f"early stopping at p{100 * p:g} takes {needed} samples, there are {n}")
+    return float(np.sort(samples)[n - allowed])
 
 
 def mean(scores: Sequence[float], *, proportion: bool = False) -> Estimate:

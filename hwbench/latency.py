@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -43,28 +44,35 @@ class Latency:
     def percentile(self, percent: float) -> Estimate:
         """A percentile in ms, with its confidence interval.
 
-        The value is that of all samples. The interval joins the exact one of their order statistics with the
-        range of the percentile from block to block, since samples inside a block are not independent. It covers
-        the percentile of the median process, not that of a rare process much slower than the others.
+        The value is that of all samples. The interval joins the exact one of their order statistics with that of the
+        median block's percentile, since samples inside a block are not independent. It covers the percentile of the
+        median process, not that of a rare process much slower than the others.
 
         Raises:
             ValueError: too few samples; the message holds how many it takes.
         """
         pooled = intervals.quantile(self.samples_ms, percent / 100)
-        each = [np.quantile(np.asarray(block.samples_ns) / 1e6, percent / 100) for block in self.blocks]
-        return Estimate(pooled.value, min(pooled.low, *each), max(pooled.high, *each))
+        each = _median([float(np.quantile(np.asarray(block.samples_ns) / 1e6, percent / 100)) for block in self.blocks])
+        return Estimate(pooled.value, min(pooled.low, each.low), max(pooled.high, each.high))
+
+    def tail_ms(self, percent: float) -> float | None:
+        """The percentile by MLPerf's early stopping, which takes samples for independent; None with too few of them."""
+        try:
+            return intervals.early_stopping(self.samples_ms, percent / 100)
+        except ValueError:
+            return None
 
     @property
     def throughput_per_s(self) -> Estimate:
-        """Samples per second in a closed loop; the interval is the range over blocks."""
-        rates = [self.batch * 1e9 / float(np.mean(block.samples_ns)) for block in self.blocks]
+        """Samples per second in a closed loop; the interval is that of the median block."""
+        each = _median([self.batch * 1e9 / float(np.mean(block.samples_ns)) for block in self.blocks])
         value = self.batch * 1e3 / float(self.samples_ms.mean())
-        return Estimate(value, min(value, *rates), max(value, *rates))
+        return Estimate(value, min(value, each.low), max(value, each.high))
 
     @property
     def load_ms(self) -> Estimate:
-        """From a path to a session: the median over blocks, and their range."""
-        return _median([block.load_ns / 1e6 for block in self.blocks])
+        """From a path to a session: the median over blocks."""
+        return _median([block_figure(block, "load_time") for block in self.blocks])
 
     @property
     def peak_memory_bytes(self) -> Estimate | None:
@@ -88,5 +96,39 @@ class Latency:
         return tuple(doubts)
 
 
+def block_figure(block: Block, quantity: str) -> float:
+    """One block's own figure: ms, bytes or samples per second.
+
+    Percentiles are median-unbiased (Hyndman and Fan, 1996, Sample Quantiles in Statistical Packages, definition 8), so
+    that the block's figure is as often above the truth as below it.
+
+    Raises:
+        ValueError: the block is too short for the percentile, or the system does not say.
+    """
+    if quantity == "throughput":
+        return block.batch * 1e9 / float(np.mean(block.samples_ns))
+    if quantity == "load_time":
+        return block.load_ns / 1e6
+    if quantity == "peak_memory":
+        if block.peak_memory_bytes is None:
+            raise ValueError("this system does not say how much memory a process used")
+        return float(block.peak_memory_bytes)
+    p = float(quantity[1:]) / 100
+    if len(block.samples_ns) < block_runs_needed(p):
+        raise ValueError(
+            f"{quantity} takes {block_runs_needed(p)} samples in each process, one has {len(block.samples_ns)}"
+        )
+    return float(np.quantile(block.samples_ns, p, method="median_unbiased")) / 1e6
+
+
+def block_runs_needed(p: float) -> int:
+    """The fewest samples of which the largest is no smaller than the median estimate of the p-quantile."""
+    return math.ceil(round((1 + p) / 3 / (1 - p), 6))
+
+
 def _median(values: list[float]) -> Estimate:
+    """Six or more bound the median exactly; the range of fewer is the best there is."""
+    if len(values) >= intervals.quantile_runs_needed(0.5):
+        bounds = intervals.quantile(np.asarray(values), 0.5)
+        return Estimate(float(np.median(values)), bounds.low, bounds.high)
     return Estimate(float(np.median(values)), min(values), max(values))

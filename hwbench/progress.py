@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from hwbench.measure import Tick
 
@@ -20,10 +29,22 @@ def bar(title: str, steps: int | None) -> Iterator[Tick]:
 
     A bar within a bar is a second line, and goes when its steps are done.
     """
-    with _progress() as progress:
+    with _progress(MofNCompleteColumn()) as progress:
         task = progress.add_task(title, total=steps, done="")
         try:
             yield lambda done: progress.update(task, advance=1, done=done)
+        finally:
+            progress.remove_task(task)
+
+
+@contextlib.contextmanager
+def clock(title: str, limit_s: float) -> Iterator[Tick]:
+    """Show how much of a time limit has passed, for what may end before it; called as `bar`'s."""
+    start = time.monotonic()
+    with _progress() as progress:
+        task = progress.add_task(title, total=limit_s, done="")
+        try:
+            yield lambda done: progress.update(task, completed=time.monotonic() - start, done=done)
         finally:
             progress.remove_task(task)
 
@@ -36,7 +57,7 @@ def say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
+def _progress(*counts: ProgressColumn) -> Iterator[Progress]:
     outer = _shown.get()
     if outer is not None:
         yield outer
@@ -45,7 +66,7 @@ def _progress() -> Iterator[Progress]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        *counts,
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hwbench.accuracy import Accuracy
-from hwbench.budget import PERCENTILES
 from hwbench.intervals import Estimate
 from hwbench.latency import Latency
 from hwbench.machine import Machine
+from hwbench.quantities import PERCENTILES
 from runtimes.artifact import Artifact
 
 

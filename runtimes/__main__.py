@@ -9,10 +9,13 @@ import argparse
 import dataclasses
 import itertools
 import json
+import platform
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from runtimes import arrays, files, plugins, samples
 from runtimes.bundle import Bundle
@@ -74,10 +77,17 @@ def _sample(options: argparse.Namespace) -> int:
         load_ns = time.perf_counter_ns() - start
         feeds = list(itertools.islice(samples.feeds(session.inputs, inputs), _DISTINCT_FEEDS))
         block = sample(session, feeds, plan, load_ns, idle_memory_bytes)
-        block = dataclasses.replace(block, batch=samples.batch_size(session.inputs, inputs))
+        batch = samples.batch_size(session.inputs, inputs)
+        block = dataclasses.replace(block, batch=batch, environment=_environment(session.artifact.runtime))
     with files.replacing(options.out) as beside:
         beside.write_text(json.dumps(encode(block)))
     return 0
+
+
+def _environment(runtime: str) -> dict[str, str]:
+    """Versions of what runs here; a bundle's own are those of what built it."""
+    version: str = plugins.load("runtimes.backends", runtime, "runtime").version()
+    return {"python": platform.python_version(), "numpy": np.__version__, runtime: version}
 
 
 def _read_plan(text: str) -> SamplingPlan:

@@ -32,8 +32,8 @@ settings.load_profile("edgewright")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Builds find nothing that earlier ones left on this machine, and leave nothing there."""
+def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests find nothing that earlier builds and gates left on this machine, and leave nothing there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEWRIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

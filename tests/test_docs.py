@@ -16,10 +16,14 @@ from hwbench.latency import Latency
 from hwbench.machine import Machine
 from hwbench.report import Report
 from runtimes.artifact import Artifact
+from runtimes.conditions import Conditions
 from runtimes.sampling import Block
 
 ROOT = Path(__file__).parent.parent
-TYPES = (Results, Field, Entry, Screening, Search, Verdict, Budget, Report, Artifact, Machine, Latency, Block, Accuracy)
+TYPES = (
+    *(Results, Field, Entry, Screening, Search, Verdict, Budget),
+    *(Report, Artifact, Machine, Latency, Block, Conditions, Accuracy),
+)
 
 
 @pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)

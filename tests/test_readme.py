@@ -48,7 +48,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_readme_has_the_blocks_we_think_it_has() -> None:
     assert len(commands()) >= 10
-    assert {language for language, _ in BLOCKS} == {"sh", "python", "toml"}
+    assert {language for language, _ in BLOCKS} == {"sh", "python", "toml", "yaml"}
 
 
 @pytest.mark.timeout(600)

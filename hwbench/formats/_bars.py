@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from hwbench.budget import Budget
 from hwbench.field import Field
 from hwbench.formats import _rows, _svg
-from hwbench.formats._rows import QUANTITIES, Row
+from hwbench.formats._rows import Row
 from hwbench.formats._svg import ACCENT, INK, QUIET
+from hwbench.quantities import QUANTITIES
 
 WIDTH = 400
 _ROW, _TWO_LINES = 27, 36

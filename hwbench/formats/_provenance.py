@@ -33,7 +33,14 @@ def method(latency: Latency) -> str:
     threads = _count(latency.threads, "thread") if latency.threads else "threads as the runtime chooses"
     samples = sum(len(block.samples_ns) for block in latency.blocks)
     processes = f"{len(latency.blocks)} process{'' if len(latency.blocks) == 1 else 'es'}"
-    return f"{scenario}, batch {latency.batch}, {threads}, {_count(samples, 'sample')} in {processes}"
+    return f"{scenario}, batch {latency.batch}, {threads}, {_count(samples, 'sample')} in {processes}{_tail(latency)}"
+
+
+def _tail(latency: Latency) -> str:
+    """MLPerf's own figures, for who compares with its results."""
+    figures = [(percent, latency.tail_ms(percent)) for percent in (90.0, 99.0)]
+    shown = ", ".join(f"p{percent:g} {value:.3g} ms" for percent, value in figures if value is not None)
+    return f"; by MLPerf's early stopping {shown}" if shown else ""
 
 
 def search(field: Field) -> str:

@@ -8,41 +8,8 @@ from dataclasses import dataclass
 
 from hwbench.field import Entry, Field
 from hwbench.intervals import Estimate
+from hwbench.quantities import QUANTITIES
 from hwbench.report import NotMeasuredError, Report
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """How a quantity is shown.
-
-    Attributes:
-        heading: over its column.
-        unit: the unit shown; "" for a plain number.
-        kept_in: the unit figures are kept in, as a suffix.
-        scale: from the unit kept to the unit shown.
-        interval: whether people are shown the interval.
-    """
-
-    heading: str
-    unit: str = ""
-    kept_in: str = ""
-    scale: float = 1.0
-    interval: bool = True
-
-
-QUANTITIES = {
-    "accuracy": Quantity("accuracy"),
-    "accuracy_drop": Quantity("drop"),
-    "p50": Quantity("p50", "ms", "_ms"),
-    "p90": Quantity("p90", "ms", "_ms"),
-    "p95": Quantity("p95", "ms", "_ms"),
-    "p99": Quantity("p99", "ms", "_ms"),
-    "p99.9": Quantity("p99.9", "ms", "_ms"),
-    "throughput": Quantity("rate", "per s", "_per_s"),
-    "load_time": Quantity("load", "ms", "_ms"),
-    "size": Quantity("size", "MB", "_bytes", 1e-6, interval=False),
-    "peak_memory": Quantity("memory", "MB", "_bytes", 1e-6, interval=False),
-}
 
 COLUMNS = ("accuracy", "accuracy_drop", "p50", "p90", "p99", "throughput", "size", "peak_memory")
 """The quantities that people are shown for every candidate; budgets on others show in the verdicts."""

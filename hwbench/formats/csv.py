@@ -8,8 +8,9 @@ from io import StringIO
 from hwbench.field import Field, Results
 from hwbench.formats import _rows
 from hwbench.formats._provenance import describe
-from hwbench.formats._rows import QUANTITIES, Row
+from hwbench.formats._rows import Row
 from hwbench.formats._words import clean
+from hwbench.quantities import QUANTITIES
 
 _ENDS = ("", "_low", "_high")
 

@@ -9,8 +9,9 @@ from markupsafe import Markup
 
 from hwbench.field import Field, Results
 from hwbench.formats import _charts, _provenance, _rows, _words
-from hwbench.formats._rows import COLUMNS, QUANTITIES, Row
+from hwbench.formats._rows import COLUMNS, Row
 from hwbench.intervals import CONFIDENCE
+from hwbench.quantities import QUANTITIES
 from hwbench.report import Report
 
 _KEY_FIGURES = {  # and how each compares

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from hwbench.field import Field, Results
 from hwbench.formats import _rows
 from hwbench.formats._provenance import machines, method, warnings
-from hwbench.formats._rows import COLUMNS, QUANTITIES, Row, label
+from hwbench.formats._rows import COLUMNS, Row, label
 from hwbench.formats._words import clean, headline, outcome, verdicts
 from hwbench.intervals import CONFIDENCE
+from hwbench.quantities import QUANTITIES
 
 # What would end a cell or start markup: `<` only where a tag could begin, so that p90<=20ms reads as it is.
 _MARKUP = re.compile(r"[\\`*|~$\[&]|<(?=[A-Za-z/!?])")

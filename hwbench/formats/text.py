@@ -16,9 +16,10 @@ from rich.text import Text
 from hwbench.field import Field, Results
 from hwbench.formats import _rows
 from hwbench.formats._provenance import layers, machines, method, search, warnings
-from hwbench.formats._rows import COLUMNS, QUANTITIES, Row, label
+from hwbench.formats._rows import COLUMNS, Row, label
 from hwbench.formats._words import clean, headline, outcome, verdicts
 from hwbench.intervals import CONFIDENCE
+from hwbench.quantities import QUANTITIES
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "chosen": "bold"}
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from runtimes.errors import BackendError
 from runtimes.sampling import Block, SamplingPlan
+
+
+class CrashError(BackendError):
+    """The process that ran a model died or hung, rather than say what is wrong."""
 
 
 class Target(Protocol):

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwbench.targets import CrashError
 from runtimes.codec import decode, encode
 from runtimes.errors import BackendError
 from runtimes.sampling import Block, SamplingPlan
@@ -30,7 +31,8 @@ class LocalTarget:
         """See `Target`.
 
         Raises:
-            BackendError: the process failed, crashed or hung; what it wrote to stderr is in the message.
+            BackendError: the process failed; what it wrote to stderr is in the message. A CrashError, where it
+                crashed or hung.
         """
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             paths = ["--inputs", str(inputs.absolute()), "--outputs", str(outputs.absolute())]
@@ -64,10 +66,12 @@ def _call(arguments: list[str], limit_s: float, folder: str) -> None:
             errors="replace",
             timeout=limit_s,
         )
-    except subprocess.TimeoutExpired:
-        raise BackendError(f"The process that runs the model hung: no answer in {limit_s:g} s.") from None
+    except subprocess.TimeoutExpired as hung:
+        said: object = hung.stderr or b""  # bytes, whatever the encoding asked for
+        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        raise CrashError(f"The process that runs the model hung: no answer in {limit_s:g} s.{_tail(text)}") from None
     if done.returncode < 0:
-        raise BackendError(f"The process that runs the model died of signal {-done.returncode}.{_tail(done.stderr)}")
+        raise CrashError(f"The process that runs the model died of signal {-done.returncode}.{_tail(done.stderr)}")
     if done.returncode != 0:
         said = done.stderr.strip().removeprefix("Error: ")[-1000:]
         raise BackendError(said or f"The process that runs the model ended with exit code {done.returncode}.")

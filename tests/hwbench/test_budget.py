@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwbench import budget
 from hwbench.budget import Budget, parse, parse_all
+from hwbench.quantities import QUANTITIES
 from runtimes.errors import UsageError
 
 TIMES = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -102,7 +102,6 @@ MISTAKES = [
     "throughput>=100/min",
     "throughput>=+100/s",
     "throughput>=-300%",
-    "accuracy<=0.9",
     "accuracy>=97%",
     "accuracy>=0.9x",
     "accuracy_drop<=1%",
@@ -135,7 +134,7 @@ def test_a_mistake_is_quoted_beside_an_example_that_works(text):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("latency<=10ms", "unknown quantity 'latency'; choose from throughput, accuracy, "),
+        ("latency<=10ms", "unknown quantity 'latency'; choose from accuracy, accuracy_drop, p50, "),
         ("p99>=10ms", "p99 takes <="),
         ("p99<=10", "p99 takes one of the units us, ms, s, as in p99<=10ms."),
         ("accuracy>=0.9ms", "accuracy takes no unit"),
@@ -167,12 +166,40 @@ def test_a_limit_and_a_change_of_one_quantity_go_together():
 
 
 def test_a_budget_on_nothing_we_know_cannot_be():
-    with pytest.raises(ValueError, match="limits 'speed'; expected one of throughput, "):
+    with pytest.raises(ValueError, match="limits 'speed'; expected one of accuracy, "):
         Budget("speed<=1", "speed", 1.0)
 
 
 def test_latency_quantities_are_what_another_machine_changes():
-    assert frozenset(GRAMMAR) - {"accuracy", "accuracy_drop", "size"} == budget.MACHINE_QUANTITIES
+    of_machine = {name for name, quantity in QUANTITIES.items() if quantity.of_machine}
+    assert set(GRAMMAR) - {"accuracy", "accuracy_drop", "size"} == of_machine
+
+
+def test_an_error_metric_takes_an_upper_limit():
+    found = parse("accuracy<=1.5")
+    assert (found.limit, found.is_upper) == (1.5, True)
+    assert not parse("accuracy>=0.5").is_upper
+    assert parse("accuracy<=+5%").is_upper
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (("p50<=10ms", "p90<=5ms"), ("'p50<=10ms'", "'p90<=5ms'", "p50 never exceeds p90")),
+        (("p99<=4ms", "p90<=5ms"), ("'p90<=5ms'", "'p99<=4ms'")),
+        (("p50<=1ms", "p99.9<=2ms", "p99<=3ms"), ("'p99<=3ms'", "'p99.9<=2ms'")),
+        (("accuracy>=0.9", "accuracy<=0.5"), ("limit the same quantity",)),
+    ],
+)
+def test_budgets_that_contradict_each_other_are_refused(texts, words):
+    with pytest.raises(UsageError) as caught:
+        parse_all(texts)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_wider_limit_on_a_higher_percentile_is_no_contradiction():
+    assert len(parse_all(["p99<=10ms", "p50<=5ms", "p90<=+5%", "p50<=+10%"])) == 4
 
 
 gaps = st.sampled_from(["", " ", "\t", "  "])

@@ -325,3 +325,22 @@ def test_replicates_interval_holds_the_value_and_95_percent_of_them():
     found = intervals.percentile_of_replicates(0.0, replicates)
     assert np.mean((replicates >= found.low) & (replicates <= found.high)) == pytest.approx(0.95, abs=0.001)
     assert intervals.percentile_of_replicates(9.0, replicates) == Estimate(9.0, found.low, 9.0)
+
+
+@pytest.mark.parametrize(("p", "needed"), [(0.9, 64), (0.95, 130), (0.99, 662), (0.999, 6636)])
+def test_early_stopping_takes_as_many_samples_as_loadgen_says(p, needed):
+    samples = np.arange(needed, dtype=np.float64)
+    assert intervals.early_stopping(samples, p) == needed - 1
+    with pytest.raises(ValueError, match=f"takes {needed} samples, there are {needed - 1}"):
+        intervals.early_stopping(samples[1:], p)
+
+
+def test_early_stopping_discards_what_loadgen_discards():
+    # LoadGen 6.0.17 of 300 queries at p90: "Would discard 17 highest latency queries."
+    assert intervals.early_stopping(np.arange(300.0), 0.9) == 299 - 17
+
+
+def test_early_stopping_is_below_the_quantile_once_in_a_hundred():
+    rng = np.random.default_rng(0)
+    below = [intervals.early_stopping(rng.random(200), 0.9) < 0.9 for _ in range(2_000)]
+    assert 0.001 < np.mean(below) <= 0.016

@@ -278,6 +278,10 @@ def test_sample_writes_a_block_of_plausible_samples(bundle: Path, inputs: Path, 
     assert 1_000 < np.median(block.samples_ns) < 50e6  # a model of two layers: more than 1 us, less than 50 ms
     assert block.load_ns > np.median(block.samples_ns)
     assert block.cpu_ns > 0
+    assert block.environment["onnxruntime"] == onnxruntime.__version__
+    assert block.conditions is not None
+    assert block.conditions.wall_ns >= sum(block.samples_ns)
+    assert len(block.probe_ns) >= 1
     if sampling.memory_bytes("VmHWM") is not None:
         assert block.idle_memory_bytes is not None
         assert block.peak_memory_bytes is not None

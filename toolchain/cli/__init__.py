@@ -22,7 +22,7 @@ from runtimes.errors import EdgewrightError
 from runtimes.printable import one_line
 
 # The order people use them in.
-_ORDER = tuple("demo inspect profiles build measure gate verify sign calibrate debug saturation".split())
+_ORDER = tuple("demo inspect profiles build measure gate history verify sign calibrate debug saturation".split())
 
 
 class _Commands(click.Group):

@@ -18,7 +18,7 @@ from runtimes.sampling import SamplingPlan
 F = TypeVar("F", bound=Callable[..., Any])
 
 _LOG_WIDTH = 140
-FORMATS = ("text", "json", "markdown", "csv", "junit")
+FORMATS = ("text", "json", "markdown", "csv", "junit", "github")
 
 
 def format_option(function: F) -> F:

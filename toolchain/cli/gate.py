@@ -7,24 +7,27 @@ from pathlib import Path
 import click
 
 from hwbench import field
-from hwbench.budget import parse_all
-from hwbench.bundles import Evaluation, measure_bundles
+from hwbench.budget import Budget, parse_all
 from hwbench.field import Entry, Field, Status
-from hwbench.gate import EXIT_CODES, Verdict, judge
-from hwbench.measure import BLOCKS
-from hwbench.progress import bar
+from hwbench.gate import EXIT_CODES, Outcome, Verdict, judge
+from hwbench.gating import MAX_TIME_S, Gated, GatePlan, gate_bundle
+from hwbench.progress import clock
 from hwbench.report import Report
 from hwbench.targets.local import LocalTarget
+from runtimes import plugins
 from runtimes.errors import UsageError
+from runtimes.files import replacing
 from toolchain.cli._options import (
+    FORMATS,
     budget_option,
     duration_option,
     evaluation_of,
     evaluation_options,
     format_option,
-    sampling_plan,
     show,
 )
+
+_INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "inconclusive"}
 
 
 @click.command()
@@ -37,6 +40,34 @@ from toolchain.cli._options import (
 )
 @budget_option
 @evaluation_options
+@click.option(
+    "--max-time",
+    type=click.FloatRange(min=0.1),
+    default=MAX_TIME_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="When to give up and say inconclusive.",
+)
+@click.option(
+    "--inconclusive",
+    type=click.Choice(tuple(_INCONCLUSIVE)),
+    default="report",
+    show_default=True,
+    help="The exit code of an inconclusive verdict: 1, 0, or 3.",
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Write the result there as well, as in junit=gate.xml. Repeatable.",
+)
+@click.option(
+    "--history",
+    envvar="EDGEWRIGHT_HISTORY",
+    metavar="FILE|URL",
+    help="Add the figures to this history, an SQLite file or an SQLAlchemy URL; edgewright history shows it.",
+)
 @duration_option
 @format_option
 @click.pass_context
@@ -47,6 +78,10 @@ def command(
     budgets: tuple[str, ...],
     evaluation: Path | None,
     metric: str | None,
+    max_time: float,
+    inconclusive: str,
+    outputs: tuple[str, ...],
+    history: str | None,
     duration: float | None,
     form: str,
 ) -> None:
@@ -69,27 +104,43 @@ def command(
         raise UsageError(
             f"Budget '{next(b.text for b in limits if b.relative)}' compares with a baseline; give --baseline."
         )
-    paths = [path for path in (candidate, baseline) if path is not None]
-    scored = evaluation_of(evaluation, metric)
-    reports = _reports(paths, scored, duration)
-    base = reports[1] if baseline is not None else None
-    entries = [_entry("candidate", reports[0], "measured", judge(reports[0], limits, base))]
-    if base is not None:
-        entries.append(_entry("baseline", base, "kept"))
-    results = field.of([Field(reports[0].model, reports[0].profile, limits, tuple(entries))])
+    scored, files = evaluation_of(evaluation, metric), [_output(text) for text in outputs]
+    past = plugins.load("hwbench", "history", "feature") if history is not None else None
+    if candidate.suffix == ".json":
+        gated = _stored_verdicts(candidate, baseline, limits)
+    else:
+        other = _stored(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
+        plan = GatePlan(max_time, duration or GatePlan.block_s)
+        with clock(f"Gating {candidate.name}", max_time) as tick:
+            gated = gate_bundle(candidate, other, limits, LocalTarget(), plan, tick, scored)
+    entries = [_entry("candidate", gated.candidate, "measured", gated.verdicts)]
+    if gated.baseline is not None:
+        entries.append(_entry("baseline", gated.baseline, "kept"))
+    results = field.of([Field(gated.candidate.model, gated.candidate.profile, limits, tuple(entries))])
+    if past is not None:
+        past.record(history, results)
+    for output_form, file in files:
+        text = plugins.load("hwbench.formats", output_form, "format").render(results)
+        with replacing(file) as beside:
+            beside.write_text(text, encoding="utf-8")
     show(results, form)
-    ctx.exit(EXIT_CODES[results.outcome])
+    outcome = results.outcome
+    ctx.exit(EXIT_CODES[_INCONCLUSIVE[inconclusive] if outcome == "inconclusive" else outcome])
 
 
-def _reports(paths: list[Path], scored: Evaluation | None, duration: float | None) -> list[Report]:
-    """A report per path: read from a .json, measured now for a bundle."""
-    bundles = [path for path in paths if path.suffix != ".json"]
-    measured: dict[Path, Report] = {}
-    if bundles:
-        with bar("Measuring", BLOCKS * len(bundles)) as tick:
-            plan = sampling_plan(duration)
-            measured = dict(zip(bundles, measure_bundles(bundles, LocalTarget(), plan, tick, scored)))
-    return [measured[path] if path in measured else _stored(path) for path in paths]
+def _output(text: str) -> tuple[str, Path]:
+    form, equals, file = text.partition("=")
+    if form not in FORMATS or not equals or not file:
+        raise UsageError(f"--output '{text}' should be FORMAT=FILE, FORMAT one of {', '.join(FORMATS)}.")
+    return form, Path(file)
+
+
+def _stored_verdicts(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> Gated:
+    """Judge a report by the samples it holds; a baseline is a report, too."""
+    if baseline is not None and baseline.suffix != ".json":
+        raise UsageError(f"'{candidate}' is a report and '{baseline}' a bundle; give two bundles, or two reports.")
+    report, other = _stored(candidate), _stored(baseline) if baseline is not None else None
+    return Gated(report, other, judge(report, limits, other))
 
 
 def _stored(path: Path) -> Report:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from hwbench import devices, field
+from hwbench import devices, field, soak
 from hwbench.bundles import measure_bundles
 from hwbench.field import Entry, Field
 from hwbench.machine import this_machine
@@ -17,6 +17,7 @@ from hwbench.progress import bar
 from hwbench.targets.local import LocalTarget
 from runtimes.errors import UsageError
 from runtimes.files import replacing
+from runtimes.sampling import Block
 from toolchain.cli._options import (
     duration_option,
     evaluation_of,
@@ -37,15 +38,25 @@ from toolchain.sources import is_onnx
 @profile_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, for a bare MODEL.")
 @duration_option
+@click.option(
+    "--soak",
+    "minutes",
+    type=click.FloatRange(min=0.01),
+    metavar="MINUTES",
+    help="Run one process for so long and look for drift, throttling and leaks; exit code 1 where there are any.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE.json", help="Write the report there as well.")
 @format_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     path: Path,
     evaluation: Path | None,
     metric: str | None,
     profile: str | None,
     threads: int | None,
     duration: float | None,
+    minutes: float | None,
     out: Path | None,
     form: str,
 ) -> None:
@@ -69,8 +80,9 @@ def command(
         if is_bare:
             device = devices.load(profile) if profile else devices.detect(this_machine())
             bundle = pack_as_is(path, device, threads, Path(work))
-        with bar(f"Measuring {path.name}", BLOCKS) as tick:
-            report = measure_bundles([bundle], LocalTarget(), sampling_plan(duration), tick, scored)[0]
+        plan, blocks = (sampling_plan(duration), BLOCKS) if minutes is None else (soak.plan(minutes), 1)
+        with bar(f"Measuring {path.name}", blocks) as tick:
+            report = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0]
     artifact = report.artifact
     entry = Entry(
         f"{artifact.precision} on {artifact.runtime}", artifact.precision, artifact.runtime, "measured", "", report
@@ -80,3 +92,17 @@ def command(
         with replacing(out) as beside:
             beside.write_text(field.to_json(results), encoding="utf-8")
     show(results, form)
+    if minutes is not None and report.latency is not None:
+        ctx.exit(_show_soak(report.latency.blocks[0]))
+
+
+def _show_soak(block: Block) -> int:
+    """Say on stderr what a soak found, so that stdout holds one format; returns the exit code."""
+    try:
+        found = soak.soak(block)
+    except ValueError as problem:
+        raise UsageError(f"Nothing can be told: {problem}.") from None
+    click.echo(f"Soak: {found.runs:,} inferences in {found.seconds:,.0f} s", err=True)
+    for finding in found.findings or ("no drift, no throttling that shows, no growing memory",):
+        click.echo(f"  {finding}", err=True)
+    return 1 if found.findings else 0

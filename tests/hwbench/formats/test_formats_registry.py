@@ -11,7 +11,7 @@ from hwbench import field
 from hwbench.field import Results
 from runtimes import plugins
 
-FORMATS = ("csv", "html", "json", "junit", "markdown", "text")
+FORMATS = ("csv", "github", "html", "json", "junit", "markdown", "text")
 FOR_PEOPLE = ("html", "markdown", "text")
 
 

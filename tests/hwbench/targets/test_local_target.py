@@ -101,10 +101,12 @@ def test_a_process_that_dies_of_a_signal_is_told_with_its_last_words(interpreter
 
 
 def test_a_run_that_hangs_is_killed_at_its_limit(interpreter, tmp_path):
-    interpreter("exec sleep 60")
+    interpreter("echo waiting for the license server >&2; exec sleep 60")
     start = time.monotonic()
-    message = failure(LocalTarget(run_limit_s=0.2).run, tmp_path / "b", tmp_path / "i", tmp_path / "o")
-    assert message == "The process that runs the model hung: no answer in 0.2 s."
+    message = failure(LocalTarget(run_limit_s=0.5).run, tmp_path / "b", tmp_path / "i", tmp_path / "o")
+    assert message == (
+        "The process that runs the model hung: no answer in 0.5 s. It said: waiting for the license server"
+    )
     assert time.monotonic() - start < 10
 
 

@@ -45,6 +45,14 @@ def test_gate_has_four_answers(cli, built_bundle, report, code, budgets):
         assert ran.err == ""
 
 
+@pytest.mark.parametrize(("mapped", "code"), [("fail", 1), ("pass", 0), ("report", 3)])
+def test_an_inconclusive_verdict_is_mapped_only_where_asked(cli, report, mapped, code):
+    chosen = field.from_json(report.read_text(), "report").fields[0].chosen
+    ran = cli("gate", report, "--budget", f"accuracy>={chosen.report.accuracy.value}", "--inconclusive", mapped)
+    assert ran.code == code
+    assert "inconclusive" in ran.out
+
+
 def test_gate_of_a_device_that_is_not_here_is_inconclusive(cli, digits, elsewhere, tmp_path):
     built = cli(
         *("build", digits.onnx, "--profile", elsewhere.name, "--runtime", "onnxruntime", "--precision", "fp32"),
@@ -73,6 +81,12 @@ def test_gate_judges_a_report_by_the_samples_it_holds(cli, report):
     assert cli("gate", report, "--baseline", report, "--budget", "size<=+1%").code == 0
 
 
+def test_gate_does_not_compare_a_report_with_a_bundle(cli, report, built_bundle):
+    ran = cli("gate", report, "--baseline", built_bundle, "--budget", "size<=+1%")
+    assert (ran.code, ran.out) == (2, "")
+    assert "give two bundles, or two reports" in ran.err
+
+
 def test_gate_can_score_on_other_samples(cli, built_bundle, digits, tmp_path):
     with np.load(digits.evaluation) as data:
         np.savez(tmp_path / "wrong.npz", image=data["image"], labels=(data["labels"] + 1) % 10)
@@ -85,7 +99,8 @@ def test_every_format_is_what_it_says(cli, report):
     asked = ("gate", report, "--budget", "p90<=1s", "--budget", "size<=1kB", "--format")
     printed = {form: cli(*asked, form) for form in plugins.names("hwbench.formats") if form != "html"}
     assert {ran.code for ran in printed.values()} == {1}
-    assert sorted(printed) == ["csv", "json", "junit", "markdown", "text"]
+    assert sorted(printed) == ["csv", "github", "json", "junit", "markdown", "text"]
+    assert "::error title=size<=1kB%3A fail::" in printed["github"].out
     assert field.from_json(printed["json"].out, "stdout").outcome == "fail"
     rows = list(csv.DictReader(io.StringIO(printed["csv"].out)))
     assert len(rows) == 1
@@ -95,3 +110,35 @@ def test_every_format_is_what_it_says(cli, report):
     assert "|" in printed["markdown"].out
     assert "size<=1kB" in printed["text"].out
     assert "\x1b" not in printed["text"].out
+
+
+def test_a_history_grows_with_each_gate_and_is_shown(cli, report, tmp_path):
+    where = tmp_path / "runs.sqlite"
+    for _ in range(2):
+        assert cli("gate", report, "--budget", "p90<=1s", "--history", where).code == 0
+    ran = cli("history", where, "--plot", tmp_path / "course.svg")
+    assert ran.code == 0
+    assert ran.out.count("pass") == 2
+    assert (tmp_path / "course.svg").read_text().startswith("<?xml")
+    assert "no size of another" in cli("history", where, "--quantity", "size", "--model", "another").err
+
+
+def test_one_run_writes_several_formats(cli, report, tmp_path):
+    asked = ("gate", report, "--budget", "p90<=1s", "--output")
+    ran = cli(*asked, f"junit={tmp_path / 'a.xml'}", "--output", f"json={tmp_path / 'a.json'}")
+    assert ran.code == 0
+    assert len(list(ET.parse(tmp_path / "a.xml").iter("testcase"))) == 1
+    assert field.from_json((tmp_path / "a.json").read_text(), "a.json").outcome == "pass"
+    for wrong in ("junit", "pdf=a.pdf", "junit="):
+        refused = cli(*asked, wrong)
+        assert refused.code == 2
+        assert "should be FORMAT=FILE" in refused.err
+
+
+def test_a_soak_says_what_it_found_beside_the_report(cli, built_bundle):
+    ran = cli("measure", built_bundle, "--soak", "0.02", "--format", "json")
+    assert ran.code in (0, 1)  # a busy machine may well slow down within a second
+    assert "Soak: " in ran.err
+    assert "inferences in" in ran.err
+    (found,) = field.from_json(ran.out, "stdout").fields
+    assert len(found.entries[0].report.latency.blocks) == 1

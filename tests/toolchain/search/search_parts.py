@@ -21,7 +21,7 @@ def attempt(number: int, ms: float | None = None, score: float = 1.0, **changes)
     artifact = Artifact(Path("m"), "onnxruntime", recipe.precision, (), (), RuntimeSettings(), "", 1, {})
     ranked = Accuracy("parity", True, 1, score, scores=(score,))
     blocks = () if ms is None else (block(ms),)
-    return Attempt(candidate, artifact=artifact, ranked=ranked, blocks=blocks, **changes)
+    return Attempt(candidate, artifact=artifact, ranked=ranked, blocks=blocks, is_source=number == 0, **changes)
 
 
 def block(ms: float) -> Block:

@@ -1,0 +1,47 @@
+"""Annotations for a GitHub Actions log: one workflow command per verdict.
+
+The form is that of GitHub's documentation, "Workflow commands for GitHub Actions": `::error title=...::message`, with
+%, line breaks, and in the title also colons and commas, percent-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hwbench.field import Field, Results
+from hwbench.formats import _rows
+from hwbench.formats._provenance import machines, warnings
+from hwbench.formats._rows import label
+from hwbench.formats._words import clean, headline, outcome, verdicts
+from hwbench.gate import Outcome
+
+_COMMANDS: dict[Outcome, str] = {"fail": "error", "inconclusive": "warning", "pass": "notice"}
+
+
+def render(results: Results) -> str:
+    """One line per verdict; where there are none, one for what was measured."""
+    lines = [line for field in results.fields for line in _lines(field)]
+    return "\n".join(lines or [_command("warning", "edgewright", "There are no results.")]) + "\n"
+
+
+def _lines(field: Field) -> Iterable[str]:
+    judged = verdicts(field)
+    where = f"{field.model} for {field.profile}"
+    for entry, verdict in judged:
+        title = f"{verdict.budget.text}: {verdict.outcome}"
+        message = f"{where}, {label(entry)}: {verdict.reason}. Measured on {'; '.join(machines(field))}"
+        yield _command(_COMMANDS[verdict.outcome], title, message)
+    if not judged:
+        kind = "notice" if outcome(field) == "measured" else _COMMANDS[field.outcome]
+        yield _command(kind, where, headline(field, _rows.rows(field)))
+    for warning in (*warnings(field), *field.caveats):
+        yield _command("warning", where, warning)
+
+
+def _command(kind: str, title: str, message: str) -> str:
+    name = _encode(title).replace(":", "%3A").replace(",", "%2C")
+    return f"::{kind} title={name}::{_encode(message)}"
+
+
+def _encode(text: str) -> str:
+    return clean(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,0 +1,189 @@
+"""What was measured of a model on a device over time: an SQLite file, or any database that SQLAlchemy opens."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import ruptures
+import sqlalchemy as sql
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from hwbench.field import Field, Results
+from hwbench.machine import Machine
+from hwbench.quantities import QUANTITIES
+from hwbench.report import NotMeasuredError
+from runtimes.errors import UsageError
+
+_TABLE = sql.Table(
+    "figures",
+    sql.MetaData(),
+    sql.Column("id", sql.Integer, primary_key=True),
+    sql.Column("at", sql.DateTime, nullable=False),
+    *(sql.Column(name, sql.String, nullable=False) for name in ("model", "profile", "device", "source_sha256")),
+    sql.Column("quantity", sql.String, nullable=False),
+    *(sql.Column(name, sql.Float, nullable=False) for name in ("value", "low", "high")),
+    sql.Column("outcome", sql.String, nullable=False),
+)
+_LEAST = 3  # runs on each side of a change
+
+
+@dataclass(frozen=True)
+class Point:
+    """One figure of one run.
+
+    Attributes:
+        at: UTC, without a time zone.
+        device: the machine, in words.
+        outcome: of all budgets of that run; "measured" where there were none.
+    """
+
+    at: datetime.datetime
+    model: str
+    profile: str
+    device: str
+    source_sha256: str
+    quantity: str
+    value: float
+    low: float
+    high: float
+    outcome: str
+
+
+def record(where: str, results: Results, at: datetime.datetime | None = None) -> int:
+    """Add the figures of each field's chosen candidate; returns how many there were.
+
+    Args:
+        where: a file's path, or an SQLAlchemy URL.
+        results: what was measured.
+        at: when; now, if None.
+
+    Raises:
+        UsageError: the database cannot be opened or written.
+    """
+    now = at or datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    rows = [row for field in results.fields for row in _rows(field, now)]
+    try:
+        with _engine(where).begin() as connection:
+            _TABLE.metadata.create_all(connection)
+            if rows:
+                connection.execute(sql.insert(_TABLE), rows)
+    except sql.exc.SQLAlchemyError as error:
+        raise _cannot(where, error) from None
+    return len(rows)
+
+
+def read(where: str, quantity: str, model: str | None = None) -> tuple[Point, ...]:
+    """The points of a quantity, oldest first.
+
+    Raises:
+        UsageError: there is no such database, or it cannot be read.
+    """
+    if "://" not in where and not Path(where).is_file():
+        raise UsageError(f"There is no history '{where}'; edgewright gate --history {where} begins one.")
+    query = sql.select(_TABLE).where(_TABLE.c.quantity == quantity).order_by(_TABLE.c.at, _TABLE.c.id)
+    if model is not None:
+        query = query.where(_TABLE.c.model == model)
+    try:
+        with _engine(where).connect() as connection:
+            return tuple(
+                Point(**{k: v for k, v in row._mapping.items() if k != "id"}) for row in connection.execute(query)
+            )
+    except sql.exc.SQLAlchemyError as error:
+        raise _cannot(where, error) from None
+
+
+def change_points(values: Sequence[float]) -> tuple[int, ...]:
+    """Where a series' level changes: the index of the first value of each new level.
+
+    PELT (Killick, Fearnhead and Eckley, 2012) on logarithms, whose noise is estimated from the differences of
+    neighbours, with three times BIC's penalty: a level that moves by less than its noise is no change.
+    """
+    if len(values) < 2 * _LEAST or min(values) <= 0:
+        return ()
+    logs = np.log(np.asarray(values, dtype=np.float64))
+    noise = 1.4826 * float(np.median(np.abs(np.diff(logs)))) / np.sqrt(2)
+    scaled = logs / max(noise, 1e-3)  # a tenth of a percent is nothing, however steady the rest
+    found = ruptures.Pelt(model="l2", min_size=_LEAST, jump=1).fit(scaled[:, None]).predict(pen=6 * np.log(len(values)))
+    return tuple(int(index) for index in found[:-1])
+
+
+def plot(points: Sequence[Point], file: Path) -> None:
+    """Draw a course with its intervals and changes, as PNG, SVG or PDF by the file's suffix.
+
+    Raises:
+        UsageError: the file cannot be written, or its suffix is none of these.
+    """
+    quantity = QUANTITIES[points[0].quantity]
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    scale, x = quantity.scale, np.arange(len(points))
+    value, low, high = (
+        scale * np.asarray([getattr(point, name) for point in points]) for name in ("value", "low", "high")
+    )
+    axes.vlines(x, low, high, color="#9db4c8", linewidth=3)
+    colors = {"pass": "#1b7f4b", "fail": "#c0392b", "inconclusive": "#c98a00"}
+    axes.plot(x, value, color="#34516b", linewidth=1)
+    axes.scatter(x, value, color=[colors.get(point.outcome, "#34516b") for point in points], zorder=3)
+    for index in change_points([point.value for point in points]):
+        axes.axvline(index - 0.5, color="#c0392b", linestyle="--", linewidth=1)
+    step = max(len(points) // 8, 1)
+    axes.set_xticks(x[::step], [f"{point.at:%Y-%m-%d\n%H:%M}" for point in points[::step]])
+    axes.set_ylabel(f"{quantity.heading} {quantity.unit}".strip())
+    axes.set_ylim(bottom=0)
+    axes.set_title(f"{points[0].model} on {points[0].device}", fontsize=10)
+    try:
+        figure.savefig(file)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"'{file}' cannot be drawn: {error}.") from None
+
+
+def device(machine: Machine) -> str:
+    """A machine's name in the history: what its figures depend on, in words."""
+    board = machine.board or machine.cpu
+    return ", ".join([board, f"{machine.cores} cores", *machine.gpus])
+
+
+def _rows(field: Field, at: datetime.datetime) -> list[dict[str, object]]:
+    chosen = field.chosen
+    if chosen is None or chosen.report is None:
+        return []
+    report, rows = chosen.report, []
+    for quantity in QUANTITIES:
+        try:
+            figure = report.estimate(quantity)
+        except NotMeasuredError:
+            continue
+        rows.append(
+            {
+                "at": at,
+                "model": field.model,
+                "profile": field.profile,
+                "device": device(report.machine),
+                "source_sha256": report.artifact.source_sha256,
+                "quantity": quantity,
+                "value": figure.value,
+                "low": figure.low,
+                "high": figure.high,
+                "outcome": field.outcome if field.budgets else "measured",
+            }
+        )
+    return rows
+
+
+def _engine(where: str) -> sql.Engine:
+    try:
+        return sql.create_engine(where if "://" in where else f"sqlite:///{where}")
+    except (sql.exc.SQLAlchemyError, ImportError) as error:  # a driver that is not installed
+        raise _cannot(where, error) from None
+
+
+def _cannot(where: str, error: Exception) -> UsageError:
+    reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+    shown = where.rpartition("@")[2]  # a URL may hold a password
+    return UsageError(f"The history '{shown}' cannot be used: {reason}.")

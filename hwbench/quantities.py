@@ -1,0 +1,84 @@
+"""The one table of what is measured, limited and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_TIME = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+_SIZE = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
+_RATE = {"/s": 1.0}
+PLAIN: Mapping[str, float] = {"": 1.0}
+
+PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One kind of figure.
+
+    Attributes:
+        operators: what a limit on it may be; the first is the usual one.
+        units: those a budget may be written in, in multiples of the unit that figures are kept in.
+        heading: over its column.
+        unit: the unit shown in a table; "" for a plain number.
+        kept_in: the unit that figures are kept in, as a suffix.
+        scale: from the unit kept to the unit shown.
+        interval: whether a table shows the interval.
+        of_machine: it depends on the machine, so that two machines' reports cannot be compared by it.
+        remedy: what to do where its interval straddles a limit.
+    """
+
+    operators: tuple[str, ...]
+    units: Mapping[str, float]
+    heading: str
+    unit: str = ""
+    kept_in: str = ""
+    scale: float = 1.0
+    interval: bool = True
+    of_machine: bool = False
+    remedy: str = ""
+
+    def written(self, value: float) -> str:
+        """A figure in a sentence, with its unit."""
+        if self.units is _SIZE:
+            return f"{value / 1e6:.2f} MB" if value >= 1e4 else f"{value:,.0f} B"
+        if self.units is _RATE:
+            return f"{value:,.0f}/s"
+        if self.units is _TIME:
+            return f"{value:.3g} ms" if value < 1e3 else f"{value:,.0f} ms"
+        return f"{value:.4f}"
+
+
+def _percentile(percent: float) -> Quantity:
+    return Quantity(("<=",), _TIME, f"p{percent:g}", "ms", "_ms", of_machine=True, remedy="measure for longer")
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    # An error metric's limit is an upper one.
+    "accuracy": Quantity((">=", "<="), PLAIN, "accuracy"),
+    "accuracy_drop": Quantity(("<=",), PLAIN, "drop"),
+    **{f"p{percent:g}": _percentile(percent) for percent in PERCENTILES},
+    "throughput": Quantity((">=",), _RATE, "rate", "per s", "_per_s", of_machine=True, remedy="measure for longer"),
+    "load_time": Quantity(
+        ("<=",),
+        _TIME,
+        "load",
+        "ms",
+        "_ms",
+        of_machine=True,
+        remedy="there is one load per process, so measure again on a quieter machine",
+    ),
+    "size": Quantity(("<=",), _SIZE, "size", "MB", "_bytes", 1e-6, interval=False),
+    "peak_memory": Quantity(
+        ("<=",),
+        _SIZE,
+        "memory",
+        "MB",
+        "_bytes",
+        1e-6,
+        interval=False,
+        of_machine=True,
+        remedy="there is one peak per process, and processes differ by as much",
+    ),
+}

@@ -1,0 +1,67 @@
+"""Which blocks count: those in which nothing but the model had the machine.
+
+Nothing here looks at the model's own latency: to drop what is slow would be to decide what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtimes.sampling import Block
+
+WAITED = 0.01
+"""The share of a block's time that its threads may have waited for a processor, or a hypervisor taken."""
+SLOWED = 0.05
+"""How much longer than in the fastest tenth of blocks the probe may take."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a block met.
+
+    Attributes:
+        probe_ns: the median of its probes; None where there were none.
+        interruption: what took the processor away from it, if anything did for long enough to matter.
+    """
+
+    probe_ns: float | None
+    interruption: str | None = None
+
+
+def surroundings(block: Block) -> Surroundings:
+    """What a block met, from what it recorded."""
+    return Surroundings(float(np.median(block.probe_ns)) if block.probe_ns else None, _interruption(block))
+
+
+def disturbances(met: Sequence[Surroundings], reference_ns: float | None = None) -> tuple[str | None, ...]:
+    """Why each block does not count; None for those that do.
+
+    Args:
+        met: what the blocks met.
+        reference_ns: what the probe took here in quieter times, where anyone remembers.
+    """
+    level = reference(met)
+    known = [value for value in (level, reference_ns) if value is not None]
+    bar = (1 + SLOWED) * min(known) if known else 0.0
+    slow = [each.probe_ns is not None and each.probe_ns > bar for each in met]
+    return tuple(each.interruption or ("had a slow probe" if is_slow else None) for each, is_slow in zip(met, slow))
+
+
+def reference(met: Sequence[Surroundings]) -> float | None:
+    """The probe's time when nothing disturbs it: that of the fastest tenth of blocks."""
+    probes = [each.probe_ns for each in met if each.probe_ns is not None]
+    return float(np.quantile(probes, 0.1)) if probes else None
+
+
+def _interruption(block: Block) -> str | None:
+    seen = block.conditions
+    if seen is None:
+        return None
+    if (seen.waited_ns or 0) > WAITED * seen.wall_ns:
+        return "waited for a processor"
+    if (seen.stolen_ns or 0) > WAITED * seen.wall_ns:
+        return "lost the processor to the hypervisor"
+    return "ran on a processor that throttled" if seen.throttled else None

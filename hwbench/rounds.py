@@ -1,0 +1,170 @@
+"""What a gate has measured so far, and what it says about a budget: figures of blocks, and bounds on their median."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from hwbench import quiet, sequences, soak
+from hwbench.budget import Budget
+from hwbench.intervals import Estimate
+from hwbench.latency import block_figure
+from hwbench.quiet import Surroundings
+from hwbench.report import NotMeasuredError
+from runtimes.sampling import Block
+from runtimes.tensors import Array
+
+NOISE = 4.0
+"""How much slower than on a quiet machine a block's fastest run may be: a neighbour on the same core and a clock that
+falls take half each, and a run that meets a preemption is not the fastest."""
+
+
+class Observed(NamedTuple):
+    """Per block: its figure, and what that would at least and at most have been, had it not been disturbed."""
+
+    figures: Array
+    floors: Array
+    ceilings: Array
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Blocks in the order of measuring; those of candidate and baseline with one index are a round.
+
+    Attributes:
+        reference_ns: what the probe took on this machine in quieter times, where that is remembered.
+    """
+
+    candidate: tuple[Block, ...]
+    baseline: tuple[Block, ...] = ()
+    reference_ns: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.candidate)
+
+    def bounds(self, budget: Budget, fail_alpha: float = sequences.ALPHA) -> Estimate:
+        """The median block's figure, or the median round's relative change, with bounds that hold at any time.
+
+        The bounds of a figure are wider by how far the probe wandered, and on the side of failing by how far it was
+        from quieter times: the machine is known no better than that. A change needs no such care, for what wanders
+        meets both sides of a round, in random order: whatever it does, it raises the ratio as often as it lowers it.
+
+        Raises:
+            NotMeasuredError: a block is too short for this percentile.
+        """
+        seen, counts = self._seen(budget)
+        low_alpha, high_alpha = (fail_alpha, sequences.ALPHA) if budget.is_upper else (sequences.ALPHA, fail_alpha)
+        low = sequences.lower_bound(seen.figures[counts], np.where(counts, seen.figures, seen.floors), low_alpha)
+        high = sequences.upper_bound(seen.figures[counts], np.where(counts, seen.figures, seen.ceilings), high_alpha)
+        value = float(np.median(seen.figures[counts] if counts.any() else seen.figures))
+        if budget.relative:
+            return Estimate(math.expm1(value), math.expm1(low), math.expm1(high))
+        slack = 1 + max(self.wander, self._lag)
+        low_slack, high_slack = (slack, 1 + self.wander) if budget.is_upper else (1 + self.wander, slack)
+        return Estimate(value, max(low, 0.0) / low_slack, high * high_slack)
+
+    def visible(self, budget: Budget, n: int) -> float:
+        """The smallest relative change that `n` rounds like these would show; infinite where none would.
+
+        How far rounds stray comes from runs of one thing against itself: the baseline against its own next block, or
+        without a baseline the blocks around their median.
+        """
+        seen, counts = self._seen(budget)
+        if budget.relative:
+            strays = self._against_itself(budget)
+        else:
+            strays = np.log(seen.figures[counts] / np.median(seen.figures[counts])) if counts.any() else np.empty(0)
+        shift = sequences.visible(strays, round(n * float(counts.mean())))
+        return math.expm1(shift) + (0.0 if budget.relative else self.wander) if math.isfinite(shift) else math.inf
+
+    def evidence(self) -> str:
+        """How many blocks or rounds counted, and why the others did not."""
+        return _tally("round", self._interrupted) if self.baseline else _tally("block", self._disturbed)
+
+    @cached_property
+    def wander(self) -> float:
+        """The relative standard deviation of the probe over the candidate's blocks that count."""
+        return sequences.relative_spread(self._probes) if self._probes else 0.0
+
+    @cached_property
+    def _lag(self) -> float:
+        """How much longer the median of those probes is than the fastest known."""
+        level = quiet.reference(self.met("candidate"))
+        known = [value for value in (level, self.reference_ns) if value is not None]
+        return max(float(np.median(self._probes)) / min(known) - 1, 0.0) if self._probes and known else 0.0
+
+    @cached_property
+    def _probes(self) -> list[float]:
+        met = zip(self.met("candidate"), self._disturbed)
+        return [seen.probe_ns for seen, why in met if why is None and seen.probe_ns is not None]
+
+    def observed(self, side: str, quantity: str) -> Observed:
+        """One side's blocks, "candidate" or "baseline", in numbers."""
+        return _observe(getattr(self, side), quantity)
+
+    def met(self, side: str) -> tuple[Surroundings, ...]:
+        """What one side's blocks met."""
+        return tuple(quiet.surroundings(block) for block in getattr(self, side))
+
+    def _seen(self, budget: Budget) -> tuple[Observed, Array]:
+        """Figures, or logarithms of the ratio to the baseline's, and which of them count."""
+        seen, reasons = self.observed("candidate", budget.quantity), self._disturbed
+        if budget.relative:
+            other, reasons = self.observed("baseline", budget.quantity), self._interrupted
+            seen = Observed(
+                np.log(seen.figures / other.figures),
+                np.log(seen.floors / other.ceilings),
+                np.log(seen.ceilings / other.floors),
+            )
+        undisturbed = [reason is None for reason in reasons]
+        counts = np.asarray(undisturbed if budget.quantity != "peak_memory" else [True] * len(reasons), dtype=bool)
+        return seen, counts  # nobody else's work changes what memory a process takes
+
+    @cached_property
+    def _disturbed(self) -> tuple[str | None, ...]:
+        met = (*self.met("candidate"), *self.met("baseline"))
+        return quiet.disturbances(met, self.reference_ns)[: len(self)]
+
+    @cached_property
+    def _interrupted(self) -> tuple[str | None, ...]:
+        pairs = zip(self.met("candidate"), self.met("baseline"))
+        return tuple(ours.interruption or theirs.interruption for ours, theirs in pairs)
+
+    def _against_itself(self, budget: Budget) -> Array:
+        """Log ratios of each baseline block to the next, where nothing interrupted the two."""
+        figures, met = self.observed("baseline", budget.quantity).figures, self.met("baseline")
+        undisturbed = [(a.interruption or b.interruption) is None for a, b in itertools.pairwise(met)]
+        ratios: Array = np.log(figures[:-1] / figures[1:])[np.asarray(undisturbed, dtype=bool)]
+        return ratios
+
+
+def _observe(blocks: Sequence[Block], quantity: str) -> Observed:
+    leaks = [told for told in map(soak.leak, blocks) if told is not None]
+    if 2 * len(leaks) > len(blocks):  # what it takes depends on how long it has run
+        raise NotMeasuredError(leaks[0])
+    try:
+        figures = np.asarray([block_figure(block, quantity) for block in blocks], dtype=np.float64)
+    except ValueError as problem:
+        raise NotMeasuredError(str(problem)) from None
+    if quantity == "throughput":
+        fastest = np.asarray([block.batch * 1e9 / min(block.samples_ns) for block in blocks])
+        return Observed(figures, figures, NOISE * fastest)
+    if quantity == "load_time":
+        return Observed(figures, figures / NOISE, figures)
+    if quantity == "peak_memory":
+        return Observed(figures, figures, figures)
+    return Observed(figures, np.asarray([min(block.samples_ns) / 1e6 for block in blocks]) / NOISE, figures)
+
+
+def _tally(noun: str, reasons: Sequence[str | None]) -> str:
+    counted = sum(reason is None for reason in reasons)
+    dropped = Counter(reason for reason in reasons if reason is not None)
+    why = ", ".join(f"{count} {reason}" for reason, count in dropped.most_common())
+    return f"{counted} of {len(reasons)} {noun}s counted" + (f" ({why})" if why else "")

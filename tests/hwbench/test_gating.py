@@ -1,0 +1,230 @@
+"""The sequential gate: when it stops, what counts, and what it answers when processes misbehave."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hwbench import memory
+from hwbench.budget import parse_all
+from hwbench.gating import GatePlan, decide, gate_bundle, sampling_plan
+from hwbench.machine import this_machine
+from hwbench.rounds import Rounds
+from hwbench.targets import CrashError
+from runtimes.conditions import Conditions
+from runtimes.errors import BackendError, UsageError
+
+PLAN = GatePlan(max_time_s=60, seed=0)
+
+
+@pytest.fixture(autouse=True)
+def own_memory(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEWRIGHT_CACHE", str(tmp_path / "memory"))
+
+
+@pytest.fixture
+def make_rounds(make_block):
+    """Rounds whose blocks' p50 are `candidate` and `baseline`; where `waited`, something took the processor away."""
+
+    def make(candidate, baseline=(), waited=0.0):
+        conditions = Conditions(wall_ns=10**9, waited_ns=int(waited * 1e9))
+
+        def blocks(levels):
+            made = [make_block([level * (1 + k / 1e4) for k in range(-15, 16)]) for level in levels]
+            return tuple(dataclasses.replace(block, conditions=conditions, probe_ns=(100_000,)) for block in made)
+
+        return Rounds(blocks(candidate), blocks(baseline))
+
+    return make
+
+
+def run(make_rounds, budgets, candidate, baseline=None, waited=0.0, max_time_s=60.0):
+    """Decide on endless rounds, one second each; verdicts and how many it took."""
+    taken = [0]
+
+    def take():
+        taken[0] += 1
+        n = taken[0]
+        return make_rounds(candidate[:n], baseline[:n] if baseline is not None else (), waited)
+
+    decided, rounds = decide(take, parse_all(budgets), max_time_s, clock=lambda: float(taken[0]))
+    return decided, len(rounds)
+
+
+def levels(median=1.0, spread=0.01, seed=0, n=80):
+    return median * np.random.default_rng(seed).lognormal(0, spread, n)
+
+
+@pytest.mark.parametrize(
+    ("budget", "outcome"), [("p50<=2ms", "pass"), ("p50<=500us", "fail"), ("throughput>=100/s", "pass")]
+)
+def test_a_clear_answer_takes_nine_blocks(make_rounds, budget, outcome):
+    decided, taken = run(make_rounds, [budget], levels())
+    assert (decided[budget].outcome, taken) == (outcome, 9)
+    assert "9 of 9 blocks counted" in decided[budget].reason
+
+
+def test_a_close_answer_takes_longer_and_an_equal_one_the_whole_time(make_rounds):
+    close, taken = run(make_rounds, ["p50<=1.013ms"], levels(spread=0.02))
+    assert close["p50<=1.013ms"].outcome in ("pass", "inconclusive")
+    assert taken > 9
+    equal, taken = run(make_rounds, ["p50<=1ms"], levels())
+    assert (equal["p50<=1ms"].outcome, taken) == ("inconclusive", 60)
+
+
+def test_a_second_budget_does_not_change_the_first_ones_verdict(make_rounds):
+    decided, taken = run(make_rounds, ["p50<=2ms", "throughput>=1000/s"], levels(), max_time_s=30)
+    assert {text: verdict.outcome for text, verdict in decided.items()} == {
+        "p50<=2ms": "pass",
+        "throughput>=1000/s": "inconclusive",
+    }
+    assert taken == 30
+    assert "9 of 9" in decided["p50<=2ms"].reason  # it stands as it was when it became sure
+
+
+def test_disturbed_blocks_do_not_count_and_say_why(make_rounds):
+    decided, taken = run(make_rounds, ["p50<=1.05ms"], levels() * 1.2, waited=0.5)
+    verdict = decided["p50<=1.05ms"]
+    assert (verdict.outcome, taken) == ("inconclusive", 60)
+    assert "0 of 60 blocks counted (60 waited for a processor)" in verdict.reason
+
+
+def test_noise_makes_nothing_faster_so_a_limit_held_in_spite_of_it_is_held(make_rounds):
+    decided, taken = run(make_rounds, ["p50<=1.3ms"], levels(), waited=0.5)
+    assert (decided["p50<=1.3ms"].outcome, taken) == ("pass", 11)
+
+
+def test_a_limit_broken_beyond_what_noise_does_is_broken(make_rounds):
+    decided, taken = run(make_rounds, ["p50<=100us"], levels(), waited=0.5)
+    assert (decided["p50<=100us"].outcome, taken) == ("fail", 11)
+
+
+def test_an_unchanged_model_passes_and_a_slower_one_fails_whatever_drifts(make_rounds):
+    drift = 1 + 0.5 * np.sin(np.arange(80) / 7)
+    same, _ = run(make_rounds, ["p50<=+2.5%"], levels(seed=1) * drift, levels(seed=2) * drift)
+    slow, _ = run(make_rounds, ["p50<=+2.5%"], 1.05 * levels(seed=3) * drift, levels(seed=4) * drift)
+    assert same["p50<=+2.5%"].outcome == "pass"
+    assert slow["p50<=+2.5%"].outcome == "fail"
+
+
+def test_a_change_is_said_with_its_bounds_and_the_smallest_that_would_have_shown(make_rounds):
+    decided, _ = run(make_rounds, ["p50<=+20%"], 1.05 * levels(seed=3), levels(seed=4))
+    verdict = decided["p50<=+20%"]
+    assert verdict.measured.low < 0.05 < verdict.measured.high
+    assert 0 < verdict.visible < 0.2
+    assert "would have shown" in verdict.reason
+
+
+def test_a_budget_tighter_than_the_machine_can_show_is_refused_early(make_rounds):
+    decided, taken = run(make_rounds, ["p50<=+1%"], levels(spread=0.1, seed=1), levels(spread=0.1, seed=2))
+    verdict = decided["p50<=+1%"]
+    assert verdict.outcome == "inconclusive"
+    assert taken == 20
+    assert "tighter than the" in verdict.reason
+    assert "--max-time" in verdict.reason
+
+
+def test_even_so_what_is_far_too_slow_fails(make_rounds):
+    decided, _ = run(make_rounds, ["p50<=+1%"], 3 * levels(spread=0.1, seed=1), levels(spread=0.1, seed=2))
+    assert decided["p50<=+1%"].outcome == "fail"
+
+
+def test_too_short_blocks_for_a_percentile_say_what_it_takes(make_rounds):
+    decided, _ = run(make_rounds, ["p99<=1s"], levels(), max_time_s=3)
+    assert decided["p99<=1s"].reason == "p99 takes 67 samples in each process, one has 31"
+
+
+def test_the_plan_takes_as_many_runs_as_the_percentiles_need():
+    assert sampling_plan(parse_all(["p90<=1s"]), 0.3).min_runs == 20
+    assert sampling_plan(parse_all(["p50<=1s", "p99<=2s"]), 0.3).min_runs == 134
+    assert sampling_plan(parse_all(["p99.9<=1s"]), 0.3).min_runs > 1_000
+    assert (
+        sampling_plan(parse_all(["p99.9<=1s"]), 0.3).max_runs >= sampling_plan(parse_all(["p99.9<=1s"]), 0.3).min_runs
+    )
+
+
+class TestBundles:
+    """With bundles, and a target that takes a block from a list instead of running them."""
+
+    def gate(self, target, candidate, baseline, *texts, plan=PLAN):
+        return gate_bundle(candidate, baseline, parse_all(texts), target, plan, lambda word: None)
+
+    @pytest.fixture
+    def path(self, pack_linear, tmp_path):
+        return pack_linear(tmp_path / "new.edge")
+
+    @pytest.fixture
+    def target(self, fake_target, make_block):
+        fake_target.block = make_block([1 + k / 1e3 for k in range(100)])
+        return fake_target
+
+    def test_the_same_path_twice_is_two_measurements_in_random_order(self, target, path):
+        gated = self.gate(target, path, path, "p50<=+5%")
+        inputs = [call[2].name for call in target.calls]
+        assert sorted(inputs) == ["0.npz"] * 9 + ["1.npz"] * 9
+        rounds = list(zip(inputs[::2], inputs[1::2]))
+        assert set(rounds) == {("0.npz", "1.npz"), ("1.npz", "0.npz")}
+        assert gated.baseline is not None
+        assert [len(report.latency.blocks) for report in (gated.candidate, gated.baseline)] == [9, 9]
+
+    def test_what_needs_no_measuring_is_not_measured(self, target, path):
+        gated = self.gate(target, path, None, "size<=1GB")
+        assert target.calls == []
+        assert [verdict.outcome for verdict in gated.verdicts] == ["pass"]
+        assert gated.candidate.unmeasured == {"latency": "no budget limits it"}
+
+    def test_verdicts_come_in_the_order_of_the_budgets(self, target, path):
+        gated = self.gate(target, path, None, "size<=1GB", "p50<=1s", "accuracy>=0.5", "load_time<=1us")
+        assert [verdict.outcome for verdict in gated.verdicts] == ["pass", "pass", "inconclusive", "fail"]
+
+    @pytest.mark.parametrize(("turn", "outcome"), [(1, "fail"), (5, "fail")])
+    def test_a_candidate_that_crashes_fails_with_what_it_said(self, target, path, turn, outcome):
+        target.failures[path] = (turn, CrashError("The process died of signal 11. It said: oh no"))
+        gated = self.gate(target, path, None, "p50<=1s", "size<=1GB")
+        assert [verdict.outcome for verdict in gated.verdicts] == [outcome, "pass"]
+        assert (
+            "the candidate's process failed: The process died of signal 11. It said: oh no" in gated.verdicts[0].reason
+        )
+
+    def test_a_baseline_that_crashes_is_inconclusive(self, target, path, pack_linear, tmp_path):
+        old = pack_linear(tmp_path / "old.edge")
+        target.failures[old] = (1, CrashError("The process hung"))
+        gated = self.gate(target, path, old, "p50<=+5%")
+        assert [verdict.outcome for verdict in gated.verdicts] == ["inconclusive"]
+
+    def test_a_process_that_says_why_it_cannot_is_an_error(self, target, path):
+        target.failures[path] = (1, BackendError("no such kernel"))
+        with pytest.raises(BackendError, match="no such kernel"):
+            self.gate(target, path, None, "p50<=1s")
+
+    def test_a_relative_budget_without_a_baseline_is_refused_before_measuring(self, target, path):
+        with pytest.raises(UsageError, match="give one with --baseline"):
+            self.gate(target, path, None, "p50<=+5%")
+        assert target.calls == []
+
+    def test_a_baseline_of_another_profile_is_refused_before_measuring(
+        self, target, path, pack_linear, local_profile, tmp_path
+    ):
+        other = pack_linear(tmp_path / "old.edge", profile=dataclasses.replace(local_profile, name="there"))
+        with pytest.raises(UsageError, match="another profile"):
+            self.gate(target, path, other, "p50<=+5%")
+        assert target.calls == []
+
+    def test_a_stored_baseline_is_compared_as_it_stands(self, target, path):
+        stored = self.gate(target, path, None, "p50<=1s").candidate
+        gated = self.gate(target, path, stored, "p50<=+50%")
+        assert [verdict.outcome for verdict in gated.verdicts] == ["pass"]
+        elsewhere = dataclasses.replace(stored, machine=dataclasses.replace(stored.machine, cpu="Other CPU"))
+        with pytest.raises(UsageError, match="cpu: Other CPU there"):
+            self.gate(target, path, elsewhere, "p50<=+50%")
+
+    def test_the_probe_is_remembered_for_the_next_time(self, target, path):
+        target.block = dataclasses.replace(target.block, probe_ns=(100_000, 110_000, 90_000))
+        self.gate(target, path, None, "p50<=1s")
+        assert memory.recall(this_machine()).probe_ns == 100_000
+        target.block = dataclasses.replace(target.block, probe_ns=(200_000,))
+        gated = self.gate(target, path, None, "p50<=1s")
+        assert "had a slow probe" in gated.verdicts[0].reason
+        assert memory.recall(this_machine()).probe_ns == 100_000

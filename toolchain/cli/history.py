@@ -1,0 +1,72 @@
+"""edgewright history."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from hwbench import history
+from hwbench.history import Point
+from hwbench.quantities import QUANTITIES
+from runtimes.errors import UsageError
+
+
+@click.command()
+@click.argument("where", metavar="FILE|URL")
+@click.option("--model", help="Of this model alone.")
+@click.option(
+    "--quantity", type=click.Choice(tuple(QUANTITIES)), default="p90", show_default=True, help="What to show."
+)
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|.svg", help="Draw it as well.")
+def command(where: str, model: str | None, quantity: str, plot: Path | None) -> None:
+    """Show how a model's figures went from run to run on a device.
+
+    FILE is what --history of edgewright gate was given: an SQLite file, or an SQLAlchemy URL. A change is where the
+    level of the series moved by more than its noise.
+
+    \b
+    edgewright gate model.edge --budget 'p90<=20ms' --history runs.sqlite
+    edgewright history runs.sqlite --model digits --plot digits.png
+    """
+    points = history.read(where, quantity, model)
+    if not points:
+        raise UsageError(f"'{where}' holds no {quantity}{f' of {model}' if model else ''}.")
+    courses = [list(course) for _, course in itertools.groupby(sorted(points, key=_course), key=_course)]
+    if plot is not None and len(courses) > 1:
+        names = ", ".join(f"{course[0].model} on {course[0].device}" for course in courses)
+        raise UsageError(f"There are several courses ({names}), and a plot shows one; choose with --model.")
+    console = Console(highlight=False, markup=False)
+    for course in courses:
+        console.print(_table(course))
+    if plot is not None:
+        history.plot(courses[0], plot)
+
+
+def _course(point: Point) -> tuple[str, str, str]:
+    return point.model, point.profile, point.device
+
+
+def _table(course: list[Point]) -> Table:
+    quantity = QUANTITIES[course[0].quantity]
+    table = Table(title=f"{course[0].model} for {course[0].profile}, {course[0].device}", title_justify="left")
+    for heading in ("when, UTC", quantity.heading, "interval", "source", "verdict", "change"):
+        table.add_column(heading)
+    changes = history.change_points([point.value for point in course])
+    bounds = [0, *changes, len(course)]
+    levels = [sorted(p.value for p in course[a:b])[(b - a) // 2] for a, b in itertools.pairwise(bounds)]
+    for index, point in enumerate(course):
+        number = changes.index(index) + 1 if index in changes else 0
+        change = f"{levels[number] / levels[number - 1] - 1:+.1%}" if number else ""
+        table.add_row(
+            f"{point.at:%Y-%m-%d %H:%M:%S}",
+            quantity.written(point.value),
+            f"{quantity.written(point.low)} to {quantity.written(point.high)}",
+            point.source_sha256[:8],
+            point.outcome,
+            change,
+        )
+    return table
