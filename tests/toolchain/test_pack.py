@@ -56,6 +56,8 @@ def test_holds_what_went_in(contents, folder):
         assert (manifest.model, manifest.profile) == (contents.model, contents.profile)
         assert manifest.recipe == encode(contents.recipe)
         assert manifest.golden.samples == 4
+        assert set(manifest.distributions) == {"image", "scores"}
+        assert manifest.distributions["image"].high == contents.golden_inputs["image"].max()
         assert sorted(manifest.members) == [
             "artifact/model.onnx",
             "golden/input-0.npy",

@@ -140,6 +140,16 @@ def test_the_bundle_computes_what_was_scored(whole, digits):
     assert right.sum() == sum(found.chosen.report.accuracy.scores[:50])
 
 
+def test_the_bundle_records_what_calibration_saw(whole, digits):
+    (found,) = whole.fields
+    with runtimes.load(found.bundle) as session, np.load(digits.calibration) as calibration:
+        for image in calibration["image"][:20]:
+            session.run({"image": image[None]})
+        drift = {tensor.tensor: tensor for tensor in session.stats().drift}
+    assert set(drift) == {"image", *(spec.name for spec in session.outputs)}
+    assert drift["image"].saturated == 0
+
+
 def test_a_profile_per_bundle_and_what_cannot_be_measured_here_is_inconclusive(
     digits_request, device, elsewhere, tmp_path
 ):
@@ -223,6 +233,8 @@ def test_without_evaluation_it_is_judged_by_parity_and_says_so(digits_request):
 def test_without_any_samples_it_is_judged_on_random_inputs_and_says_so(digits_request):
     results = build(digits_request(evaluation=None, calibration=None, precisions=("fp16-storage",)))
     assert any("random inputs, which proves little" in caveat for caveat in results.fields[0].caveats)
+    with Bundle(results.fields[0].bundle) as bundle:
+        assert not bundle.manifest.distributions  # there is nothing real to compare with
 
 
 def test_without_an_accuracy_budget_a_default_one_is_used_and_said(digits_request):
