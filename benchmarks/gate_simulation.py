@@ -50,6 +50,7 @@ BLOCK_S = 0.6  # a process of 0.3 s of measuring, from start to end, as recorded
 QUANTITY = "p90"
 RUN = 8  # rounds, on average, that the bootstrap keeps together
 SAMPLES = 120
+_LEAST_ROUNDS = 50
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,7 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     names = ("steady", "drift", "autocorrelated", "bursts", "two modes", "all of it")
-    populations = [*map(recorded, options.recordings), *(synthetic(name, rng) for name in names)]
+    populations = [*_usable(options.recordings), *(synthetic(name, rng) for name in names)]
     start, half = time.monotonic(), f"+-{100 * 1.96 * np.sqrt(0.01 * 0.99 / options.gates):.1f} points at 1%"
     print(f"{options.gates} gates a figure ({half}), at most {MAX_TIME_S:g} s each, {QUANTITY}\n")
     with ProcessPoolExecutor(initializer=_keep, initargs=(populations, options.gates)) as pool:
@@ -285,6 +286,17 @@ def main() -> None:
         for population, row in zip(populations, pool.map(_naive_row, range(len(populations)))):
             print(f"{population.name:30}{row}", flush=True)
     print(f"\n{time.monotonic() - start:.0f} s")
+
+
+def _usable(paths: Sequence[Path]) -> list[Population]:
+    """Recordings with enough undisturbed rounds to draw a gate from; on the others every gate is inconclusive."""
+    usable = []
+    for population in map(recorded, paths):
+        counted = int((population.waited <= WAITED).all(axis=1).sum())
+        print(f"{population.name}: {counted} of {len(population.waited)} rounds undisturbed")
+        if counted >= _LEAST_ROUNDS:
+            usable.append(population)
+    return usable
 
 
 _kept: list[Any] = []  # of a worker: all populations and the number of gates, sent once
