@@ -74,6 +74,11 @@ def quantize(
         raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
     if ranges and calibration is not None:
         graph = correct(graph, recipe, "after", ranges, calibration, model.inputs)
+    elif ranges and recipe.corrections:
+        raise UsageError(
+            f"The correction {recipe.corrections[-1]} needs samples too; give --calibration FILE.npz, or "
+            "--correction none."
+        )
 
     def make(kept: tuple[str, ...]) -> OnnxModel:
         keeping = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))

@@ -2,7 +2,8 @@
 
 What is watched is reduced inside the graph: the extremes of each tensor, and where a distribution is asked for, an
 evenly spaced part of its elements. So memory grows neither with the samples nor with the activations, and since
-samples go through one by one, nothing depends on their order or on how they were batched.
+samples go through one by one, nothing depends on their order or on how they were batched. (A model whose batch is fixed
+takes as many at once; which elements are seen then depends on which samples meet.)
 """
 
 from __future__ import annotations
@@ -22,12 +23,10 @@ from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.graphs.surface import surface
 
 ELEMENTS = 2**17
-"""Of one tensor, that all samples together give to a distribution, at least; 13 of them lie beyond 99.99 percent."""
+"""Of one tensor, that all samples together are to give to a distribution: 13 of them lie beyond 99.99 percent."""
 
-_ELEMENTS_OF_ONE = 256, 4096  # at least, where the tensor has as many, and at most
+_ELEMENTS_OF_ONE = 256, 4096  # the least and the most that one sample is asked for; it gives up to twice as many
 _REVIEWS = (1, 8, 64)  # samples after which what has settled is no longer watched; each costs loading a session
-
-
 _NOTHING = np.zeros(0, np.float32)
 
 
