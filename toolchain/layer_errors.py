@@ -67,10 +67,10 @@ def layer_errors(
 
 
 def _add_sums(compared: Shadow, layer: Layer) -> None:
-    compared.give(compared.add("ReduceSumSquare", [layer.reference], keepdims=0))
+    compared.edits.give(compared.edits.append("ReduceSumSquare", layer.reference, keepdims=0))
     for copy in _COPIES:
-        difference = compared.add("Sub", [layer.reference, layer.copies[copy]])
-        compared.give(compared.add("ReduceSumSquare", [difference], keepdims=0))
+        difference = compared.edits.append("Sub", layer.reference, layer.copies[copy])
+        compared.edits.give(compared.edits.append("ReduceSumSquare", difference, keepdims=0))
 
 
 def _decibels(signal: float, noise: float) -> float:
