@@ -79,7 +79,8 @@ def graph_sha256(graph: ir.Model) -> str:
         tensor = value.const_value
         assert tensor is not None
         digest.update(f"{name}:{tensor.dtype}:{tensor.shape};".encode())
-        digest.update(tensor.tobytes())
+        is_text = tensor.dtype == ir.DataType.STRING  # which has no bytes of one layout
+        digest.update(repr(tensor.numpy().tolist()).encode() if is_text else tensor.tobytes())
     bare.graph.initializers.clear()
     digest.update(ir.to_proto(bare).SerializeToString(deterministic=True))
     return digest.hexdigest()
