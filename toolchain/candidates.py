@@ -131,7 +131,7 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections
     """A precision as the graph says it, and with what stays float32 there computed in a half, where that is faster."""
     module = quantizer(precision)
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
-    scheme = profile.quantization.get(runtime, QuantizationScheme()) if _takes_scheme(module) else None
+    scheme = profile.quantization.get(runtime, QuantizationScheme()) if module.TAKES_SCHEME else None
     wanted = tuple(corrections) if scheme and method else ()
     told = [half for half in _HALVES if half in _float_options(runtime) and half in profile.precisions[runtime]]
     if precision in _HALVES:  # the graph's own Casts cost more than they tell, and the runtime has to be told anyway
@@ -144,10 +144,6 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections
     if precision == "int8":
         for half in told:
             yield Recipe(precision, method, scheme, keep_in=half, corrections=wanted)
-
-
-def _takes_scheme(module: ModuleType) -> bool:
-    return module.COMPUTES_IN == "int8" or getattr(module, "TAKES_SCHEME", False)
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:

@@ -1,4 +1,4 @@
-"""Folders for results, that leave no trace when the work fails."""
+"""Folders: for results, that leave no trace when the work fails, and for what is kept between runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from runtimes.errors import UsageError
 
@@ -28,6 +30,11 @@ def output_folder(path: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):  # it was never made, or holds something by now
                 folder.rmdir()
         raise
+
+
+def cache_folder(kind: str) -> Path:
+    """Where one kind of thing is kept between runs: under EDGEWRIGHT_CACHE, or in the user's cache folder."""
+    return Path(os.environ.get("EDGEWRIGHT_CACHE") or user_cache_path("edgewright"), kind)
 
 
 def disk_full(folder: Path) -> OSError:

@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnx_ir as ir
 
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
 from toolchain import inference
-from toolchain.calibration.table import Range
+from toolchain.quantize import Calibrated
 from toolchain.recipe import Recipe
 from toolchain.shadow import Copy, Layer, Shadow, shadow
 
@@ -39,27 +38,20 @@ class LayerError:
 
 
 def layer_errors(
-    reference: ir.Model,
-    model: ir.Model,
-    recipe: Recipe,
-    ranges: Mapping[str, Range],
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Rows],
+    calibrated: Calibrated, recipe: Recipe, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
 ) -> list[LayerError]:
     """Compare int8 with float, worst layer (by its own error) first.
 
     Args:
-        reference: the prepared float model; left as it is.
-        model: what is quantized: the reference, or what corrections made of it, whose gain then shows.
+        calibrated: the float model and what corrections made of it, whose gain then shows; left as it is.
         recipe: the int8 recipe.
-        ranges: its calibrated ranges.
         specs: the model's inputs.
         arrays: samples, one array per input, samples first.
 
     Raises:
         UsageError: every layer that int8 computes is in a subgraph, where this cannot look.
     """
-    compared = shadow(reference, model, recipe, ranges, _COPIES)
+    compared = shadow(calibrated.reference, calibrated.model, recipe, calibrated.ranges, _COPIES)
     if not compared.layers:
         raise UsageError("All that int8 computes is inside If, Loop or Scan, whose layers cannot be compared yet.")
     for layer in compared.layers:
@@ -75,10 +67,10 @@ def layer_errors(
 
 
 def _add_sums(compared: Shadow, layer: Layer) -> None:
-    compared.give(compared.add("ReduceSumSquare", [layer.reference], keepdims=0))
+    compared.edits.give(compared.edits.append("ReduceSumSquare", layer.reference, keepdims=0))
     for copy in _COPIES:
-        difference = compared.add("Sub", [layer.reference, layer.copies[copy]])
-        compared.give(compared.add("ReduceSumSquare", [difference], keepdims=0))
+        difference = compared.edits.append("Sub", layer.reference, layer.copies[copy])
+        compared.edits.give(compared.edits.append("ReduceSumSquare", difference, keepdims=0))
 
 
 def _decibels(signal: float, noise: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -64,28 +65,62 @@ def quantize(
     if is_quantized(load_ir(model.path)):
         raise UsageError("The model is quantized already; it is packed as it is.")
     graph = prepare(model) if prepared is None else prepared.clone()
-    ranges: Mapping[str, Range] = {}
-    if quantizer.NEEDS_RANGES == "yes" and table is not None:
-        ranges = table.of(quantizer.tensors(graph, recipe)).ranges
-    elif quantizer.NEEDS_RANGES != "no" and recipe.calibration is not None and calibration is not None:
-        graph = correct(graph, recipe, "before", {}, calibration, model.inputs)
-        ranges = calibrate(graph, recipe, calibration, model.inputs, cache).ranges
-    elif quantizer.NEEDS_RANGES == "yes":
-        raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
-    if ranges and calibration is not None:
-        graph = correct(graph, recipe, "after", ranges, calibration, model.inputs)
+    known = calibrated(graph, recipe, calibration, model.inputs, table, cache)
+    graph = known.model
 
     def make(kept: tuple[str, ...]) -> OnnxModel:
         keeping = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
-        return save_ir(quantizer.quantize(graph.clone(), keeping, ranges), out)
+        return save_ir(quantizer.quantize(graph.clone(), keeping, known.ranges), out)
 
     made = mended(make, model.path, {str(node.name) for node in graph.graph.all_nodes()}, _feeds(model, calibration))
     return dataclasses.replace(made, source_sha256=model.source_sha256 or model.sha256)
 
 
-def _feeds(model: OnnxModel, calibration: Dataset | None) -> Mapping[str, Array]:
-    arrays = calibration.arrays if calibration is not None else example_samples(model.inputs, 1)
-    return next(samples.feeds(model.inputs, arrays))
+@dataclass(frozen=True)
+class Calibrated:
+    """A graph that is ready for a quantizer.
+
+    Attributes:
+        reference: computes what the source does, in the channels that the quantized model will have.
+        model: what is quantized: the reference after the corrections that follow calibration.
+        ranges: by tensor; empty where the quantizer observes none.
+    """
+
+    reference: ir.Model
+    model: ir.Model
+    ranges: Mapping[str, Range]
+
+
+def calibrated(
+    graph: ir.Model,
+    recipe: Recipe,
+    calibration: Dataset | None,
+    specs: Sequence[TensorSpec],
+    table: CalibrationTable | None = None,
+    cache: Path | None = None,
+) -> Calibrated:
+    """Correct a graph and find its ranges, as the recipe says; for the arguments see `quantize`.
+
+    Raises:
+        UsageError: the quantizer or a correction needs samples and there are none, or they do not do; says why.
+    """
+    quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
+    ranges: Mapping[str, Range] = {}
+    if quantizer.NEEDS_RANGES == "yes" and table is not None:
+        ranges = table.of(quantizer.tensors(graph, recipe)).ranges
+    elif quantizer.NEEDS_RANGES != "no" and recipe.calibration is not None and calibration is not None:
+        graph = correct(graph, recipe, "before", {}, calibration, specs)
+        ranges = calibrate(graph, recipe, calibration, specs, cache).ranges
+    elif quantizer.NEEDS_RANGES == "yes":
+        raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
+    if not ranges or not recipe.corrections:
+        return Calibrated(graph, graph, ranges)
+    if calibration is None:
+        raise UsageError(
+            f"The correction {recipe.corrections[-1]} needs samples too; give --calibration FILE.npz, or "
+            "--correction none."
+        )
+    return Calibrated(graph, correct(graph, recipe, "after", ranges, calibration, specs), ranges)
 
 
 def calibrate(
@@ -165,3 +200,9 @@ def check_table(table: CalibrationTable, graph: ir.Model) -> None:
     values = [*graph.graph.inputs, *(value for node in graph.graph.all_nodes() for value in node.outputs)]
     table.check_known({str(value.name) for value in values})
     table.of(plugins.load(QUANTIZERS, "int8", "precision").tensors(graph, Recipe("int8")))
+
+
+def _feeds(model: OnnxModel, calibration: Dataset | None) -> Mapping[str, Array]:
+    """One inference's, to try a file with."""
+    arrays = calibration.arrays if calibration is not None else example_samples(model.inputs, 1)
+    return next(samples.feeds(model.inputs, arrays))

@@ -49,17 +49,6 @@ class Shadow:
     layers: Sequence[Layer]
     edits: Edits
 
-    def add(self, op: str, inputs: Sequence[ir.Value], **attributes: int | Sequence[int]) -> ir.Value:
-        """Append a node; gives back its output."""
-        node = self.edits.node(op, inputs, f"{inputs[0].name}.{op}", attributes=attributes)
-        self.model.graph.append(node)
-        return node.outputs[0]
-
-    def give(self, value: ir.Value) -> None:
-        """Make a value an output of the graph."""
-        value.type = ir.TensorType(ir.DataType.FLOAT)
-        self.model.graph.outputs.append(value)
-
 
 def shadow(
     reference: ir.Model, model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range], copies: Sequence[Copy]

@@ -23,7 +23,7 @@ from toolchain.layer_errors import layer_errors
 from toolchain.model import OnnxModel, is_quantized, load_ir, open_model
 from toolchain.pack import Contents, pack
 from toolchain.prepare import prepare
-from toolchain.quantize import REFERENCE, calibrate, check_table, correct, quantize
+from toolchain.quantize import REFERENCE, calibrated, check_table, quantize
 from toolchain.recipe import Recipe
 from toolchain.search.cache import Cache
 
@@ -85,10 +85,8 @@ class Workshop:
         samples, inputs = self.calibration, self.model.inputs
         if samples is None or self._prepared is None:
             raise UsageError("There are no calibration samples to see errors on; give --calibration FILE.npz.")
-        graph = correct(self._prepared, recipe, "before", {}, samples, inputs)
-        ranges = calibrate(graph, recipe, samples, inputs, cache.folder()).ranges
-        corrected = correct(graph, recipe, "after", ranges, samples, inputs)
-        return tuple(error.node for error in layer_errors(graph, corrected, recipe, ranges, inputs, samples.arrays))
+        known = calibrated(self._prepared, recipe, samples, inputs, self._table, cache.folder())
+        return tuple(error.node for error in layer_errors(known, recipe, inputs, samples.arrays))
 
     def layers(self) -> tuple[str, ...]:
         """The names of the source's operators, as recipes keep them."""

@@ -12,7 +12,7 @@ from toolchain import inference
 from toolchain.layer_errors import layer_errors
 from toolchain.model import load_ir, open_model
 from toolchain.prepare import prepare
-from toolchain.quantize import calibrate, correct
+from toolchain.quantize import calibrate, calibrated
 from toolchain.recipe import Recipe
 
 RECIPE = Recipe("int8", "minmax", corrections=("bias",))
@@ -31,10 +31,8 @@ def test_calibration_takes_a_model_too_large_for_one_protobuf(tmp_path, monkeypa
     model, samples = case(tmp_path, "conv", tiny_models.samples("conv", 4))
 
     def errors():
-        graph = prepare(model)
-        ranges = calibrate(graph, RECIPE, samples, model.inputs).ranges
-        changed = correct(graph, RECIPE, "after", ranges, samples, model.inputs)
-        return layer_errors(graph, changed, RECIPE, ranges, model.inputs, samples.arrays)
+        known = calibrated(prepare(model), RECIPE, samples, model.inputs)
+        return layer_errors(known, RECIPE, model.inputs, samples.arrays)
 
     expected = errors()
     monkeypatch.setattr("toolchain.model.PROTOBUF_LIMIT_BYTES", 100)

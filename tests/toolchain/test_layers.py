@@ -17,11 +17,10 @@ from hwbench.dataset import Dataset
 from runtimes.golden import relative_error
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.calibration.table import Range
 from toolchain.layer_errors import LayerError, layer_errors
 from toolchain.model import OnnxModel, open_model
 from toolchain.prepare import prepare
-from toolchain.quantize import calibrate, correct, quantize
+from toolchain.quantize import Calibrated, calibrated, quantize
 from toolchain.recipe import Recipe
 
 RECIPE = Recipe("int8", "minmax", QuantizationScheme("uint8"))
@@ -58,16 +57,12 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Case(model, dataset.read(folder / "x.npz", model.inputs))
 
 
-def corrected(case: Case, recipe: Recipe) -> tuple[ir.Model, ir.Model, Mapping[str, Range]]:
-    """The float graph, what the recipe's corrections make of it, and its ranges."""
-    graph = prepare(case.model)
-    ranges = calibrate(graph, recipe, case.samples, case.model.inputs).ranges
-    return graph, correct(graph, recipe, "after", ranges, case.samples, case.model.inputs), ranges
+def known(case: Case, recipe: Recipe) -> Calibrated:
+    return calibrated(prepare(case.model), recipe, case.samples, case.model.inputs)
 
 
 def errors_with(case: Case, recipe: Recipe) -> list[LayerError]:
-    graph, changed, ranges = corrected(case, recipe)
-    return layer_errors(graph, changed, recipe, ranges, case.model.inputs, case.samples.arrays)
+    return layer_errors(known(case, recipe), recipe, case.model.inputs, case.samples.arrays)
 
 
 def test_the_layer_that_hurts_comes_first(case: Case) -> None:
@@ -113,10 +108,10 @@ def outputs(case: Case, recipe: Recipe) -> tuple[Array, Array]:
 
 
 def test_correction_gives_a_bias_to_a_layer_without_one(case: Case) -> None:
-    source, changed, _ = corrected(case, CORRECTED)
-    convs = [node for node in changed.graph if node.op_type == "Conv"]
+    found = known(case, CORRECTED)
+    convs = [node for node in found.model.graph if node.op_type == "Conv"]
     assert all(len(node.inputs) == 3 and isinstance(node.inputs[2], ir.Value) for node in convs)
-    assert sum(len(node.inputs) for node in source.graph if node.op_type == "Conv") == 7  # it stays as it was
+    assert sum(len(node.inputs) for node in found.reference.graph if node.op_type == "Conv") == 7  # it stays as it was
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, CORRECTED], ids=["plain", "corrected"])

@@ -163,6 +163,17 @@ def test_the_command_lists_them(cli: Callable[..., Any], source: Path) -> None:
     listed = cli(*arguments)
     assert listed.code == 0, listed.err
     assert "of 5 layers with u8 activations and s8 weights saturate on 8 samples" in listed.out
+    plain = json.loads(cli(*arguments, "--correction", "none", "--format", "json").out)
+    assert any(layer["largest_excess"] for layer in plain)
+    factory = source.with_name("data.py")
+    factory.write_text(
+        "import numpy as np\nfrom pathlib import Path\n"
+        "def make():\n"
+        "    for image in np.load(Path(__file__).with_name('samples.npz'))['image']:\n"
+        "        yield {'image': image}\n"
+    )
+    yielded = cli("saturation", source, "--calibration", f"{factory}:make", "--correction", "none", "--format", "json")
+    assert json.loads(yielded.out) == plain
     layers = json.loads(cli(*arguments, "--profile", "x86-64-v3-avx2", "--format", "json").out)
     assert [layer["largest_excess"] for layer in layers] == [0] * 5
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import onnx_ir as ir
-import platformdirs
 
 import runtimes
 import toolchain
@@ -20,6 +18,7 @@ from runtimes import cpu
 from runtimes.errors import UsageError
 from toolchain.calibration import table as tables
 from toolchain.calibration.table import CalibrationTable
+from toolchain.files import cache_folder
 
 CODE = Path(toolchain.__file__).parent
 """Where the code lies that ranges come from."""
@@ -28,9 +27,8 @@ _LIBRARIES = ("onnxruntime", "numpy", "onnx", "onnx-ir", "scipy")
 
 
 def folder() -> Path:
-    """Where tables are kept: under EDGEWRIGHT_CACHE, or the user's cache folder."""
-    root = os.environ.get("EDGEWRIGHT_CACHE") or platformdirs.user_cache_dir("edgewright")
-    return Path(root, "calibration")
+    """Where tables are kept."""
+    return cache_folder("calibration")
 
 
 def causes(
@@ -81,7 +79,8 @@ def graph_sha256(graph: ir.Model) -> str:
         tensor = value.const_value
         assert tensor is not None
         digest.update(f"{name}:{tensor.dtype}:{tensor.shape};".encode())
-        digest.update(tensor.tobytes())
+        is_text = tensor.dtype == ir.DataType.STRING  # which has no bytes of one layout
+        digest.update(repr(tensor.numpy().tolist()).encode() if is_text else tensor.tobytes())
     bare.graph.initializers.clear()
     digest.update(ir.to_proto(bare).SerializeToString(deterministic=True))
     return digest.hexdigest()

@@ -2,7 +2,8 @@
 
 What is watched is reduced inside the graph: the extremes of each tensor, and where a distribution is asked for, an
 evenly spaced part of its elements. So memory grows neither with the samples nor with the activations, and since
-samples go through one by one, nothing depends on their order or on how they were batched.
+samples go through one by one, nothing depends on their order or on how they were batched. (A model whose batch is fixed
+takes as many at once; which elements are seen then depends on which samples meet.)
 """
 
 from __future__ import annotations
@@ -22,12 +23,10 @@ from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.graphs.surface import surface
 
 ELEMENTS = 2**17
-"""Of one tensor, that all samples together give to a distribution, at least; 13 of them lie beyond 99.99 percent."""
+"""Of one tensor, that all samples together are to give to a distribution: 13 of them lie beyond 99.99 percent."""
 
-_ELEMENTS_OF_ONE = 256, 4096  # at least, where the tensor has as many, and at most
+_ELEMENTS_OF_ONE = 256, 4096  # the least and the most that one sample is asked for; it gives up to twice as many
 _REVIEWS = (1, 8, 64)  # samples after which what has settled is no longer watched; each costs loading a session
-
-
 _NOTHING = np.zeros(0, np.float32)
 
 
@@ -138,34 +137,23 @@ def _watcher(model: ir.Model, tensors: Sequence[str], open_sides: Array, element
         seen = [_finite(edits, value, zero) for value in seen]
     for op, is_open in zip(("ReduceMin", "ReduceMax"), open_sides):
         for i in np.flatnonzero(is_open):  # over all axes, which every opset writes the same way
-            _give(graph, _add(edits, op, seen[i], keepdims=0), [])
+            edits.give(edits.append(op, seen[i], keepdims=0), [])
     if elements:
         numbers = {"all": -1, "first": 0, "one": 1, "two": 2, "per_step": 2 * elements, "end": 2**62}
         constants = {name: edits.constant(name, np.array([value], np.int64)) for name, value in numbers.items()}
         for value in seen:
-            _give(graph, _elements(edits, value, constants), [None])
+            edits.give(_elements(edits, value, constants), [None])
     return watched
 
 
 def _finite(edits: Edits, value: ir.Value, zero: ir.Value) -> ir.Value:
-    odd = _add(edits, "Or", _add(edits, "IsInf", value), _add(edits, "IsNaN", value))
-    return _add(edits, "Where", odd, zero, value)
+    odd = edits.append("Or", edits.append("IsInf", value), edits.append("IsNaN", value))
+    return edits.append("Where", odd, zero, value)
 
 
 def _elements(edits: Edits, value: ir.Value, constants: Mapping[str, ir.Value]) -> ir.Value:
     """Every k-th element, k odd so that it never falls in step with a power-of-two layout: k = 2 * (n // 2m) + 1."""
-    flat = _add(edits, "Reshape", value, constants["all"])
-    ratio = _add(edits, "Div", _add(edits, "Shape", flat), constants["per_step"])
-    step = _add(edits, "Add", _add(edits, "Mul", ratio, constants["two"]), constants["one"])
-    return _add(edits, "Slice", flat, constants["first"], constants["end"], constants["first"], step)
-
-
-def _add(edits: Edits, op: str, *inputs: ir.Value, **attributes: int) -> ir.Value:
-    node = edits.node(op, inputs, f"{inputs[0].name}.{op}", attributes=attributes)
-    edits.graph.append(node)
-    return node.outputs[0]
-
-
-def _give(graph: ir.Graph, value: ir.Value, shape: list[int] | list[None]) -> None:
-    value.type, value.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(shape)
-    graph.outputs.append(value)
+    flat = edits.append("Reshape", value, constants["all"])
+    ratio = edits.append("Div", edits.append("Shape", flat), constants["per_step"])
+    step = edits.append("Add", edits.append("Mul", ratio, constants["two"]), constants["one"])
+    return edits.append("Slice", flat, constants["first"], constants["end"], constants["first"], step)

@@ -27,7 +27,7 @@ _FORECAST_AFTER = 3  # samples: the first allocates, and the second may load a s
 
 
 class CalibrationInterrupted(KeyboardInterrupt):
-    """Ctrl-C, after `table.samples` of the samples."""
+    """Ctrl-C, after `table.samples` of the samples, which may be all: choosing ranges takes time, too."""
 
     def __init__(self, table: CalibrationTable) -> None:
         super().__init__()
@@ -76,15 +76,15 @@ def calibrate(
             if interrupted():
                 break
             start = time.perf_counter_ns()
-    try:
-        ranges = _ranges(method, tensors, histograms.finish(), done)
-    except UsageError:
+        try:
+            ranges = _ranges(method, tensors, histograms.finish(), done)
+        except UsageError:
+            if interrupted():
+                raise KeyboardInterrupt from None  # too few samples yet
+            raise
+        table = CalibrationTable(method, done, ranges, done == n, tuple(name for name in tensors if name not in ranges))
         if interrupted():
-            raise KeyboardInterrupt from None  # too few samples yet
-        raise
-    table = CalibrationTable(method, done, ranges, done == n, tuple(name for name in tensors if name not in ranges))
-    if not table.complete:
-        raise CalibrationInterrupted(table)
+            raise CalibrationInterrupted(table)
     return table
 
 
@@ -113,7 +113,7 @@ def _ranges(method: str, tensors: Sequence[str], found: Sequence[Histogram], n: 
 
 @contextlib.contextmanager
 def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed; it takes effect between two samples, and at once when pressed again."""
+    """Whether Ctrl-C was pressed; it takes effect when the caller asks, and at once when pressed again."""
     pressed: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False  # Python gives signals to the main thread alone

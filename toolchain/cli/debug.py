@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from toolchain.inputs import parse_input
 from toolchain.layer_errors import LayerError, layer_errors
 from toolchain.model import CORRECTIONS_KEY, is_quantized, load_ir
 from toolchain.prepare import prepare
-from toolchain.quantize import calibrate, correct
+from toolchain.quantize import calibrated
 from toolchain.recipe import Recipe
 from toolchain.sources import open_source
 
@@ -49,7 +50,13 @@ from toolchain.sources import open_source
 @click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How ranges are chosen.")
 @profile_option
 @correction_option
-@click.option("--most", type=click.IntRange(min=1), default=20, show_default=True, help="How many layers to show.")
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many layers the text shows; JSON has all.",
+)
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 def command(
     source: str,
@@ -80,17 +87,19 @@ def command(
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
         samples = dataset.read(file, model.inputs, called=str(calibration))
-        # What it computes is the source's, and its channels are those that the int8 model has.
-        source_graph = correct(prepare(model), recipe, "before", {}, samples, model.inputs)
-        ranges = calibrate(source_graph, recipe, samples, model.inputs, cache.folder()).ranges
-        corrected = correct(source_graph, recipe, "after", ranges, samples, model.inputs)
-        errors = layer_errors(source_graph, corrected, recipe, ranges, model.inputs, samples.arrays)
-    done = corrected.metadata_props.get(CORRECTIONS_KEY)
+        known = calibrated(prepare(model), recipe, samples, model.inputs, cache=cache.folder())
+        errors = layer_errors(known, recipe, model.inputs, samples.arrays)
+    done = known.model.metadata_props.get(CORRECTIONS_KEY)
     click.echo(f"corrections, and the operators that each changed: {done or 'none'}", err=True)
     if form == "json":
-        click.echo(json.dumps([encode(error) for error in errors], indent=1))
+        click.echo(json.dumps([_finite(error) for error in errors], indent=1))
     else:
         _print(errors, most)
+
+
+def _finite(error: LayerError) -> dict[str, object]:
+    """A layer without any error has no ratio; JSON knows no infinity."""
+    return {name: None if value in (math.inf, -math.inf) else value for name, value in encode(error).items()}
 
 
 def _print(errors: list[LayerError], most: int) -> None:

@@ -12,10 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from hwbench import dataset, devices
-from runtimes import arrays
+from hwbench.npz import open_arrays
 from runtimes.codec import encode
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain import candidates
+from toolchain.calibration import cache
+from toolchain.calibration.factory import as_npz
+from toolchain.candidates import DEFAULT_CALIBRATION
+from toolchain.cli._options import correction_option
 from toolchain.inputs import parse_input
 from toolchain.model import is_quantized, load_ir
 from toolchain.quantize import quantize
@@ -37,16 +41,23 @@ from toolchain.sources import open_source
     "--calibration",
     type=click.Path(path_type=Path),
     required=True,
-    metavar="FILE.npz",
+    metavar="FILE.npz|FILE.py:FACTORY",
     help="Samples to look at, and to quantize a float model with.",
 )
 @click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How a float model's ranges are chosen.")
 @click.option(
     "--profile", metavar="NAME|FILE.toml", help="Quantize a float model as this device asks; in full 8 bits, if none."
 )
+@correction_option
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 def command(
-    source: str, inputs: tuple[str, ...], calibration: Path, method: str, profile: str | None, form: str
+    source: str,
+    inputs: tuple[str, ...],
+    calibration: Path,
+    method: str,
+    profile: str | None,
+    corrections: tuple[str, ...],
+    form: str,
 ) -> None:
     """List the int8 layers that an x86 CPU without VNNI would compute wrongly, and by how much.
 
@@ -58,14 +69,15 @@ def command(
     edgewright saturation model.onnx --calibration c.npz
     """
     device = devices.load(profile) if profile else None
-    scheme = device.quantization.get(device.runtimes[0]) if device else None
+    scheme = device.quantization.get(device.runtimes[0], QuantizationScheme()) if device else QuantizationScheme()
+    recipe = Recipe("int8", method, scheme, corrections=candidates.corrections(corrections))
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         specs = [parse_input(text) for text in inputs]
-        model = open_source(source, specs, Path(work, "source.onnx"), arrays.read(calibration))
-        samples = dataset.read(calibration, model.inputs)
+        file = as_npz(calibration, Path(work))
+        model = open_source(source, specs, Path(work, "source.onnx"), open_arrays(file))
+        samples = dataset.read(file, model.inputs, called=str(calibration))
         if not is_quantized(load_ir(model.path)):
-            recipe = Recipe("int8", method, scheme or QuantizationScheme(), corrections=DEFAULT_CORRECTIONS)
-            model = quantize(model, recipe, samples, Path(work, "int8.onnx"))
+            model = quantize(model, recipe, samples, Path(work, "int8.onnx"), cache=cache.folder())
         layers = saturation(load_ir(model.path), model.inputs, samples.arrays)
     if form == "json":
         click.echo(json.dumps([encode(layer) for layer in layers], indent=1))

@@ -15,8 +15,6 @@ from toolchain.graphs.edits import Edits
 from toolchain.graphs.scaling import Axis
 
 _OPS = ("ReduceMin", "ReduceMax", "ReduceMean")
-# The opset from which a reduction's axes are an input: all reductions that are used here have moved by then.
-_AXES_ARE_AN_INPUT = 18
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,10 @@ def observe(
         specs: the model's inputs.
         arrays: samples, one array per input, samples first.
     """
-    session = inference.session(_watcher(model, axes))
     sizes = [_size(axis) for axis in axes]
     low, high, power = ([np.zeros(size) for size in sizes] for _ in range(3))
     n = 0
-    for _, outputs in inference.over_samples(session, specs, arrays):
+    for _, outputs in inference.over_samples(inference.session(_watcher(model, axes)), specs, arrays):
         for i, (least, most, mean) in enumerate(zip(*[iter(outputs)] * 3)):
             low[i], high[i], power[i] = np.minimum(low[i], least), np.maximum(high[i], most), power[i] + mean
         n += 1
@@ -60,22 +57,12 @@ def _watcher(model: ir.Model, axes: Sequence[Axis]) -> ir.Model:
     graph, edits = watched.graph, Edits(watched.graph)
     values = {value.name: value for node in graph for value in node.outputs}
     graph.outputs.clear()
-    opset = watched.opset_imports.get("", 1)
     for original, axis in axes:
         value = values[original.name]
-        square = edits.node("Mul", [value, value], f"{value.name}.square")
-        graph.append(square)
+        square = edits.append("Mul", value, value)
         others = [i for i in range(len(original.shape or ())) if i != axis]
-        for op, source in zip(_OPS, (value, value, square.outputs[0])):
-            given = [edits.constant("axes", np.array(others, np.int64))] if opset >= _AXES_ARE_AN_INPUT else []
-            attributes: dict[str, int | Sequence[int]] = {"keepdims": 0} if given else {"keepdims": 0, "axes": others}
-            node = edits.node(op, [source, *given], f"{source.name}.{op}", attributes=attributes)
-            node.outputs[0].type, node.outputs[0].shape = (
-                ir.TensorType(ir.DataType.FLOAT),
-                ir.Shape([_size((original, axis))]),
-            )
-            graph.append(node)
-            graph.outputs.append(node.outputs[0])
+        for op, source in zip(_OPS, (value, value, square)):
+            edits.give(edits.reduce(op, source, others), [_size((original, axis))])
     return watched
 
 

@@ -22,8 +22,6 @@ from toolchain.shadow import Layer, Shadow, shadow
 
 STAGE = "after"
 
-_AXES_ARE_AN_INPUT = 18  # of ReduceMean, from this opset on
-
 
 def correct(
     model: ir.Model,
@@ -49,10 +47,10 @@ def correct(
     if not layers:
         return model, 0
     for layer in layers:
-        _add_mean_shift(compared, layer, model.opset_imports.get("", 1))
+        _add_mean_shift(compared, layer)
     totals, n = [np.zeros(1)] * len(layers), 0
     for _, shifts in inference.over_samples(inference.session(compared.model), specs, arrays):
-        totals = [total + shift for total, shift in zip(totals, shifts)]
+        totals = [total + shift for total, shift in zip(totals, shifts)]  # of an empty tensor, the mean comes as 0
         n += 1
     edits = Edits(model.graph)
     for layer, total in zip(layers, totals):
@@ -68,16 +66,11 @@ def _has_room(layer: ir.Node) -> bool:
     return bias is None or (is_constant(bias) and bias.shape is not None and len(bias.shape) == 1)
 
 
-def _add_mean_shift(compared: Shadow, layer: Layer, opset: int) -> None:
+def _add_mean_shift(compared: Shadow, layer: Layer) -> None:
     shape = layer.node.outputs[0].shape
     assert shape is not None
-    axes = [axis for axis in range(len(shape)) if axis != 1]
-    shift = compared.add("Sub", [layer.copies["own"], layer.reference])
-    if opset >= _AXES_ARE_AN_INPUT:
-        constant = compared.edits.constant("axes", np.array(axes, np.int64))
-        compared.give(compared.add("ReduceMean", [shift, constant], keepdims=0))
-    else:
-        compared.give(compared.add("ReduceMean", [shift], keepdims=0, axes=axes))
+    shift = compared.edits.append("Sub", layer.copies["own"], layer.reference)
+    compared.edits.give(compared.edits.reduce("ReduceMean", shift, [axis for axis in range(len(shape)) if axis != 1]))
 
 
 def _shift_bias(edits: Edits, layer: ir.Node, shift: Array) -> None:

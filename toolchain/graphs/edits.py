@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import DeduplicateHashedInitializersPass
 
 from runtimes.tensors import Array
 
+_AXES_ARE_AN_INPUT = 18  # of these reductions, from this opset on; ReduceSum's since 13
 _DEDUPLICATION = logging.getLogger(DeduplicateHashedInitializersPass.__module__)
 
 
@@ -50,6 +52,26 @@ class Edits:
             value.name = self.fresh(hint)
         made.name = made.outputs[0].name
         return made
+
+    def append(
+        self, op: str, *inputs: ir.Value, graph: ir.Graph | None = None, **attributes: int | Sequence[int]
+    ) -> ir.Value:
+        """Add a node at the end of the graph, or of a subgraph; gives back its output, whose type is not set."""
+        node = self.node(op, inputs, f"{inputs[0].name}.{op}", attributes=attributes)
+        (self.graph if graph is None else graph).append(node)
+        return node.outputs[0]
+
+    def reduce(self, op: str, value: ir.Value, axes: Sequence[int]) -> ir.Value:
+        """Add a ReduceMin, ReduceMax or ReduceMean over some axes, which go."""
+        if self.graph.opset_imports.get("", 1) < _AXES_ARE_AN_INPUT:
+            return self.append(op, value, keepdims=0, axes=axes)
+        return self.append(op, value, self.constant("axes", np.array(axes, np.int64)), keepdims=0)
+
+    def give(self, value: ir.Value, shape: Sequence[int | None] | None = None) -> None:
+        """Make a float32 value an output of the graph; its shape is unknown, if not given."""
+        value.type = ir.TensorType(ir.DataType.FLOAT)
+        value.shape = value.shape if shape is None else ir.Shape(shape)
+        self.graph.outputs.append(value)
 
     def cast(self, value: ir.Value, dtype: ir.DataType, output: str) -> ir.Node:
         """A Cast for the caller to place."""

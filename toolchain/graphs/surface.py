@@ -80,7 +80,7 @@ class _Surfacing:
             old.name, new.name, new.type, new.shape = new.name, old.name, old.type, old.shape
         lifted = node.outputs[carried : carried + n]
         for value in lifted:
-            _is_flat(value)
+            _declare_flat(value)
         return dict(zip(values, lifted))
 
     def _out_of_scan(self, node: ir.Node, bodies: list[ir.Graph], held: list[dict[str, ir.Value]]) -> _Held:
@@ -101,18 +101,18 @@ class _Surfacing:
         node.resize_outputs(before + n)
         for value in node.outputs[before:]:
             value.name = self.edits.fresh(f"{node.name}.held")
-            _is_flat(value)
+            _declare_flat(value)
         return list(node.outputs[before:])
 
     def _flat(self, graph: ir.Graph, value: ir.Value) -> ir.Value:
         return self._add(graph, "Reshape", value, self.all)
 
     def _add(self, graph: ir.Graph, op: str, *inputs: ir.Value, **attributes: int) -> ir.Value:
-        node = self.edits.node(op, inputs, f"{inputs[0].name}.{op}", attributes=attributes)
-        graph.append(node)
-        _is_flat(node.outputs[0])
-        return node.outputs[0]
+        output = self.edits.append(op, *inputs, graph=graph, **attributes)
+        _declare_flat(output)
+        return output
 
 
-def _is_flat(value: ir.Value) -> None:
+def _declare_flat(value: ir.Value) -> None:
+    """Say that a value is float32 [n]."""
     value.type, value.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape([None])

@@ -16,6 +16,7 @@ from toolchain.recipe import Recipe
 
 COMPUTES_IN = "bf16"
 NEEDS_RANGES = "no"
+TAKES_SCHEME = False
 GOLDEN_TOLERANCE = 3e-2
 
 _MIN_OPSET = 22  # Conv, pooling and others take bfloat16 from opset 22 on

@@ -12,6 +12,7 @@ from toolchain.recipe import Recipe
 
 COMPUTES_IN = "fp32"
 NEEDS_RANGES = "no"
+TAKES_SCHEME = False
 GOLDEN_TOLERANCE = 1e-3
 
 

@@ -23,6 +23,7 @@ from toolchain.recipe import Recipe
 
 COMPUTES_IN = "int8"
 NEEDS_RANGES = "yes"
+TAKES_SCHEME = True
 # Integer kernels of two machines agree but for single roundings, which a deep network amplifies; saturation on a CPU
 # without VNNI shows as 3% (30 dB).
 GOLDEN_TOLERANCE = 2e-2

@@ -24,6 +24,7 @@ from toolchain.recipe import Recipe
 
 COMPUTES_IN = "int8"
 NEEDS_RANGES = "no"
+TAKES_SCHEME = True
 GOLDEN_TOLERANCE = 2e-2
 
 _MIN_WEIGHTS = 4096  # below, quantizing the activation costs more than the integer product saves

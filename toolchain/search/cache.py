@@ -9,15 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-
-from platformdirs import user_cache_path
 
 import runtimes
 from hwbench.machine import Machine
@@ -26,9 +23,7 @@ from runtimes.codec import decode, encode
 from runtimes.errors import UsageError
 from runtimes.files import replacing
 from runtimes.sampling import Block, SamplingPlan
-
-VARIABLE = "EDGEWRIGHT_CACHE"
-"""The environment variable that says where the cache is."""
+from toolchain.files import cache_folder
 
 _LIMIT_BYTES = 2_000_000_000
 _LARGEST_BYTES = 200_000_000  # of one entry
@@ -36,8 +31,7 @@ _LARGEST_BYTES = 200_000_000  # of one entry
 
 def default_folder() -> Path:
     """Where the cache is if nothing else is said."""
-    given = os.environ.get(VARIABLE)
-    return Path(given or user_cache_path("edgewright"), "builds")
+    return cache_folder("builds")
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Found:
 
     Attributes:
         attempts: every candidate that was tried, in the order tried, and what came of it.
-        defects: phases that failed by a mistake of ours, in sentences.
+        defects: phases that failed, and why, in sentences.
     """
 
     attempts: list[Attempt]
@@ -109,10 +109,9 @@ class _Search:
             except (OSError, TimeUp):
                 raise
             except Exception as error:  # what was found by other phases is worth more than this one
-                what = f"{type(error).__name__}: {error}"
-                self.defects.append(
-                    f"The search could not {step.__name__.replace('_', ' ')}: {what}; please report it."
-                )
+                ours = not isinstance(error, EdgewrightError)
+                what = f"{type(error).__name__}: {error}; please report it." if ours else str(error)
+                self.defects.append(f"The search could not {step.__name__.replace('_', ' ')}: {what}")
 
     def make(self, plan: Iterable[Candidate]) -> None:
         """Make and rank; at least one, whatever the clock says."""

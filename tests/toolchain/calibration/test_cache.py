@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 import tiny_models
 from onnx import numpy_helper
@@ -156,6 +157,15 @@ def test_the_prepared_graph_is_what_counts(tmp_path):
     assert cache.graph_sha256(graph) == cache.graph_sha256(other)
     next(node for node in other.graph if node.op_type == "Relu").op_type = "Sigmoid"
     assert cache.graph_sha256(graph) != cache.graph_sha256(other)
+
+
+def test_strings_count(tmp_path):
+    keys = set()
+    for words in (["a", "b"], ["a", "c"]):
+        proto = onnx.load(tiny_models.conv(tmp_path / "m.onnx"))
+        proto.graph.initializer.append(onnx.helper.make_tensor("words", onnx.TensorProto.STRING, [2], words))
+        keys.add(cache.graph_sha256(ir.from_proto(proto)))
+    assert len(keys) == 2
 
 
 @pytest.fixture

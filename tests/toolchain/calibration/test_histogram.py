@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -78,6 +80,15 @@ def test_no_method_chooses_beyond_the_extremes(choose, parts: list[Array]) -> No
     histogram = grown(parts)
     chosen = choose(histogram)
     assert histogram.low <= chosen.low <= chosen.high <= histogram.high
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_mse_keeps_a_range_where_all_values_but_one_are_alike(sign: int) -> None:
+    """A value a hundred million times and a larger one once: the best threshold that is tried is below both."""
+    often, once = np.float32(858.6094), np.float32(894.206)
+    one = grown([np.array([often, once]) * np.float32(sign)])
+    histogram = replace(one, counts=one.counts * np.where(np.abs(one.centres) < 860, 10**8, 1))
+    assert mse.choose(histogram) == Range(float(often) * sign, float(often) * sign)
 
 
 def normal_with_outliers() -> Histogram:

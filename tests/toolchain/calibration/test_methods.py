@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
 from toolchain.calibration.ranges import METHODS as METHODS_FOLDER
+from toolchain.calibration.ranges import CalibrationInterrupted
 from toolchain.calibration.ranges import calibrate as observe_ranges
 from toolchain.calibration.table import CalibrationTable, Range, read, write
 from toolchain.model import OnnxModel, open_model
@@ -131,6 +134,31 @@ def test_samples_of_a_fixed_batch_are_counted_as_samples(tmp_path: Path) -> None
     model = open_model(tiny_models.fixed_batch(tmp_path / "m.onnx"))
     table = observe_ranges("minmax", prepare(model), ["x", "y"], model.inputs, tiny_models.samples("fixed_batch", 8))
     assert (table.samples, table.complete) == (8, True)
+
+
+class Pressing:
+    """Samples at whose last one Ctrl-C is pressed."""
+
+    def __init__(self, array: Array) -> None:
+        self.array, self.shape, self.dtype, self.ndim, self.size = array, array.shape, array.dtype, 4, array.size
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[Array]:
+        return iter(self.array)
+
+    def __getitem__(self, rows: slice) -> Array:
+        if rows.stop == len(self):
+            signal.raise_signal(signal.SIGINT)
+        return np.asarray(self.array[rows])
+
+
+def test_an_interrupt_at_the_last_sample_is_not_lost(model: OnnxModel, many: Array) -> None:
+    graph = prepare(model)
+    with pytest.raises(CalibrationInterrupted) as interrupt:
+        observe_ranges("percentile", graph, names(graph), model.inputs, {"image": Pressing(many)})
+    assert interrupt.value.table == calibrate("percentile", model, many)
 
 
 def selecting(path: Path) -> OnnxModel:

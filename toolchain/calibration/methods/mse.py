@@ -15,7 +15,10 @@ _SHRINKS = np.linspace(1.0, 0.1, 91)
 
 
 def choose(distribution: Histogram) -> Range:
-    """Shrink each side in turn, from the extremes, to where the error is least; twice, as the sides interact."""
+    """Shrink each side in turn, from the extremes, to where the error is least; twice, as the sides interact.
+
+    Zero is in every range that is tried, as integers have it. What is chosen stays within the extremes.
+    """
     low, high = min(distribution.low, 0.0), max(distribution.high, 0.0)
     used = distribution.counts > 0
     values, weights = distribution.centres[used], distribution.counts[used]
@@ -23,7 +26,8 @@ def choose(distribution: Histogram) -> Range:
     for _ in range(2):
         best_high = high * _best(values, weights, np.full(len(_SHRINKS), best_low), high * _SHRINKS)
         best_low = low * _best(values, weights, low * _SHRINKS, np.full(len(_SHRINKS), best_high))
-    return Range(max(best_low, distribution.low), min(best_high, distribution.high))
+    # A side that shrank past values that all have one sign leaves the nearest of them.
+    return Range(*np.clip([best_low, best_high], distribution.low, distribution.high).tolist())
 
 
 def _best(values: Array, weights: Array, lows: Array, highs: Array) -> float:
