@@ -33,6 +33,7 @@ class BuildConfig:
     duration: float | None = None
     name: str | None = None
     out: Path | None = None
+    range: tuple[str, ...] = ()
 
 
 def read(path: Path) -> BuildConfig:

@@ -28,6 +28,7 @@ from toolchain import candidates
 from toolchain.attempts import REFERENCE, Attempt, Bench, attempt, time_attempts
 from toolchain.candidates import Candidate
 from toolchain.choose import choose
+from toolchain.engines.ranges import DimensionRanges
 from toolchain.outputs import write_results
 from toolchain.pack import Contents
 from toolchain.sources import open_source
@@ -53,6 +54,7 @@ class BuildRequest:
         runtimes: where to try it; all that the profile lists, if empty.
         threads: in place of the profile's.
         plan: how long each measuring process goes on.
+        ranges: sizes of dynamic dimensions, for engines; once per optimization profile.
     """
 
     source: str
@@ -68,6 +70,7 @@ class BuildRequest:
     budgets: tuple[Budget, ...] = ()
     threads: int | None = None
     plan: SamplingPlan = dataclasses.field(default_factory=SamplingPlan)
+    ranges: tuple[DimensionRanges, ...] = ()
 
 
 def build(request: BuildRequest, target: Target | None = None) -> Results:
@@ -105,7 +108,7 @@ def _open_bench(request: BuildRequest, work: Path, target: Target, tick: Tick) -
     tick("exported the source")
     calibration = dataset.read(request.calibration, model.inputs) if request.calibration else None
     trial = plan_trial(model, request.evaluation, calibration, request.metric, work)
-    workshop = Workshop(request.name, model, calibration, work)
+    workshop = Workshop(request.name, model, calibration, work, request.ranges)
     reference = Candidate(*REFERENCE, RuntimeSettings(threads=0))
     bundle, _ = workshop.make(reference, request.profiles[0])
     trial = trial.with_reference(measure.outputs(bundle, trial.samples.file, target))

@@ -9,6 +9,8 @@ from runtimes import plugins
 from runtimes.artifact import Artifact
 from runtimes.profile import HardwareProfile
 from toolchain.candidates import BUILDERS, Candidate
+from toolchain.destination import Destination
+from toolchain.engines.ranges import DimensionRanges
 from toolchain.model import OnnxModel
 from toolchain.pack import Contents, pack
 from toolchain.quantize import quantize
@@ -18,8 +20,15 @@ from toolchain.recipe import Recipe
 class Workshop:
     """One source model, its calibration samples, and the variants made so far, in a folder that goes away."""
 
-    def __init__(self, name: str, model: OnnxModel, calibration: Dataset | None, folder: Path) -> None:
-        self.name, self.model = name, model
+    def __init__(
+        self,
+        name: str,
+        model: OnnxModel,
+        calibration: Dataset | None,
+        folder: Path,
+        ranges: tuple[DimensionRanges, ...] = (),
+    ) -> None:
+        self.name, self.model, self._ranges = name, model, ranges
         self._calibration, self._folder = calibration, folder
         self._variants: dict[Recipe, OnnxModel] = {}
         self._bundles = 0
@@ -35,7 +44,9 @@ class Workshop:
         self._bundles += 1
         folder.mkdir()
         builder = plugins.load(BUILDERS, candidate.runtime, "runtime")
-        artifact: Artifact = builder.build(variant, candidate.recipe, candidate.settings, folder)
+        artifact: Artifact = builder.build(
+            variant, candidate.recipe, candidate.settings, folder, Destination(profile, self._ranges)
+        )
         bundle = folder / "candidate.edge"
         pack(Contents(self.name, profile, artifact, candidate.recipe, {}, {}), bundle)
         return bundle, artifact

@@ -12,6 +12,7 @@ import onnxruntime as ort
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.errors import UnsupportedError
 from toolchain import model as models
+from toolchain.destination import Destination
 from toolchain.model import OnnxModel, load_ir, weights_bytes
 from toolchain.recipe import Recipe
 
@@ -21,7 +22,9 @@ def versions() -> Mapping[str, str]:
     return {"onnx": str(onnx.__version__), "onnxruntime": str(ort.__version__)}
 
 
-def build(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path) -> Artifact:
+def build(
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: Destination | None = None
+) -> Artifact:
     """Write `model.onnx` into the folder `out`, with weights kept in other files drawn in.
 
     Raises:

@@ -20,7 +20,9 @@ from toolchain.cli._options import (
     sampling_plan,
     show,
 )
+from toolchain.cli._plans import show_plans
 from toolchain.config import BuildConfig, merge, read
+from toolchain.engines.ranges import parse_ranges
 from toolchain.files import output_folder
 from toolchain.inputs import parse_input
 from toolchain.pipeline import BuildRequest, build
@@ -69,6 +71,14 @@ from toolchain.sources import default_name
 @duration_option
 @click.option("--name", help="The model's name, which the bundles are named after.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the results go.  [default: out]")
+@click.option("--plan", is_flag=True, help="Print how TensorRT engines would be built, and stop. Needs no TensorRT.")
+@click.option(
+    "--range",
+    "ranges",
+    multiple=True,
+    metavar="DIM=MIN:OPT:MAX",
+    help="Sizes that a dynamic dimension takes in an engine. Repeatable; again for the next optimization profile.",
+)
 @format_option
 @click.pass_context
 def command(
@@ -86,6 +96,8 @@ def command(
     duration: float | None,
     name: str | None,
     out: Path | None,
+    plan: bool,
+    ranges: tuple[str, ...],
     form: str,
 ) -> None:
     """Take a trained model to a measured, packed, gated bundle per device.
@@ -112,9 +124,12 @@ def command(
         duration=duration,
         name=name,
         out=out,
+        range=ranges,
     )
     config = merge(read(Path(source)), given) if source.endswith(".toml") else given
     request = _request(config)
+    if plan:
+        ctx.exit(show_plans(request, form))
     with output_folder(request.out):
         results = build(request)
     show(results, form)
@@ -155,4 +170,5 @@ def _request(config: BuildConfig) -> BuildRequest:
         budgets=budgets,
         threads=config.threads,
         plan=sampling_plan(config.duration),
+        ranges=parse_ranges(config.range),
     )
