@@ -1,4 +1,4 @@
-"""The device's command line: `python -m runtimes info|verify|run|sample BUNDLE`.
+"""The device's command line: `python -m runtimes info|verify|compile|run|sample BUNDLE`.
 
 Exit codes: 0 done; 1 the golden samples do not match; 2 anything else.
 """
@@ -17,8 +17,9 @@ from pathlib import Path
 from runtimes import arrays, files, samples
 from runtimes.bundle import Bundle
 from runtimes.codec import decode, encode
+from runtimes.engines.compiling import compile_bundle
 from runtimes.errors import EdgewrightError, UsageError
-from runtimes.golden import replay
+from runtimes.golden import GoldenResult, replay
 from runtimes.loading import load
 from runtimes.sampling import SamplingPlan, memory_bytes, sample
 
@@ -51,13 +52,7 @@ def _verify(options: argparse.Namespace) -> int:
     with Bundle(options.bundle) as bundle:
         results = replay(bundle, any_machine=options.any_machine)
         count = bundle.manifest.golden.samples
-    for result in results:
-        word = "ok" if result.passed else "MISMATCH"
-        print(
-            f"{word}: {_one_line(result.output)} differs by {result.error:.2e} "
-            f"(tolerance {result.tolerance:.0e}) on {count} samples"
-        )
-    if all(result.passed for result in results):
+    if _show(results, count):
         return 0
     print(
         "The bundle is intact, but this machine computes something else than the one it was packed on. Known "
@@ -65,6 +60,41 @@ def _verify(options: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 1
+
+
+def _compile(options: argparse.Namespace) -> int:
+    with Bundle(options.bundle) as bundle:
+        done = compile_bundle(bundle, _percent if sys.stderr.isatty() else None)
+        count = bundle.manifest.golden.samples
+    toolkit = done.notes["toolkit"]
+    by = f"{toolkit['runtime']} {toolkit['version']}, CUDA {toolkit['cuda']}, {toolkit['gpu']}"
+    if done.was_there:
+        print(f"'{done.file}' is there already, by {by}")
+        return 0
+    print(f"built in {done.notes['seconds']:.1f} s by {by}: {len(done.notes['layers'])} layers")
+    for warning in done.notes["warnings"]:
+        print(f"warning: {_one_line(warning)}", file=sys.stderr)
+    if _show(done.golden, count):
+        print(f"kept as '{done.file}'")
+        return 0
+    print("The engine computes something else than what was packed with the bundle, and was not kept.", file=sys.stderr)
+    return 1
+
+
+def _percent(done: float, phase: str) -> None:
+    end = "\r" if done < 1 else "\n"
+    print(f"{done:4.0%} {phase[:60]:60}", end=end, file=sys.stderr, flush=True)
+
+
+def _show(results: Sequence[GoldenResult], count: int) -> bool:
+    """Print golden results, and say whether all passed."""
+    for result in results:
+        word = "ok" if result.passed else "MISMATCH"
+        print(
+            f"{word}: {_one_line(result.output)} differs by {result.error:.2e} "
+            f"(tolerance {result.tolerance:.0e}) on {count} samples"
+        )
+    return all(result.passed for result in results)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -111,13 +141,14 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("info", _info, "print the manifest"),
         ("verify", _verify, "check every digest, replay the golden samples"),
+        ("compile", _compile, "build the TensorRT engine here, check it, keep it beside the bundle"),
         ("run", _run, "run the samples of an .npz"),
         ("sample", _sample, "measure raw latency samples (what hwbench calls)"),
     ):
         sub = commands.add_parser(name, help=text, description=text.capitalize() + ".")
         sub.add_argument("bundle", type=Path)
         sub.set_defaults(command=command)
-        if name != "info":
+        if name not in ("info", "compile"):
             sub.add_argument(
                 "--any-machine", action="store_true", help="open it though its profile is another machine's"
             )

@@ -9,6 +9,7 @@ from pathlib import Path
 from runtimes import cpu, plugins
 from runtimes.artifact import RuntimeSettings
 from runtimes.bundle import Bundle
+from runtimes.engines import beside
 from runtimes.errors import UnsupportedError
 from runtimes.profile import HardwareProfile
 from runtimes.session import Session
@@ -44,7 +45,9 @@ def open_session(bundle: Bundle, *, settings: RuntimeSettings | None = None, any
     if settings is not None:
         artifact = dataclasses.replace(artifact, settings=settings)
     backend = plugins.load("runtimes.backends", artifact.runtime, "runtime")
-    session: Session = backend.load(artifact, bundle.read(artifact.file.as_posix()))
+    compiled = artifact.is_compiled_on_device
+    model = beside.read(bundle, artifact, backend) if compiled else bundle.read(artifact.file.as_posix())
+    session: Session = backend.load(artifact, model)
     return session
 
 

@@ -15,6 +15,7 @@ _EXTRAS = {
     "tensorrt": "tensorrt",
     "tensorrt_rtx": "tensorrt-rtx",
     "pycuda": "pycuda",
+    "cuda": "tensorrt",
     "torch": "toolchain",
     "onnx": "toolchain",
     "onnx_ir": "toolchain",

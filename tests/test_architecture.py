@@ -30,7 +30,8 @@ ALLOWED = {
 }
 
 # A backend's package has the backend's name, but for these.
-BACKEND_PACKAGES = {"null": set(), "tensorrt": {"tensorrt", "cuda"}, "tensorrt_rtx": {"tensorrt_rtx", "cuda"}}
+BACKEND_PACKAGES = {"null": set()}
+MEMORY_PACKAGES = {"cuda_bindings": {"cuda"}, "pycuda": {"pycuda"}}
 
 
 def every_module(function):
@@ -64,6 +65,8 @@ def test_imports_only_what_its_package_may(path):
     allowed = ALLOWED[package_of(path)]
     if path.parent == ROOT / "runtimes" / "backends":
         allowed = allowed | BACKEND_PACKAGES.get(path.stem, {path.stem})
+    if path.parent == ROOT / "runtimes" / "devicememory":
+        allowed = allowed | MEMORY_PACKAGES.get(path.stem, set())
     assert others <= allowed
 
 

@@ -56,7 +56,7 @@ def pack(contents: Contents, path: Path) -> None:
         model=contents.model,
         profile=contents.profile,
         artifact=dataclasses.replace(artifact, file=Path(file)),
-        golden=Golden(0 if first is None else len(first), quantizer(contents.recipe.precision).GOLDEN_TOLERANCE),
+        golden=Golden(0 if first is None else len(first), _tolerance(contents)),
         recipe=encode(contents.recipe),
         members={name: Member(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(members.items())},
     )
@@ -66,6 +66,14 @@ def pack(contents: Contents, path: Path) -> None:
             info = zipfile.ZipInfo(name)  # its default time stamp is 1980-01-01
             info.external_attr = 0o644 << 16
             archive.writestr(info, data)
+
+
+def _tolerance(contents: Contents) -> float:
+    tolerance: float = quantizer(contents.recipe.precision).GOLDEN_TOLERANCE
+    plan = contents.artifact.plan
+    # TF32 rounds factors to fp16's ten bits, and TensorRT may use it for what the graph calls float32.
+    tf32 = quantizer("fp16").GOLDEN_TOLERANCE if plan is not None and "TF32" in plan.builder_flags else 0.0
+    return max(tolerance, tf32)
 
 
 def _golden_members(kind: str, names: list[str], arrays: Mapping[str, Array]) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from toolchain.model import OnnxModel
 from toolchain.pack import Contents, pack
 from toolchain.quantize import quantize
 from toolchain.recipe import Recipe
+from toolchain.standin import runnable
 
 
 class Workshop:
@@ -34,7 +35,8 @@ class Workshop:
         self._bundles = 0
 
     def make(self, candidate: Candidate, profile: HardwareProfile) -> tuple[Path, Artifact]:
-        """A candidate's bundle, without golden samples, and its artifact.
+        """A candidate's bundle, without golden samples, and its artifact; the bundle of an engine that cannot run here
+        holds a stand-in that computes the same graph.
 
         Raises:
             EdgewrightError: the recipe does not apply to this model, or the runtime's builder fails.
@@ -48,7 +50,8 @@ class Workshop:
             variant, candidate.recipe, candidate.settings, folder, Destination(profile, self._ranges)
         )
         bundle = folder / "candidate.edge"
-        pack(Contents(self.name, profile, artifact, candidate.recipe, {}, {}), bundle)
+        shown = runnable(artifact, variant, candidate.recipe, folder / "stand-in")
+        pack(Contents(self.name, profile, shown, candidate.recipe, {}, {}), bundle)
         return bundle, artifact
 
     def _variant(self, recipe: Recipe) -> OnnxModel:

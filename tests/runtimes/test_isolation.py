@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for file in (ROOT / "runtimes").rglob("*.py")
-    if file.parent.name != "backends" or file.stem in ("__init__", "null")
+    if file.parent.name not in ("backends", "devicememory") or file.stem == "null" or file.stem.startswith("_")
 )
 PYTHONS = ("3.10", "3.11", "3.12")
 
