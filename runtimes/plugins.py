@@ -16,6 +16,7 @@ _EXTRAS = {
     "tensorrt_rtx": "tensorrt-rtx",
     "pycuda": "pycuda",
     "cuda": "tensorrt",
+    "pynvml": "tensorrt",
     "torch": "toolchain",
     "onnx": "toolchain",
     "onnx_ir": "toolchain",

@@ -22,7 +22,7 @@ LONGEST = 350
 ALLOWED = {
     "profiles": set(),
     "runtimes": {"numpy"},
-    "hwbench": {"numpy", "scipy", "sklearn", "psutil", "rich", "jinja2", "markupsafe", "matplotlib", "tomli"},
+    "hwbench": {"numpy", "scipy", "sklearn", "psutil", "rich", "jinja2", "markupsafe", "matplotlib", "tomli", "pynvml"},
     "toolchain": {
         *("numpy", "scipy", "sklearn", "rich", "click", "tomli", "ml_dtypes"),
         *("torch", "onnx", "onnx_ir", "onnxruntime", "onnxconverter_common"),
