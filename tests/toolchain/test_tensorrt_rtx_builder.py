@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
 
 import numpy as np
+import psutil
 import pytest
 import tiny_models
 
@@ -94,7 +96,7 @@ def test_several_optimization_profiles_in_one_engine(variant, tmp_path):
 def test_equal_builds_come_from_the_cache(variant, tmp_path, monkeypatch):
     model = variant("fp32")
     first = engine(model, "fp32", tmp_path / "one")
-    monkeypatch.setattr("toolchain.builders._engine.build_here", None)  # nothing is built again
+    monkeypatch.setattr("toolchain.builders._engine.build_apart", None)  # nothing is built again
     second = engine(model, "fp32", tmp_path / "two")
     assert first.file.read_bytes() == second.file.read_bytes()
     assert dataclasses.replace(second, file=first.file) == first
@@ -173,6 +175,43 @@ def test_ctrl_c_stops_the_build_and_leaves_nothing(variant, tmp_path):
         build_engine(trt, plan, model.path.read_bytes(), interrupt)
     again = build_engine(trt, plan, model.path.read_bytes())  # and the next is none the worse
     assert again.engine
+
+
+def test_a_crash_of_the_builder_is_an_error(variant, tmp_path, monkeypatch):
+    """As of tensorrt-rtx 1.7.1 on PP-OCR in bf16; here the child's own process is ended."""
+    model = variant("fp32")
+    monkeypatch.setattr("toolchain.builders._engine.bar", _killing)
+    with pytest.raises(BackendError, match=r"^The process that builds the engine died of signal 9\."):
+        engine(model, "fp32", tmp_path / "out")
+    assert list(cache.folder().glob("*")) == []
+
+
+@contextlib.contextmanager
+def _killing(title: str, steps: int):
+    """A progress bar whose first step kills the children of this process."""
+
+    def tick(phase: str) -> None:
+        for child in psutil.Process().children():
+            child.kill()
+
+    yield tick
+
+
+def test_ctrl_c_reaches_the_child_and_leaves_nothing(variant, tmp_path, monkeypatch):
+    model = variant("fp32")
+
+    @contextlib.contextmanager
+    def interrupting(title: str, steps: int):
+        def tick(phase: str) -> None:
+            raise KeyboardInterrupt
+
+        yield tick
+
+    monkeypatch.setattr("toolchain.builders._engine.bar", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        engine(model, "fp32", tmp_path / "out")
+    assert psutil.Process().children() == []
+    assert list(cache.folder().glob("*")) == []
 
 
 def test_an_engine_without_a_driver_is_a_sentence(variant, tmp_path):

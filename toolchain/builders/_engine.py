@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import onnx_ir as ir
 
@@ -14,9 +12,9 @@ from hwbench.progress import bar
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.codec import decode
 from runtimes.engines import cache
+from runtimes.engines.apart import Notes, build_apart
 from runtimes.engines.build import Built
 from runtimes.engines.cache import CacheKey, Toolkit
-from runtimes.engines.compiling import build_here
 from runtimes.engines.plan import BuildPlan, EngineLayer
 from runtimes.errors import UnsupportedError
 from toolchain.builders import onnxruntime as onnx_builder
@@ -30,14 +28,6 @@ _STEPS = 100
 
 # TensorRT's parser refuses them (tensorrt-rtx 1.7.1: parser errors); it takes Q/DQ pairs.
 _REFUSED_OPS = frozenset({"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"})
-
-
-@dataclass(frozen=True)
-class _Notes:
-    """What is kept with a cached engine."""
-
-    layers: tuple[EngineLayer, ...]
-    warnings: tuple[str, ...]
 
 
 def plan_for(model: OnnxModel, recipe: Recipe, destination: Destination | None, runtime: str) -> BuildPlan:
@@ -64,18 +54,18 @@ def typed_model(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out
     return onnx_builder.build(model, recipe, settings, out).file
 
 
-def engine_for(trt: Any, plan: BuildPlan, onnx: bytes, toolkit: Toolkit) -> Built:
-    """The engine of a model: from the cache, or built, with progress on a terminal.
+def engine_for(plan: BuildPlan, onnx: bytes, toolkit: Toolkit) -> Built:
+    """The engine of a model: from the cache, or built in a process of its own, with progress on a terminal.
 
     Raises:
         UsageError: a cached engine is not what it should be.
-        BackendError: TensorRT refuses the model; its own text is passed on.
+        BackendError: TensorRT refuses the model, or crashes; its own text is passed on.
     """
     key = CacheKey(toolkit, plan, hashlib.sha256(onnx).hexdigest())
     file = cache.folder() / key.digest
     kept = cache.read(file, key)
     if kept is not None:
-        notes = decode(_Notes, kept[1], str(file))
+        notes = decode(Notes, kept[1], str(file))
         return Built(kept[0], notes.layers, notes.warnings)
     reached = 0
     with bar(f"Building an engine for {plan.device}", _STEPS) as tick:
@@ -86,8 +76,8 @@ def engine_for(trt: Any, plan: BuildPlan, onnx: bytes, toolkit: Toolkit) -> Buil
                 reached += 1
                 tick(phase)
 
-        built = build_here(trt, plan, onnx, key, show)
-    cache.write(file, key, built.engine, _Notes(built.layers, built.warnings))
+        built = build_apart(key, onnx, show)
+    cache.write(file, key, built.engine, Notes(built.layers, built.warnings))
     return built
 
 

@@ -65,7 +65,7 @@ def _here(plan: BuildPlan) -> tuple[ModuleType, DeviceMemory] | None:
 
 def _compiled(carried: Artifact, plan: BuildPlan, backend: ModuleType, memory: DeviceMemory) -> Artifact:
     toolkit = cache.toolkit(backend.trt, memory.compute_capability, memory.cuda, memory.name)
-    built = _engine.engine_for(backend.trt, plan, carried.file.read_bytes(), toolkit)
+    built = _engine.engine_for(plan, carried.file.read_bytes(), toolkit)
     file = carried.file.with_name("model.engine")
     carried.file.unlink()
     file.write_bytes(built.engine)

@@ -32,7 +32,7 @@ def build(
     plan = _engine.plan_for(model, recipe, destination, "tensorrt-rtx")
     onnx = _engine.typed_model(model, recipe, settings, out)
     toolkit = cache.toolkit(backend.trt, plan.compute_capability)
-    built = _engine.engine_for(backend.trt, plan, onnx.read_bytes(), toolkit)
+    built = _engine.engine_for(plan, onnx.read_bytes(), toolkit)
     onnx.unlink()
     file = out / "model.engine"
     file.write_bytes(built.engine)
