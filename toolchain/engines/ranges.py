@@ -29,7 +29,7 @@ def parse_ranges(texts: Sequence[str]) -> tuple[DimensionRanges, ...]:
     found: list[dict[str, Sizes]] = []
     given: set[str] = set()
     for text in texts:
-        match = re.fullmatch(r"(\w+)=(\d+)(?::(\d+):(\d+))?", text)
+        match = re.fullmatch(r"(.+)=(\d+)(?::(\d+):(\d+))?", text)  # exporters name dimensions as they like
         if match is None:
             raise UsageError(f"'{text}' is no range of a dimension; expected DIM=MIN:OPT:MAX, as in N=1:4:16.")
         name, least = match[1], int(match[2])

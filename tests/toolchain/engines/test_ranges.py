@@ -19,6 +19,7 @@ def test_a_dimension_that_comes_again_starts_the_next_optimization_profile():
     parsed = parse_ranges(["N=1:1:1", "L=8:64:128", "N=2:8:32"])
     assert parsed == ({"N": (1, 1, 1), "L": (8, 64, 128)}, {"N": (2, 8, 32), "L": (8, 64, 128)})
     assert parse_ranges(["N=4"]) == ({"N": (4, 4, 4)},)
+    assert parse_ranges(["p2o.DynamicDimension.0=2", "?=3"]) == ({"p2o.DynamicDimension.0": (2,) * 3, "?": (3,) * 3},)
     assert parse_ranges([]) == ()
 
 
