@@ -3,9 +3,9 @@
     python -m benchmarks.tensorrt_build [MODEL...] | tee benchmarks/results/tensorrt_build.txt
 
 Each build is in a process of its own, for an RTX 5090 (compute capability 12.0). Time is parsing and building, without
-the import: the median of three processes, and their range; memory is the process's peak, and what of it was there before
-the build. The last column counts the engine's layers by the type of their first output.
-These are engines of tensorrt-rtx, not of TensorRT, and their kernels are compiled when they are loaded on a card.
+the import: the median of three processes, and their range; memory is the process's peak, and what of it was there
+before the build. The last column counts the engine's layers by the type of their first output. These are engines of
+tensorrt-rtx, not of TensorRT, and their kernels are compiled when they are loaded on a card.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def main(names: list[str]) -> None:
     here = machine.this_machine()
     print(f"{here.cpu}, {platform.machine()}, tensorrt-rtx {version('tensorrt-rtx')}, for an RTX 5090 (12.0)\n")
     print(
-        f"{'model':13}{'precision':10}{'ONNX MB':>8}{'engine MB':>10}{'build s':>8}  {'range':15}{'peak MB':>8}{'before':>7}  layers"
+        f"{'model':13}{'precision':10}{'ONNX MB':>8}{'engine MB':>10}{'build s':>8}  {'range':15}"
+        f"{'peak MB':>8}{'before':>7}  layers"
     )
     for name in names or MODELS:
         for precision in PRECISIONS:
