@@ -39,10 +39,10 @@ def built(backend: ModuleType, contents: object, tiny_onnx: Path, tmp_path_facto
         pytest.skip(f"The toolchain has no builder for {name}.")
     build = plugins.load("toolchain.builders", builder, "runtime").build
     try:
-        out = tmp_path_factory.mktemp(name)
-        artifact = build(
-            open_model(tiny_onnx), Recipe("fp32"), RuntimeSettings(), out, Destination(devices.load("rtx-5090"))
-        )
+        out, device = tmp_path_factory.mktemp(name), Destination(devices.load("rtx-5090"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("EDGEWRIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
+            artifact = build(open_model(tiny_onnx), Recipe("fp32"), RuntimeSettings(), out, device)
     except (NotInstalledError, UnsupportedError) as error:
         pytest.skip(str(error))
     return dataclasses.replace(artifact, runtime=name)
