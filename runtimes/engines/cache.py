@@ -85,7 +85,7 @@ def read(path: Path, key: CacheKey) -> tuple[bytes, Any] | None:
     """
     try:
         header, _, data = path.read_bytes().partition(b"\n")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         entry = json.loads(header)

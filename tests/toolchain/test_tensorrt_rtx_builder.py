@@ -112,6 +112,14 @@ def test_a_cached_engine_of_another_build_is_refused(variant, tmp_path):
         engine(model, "fp32", tmp_path / "two")
 
 
+def test_a_cache_that_cannot_be_written_costs_time_alone(variant, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EDGEWRIGHT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(NotADirectoryError):
+        cache.folder().mkdir(parents=True)
+    assert engine(variant("fp32"), "fp32", tmp_path / "out").size_bytes > 0
+
+
 def on(chip: str):
     """The card, as if it had another compute capability and lacked nothing."""
     return dataclasses.replace(RTX, gpu=dataclasses.replace(RTX.gpu, compute_capability=chip))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from runtimes.engines.apart import Notes, build_apart
 from runtimes.engines.build import Built
 from runtimes.engines.cache import CacheKey, Toolkit
 from runtimes.engines.plan import BuildPlan, EngineLayer
-from runtimes.errors import UnsupportedError
+from runtimes.errors import UnsupportedError, UsageError
 from toolchain.builders import onnxruntime as onnx_builder
 from toolchain.destination import Destination
 from toolchain.engines.overview import arithmetic
@@ -77,7 +78,8 @@ def engine_for(plan: BuildPlan, onnx: bytes, toolkit: Toolkit) -> Built:
                 tick(phase)
 
         built = build_apart(key, onnx, show)
-    cache.write(file, key, built.engine, Notes(built.layers, built.warnings))
+    with contextlib.suppress(UsageError, OSError):  # a cache that cannot be written costs time, no more
+        cache.write(file, key, built.engine, Notes(built.layers, built.warnings))
     return built
 
 
