@@ -44,7 +44,7 @@ def load(artifact: Artifact, model: bytes) -> Session:
     options = _options(artifact.settings)
     providers = _providers(artifact.settings)
     try:
-        session = ort.InferenceSession(model, options, providers=list(providers))
+        session = ort.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
     except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise BackendError(f"ONNX Runtime cannot load '{artifact.file}': {error}") from error
     if session.get_providers()[0] != providers[0]:  # it warns in its log, and goes on without
@@ -80,7 +80,9 @@ def _providers(settings: RuntimeSettings) -> tuple[str, ...]:
             f"This ONNX Runtime has no {wanted[0]}, only {', '.join(there)}; install onnxruntime-gpu in place of "
             "onnxruntime."
         )
-    return tuple(provider for provider in wanted if provider in there)
+    fallback = len(wanted) == 1 or settings.options.get("cpu_fallback") == "1"
+    # Without fallback the CPU may not even be listed: "Conflicting session configuration" (onnxruntime-gpu 1.31.1).
+    return tuple(name for name in wanted if name in there and (fallback or name != "CPUExecutionProvider"))
 
 
 def _options(settings: RuntimeSettings) -> ort.SessionOptions:

@@ -7,10 +7,12 @@ import dataclasses
 import numpy as np
 import onnxruntime as ort
 import pytest
+from onnx import parser
 
 from hwbench import gpu, nvml
 from runtimes.__main__ import main
 from runtimes.artifact import RuntimeSettings
+from runtimes.backends import onnxruntime as onnx_backend
 from runtimes.engines import layers
 from runtimes.engines.build import build
 from runtimes.engines.session import EngineSession
@@ -103,8 +105,6 @@ def test_the_parts_of_an_inference(make, images):
 
 
 def test_static_shapes_run_as_a_graph(backend, card, profile, tmp_path):
-    from onnx import parser
-
     text = '<ir_version: 8, opset_import: ["" : 17]> fixed (float[2,3] x) => (float[2,3] y) { y = Add(x, x) }'
     file = tmp_path / "model.onnx"
     file.write_bytes(parser.parse_model(text).SerializeToString())
@@ -118,6 +118,18 @@ def test_static_shapes_run_as_a_graph(backend, card, profile, tmp_path):
         with EngineSession(artifact, backend.trt, built.engine, card) as session:
             assert session.uses_cuda_graph == (card.can_capture and not options)
             np.testing.assert_array_equal(session.run({"x": x})["y"], 2 * x)
+
+
+def test_onnxruntime_on_cuda_computes_the_model(card, contents, tiny_onnx, images):
+    settings = RuntimeSettings(options={"provider": "cuda", "cpu_fallback": "1"})
+    artifact = dataclasses.replace(contents.artifact, settings=settings)
+    try:
+        session = onnx_backend.load(artifact, artifact.file.read_bytes())
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    with session:
+        scores = session.run({"image": images})["scores"]
+    np.testing.assert_allclose(scores, expected(tiny_onnx, images), rtol=2e-3, atol=2e-3)
 
 
 def test_a_bundle_is_compiled_proven_and_run(backend, profile, contents, tmp_path, monkeypatch):
