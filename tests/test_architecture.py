@@ -22,7 +22,7 @@ LONGEST = 350
 ALLOWED = {
     "profiles": set(),
     "runtimes": {"numpy"},
-    "hwbench": {"numpy", "scipy", "sklearn", "psutil", "rich", "jinja2", "markupsafe", "matplotlib", "tomli"},
+    "hwbench": {"numpy", "scipy", "sklearn", "psutil", "rich", "jinja2", "markupsafe", "matplotlib", "tomli", "pynvml"},
     "toolchain": {
         *("numpy", "scipy", "sklearn", "rich", "click", "tomli", "ml_dtypes", "platformdirs", "psutil"),
         *("torch", "onnx", "onnx_ir", "onnxruntime", "onnxconverter_common"),
@@ -31,7 +31,8 @@ ALLOWED = {
 
 # A backend's package has the backend's name, but for these.
 EXTRA_PACKAGES = {"signing": {"cryptography"}, "serve": {"starlette", "uvicorn"}, "_metrics": {"prometheus_client"}}
-BACKEND_PACKAGES = {"null": set(), "tensorrt": {"tensorrt", "cuda"}, "tensorrt_rtx": {"tensorrt_rtx", "cuda"}}
+BACKEND_PACKAGES = {"null": set()}
+MEMORY_PACKAGES = {"cuda_bindings": {"cuda"}, "pycuda": {"pycuda"}}
 
 
 def every_module(function):
@@ -67,6 +68,8 @@ def test_imports_only_what_its_package_may(path):
         allowed = allowed | BACKEND_PACKAGES.get(path.stem, {path.stem})
     if path.parent == ROOT / "runtimes" / "extras":
         allowed = allowed | EXTRA_PACKAGES.get(path.stem, set())
+    if path.parent == ROOT / "runtimes" / "devicememory":
+        allowed = allowed | MEMORY_PACKAGES.get(path.stem, set())
     assert others <= allowed
 
 
