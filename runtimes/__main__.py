@@ -1,4 +1,4 @@
-"""The device's command line: `python -m runtimes info|verify|run|sample|serve BUNDLE`.
+"""The device's command line: `python -m runtimes info|verify|compile|run|sample|serve BUNDLE`.
 
 Exit codes: 0 done; 1 the golden samples do not match; 2 anything else.
 """
@@ -24,7 +24,7 @@ from runtimes.errors import EdgewrightError, UsageError
 from runtimes.loading import load
 from runtimes.printable import one_line
 from runtimes.sampling import SamplingPlan, memory_bytes, sample
-from runtimes.selftest import render, self_test
+from runtimes.selftest import render, result_line, self_test
 
 _DISTINCT_FEEDS = 8  # inputs taken in turn while timing: enough to vary the data, few enough to hold
 
@@ -55,6 +55,33 @@ def _verify(options: argparse.Namespace) -> int:
     test = self_test(options.bundle, public_key=options.public_key, any_machine=options.any_machine)
     print(render(test))
     return 0 if test.passed else 1
+
+
+def _compile(options: argparse.Namespace) -> int:
+    compile_bundle = plugins.load("runtimes.engines", "compiling", "feature").compile_bundle
+    with Bundle(options.bundle) as bundle:
+        done = compile_bundle(bundle, _percent if sys.stderr.isatty() else None)
+        count = bundle.manifest.golden.samples
+    toolkit = done.notes["toolkit"]
+    by = f"{toolkit['runtime']} {toolkit['version']}, CUDA {toolkit['cuda']}, {toolkit['gpu']}"
+    if done.was_there:
+        print(f"'{done.file}' is there already, by {by}")
+        return 0
+    print(f"built in {done.notes['seconds']:.1f} s by {by}: {len(done.notes['layers'])} layers")
+    for warning in done.notes["warnings"]:
+        print(f"warning: {one_line(warning)}", file=sys.stderr)
+    for result in done.golden:
+        print(one_line(result_line(result, count)))
+    if all(result.passed for result in done.golden):
+        print(f"kept as '{done.file}'")
+        return 0
+    print("The engine computes something else than what was packed with the bundle, and was not kept.", file=sys.stderr)
+    return 1
+
+
+def _percent(done: float, phase: str) -> None:
+    end = "\r" if done < 1 else "\n"
+    print(f"{done:4.0%} {phase[:60]:60}", end=end, file=sys.stderr, flush=True)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -110,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("info", _info, "print the manifest"),
         ("verify", _verify, "check every digest, replay the golden samples"),
+        ("compile", _compile, "build the TensorRT engine here, check it, keep it beside the bundle"),
         ("run", _run, "run the samples of an .npz"),
         ("sample", _sample, "measure raw latency samples (what hwbench calls)"),
         ("serve", _serve, "answer the Open Inference Protocol over HTTP, with /metrics for Prometheus"),
@@ -117,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text.capitalize() + ".")
         sub.add_argument("bundle", type=Path)
         sub.set_defaults(command=command)
-        if name != "info":
+        if name not in ("info", "compile"):
             sub.add_argument(
                 "--any-machine", action="store_true", help="open it though its profile is another machine's"
             )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.drift import Distribution
+from runtimes.engines.plan import BuildPlan, EngineLayer
 from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import TensorSpec
@@ -49,6 +50,8 @@ class Artifact:
         precision: as recipes name it.
         source_sha256: digest of the ONNX file (and its external data) it was made from.
         tool_versions: the packages that made it.
+        plan: how its engine was built; or is to be built on the device, where `file` is an ONNX model.
+        layers: the engine's layers, where TensorRT listed them.
     """
 
     file: Path
@@ -60,12 +63,19 @@ class Artifact:
     source_sha256: str
     size_bytes: int
     tool_versions: Mapping[str, str]
+    plan: BuildPlan | None = None
+    layers: tuple[EngineLayer, ...] = ()
 
     def __post_init__(self) -> None:
         for kind, specs in (("inputs", self.inputs), ("outputs", self.outputs)):
             names = [spec.name for spec in specs]
             if len(set(names)) < len(names):
                 raise ValueError(f"has {kind} of one name: {', '.join(names)}")
+
+    @property
+    def is_compiled_on_device(self) -> bool:
+        """Whether the device makes the engine, by `python -m runtimes compile`."""
+        return self.plan is not None and self.file.suffix == ".onnx"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from runtimes import samples
 from runtimes.bundle import Bundle
 from runtimes.errors import BundleError, TamperedError
 from runtimes.loading import open_session
+from runtimes.session import Session
 from runtimes.tensors import Array
 
 _FLOAT32_TOLERANCE = 1e-3
@@ -39,6 +40,17 @@ def replay(bundle: Bundle, *, any_machine: bool = False) -> tuple[GoldenResult, 
         EdgewrightError: the bundle cannot be loaded here; see `load`.
     """
     bundle.check()
+    with open_session(bundle, any_machine=any_machine) as session:
+        return compare(bundle, session)
+
+
+def compare(bundle: Bundle, session: Session) -> tuple[GoldenResult, ...]:
+    """Run the golden inputs through a session of a bundle's artifact, and compare each output.
+
+    Raises:
+        BundleError: there are no golden samples, or not as many as the manifest declares.
+        FeedError: the golden arrays do not fit the model.
+    """
     if bundle.manifest.golden.samples < 1:
         raise BundleError(f"'{bundle.path}' holds no golden samples to prove itself with.")
     artifact = bundle.manifest.artifact
@@ -47,8 +59,7 @@ def replay(bundle: Bundle, *, any_machine: bool = False) -> tuple[GoldenResult, 
     held, declared = samples.count(artifact.inputs, inputs), bundle.manifest.golden.samples
     if held != declared:
         raise TamperedError(f"'{bundle.path}' holds {held} golden samples; the manifest declares {declared}.")
-    with open_session(bundle, any_machine=any_machine) as session:
-        runs = [session.run(feed) for feed in samples.feeds(artifact.inputs, inputs)]
+    runs = [session.run(feed) for feed in samples.feeds(artifact.inputs, inputs)]
     outputs = samples.gather(runs, samples.batch_size(artifact.inputs, inputs))
     tolerance = bundle.manifest.golden.tolerance
     # Where integers or halves compute, one rounding that two machines do differently moves what is small next to

@@ -49,7 +49,11 @@ def open_session(bundle: Bundle, *, settings: RuntimeSettings | None = None, any
     if settings is not None:
         artifact = dataclasses.replace(artifact, settings=settings)
     backend = plugins.load("runtimes.backends", artifact.runtime, "runtime")
-    session: Session = backend.load(artifact, bundle.read(artifact.file.as_posix()))
+    if artifact.is_compiled_on_device:
+        model = plugins.load("runtimes.engines", "beside", "feature").read(bundle, artifact, backend)
+    else:
+        model = bundle.read(artifact.file.as_posix())
+    session: Session = backend.load(artifact, model)
     session.watch(bundle.manifest.distributions)
     return session
 

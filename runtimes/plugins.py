@@ -15,6 +15,8 @@ _EXTRAS = {
     "tensorrt": "tensorrt",
     "tensorrt_rtx": "tensorrt-rtx",
     "pycuda": "pycuda",
+    "cuda": "tensorrt",
+    "pynvml": "tensorrt",
     "cryptography": "sign",
     "starlette": "serve",
     "uvicorn": "serve",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -97,12 +98,37 @@ class QuantizationScheme:
 
 @dataclass(frozen=True)
 class TensorRT:
-    """The TensorRT that the device runs, and where it comes from."""
+    """The TensorRT that the device runs, where it comes from, and how engines are built for it.
+
+    Attributes:
+        typing: "strong" where the graph's types decide every precision; "weak" where flags allow them, which is
+            all that TensorRT 8 has, and what a DLA core takes before TensorRT 11.
+        workspace_mib: scratch memory that a layer's kernel may take.
+        optimization_level: how long the builder looks for faster kernels, 0 to 5; TensorRT's own default is 3.
+        hardware_compatibility: on which other chips an engine is to load: none, any since Ampere, or those of the
+            same compute capability.
+        version_compatible: whether later TensorRT releases are to load the engine, at some cost in speed.
+        dla_core: the deep learning accelerator to build for, the GPU taking what it cannot; None for the GPU.
+    """
 
     version: str
     cuda: str
     source: Literal["pip", "jetpack"]
+    typing: Literal["weak", "strong"]
+    workspace_mib: int
     jetpack: str | None = None
+    optimization_level: int = 3
+    hardware_compatibility: Literal["none", "ampere_plus", "same_compute_capability"] = "none"
+    version_compatible: bool = False
+    dla_core: int | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\d+(\.\d+)*", self.version):
+            raise ValueError(f"has version {self.version!r}; expected numbers and dots, as in '10.3.0'")
+        if not 0 <= self.optimization_level <= 5:
+            raise ValueError(f"has optimization_level = {self.optimization_level}; expected 0 to 5")
+        if self.workspace_mib < 1:
+            raise ValueError(f"has workspace_mib = {self.workspace_mib}; expected at least 1")
 
 
 @dataclass(frozen=True)

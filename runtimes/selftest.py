@@ -61,15 +61,18 @@ def render(test: SelfTest) -> str:
         f"{manifest.model} for {manifest.profile.name}: {artifact.precision} on {artifact.runtime}",
         f"{len(manifest.members)} members, every digest right; {test.signature}",
     ]
-    for result in test.results:
-        word = "ok" if result.passed else "MISMATCH"
-        lines.append(
-            f"{word}: {result.output} differs by {result.error:.2e} (tolerance {result.tolerance:.0e}) "
-            f"on {manifest.golden.samples} samples"
-        )
+    lines += [result_line(result, manifest.golden.samples) for result in test.results]
     if not test.passed:
         lines.append("The bundle is intact, but this machine computes something else than the one it was packed on.")
     return "\n".join(map(one_line, (*lines, *test.causes)))
+
+
+def result_line(result: GoldenResult, samples: int) -> str:
+    """What is said of one output."""
+    word = "ok" if result.passed else "MISMATCH"
+    return (
+        f"{word}: {result.output} differs by {result.error:.2e} (tolerance {result.tolerance:.0e}) on {samples} samples"
+    )
 
 
 def _signature_words(bundle: Bundle) -> str:

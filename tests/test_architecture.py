@@ -24,7 +24,7 @@ ALLOWED = {
     "runtimes": {"numpy"},
     "hwbench": {
         *("numpy", "scipy", "sklearn", "psutil", "rich", "jinja2", "markupsafe", "matplotlib", "tomli"),
-        *("sqlalchemy", "ruptures"),
+        *("sqlalchemy", "ruptures", "pynvml"),
     },
     "toolchain": {
         *("numpy", "scipy", "sklearn", "rich", "click", "tomli", "ml_dtypes", "platformdirs", "psutil"),
@@ -34,7 +34,8 @@ ALLOWED = {
 
 # A backend's package has the backend's name, but for these.
 EXTRA_PACKAGES = {"signing": {"cryptography"}, "serve": {"starlette", "uvicorn"}, "_metrics": {"prometheus_client"}}
-BACKEND_PACKAGES = {"null": set(), "tensorrt": {"tensorrt", "cuda"}, "tensorrt_rtx": {"tensorrt_rtx", "cuda"}}
+BACKEND_PACKAGES = {"null": set()}
+MEMORY_PACKAGES = {"cuda_bindings": {"cuda"}, "pycuda": {"pycuda"}}
 
 
 def every_module(function):
@@ -72,6 +73,8 @@ def test_imports_only_what_its_package_may(path):
         allowed = allowed | BACKEND_PACKAGES.get(path.stem, {path.stem})
     if path.parent == ROOT / "runtimes" / "extras":
         allowed = allowed | EXTRA_PACKAGES.get(path.stem, set())
+    if path.parent == ROOT / "runtimes" / "devicememory":
+        allowed = allowed | MEMORY_PACKAGES.get(path.stem, set())
     assert others <= allowed
 
 

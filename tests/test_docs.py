@@ -33,7 +33,8 @@ def test_the_schema_of_report_json_is_documented(cls: type) -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/report.md", "docs/limits.md"]
+    "document",
+    ["README.md", "CONTRIBUTING.md"] + [f"docs/{name}.md" for name in ("architecture", "report", "limits", "tensorrt")],
 )
 def test_links_and_pictures_lead_somewhere(document: str) -> None:
     path = ROOT / document

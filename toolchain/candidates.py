@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 from runtimes import plugins
 from runtimes.artifact import RuntimeSettings
@@ -147,6 +148,9 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:
+    unread: Mapping[str, str] = _declared(runtime, "REFUSED")
+    if precision in unread:
+        return unread[precision]
     needed = quantizer(precision).COMPUTES_IN
     if needed in profile.precisions[runtime]:
         return None
@@ -160,10 +164,15 @@ def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | No
 
 def _float_options(runtime: str) -> Mapping[str, Mapping[str, str]]:
     """By precision, what makes a runtime compute float32 nodes in it."""
-    if runtime not in plugins.names(BUILDERS) or _missing_builder(runtime) is not None:
+    return _declared(runtime, "FLOAT_OPTIONS")
+
+
+def _declared(runtime: str, name: str) -> Mapping[str, Any]:
+    """What a runtime's builder says by precision; nothing, where there is no builder."""
+    if _missing_builder(runtime) is not None:
         return {}
-    options: Mapping[str, Mapping[str, str]] = getattr(plugins.load(BUILDERS, runtime, "runtime"), "FLOAT_OPTIONS", {})
-    return options
+    declared: Mapping[str, Any] = getattr(plugins.load(BUILDERS, runtime, "runtime"), name, {})
+    return declared
 
 
 def _digest(value: object) -> str:

@@ -16,7 +16,8 @@ _SPEED = "p90"  # what MLPerf's single stream reports
 def choose(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Give every measured entry its status and reason; one that the search dropped keeps them.
 
-    Of those that meet every budget, the fastest is chosen, or the smallest of those as fast. Where none meets them
+    Of those that meet every budget, the fastest is chosen, or the smallest of those as fast; where nothing was timed,
+    the smallest on the runtime that the profile lists first. Where none meets them
     all but some cannot be told, the same choice among those. An entry that breaks a budget is never chosen.
 
     As fast is whose figure is no worse than the best upper end of any interval: the best that was shown, not the
@@ -26,6 +27,8 @@ def choose(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     pool = [entry for entry in measured if entry.outcome == "pass"]
     pool = pool or [entry for entry in measured if entry.outcome == "inconclusive"]
     bar = _bar(pool)
+    if bar is None and pool:  # of what was not timed, that of the runtime the profile puts first
+        pool = [entry for entry in pool if entry.runtime == pool[0].runtime]
     winner = min((entry for entry in pool if _is_as_fast(entry, bar)), key=_size) if pool else None
     return tuple(_judged(entry, winner, bar) if entry in measured else entry for entry in entries)
 
@@ -75,6 +78,8 @@ def _why_chosen(entry: Entry) -> str:
 
 def _why_not(entry: Entry, winner: Entry, bar: Entry | None) -> str:
     sizes = f"({_size(entry) / 1e6:.3g} against {_size(winner) / 1e6:.3g} MB)"
+    if bar is None and entry.runtime != winner.runtime:
+        return f"latency was not measured here, and the profile puts {winner.runtime} first"
     if bar is None:
         return f"no smaller than {winner.name} {sizes}"
     mine, best = _speed(entry), _speed(bar)

@@ -36,6 +36,7 @@ class BuildConfig:
     time_limit: float | None = None
     name: str | None = None
     out: Path | None = None
+    range: tuple[str, ...] = ()
 
 
 def read(path: Path) -> BuildConfig:

@@ -59,7 +59,7 @@ def pack(contents: Contents, path: Path) -> None:
         model=contents.model,
         profile=contents.profile,
         artifact=dataclasses.replace(artifact, file=Path(file)),
-        golden=Golden(0 if first is None else len(first), _tolerance(contents.recipe)),
+        golden=Golden(0 if first is None else len(first), _tolerance(contents)),
         recipe=encode(contents.recipe),
         members={name: Member(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(members.items())},
         distributions=distributions(contents.calibration),
@@ -69,9 +69,12 @@ def pack(contents: Contents, path: Path) -> None:
         archive.write(stream, {MANIFEST: text.encode(), **dict(sorted(members.items()))})
 
 
-def _tolerance(recipe: Recipe) -> float:
-    """That of the coarser of the two things it computes in."""
-    tolerance: float = max(quantizer(name).GOLDEN_TOLERANCE for name in (recipe.precision, recipe.keep_in))
+def _tolerance(contents: Contents) -> float:
+    """That of the coarsest of what it computes in."""
+    recipe, plan = contents.recipe, contents.artifact.plan
+    # TF32 rounds factors to fp16's ten bits, and TensorRT may use it for what the graph calls float32.
+    tf32 = ("fp16",) if plan is not None and "TF32" in plan.builder_flags else ()
+    tolerance: float = max(quantizer(name).GOLDEN_TOLERANCE for name in (recipe.precision, recipe.keep_in, *tf32))
     return tolerance
 
 

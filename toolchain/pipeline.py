@@ -31,6 +31,7 @@ from toolchain.calibration import table as tables
 from toolchain.calibration.factory import as_npz
 from toolchain.candidates import Candidate
 from toolchain.choose import choose
+from toolchain.engines.ranges import DimensionRanges
 from toolchain.graphs.layers import by_precision
 from toolchain.model import load_ir
 from toolchain.outputs import write_results
@@ -67,6 +68,7 @@ class BuildRequest:
         corrections: what recovers int8's accuracy, in order.
         threads: in place of the profile's.
         plan: how long each measuring process goes on.
+        ranges: sizes of dynamic dimensions, for engines; once per optimization profile.
         time_limit_s: how long the search may go on; what it has by then is packed.
         cache: a folder for what later builds can use again; None for no cache.
         fresh: use nothing that earlier builds left there.
@@ -88,6 +90,7 @@ class BuildRequest:
     budgets: tuple[Budget, ...] = ()
     threads: int | None = None
     plan: SamplingPlan = dataclasses.field(default_factory=SamplingPlan)
+    ranges: tuple[DimensionRanges, ...] = ()
     time_limit_s: float | None = None
     cache: Path | None = None
     fresh: bool = False
@@ -143,9 +146,9 @@ def _open_bench(request: BuildRequest, work: Path, target: Target, cache: Cache 
     table = tables.read(request.calibration_table) if request.calibration_table else None
     trial = plan_trial(model, request.evaluation, calibration, request.metric, work)
     ranking = plan_ranking(model, calibration, trial, work)
-    workshop = Workshop(request.name, model, calibration, work, table, cache)
+    workshop = Workshop(request.name, model, calibration, work, table, cache, request.ranges)
     reference = Candidate(workshop.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
-    bundle, _ = workshop.make(reference, request.profiles[0])
+    bundle = workshop.make(reference, request.profiles[0]).bundle
     trial = trial.with_reference(measure.outputs(bundle, trial.samples.file, target))
     ranking = ranking.with_reference(measure.outputs(bundle, ranking.samples.file, target))
     timed = measure.subset(trial.samples, range(_some(_TIMED_SAMPLES, model.inputs, trial.samples)), work / "timed.npz")
@@ -201,7 +204,8 @@ def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: S
         accuracy=tried.accuracy,
         unmeasured={**unscored, **untimed},
     )
-    layers = by_precision(load_ir(tried.artifact.file), candidate.recipe.keep_in) if tried.artifact.size_bytes else {}
+    graph = load_ir(bench.workshop.variant(candidate.recipe).path)
+    layers = by_precision(graph, candidate.recipe.keep_in) if tried.artifact.size_bytes else {}
     verdicts = gate.judge(report, budgets)
     status: Status = "measured" if tried.dropped is None else "dropped"
     return Entry(*names, status, reason, report, verdicts, recipe, layers, screening, settings)

@@ -9,6 +9,7 @@ from runtimes.artifact import RuntimeSettings
 from runtimes.profile import HardwareProfile
 from toolchain.asis import as_is
 from toolchain.candidates import BUILDERS
+from toolchain.destination import Destination
 from toolchain.inputs import example_samples
 from toolchain.pack import Contents, pack
 from toolchain.sources import default_name, open_source
@@ -23,7 +24,7 @@ def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work
     model = open_source(str(source), (), work / "source.onnx")
     recipe = as_is(model)
     builder = plugins.load(BUILDERS, "onnxruntime", "runtime")
-    artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work)
+    artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work, Destination(profile))
     inputs = example_samples(model.inputs, 1)
     bundle = work / f"{default_name(str(source))}.edge"
     pack(Contents(default_name(str(source)), profile, artifact, recipe, inputs, {}), bundle)

@@ -11,6 +11,11 @@ from runtimes.profile import HardwareProfile
 # With these, the processor sums products of u8 and s8 in int32.
 _INT32_SUMS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
 
+_ENGINES = (
+    "Engines do not run here: the accuracy beside them is that of the same graph on ONNX Runtime. A bundle that "
+    "carries a model and a plan is compiled and checked on the device by: python -m runtimes compile BUNDLE"
+)
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -35,6 +40,7 @@ def standing(profile: HardwareProfile, machine: Machine) -> Standing:
                 f"{profile.title}. Install edgewright[onnxruntime,hwbench] there and run: edgewright gate BUNDLE "
                 "--budget ...",
                 f"Accuracy was computed with this machine's {machine.arch} kernels; the device's may round otherwise.",
+                *((_ENGINES,) if profile.gpu is not None else ()),
             ),
         )
     beyond = sorted(set(machine.isa) & devices.KERNEL_FLAGS - set(profile.cpu.isa))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,8 @@ from toolchain.asis import as_is
 from toolchain.calibration import cache
 from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates import BUILDERS, Candidate
+from toolchain.destination import Destination
+from toolchain.engines.ranges import DimensionRanges
 from toolchain.layer_errors import layer_errors
 from toolchain.model import OnnxModel, is_quantized, load_ir, open_model
 from toolchain.pack import Contents, pack
@@ -26,8 +29,25 @@ from toolchain.prepare import prepare
 from toolchain.quantize import REFERENCE, calibrated, check_table, quantize
 from toolchain.recipe import Recipe
 from toolchain.search.cache import Cache
+from toolchain.standin import obstacle, stand_in
 
 _MAKERS = ("onnx", "onnx-ir", "onnxruntime", "onnxconverter-common", "numpy", "ml-dtypes")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A candidate, made.
+
+    Attributes:
+        bundle: what is measured, without golden samples.
+        artifact: what ships.
+        stands_in: why the bundle holds the same graph on ONNX Runtime in the place of the artifact, an engine that
+            cannot run here; None where it holds the artifact.
+    """
+
+    bundle: Path
+    artifact: Artifact
+    stands_in: str | None
 
 
 class Workshop:
@@ -47,30 +67,35 @@ class Workshop:
         folder: Path,
         table: CalibrationTable | None = None,
         variants: Cache | None = None,
+        ranges: tuple[DimensionRanges, ...] = (),
     ) -> None:
         self.name, self.model, self.calibration = name, model, calibration
-        self._folder, self._table, self._cache = folder, table, variants
+        self._folder, self._table, self._cache, self._ranges = folder, table, variants, ranges
         self.as_is = as_is(model)
         self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
         self._bundles = 0
         if table is not None and self._prepared is not None:
             check_table(table, self._prepared)
 
-    def make(self, candidate: Candidate, profile: HardwareProfile) -> tuple[Path, Artifact]:
-        """A candidate's bundle, without golden samples, and its artifact.
+    def make(self, candidate: Candidate, profile: HardwareProfile) -> Made:
+        """Make a candidate; the bundle of an engine that cannot run here holds a stand-in that computes the same graph.
 
         Raises:
             EdgewrightError: the recipe does not apply to this model, or the runtime's builder fails.
         """
-        variant = self._variant(candidate.recipe)
+        variant = self.variant(candidate.recipe)
         folder = self._folder / f"candidate-{self._bundles}"
         self._bundles += 1
         folder.mkdir()
         builder = plugins.load(BUILDERS, candidate.runtime, "runtime")
-        artifact: Artifact = builder.build(variant, candidate.recipe, candidate.settings, folder)
+        artifact: Artifact = builder.build(
+            variant, candidate.recipe, candidate.settings, folder, Destination(profile, self._ranges)
+        )
         bundle = folder / "candidate.edge"
-        pack(Contents(self.name, profile, artifact, candidate.recipe, {}, {}), bundle)
-        return bundle, artifact
+        reason = obstacle(artifact)
+        shown = artifact if reason is None else stand_in(artifact, variant, candidate.recipe, folder / "stand-in")
+        pack(Contents(self.name, profile, shown, candidate.recipe, {}, {}), bundle)
+        return Made(bundle, artifact, reason)
 
     def kept(self, recipe: Recipe) -> tuple[str, ...]:
         """The nodes that had to be left in the source's precision for a variant to run."""
@@ -93,8 +118,12 @@ class Workshop:
         graph = self._prepared or load_ir(self.model.path)
         return tuple(str(node.name) for node in graph.graph)
 
-    def _variant(self, recipe: Recipe) -> OnnxModel:
-        """Several profiles and runtimes may ask for one recipe; it is made once."""
+    def variant(self, recipe: Recipe) -> OnnxModel:
+        """The model that a recipe makes. Several profiles and runtimes may ask for one recipe; it is made once.
+
+        Raises:
+            EdgewrightError: the recipe does not apply to this model.
+        """
         recipe = dataclasses.replace(recipe, keep_in="fp32")  # which a runtime is told, and no graph
         if recipe not in self._variants:
             file = self._folder / f"variant-{len(self._variants)}.onnx"

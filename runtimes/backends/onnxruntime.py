@@ -1,4 +1,4 @@
-"""ONNX Runtime, on its CPU execution provider."""
+"""ONNX Runtime, on its CPU execution provider or, where onnxruntime-gpu is installed, on CUDA or TensorRT."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import onnxruntime as ort
 from numpy import ndarray
 
 from runtimes.artifact import Artifact, RuntimeSettings
-from runtimes.errors import BackendError, UsageError
+from runtimes.errors import BackendError, UnsupportedError, UsageError
 from runtimes.session import Session
 from runtimes.tensors import Array, Feeds, Layout, static_layout
 
@@ -22,6 +22,11 @@ _OPTIMIZATION = {
     "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
     "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+_PROVIDERS = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 _COPIED_BYTES = 64 << 10  # below, copying into bound buffers costs less than ORT's own way of binding arrays
 
@@ -44,22 +49,30 @@ def load(artifact: Artifact, model: bytes) -> Session:
     """Open an ONNX or ORT-format model.
 
     Settings: `threads`; options `graph_optimization` (disable, basic, extended, all), `spinning` (0, 1: whether threads
-    busy-wait for work), `arena` (0, 1: whether memory is kept between runs) and `qdq_cleanup` (0, 1: whether Q/DQ pairs
-    around no integer kernel are dropped).
+    busy-wait for work), `arena` (0, 1: whether memory is kept between runs), `qdq_cleanup` (0, 1: whether Q/DQ pairs
+    around no integer kernel are dropped), `provider` (cpu, cuda, tensorrt) and `cpu_fallback` (0, 1: whether nodes that
+    the GPU cannot take may run on the CPU).
 
     Raises:
-        BackendError: ONNX Runtime refuses the model; its own text is passed on.
+        BackendError: ONNX Runtime refuses the model; its own text is passed on. Or it would have run on the CPU what
+            was to run on a GPU.
+        UnsupportedError: this ONNX Runtime was built without the provider.
         UsageError: an option is unknown or has an unknown value.
     """
     options = session_options(artifact.settings)
+    providers = _providers(artifact.settings)
     try:
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
         # ORT's wrapper keeps the bytes to start anew on another provider when one fails: a second copy of the weights.
-        session.disable_fallback()
         session._model_bytes = None
-        return _open(artifact, session)
+        if session.get_providers()[0] == providers[0]:
+            return _open(artifact, session) if providers == _PROVIDERS["cpu"] else _GpuSession(artifact, session)
     except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise BackendError(f"ONNX Runtime cannot load '{artifact.file}': {error}") from error
+    raise BackendError(  # it warns in its log, and goes on without
+        f"ONNX Runtime cannot start its {providers[0]} and would run on {session.get_providers()[0]}; is there a "
+        "GPU, with the CUDA that this onnxruntime-gpu was built for?"
+    )
 
 
 class _OrtSession(Session):
@@ -101,6 +114,11 @@ class _OrtSession(Session):
 
     def _failure(self, error: Exception) -> BackendError:
         return BackendError(f"ONNX Runtime failed in '{self.artifact.file}': {error}")
+
+
+class _GpuSession(_OrtSession):
+    def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
+        return Session._infer_into(self, feeds, out)  # arrays bound on the host would have to be synchronized
 
 
 class _BoundSession(_OrtSession):
@@ -198,9 +216,26 @@ def session_options(settings: RuntimeSettings) -> ort.SessionOptions:
             options.graph_optimization_level = _OPTIMIZATION[value]
         elif name == "arena" and value in ("0", "1"):
             options.enable_cpu_mem_arena = value == "1"
-        else:
+        elif name == "provider" and value in _PROVIDERS:
+            if value != "cpu" and settings.options.get("cpu_fallback", "0") == "0":
+                options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        elif not (name == "cpu_fallback" and value in ("0", "1")):
             raise UsageError(
-                f"ONNX Runtime has no option {name}={value}; choose graph_optimization="
-                f"{'|'.join(_OPTIMIZATION)}, {', '.join(f'{switch}=0|1' for switch in _ENTRIES)} or arena=0|1."
+                f"ONNX Runtime has no option {name}={value}; choose graph_optimization={'|'.join(_OPTIMIZATION)}, "
+                f"{', '.join(f'{switch}=0|1' for switch in (*_ENTRIES, 'arena', 'cpu_fallback'))} or "
+                f"provider={'|'.join(_PROVIDERS)}."
             )
     return options
+
+
+def _providers(settings: RuntimeSettings) -> tuple[str, ...]:
+    wanted = _PROVIDERS[settings.options.get("provider", "cpu")]
+    there = ort.get_available_providers()
+    if wanted[0] not in there:
+        raise UnsupportedError(
+            f"This ONNX Runtime has no {wanted[0]}, only {', '.join(there)}; install onnxruntime-gpu in place of "
+            "onnxruntime."
+        )
+    fallback = len(wanted) == 1 or settings.options.get("cpu_fallback") == "1"
+    # Without fallback the CPU may not even be listed: "Conflicting session configuration" (onnxruntime-gpu 1.31.1).
+    return tuple(name for name in wanted if name in there and (fallback or name != "CPUExecutionProvider"))

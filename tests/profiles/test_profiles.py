@@ -68,7 +68,8 @@ def test_each_x86_class_asks_for_more_than_the_last():
 
 @every_profile
 def test_runtimes_best_first(profile):
-    assert profile.runtimes == (("tensorrt", "onnxruntime") if profile.gpu else ("onnxruntime", "openvino"))
+    geforce = ("tensorrt-rtx",) if "GeForce" in profile.title else ()  # what NVIDIA made it for
+    assert profile.runtimes == (("tensorrt", *geforce, "onnxruntime") if profile.gpu else ("onnxruntime", "openvino"))
     assert set(profile.precisions) == set(profile.runtimes)
 
 
@@ -85,7 +86,8 @@ def test_tensorrt_precisions_follow_the_compute_capability(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "runtime"), [(name, r) for name, profile in PROFILES.items() for r in profile.runtimes if r != "tensorrt"]
+    ("name", "runtime"),
+    [(name, r) for name, profile in PROFILES.items() for r in profile.runtimes if not r.startswith("tensorrt")],
 )
 def test_cpu_precisions_follow_the_instruction_set(name, runtime):
     profile = PROFILES[name]
@@ -105,6 +107,13 @@ def test_int8_schemes_are_what_each_runtime_multiplies(profile):
     assert set(profile.quantization) == {r for r in profile.runtimes if "int8" in profile.precisions[r]}
     for runtime, scheme in profile.quantization.items():
         assert scheme == _scheme(profile, runtime), runtime
+
+
+@every_gpu
+def test_engines_are_typed_by_the_graph_where_tensorrt_can(name):
+    settings = PROFILES[name].tensorrt
+    assert settings.typing == ("weak" if settings.version.startswith("8.") else "strong")
+    assert 0 < settings.workspace_mib * 2**20 <= PROFILES[name].memory.capacity_gb * 2**30 / 4
 
 
 @every_profile
@@ -213,7 +222,7 @@ def _tensorrt_precisions(gpu: Gpu) -> tuple[str, ...]:
 
 
 def _scheme(profile: HardwareProfile, runtime: str) -> QuantizationScheme:
-    if runtime == "tensorrt":
+    if runtime.startswith("tensorrt"):
         return QuantizationScheme("int8", symmetric=True, quantize_bias=False, integer_constants=False)
     contrib_ops = runtime == "onnxruntime"  # com.microsoft's operators are its own
     if profile.arch == "aarch64":

@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for file in (ROOT / "runtimes").rglob("*.py")
-    if file.parent.name not in ("backends", "extras") or file.stem in ("__init__", "null")
+    if file.parent.name not in ("backends", "devicememory", "extras")
+    or file.stem in ("__init__", "null", "_choice", "_protocol")
 )
 PYTHONS = ("3.10", "3.11", "3.12")
 

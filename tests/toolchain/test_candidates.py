@@ -110,6 +110,13 @@ def test_openvino_is_told_what_to_compute_in():
     assert refused.refusal.startswith("openvino has no bf16 arithmetic on x86-64-v3-avx2.")
 
 
+def test_files_that_tensorrts_parser_does_not_read_are_refused():
+    tried = {c.recipe.precision: c.refusal for c in plan(devices.load("l4"), runtimes=["tensorrt"])}
+    assert {precision for precision, refusal in tried.items() if refusal} == {"int8-dynamic", "int8-storage"}
+    assert tried["int8-dynamic"].startswith("TensorRT's parser takes no DynamicQuantizeLinear")
+    assert tried["int8-storage"].startswith("TensorRT's parser takes int8 constants before a DequantizeLinear alone")
+
+
 @pytest.mark.parametrize("name", devices.names())
 def test_every_profile_has_candidates(name):
     tried = plan(devices.load(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,15 @@ def test_without_latency_the_smallest_is_chosen():
     assert chosen(result) == "small"
     assert result[1].reason == "the smallest that meets the budgets; latency was not measured here"
     assert result[0].reason == "no smaller than small (2 against 1 MB)"
+
+
+def test_without_latency_the_runtime_that_the_profile_puts_first_is_chosen():
+    first, second = (
+        dataclasses.replace(entry("a", None, size), runtime=r) for r, size in (("tensorrt", 20), ("b", 10))
+    )
+    engine, other = choose((first, second))
+    assert (engine.status, other.status) == ("chosen", "kept")
+    assert other.reason == "latency was not measured here, and the profile puts tensorrt first"
 
 
 def test_what_was_not_measured_stays_as_it_is():

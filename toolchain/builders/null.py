@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.backends import null
+from toolchain.destination import Destination
 from toolchain.model import OnnxModel
 from toolchain.recipe import Recipe
 
@@ -16,7 +17,9 @@ def versions() -> Mapping[str, str]:
     return {"null": null.version()}
 
 
-def build(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path) -> Artifact:
+def build(
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: Destination | None = None
+) -> Artifact:
     """Write an empty file into the folder `out`."""
     file = out / "model.null"
     file.touch()

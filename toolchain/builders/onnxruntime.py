@@ -10,6 +10,7 @@ import onnxruntime as ort
 
 from runtimes.artifact import Artifact, RuntimeSettings
 from toolchain.builders import _onnx_file
+from toolchain.destination import Destination
 from toolchain.model import OnnxModel
 from toolchain.recipe import Recipe
 
@@ -19,7 +20,9 @@ def versions() -> Mapping[str, str]:
     return {"onnx": str(onnx.__version__), "onnxruntime": str(ort.__version__)}
 
 
-def build(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path) -> Artifact:
+def build(
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: Destination | None = None
+) -> Artifact:
     """Write `model.onnx` into the folder `out`.
 
     Raises:

@@ -13,6 +13,7 @@ import onnx
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.backends import openvino
 from toolchain.builders import _onnx_file
+from toolchain.destination import Destination
 from toolchain.model import OnnxModel
 from toolchain.recipe import Recipe
 
@@ -24,7 +25,9 @@ def versions() -> Mapping[str, str]:
     return {"onnx": str(onnx.__version__), "openvino": openvino.version()}
 
 
-def build(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path) -> Artifact:
+def build(
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: Destination | None = None
+) -> Artifact:
     """Write `model.onnx` into the folder `out`.
 
     Raises:

@@ -23,7 +23,9 @@ from toolchain.cli._options import (
     sampling_plan,
     show,
 )
+from toolchain.cli._plans import show_plans
 from toolchain.config import BuildConfig, merge, read
+from toolchain.engines.ranges import parse_ranges
 from toolchain.files import output_folder
 from toolchain.inputs import parse_input
 from toolchain.pipeline import BuildRequest, build
@@ -95,6 +97,14 @@ _INTERRUPTED = 130  # as a shell calls it; what was found by then is packed
 @click.option("--fresh", is_flag=True, help="Measure anew what an earlier build measured on this machine.")
 @click.option("--name", help="The model's name, which the bundles are named after.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the results go.  [default: out]")
+@click.option("--plan", is_flag=True, help="Print how TensorRT engines would be built, and stop. Needs no TensorRT.")
+@click.option(
+    "--range",
+    "ranges",
+    multiple=True,
+    metavar="DIM=MIN:OPT:MAX",
+    help="Sizes that a dynamic dimension takes in an engine. Repeatable; again for the next optimization profile.",
+)
 @format_option
 @click.pass_context
 def command(
@@ -117,6 +127,8 @@ def command(
     fresh: bool,
     name: str | None,
     out: Path | None,
+    plan: bool,
+    ranges: tuple[str, ...],
     form: str,
 ) -> None:
     """Take a trained model to a measured, packed, gated bundle per device.
@@ -146,9 +158,12 @@ def command(
         time_limit=time_limit,
         name=name,
         out=out,
+        range=ranges,
     )
     config = merge(read(Path(source)), given) if source.endswith(".toml") else given
     request = dataclasses.replace(_request(config), cache=default_folder(), fresh=fresh, exhaustive=exhaustive)
+    if plan:
+        ctx.exit(show_plans(request, form))
     with output_folder(request.out):
         results = build(request)
     show(results, form)
@@ -193,4 +208,5 @@ def _request(config: BuildConfig) -> BuildRequest:
         threads=config.threads,
         plan=sampling_plan(config.duration),
         time_limit_s=config.time_limit,
+        ranges=parse_ranges(config.range),
     )

@@ -18,7 +18,7 @@ from hwbench.machine import Machine
 from hwbench.measure import Tick
 from hwbench.targets import Target
 from runtimes.artifact import Artifact
-from runtimes.errors import EdgewrightError
+from runtimes.errors import EdgewrightError, UnsupportedError
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import Block, SamplingPlan
 from toolchain.candidates import Candidate
@@ -69,6 +69,7 @@ class Attempt:
         latency: what was measured of it as a finalist, or else in screening.
         remark: what more there is to say, such as why it did not pay.
         is_source: it is the source as it is.
+        stands_in: why the bundle holds a stand-in for an engine, whose latency then says nothing; None if it does not.
     """
 
     candidate: Candidate
@@ -82,6 +83,7 @@ class Attempt:
     latency: Latency | None = None
     remark: str = ""
     is_source: bool = False
+    stands_in: str | None = None
 
     @property
     def name(self) -> str:
@@ -111,10 +113,17 @@ def make(candidate: Candidate, profile: HardwareProfile, bench: Bench, ranked: A
         return Attempt(candidate, candidate.refusal)
 
     def made(tried: Attempt) -> Attempt:
-        bundle, artifact = bench.workshop.make(candidate, profile)
+        made = bench.workshop.make(candidate, profile)
         bench.tick(f"made {candidate.name}")
-        rank = ranked or bench.ranking.score(measure.outputs(bundle, bench.ranking.samples.file, bench.target))
-        return dataclasses.replace(tried, bundle=bundle, artifact=artifact, ranked=rank)
+        try:
+            rank = ranked or bench.ranking.score(measure.outputs(made.bundle, bench.ranking.samples.file, bench.target))
+        except EdgewrightError as error:
+            if made.stands_in is None:
+                raise
+            raise UnsupportedError(f"Its engine cannot run here, and nor can what stands in for it: {error}") from error
+        return dataclasses.replace(
+            tried, bundle=made.bundle, artifact=made.artifact, ranked=rank, stands_in=made.stands_in
+        )
 
     return _guarded(Attempt(candidate, is_source=bench.is_source(candidate)), made)
 

@@ -13,6 +13,7 @@ from itertools import islice
 import numpy as np
 
 from hwbench import dataset
+from hwbench.accuracy import Accuracy
 from hwbench.budget import Budget
 from hwbench.measure import BLOCKS
 from runtimes import plugins, samples
@@ -119,7 +120,7 @@ class _Search:
             if number and self._bench.clock.is_over:
                 self._put(Attempt(candidate, f"not tried: {self._bench.clock.stopped}"))
             else:
-                self._put(make(candidate, self._profile, self._bench))
+                self._make(candidate)
 
     def screen(self) -> None:
         """Measure all a little, then the better ones a little more."""
@@ -171,8 +172,8 @@ class _Search:
 
         def attempt(candidate: Candidate) -> Attempt:
             self._bench.clock.check()
-            made = make(candidate, self._profile, self._bench)
-            return self._put(made if self._ranks_by_labels or made.failure else score(made, self._bench))
+            made = self._make(candidate)
+            return made if self._ranks_by_labels or made.failure else self._put(score(made, self._bench))
 
         for found in mixed.recover(int8, ranking, attempt, self._meets):
             self._put(found)
@@ -214,6 +215,15 @@ class _Search:
                 reason = f"{mine / bar:.2g}x slower than {best.name} in screening ({figures}), which is right, too"
                 self._put(dataclasses.replace(attempt, dropped=reason))
 
+    def _make(self, candidate: Candidate, ranked: Accuracy | None = None) -> Attempt:
+        """Make and rank. On its own device, an engine that cannot run goes, since what stands in for it has no say."""
+        made = make(candidate, self._profile, self._bench, ranked)
+        if self._timed and made.is_running and made.stands_in is not None:
+            made = dataclasses.replace(
+                made, dropped=f"its engine cannot run here, so it was not timed: {made.stands_in}"
+            )
+        return self._put(made)
+
     def _breaks(self, attempt: Attempt) -> bool:
         assert attempt.accuracy is not None
         return breaks(attempt, attempt.accuracy, self._budgets, self._bench)
@@ -222,12 +232,12 @@ class _Search:
         self._bench.clock.check()
         if candidate.name in self.attempts:
             return dataclasses.replace(self.attempts[candidate.name], dropped="tried already")
-        return self._put(make(candidate, self._profile, self._bench))
+        return self._make(candidate)
 
     def _vary(self, parent: Attempt, candidate: Candidate) -> Attempt:
         """The same file with other settings, which ranks as its parent does."""
         self._bench.clock.check()
-        return self._put(make(candidate, self._profile, self._bench, ranked=parent.ranked))
+        return self._make(candidate, parent.ranked)
 
     def _settle(self, parent: Attempt, rivals: list[Attempt], *, replace: bool = True) -> None:
         """Measure a parent and its variants side by side; the fastest stays, the others say why they go."""

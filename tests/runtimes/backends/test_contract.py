@@ -10,11 +10,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from hwbench import devices
 from runtimes import plugins
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, FeedError, NotInstalledError, UnsupportedError
 from runtimes.session import Session
 from runtimes.tensors import Array
+from toolchain.destination import Destination
 from toolchain.model import open_model
 from toolchain.recipe import Recipe
 
@@ -37,24 +39,26 @@ def built(backend: ModuleType, contents: object, tiny_onnx: Path, tmp_path_facto
         pytest.skip(f"The toolchain has no builder for {name}.")
     build = plugins.load("toolchain.builders", builder, "runtime").build
     try:
-        artifact = build(open_model(tiny_onnx), Recipe("fp32"), RuntimeSettings(), tmp_path_factory.mktemp(name))
+        out, device = tmp_path_factory.mktemp(name), Destination(devices.load("rtx-5090"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("EDGEWRIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
+            artifact = build(open_model(tiny_onnx), Recipe("fp32"), RuntimeSettings(), out, device)
     except (NotInstalledError, UnsupportedError) as error:
         pytest.skip(str(error))
     return dataclasses.replace(artifact, runtime=name)
 
 
 def load(backend: ModuleType, artifact: Artifact) -> Session:
-    session: Session = backend.load(artifact, artifact.file.read_bytes())
+    try:
+        session: Session = backend.load(artifact, artifact.file.read_bytes())
+    except UnsupportedError as error:
+        pytest.skip(str(error))  # a runtime that is installed on a machine without its hardware
     return session
 
 
 @pytest.fixture
 def session(backend: ModuleType, built: Artifact) -> Iterator[Session]:
-    try:
-        opened = load(backend, built)
-    except UnsupportedError as error:
-        pytest.skip(str(error))  # a runtime that is installed on a machine without its hardware
-    with opened:
+    with load(backend, built) as opened:
         yield opened
 
 

@@ -6,12 +6,13 @@ import dataclasses
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.backends import onnxruntime as backend
-from runtimes.errors import BackendError, UsageError
+from runtimes.errors import BackendError, UnsupportedError, UsageError
 from runtimes.session import Session
 from runtimes.tensors import Array, TensorSpec
 from toolchain.pack import Contents
@@ -62,8 +63,32 @@ def test_options_it_does_not_have(artifact: Artifact, name: str, value: str) -> 
         load(artifact, **{name: value})
     assert str(error.value) == (
         f"ONNX Runtime has no option {name}={value}; choose graph_optimization=disable|basic|extended|all, "
-        "spinning=0|1, qdq_cleanup=0|1 or arena=0|1."
+        "spinning=0|1, qdq_cleanup=0|1, arena=0|1, cpu_fallback=0|1 or provider=cpu|cuda|tensorrt."
     )
+
+
+@pytest.mark.parametrize(("provider", "name"), [("cuda", "CUDA"), ("tensorrt", "Tensorrt")])
+def test_a_provider_that_this_build_has_not(artifact: Artifact, provider: str, name: str) -> None:
+    if f"{name}ExecutionProvider" in ort.get_available_providers():
+        pytest.skip("This ONNX Runtime has it.")
+    with pytest.raises(UnsupportedError) as error:
+        load(artifact, provider=provider)
+    assert str(error.value).startswith(f"This ONNX Runtime has no {name}ExecutionProvider, only ")
+    assert str(error.value).endswith("install onnxruntime-gpu in place of onnxruntime.")
+
+
+def test_a_silent_fallback_to_the_cpu_is_an_error(artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime leaves out a provider that it cannot start, and says so in its log alone."""
+    claimed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(ort, "get_available_providers", lambda: claimed)
+    with pytest.warns(UserWarning, match="not in available provider names"), pytest.raises(BackendError) as error:
+        load(artifact, provider="cuda", cpu_fallback="1")
+    assert "cannot start its CUDAExecutionProvider and would run on CPUExecutionProvider" in str(error.value)
+
+
+def test_nodes_on_the_cpu_are_fine_where_the_cpu_was_asked_for(contents: Contents, images: Array) -> None:
+    with load(contents.artifact, provider="cpu", cpu_fallback="0") as session:
+        assert session.run({"image": images})["scores"].shape == (4, 5)
 
 
 @pytest.mark.parametrize("model", [b"", b"no model", b"\x08\x07" * 100])

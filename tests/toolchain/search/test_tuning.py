@@ -34,6 +34,12 @@ def test_what_a_runtime_was_told_to_compute_in_stays():
     ]
 
 
+def test_engines_have_no_threads():
+    (candidate,) = plan(devices.load("jetson-orin-nano"), ["fp16"], ["tensorrt"])
+    assert candidate.settings.threads > 1
+    assert list(variants(candidate)) == []
+
+
 def test_a_runtime_without_settings_has_its_threads_alone(device):
     (candidate,) = plan(device, ["fp32"], ["null"])
     assert list(variants(candidate)) == []

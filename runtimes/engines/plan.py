@@ -1,0 +1,85 @@
+"""How one engine is to be built: everything that TensorRT is told, as plain data that travels in a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from runtimes.profile import Precision
+
+Dialect = Literal["8", "10", "11", "rtx"]
+"""The versions of TensorRT's API that differ in how precision and flags are given."""
+
+
+@dataclass(frozen=True)
+class ShapeRange:
+    """The shapes one input may take. The builder picks the kernels that are fastest at `opt`."""
+
+    min: tuple[int, ...]
+    opt: tuple[int, ...]
+    max: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        ranks = {len(self.min), len(self.opt), len(self.max)}
+        if len(ranks) > 1 or not all(1 <= a <= b <= c for a, b, c in zip(self.min, self.opt, self.max)):
+            raise ValueError(f"is {self}; expected sizes of one rank with 1 <= min <= opt <= max")
+
+    def __str__(self) -> str:
+        return "..".join("x".join(map(str, shape)) for shape in (self.min, self.opt, self.max))
+
+    def holds(self, shape: tuple[int, ...]) -> bool:
+        """Whether a shape lies within."""
+        return len(shape) == len(self.min) and all(a <= size <= c for a, size, c in zip(self.min, shape, self.max))
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """One engine's build.
+
+    Attributes:
+        device: the profile's name.
+        version: the TensorRT that the device runs; the one that builds must speak the same dialect.
+        arithmetic: the precisions that occur in the graph.
+        typing: whether the graph's types decide ("strong") or builder flags allow ("weak").
+        network_flags, builder_flags: TensorRT's names; TF32 is on by default there, and off here unless named.
+        workspace_bytes: scratch memory that a layer may take.
+        optimization_level: None where this TensorRT has no such setting.
+        optimization_profiles: the shapes of every dynamic input, by name; an engine may hold several, and is fast
+            around the `opt` of each. Empty where all inputs are static.
+        dla_core: None for the GPU.
+        timing_cache: whether measured kernel times are kept for the next build.
+    """
+
+    device: str
+    runtime: Literal["tensorrt", "tensorrt-rtx"]
+    version: str
+    cuda: str
+    dialect: Dialect
+    compute_capability: str
+    arithmetic: tuple[Precision, ...]
+    typing: Literal["weak", "strong"]
+    network_flags: tuple[str, ...]
+    builder_flags: tuple[str, ...]
+    workspace_bytes: int
+    optimization_level: int | None
+    optimization_profiles: tuple[Mapping[str, ShapeRange], ...]
+    hardware_compatibility: Literal["none", "ampere_plus", "same_compute_capability"] = "none"
+    dla_core: int | None = None
+    timing_cache: bool = True
+
+
+@dataclass(frozen=True)
+class EngineLayer:
+    """One layer of an engine, as TensorRT lists it.
+
+    Attributes:
+        kind: TensorRT's own word ("kgen", "CaskConvolution").
+        precision: the data type of its first output, by TensorRT's name ("Half"); empty where it does not say.
+        nodes: the ONNX nodes that were fused into it.
+    """
+
+    name: str
+    kind: str
+    precision: str
+    nodes: tuple[str, ...] = ()

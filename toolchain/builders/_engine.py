@@ -1,0 +1,113 @@
+"""What the builders of engines share: the model in one file, its plan, and an engine that is built once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx_ir as ir
+
+from hwbench.progress import bar
+from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.codec import decode
+from runtimes.engines import cache
+from runtimes.engines.apart import Notes, build_apart
+from runtimes.engines.build import Built
+from runtimes.engines.cache import CacheKey, Toolkit
+from runtimes.engines.plan import BuildPlan, EngineLayer
+from runtimes.errors import UnsupportedError, UsageError
+from toolchain.builders import onnxruntime as onnx_builder
+from toolchain.destination import Destination
+from toolchain.engines.overview import arithmetic
+from toolchain.engines.planner import plan_engine
+from toolchain.model import OnnxModel, load_ir
+from toolchain.recipe import Recipe
+
+_STEPS = 100
+
+# TensorRT's parser refuses them (tensorrt-rtx 1.7.1: parser errors); it takes Q/DQ pairs.
+_REFUSED_OPS = frozenset({"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"})
+
+
+def plan_for(model: OnnxModel, recipe: Recipe, destination: Destination | None, runtime: str) -> BuildPlan:
+    """The plan of a model's engine.
+
+    Raises:
+        UnsupportedError: there is no device to build for, or it cannot do what the recipe asks.
+        UsageError: a dynamic dimension has no range.
+    """
+    if destination is None:
+        raise UnsupportedError(f"{runtime} builds for a device; give its profile.")
+    return plan_engine(destination.profile, model.inputs, arithmetic(recipe.precision), destination.ranges, runtime)
+
+
+def typed_model(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path) -> Path:
+    """The model as `model.onnx` in the folder `out`, weights inside.
+
+    Raises:
+        UnsupportedError: one file cannot hold it, or TensorRT's parser is known to refuse an operator.
+    """
+    refused = sorted({node.op_type for node in load_ir(model.path).graph.all_nodes()} & _REFUSED_OPS)
+    if refused:
+        raise UnsupportedError(f"TensorRT takes no {', '.join(refused)}; its int8 is Q/DQ pairs with fixed scales.")
+    return onnx_builder.build(model, recipe, settings, out).file
+
+
+def engine_for(plan: BuildPlan, onnx: bytes, toolkit: Toolkit) -> Built:
+    """The engine of a model: from the cache, or built in a process of its own, with progress on a terminal.
+
+    Raises:
+        UsageError: a cached engine is not what it should be.
+        BackendError: TensorRT refuses the model, or crashes; its own text is passed on.
+    """
+    key = CacheKey(toolkit, plan, hashlib.sha256(onnx).hexdigest())
+    file = cache.folder() / key.digest
+    kept = cache.read(file, key)
+    if kept is not None:
+        notes = decode(Notes, kept[1], str(file))
+        return Built(kept[0], notes.layers, notes.warnings)
+    reached = 0
+    with bar(f"Building an engine for {plan.device}", _STEPS) as tick:
+
+        def show(done: float, phase: str) -> None:
+            nonlocal reached
+            while reached < int(done * _STEPS):
+                reached += 1
+                tick(phase)
+
+        built = build_apart(key, onnx, show)
+    with contextlib.suppress(UsageError, OSError):  # a cache that cannot be written costs time, no more
+        cache.write(file, key, built.engine, Notes(built.layers, built.warnings))
+    return built
+
+
+def artifact(
+    model: OnnxModel,
+    recipe: Recipe,
+    settings: RuntimeSettings,
+    file: Path,
+    plan: BuildPlan,
+    versions: Mapping[str, str],
+    layers: tuple[EngineLayer, ...] = (),
+) -> Artifact:
+    """What was made: an engine, or a model with the plan that the device follows."""
+    return Artifact(
+        file=file,
+        runtime=plan.runtime,
+        precision=recipe.precision,
+        inputs=model.inputs,
+        outputs=model.outputs,
+        settings=settings,
+        source_sha256=model.source_sha256 or model.sha256,
+        size_bytes=file.stat().st_size,
+        tool_versions=versions,
+        plan=plan,
+        layers=layers,
+    )
+
+
+def onnx_version() -> str:
+    """The version of what writes the model."""
+    return str(ir.__version__)

@@ -1,0 +1,82 @@
+"""TensorRT builds engines on the GPU that runs them: here, if it is here; else the bundle carries model and plan.
+
+`python -m runtimes compile BUNDLE` then builds the engine on the device.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from runtimes import plugins
+from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.devicememory._protocol import DeviceMemory
+from runtimes.engines import cache, layers
+from runtimes.engines.build import dialect
+from runtimes.engines.plan import BuildPlan
+from runtimes.engines.session import EngineSession
+from runtimes.errors import NotInstalledError, UnsupportedError
+from toolchain.builders import _engine
+from toolchain.destination import Destination
+from toolchain.engines import planner, trtexec
+from toolchain.model import OnnxModel
+from toolchain.recipe import Recipe
+
+REFUSED = planner.REFUSED
+USES_THREADS = False
+
+
+def versions() -> Mapping[str, str]:
+    """The packages that make the artifact where the engine is built on the device."""
+    return {"onnx-ir": _engine.onnx_version()}
+
+
+def build(
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: Destination | None = None
+) -> Artifact:
+    """Write `model.engine` into the folder `out` where this machine has the device and its TensorRT, else `model.onnx`.
+
+    Raises:
+        UnsupportedError: the device cannot do what the recipe asks, or its Python cannot run our code.
+        UsageError: a dynamic dimension has no range, or a cached engine is not what it should be.
+        BackendError: TensorRT refuses the model; its own text is passed on.
+    """
+    plan = _engine.plan_for(model, recipe, destination, "tensorrt")
+    if plan.dialect == "8":  # JetPack 4 and 5 have Python 3.6 and 3.8
+        raise UnsupportedError(
+            f"The bindings of TensorRT {plan.version} are for a Python older than 3.10, which edgewright needs on the "
+            f"device; build the engine there with: {trtexec.command(plan)}"
+        )
+    onnx = _engine.typed_model(model, recipe, settings, out)
+    carried = _engine.artifact(model, recipe, settings, onnx, plan, versions())
+    here = _here(plan)
+    return carried if here is None else _compiled(carried, plan, *here)
+
+
+def _here(plan: BuildPlan) -> tuple[ModuleType, DeviceMemory] | None:
+    """The backend and the GPU, if this machine has both and they are the plan's."""
+    try:
+        backend = plugins.load("runtimes.backends", "tensorrt", "runtime")
+        memory: DeviceMemory = backend.open_memory()
+        fits = dialect(backend.trt) == plan.dialect and memory.compute_capability == plan.compute_capability
+    except (NotInstalledError, UnsupportedError):
+        return None
+    return (backend, memory) if fits else None
+
+
+def _compiled(carried: Artifact, plan: BuildPlan, backend: ModuleType, memory: DeviceMemory) -> Artifact:
+    toolkit = cache.toolkit(backend.trt, memory.compute_capability, memory.cuda, memory.name)
+    built = _engine.engine_for(plan, carried.file.read_bytes(), toolkit)
+    file = carried.file.with_name("model.engine")
+    carried.file.unlink()
+    file.write_bytes(built.engine)
+    made = dataclasses.replace(
+        carried,
+        file=file,
+        size_bytes=file.stat().st_size,
+        tool_versions={**carried.tool_versions, "tensorrt": backend.version(), "cuda": memory.cuda},
+    )
+    with EngineSession(made, backend.trt, built.engine, memory) as session:
+        return dataclasses.replace(made, layers=layers.from_engine(backend.trt, session.engine))

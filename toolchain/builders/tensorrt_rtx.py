@@ -1,0 +1,43 @@
+"""tensorrt-rtx builds engines on any machine; what it builds is tensorrt-rtx's, and no other TensorRT loads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.backends import tensorrt_rtx as backend
+from runtimes.engines import cache
+from toolchain.builders import _engine
+from toolchain.destination import Destination
+from toolchain.engines import planner
+from toolchain.model import OnnxModel
+from toolchain.recipe import Recipe
+
+REFUSED = planner.REFUSED
+USES_THREADS = False
+
+
+def versions() -> Mapping[str, str]:
+    """The packages that make the artifact."""
+    return {"onnx-ir": _engine.onnx_version(), "tensorrt-rtx": backend.version()}
+
+
+def build(
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: Destination | None = None
+) -> Artifact:
+    """Write `model.engine` into the folder `out`.
+
+    Raises:
+        UnsupportedError: the device, or tensorrt-rtx, cannot do what the recipe asks.
+        UsageError: a dynamic dimension has no range, or a cached engine is not what it should be.
+        BackendError: tensorrt-rtx refuses the model; its own text is passed on.
+    """
+    plan = _engine.plan_for(model, recipe, destination, "tensorrt-rtx")
+    onnx = _engine.typed_model(model, recipe, settings, out)
+    toolkit = cache.toolkit(backend.trt, plan.compute_capability)
+    built = _engine.engine_for(plan, onnx.read_bytes(), toolkit)
+    onnx.unlink()
+    file = out / "model.engine"
+    file.write_bytes(built.engine)
+    return _engine.artifact(model, recipe, settings, file, plan, versions(), built.layers)
