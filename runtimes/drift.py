@@ -12,6 +12,8 @@ import numpy as np
 from runtimes.tensors import Array, Feeds
 
 _ELEMENTS = 2048  # of one tensor in one call, evenly spaced
+LEAST_CALLS = 100
+"""Calls to look at before an index means anything: with ten bins, chance alone then gives it about 0.09."""
 _LEAST_SHARE = 1e-4  # an empty bin would make the index infinite
 
 
@@ -45,16 +47,19 @@ class TensorDrift:
     """How one tensor of the calls that were looked at differs from calibration.
 
     Attributes:
-        values: how many were looked at.
+        calls: how many were looked at.
+        values: of this tensor, in those.
         saturated: the part of them outside calibration's extremes, which int8 clips; NaN counts.
         psi: population stability index, the sum over bins of (p - q) ln(p / q). Below 0.1 is commonly read as
-            stable, above 0.25 as another population (Siddiqi, Credit Risk Scorecards, 2006). Few values make it large.
+            stable, above 0.25 as another population (Siddiqi, Credit Risk Scorecards, 2006). None before `LEAST_CALLS`,
+            as the values of one call are alike, and few make it large whatever they are.
     """
 
     tensor: str
+    calls: int
     values: int
     saturated: float
-    psi: float
+    psi: float | None
 
 
 class DriftMonitor:
@@ -66,9 +71,11 @@ class DriftMonitor:
             name: np.array([it.low, *it.edges, np.nextafter(it.high, math.inf)]) for name, it in references.items()
         }
         self._counts = {name: np.zeros(len(bounds) + 1, np.int64) for name, bounds in self._bounds.items()}
+        self._calls = 0
 
     def observe(self, feeds: Feeds, outputs: Feeds) -> None:
         """Count some values of one call's tensors."""
+        self._calls += 1
         for name, bounds in self._bounds.items():
             array = feeds.get(name, outputs.get(name))
             if array is not None and array.dtype.kind in "biuf":
@@ -78,7 +85,7 @@ class DriftMonitor:
     def drift(self) -> tuple[TensorDrift, ...]:
         """What was found, for each tensor that was seen."""
         seen = {name: counts for name, counts in self._counts.items() if counts.any()}
-        return tuple(_drift(name, self._references[name], counts) for name, counts in seen.items())
+        return tuple(_drift(name, self._references[name], counts, self._calls) for name, counts in seen.items())
 
 
 def _some(array: Array) -> Array:
@@ -86,7 +93,7 @@ def _some(array: Array) -> Array:
     return array.reshape(-1)[::step].astype(np.float64)
 
 
-def _drift(name: str, reference: Distribution, counts: Array) -> TensorDrift:
+def _drift(name: str, reference: Distribution, counts: Array, calls: int) -> TensorDrift:
     total = int(counts.sum())
     inside = counts[1:-1].copy()
     inside[0] += counts[0]
@@ -95,7 +102,8 @@ def _drift(name: str, reference: Distribution, counts: Array) -> TensorDrift:
     q = np.maximum(np.array(reference.shares), _LEAST_SHARE)
     return TensorDrift(
         tensor=name,
+        calls=calls,
         values=total,
         saturated=float(counts[0] + counts[-1]) / total,
-        psi=float(np.sum((p - q) * np.log(p / q))),
+        psi=float(np.sum((p - q) * np.log(p / q))) if calls >= LEAST_CALLS else None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -36,16 +36,17 @@ def example_samples(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[
     """`n` random samples per input, samples first: normal floats, integers 0 or 1, booleans.
 
     A leading dynamic dimension is taken as the batch; others become 8, small but above one so that a model
-    that was wrongly specialised to a size shows it.
+    that was wrongly specialised to a size shows it. What another input calls its batch is 1 elsewhere, too.
     """
     rng = np.random.default_rng(seed)
-    return {spec.name: _random(rng, spec, n) for spec in specs}
+    batches = {spec.shape[0]: 1 for spec in specs if spec.shape and isinstance(spec.shape[0], str)}
+    return {spec.name: _random(rng, spec, n, batches) for spec in specs}
 
 
-def _random(rng: np.random.Generator, spec: TensorSpec, n: int) -> Array:
+def _random(rng: np.random.Generator, spec: TensorSpec, n: int, batches: Mapping[str, int]) -> Array:
     has_batch = bool(spec.shape) and isinstance(spec.shape[0], str)
     tail = TensorSpec(spec.name, spec.dtype, spec.shape[1:] if has_batch else spec.shape)
-    shape = (n, *tail.resolve({}, default=8))
+    shape = (n, *tail.resolve(batches, default=8))
     if spec.dtype == "bool":
         return rng.integers(0, 2, shape).astype(bool)
     if "int" in spec.dtype:

@@ -138,11 +138,11 @@ def _spec(value: ir.Value) -> TensorSpec:
         return TensorSpec(str(value.name), dtype, ("unknown",))
     dims: Sequence[object] = [dim if isinstance(dim, int) else dim.value for dim in value.shape]
     shape = tuple(
-        # -1 and 0 are what some exporters write for a dimension they do not know.
+        # -1, 0 and "?" are what some exporters write for a dimension they do not know; two of them need not be equal.
         dim
         if isinstance(dim, int) and dim > 0
         else str(dim)
-        if isinstance(dim, str) and dim
+        if isinstance(dim, str) and dim.strip("?")
         else f"{value.name}_{axis}"
         for axis, dim in enumerate(dims)
     )

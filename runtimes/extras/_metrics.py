@@ -46,7 +46,9 @@ class SessionMetrics(Collector):
         ):
             gauge = GaugeMetricFamily(name, text, labels=["model", "tensor"])
             for drift in stats.drift:
-                gauge.add_metric([self._model, drift.tensor], getattr(drift, field))
+                value = getattr(drift, field)
+                if value is not None:
+                    gauge.add_metric([self._model, drift.tensor], value)
             yield gauge
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import tiny_models
+import torch
 
 from runtimes import plugins
 from runtimes.artifact import RuntimeSettings
@@ -69,3 +70,14 @@ def test_a_model_that_openvino_cannot_convert_is_refused_with_its_reason(tmp_pat
 
 def load_builder(name):
     return plugins.load("toolchain.builders", name, "runtime")
+
+
+def test_what_the_exporter_noted_about_the_source_does_not_ship(tmp_path):
+    module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU()).eval()
+    torch.onnx.export(module, (torch.zeros(1, 4),), tmp_path / "m.onnx", dynamo=True, verbose=False)
+    assert b"stack_trace" in (tmp_path / "m.onnx").read_bytes()
+    (tmp_path / "out").mkdir()
+    artifact = onnxruntime.build(open_model(tmp_path / "m.onnx"), Recipe("fp32"), SETTINGS, tmp_path / "out")
+    shipped = artifact.file.read_bytes()
+    assert b"stack_trace" not in shipped
+    assert b".py" not in shipped

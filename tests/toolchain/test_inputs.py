@@ -72,11 +72,13 @@ def test_examples_fit_their_specs_and_are_the_same_each_time(specs, n):
     small = [TensorSpec(s.name, s.dtype, tuple(d if isinstance(d, str) else d % 5 + 1 for d in s.shape)) for s in specs]
     arrays = example_samples(small, n)
     assert list(arrays) == [spec.name for spec in small]
+    batches = {spec.shape[0] for spec in small if spec.shape}
     for spec in small:
         batched = bool(spec.shape) and isinstance(spec.shape[0], str)
         tail = spec.shape[1:] if batched else spec.shape
         assert arrays[spec.name].dtype.name == spec.dtype
-        assert arrays[spec.name].shape == (n, *(8 if isinstance(size, str) else size for size in tail))
+        sizes = (size if isinstance(size, int) else 1 if size in batches else 8 for size in tail)
+        assert arrays[spec.name].shape == (n, *sizes)
     again = example_samples(small, n)
     assert all(np.array_equal(array, again[name]) for name, array in arrays.items())
 
@@ -84,3 +86,9 @@ def test_examples_fit_their_specs_and_are_the_same_each_time(specs, n):
 def test_integers_stay_small_enough_to_index_any_embedding():
     values = example_samples([TensorSpec("tokens", "int64", ("N", 50))], 20)["tokens"]
     assert (values.min(), values.max()) == (0, 1)
+
+
+def test_a_batch_that_another_input_names_is_one_wherever_it_stands():
+    specs = (TensorSpec("x", "float32", ("batch", 4)), TensorSpec("state", "float32", (2, "batch", 3)))
+    made = example_samples(specs, 5)
+    assert (made["x"].shape, made["state"].shape) == ((5, 4), (5, 2, 1, 3))

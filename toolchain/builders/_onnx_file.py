@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import onnx_ir as ir
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.errors import UnsupportedError
@@ -17,12 +18,12 @@ from toolchain.recipe import Recipe
 def write(
     model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, runtime: str, versions: Mapping[str, str]
 ) -> Artifact:
-    """Write `model.onnx` into the folder `out`, with weights kept in other files drawn in.
+    """Write `model.onnx` into the folder `out`: weights from other files drawn in, notes of exporters left out.
 
     Raises:
         UnsupportedError: one protobuf cannot hold the model.
     """
-    graph = load_ir(model.path)
+    graph = _without_notes(load_ir(model.path))
     total = weights_bytes(graph)
     if total > models.PROTOBUF_LIMIT_BYTES:
         raise UnsupportedError(
@@ -42,3 +43,14 @@ def write(
         size_bytes=file.stat().st_size,
         tool_versions=versions,
     )
+
+
+def _without_notes(model: ir.Model) -> ir.Model:
+    """PyTorch's exporter notes at every node the source line it came from, with its path: nothing for a device."""
+    ClearMetadataAndDocStringPass()(model)
+    for graph in (model.graph, *model.graph.subgraphs()):
+        values = [*graph.inputs, *graph.initializers.values(), *(value for node in graph for value in node.outputs)]
+        for value in values:
+            value.metadata_props.clear()
+            value.doc_string = None
+    return model
