@@ -51,6 +51,7 @@ def read(path: Path) -> BuildConfig:
         raise UsageError(f"There is no file '{path}'.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"'{path}' cannot be read: {error}.") from None
+    data = {key.replace("-", "_"): value for key, value in data.items()}  # as the command line spells it, too
     config = decode(BuildConfig, data, str(path))
     folder = path.parent
     moved = {

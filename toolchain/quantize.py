@@ -152,7 +152,7 @@ def calibrate(
         if cache:
             cached.keep(cache, name, table)
     else:
-        say(f"Ranges by {method} of these {table.samples:,} samples are known from an earlier run.")
+        say(f"Ranges by {method} of these {table.samples:,} samples are known already.")
     table = table.of(needed)
     if table.unreached:
         say(f"No sample put anything into {', '.join(table.unreached)}; what reads or writes it stays in float.")

@@ -91,8 +91,12 @@ def calibrate(
 def forecast(method: str, n: int, seconds: float) -> str:
     """What is said of a calibration whose first samples have been seen: none of what it holds grows from there."""
     memory_mb = psutil.Process().memory_info().rss / 1e6
-    duration = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-    return f"Calibrating by {method} on {n:,} samples takes about {duration} more, and {memory_mb:,.0f} MB of memory."
+    duration = f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
+    duration = "less than a second" if seconds < 1 else duration
+    return (
+        f"Calibrating by {method} on {n:,} samples takes {duration} more; this process holds {memory_mb:,.0f} MB of "
+        "memory and will need no more."
+    )
 
 
 def _ranges(method: str, tensors: Sequence[str], found: Sequence[Histogram], n: int) -> dict[str, Range]:

@@ -95,4 +95,7 @@ def _print(layers: Sequence[LayerSaturation], n: int) -> None:
             figures = (f"{layer.share:.3%}", str(layer.largest_excess), f"{layer.relative_error:.2%}")
             table.add_row(layer.node, layer.op, *figures)
         Console().print(table)
-    click.echo(f"{len(saturating)} of {len(layers)} layers with u8 activations and s8 weights saturate on {n} samples")
+    click.echo(
+        f"{len(saturating)} of {len(layers)} layers with u8 activations and s8 weights saturate on {n} samples; "
+        "depthwise ones have a kernel that cannot"
+    )
