@@ -149,6 +149,8 @@ class HardwareProfile:
         runtimes: the runtimes that exist for it, best first.
         precisions: what it has arithmetic for, per runtime.
         quantization: the int8 scheme each runtime wants.
+        options: a runtime's own options that its sessions start with there, such as spinning = "0" where other work
+            wants the cores; whoever loads a bundle may override them.
         board: a part of the device tree's model that only this device has ("Raspberry Pi 5").
         sources: where each figure comes from, by its key ("memory.capacity_gb").
     """
@@ -167,6 +169,7 @@ class HardwareProfile:
     power: Power | None = None
     tensorrt: TensorRT | None = None
     emulation: Emulation | None = None
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -177,7 +180,7 @@ class HardwareProfile:
                 raise ValueError(f"lists the runtime {runtime!r} without an entry in [precisions]")
         if not self.runtimes:
             raise ValueError("has no runtimes; expected at least one")
-        for table in ("precisions", "quantization"):
+        for table in ("precisions", "quantization", "options"):
             for runtime in getattr(self, table):
                 if runtime not in self.runtimes:
                     raise ValueError(f"has {table}.{runtime}, and {runtime!r} is not among its runtimes")

@@ -107,7 +107,8 @@ def plan(
         for precision in wanted or precisions():
             refusal = _refusal(precision, runtime, profile)
             for recipe in _recipes(precision, runtime, profile, corrections):
-                settings = RuntimeSettings(most, _float_options(runtime).get(recipe.keep_in, {}))
+                told = {**profile.options.get(runtime, {}), **_float_options(runtime).get(recipe.keep_in, {})}
+                settings = RuntimeSettings(most, told)
                 tried.append(Candidate(recipe, runtime, settings, refusal))
     return tuple(tried)
 

@@ -150,3 +150,8 @@ def test_every_correction_says_when_it_runs():
     names = plugins.names("toolchain.corrections")
     assert {plugins.load("toolchain.corrections", name, "correction").STAGE for name in names} == {"before", "after"}
     assert set(candidates.DEFAULT_CORRECTIONS) <= set(names)
+
+
+def test_sessions_start_with_the_profiles_options(device):
+    quiet = dataclasses.replace(device, options={"onnxruntime": {"spinning": "0"}})
+    assert {c.runtime: c.settings.options for c in plan(quiet)} == {"onnxruntime": {"spinning": "0"}, "null": {}}

@@ -127,8 +127,8 @@ def outputs_of(call: Any, arguments: tuple[Any, ...], source: str) -> list[Array
     except Exception as error:  # the user's own code, called with what the user says are its inputs
         raise UsageError(
             f"'{source}' fails on inputs of the declared shapes: {root_cause(error)}. They are the first "
-            "calibration or evaluation sample, where there are any that fit, and random numbers elsewhere; give samples "
-            "that the model takes with --calibration FILE.npz."
+            "calibration or evaluation sample, where there are any that fit, and random numbers elsewhere; give "
+            "samples that the model takes with --calibration FILE.npz."
         ) from error
 
 

@@ -53,7 +53,7 @@ class Bench:
     def is_source(self, candidate: Candidate) -> bool:
         """Whether a candidate is the source as it is, which nothing is lost by."""
         as_is = (candidate.recipe, candidate.runtime) == (self.workshop.as_is, REFERENCE_RUNTIME)
-        return as_is and not candidate.settings.options
+        return as_is and not candidate.variant
 
 
 @dataclass(frozen=True)
