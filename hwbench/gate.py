@@ -72,6 +72,8 @@ def judge_rounds(rounds: Rounds, budget: Budget, budgets: int = 1) -> Verdict:
         ]
         reason = f"{show(bounds.value, budget)} {side} {show(budget.limit, budget)}"
     reason += f"; {rounds.evidence()}"
+    if outcome == "pass" and rounds.is_disturbed_throughout:
+        reason += "; what disturbed them only slows, and the limit held all the same"
     reason += f"; a change of {seen:.1%} would have shown" if seen is not None else ""
     return Verdict(budget, outcome, bounds if finite else None, reason, seen)
 

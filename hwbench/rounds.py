@@ -88,6 +88,11 @@ class Rounds:
         """How many blocks or rounds counted, and why the others did not."""
         return _tally("round", self._interrupted) if self.baseline else _tally("block", self._disturbed)
 
+    @property
+    def is_disturbed_throughout(self) -> bool:
+        """Whether no block of an absolute limit counts; one that holds even then, holds."""
+        return not self.baseline and all(self._disturbed)
+
     @cached_property
     def wander(self) -> float:
         """The relative standard deviation of the probe over the candidate's blocks that count."""
