@@ -72,7 +72,9 @@ class _Outcomes:
         if report.when == "call" or report.outcome != "passed":
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
             text = str(reason or report.longrepr or "").strip().splitlines()
-            self.rows.append((report.nodeid.partition("::")[2], report.outcome, text[-1] if text else ""))
+            self.rows.append(
+                (report.nodeid.partition("::")[2], report.outcome, text[-1].removeprefix("Skipped: ") if text else "")
+            )
 
 
 def _tests() -> int:
