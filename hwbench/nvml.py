@@ -13,15 +13,19 @@ from hwbench.gpu import Condition
 
 @contextlib.contextmanager
 def probe(index: int = 0) -> Iterator[Callable[[], Condition | None]]:
-    """A function that reads a GPU; it returns None where there is no driver to ask."""
+    """A function that reads a GPU; it returns None where there is no driver to ask, or no such GPU.
+
+    Args:
+        index: NVML's, which counts by PCI address; CUDA may count otherwise, unless CUDA_DEVICE_ORDER=PCI_BUS_ID.
+    """
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         yield lambda: None
         return
     try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        yield lambda: _read(handle)
+        handle = _ask(pynvml.nvmlDeviceGetHandleByIndex, index)
+        yield lambda: None if handle is None else _read(handle)
     finally:
         pynvml.nvmlShutdown()
 

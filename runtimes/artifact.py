@@ -77,6 +77,11 @@ class Artifact:
         """Whether the device makes the engine, by `python -m runtimes compile`."""
         return self.plan is not None and self.file.suffix == ".onnx"
 
+    @property
+    def is_engine(self) -> bool:
+        """Whether the file is an engine, which TensorRT alone can read."""
+        return self.plan is not None and not self.is_compiled_on_device
+
 
 @dataclass(frozen=True)
 class Member:

@@ -37,7 +37,7 @@ def standing(profile: HardwareProfile, machine: Machine) -> Standing:
             False,
             (
                 f"Latency and memory were not measured: this machine ({machine.cpu}, {machine.arch}) is no "
-                f"{profile.title}. Install edgewright[onnxruntime,hwbench] there and run: edgewright gate BUNDLE "
+                f"{profile.title}. Install edgewright[{_extras(profile)}] there and run: edgewright gate BUNDLE "
                 "--budget ...",
                 f"Accuracy was computed with this machine's {machine.arch} kernels; the device's may round otherwise.",
                 *((_ENGINES,) if profile.gpu is not None else ()),
@@ -51,3 +51,11 @@ def standing(profile: HardwareProfile, machine: Machine) -> Standing:
         # onnxruntime#12072: without them, int8 kernels add pairs of products in int16
         return Standing(True, (f"{caveat}: where it is missing, int8 is slower and may saturate.",))
     return Standing(True, (f"{caveat}; a machine that just meets the profile may be slower.",))
+
+
+def _extras(profile: HardwareProfile) -> str:
+    """What the device needs to run and measure its bundles; a Jetson has its TensorRT from JetPack."""
+    if profile.tensorrt is None:
+        return "onnxruntime,hwbench"
+    own = "pycuda" if profile.tensorrt.source == "jetpack" else "tensorrt"
+    return ",".join([*(own if name == "tensorrt" else name for name in profile.runtimes), "hwbench"])

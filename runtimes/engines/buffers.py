@@ -44,6 +44,11 @@ class _Slot:
 
     def view(self, shape: tuple[int, ...]) -> Array:
         count = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
+        if count > self.pinned.array.size:  # or TensorRT would write behind the buffer
+            raise UnsupportedError(
+                f"'{self.name}' is {list(shape)} here, which is larger than for the largest inputs; edgewright runs "
+                "engines whose outputs grow with their inputs."
+            )
         return self.pinned.array[:count].view(self.dtype).reshape(shape)
 
 
@@ -109,6 +114,7 @@ class Buffers:
 
         Raises:
             BackendError: TensorRT refuses a shape.
+            UnsupportedError: an output is larger than for the largest inputs.
         """
         for slot in self._slots.values():
             address = slot.pinned.address if slot.address is None else slot.address

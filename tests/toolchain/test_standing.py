@@ -38,3 +38,12 @@ def test_another_device_says_what_could_not_be_measured_and_what_to_do_there():
 def test_a_card_that_is_here_is_not_judged_by_its_host():
     machine = dataclasses.replace(MACHINE, gpus=("Tesla T4, 7.5",))
     assert standing(devices.load("t4"), machine) == standing(VNNI, MACHINE)
+
+
+def test_a_card_needs_the_packages_that_run_engines():
+    assert "Install edgewright[tensorrt,tensorrt-rtx,onnxruntime,hwbench]" in standing_of("rtx-5090")
+    assert "Install edgewright[pycuda,onnxruntime,hwbench]" in standing_of("jetson-orin-nano")
+
+
+def standing_of(name):
+    return standing(devices.load(name), MACHINE).caveats[0]

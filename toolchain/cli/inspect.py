@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from runtimes.artifact import Artifact
 from runtimes.bundle import Bundle
 from runtimes.codec import encode
+from runtimes.tensors import TensorSpec
 from toolchain.inspection import Inspection, inspect_model
 from toolchain.sources import is_onnx
 
@@ -41,23 +44,47 @@ def command(path: Path, form: str) -> None:
                 "tool_versions": dict(artifact.tool_versions),
                 "source_sha256": artifact.source_sha256,
             }
+            if artifact.is_engine:
+                _show_engine(manifest, artifact, form)
+                return
             file = Path(work, artifact.file.name)
             file.write_bytes(bundle.read(artifact.file.as_posix()))
             inspection = inspect_model(file)
     if form == "json":
         click.echo(json.dumps({**manifest, **encode(inspection)}, indent=2))
         return
+    _print_manifest(manifest)
+    _print(inspection)
+
+
+def _show_engine(manifest: dict[str, Any], artifact: Artifact, form: str) -> None:
+    """What is known of an engine without loading it: its tensors, its plan, and the layers that TensorRT listed."""
+    parts = {name: getattr(artifact, name) for name in ("inputs", "outputs", "size_bytes", "plan", "layers")}
+    if form == "json":
+        click.echo(json.dumps({**manifest, **encode(parts)}, indent=2))
+        return
+    _print_manifest(manifest)
+    _print_tensors(artifact.inputs, artifact.outputs)
+    click.echo(f"size: {artifact.size_bytes / 1e6:.2f} MB")
+    for layer in artifact.layers:
+        click.echo(f"layer: {layer.name}, {layer.kind}, {layer.precision or 'of no type'}")
+
+
+def _print_manifest(manifest: dict[str, Any]) -> None:
     for key, value in manifest.items():
         click.echo(
             f"{key}: {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}"
         )
-    _print(inspection)
+
+
+def _print_tensors(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> None:
+    for kind, specs in (("input", inputs), ("output", outputs)):
+        for spec in specs:
+            click.echo(f"{kind}: {spec}")
 
 
 def _print(inspection: Inspection) -> None:
-    for kind, specs in (("input", inspection.inputs), ("output", inspection.outputs)):
-        for spec in specs:
-            click.echo(f"{kind}: {spec}")
+    _print_tensors(inspection.inputs, inspection.outputs)
     click.echo(f"opset: {inspection.opset}" + (f", and {', '.join(inspection.domains)}" if inspection.domains else ""))
     click.echo(f"size: {inspection.size_bytes / 1e6:.2f} MB, {inspection.parameters:,} parameters")
     click.echo("weights: " + ", ".join(f"{dtype} {n:,}" for dtype, n in inspection.weights.items()))

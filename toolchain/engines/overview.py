@@ -47,7 +47,10 @@ def overview(
     """
     wanted = [runtime for runtime in runtimes or profile.runtimes if runtime in RUNTIMES]
     if not wanted:
-        raise UsageError(f"No engines are built for {profile.name}: of {', '.join(RUNTIMES)}, none is asked for.")
+        asked = f"--runtime names {', '.join(runtimes)}" if runtimes else f"it runs {', '.join(profile.runtimes)}"
+        raise UsageError(
+            f"No engines are built for {profile.name}: {asked}, and only {' and '.join(RUNTIMES)} have engines to plan."
+        )
     return tuple(
         _row(profile, inputs, ranges, runtime, precision)
         for runtime in wanted
@@ -72,8 +75,10 @@ def render(rows: Sequence[Row]) -> str:
     lines: list[str] = []
     for (device, runtime), group in groupby(rows, key=lambda row: (row.device, row.runtime)):
         lines += [*([""] if lines else []), f"{device} on {runtime}"]
-        for text, alike in groupby(group, key=_text):
-            lines.append(f"  {', '.join(row.precision for row in alike)}{text}")
+        alike: dict[str, list[str]] = {}
+        for row in group:
+            alike.setdefault(_text(row), []).append(row.precision)
+        lines += [f"  {', '.join(precisions)}{text}" for text, precisions in alike.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -166,3 +166,10 @@ def test_options():
     check_options({"cuda_graph": "off", "memory": "pycuda"})
     with pytest.raises(UsageError, match=r"no option speed=11; choose cuda_graph=auto\|off or memory="):
         check_options({"speed": "11"})
+
+
+def test_an_output_beyond_its_buffer_is_refused(trt, memory, dynamic):
+    with EngineSession(dynamic[0], trt, dynamic[1], memory) as session:
+        slot = session._buffers._slots["scores"]
+        with pytest.raises(UnsupportedError, match=r"'scores' is .* larger than for the largest inputs"):
+            slot.view((slot.pinned.array.size, 2))

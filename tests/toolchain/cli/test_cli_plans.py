@@ -52,7 +52,7 @@ def test_a_device_that_can_have_no_engine(cli, tmp_path):
     )
     ran = cli("build", model, "--plan", "--profile", "rpi5")
     assert (ran.code, ran.out) == (2, "")
-    assert "No engines are built for rpi5" in ran.err
+    assert "No engines are built for rpi5: it runs onnxruntime, openvino, and only tensorrt and" in ran.err
 
 
 def test_what_cannot_be_asked_for(cli, tmp_path):
@@ -73,3 +73,9 @@ def test_planning_imports_no_tensorrt(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("\n[]\n")
+
+
+def test_a_runtime_without_engines(cli, tmp_path):
+    ran = cli("build", tiny_models.conv(tmp_path / "m.onnx"), "--plan", "--profile", "l4", "--runtime", "onnxruntime")
+    assert (ran.code, ran.out) == (2, "")
+    assert "No engines are built for l4: --runtime names onnxruntime" in ran.err
