@@ -59,7 +59,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _compile(options: argparse.Namespace) -> int:
     compile_bundle = plugins.load("runtimes.engines", "compiling", "feature").compile_bundle
-    with Bundle(options.bundle) as bundle:
+    with Bundle(options.bundle, options.public_key) as bundle:
         done = compile_bundle(bundle, _percent if sys.stderr.isatty() else None)
         count = bundle.manifest.golden.samples
     toolkit = done.notes["toolkit"]
@@ -149,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--any-machine", action="store_true", help="open it though its profile is another machine's"
             )
+        if name != "info":
             sub.add_argument("--public-key", type=Path, help="a PEM file; refuse a bundle that its owner did not sign")
         if name in ("run", "sample"):
             sub.add_argument("--inputs", type=Path, required=True, help=".npz with an array per input, samples first")

@@ -56,13 +56,17 @@ def write(stream: BinaryIO, members: Mapping[str, bytes]) -> None:
 class Archive:
     """An open file, its names and sizes, and its members on demand.
 
+    Args:
+        path: the file.
+        needed: a member without which it is another program's zip, which is said before any fault of its layout.
+
     Raises:
         UsageError: there is no such file.
-        BundleError: it is no zip.
+        BundleError: it is no zip, or lacks the member needed.
         TamperedError: it is not as `write` writes it; says how.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, needed: str) -> None:
         self.path = path
         try:
             if path.exists() and not path.is_file():  # opening a pipe would wait for its other end
@@ -73,7 +77,7 @@ class Archive:
         except (OSError, ValueError) as error:
             raise BundleError(f"'{path}' cannot be opened: {getattr(error, 'strerror', None) or error}.") from None
         try:
-            self._entries = self._read_entries()
+            self._entries = self._read_entries(needed)
         except BaseException:
             self.close()
             raise
@@ -100,9 +104,11 @@ class Archive:
         """Close the file. Closing twice is harmless."""
         self._stream.close()
 
-    def _read_entries(self) -> dict[str, tuple[int, int, int]]:
+    def _read_entries(self, needed: str) -> dict[str, tuple[int, int, int]]:
         """Where each member's data is, its size, and its checksum."""
         offset, count, directory = self._directory(os.fstat(self._stream.fileno()).st_size)
+        if needed.encode() not in directory:
+            raise BundleError(f"'{self.path}' is not an .edge bundle: it has no {needed}.")
         entries: dict[str, tuple[int, int, int]] = {}
         expected, position = 0, 0  # where the next local header should be, and where its record in the directory is
         for _ in range(count):

@@ -51,7 +51,7 @@ class Bundle:
 
     def __init__(self, path: Path, public_key: str | os.PathLike[str] | None = None) -> None:
         self.path = path
-        self._archive = Archive(path)
+        self._archive = Archive(path, MANIFEST)
         try:
             self.manifest_bytes = _manifest_bytes(self._archive)
             if public_key is not None:

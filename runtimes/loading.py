@@ -28,7 +28,8 @@ def load(
         settings: threads and runtime options in place of those that were packed.
         any_machine: open it though its profile is for another machine than this one. What it computes and
             how fast may differ from what was measured.
-        public_key: a PEM file; a bundle that is not signed by the owner of its private half is refused.
+        public_key: a PEM file; a bundle that is not signed by the owner of its private half is refused, and so is
+            one with a changed byte in any member. Without a key only the manifest and the model are looked at.
 
     Raises:
         UsageError: there is no such file, or `settings` asks for what its runtime does not know.
@@ -38,6 +39,8 @@ def load(
         BackendError: its runtime failed to load it.
     """
     with Bundle(Path(path), public_key) as bundle:
+        if public_key is not None:
+            bundle.check()  # a signature is one over the whole file
         return open_session(bundle, settings=settings, any_machine=any_machine)
 
 

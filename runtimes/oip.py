@@ -63,6 +63,8 @@ def parse(body: bytes, json_bytes: int | None, outputs: Sequence[TensorSpec]) ->
     Raises:
         UsageError: it is not one; says where.
     """
+    if json_bytes is not None and json_bytes > len(body):
+        raise UsageError(f"The request has {len(body):,} bytes, fewer than its header says of its JSON alone.")
     try:
         head = json.loads(body[:json_bytes])
     except (ValueError, RecursionError) as error:
@@ -70,9 +72,12 @@ def parse(body: bytes, json_bytes: int | None, outputs: Sequence[TensorSpec]) ->
     tensors = head.get("inputs") if isinstance(head, dict) else None
     if not isinstance(tensors, list) or not all(isinstance(tensor, dict) for tensor in tensors):
         raise UsageError("The request has no list `inputs` of tensors.")
-    feeds, position = {}, len(body) if json_bytes is None else json_bytes
+    feeds: dict[str, Array] = {}
+    position = len(body) if json_bytes is None else json_bytes
     for tensor in tensors:
         name = str(tensor.get("name"))
+        if name in feeds:
+            raise UsageError(f"The request has two inputs named '{name}'.")
         feeds[name], position = _array(tensor, name, body, position)
     if position != len(body):
         raise UsageError(f"The request has {len(body) - position:,} bytes behind its tensors.")
@@ -120,7 +125,11 @@ def _array(tensor: Mapping[str, Any], name: str, body: bytes, position: int) -> 
     size = math.prod(shape) * dtype.itemsize
     if parameters["binary_data_size"] != size or position + size > len(body):
         raise UsageError(f"Input '{name}' takes {size:,} bytes of data, and the request does not hold so many for it.")
-    return np.frombuffer(body, dtype.newbyteorder("<"), math.prod(shape), position).reshape(shape), position + size
+    data = np.frombuffer(body[position : position + size], dtype.newbyteorder("<"))
+    try:
+        return data.reshape(shape), position + size
+    except ValueError as error:  # NumPy has a limit to the number of axes, and to what their sizes multiply to
+        raise UsageError(f"Input '{name}' has a `shape` that no array has: {str(error).rstrip('.')}.") from None
 
 
 def _from_json(data: Any, dtype: np.dtype[Any], shape: Sequence[int], name: str) -> Array:

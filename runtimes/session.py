@@ -113,6 +113,7 @@ class Session(abc.ABC):
                 raise FeedError(
                     f"Output '{name}' has shape {list(array.shape)}; the array for it has {list(out[name].shape)}."
                 )
+        for name, array in outputs.items():
             np.copyto(out[name], array)
         return {name: out[name] for name in outputs}
 

@@ -95,8 +95,9 @@ class _OrtSession(Session):
             return super()._infer_into(feeds, out)
         try:
             binding = session.io_binding()
-            for name, array in feeds.items():
-                binding.bind_cpu_input(name, np.ascontiguousarray(array))
+            kept = {name: np.asarray(array, order="C") for name, array in feeds.items()}  # alive until it has run
+            for name, array in kept.items():
+                binding.bind_cpu_input(name, array)
             for name in self._names:
                 binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(out[name]))  # shares its memory
             session.run_with_iobinding(binding)

@@ -81,7 +81,8 @@ def application(session: Session, name: str) -> Starlette:
 
 
 def _infer(session: Session, name: str, body: bytes, json_bytes: str | None) -> Response:
-    length = int(json_bytes) if json_bytes is not None and json_bytes.isdecimal() else None
+    # Ten digits are more than a request may have bytes; Python refuses to read thousands.
+    length = int(json_bytes[:10]) if json_bytes is not None and json_bytes.isdecimal() else None
     request = oip.parse(body, length, session.outputs)
     content, head_bytes = oip.answer(request, session.run(request.feeds), name)
     if head_bytes is None:

@@ -96,6 +96,11 @@ def test_a_folder(tmp_path: Path) -> None:
 def test_another_program_s_zip(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"is not an \.edge bundle: it has no manifest\.json"):
         Bundle(write_zip(tmp_path / "x.edge", {"readme.txt": b"hello"}))
+    np.savez(tmp_path / "x.npz", image=np.zeros(3))
+    np.savez_compressed(tmp_path / "packed.npz", image=np.zeros(3))
+    for name in ("x.npz", "packed.npz"):
+        with pytest.raises(BundleError, match=r"is not an \.edge bundle: it has no manifest\.json"):
+            Bundle(tmp_path / name)
 
 
 @pytest.mark.parametrize(

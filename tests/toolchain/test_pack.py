@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import resource
 import zipfile
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from runtimes.bundle import Bundle
 from runtimes.codec import encode
+from runtimes.errors import UsageError
 from runtimes.golden import replay
 from toolchain import pack as packing
 from toolchain.candidates import precisions
@@ -110,3 +112,17 @@ def test_a_failure_leaves_the_old_bundle(contents, folder, monkeypatch, error):
         pack(dataclasses.replace(contents, model="other"), path)
     assert path.read_bytes() == before
     assert [file.name for file in folder.iterdir()] == ["a.edge"]
+
+
+def test_a_disk_that_takes_no_more_leaves_the_old_bundle(contents, folder):
+    path = folder / "x.edge"
+    pack(contents, path)
+    before, (soft, hard) = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))  # the write itself fails, half way
+    try:
+        with pytest.raises(UsageError, match=r"x\.edge' cannot be written: File too large"):
+            pack(dataclasses.replace(contents, model="another"), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    assert [file.name for file in folder.iterdir()] == ["x.edge"]

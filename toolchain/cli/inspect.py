@@ -13,6 +13,7 @@ import click
 from runtimes.artifact import Artifact
 from runtimes.bundle import Bundle
 from runtimes.codec import encode
+from runtimes.printable import one_line
 from runtimes.tensors import TensorSpec
 from toolchain.inspection import Inspection, inspect_model
 from toolchain.sources import is_onnx
@@ -33,6 +34,7 @@ def command(path: Path, form: str) -> None:
         inspection = inspect_model(path)
     else:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as work, Bundle(path) as bundle:
+            bundle.check()
             artifact = bundle.manifest.artifact
             manifest = {
                 "model": bundle.manifest.model,
@@ -65,35 +67,37 @@ def _show_engine(manifest: dict[str, Any], artifact: Artifact, form: str) -> Non
         return
     _print_manifest(manifest)
     _print_tensors(artifact.inputs, artifact.outputs)
-    click.echo(f"size: {artifact.size_bytes / 1e6:.2f} MB")
+    _say(f"size: {artifact.size_bytes / 1e6:.2f} MB")
     for layer in artifact.layers:
-        click.echo(f"layer: {layer.name}, {layer.kind}, {layer.precision or 'of no type'}")
+        _say(f"layer: {layer.name}, {layer.kind}, {layer.precision or 'of no type'}")
 
 
 def _print_manifest(manifest: dict[str, Any]) -> None:
     for key, value in manifest.items():
-        click.echo(
-            f"{key}: {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}"
-        )
+        _say(f"{key}: {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}")
 
 
 def _print_tensors(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> None:
     for kind, specs in (("input", inputs), ("output", outputs)):
         for spec in specs:
-            click.echo(f"{kind}: {spec}")
+            _say(f"{kind}: {spec}")
 
 
 def _print(inspection: Inspection) -> None:
     _print_tensors(inspection.inputs, inspection.outputs)
-    click.echo(f"opset: {inspection.opset}" + (f", and {', '.join(inspection.domains)}" if inspection.domains else ""))
-    click.echo(f"size: {inspection.size_bytes / 1e6:.2f} MB, {inspection.parameters:,} parameters")
-    click.echo("weights: " + ", ".join(f"{dtype} {n:,}" for dtype, n in inspection.weights.items()))
-    click.echo("operators: " + ", ".join(f"{op} {n}" for op, n in inspection.operators.items()))
+    _say(f"opset: {inspection.opset}" + (f", and {', '.join(inspection.domains)}" if inspection.domains else ""))
+    _say(f"size: {inspection.size_bytes / 1e6:.2f} MB, {inspection.parameters:,} parameters")
+    _say("weights: " + ", ".join(f"{dtype} {n:,}" for dtype, n in inspection.weights.items()))
+    _say("operators: " + ", ".join(f"{op} {n}" for op, n in inspection.operators.items()))
     if inspection.corrections is not None:
-        click.echo(f"corrections, and the operators that each changed: {inspection.corrections}")
+        _say(f"corrections, and the operators that each changed: {inspection.corrections}")
     if inspection.refusal is not None:
-        click.echo(f"int8: {inspection.refusal}")
+        _say(f"int8: {inspection.refusal}")
         return
-    click.echo(f"int8 would compute: {', '.join(f'{op} {n}' for op, n in inspection.quantizable.items())}")
+    _say(f"int8 would compute: {', '.join(f'{op} {n}' for op, n in inspection.quantizable.items())}")
     left = ", ".join(f"{op} {n}" for op, n in inspection.left_in_float.items())
-    click.echo(f"int8 would leave in float32: {left or 'nothing'}")
+    _say(f"int8 would leave in float32: {left or 'nothing'}")
+
+
+def _say(line: str) -> None:
+    click.echo(one_line(line))  # names come from the file, and may hold what a terminal acts on

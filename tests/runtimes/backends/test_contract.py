@@ -102,6 +102,17 @@ def test_outputs_belong_to_the_caller(session: Session, images: Array) -> None:
     np.testing.assert_array_equal(session.run({"image": images})["scores"], kept)
 
 
+def test_outputs_are_written_into_the_caller_s_arrays(session: Session, images: Array) -> None:
+    expected = session.run({"image": images})["scores"]
+    out = {"scores": np.full_like(expected, 7)}
+    assert session.run({"image": images}, out)["scores"] is out["scores"]
+    np.testing.assert_array_equal(out["scores"], expected)
+    session.run({"image": images + 1})
+    np.testing.assert_array_equal(out["scores"], expected)
+    with pytest.raises(FeedError, match="scores"):
+        session.run({"image": images}, {"scores": expected[:1]})
+
+
 def test_inputs_are_left_as_they_were(session: Session, images: Array) -> None:
     given = images.copy()
     given.setflags(write=False)

@@ -27,6 +27,7 @@ from runtimes.tensors import Array, TensorSpec
 http = pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not installed")
 pytest.importorskip("starlette", reason="the extra `serve` is not installed")
 
+EMPTY = '{"name": "x", "shape": [0], "datatype": "FP32", "data": []}'
 OUTPUTS = (TensorSpec("y", "float32", ("N",)), TensorSpec("z", "float32", ("N",)))
 
 
@@ -129,6 +130,7 @@ def test_metrics_are_what_prometheus_reads(address: str, client: Any, images: Ar
         ('{"inputs": [{"name": "x", "shape": [2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}]}', "8 b"),
         ('{"inputs": [], "outputs": [{"name": "q"}]}', "There is no output 'q'; the model has y, z"),
         ('{"inputs": [], "outputs": 3}', "should be a list"),
+        (f'{{"inputs": [{EMPTY}, {EMPTY}]}}', "two inputs named 'x'"),
     ],
 )
 def test_requests_that_are_none(body: str, reason: str) -> None:
@@ -140,6 +142,19 @@ def test_bytes_behind_the_tensors_are_refused() -> None:
     head = b'{"inputs": []}'
     with pytest.raises(UsageError, match="has 3 bytes behind its tensors"):
         oip.parse(head + b"abc", len(head), OUTPUTS)
+
+
+def test_json_that_is_said_to_be_longer_than_the_request() -> None:
+    with pytest.raises(UsageError, match="has 14 bytes, fewer than its header says"):
+        oip.parse(b'{"inputs": []}', 15, OUTPUTS)
+
+
+@pytest.mark.parametrize(("shape", "size"), [([1] * 100, 4), ([0, 2**70], 0), ([0, 2**62, 2**62], 0)])
+def test_raw_tensors_of_shapes_that_no_array_has(shape: list[int], size: int) -> None:
+    tensor = {"name": "x", "datatype": "FP32", "shape": shape, "parameters": {"binary_data_size": size}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    with pytest.raises(UsageError, match="has a `shape` that no array has"):
+        oip.parse(head + bytes(size), len(head), OUTPUTS)
 
 
 @given(st.binary(max_size=200) | st.text().map(str.encode), st.none() | st.integers(0, 300))

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bundle_parts import BundleParts
+from bundle_parts import BundleParts, data_ranges
 from click.testing import CliRunner
 
 pytest.importorskip("cryptography", reason="the extra `sign` is not installed")
@@ -122,6 +122,15 @@ def test_every_changed_byte_of_a_signed_bundle_is_refused(signed: Path, keys: tu
             opened.check()
 
 
+@pytest.mark.parametrize("member", ["report.json", "golden/input-0.npy", "artifact/model.onnx"])
+def test_loading_with_a_key_checks_every_member(signed: Path, keys: tuple[Path, Path], member: str) -> None:
+    content, position = bytearray(signed.read_bytes()), data_ranges(signed)[member][-1]
+    content[position] ^= 1
+    signed.write_bytes(content)
+    with pytest.raises(TamperedError, match=f"the bytes of '{member}' are not those that were packed"):
+        runtimes.load(signed, public_key=keys[1])
+
+
 def test_keys_that_are_none(bundle: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
     secret = "c2VjcmV0LXNlY3JldA=="
     bad = tmp_path / "bad.pem"
@@ -183,6 +192,8 @@ def test_the_device_s_command_line_takes_the_key(
     assert main(["verify", str(signed), "--public-key", str(keys[1])]) == 0
     assert "every digest right; signed by the owner of the key" in capsys.readouterr().out
     assert main(["verify", str(bundle), "--public-key", str(keys[1])]) == 2
+    assert "is not signed" in capsys.readouterr().err
+    assert main(["compile", str(bundle), "--public-key", str(keys[1])]) == 2
     assert "is not signed" in capsys.readouterr().err
     assert main(["verify", str(bundle)]) == 0
     assert "not signed" in capsys.readouterr().out

@@ -10,6 +10,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import onnx
 import pytest
 import tiny_models
 from click.testing import CliRunner
@@ -189,6 +190,26 @@ def test_inspect_describes_a_bundle(cli, built_bundle):
     text = cli("inspect", built_bundle)
     assert "profile: bench" in text.out
     assert "opset: " in text.out
+
+
+def test_inspect_shows_names_in_printable_letters(cli, tmp_path):
+    model = onnx.load(tiny_models.conv(tmp_path / "m.onnx"))
+    model.graph.node[0].input[0] = model.graph.input[0].name = "\x1b[2Jclear"
+    onnx.save(model, tmp_path / "m.onnx")
+    ran = cli("inspect", tmp_path / "m.onnx")
+    assert "\\x1b[2Jclear" in ran.out
+    assert "\x1b" not in ran.out
+
+
+def test_inspect_refuses_a_bundle_whose_report_was_changed(cli, built_bundle, tmp_path):
+    content = bytearray(built_bundle.read_bytes())
+    with zipfile.ZipFile(built_bundle) as archive:
+        content[archive.getinfo("report.json").header_offset + 100] ^= 1
+    changed = tmp_path / "changed.edge"
+    changed.write_bytes(content)
+    ran = cli("inspect", changed)
+    assert ran.code == 2
+    assert "the bytes of 'report.json' are not those that were packed" in ran.err
 
 
 def test_inspect_says_why_int8_does_not_apply(cli, tmp_path):

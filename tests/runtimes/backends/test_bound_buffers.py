@@ -1,0 +1,145 @@
+"""ONNX Runtime with fixed shapes: small arrays by way of bound buffers, large ones bound where they are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from runtimes.artifact import Artifact
+from runtimes.backends import onnxruntime as backend
+from runtimes.errors import BackendError, FeedError
+from runtimes.session import Session
+from runtimes.tensors import Array, TensorSpec
+
+Opens = Callable[..., Session]
+SHAPES = [(1, 16), (200, 300)]  # one is copied into buffers, the other is more than is copied
+
+
+@pytest.fixture
+def opens(artifact: Artifact) -> Opens:
+    """A session of y = a - b, whose shapes are fixed."""
+
+    def load(*shapes: tuple[int, ...]) -> Session:
+        specs = [TensorSpec(name, "float32", shape) for name, shape in zip(("a", "b", "y"), shapes)]
+        infos = [helper.make_tensor_value_info(spec.name, TensorProto.FLOAT, spec.shape) for spec in specs]
+        graph = helper.make_graph([helper.make_node("Sub", ["a", "b"], ["y"])], "sub", infos[:2], infos[2:])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        declared = dataclasses.replace(
+            artifact, file=Path("sub.onnx"), inputs=tuple(specs[:2]), outputs=tuple(specs[2:])
+        )
+        onnx.checker.check_model(model)
+        return backend.load(declared, model.SerializeToString())
+
+    return load
+
+
+@pytest.fixture(params=SHAPES, ids=["small", "large"])
+def shape(request: pytest.FixtureRequest) -> tuple[int, ...]:
+    found: tuple[int, ...] = request.param
+    return found
+
+
+@pytest.fixture
+def session(opens: Opens, shape: tuple[int, ...]) -> Iterator[Session]:
+    with opens(shape, shape, shape) as opened:
+        yield opened
+
+
+def feeds_of(shape: tuple[int, ...], seed: int = 0) -> dict[str, Array]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.standard_normal(shape).astype(np.float32) for name in ("a", "b")}
+
+
+def test_small_arrays_are_bound_once_and_large_ones_are_not(opens: Opens) -> None:
+    small, large = (opens(shape, shape, shape) for shape in SHAPES)
+    assert small._run_bound(feeds_of(SHAPES[0])) is not None
+    assert large._run_bound(feeds_of(SHAPES[1])) is None
+
+
+def test_no_later_run_writes_to_what_was_returned(session: Session, shape: tuple[int, ...]) -> None:
+    first, second = feeds_of(shape, 1), feeds_of(shape, 2)
+    outputs = [session.run(first)["y"], session.run(second)["y"], session.run(first)["y"]]
+    for feeds, y in zip((first, second, first), outputs):
+        np.testing.assert_array_equal(y, feeds["a"] - feeds["b"])
+    assert not any(np.shares_memory(outputs[0], other) for other in outputs[1:])
+
+
+def test_a_refused_or_failed_call_leaves_the_buffers_to_the_next(session: Session, shape: tuple[int, ...]) -> None:
+    feeds = feeds_of(shape)
+    for bad in ({"a": feeds["a"]}, {**feeds, "b": feeds["b"].astype(np.float64)}, {"a": feeds["a"], "c": feeds["b"]}):
+        with pytest.raises(FeedError):
+            session.run(bad)
+    np.testing.assert_array_equal(session.run(feeds)["y"], feeds["a"] - feeds["b"])
+    assert session.stats().errors == 3
+
+
+def test_threads_do_not_see_each_other_s_arrays(session: Session, shape: tuple[int, ...]) -> None:
+    every = [feeds_of(shape, seed) for seed in range(8)]
+
+    def work(feeds: dict[str, Array]) -> bool:
+        expected, out = feeds["a"] - feeds["b"], {"y": np.empty(shape, np.float32)}
+        return all(np.array_equal(session.run(feeds, out if i % 3 == 0 else None)["y"], expected) for i in range(60))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, every))
+    assert session.stats().calls == 8 * 60
+
+
+def test_closing_while_others_run_frees_the_buffers(session: Session, shape: tuple[int, ...]) -> None:
+    feeds = feeds_of(shape)
+
+    def work(_: int) -> None:
+        for _ in range(10_000):
+            np.testing.assert_array_equal(session.run(feeds)["y"], feeds["a"] - feeds["b"])
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(work, i) for i in range(4)]
+        session.run(feeds)
+        session.close()
+        failures = [future.exception() for future in running]
+    assert all(isinstance(failure, BackendError) and "closed" in str(failure) for failure in failures)
+    assert not getattr(session, "_idle", [])
+
+
+@pytest.mark.parametrize("layout", ["C", "F"])
+def test_outputs_are_written_into_the_caller_s_arrays(session: Session, shape: tuple[int, ...], layout: str) -> None:
+    feeds = {name: np.asfortranarray(array) for name, array in feeds_of(shape).items()}
+    y = np.zeros(shape, np.float32, order="C" if layout == "C" else "F")
+    assert session.run(feeds, {"y": y})["y"] is y
+    np.testing.assert_array_equal(y, feeds["a"] - feeds["b"])
+    session.run(feeds_of(shape, 5))
+    np.testing.assert_array_equal(y, feeds["a"] - feeds["b"])  # a later run without it leaves it alone
+
+
+def test_a_scalar_stays_a_scalar(opens: Opens) -> None:
+    feeds = {"a": feeds_of(SHAPES[1])["a"], "b": np.array(2, np.float32)}
+    y = np.zeros(SHAPES[1], np.float32)
+    with opens(SHAPES[1], (), SHAPES[1]) as session:
+        session.run(feeds, {"y": y})
+    np.testing.assert_array_equal(y, feeds["a"] - 2)
+
+
+def test_arrays_that_outputs_cannot_be_written_into(session: Session, shape: tuple[int, ...]) -> None:
+    feeds = feeds_of(shape)
+    fixed = np.zeros(shape, np.float32)
+    fixed.flags.writeable = False
+    before = feeds["a"].copy()
+    for out, reason in (
+        ({}, "`out` should be a dict"),
+        ({"y": np.zeros(shape, np.float32), "z": fixed}, "`out` should be a dict"),
+        ({"y": np.zeros(shape)}, "is float64"),
+        ({"y": np.zeros((*shape, 1), np.float32)}, "pass one of y="),
+        ({"y": fixed}, "read-only"),
+        ({"y": feeds["a"]}, "shares memory"),
+        ({"y": feeds["b"][::-1]}, "shares memory"),
+    ):
+        with pytest.raises(FeedError, match=reason):
+            session.run(feeds, out)
+    np.testing.assert_array_equal(feeds["a"], before)
