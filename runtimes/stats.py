@@ -15,7 +15,7 @@ _BUCKETS_PER_OCTAVE = 16  # a bucket is 4.4% wide, so a percentile is right to 2
 _BUCKETS = 40 * _BUCKETS_PER_OCTAVE  # to 2**40 ns, 18 minutes
 _PENDING = 1024  # latencies kept as they are before they are counted into buckets
 _MOST_PENDING = 16 * _PENDING  # beyond, whoever comes waits for the thread that counts them
-_DRIFT_SHARE = 200  # drift may take half a percent of the time that inference takes
+_DRIFT_SHARE = 1000  # drift may take one part in a thousand of the time that inference takes
 
 
 @dataclass(frozen=True)
