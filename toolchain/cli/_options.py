@@ -44,6 +44,29 @@ def budget_option(function: F) -> F:
     )(function)
 
 
+def input_option(function: F) -> F:
+    """--input, repeatable."""
+    return click.option(
+        "--input",
+        "inputs",
+        multiple=True,
+        metavar="NAME=DTYPE[SHAPE]",
+        help="An input, as in image=float32[N,3,224,224]; letters are dynamic. Repeatable, in forward's order.",
+    )(function)
+
+
+def calibration_option(use: str, *, required: bool = False) -> Callable[[F], F]:
+    """--calibration; `use` is what a command does with the samples."""
+    return click.option(
+        "--calibration",
+        type=click.Path(path_type=Path),
+        required=required,
+        metavar="FILE.npz|FILE.py:FACTORY",
+        help=f"Samples {use}: arrays named after the inputs, samples first; or a function that yields dicts of them, "
+        "one sample each.",
+    )
+
+
 def profile_option(function: F) -> F:
     """--profile, one."""
     return click.option("--profile", metavar="NAME|FILE.toml", help="The device; the machine we are on, if not given.")(

@@ -16,10 +16,12 @@ from toolchain import candidates
 from toolchain.candidates import precisions as known_precisions
 from toolchain.cli._options import (
     budget_option,
+    calibration_option,
     correction_option,
     duration_option,
     evaluation_options,
     format_option,
+    input_option,
     sampling_plan,
     show,
 )
@@ -37,20 +39,8 @@ _INTERRUPTED = 130  # as a shell calls it; what was found by then is packed
 
 @click.command()
 @click.argument("source")
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="NAME=DTYPE[SHAPE]",
-    help="An input, as in image=float32[N,3,224,224]; letters are dynamic. Repeatable, in forward's order.",
-)
-@click.option(
-    "--calibration",
-    type=click.Path(path_type=Path),
-    metavar="FILE.npz|FILE.py:FACTORY",
-    help="Samples for int8 to observe ranges on: arrays named after the inputs, samples first; or a function that "
-    "yields dicts of them, one sample each.",
-)
+@input_option
+@calibration_option("for int8 to observe ranges on")
 @click.option(
     "--calibration-table",
     type=click.Path(path_type=Path),

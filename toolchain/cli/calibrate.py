@@ -15,6 +15,7 @@ from toolchain.calibration import cache, table
 from toolchain.calibration.factory import as_npz
 from toolchain.calibration.ranges import CalibrationInterrupted
 from toolchain.candidates import DEFAULT_CALIBRATION
+from toolchain.cli._options import calibration_option, input_option
 from toolchain.files import output_folder
 from toolchain.inputs import parse_input
 from toolchain.model import is_quantized, load_ir
@@ -28,21 +29,8 @@ _INTERRUPTED = 130
 
 @click.command()
 @click.argument("source")
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="NAME=DTYPE[SHAPE]",
-    help="As for build. Repeatable, in forward's order.",
-)
-@click.option(
-    "--calibration",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE.npz|FILE.py:FACTORY",
-    help="Samples to observe: arrays named after the inputs, samples first; or a function that yields dicts of "
-    "arrays, one sample each.",
-)
+@input_option
+@calibration_option("to observe", required=True)
 @click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How ranges are chosen.")
 @click.option(
     "--out",

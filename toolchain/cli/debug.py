@@ -21,7 +21,7 @@ from toolchain import candidates
 from toolchain.calibration import cache
 from toolchain.calibration.factory import as_npz
 from toolchain.candidates import DEFAULT_CALIBRATION
-from toolchain.cli._options import correction_option, profile_option
+from toolchain.cli._options import calibration_option, correction_option, input_option, profile_option
 from toolchain.inputs import parse_input
 from toolchain.layer_errors import LayerError, layer_errors
 from toolchain.model import CORRECTIONS_KEY, is_quantized, load_ir
@@ -33,20 +33,8 @@ from toolchain.sources import open_source
 
 @click.command()
 @click.argument("source")
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="NAME=DTYPE[SHAPE]",
-    help="As for build. Repeatable, in forward's order.",
-)
-@click.option(
-    "--calibration",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE.npz|FILE.py:FACTORY",
-    help="Samples to observe ranges and errors on.",
-)
+@input_option
+@calibration_option("to observe ranges and errors on", required=True)
 @click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How ranges are chosen.")
 @profile_option
 @correction_option

@@ -19,7 +19,7 @@ from toolchain import candidates
 from toolchain.calibration import cache
 from toolchain.calibration.factory import as_npz
 from toolchain.candidates import DEFAULT_CALIBRATION
-from toolchain.cli._options import correction_option
+from toolchain.cli._options import calibration_option, correction_option, input_option
 from toolchain.inputs import parse_input
 from toolchain.model import is_quantized, load_ir
 from toolchain.quantize import quantize
@@ -30,20 +30,8 @@ from toolchain.sources import open_source
 
 @click.command()
 @click.argument("source")
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="NAME=DTYPE[SHAPE]",
-    help="As for build. Repeatable, in forward's order.",
-)
-@click.option(
-    "--calibration",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE.npz|FILE.py:FACTORY",
-    help="Samples to look at, and to quantize a float model with.",
-)
+@input_option
+@calibration_option("to look at, and to quantize a float model with", required=True)
 @click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How a float model's ranges are chosen.")
 @click.option(
     "--profile", metavar="NAME|FILE.toml", help="Quantize a float model as this device asks; in full 8 bits, if none."
