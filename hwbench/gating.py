@@ -28,7 +28,7 @@ from runtimes.errors import UsageError
 from runtimes.sampling import Block, SamplingPlan
 
 MAX_TIME_S = 60.0
-_BLOCK_S = 0.3  # long beside the start of a process is wasteful: processes differ more than runs do
+_BLOCK_S = 0.1  # about as long as a process takes to start: processes differ more than runs do
 _LEAST_RUNS, _MOST_RUNS = 20, 1_000
 _PILOT = 20
 """Rounds after which a budget that this machine cannot resolve is refused."""
