@@ -82,7 +82,12 @@ class Latency:
         return Estimate(pooled.value, min(pooled.low, each.low), max(pooled.high, each.high))
 
     def tail_ms(self, percent: float) -> float | None:
-        """The percentile by MLPerf's early stopping, which takes samples for independent; None with too few of them."""
+        """The percentile by MLPerf's early stopping, which takes samples for independent.
+
+        None with too few of them, and of offline.
+        """
+        if self.scenario == "offline":
+            return None
         try:
             return intervals.early_stopping(self.samples_ms, percent / 100)
         except ValueError:

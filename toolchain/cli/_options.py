@@ -20,7 +20,7 @@ from runtimes.sampling import SamplingPlan
 F = TypeVar("F", bound=Callable[..., Any])
 
 _LOG_WIDTH = 140
-FORMATS = ("text", "json", "markdown", "csv", "junit", "github")
+FORMATS = ("text", "json", "markdown", "csv", "junit", "github", "html")
 
 
 def format_option(function: F) -> F:

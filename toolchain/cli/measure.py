@@ -110,7 +110,8 @@ def command(
         report,
         verdicts,
     )
-    results = field.of([Field(report.model, report.profile, tuple(v.budget for v in verdicts), (entry,))])
+    budgets, caveats = tuple(verdict.budget for verdict in verdicts), (scenarios.CAVEAT,) if ask else ()
+    results = field.of([Field(report.model, report.profile, budgets, (entry,), caveats)])
     if out is not None:
         with replacing(out) as beside:
             beside.write_text(field.to_json(results), encoding="utf-8")
