@@ -10,7 +10,7 @@ from hwbench.gate import Verdict
 from hwbench.latency import Latency
 from hwbench.quantities import PERCENTILES
 
-_STEPS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # shares of what the model could answer if nothing came at random
+_STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # shares of what the model could answer if nothing came at random
 _PRECISION = 1.05  # how far the smallest rate that misses the bound may be from the largest that holds it
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -12,7 +13,8 @@ from hwbench.formats._svg import ACCENT, INK, LIMIT, MUTED, QUIET
 from hwbench.latency import Latency
 
 WIDTH, HEIGHT = 400, 330
-_BELOW = 0.8  # of the least latency, and above the largest as much more
+_COLORS = {50.0: MUTED, 90.0: QUIET, 99.0: INK}
+_ROOM = 1.25  # above the highest point and below the lowest
 
 
 def draw(figure: Figure, field: Field) -> None:
@@ -20,36 +22,51 @@ def draw(figure: Figure, field: Field) -> None:
     assert field.chosen is not None
     found, bound = _rates.rates(field.chosen), field.budgets[0]
     axes = figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 104) / WIDTH, (HEIGHT - 82) / HEIGHT))
-    rates = [latency.throughput_per_s.value for latency in found]
-    lines = {50.0: MUTED, 90.0: QUIET, 99.0: INK} | {serving.percent_of(bound): ACCENT}
-    heights = {percent: [_percentile(latency, percent) for latency in found] for percent in lines}
-    for percent, color in lines.items():
-        axes.plot(rates, heights[percent], "o-", color=color, markersize=4, linewidth=1.5, zorder=3)
-        axes.annotate(
-            f"p{percent:g}", (rates[-1], heights[percent][-1]), xytext=(8, 0), textcoords="offset points",
-            va="center", fontsize=11, color=color, annotation_clip=False,
-        )  # fmt: skip
+    bounded = serving.percent_of(bound)
+    lines = {percent: _points(found, percent) for percent in {**_COLORS, bounded: ACCENT}}
+    for percent, points in lines.items():
+        _line(axes, points, f"p{percent:g}", ACCENT if percent == bounded else _COLORS[percent])
     best = serving.largest(found, bound)
     if best is not None:
-        axes.plot(rates[best], heights[serving.percent_of(bound)][best], "o", color=ACCENT, markersize=10, zorder=4)
+        rate = found[best].throughput_per_s.value
+        axes.plot(rate, found[best].percentile(bounded).value, "o", color=ACCENT, markersize=10, zorder=4)
     _svg.limit_line(axes, y=bound.limit)
     axes.annotate(
         bound.text, (0, bound.limit), xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points",
         va="bottom", fontsize=11, color=LIMIT,
     )  # fmt: skip
-    low, high = min(map(min, heights.values())), max(max(map(max, heights.values())), bound.limit)
-    axes.set_yscale("log")
-    axes.set_ylim(_BELOW * low, high / _BELOW)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.grid(axis="y")
-    _svg.scale_x(axes, 0.0, 1.05 * max(rates))
+    heights = [height for points in lines.values() for _, height in points] + [bound.limit]
+    _scale_y(axes, min(heights) / _ROOM, max(heights) * _ROOM)
+    _svg.scale_x(axes, 0.0, 1.05 * max(latency.throughput_per_s.value for latency in found))
     _svg.title_axes(axes, "answers per s", "latency in ms")
 
 
-def _percentile(latency: Latency, percent: float) -> float:
-    try:
-        return latency.percentile(percent).value
-    except ValueError:
-        return float("nan")
+def _points(found: tuple[Latency, ...], percent: float) -> list[tuple[float, float]]:
+    """Rates and latencies, where there are samples enough."""
+    points = []
+    for latency in found:
+        try:
+            points.append((latency.throughput_per_s.value, latency.percentile(percent).value))
+        except ValueError:
+            continue
+    return points
+
+
+def _line(axes: Axes, points: list[tuple[float, float]], name: str, color: str) -> None:
+    if not points:
+        return
+    rates, heights = zip(*points)
+    axes.plot(rates, heights, "o-", color=color, markersize=4, linewidth=1.5, zorder=3)
+    axes.annotate(
+        name, points[-1], xytext=(8, 0), textcoords="offset points", va="center", fontsize=11, color=color,
+        annotation_clip=False,
+    )  # fmt: skip
+
+
+def _scale_y(axes: Axes, low: float, high: float) -> None:
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(axis="y")

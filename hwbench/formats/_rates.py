@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from hwbench import serving
+from hwbench import intervals, serving
 from hwbench.field import Entry, Field
 from hwbench.formats import _rows
 from hwbench.latency import Latency
@@ -55,6 +55,9 @@ def table(field: Field) -> RateTable | None:
         )
     heads = ("asked per s", "done per s", *(f"p{each:g} ms" for each in shown), f"MLPerf p{percent:g} ms", bound.text)
     note = f"MLPerf p{percent:g} is by early stopping, with a confidence of 99%; the bound is judged by it."
+    if any("n/a" in line for line in lines):
+        needed = intervals.quantile_runs_needed(shown[-1] / 100)
+        note += f" n/a: too few queries; p{shown[-1]:g} takes {needed:,}."
     return RateTable(heads, tuple(lines), best, note)
 
 
