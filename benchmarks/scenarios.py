@@ -2,10 +2,10 @@
 
     python -m benchmarks.scenarios | tee benchmarks/results/scenarios.txt
 
-EfficientNet-lite0, int8 by our own quantizer, one thread an inference, measured as `edgewright measure --scenario` does,
-in runs of a second or so, where MLPerf asks for ten minutes: these are no MLPerf results. Single stream is our own
-closed loop, every other load is LoadGen's. A multi stream of one sample is the same load as single stream, so those two
-rows must agree.
+EfficientNet-lite0, int8 by our own quantizer, one thread an inference, as `edgewright measure --scenario` measures, in
+runs of a second or so, where MLPerf asks for ten minutes: these are no MLPerf results. Single stream is our own closed
+loop, every other load is LoadGen's. A multi stream of one sample is the same load as single stream, so those two rows
+must agree.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Latency:
     @property
     def throughput_per_s(self) -> Estimate:
         """Samples per second; the interval is that of the median block, and so is the value where they arrived."""
-        each = _median([block_figure(block, "throughput") for block in self.blocks])
+        each = _median([_throughput_per_s(block, self.batch) for block in self.blocks])
         if self.scenario in ("server", "offline"):
             return each
         value = self.batch * 1e3 / float(self.samples_ms.mean())
@@ -146,10 +146,7 @@ def block_figure(block: Block, quantity: str) -> float:
         ValueError: the block is too short for the percentile, or the system does not say.
     """
     if quantity == "throughput":
-        if block.arrivals_ns:  # from the first arrival to the last answer
-            done_ns = np.asarray(block.arrivals_ns) + np.asarray(block.samples_ns)
-            return block.batch * len(done_ns) * 1e9 / float(done_ns.max())
-        return block.batch * 1e9 / float(np.mean(block.samples_ns))
+        return _throughput_per_s(block, block.batch)
     if quantity == "load_time":
         return block.load_ns / 1e6
     if quantity == "peak_memory":
@@ -169,8 +166,19 @@ def block_runs_needed(p: float) -> int:
     return math.ceil(round((1 + p) / 3 / (1 - p), 6))
 
 
+def _throughput_per_s(block: Block, batch: int) -> float:
+    """From the first arrival to the last answer; of a closed loop, what inferences alone would come to."""
+    if block.arrivals_ns:
+        return batch * len(block.samples_ns) * 1e9 / _end_ns(block)
+    return batch * 1e9 / float(np.mean(block.samples_ns))
+
+
 def _kept_up(block: Block) -> float:
-    return max(block.arrivals_ns) / float((np.asarray(block.arrivals_ns) + np.asarray(block.samples_ns)).max())
+    return max(block.arrivals_ns) / _end_ns(block)
+
+
+def _end_ns(block: Block) -> float:
+    return float((np.asarray(block.arrivals_ns) + np.asarray(block.samples_ns)).max())
 
 
 def _median(values: list[float]) -> Estimate:

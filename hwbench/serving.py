@@ -11,6 +11,7 @@ from hwbench.latency import Latency
 from hwbench.quantities import PERCENTILES
 
 _STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # shares of what the model could answer if nothing came at random
+_LEAST = 1 / 64  # of that, where hardly a query waits: what misses the bound there misses it anywhere
 _PRECISION = 1.05  # how far the smallest rate that misses the bound may be from the largest that holds it
 
 
@@ -23,7 +24,7 @@ def search(
         measure: measures at a rate, in queries per second.
         bound: on a percentile.
         capacity_per_s: a guess at the rate that saturates.
-        lowest_per_s: no rate below this is tried.
+        lowest_per_s: no rate below this is tried, nor one at which hardly a query waits.
 
     Returns:
         What was measured, the lowest rate first.
@@ -35,7 +36,8 @@ def search(
             tried[rate] = measure(rate)
         if tried[rate].is_saturated:
             break
-    while (between := _between(tried, bound)) is not None and between >= lowest_per_s:
+    floor = max(lowest_per_s, _LEAST * capacity_per_s)
+    while (between := _between(tried, bound)) is not None and between >= floor:
         tried[between] = measure(between)
     return tuple(tried[rate] for rate in sorted(tried))
 

@@ -45,7 +45,8 @@ def _load(latency: Latency) -> str:
         return f"{scenario} at {load.target_per_s or 0:,.0f} queries per s, batch {latency.batch}, {workers}"
     if latency.scenario == "offline":
         return f"{scenario}, batch {latency.batch}, {workers}"
-    return f"{scenario}, {latency.batch} samples a query, {'as one inference' if load.batched else 'one after another'}"
+    how = "as one inference" if load.batched else "one after another"
+    return f"{scenario}, {_count(latency.batch, 'sample')} a query, {how}"
 
 
 def _tail(latency: Latency) -> str:

@@ -92,6 +92,11 @@ def test_a_bound_that_only_idle_servers_hold_is_looked_for_downwards():
     assert latencies[best].load.target_per_s < 250
 
 
+def test_the_search_ends_where_hardly_a_query_waits():
+    _, looked = found("p99<=0.5ms", lowest=1e-9)
+    assert 1e3 / 64 <= min(looked) < 2e3 / 64
+
+
 def test_no_rate_below_the_lowest_is_tried_and_failing_says_what_was_seen_there():
     latencies, looked = found("p99<=1.01ms", lowest=100.0)
     assert min(looked) >= 100
