@@ -21,7 +21,6 @@ _EXTRAS = {
     "starlette": "serve",
     "uvicorn": "serve",
     "prometheus_client": "serve",
-    "mlperf_loadgen": "loadgen",
     "torch": "toolchain",
     "onnx": "toolchain",
     "onnx_ir": "toolchain",
