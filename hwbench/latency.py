@@ -103,6 +103,12 @@ class Latency:
         return Estimate(value, min(value, each.low), max(value, each.high))
 
     @property
+    def asked_per_s(self) -> float:
+        """The rate of arrivals that server was asked for, in samples per second; zero where there was none."""
+        target = self.load.target_per_s if self.load is not None else None
+        return self.batch * (target or 0.0)
+
+    @property
     def is_saturated(self) -> bool:
         """Whether server's arrivals outran the answers, so that a longer run would only have a longer queue."""
         return self.scenario == "server" and float(np.median([_kept_up(block) for block in self.blocks])) < _KEPT_UP
@@ -123,12 +129,12 @@ class Latency:
         """Why these figures may be unstable, and what to try."""
         unsettled = sum(not block.settled for block in self.blocks)
         # At random arrivals, waiting differs from block to block without any doubt; of offline, latencies say nothing.
-        closed = self.scenario in ("single_stream", "multi_stream")
-        medians = [float(np.median(block.samples_ns)) if closed else 1.0 for block in self.blocks]
+        closed = self.blocks if self.scenario in ("single_stream", "multi_stream") else ()
+        medians = [float(np.median(block.samples_ns)) for block in closed]
         doubts = []
         if unsettled:
             doubts.append(f"{unsettled} of {len(self.blocks)} blocks did not settle during warm-up; measure for longer")
-        if max(medians) > 1.25 * min(medians):
+        if medians and max(medians) > 1.25 * min(medians):
             doubts.append(
                 f"the median moved between {min(medians) / 1e6:.3g} and {max(medians) / 1e6:.3g} ms from block to "
                 "block; something else uses this machine, or its clock changes"

@@ -87,7 +87,9 @@ def measure(
     check_installed()
     item, target = open_bundle(path), LocalTarget()
     if not devices.fits(item.manifest.profile, this_machine()):
-        return report_of(item, None, f"this machine is no {item.manifest.profile.title}", evaluation, target), ()
+        why = f"this machine is no {item.manifest.profile.title}"
+        unjudged = (Verdict(ask.bound, "inconclusive", None, why),) if ask.bound else ()
+        return report_of(item, None, why, evaluation, target), unjudged
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         inputs = Path(work, "inputs.npz")
         write_npz(inputs, item.inputs)
@@ -120,7 +122,7 @@ class _Bench:
 
     @property
     def workers(self) -> int:
-        """As many as there are processors for; a runtime that chooses its own threads takes them all."""
+        """As many as there are processors for; of a runtime that chooses its threads, one."""
         return max(1, this_machine().cores // self.threads) if self.threads else 1
 
     @property
@@ -150,9 +152,13 @@ def _plan(bench: _Bench, ask: Ask) -> LoadPlan:
     """Of multi_stream or offline."""
     together = ask.batch or -(-BATCH // bench.fixed) * bench.fixed
     if ask.scenario == "multi_stream":
-        return LoadPlan(ask.scenario, ask.plan, together)
-    sampling = dataclasses.replace(ask.plan, min_runs=_OFFLINE_RUNS * bench.workers)
-    return LoadPlan(ask.scenario, sampling, together, bench.workers)
+        return LoadPlan("multi_stream", ask.plan, together)
+    return _offline(bench, ask.plan, together)
+
+
+def _offline(bench: _Bench, plan: SamplingPlan, together: int) -> LoadPlan:
+    sampling = dataclasses.replace(plan, min_runs=_OFFLINE_RUNS * bench.workers)
+    return LoadPlan("offline", sampling, together, bench.workers)
 
 
 def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[Latency, ...]:
@@ -167,7 +173,8 @@ def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[Latency, .
     )
     _check_possible(alone, bound)
     needed = intervals.early_stopping_runs_needed(percent / 100)
-    capacity_per_s, lowest_per_s = bench.workers * 1e3 / float(alone.samples_ms.mean()), needed / plan.time_limit_s
+    capacity_per_s = bench.run(_offline(bench, plan, bench.fixed), 1).throughput_per_s.value / bench.fixed
+    lowest_per_s = needed / plan.time_limit_s
     if capacity_per_s < lowest_per_s:
         raise UsageError(
             f"{bound.quantity} takes {needed:,} queries, and this model answers about {capacity_per_s:.3g} per s; give "

@@ -10,7 +10,7 @@ from hwbench.gate import Verdict
 from hwbench.latency import Latency
 from hwbench.quantities import PERCENTILES
 
-_STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # shares of what the model could answer if nothing came at random
+_STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # shares of what the model answers at most
 _LEAST = 1 / 64  # of that, where hardly a query waits: what misses the bound there misses it anywhere
 _PRECISION = 1.05  # how far the smallest rate that misses the bound may be from the largest that holds it
 
@@ -23,7 +23,7 @@ def search(
     Args:
         measure: measures at a rate, in queries per second.
         bound: on a percentile.
-        capacity_per_s: a guess at the rate that saturates.
+        capacity_per_s: what the model answers where queries need not be waited for, about the rate that saturates.
         lowest_per_s: no rate below this is tried, nor one at which hardly a query waits.
 
     Returns:
@@ -90,8 +90,7 @@ def _between(tried: dict[float, Latency], bound: Budget) -> float | None:
 
 
 def _told(latency: Latency, bound: Budget) -> str:
-    assert latency.load is not None and latency.load.target_per_s is not None
     tail = latency.tail_ms(percent_of(bound))
     figure = f"{bound.quantity} {tail:.3g} ms" if tail is not None else f"too few queries for {bound.quantity}"
     queue = ", and the queue grew" if latency.is_saturated else ""
-    return f"{latency.load.target_per_s:,.0f} per s ({figure}{queue})"
+    return f"{latency.asked_per_s:,.0f} per s ({figure}{queue})"

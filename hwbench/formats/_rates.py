@@ -46,7 +46,7 @@ def table(field: Field) -> RateTable | None:
         verdict = f"{held}, the queue grew" if latency.is_saturated else held
         lines.append(
             (
-                _rows.show("throughput", asked_per_s(latency)),
+                _rows.show("throughput", latency.asked_per_s),
                 _rows.show("throughput", latency.throughput_per_s.value),
                 *(_percentile(latency, each) for each in shown),
                 _tail(latency, percent),
@@ -66,18 +66,12 @@ def rates(entry: Entry) -> tuple[Latency, ...]:
     report = entry.report
     if report is None or report.latency is None or report.latency.scenario != "server":
         return ()
-    return tuple(sorted((report.latency, *report.rates), key=asked_per_s))
+    return tuple(sorted((report.latency, *report.rates), key=lambda latency: latency.asked_per_s))
 
 
 def at_rates(entry: Entry) -> tuple[Entry, ...]:
     """The entry at each of its rates, each with its own verdict; itself, where it is of no server."""
     return tuple(_at(entry, latency) for latency in rates(entry)) or (entry,)
-
-
-def asked_per_s(latency: Latency) -> float:
-    """The rate of arrivals, in samples per second."""
-    target = latency.load.target_per_s if latency.load is not None else None
-    return (target or 0.0) * latency.batch
 
 
 def _at(entry: Entry, latency: Latency) -> Entry:

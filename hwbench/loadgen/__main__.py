@@ -13,7 +13,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from runtimes.loading import load
 from runtimes.printable import one_line
 from runtimes.sampling import Block, memory_bytes, warm_up
 from runtimes.session import Session
+from runtimes.tensors import Array
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,11 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EdgewrightError as error:
         print(f"Error: {one_line(str(error))}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"Error: {error.strerror or error}; nothing was left half-written.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
 
 
-def _measure(bundle: Path, inputs: dict[str, np.ndarray], plan: LoadPlan) -> Loaded:
+def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan) -> Loaded:
     idle_memory_bytes = memory_bytes("VmRSS")
     start = time.perf_counter_ns()
     with load(bundle, any_machine=True) as session:

@@ -103,8 +103,9 @@ class TestMeasuring:
     def test_a_bundle_of_another_machine_is_not_measured_here(self, pack_linear, local_profile, tmp_path):
         other = "aarch64" if local_profile.arch == "x86_64" else "x86_64"
         bundle = pack_linear(tmp_path / "other.edge", profile=dataclasses.replace(local_profile, arch=other))
-        report, _ = scenarios.measure(bundle, ask("offline"), ignore)
+        report, (verdict,) = scenarios.measure(bundle, ask("server", "p90<=1s"), ignore)
         assert report.latency is None and "this machine is no" in report.unmeasured["latency"]
+        assert verdict.outcome == "inconclusive"
 
     def test_the_runtimes_own_text_is_passed_on(self, pack_linear, tmp_path):
         bundle = pack_linear(tmp_path / "broken.edge", model=b"these bytes are no model")
