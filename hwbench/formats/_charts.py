@@ -50,7 +50,7 @@ def _served(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:
         partial(_load.draw, field=field), _load.WIDTH, _load.HEIGHT, f"{prefix}-load", _said(title, table)
     )
     caption = "One point per rate of random arrivals. Large: the largest rate that holds the bound."
-    return Chart(title, svg, f"{caption} At the right, answers no longer keep up, and the queue grows.")
+    return Chart(title, svg, f"{caption} Where latency soars, answers no longer keep up with them.")
 
 
 def _accuracy(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from hwbench import serving
@@ -21,11 +24,14 @@ def draw(figure: Figure, field: Field) -> None:
     """Fill the figure; the field must be of a server."""
     assert field.chosen is not None
     found, bound = _rates.rates(field.chosen), field.budgets[0]
-    axes = figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 104) / WIDTH, (HEIGHT - 82) / HEIGHT))
+    axes = figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 68) / WIDTH, (HEIGHT - 82) / HEIGHT))
     bounded = serving.percent_of(bound)
-    lines = {percent: _points(found, percent) for percent in {**_COLORS, bounded: ACCENT}}
+    colors = dict(sorted({**_COLORS, bounded: ACCENT}.items()))
+    lines = {percent: _points(found, percent) for percent in colors}
     for percent, points in lines.items():
-        _line(axes, points, f"p{percent:g}", ACCENT if percent == bounded else _COLORS[percent])
+        rates, heights = [rate for rate, _ in points], [height for _, height in points]
+        axes.plot(rates, heights, "o-", color=colors[percent], markersize=4, linewidth=1.5, zorder=3)
+    _key(figure, colors)
     best = serving.largest(found, bound)
     if best is not None:
         rate = found[best].throughput_per_s.value
@@ -35,8 +41,8 @@ def draw(figure: Figure, field: Field) -> None:
         bound.text, (0, bound.limit), xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points",
         va="bottom", fontsize=11, color=LIMIT,
     )  # fmt: skip
-    heights = [height for points in lines.values() for _, height in points] + [bound.limit]
-    _scale_y(axes, min(heights) / _ROOM, max(heights) * _ROOM)
+    drawn = [height for points in lines.values() for _, height in points] + [bound.limit]
+    _scale_y(axes, min(drawn) / _ROOM, max(drawn) * _ROOM)
     _svg.scale_x(axes, 0.0, 1.05 * max(latency.throughput_per_s.value for latency in found))
     _svg.title_axes(axes, "answers per s", "latency in ms")
 
@@ -52,14 +58,11 @@ def _points(found: tuple[Latency, ...], percent: float) -> list[tuple[float, flo
     return points
 
 
-def _line(axes: Axes, points: list[tuple[float, float]], name: str, color: str) -> None:
-    if not points:
-        return
-    rates, heights = zip(*points)
-    axes.plot(rates, heights, "o-", color=color, markersize=4, linewidth=1.5, zorder=3)
-    axes.annotate(
-        name, points[-1], xytext=(8, 0), textcoords="offset points", va="center", fontsize=11, color=color,
-        annotation_clip=False,
+def _key(figure: Figure, colors: Mapping[float, str]) -> None:
+    handles = [Line2D([], [], color=color, marker="o", markersize=4, label=f"p{p:g}") for p, color in colors.items()]
+    figure.legend(
+        handles=handles, loc="upper right", ncols=len(handles), frameon=False, fontsize=11, labelcolor=MUTED,
+        handlelength=1.4, handletextpad=0.4, columnspacing=1.3, borderaxespad=0, borderpad=0.2,
     )  # fmt: skip
 
 
