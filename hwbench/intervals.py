@@ -66,9 +66,14 @@ def early_stopping(samples: Array, p: float) -> float:
     beyond = np.arange(1, n)
     allowed = int(np.sum(special.betainc(n - beyond, beyond + 1, p) <= 0.01))  # it grows with those beyond
     if allowed == 0:
-        needed = next(m for m in itertools.count(2) if special.betainc(m - 1, 2, p) <= 0.01)
+        needed = early_stopping_runs_needed(p)
         raise ValueError(f"early stopping at p{100 * p:g} takes {needed} samples, there are {n}")
     return float(np.sort(samples)[n - allowed])
+
+
+def early_stopping_runs_needed(p: float) -> int:
+    """The fewest samples of which one may lie beyond the bound."""
+    return next(m for m in itertools.count(2) if special.betainc(m - 1, 2, p) <= 0.01)
 
 
 def mean(scores: Sequence[float], *, proportion: bool = False) -> Estimate:

@@ -15,7 +15,28 @@ from runtimes.sampling import Block
 from runtimes.tensors import Array
 
 Scenario = Literal["single_stream", "multi_stream", "server", "offline"]
-"""As MLPerf Inference defines them; single_stream issues the next query when the last one is done."""
+"""As MLPerf Inference defines them.
+
+single_stream and multi_stream issue the next query, of one sample or of several, when the last one is done. server's
+queries come at random, as a Poisson process. offline has one query of all samples.
+"""
+
+_KEPT_UP = 0.95  # of the time to the last answer, the share to the last arrival; a queue that grows leaves less
+
+
+@dataclass(frozen=True)
+class Load:
+    """How LoadGen's queries were answered.
+
+    Attributes:
+        batched: samples that came together ran as one inference; else one after another.
+        workers: threads that answered.
+        target_per_s: the mean rate of arrivals that server was asked for.
+    """
+
+    batched: bool
+    workers: int
+    target_per_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -23,6 +44,8 @@ class Latency:
     """One artifact's latency on one machine.
 
     Attributes:
+        batch: samples that each latency is of: an inference's, or of multi_stream a query's.
+        load: of what LoadGen drove; None for our own closed loop.
         blocks: what each measuring process saw. Processes differ more than the runs inside one do (Kalibera
             and Jones, 2013, Rigorous Benchmarking in Reasonable Time), so there are several.
     """
@@ -31,6 +54,7 @@ class Latency:
     batch: int
     threads: int
     blocks: tuple[Block, ...]
+    load: Load | None = None
 
     def __post_init__(self) -> None:
         if not self.blocks or not all(block.samples_ns for block in self.blocks):
@@ -49,14 +73,21 @@ class Latency:
         median process, not that of a rare process much slower than the others.
 
         Raises:
-            ValueError: too few samples; the message holds how many it takes.
+            ValueError: too few samples; the message holds how many it takes. Or the scenario is offline.
         """
+        if self.scenario == "offline":
+            raise ValueError("offline issues all samples at once, so that none has a latency of its own")
         pooled = intervals.quantile(self.samples_ms, percent / 100)
         each = _median([float(np.quantile(np.asarray(block.samples_ns) / 1e6, percent / 100)) for block in self.blocks])
         return Estimate(pooled.value, min(pooled.low, each.low), max(pooled.high, each.high))
 
     def tail_ms(self, percent: float) -> float | None:
-        """The percentile by MLPerf's early stopping, which takes samples for independent; None with too few of them."""
+        """The percentile by MLPerf's early stopping, which takes samples for independent.
+
+        None with too few of them, and of offline.
+        """
+        if self.scenario == "offline":
+            return None
         try:
             return intervals.early_stopping(self.samples_ms, percent / 100)
         except ValueError:
@@ -64,10 +95,23 @@ class Latency:
 
     @property
     def throughput_per_s(self) -> Estimate:
-        """Samples per second in a closed loop; the interval is that of the median block."""
-        each = _median([self.batch * 1e9 / float(np.mean(block.samples_ns)) for block in self.blocks])
+        """Samples per second; the interval is that of the median block, and so is the value where they arrived."""
+        each = _median([_throughput_per_s(block, self.batch) for block in self.blocks])
+        if self.scenario in ("server", "offline"):
+            return each
         value = self.batch * 1e3 / float(self.samples_ms.mean())
         return Estimate(value, min(value, each.low), max(value, each.high))
+
+    @property
+    def asked_per_s(self) -> float:
+        """The rate of arrivals that server was asked for, in samples per second; zero where there was none."""
+        target = self.load.target_per_s if self.load is not None else None
+        return self.batch * (target or 0.0)
+
+    @property
+    def is_saturated(self) -> bool:
+        """Whether server's arrivals outran the answers, so that a longer run would only have a longer queue."""
+        return self.scenario == "server" and float(np.median([_kept_up(block) for block in self.blocks])) < _KEPT_UP
 
     @property
     def load_ms(self) -> Estimate:
@@ -84,11 +128,13 @@ class Latency:
     def doubts(self) -> tuple[str, ...]:
         """Why these figures may be unstable, and what to try."""
         unsettled = sum(not block.settled for block in self.blocks)
-        medians = [float(np.median(block.samples_ns)) for block in self.blocks]
+        # At random arrivals, waiting differs from block to block without any doubt; of offline, latencies say nothing.
+        closed = self.blocks if self.scenario in ("single_stream", "multi_stream") else ()
+        medians = [float(np.median(block.samples_ns)) for block in closed]
         doubts = []
         if unsettled:
             doubts.append(f"{unsettled} of {len(self.blocks)} blocks did not settle during warm-up; measure for longer")
-        if max(medians) > 1.25 * min(medians):
+        if medians and max(medians) > 1.25 * min(medians):
             doubts.append(
                 f"the median moved between {min(medians) / 1e6:.3g} and {max(medians) / 1e6:.3g} ms from block to "
                 "block; something else uses this machine, or its clock changes"
@@ -106,7 +152,7 @@ def block_figure(block: Block, quantity: str) -> float:
         ValueError: the block is too short for the percentile, or the system does not say.
     """
     if quantity == "throughput":
-        return block.batch * 1e9 / float(np.mean(block.samples_ns))
+        return _throughput_per_s(block, block.batch)
     if quantity == "load_time":
         return block.load_ns / 1e6
     if quantity == "peak_memory":
@@ -124,6 +170,21 @@ def block_figure(block: Block, quantity: str) -> float:
 def block_runs_needed(p: float) -> int:
     """The fewest samples of which the largest is no smaller than the median estimate of the p-quantile."""
     return math.ceil(round((1 + p) / 3 / (1 - p), 6))
+
+
+def _throughput_per_s(block: Block, batch: int) -> float:
+    """From the first arrival to the last answer; of a closed loop, what inferences alone would come to."""
+    if block.arrivals_ns:
+        return batch * len(block.samples_ns) * 1e9 / _end_ns(block)
+    return batch * 1e9 / float(np.mean(block.samples_ns))
+
+
+def _kept_up(block: Block) -> float:
+    return max(block.arrivals_ns) / _end_ns(block)
+
+
+def _end_ns(block: Block) -> float:
+    return float((np.asarray(block.arrivals_ns) + np.asarray(block.samples_ns)).max())
 
 
 def _median(values: list[float]) -> Estimate:

@@ -26,6 +26,7 @@ class Report:
         profile: the device it was made for.
         machine: the machine it was measured on.
         unmeasured: why `latency` or `accuracy` is missing, by its name.
+        rates: of server, what was measured at other rates of arrivals than `latency`'s, the lowest first.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Report:
     latency: Latency | None = None
     accuracy: Accuracy | None = None
     unmeasured: Mapping[str, str] = field(default_factory=dict)
+    rates: tuple[Latency, ...] = ()
 
     def estimate(self, quantity: str) -> Estimate:
         """The figure that a budget limits: ms, bytes, inferences per second, or plain.

@@ -9,7 +9,7 @@ import itertools
 import resource
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,10 +48,10 @@ class Block:
     """What one process measured.
 
     Attributes:
-        samples_ns: wall time of each inference, in order.
+        samples_ns: wall time of each inference, or of each query of a scenario that has some, in order.
         warmup_ns: those before the series settled, the first inference first.
         settled: whether the warm-up ended by its rule, or by its time limit.
-        batch: samples per inference.
+        batch: samples that each of `samples_ns` is of.
         load_ns: from the bundle's path to a session, the import of its runtime included.
         cpu_ns: processor time of all threads during `samples_ns`.
         preemptions: times the kernel took the processor away during `samples_ns`.
@@ -61,6 +61,8 @@ class Block:
         probe_ns: what a fixed piece of work took between the inferences, every 20 ms (`runtimes.probe.Probe`).
         resident_bytes: what the process held each time that the probe ran.
         conditions: what the system said about itself during `samples_ns`.
+        arrivals_ns: of a load that does not wait for answers, when each query was due, since the first; `samples_ns`
+            begin then. Empty in a closed loop.
         environment: versions of what ran in the measuring process.
     """
 
@@ -77,6 +79,7 @@ class Block:
     probe_ns: tuple[int, ...] = ()
     resident_bytes: tuple[int, ...] = ()
     conditions: Conditions | None = None
+    arrivals_ns: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -98,7 +101,7 @@ def sample(
     if not feeds:
         raise UsageError("There are no samples to measure with.")
     inputs = itertools.cycle(feeds)
-    warmup, settled = _warm_up(session, inputs, plan.warmup_limit_s)
+    warmup, settled = warm_up(lambda: session.run(next(inputs)), plan.warmup_limit_s)
     samples: list[int] = []
     resident: list[int] = []
     probe, watch = Probe(), Watch()
@@ -123,6 +126,31 @@ def sample(
         resident_bytes=tuple(resident),
         conditions=watch.conditions(),
     )
+
+
+def warm_up(run: Callable[[], object], limit_s: float) -> tuple[list[int], bool]:
+    """Run until the series has settled: a window's median no longer improves on the best.
+
+    Returns:
+        What each run took in ns, and whether that ended it, or the limit.
+    """
+    warmup: list[int] = []
+    best = float("inf")
+    end = time.perf_counter_ns() + int(limit_s * 1e9)
+    while True:
+        window = []
+        for _ in range(_WINDOW_RUNS):
+            start = time.perf_counter_ns()
+            run()
+            now = time.perf_counter_ns()
+            window.append(now - start)
+            if now > end:
+                return warmup + window, False
+        warmup += window
+        median = statistics.median(window)
+        if median > best * _SETTLED_RATIO:
+            return warmup, True
+        best = median
 
 
 def memory_bytes(field: str) -> int | None:
@@ -154,23 +182,6 @@ def _is_done(runs: int, elapsed_s: float, plan: SamplingPlan) -> bool:
         or runs >= plan.max_runs
         or (runs >= plan.min_runs and elapsed_s >= plan.duration_s)
     )
-
-
-def _warm_up(session: Session, inputs: itertools.cycle[dict[str, Array]], limit_s: float) -> tuple[list[int], bool]:
-    warmup: list[int] = []
-    best = float("inf")
-    end = time.perf_counter_ns() + int(limit_s * 1e9)
-    while True:
-        window = []
-        for _ in range(_WINDOW_RUNS):
-            window.append(_time_one(session, next(inputs)))
-            if time.perf_counter_ns() > end:
-                return warmup + window, False
-        warmup += window
-        median = statistics.median(window)
-        if median > best * _SETTLED_RATIO:
-            return warmup, True
-        best = median
 
 
 def _time_one(session: Session, feed: dict[str, Array]) -> int:

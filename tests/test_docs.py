@@ -12,7 +12,7 @@ from hwbench.accuracy import Accuracy
 from hwbench.budget import Budget
 from hwbench.field import Entry, Field, Results, Screening, Search
 from hwbench.gate import Verdict
-from hwbench.latency import Latency
+from hwbench.latency import Latency, Load
 from hwbench.machine import Machine
 from hwbench.report import Report
 from runtimes.artifact import Artifact
@@ -22,7 +22,7 @@ from runtimes.sampling import Block
 ROOT = Path(__file__).parent.parent
 TYPES = (
     *(Results, Field, Entry, Screening, Search, Verdict, Budget),
-    *(Report, Artifact, Machine, Latency, Block, Conditions, Accuracy),
+    *(Report, Artifact, Machine, Latency, Load, Block, Conditions, Accuracy),
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hwbench.field import Field
-from hwbench.formats import _bars, _scatter, _strips, _svg
+from hwbench.formats import _bars, _load, _rates, _scatter, _strips, _svg
 from hwbench.formats._rows import Row
 from hwbench.intervals import CONFIDENCE
 
@@ -33,13 +33,24 @@ def charts(field: Field, table: tuple[Row, ...], prefix: str) -> tuple[Chart, ..
         table: its rows.
         prefix: unique on the page; begins every chart's ids.
     """
-    found = [_accuracy(field, table, prefix), _latency(field, table, prefix)]
+    found = [_served(field, table, prefix), _accuracy(field, table, prefix), _latency(field, table, prefix)]
     found.append(
         _bar(field, table, "size", "File size", "The artifact; the bundle adds golden samples and the report.", prefix)
     )
     memory = "The most the inference process ever held, interpreter and runtime included."
     found.append(_bar(field, table, "peak_memory", "Peak memory", memory, prefix))
     return tuple(chart for chart in found if chart is not None)
+
+
+def _served(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:
+    if _rates.table(field) is None:
+        return None
+    title = "Latency against throughput"
+    svg = _svg.render(
+        partial(_load.draw, field=field), _load.WIDTH, _load.HEIGHT, f"{prefix}-load", _said(title, table)
+    )
+    caption = "One point per rate of random arrivals. Large: the largest rate that holds the bound."
+    return Chart(title, svg, f"{caption} Where latency soars, answers no longer keep up with them.")
 
 
 def _accuracy(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:

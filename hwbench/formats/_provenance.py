@@ -29,11 +29,24 @@ def describe(machine: Machine) -> str:
 
 def method(latency: Latency) -> str:
     """How latency was measured."""
-    scenario = latency.scenario.replace("_", " ")
     threads = _count(latency.threads, "thread") if latency.threads else "threads as the runtime chooses"
     samples = sum(len(block.samples_ns) for block in latency.blocks)
     processes = f"{len(latency.blocks)} process{'' if len(latency.blocks) == 1 else 'es'}"
-    return f"{scenario}, batch {latency.batch}, {threads}, {_count(samples, 'sample')} in {processes}{_tail(latency)}"
+    return f"{_load(latency)}, {threads}, {_count(samples, 'sample')} in {processes}{_tail(latency)}"
+
+
+def _load(latency: Latency) -> str:
+    """How queries came, and how they were answered."""
+    scenario, load = latency.scenario.replace("_", " "), latency.load
+    if load is None:
+        return f"{scenario}, batch {latency.batch}"
+    workers = _count(load.workers, "worker")
+    if latency.scenario == "server":
+        return f"{scenario} at {load.target_per_s or 0:,.0f} queries per s, batch {latency.batch}, {workers}"
+    if latency.scenario == "offline":
+        return f"{scenario}, batch {latency.batch}, {workers}"
+    how = "as one inference" if load.batched else "one after another"
+    return f"{scenario}, {_count(latency.batch, 'sample')} a query, {how}"
 
 
 def _tail(latency: Latency) -> str:

@@ -24,8 +24,14 @@ _MARKS = {"p50": ("o", 6.0), "p90": ("|", 11.0), "p99": ("D", 4.5)}
 
 
 def drawable(table: Sequence[Row]) -> tuple[Row, ...]:
-    """The candidates whose latency was measured, fastest first."""
-    timed = [row for row in table if row.entry.report is not None and row.entry.report.latency is not None]
+    """The candidates whose latency was measured, fastest first; offline has none of a sample's own."""
+    timed = [
+        row
+        for row in table
+        if row.entry.report is not None
+        and row.entry.report.latency is not None
+        and row.entry.report.latency.scenario != "offline"
+    ]
     return tuple(sorted(timed, key=lambda row: float(np.median(_samples(row)))))
 
 

@@ -99,6 +99,9 @@ def _none_chosen(field: Field) -> str:
 
 
 def _speed(row: Row, against: Row | None) -> str:
+    latency = row.entry.report.latency if row.entry.report is not None else None
+    if latency is not None and latency.scenario in ("server", "offline"):
+        return f"{latency.scenario} {show('throughput', row.figures['throughput'].value)} per s"
     if "p50" not in row.figures:
         measured = row.entry.report is not None and row.entry.report.latency is not None
         return f"no p50 ({row.missing['p50']})" if measured else "latency not measured"

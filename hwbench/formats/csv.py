@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from io import StringIO
 
 from hwbench.field import Field, Results
-from hwbench.formats import _rows
+from hwbench.formats import _rates, _rows
 from hwbench.formats._provenance import describe
 from hwbench.formats._rows import Row
 from hwbench.formats._words import clean
@@ -16,12 +17,13 @@ _ENDS = ("", "_low", "_high")
 
 
 def render(results: Results) -> str:
-    """CSV with a heading line. A figure that is missing is empty; `not_measured` says why."""
+    """CSV with a heading line; of server, a line per rate. What is missing is empty; `not_measured` says why."""
     out = StringIO()
     writer = csv.DictWriter(out, list(_line(None, None)), lineterminator="\n")
     writer.writeheader()
     for field in results.fields:
-        writer.writerows(_line(field, row) for row in _rows.rows(field))
+        entries = tuple(each for entry in field.entries for each in _rates.at_rates(entry))
+        writer.writerows(_line(field, row) for row in _rows.rows(dataclasses.replace(field, entries=entries)))
     return clean(out.getvalue())
 
 
@@ -42,6 +44,8 @@ def _line(field: Field | None, row: Row | None) -> dict[str, object]:
         "metric": accuracy and accuracy.metric,
         "evaluation_samples": accuracy and accuracy.n,
         "latency_samples": latency and len(latency.samples_ms),
+        "scenario": latency and latency.scenario,
+        "target_per_s": latency and latency.load and latency.load.target_per_s,
         "batch": latency and latency.batch,
         "threads": latency and latency.threads,
     }

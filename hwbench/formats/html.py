@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from hwbench.field import Field, Results
-from hwbench.formats import _charts, _provenance, _rows, _words
+from hwbench.formats import _charts, _provenance, _rates, _rows, _words
 from hwbench.formats._rows import COLUMNS, Row
 from hwbench.intervals import CONFIDENCE
 from hwbench.quantities import QUANTITIES
@@ -64,6 +64,7 @@ def _section(field: Field, key: str) -> dict[str, object]:
         "rows": table,
         "columns": [(name, _rows.heading(name, table), QUANTITIES[name].unit) for name in COLUMNS],
         "notes": _rows.notes(table),
+        "served": _rates.table(field),
         "charts": [(chart, Markup(chart.svg)) for chart in _charts.charts(field, table, key)],
         "verdicts": _words.verdicts(field),
         "warnings": _provenance.warnings(field),

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 
 from hwbench.field import Field, Results
-from hwbench.formats import _rows
+from hwbench.formats import _rates, _rows
 from hwbench.formats._provenance import machines, method, warnings
+from hwbench.formats._rates import RateTable
 from hwbench.formats._rows import COLUMNS, Row, label
 from hwbench.formats._words import clean, headline, outcome, verdicts
 from hwbench.intervals import CONFIDENCE
@@ -36,6 +37,9 @@ def _blocks(field: Field) -> Iterable[str]:
         for entry, verdict in verdicts(field)
     )
     yield _table(table, notes)
+    served = _rates.table(field)
+    if served is not None:
+        yield _served(served)
     yield _list(_remarks(field, notes))
 
 
@@ -57,6 +61,14 @@ def _table(table: tuple[Row, ...], notes: dict[str, int]) -> str:
         words = [row.verdict or "-", row.entry.status, _escape(row.entry.reason)]
         lines.append([_escape(label(row.entry)), *figures, *words])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _served(served: RateTable) -> str:
+    ends = ["---:"] * (len(served.heads) - 1) + ["---"]
+    lines = [list(map(_escape, served.heads)), ends, *(list(map(_escape, line)) for line in served.lines)]
+    if served.best is not None:
+        lines[served.best + 2] = [f"**{cell}**" for cell in lines[served.best + 2]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{_escape(served.note)}"
 
 
 def _provenance(field: Field) -> Iterable[str]:

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hwbench.field import Field, Results
-from hwbench.formats import _rows
+from hwbench.formats import _rates, _rows
 from hwbench.formats._provenance import layers, machines, method, search, warnings
+from hwbench.formats._rates import RateTable
 from hwbench.formats._rows import COLUMNS, Row, label
 from hwbench.formats._words import clean, headline, outcome, verdicts
 from hwbench.intervals import CONFIDENCE
@@ -61,6 +62,11 @@ def _print(console: Console, field: Field) -> None:
         console.print()
         console.print(wide if needed <= console.width else _figures(table, notes, intervals=False))
     _section(console, "", [(f"[{number}]", reason) for reason, number in notes.items()])
+    served = _rates.table(field)
+    if served is not None:
+        console.print(_text("\nRates", style="bold"))
+        console.print(Padding(_served(served), (0, 0, 0, 2)))
+        console.print(Padding(_text(served.note, style="dim"), (0, 0, 0, 2)))
     _section(console, "Candidates", [(label(row.entry), *_why(row)) for row in table])
     _section(
         console,
@@ -92,6 +98,17 @@ def _figures(table: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) 
                 for cell, quantity in zip(cells, COLUMNS)
             ]
         grid.add_row(_text(row.name, style=row.entry.status), *cells)
+    return grid
+
+
+def _served(served: RateTable) -> Table:
+    """Throughput against latency, the largest rate that holds in bold."""
+    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    for number, head in enumerate(served.heads):
+        last = number == len(served.heads) - 1
+        grid.add_column(_text(head if last else head.replace(" ", "\n", 1)), justify="left" if last else "right")
+    for number, line in enumerate(served.lines):
+        grid.add_row(*(_text(cell, style="bold" if number == served.best else "") for cell in line))
     return grid
 
 

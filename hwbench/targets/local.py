@@ -36,7 +36,7 @@ class LocalTarget:
         """
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             paths = ["--inputs", str(inputs.absolute()), "--outputs", str(outputs.absolute())]
-            _call(["run", str(bundle.absolute()), *paths], self.run_limit_s, folder)
+            call("runtimes", ["run", str(bundle.absolute()), *paths, "--any-machine"], self.run_limit_s, folder)
 
     def sample(self, bundle: Path, inputs: Path, plan: SamplingPlan) -> Block:
         """See `Target`.
@@ -47,14 +47,23 @@ class LocalTarget:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             out = Path(folder, "block.json")
             arguments = ["sample", str(bundle.absolute()), "--inputs", str(inputs.absolute()), "--out", str(out)]
-            arguments += ["--plan", json.dumps(encode(plan))]
-            _call(arguments, _STARTUP_S + plan.warmup_limit_s + 2 * plan.time_limit_s, folder)
+            arguments += ["--plan", json.dumps(encode(plan)), "--any-machine"]
+            call("runtimes", arguments, limit_s(plan), folder)
             return decode(Block, json.loads(out.read_text()), "block")
 
 
-def _call(arguments: list[str], limit_s: float, folder: str) -> None:
-    """Run the device's code in a folder of its own: `python -m` would import what lies in the user's."""
-    command = [sys.executable, "-m", "runtimes", *arguments, "--any-machine"]
+def limit_s(plan: SamplingPlan) -> float:
+    """When a process that follows the plan must hang."""
+    return _STARTUP_S + plan.warmup_limit_s + 2 * plan.time_limit_s
+
+
+def call(module: str, arguments: list[str], limit_s: float, folder: str) -> None:
+    """Run one of our modules in a folder of its own: `python -m` would import what lies in the user's.
+
+    Raises:
+        BackendError: as `LocalTarget.run`.
+    """
+    command = [sys.executable, "-m", module, *arguments]
     try:
         done = subprocess.run(
             command,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from hwbench import intervals
 from hwbench.intervals import Estimate
-from hwbench.latency import Latency
+from hwbench.latency import Latency, Load
 from runtimes.sampling import Block
 
 
@@ -122,3 +123,35 @@ def test_every_figure_is_inside_its_interval(made, batch, percent):
     for figure in figures:
         assert math.isfinite(figure.low) and math.isfinite(figure.high)
         assert figure.low <= figure.value <= figure.high
+
+
+def arrived(make_block, samples_ms, arrivals_ms):
+    return dataclasses.replace(make_block(samples_ms), arrivals_ns=tuple(int(at * 1e6) for at in arrivals_ms))
+
+
+def test_throughput_under_arrivals_is_from_the_first_of_them_to_the_last_answer(make_block):
+    blocks = [arrived(make_block, [2, 2, 5], [0, 10, 15])] * 6
+    assert Latency("server", 1, 1, tuple(blocks), Load(False, 1, 100.0)).throughput_per_s.value == pytest.approx(150)
+    blocks = [arrived(make_block, [10, 20], [0, 0])] * 6
+    assert Latency("offline", 8, 1, tuple(blocks), Load(True, 1)).throughput_per_s.value == pytest.approx(800)
+
+
+def test_server_is_saturated_where_answers_fall_behind_the_arrivals(make_block):
+    keeps_up = arrived(make_block, [1.0] * 100, range(100))
+    falls_behind = arrived(make_block, [0.2 * at for at in range(1, 101)], range(100))
+    assert not Latency("server", 1, 1, (keeps_up,), Load(False, 1, 1e3)).is_saturated
+    assert Latency("server", 1, 1, (falls_behind,), Load(False, 1, 1e3)).is_saturated
+    assert not Latency("offline", 1, 1, (arrived(make_block, [5.0], [0]),), Load(False, 1)).is_saturated
+
+
+def test_offline_has_no_percentiles_and_says_why(make_block):
+    offline = Latency("offline", 1, 1, (arrived(make_block, range(1, 1_000), [0] * 999),), Load(False, 1))
+    with pytest.raises(ValueError, match="issues all samples at once"):
+        offline.percentile(50)
+    assert offline.tail_ms(90) is None
+
+
+def test_random_arrivals_make_medians_differ_without_a_doubt(make_block):
+    blocks = (arrived(make_block, [1.0] * 9, range(9)), arrived(make_block, [3.0] * 9, range(9)))
+    assert Latency("single_stream", 1, 1, blocks).doubts
+    assert not Latency("server", 1, 1, blocks, Load(False, 1, 1e3)).doubts

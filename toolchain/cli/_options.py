@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from hwbench.bundles import Evaluation
 from hwbench.field import Results
+from hwbench.latency import Scenario
+from hwbench.scenarios import BATCH
 from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.sampling import SamplingPlan
@@ -18,7 +20,7 @@ from runtimes.sampling import SamplingPlan
 F = TypeVar("F", bound=Callable[..., Any])
 
 _LOG_WIDTH = 140
-FORMATS = ("text", "json", "markdown", "csv", "junit", "github")
+FORMATS = ("text", "json", "markdown", "csv", "junit", "github", "html")
 
 
 def format_option(function: F) -> F:
@@ -119,6 +121,26 @@ def duration_option(function: F) -> F:
         type=click.FloatRange(min=0.05),
         metavar="SECONDS",
         help=f"How long each of the measuring processes goes on, at least.  [default: {SamplingPlan.duration_s:g}]",
+    )(function)
+
+
+def scenario_options(function: F) -> F:
+    """--scenario, --bound and --batch."""
+    function = click.option(
+        "--batch",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help=f"Samples of a query of multi_stream, or of an inference of offline.  [default: {BATCH}]",
+    )(function)
+    function = click.option("--bound", metavar="LIMIT", help="The latency that server is to hold, as in p99<=20ms.")(
+        function
+    )
+    return click.option(
+        "--scenario",
+        type=click.Choice(get_args(Scenario)),
+        default="single_stream",
+        show_default=True,
+        help="How queries come, as MLPerf Inference defines it; all but single_stream need the extra loadgen.",
     )(function)
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from pathlib import Path
+from typing import cast
 
 import click
 
-from hwbench import devices, field, soak
+from hwbench import budget, devices, field, scenarios, soak
 from hwbench.bundles import measure_bundles
 from hwbench.field import Entry, Field
+from hwbench.gate import EXIT_CODES, overall
+from hwbench.loadgen.plan import LoadedScenario
 from hwbench.machine import this_machine
 from hwbench.measure import BLOCKS
 from hwbench.progress import bar
+from hwbench.scenarios import Ask
 from hwbench.targets.local import LocalTarget
 from runtimes.errors import UsageError
 from runtimes.files import replacing
@@ -25,6 +29,7 @@ from toolchain.cli._options import (
     format_option,
     profile_option,
     sampling_plan,
+    scenario_options,
     show,
 )
 from toolchain.files import output_folder
@@ -38,6 +43,7 @@ from toolchain.sources import is_onnx
 @profile_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, for a bare MODEL.")
 @duration_option
+@scenario_options
 @click.option(
     "--soak",
     "minutes",
@@ -56,22 +62,29 @@ def command(
     profile: str | None,
     threads: int | None,
     duration: float | None,
+    scenario: str,
+    bound: str | None,
+    batch: int | None,
     minutes: float | None,
     out: Path | None,
     form: str,
 ) -> None:
     """Measure latency, throughput, memory and accuracy on this machine.
 
-    Takes a bundle, or a bare ONNX model, which is measured as it is on ONNX Runtime.
+    Takes a bundle, or a bare ONNX model, which is measured as it is on ONNX Runtime. Scenarios are those of MLPerf
+    Inference, at durations of our own: multi_stream (queries of several samples), offline (all samples at once), and
+    server (random arrivals: the largest rate that holds a bound on the latency; exit code 1 where none does).
 
     \b
     edgewright measure out/digits-x86-64-v4-vnni.edge
     edgewright measure model.onnx --evaluation e.npz --metric top1 --format json
+    edgewright measure model.edge --scenario server --bound 'p99<=20ms'
     """
     is_bare = is_onnx(path)
     if not is_bare and (threads is not None or profile is not None):
         raise UsageError(f"'{path}' holds its own profile and threads; leave out --profile and --threads.")
     scored = evaluation_of(evaluation, metric)
+    ask = _ask(scenario, bound, batch, duration, minutes)
     with contextlib.ExitStack() as stack:
         if out is not None:
             stack.enter_context(output_folder(out.parent))
@@ -80,20 +93,46 @@ def command(
         if is_bare:
             device = devices.load(profile) if profile else devices.detect(this_machine())
             bundle = pack_as_is(path, device, threads, Path(work))
-        plan, blocks = (sampling_plan(duration), BLOCKS) if minutes is None else (soak.plan(minutes), 1)
-        with bar(f"Measuring {path.name}", blocks) as tick:
-            report = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0]
+        if ask is not None:
+            with bar(f"Measuring {path.name}", None if ask.bound else BLOCKS) as tick:
+                report, verdicts = scenarios.measure(bundle, ask, tick, scored)
+        else:
+            plan, blocks = (sampling_plan(duration), BLOCKS) if minutes is None else (soak.plan(minutes), 1)
+            with bar(f"Measuring {path.name}", blocks) as tick:
+                report, verdicts = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0], ()
     artifact = report.artifact
     entry = Entry(
-        f"{artifact.precision} on {artifact.runtime}", artifact.precision, artifact.runtime, "measured", "", report
+        f"{artifact.precision} on {artifact.runtime}",
+        artifact.precision,
+        artifact.runtime,
+        "measured",
+        "",
+        report,
+        verdicts,
     )
-    results = field.of([Field(report.model, report.profile, (), (entry,))])
+    budgets, caveats = tuple(verdict.budget for verdict in verdicts), (scenarios.CAVEAT,) if ask else ()
+    results = field.of([Field(report.model, report.profile, budgets, (entry,), caveats)])
     if out is not None:
         with replacing(out) as beside:
             beside.write_text(field.to_json(results), encoding="utf-8")
     show(results, form)
     if minutes is not None and report.latency is not None:
         ctx.exit(_show_soak(report.latency.blocks[0]))
+    ctx.exit(EXIT_CODES[overall(verdicts)])
+
+
+def _ask(
+    scenario: str, bound: str | None, batch: int | None, duration: float | None, minutes: float | None
+) -> Ask | None:
+    """What LoadGen is to do; None for our own closed loop."""
+    if scenario == "single_stream":
+        if bound is not None or batch is not None:
+            raise UsageError("--bound is for --scenario server, and --batch for multi_stream and offline.")
+        return None
+    if minutes is not None:
+        raise UsageError("A soak is of single_stream; leave out --scenario.")
+    limit = budget.parse(bound) if bound is not None else None
+    return Ask(cast(LoadedScenario, scenario), sampling_plan(duration), batch, limit)
 
 
 def _show_soak(block: Block) -> int:

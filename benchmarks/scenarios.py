@@ -1,0 +1,115 @@
+"""All four scenarios of MLPerf Inference on a real model, and throughput against latency up to saturation.
+
+    python -m benchmarks.scenarios | tee benchmarks/results/scenarios.txt
+
+EfficientNet-lite0, int8 by our own quantizer, one thread an inference, as `edgewright measure --scenario` measures, in
+runs of a second or so, where MLPerf asks for ten minutes: these are no MLPerf results. Single stream is our own closed
+loop, every other load is LoadGen's. A multi stream of one sample is the same load as single stream, so those two rows
+must agree. `others` is what other programs had of all processors meanwhile. The last table is of a model that does
+nothing: what LoadGen, threads and Python add to a latency.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.accuracy import FLOWS
+from benchmarks.overhead import Nothing
+from benchmarks.zoo import efficientnet
+from hwbench import budget, devices, scenarios
+from hwbench.bundles import measure_bundles
+from hwbench.field import Entry, Field
+from hwbench.formats import _rates
+from hwbench.formats._provenance import describe, method
+from hwbench.gate import Verdict
+from hwbench.loadgen.drive import drive, read
+from hwbench.loadgen.library import Library
+from hwbench.loadgen.plan import LoadPlan
+from hwbench.machine import this_machine
+from hwbench.report import NotMeasuredError, Report
+from hwbench.scenarios import Ask
+from hwbench.targets.local import LocalTarget
+from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.sampling import Block, SamplingPlan
+from runtimes.tensors import TensorSpec
+from toolchain.single import pack_as_is
+
+BOUND = budget.parse("p99<=50ms")
+PLAN = SamplingPlan(min_runs=120, duration_s=0.5)
+_COLUMNS = ("p50", "p90", "p99", "throughput")
+
+
+def main() -> None:
+    """Measure each scenario and print both tables."""
+    machine = this_machine()
+    with tempfile.TemporaryDirectory() as work:
+        model = Path(work, "efficientnet-lite0.onnx")
+        FLOWS["ours int8"](efficientnet.prepare(), model)
+        bundle = pack_as_is(model, devices.detect(machine), 1, Path(work))
+        print(f"{describe(machine)}\n")
+        print("".join(f"{head:>10}" for head in ("p50 ms", "p90 ms", "p99 ms", "per s", "others")))
+        _print(measure_bundles([bundle], LocalTarget(), PLAN, _say_nothing)[0])
+        for ask in (Ask("multi_stream", PLAN, batch=1), Ask("multi_stream", PLAN), Ask("offline", PLAN)):
+            _print(scenarios.measure(bundle, ask, _say_nothing)[0])
+        report, verdicts = scenarios.measure(bundle, Ask("server", PLAN, bound=BOUND), _say_nothing)
+        _print(report)
+    _print_rates(report, verdicts)
+    _print_overhead()
+
+
+def _print(report: Report) -> None:
+    assert report.latency is not None
+    cells = [*(_figure(report, quantity) for quantity in _COLUMNS), f"{_others(report.latency.blocks):.0%}"]
+    print("".join(f"{cell:>10}" for cell in cells), "", method(report.latency), flush=True)
+
+
+def _others(blocks: Sequence[Block]) -> float:
+    """The share of all processors' time that was not the measuring process's."""
+    seen = [(block.conditions, block.cpu_ns) for block in blocks if block.conditions is not None]
+    busy_ns = sum((conditions.busy_ns or 0) - cpu_ns for conditions, cpu_ns in seen)
+    return busy_ns / sum(conditions.wall_ns for conditions, _ in seen) / (os.cpu_count() or 1)
+
+
+def _figure(report: Report, quantity: str) -> str:
+    try:
+        return f"{report.estimate(quantity).value:.2f}"
+    except NotMeasuredError:
+        return "-"
+
+
+def _print_rates(report: Report, verdicts: tuple[Verdict, ...]) -> None:
+    entry = Entry("int8", "int8", "onnxruntime", "measured", "", report, verdicts)
+    table = _rates.table(Field(report.model, report.profile, (BOUND,), (entry,)))
+    assert table is not None
+    print(f"\nserver, {BOUND.text}: {verdicts[0].outcome}, {verdicts[0].reason}\n")
+    for line in (table.heads, *table.lines):
+        print("".join(f"{cell:>14}" for cell in line[:-1]), "", line[-1])
+    print(f"\n{table.note}")
+
+
+def _print_overhead() -> None:
+    specs = (TensorSpec("x", "float32", (1, 4)),)
+    session = Nothing(Artifact(Path("none"), "null", "fp32", specs, (), RuntimeSettings(), "", 0, {}))
+    library = Library(({"x": np.zeros((1, 4), np.float32)},), 1, batched=False)
+    print(f"\n{'us a query of nothing':40}{'p50':>10}{'p90':>10}")
+    for rate in (100, 1_000, 10_000):
+        plan = LoadPlan("server", SamplingPlan(), target_per_s=rate)
+        seen = read(drive(session, library, plan, min(2 * rate, 2_000)), plan, library)
+        p50, p90 = np.quantile(seen.latencies_ns, [0.5, 0.9]) / 1e3
+        print(f"{f'server, {rate:,} per s':40}{p50:>10.1f}{p90:>10.1f}")
+    plan = LoadPlan("offline", SamplingPlan())
+    seen = read(drive(session, library, plan, 20_000), plan, library)
+    print(f"{'offline, mean of 20,000':40}{max(seen.latencies_ns) / 20_000 / 1e3:>10.1f}")
+
+
+def _say_nothing(_: str) -> None:
+    return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""MLPerf Inference's scenarios beyond single stream: LoadGen makes the load, and each run has a process of its own.
+
+Runs are as short as our other blocks, where MLPerf asks for ten minutes: the figures are no MLPerf results.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwbench import devices, intervals, serving
+from hwbench.budget import Budget
+from hwbench.bundles import Evaluation, OpenedBundle, open_bundle, report_of
+from hwbench.gate import Verdict
+from hwbench.latency import Latency, Load
+from hwbench.loadgen.plan import LoadedScenario, LoadPlan
+from hwbench.loadgen.process import check_installed, under_load
+from hwbench.machine import this_machine
+from hwbench.measure import BLOCKS, Tick
+from hwbench.report import Report
+from hwbench.targets.local import LocalTarget
+from runtimes import samples
+from runtimes.arrays import write as write_npz
+from runtimes.errors import UsageError
+from runtimes.sampling import SamplingPlan
+
+BATCH = 8
+"""Samples that come together, if nobody says: those of MLPerf's multi_stream."""
+BLOCKS_PER_RATE = 2
+CAVEAT = "Each run of LoadGen took seconds, where MLPerf Inference asks for ten minutes: this is no MLPerf result."
+_OFFLINE_RUNS = 8  # inferences that each worker makes at least; nobody asks for a percentile of theirs
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to measure.
+
+    Attributes:
+        plan: how long each process measures.
+        batch: samples of a query of multi_stream, or of an inference of offline; None for `BATCH`, or the next multiple
+            of a batch that the model fixes.
+        bound: the latency that server holds.
+    """
+
+    scenario: LoadedScenario
+    plan: SamplingPlan
+    batch: int | None = None
+    bound: Budget | None = None
+
+    def __post_init__(self) -> None:
+        if self.bound is None and self.scenario == "server":
+            raise UsageError("server needs a bound on its latency; give one, as in --bound 'p99<=20ms'.")
+        if self.bound is not None and self.scenario != "server":
+            raise UsageError(f"{self.scenario} holds no bound; leave out --bound, or measure --scenario server.")
+        if self.batch is not None and self.scenario == "server":
+            raise UsageError("server's queries are of one sample each; leave out --batch.")
+        if self.bound is not None and (self.bound.relative or not serving.is_percentile(self.bound)):
+            raise UsageError(
+                f"The bound '{self.bound.text}' does not limit a percentile of the latency in a unit of time; "
+                "write it like p99<=20ms."
+            )
+
+
+def measure(
+    path: Path, ask: Ask, tick: Tick, evaluation: Evaluation | None = None
+) -> tuple[Report, tuple[Verdict, ...]]:
+    """Measure a bundle under a load, here and now.
+
+    Args:
+        path: the bundle.
+        ask: the scenario.
+        tick: called after each process.
+        evaluation: samples to score on, as for any other measurement.
+
+    Returns:
+        Its report, and the verdict on server's bound.
+
+    Raises:
+        NotInstalledError: there is no LoadGen.
+        BundleError: the file was refused.
+        BackendError: the bundle could not be run; a CrashError, where its process crashed or hung.
+        UsageError: a bound that no rate can hold, or a batch that the model does not take.
+    """
+    check_installed()
+    item, target = open_bundle(path), LocalTarget()
+    if not devices.fits(item.manifest.profile, this_machine()):
+        why = f"this machine is no {item.manifest.profile.title}"
+        unjudged = (Verdict(ask.bound, "inconclusive", None, why),) if ask.bound else ()
+        return report_of(item, None, why, evaluation, target), unjudged
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+        inputs = Path(work, "inputs.npz")
+        write_npz(inputs, item.inputs)
+        bench = _Bench(item, inputs, tick)
+        rates: tuple[Latency, ...] = ()
+        verdicts: tuple[Verdict, ...] = ()
+        if ask.bound is None:
+            latency = bench.run(_plan(bench, ask), BLOCKS)
+        else:
+            rates = _serve(bench, ask.plan, ask.bound)
+            verdicts = (serving.verdict(rates, ask.bound),)
+            latency = rates[serving.largest(rates, ask.bound) or 0]
+            rates = tuple(rate for rate in rates if rate is not latency)
+    report = report_of(item, latency, "", evaluation, target)
+    return dataclasses.replace(report, rates=rates), verdicts
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """A bundle that is ready to be measured under any load."""
+
+    item: OpenedBundle
+    inputs: Path
+    tick: Tick
+
+    @property
+    def threads(self) -> int:
+        """Of an inference; 0 where the runtime chooses."""
+        return self.item.manifest.artifact.settings.threads
+
+    @property
+    def workers(self) -> int:
+        """As many as there are processors for; of a runtime that chooses its threads, one."""
+        return max(1, this_machine().cores // self.threads) if self.threads else 1
+
+    @property
+    def fixed(self) -> int:
+        """The model's own batch."""
+        return samples.batch_size(self.item.manifest.artifact.inputs, self.item.inputs)
+
+    def run(self, plan: LoadPlan, blocks: int) -> Latency:
+        """Measure in as many processes, each with other random numbers."""
+        loaded = []
+        for seed in range(blocks):
+            loaded.append(under_load(self.item.path, self.inputs, dataclasses.replace(plan, seed=seed)))
+            rate = f" at {plan.target_per_s:,.0f} per s" if plan.target_per_s else ""
+            self.tick(f"measured {plan.scenario}{rate}")
+        load = Load(loaded[0].batched, plan.workers, plan.target_per_s or None)
+        found = tuple(each.block for each in loaded)
+        return Latency(plan.scenario, found[0].batch, self.threads, found, load)
+
+    def single_stream(self, plan: SamplingPlan) -> Latency:
+        """One query at a time, by our own loop."""
+        block = LocalTarget().sample(self.item.path, self.inputs, plan)
+        self.tick("measured one query at a time")
+        return Latency("single_stream", block.batch, self.threads, (block,))
+
+
+def _plan(bench: _Bench, ask: Ask) -> LoadPlan:
+    """Of multi_stream or offline."""
+    together = ask.batch or -(-BATCH // bench.fixed) * bench.fixed
+    if ask.scenario == "multi_stream":
+        return LoadPlan("multi_stream", ask.plan, together)
+    return _offline(bench, ask.plan, together)
+
+
+def _offline(bench: _Bench, plan: SamplingPlan, together: int) -> LoadPlan:
+    sampling = dataclasses.replace(plan, min_runs=_OFFLINE_RUNS * bench.workers)
+    return LoadPlan("offline", sampling, together, bench.workers)
+
+
+def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[Latency, ...]:
+    """Server's latency at the rates that the search looked at.
+
+    Raises:
+        UsageError: one query at a time misses the bound, or a rate would take too long to judge.
+    """
+    percent = serving.percent_of(bound)
+    alone = bench.single_stream(
+        dataclasses.replace(plan, min_runs=max(plan.min_runs, intervals.quantile_runs_needed(percent / 100)))
+    )
+    _check_possible(alone, bound)
+    needed = intervals.early_stopping_runs_needed(percent / 100)
+    capacity_per_s = bench.run(_offline(bench, plan, bench.fixed), 1).throughput_per_s.value / bench.fixed
+    lowest_per_s = needed / plan.time_limit_s
+    if capacity_per_s < lowest_per_s:
+        raise UsageError(
+            f"{bound.quantity} takes {needed:,} queries, and this model answers about {capacity_per_s:.3g} per s; give "
+            f"--duration {math.ceil(needed / capacity_per_s)} or more, or bound a lower percentile."
+        )
+    sampling = dataclasses.replace(plan, min_runs=needed, max_runs=max(needed, plan.max_runs))
+
+    def at(rate: float) -> Latency:
+        plan = LoadPlan("server", sampling, bench.fixed, bench.workers, rate)
+        return bench.run(plan, BLOCKS_PER_RATE)
+
+    return serving.search(at, bound, capacity_per_s, lowest_per_s)
+
+
+def _check_possible(alone: Latency, bound: Budget) -> None:
+    try:
+        figure = alone.percentile(serving.percent_of(bound))
+    except ValueError:  # too slow a model for the time there is; the search says how long it takes
+        return
+    if figure.low > bound.limit:
+        raise UsageError(
+            f"No rate can hold {bound.text}: one query at a time takes {bound.quantity} {figure.value:.3g} ms "
+            f"({figure.low:.3g} to {figure.high:.3g}) already; give a bound above that."
+        )

@@ -1,0 +1,96 @@
+"""The largest rate of arrivals that holds a latency bound, by a search; what it looks at shows how latency grows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from hwbench.budget import Budget
+from hwbench.gate import Verdict
+from hwbench.latency import Latency
+from hwbench.quantities import PERCENTILES
+
+_STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # shares of what the model answers at most
+_LEAST = 1 / 64  # of that, where hardly a query waits: what misses the bound there misses it anywhere
+_PRECISION = 1.05  # how far the smallest rate that misses the bound may be from the largest that holds it
+
+
+def search(
+    measure: Callable[[float], Latency], bound: Budget, capacity_per_s: float, lowest_per_s: float
+) -> tuple[Latency, ...]:
+    """Measure rates up to saturation, then between the last that holds the bound and the first that misses it.
+
+    Args:
+        measure: measures at a rate, in queries per second.
+        bound: on a percentile.
+        capacity_per_s: what the model answers where queries need not be waited for, about the rate that saturates.
+        lowest_per_s: no rate below this is tried, nor one at which hardly a query waits.
+
+    Returns:
+        What was measured, the lowest rate first.
+    """
+    tried: dict[float, Latency] = {}
+    for step in _STEPS:
+        rate = max(step * capacity_per_s, lowest_per_s)
+        if rate not in tried:
+            tried[rate] = measure(rate)
+        if tried[rate].is_saturated:
+            break
+    floor = max(lowest_per_s, _LEAST * capacity_per_s)
+    while (between := _between(tried, bound)) is not None and between >= floor:
+        tried[between] = measure(between)
+    return tuple(tried[rate] for rate in sorted(tried))
+
+
+def largest(rates: Sequence[Latency], bound: Budget) -> int | None:
+    """The index of the last rate before the first that misses the bound; None where the lowest misses it.
+
+    A higher one that held after all was lucky.
+    """
+    held = next((index for index, latency in enumerate(rates) if not holds(latency, bound)), len(rates))
+    return held - 1 if held else None
+
+
+def holds(latency: Latency, bound: Budget) -> bool:
+    """Whether a rate holds the bound: by MLPerf's early stopping, and with no queue that grows."""
+    tail = latency.tail_ms(percent_of(bound))
+    return tail is not None and tail <= bound.limit and not latency.is_saturated
+
+
+def is_percentile(bound: Budget) -> bool:
+    """Whether it limits a percentile."""
+    return any(bound.quantity == f"p{percent:g}" for percent in PERCENTILES)
+
+
+def percent_of(bound: Budget) -> float:
+    """99.0 for a bound on p99."""
+    return next(percent for percent in PERCENTILES if bound.quantity == f"p{percent:g}")
+
+
+def verdict(rates: Sequence[Latency], bound: Budget) -> Verdict:
+    """Pass, with the largest rate that holds the bound, or fail."""
+    index = largest(rates, bound)
+    if index is None:
+        return Verdict(bound, "fail", None, f"no rate holds it: {_told(rates[0], bound)}")
+    reason = f"held at {_told(rates[index], bound)}"
+    if index + 1 < len(rates):
+        reason += f", missed at {_told(rates[index + 1], bound)}"
+    return Verdict(bound, "pass", rates[index].percentile(percent_of(bound)), reason)
+
+
+def _between(tried: dict[float, Latency], bound: Budget) -> float | None:
+    """The next rate to look at; None where what is left between holding and missing is small enough."""
+    rates = sorted(tried)
+    index = largest([tried[rate] for rate in rates], bound)
+    if index is None:
+        return rates[0] / 2
+    if index + 1 == len(rates) or rates[index + 1] <= _PRECISION * rates[index]:
+        return None
+    return math.sqrt(rates[index] * rates[index + 1])
+
+
+def _told(latency: Latency, bound: Budget) -> str:
+    tail = latency.tail_ms(percent_of(bound))
+    figure = f"{bound.quantity} {tail:.3g} ms" if tail is not None else f"too few queries for {bound.quantity}"
+    queue = ", and the queue grew" if latency.is_saturated else ""
+    return f"{latency.asked_per_s:,.0f} per s ({figure}{queue})"

@@ -1,0 +1,84 @@
+"""edgewright measure --scenario."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from hwbench import field, scenarios, serving
+
+QUICK = ("--duration", "0.05")
+
+
+@pytest.fixture
+def loadgen(monkeypatch):
+    pytest.importorskip("mlperf_loadgen", reason="LoadGen is not installed (extra loadgen)")
+    monkeypatch.setattr(scenarios, "BLOCKS", 2)
+    monkeypatch.setattr(scenarios, "BLOCKS_PER_RATE", 1)
+    monkeypatch.setattr(serving, "_PRECISION", 1.5)
+
+
+@pytest.mark.usefixtures("loadgen")
+def test_multi_stream_says_how_a_query_was_answered_and_that_it_is_no_mlperf_result(cli, built_bundle):
+    ran = cli("measure", built_bundle, "--scenario", "multi_stream", "--batch", "4", *QUICK)
+    assert ran.code == 0, ran.err
+    assert "multi stream, 4 samples a query, as one inference" in ran.out
+    assert "this is no MLPerf result" in ran.out
+
+
+@pytest.mark.usefixtures("loadgen")
+def test_server_shows_its_rates_and_writes_all_of_them(cli, built_bundle, tmp_path):
+    arguments = ("--scenario", "server", "--bound", "p90<=1s", *QUICK, "--out", tmp_path / "served.json")
+    ran = cli("measure", built_bundle, *arguments)
+    assert ran.code == 0, ran.err
+    assert "held (largest)" in ran.out and "the queue grew" in ran.out
+    (written,) = field.from_json((tmp_path / "served.json").read_text(), "served.json").fields
+    report = written.chosen.report
+    assert report.latency.scenario == "server" and report.rates
+    assert [budget.text for budget in written.budgets] == ["p90<=1s"]
+    assert written.outcome == "pass"
+
+
+@pytest.mark.usefixtures("loadgen")
+def test_a_bound_that_no_rate_held_is_exit_code_1(cli, built_bundle, monkeypatch):
+    monkeypatch.setattr(serving, "holds", lambda latency, bound: False)
+    ran = cli("measure", built_bundle, "--scenario", "server", "--bound", "p50<=1s", *QUICK, "--format", "markdown")
+    assert ran.code == 1, ran.err
+    assert "no rate holds it" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(("--scenario", "burst"), ("burst", "multi_stream"), id="unknown"),
+        pytest.param(("--bound", "p99<=20ms"), ("--scenario server",), id="a bound of single stream"),
+        pytest.param(("--batch", "4"), ("multi_stream",), id="a batch of single stream"),
+        pytest.param(("--scenario", "offline", "--bound", "p99<=20ms"), ("offline holds no bound",), id="of offline"),
+        pytest.param(("--scenario", "server"), ("--bound 'p99<=20ms'",), id="no bound"),
+        pytest.param(("--scenario", "server", "--bound", "p42<=1ms"), ("p42",), id="no such percentile"),
+        pytest.param(("--scenario", "server", "--bound", "accuracy>=0.9"), ("percentile",), id="no latency"),
+        pytest.param(("--scenario", "server", "--bound", "p99<=+5%"), ("percentile",), id="a change"),
+        pytest.param(("--scenario", "server", "--bound", "p99<=1s", "--batch", "2"), ("one sample",), id="a batch"),
+        pytest.param(("--scenario", "offline", "--soak", "1"), ("single_stream",), id="a soak"),
+        pytest.param(("--scenario", "offline", "--batch", "0"), ("0",), id="an empty batch"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(refuses, built_bundle, arguments, words):
+    refuses("measure", built_bundle, *arguments, words=words)
+
+
+@pytest.mark.usefixtures("loadgen")
+def test_a_bound_that_one_query_at_a_time_misses_is_refused_with_the_figure(refuses, built_bundle):
+    words = ("No rate can hold p50<=1us", "one query at a time takes p50 0.")
+    refuses("measure", built_bundle, "--scenario", "server", "--bound", "p50<=1us", *QUICK, words=words)
+
+
+def test_without_loadgen_one_sentence_says_what_to_install(refuses, built_bundle, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
+    refuses("measure", built_bundle, "--scenario", "offline", words=("pip install 'edgewright[loadgen]'",))
+
+
+def test_single_stream_needs_no_loadgen(cli, built_bundle, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
+    assert cli("measure", built_bundle, "--scenario", "single_stream", *QUICK).code == 0
