@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from hwbench.field import Field, Results
-from hwbench.formats import _charts, _provenance, _rows, _words
+from hwbench.formats import _charts, _provenance, _roofline, _rows, _words
 from hwbench.formats._rows import COLUMNS, Row
 from hwbench.intervals import CONFIDENCE
 from hwbench.quantities import QUANTITIES
@@ -65,6 +65,7 @@ def _section(field: Field, key: str) -> dict[str, object]:
         "columns": [(name, _rows.heading(name, table), QUANTITIES[name].unit) for name in COLUMNS],
         "notes": _rows.notes(table),
         "charts": [(chart, Markup(chart.svg)) for chart in _charts.charts(field, table, key)],
+        "rooflines": _roofline.rooflines(field),
         "verdicts": _words.verdicts(field),
         "warnings": _provenance.warnings(field),
         "provenance": _facts(field, chosen),
@@ -89,6 +90,7 @@ def _facts(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
     reports = [entry.report for entry in field.entries if entry.report is not None]
     report = chosen.entry.report if chosen is not None else None
     facts += _how(report) if report is not None else []
+    facts += [("At most", peaks) for peaks in _roofline.ceilings(field)]
     facts += [("Layers", _provenance.layers(field))] if _provenance.layers(field) else []
     facts += [("Search", _provenance.search(field))] if _provenance.search(field) else []
     facts += [("Source, SHA-256", digest) for digest in dict.fromkeys(r.artifact.source_sha256 for r in reports)]

@@ -18,6 +18,7 @@ from hwbench.targets.local import LocalTarget
 from runtimes.errors import UsageError
 from runtimes.files import replacing
 from runtimes.sampling import Block
+from toolchain.ceilings import with_ceilings
 from toolchain.cli._options import (
     duration_option,
     evaluation_of,
@@ -83,6 +84,7 @@ def command(
         plan, blocks = (sampling_plan(duration), BLOCKS) if minutes is None else (soak.plan(minutes), 1)
         with bar(f"Measuring {path.name}", blocks) as tick:
             report = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0]
+        report = with_ceilings(report)
     artifact = report.artifact
     entry = Entry(
         f"{artifact.precision} on {artifact.runtime}", artifact.precision, artifact.runtime, "measured", "", report
