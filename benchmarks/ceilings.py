@@ -75,9 +75,7 @@ def _print_ceilings(ceilings: Ceilings) -> None:
         print(f"  reading {each.bytes / 2**20:>6g} MiB {each.bytes_per_s / 1e9:>8.0f} GB/s")
 
 
-def _print_model(
-    name: str, machine: Machine, ceilings: Ceilings, blocks: int, folder: Path
-) -> list[tuple[float, str]]:
+def _print_model(name: str, machine: Machine, ceilings: Ceilings, blocks: int, folder: Path) -> list[tuple[float, str]]:
     folder.mkdir()
     print(f"\n{name}, {_threads(ceilings.threads)}")
     shares = []

@@ -6,7 +6,6 @@ the best of several tries counts, and the best of several measurements.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from collections.abc import Iterable, Mapping

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -54,9 +55,7 @@ def with_ceilings(report: Report, *, recall_only: bool = False) -> Report:
     return dataclasses.replace(report, ceilings=found)
 
 
-def known_or_measured(
-    machine: Machine, threads: int, *, fresh: bool = False, recall_only: bool = False
-) -> Ceilings:
+def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, recall_only: bool = False) -> Ceilings:
     """The machine's ceilings: those remembered, or measured now, which takes some seconds and shows a bar.
 
     Args:
@@ -147,7 +146,7 @@ def _products(op: str, shape: Sequence[int], weight: Sequence[int], path: Path) 
     ]
     attributes = {"pads": [1, 1, 1, 1]} if op == "Conv" else {}
     nodes, weights = [], []
-    for layer, (source, output) in enumerate(zip(values, values[1:])):
+    for layer, (source, output) in enumerate(itertools.pairwise(values)):
         fan_in = int(np.prod(weight[1:])) if op == "Conv" else weight[0]
         array: Array = (rng.standard_normal(weight) / np.sqrt(fan_in)).astype(np.float32)
         weights.append(ir.Value(name=f"w{layer}", const_value=ir.tensor(array, name=f"w{layer}")))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
     operations: Counter[str] = Counter()
     uncounted: Counter[str] = Counter()
     read: dict[ir.Value, int] = {}
+    sources = _sources(graph.graph)
     events, tensor_bytes = _run(graph, feeds)
     for name, op, inputs, outputs, dtype in events:
         known = nodes.get(name)  # None inside a function, which ONNX Runtime has put in its place
@@ -61,7 +63,7 @@ def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
         elif count:
             operations[_precision(known, op, dtype)] += 2 * count
         if known is not None:
-            _read(known, outputs, read)
+            _read(known, outputs, sources, read)
     weights: Counter[str] = Counter()
     for value, size in read.items():
         weights[_DTYPES.get(_tensor(value).dtype, "other")] += size
@@ -87,6 +89,7 @@ def computed_in(work: Work, floats: str) -> Work:
 
 
 _Event = tuple[str, str, Shapes, Shapes, str]
+_Sources = Mapping[ir.Value, Sequence[ir.Value]]
 
 
 def _run(graph: ir.Model, feeds: Mapping[str, Array]) -> tuple[list[_Event], int]:
@@ -120,22 +123,40 @@ def _precision(node: ir.Node | None, op: str, dtype: str) -> str:
     return "int8" if op in INTEGER else _FLOAT16.get(dtype, "fp32")
 
 
-def _read(node: ir.Node, outputs: Shapes, read: dict[ir.Value, int]) -> None:
+def _sources(graph: ir.Graph) -> _Sources:
+    """The constants that each value is computed from before the model runs; values that depend on an input are missing.
+
+    Runtimes compute such a value once, when they load the model: weights from what is stored of them.
+    """
+    found: dict[ir.Value, tuple[ir.Value, ...]] = {}
+    for inner in (graph, *graph.subgraphs()):
+        found.update({value: (value,) for value in inner.initializers.values() if _constant(value) is not None})
+    for node in graph.all_nodes():
+        inputs = [value for value in node.inputs if value is not None]
+        if _constant(node.outputs[0]) is not None:
+            found[node.outputs[0]] = (node.outputs[0],)
+        elif inputs and all(value in found for value in inputs):
+            together = tuple(dict.fromkeys(source for value in inputs for source in found[value]))
+            found.update(dict.fromkeys(node.outputs, together))
+    return found
+
+
+def _read(node: ir.Node, outputs: Shapes, sources: _Sources, read: dict[ir.Value, int]) -> None:
     """Add the constants that a node reads, each once, however often it is read."""
+    if node.op_type == "Shape" or node.outputs[0] in sources:
+        return
     for value in node.inputs:
-        tensor = _constant(value)
-        if value is None or tensor is None or node.op_type == "Shape":
-            continue
-        size = tensor.nbytes
-        if node.op_type in _PICKS and value is node.inputs[0]:
-            size = min(size, read.get(value, 0) + size * prod(outputs[0]) // max(1, tensor.size))
-        read[value] = max(size, read.get(value, 0))
+        known = sources.get(value, ()) if value is not None else ()
+        most = max((_tensor(source).size for source in known), default=0)
+        picks = node.op_type in _PICKS and value is node.inputs[0] and most > 0
+        share = min(1.0, prod(outputs[0]) / most) if picks else 1.0
+        for source in known:
+            size = _tensor(source).nbytes
+            read[source] = min(size, read.get(source, 0) + math.ceil(size * share))
 
 
-def _constant(value: ir.Value | None) -> ir.TensorProtocol | None:
+def _constant(value: ir.Value) -> ir.TensorProtocol | None:
     """What a value is known to be before the model runs."""
-    if value is None:
-        return None
     producer = value.producer()
     if producer is not None and producer.op_type == "Constant" and "value" in producer.attributes:
         return producer.attributes["value"].as_tensor()

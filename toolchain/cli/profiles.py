@@ -89,7 +89,9 @@ def _show(profile: HardwareProfile, form: str) -> None:
 
 
 def _measured(machine: Machine, threads: int | None, fresh: bool) -> tuple[Ceilings, ...]:
-    measuring = plugins.load("toolchain", "ceilings", "feature")  # takes the toolchain's packages, which a list does not
+    measuring = plugins.load(
+        "toolchain", "ceilings", "feature"
+    )  # takes the toolchain's packages, which a list does not
     wanted = sorted({1, machine.cores}) if threads is None else [threads]
     return tuple(measuring.known_or_measured(machine, count, fresh=fresh) for count in wanted)
 
