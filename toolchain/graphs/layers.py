@@ -15,7 +15,7 @@ INTEGER = frozenset(
     {"MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"}
     | {"DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QGemm"}
 )
-"""Operators that compute products on integers, com.microsoft's in the second row; recurrent ones between Q/DQ do not."""
+"""Operators that compute products on integers, com.microsoft's in the second row; recurrent ones in Q/DQ do not."""
 
 _HALVES = {ir.DataType.FLOAT16: "fp16", ir.DataType.BFLOAT16: "bf16"}
 
