@@ -47,6 +47,12 @@ def test_the_higher_of_two_measurements_counts(take):
     assert take("fp32", operations=3 * 10**9).operations_per_s["fp32"] == 3e12
 
 
+def test_more_threads_can_do_what_one_does(take):
+    take("fp32", "bf16", operations=2 * 10**9)
+    assert take("fp32", "int8", threads=2).operations_per_s == {"bf16": 2e12, "fp32": 2e12, "int8": 1e12}
+    assert take("int8", threads=1).operations_per_s["int8"] == 1e12
+
+
 def test_of_several_forms_of_one_precision_the_fastest_counts(take, fake_target, machine, tmp_path):
     peaks = [Peak(str(n), "fp32", tmp_path / str(n), tmp_path / "x.npz", n * 10**9) for n in (1, 3, 2)]
     found = measure(machine, 1, VERSIONS, peaks, {}, fake_target, lambda said: None)
