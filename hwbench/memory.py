@@ -1,4 +1,4 @@
-"""What is remembered of this machine between runs: how fast its probe is in quiet times."""
+"""What is remembered of this machine between runs, such as how fast its probe is in quiet times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from runtimes.codec import decode, encode
 from runtimes.errors import UsageError
 from runtimes.files import replacing
 
-_KEPT_S = 30 * 86_400.0  # firmware, kernels and clocks change; what was true a month ago may not be
+KEPT_S = 30 * 86_400.0
+"""How long anything is remembered: firmware, kernels and clocks change; what was true a month ago may not be."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,23 @@ class Remembered:
 def recall(machine: Machine) -> Remembered:
     """What is known of a machine; nothing, where nothing is, or it cannot be read."""
     try:
-        remembered = decode(Remembered, json.loads(_file(machine).read_text("utf-8")), "memory")
+        remembered = decode(Remembered, json.loads(file_of(machine, "machine").read_text("utf-8")), "memory")
     except (OSError, ValueError, UsageError):
         return Remembered()
-    if time.time() - remembered.probe_at_s > _KEPT_S:
+    if time.time() - remembered.probe_at_s > KEPT_S:
         return dataclasses.replace(remembered, probe_ns=None)
     return remembered
 
 
 def note_probe(machine: Machine, probe_ns: float) -> None:
-    """Remember a probe that is faster than the one known; a folder that cannot be written costs no more than that."""
+    """Remember a probe that is faster than the one known."""
     known = recall(machine)
     if known.probe_ns is None or probe_ns < known.probe_ns:
-        _write(machine, Remembered(probe_ns, time.time()))
+        keep(file_of(machine, "machine"), Remembered(probe_ns, time.time()))
 
 
-def _write(machine: Machine, remembered: Remembered) -> None:
-    file = _file(machine)
+def keep(file: Path, remembered: object) -> None:
+    """Write what is to be remembered; a folder that cannot be written costs no more than that."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as beside:
@@ -59,9 +60,15 @@ def _write(machine: Machine, remembered: Remembered) -> None:
         return
 
 
-def _file(machine: Machine) -> Path:
-    """One per machine, by what would make its latency another's."""
+def file_of(machine: Machine, kind: str, of: object = None) -> Path:
+    """Where one kind of thing is remembered: one file per machine, by what would make its latency another's.
+
+    Args:
+        machine: whose it is.
+        kind: the start of the file's name.
+        of: what else it depends on, as JSON can hold it.
+    """
     told = [machine.arch, machine.cpu, machine.isa, machine.cores, machine.governor, machine.hypervisor, machine.board]
-    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps([told, of] if of is not None else told).encode()).hexdigest()[:16]
     folder = os.environ.get("EDGEWRIGHT_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "edgewright")
-    return Path(folder).expanduser() / f"machine-{digest}.json"
+    return Path(folder).expanduser() / f"{kind}-{digest}.json"

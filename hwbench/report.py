@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hwbench.accuracy import Accuracy
+from hwbench.ceilings import Ceilings
 from hwbench.intervals import Estimate
 from hwbench.latency import Latency
 from hwbench.machine import Machine
@@ -25,7 +26,8 @@ class Report:
         model: the model's name.
         profile: the device it was made for.
         machine: the machine it was measured on.
-        unmeasured: why `latency` or `accuracy` is missing, by its name.
+        ceilings: what that machine can do at most with the artifact's threads; None where it was not measured.
+        unmeasured: why `latency`, `accuracy`, `ceilings` or the artifact's `work` is missing, by its name.
         rates: of server, what was measured at other rates of arrivals than `latency`'s, the lowest first.
     """
 
@@ -35,6 +37,7 @@ class Report:
     machine: Machine
     latency: Latency | None = None
     accuracy: Accuracy | None = None
+    ceilings: Ceilings | None = None
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     rates: tuple[Latency, ...] = ()
 

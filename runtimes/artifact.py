@@ -13,6 +13,7 @@ from runtimes.engines.plan import BuildPlan, EngineLayer
 from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import TensorSpec
+from runtimes.work import Work
 
 _MAX_THREADS = 1024  # runtimes start as many as they are told, or crash trying
 
@@ -52,6 +53,7 @@ class Artifact:
         tool_versions: the packages that made it.
         plan: how its engine was built; or is to be built on the device, where `file` is an ONNX model.
         layers: the engine's layers, where TensorRT listed them.
+        work: what one inference computes and moves; None where that was not counted.
     """
 
     file: Path
@@ -65,6 +67,7 @@ class Artifact:
     tool_versions: Mapping[str, str]
     plan: BuildPlan | None = None
     layers: tuple[EngineLayer, ...] = ()
+    work: Work | None = None
 
     def __post_init__(self) -> None:
         for kind, specs in (("inputs", self.inputs), ("outputs", self.outputs)):

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from hwbench.accuracy import Accuracy
+from hwbench.bandwidth import Bandwidth
 from hwbench.budget import Budget
+from hwbench.ceilings import Ceilings
 from hwbench.field import Entry, Field, Results, Screening, Search
 from hwbench.gate import Verdict
 from hwbench.latency import Latency, Load
@@ -18,11 +20,12 @@ from hwbench.report import Report
 from runtimes.artifact import Artifact
 from runtimes.conditions import Conditions
 from runtimes.sampling import Block
+from runtimes.work import Work
 
 ROOT = Path(__file__).parent.parent
 TYPES = (
     *(Results, Field, Entry, Screening, Search, Verdict, Budget),
-    *(Report, Artifact, Machine, Latency, Load, Block, Conditions, Accuracy),
+    *(Report, Artifact, Work, Machine, Ceilings, Bandwidth, Latency, Load, Block, Conditions, Accuracy),
 )
 
 

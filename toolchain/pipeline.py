@@ -23,6 +23,7 @@ from hwbench.targets.local import LocalTarget
 from runtimes import samples
 from runtimes.artifact import RuntimeSettings
 from runtimes.codec import encode
+from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
 from runtimes.tensors import Array, TensorSpec
@@ -30,12 +31,14 @@ from toolchain import asis, candidates
 from toolchain.calibration import table as tables
 from toolchain.calibration.factory import as_npz
 from toolchain.candidates import Candidate
+from toolchain.ceilings import with_ceilings
 from toolchain.choose import choose
 from toolchain.engines.ranges import DimensionRanges
 from toolchain.graphs.layers import by_precision
 from toolchain.model import load_ir
 from toolchain.outputs import write_results
 from toolchain.pack import Contents
+from toolchain.recipe import Recipe
 from toolchain.search.attempts import REFERENCE_RUNTIME, Attempt, Bench
 from toolchain.search.cache import Cache, CachedTarget
 from toolchain.search.clock import Clock
@@ -204,11 +207,25 @@ def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: S
         accuracy=tried.accuracy,
         unmeasured={**unscored, **untimed},
     )
+    report = _bounded(report, candidate.recipe, bench)
     graph = load_ir(bench.workshop.variant(candidate.recipe).path)
     layers = by_precision(graph, candidate.recipe.keep_in) if tried.artifact.size_bytes else {}
     verdicts = gate.judge(report, budgets)
     status: Status = "measured" if tried.dropped is None else "dropped"
     return Entry(*names, status, reason, report, verdicts, recipe, layers, screening, settings)
+
+
+def _bounded(report: Report, recipe: Recipe, bench: Bench) -> Report:
+    """With the model's work, and what this machine can do at most: measured now, if it never was and there is time."""
+    try:
+        feeds = next(samples.feeds(report.artifact.inputs, open_arrays(bench.timed)))
+        artifact = dataclasses.replace(report.artifact, work=bench.workshop.work(recipe, feeds))
+        report = dataclasses.replace(report, artifact=artifact)
+    except EdgewrightError as error:
+        report = dataclasses.replace(report, unmeasured={**report.unmeasured, "work": str(error)})
+    with bench.clock.phase(stoppable=True):
+        return with_ceilings(report, recall_only=bench.clock.is_over)
+    return with_ceilings(report, recall_only=True)
 
 
 def _screening(tried: Attempt) -> Screening | None:
@@ -252,7 +269,7 @@ def _contents(
     result: Field, chosen: Attempt, profile: HardwareProfile, bench: Bench, seen: dict[str, Array]
 ) -> Contents:
     assert chosen.artifact is not None
-    assert result.chosen is not None
+    assert result.chosen is not None and result.chosen.report is not None
     data = bench.trial.samples
     n = _some(_GOLDEN_SAMPLES, chosen.artifact.inputs, data)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
@@ -261,7 +278,7 @@ def _contents(
     return Contents(
         model=bench.workshop.name,
         profile=profile,
-        artifact=chosen.artifact,
+        artifact=result.chosen.report.artifact,
         recipe=chosen.candidate.recipe,
         golden_inputs={spec.name: golden.arrays[spec.name][:] for spec in chosen.artifact.inputs},
         golden_outputs={spec.name: outputs[spec.name] for spec in chosen.artifact.outputs},

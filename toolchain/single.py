@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from pathlib import Path
 
-from runtimes import plugins
+from runtimes import plugins, samples
 from runtimes.artifact import RuntimeSettings
+from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 from toolchain.asis import as_is
 from toolchain.candidates import BUILDERS
@@ -13,6 +16,7 @@ from toolchain.destination import Destination
 from toolchain.inputs import example_samples
 from toolchain.pack import Contents, pack
 from toolchain.sources import default_name, open_source
+from toolchain.work import work_of
 
 
 def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work: Path) -> Path:
@@ -26,6 +30,8 @@ def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work
     builder = plugins.load(BUILDERS, "onnxruntime", "runtime")
     artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work, Destination(profile))
     inputs = example_samples(model.inputs, 1)
+    with contextlib.suppress(UsageError):  # measuring says more of a model that cannot be run
+        artifact = dataclasses.replace(artifact, work=work_of(model, next(samples.feeds(model.inputs, inputs))))
     bundle = work / f"{default_name(str(source))}.edge"
     pack(Contents(default_name(str(source)), profile, artifact, recipe, inputs, {}), bundle)
     return bundle

@@ -16,6 +16,8 @@ from runtimes import cpu, plugins
 from runtimes.artifact import Artifact
 from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
+from runtimes.tensors import Feeds
+from runtimes.work import Work
 from toolchain.asis import as_is
 from toolchain.calibration import cache
 from toolchain.calibration.table import CalibrationTable
@@ -30,6 +32,7 @@ from toolchain.quantize import REFERENCE, calibrated, check_table, quantize
 from toolchain.recipe import Recipe
 from toolchain.search.cache import Cache
 from toolchain.standin import obstacle, stand_in
+from toolchain.work import computed_in, work_of
 
 _MAKERS = ("onnx", "onnx-ir", "onnxruntime", "onnxconverter-common", "numpy", "ml-dtypes")
 
@@ -73,6 +76,7 @@ class Workshop:
         self._folder, self._table, self._cache, self._ranges = folder, table, variants, ranges
         self.as_is = as_is(model)
         self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
+        self._works: dict[Recipe, Work] = {}
         self._bundles = 0
         if table is not None and self._prepared is not None:
             check_table(table, self._prepared)
@@ -101,6 +105,17 @@ class Workshop:
         """The nodes that had to be left in the source's precision for a variant to run."""
         return self._variants[recipe].kept if recipe in self._variants else ()
 
+    def work(self, recipe: Recipe, feeds: Feeds) -> Work:
+        """What one inference of a candidate computes and moves, at the shapes of these feeds.
+
+        Raises:
+            UsageError: ONNX Runtime cannot run its graph here, so that it cannot be counted.
+        """
+        graph = _graph_of(recipe)
+        if graph not in self._works:
+            self._works[graph] = work_of(self.variant(graph), feeds)
+        return computed_in(self._works[graph], recipe.keep_in)
+
     def sensitivity(self, recipe: Recipe) -> tuple[str, ...]:
         """The layers that an int8 recipe quantizes, the one that adds most error of its own first; in one pass.
 
@@ -124,7 +139,7 @@ class Workshop:
         Raises:
             EdgewrightError: the recipe does not apply to this model.
         """
-        recipe = dataclasses.replace(recipe, keep_in="fp32")  # which a runtime is told, and no graph
+        recipe = _graph_of(recipe)
         if recipe not in self._variants:
             file = self._folder / f"variant-{len(self._variants)}.onnx"
             self._variants[recipe] = self._known(recipe, file) or self._quantized(recipe, file)
@@ -161,3 +176,8 @@ class Workshop:
     def _prepared(self) -> ir.Model | None:
         """The source's graph, folded once for all recipes; None of a source that is not quantized again."""
         return None if is_quantized(load_ir(self.model.path)) else prepare(self.model)
+
+
+def _graph_of(recipe: Recipe) -> Recipe:
+    """What a graph is made by: without what a runtime alone is told."""
+    return dataclasses.replace(recipe, keep_in="fp32")

@@ -12,6 +12,8 @@ from hwbench.formats._provenance import describe
 from hwbench.formats._rows import Row
 from hwbench.formats._words import clean
 from hwbench.quantities import QUANTITIES
+from hwbench.report import NotMeasuredError, Report
+from hwbench.roofline import roofline
 
 _ENDS = ("", "_low", "_high")
 
@@ -56,12 +58,25 @@ def _line(field: Field | None, row: Row | None) -> dict[str, object]:
             line[f"{name}{quantity.kept_in}{end}"] = value
     return {
         **line,
+        **_roofline(report),
         "not_measured": _missing(row) if row else None,
         "verdicts": "; ".join(f"{v.budget.text}: {v.outcome}" for v in entry.verdicts) if entry else None,
         "doubts": "; ".join(latency.doubts) if latency else None,
         "machine": report and describe(report.machine),
         "source_sha256": report and report.artifact.source_sha256,
     }
+
+
+def _roofline(report: Report | None) -> dict[str, object]:
+    """Empty, with the reason, where there is none."""
+    line: dict[str, object] = dict.fromkeys(("roofline_ms", "roofline_bound", "roofline_share", "roofline_missing"))
+    if report is None:
+        return line
+    try:
+        found = roofline(report)
+    except NotMeasuredError as reason:
+        return {**line, "roofline_missing": str(reason)}
+    return {**line, "roofline_ms": found.time_ms, "roofline_bound": found.bound, "roofline_share": found.share}
 
 
 def _missing(row: Row) -> str:

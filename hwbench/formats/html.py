@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from hwbench.field import Field, Results
-from hwbench.formats import _charts, _provenance, _rates, _rows, _words
+from hwbench.formats import _charts, _provenance, _rates, _roofline, _rows, _words
 from hwbench.formats._rows import COLUMNS, Row
 from hwbench.intervals import CONFIDENCE
 from hwbench.quantities import QUANTITIES
@@ -66,6 +66,7 @@ def _section(field: Field, key: str) -> dict[str, object]:
         "notes": _rows.notes(table),
         "served": _rates.table(field),
         "charts": [(chart, Markup(chart.svg)) for chart in _charts.charts(field, table, key)],
+        "rooflines": _roofline.rooflines(field),
         "verdicts": _words.verdicts(field),
         "warnings": _provenance.warnings(field),
         "provenance": _facts(field, chosen),
@@ -90,6 +91,7 @@ def _facts(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
     reports = [entry.report for entry in field.entries if entry.report is not None]
     report = chosen.entry.report if chosen is not None else None
     facts += _how(report) if report is not None else []
+    facts += [("At most", peaks) for peaks in _roofline.ceilings(field)]
     facts += [("Layers", _provenance.layers(field))] if _provenance.layers(field) else []
     facts += [("Search", _provenance.search(field))] if _provenance.search(field) else []
     facts += [("Source, SHA-256", digest) for digest in dict.fromkeys(r.artifact.source_sha256 for r in reports)]

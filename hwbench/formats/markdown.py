@@ -9,6 +9,7 @@ from hwbench.field import Field, Results
 from hwbench.formats import _rates, _rows
 from hwbench.formats._provenance import machines, method, warnings
 from hwbench.formats._rates import RateTable
+from hwbench.formats._roofline import ceilings, rooflines
 from hwbench.formats._rows import COLUMNS, Row, label
 from hwbench.formats._words import clean, headline, outcome, verdicts
 from hwbench.intervals import CONFIDENCE
@@ -46,6 +47,8 @@ def _blocks(field: Field) -> Iterable[str]:
 def _remarks(field: Field, notes: dict[str, int]) -> Iterable[str]:
     for reason, number in notes.items():
         yield f"[{number}] {_escape(reason)}"
+    for candidate, bound in rooflines(field):
+        yield f"Roofline, {_escape(candidate)}: {_escape(bound)}"
     for warning in warnings(field):
         yield f"**Warning**: {_escape(warning)}"
     for caveat in field.caveats:
@@ -77,6 +80,8 @@ def _provenance(field: Field) -> Iterable[str]:
     chosen = field.chosen
     if chosen is not None and chosen.report is not None and chosen.report.latency is not None:
         yield f"Latency: {method(chosen.report.latency)}; {CONFIDENCE:.0%} confidence intervals"
+    for peaks in ceilings(field):
+        yield f"At most, {_escape(peaks)}"
     if field.bundle is not None:
         yield f"Bundle: {_escape(str(field.bundle))}"
 

@@ -17,6 +17,7 @@ from hwbench.field import Field, Results
 from hwbench.formats import _rates, _rows
 from hwbench.formats._provenance import layers, machines, method, search, warnings
 from hwbench.formats._rates import RateTable
+from hwbench.formats._roofline import ceilings, rooflines
 from hwbench.formats._rows import COLUMNS, Row, label
 from hwbench.formats._words import clean, headline, outcome, verdicts
 from hwbench.intervals import CONFIDENCE
@@ -76,6 +77,7 @@ def _print(console: Console, field: Field) -> None:
             for entry, verdict in verdicts(field)
         ],
     )
+    _section(console, "Rooflines", rooflines(field))
     _section(console, "Warnings", [(warning,) for warning in warnings(field)])
     _section(console, "Caveats", [(caveat,) for caveat in field.caveats])
     _section(console, "Measured", _provenance(field))
@@ -123,6 +125,7 @@ def _provenance(field: Field) -> list[tuple[str, str]]:
         latency, accuracy = chosen.report.latency, chosen.report.accuracy
         lines += [("latency", method(latency))] if latency else []
         lines += [("accuracy", f"{accuracy.metric} of {accuracy.n:,} samples")] if accuracy else []
+    lines += [("at most", peaks) for peaks in ceilings(field)]
     lines += [("layers", layers(field))] if layers(field) else []
     lines += [("search", search(field))] if search(field) else []
     if lines:

@@ -14,6 +14,7 @@ import tiny_models
 import runtimes
 from hwbench import field
 from hwbench.budget import parse_all
+from hwbench.roofline import roofline
 from hwbench.targets.local import LocalTarget
 from runtimes.bundle import Bundle
 from runtimes.errors import BackendError, UsageError
@@ -118,6 +119,15 @@ def test_every_candidate_is_a_row_and_one_is_chosen(whole, out):
     assert sizes["fp16-storage"] == pytest.approx(0.5 * sizes["fp32"], rel=0.15)
     assert whole.outcome == "pass"
 
+    # 16 channels from a 3 x 3 window at 8 x 8, then 256 to 32 to 10, for one image
+    operations = 2 * (16 * 9 * 64 + 256 * 32 + 32 * 10)
+    for precision, computed in (("fp32", {"fp32"}), ("fp16-storage", {"fp32"}), ("int8", {"int8"})):
+        report = rows[precision].report
+        assert set(report.artifact.work.operations) == computed
+        assert sum(report.artifact.work.operations.values()) == operations
+        assert roofline(report).time_ms > 0
+    assert rows["int8"].report.artifact.work.bytes < 0.5 * rows["fp32"].report.artifact.work.bytes
+
     # and what is in the folder is what was returned
     assert list(leaf_files(out)) == ["digits-bench.edge", "report.html", "report.json"]
     assert field.from_json((out / "report.json").read_text(), "report.json") == whole
@@ -131,6 +141,7 @@ def test_the_bundle_computes_what_was_scored(whole, digits):
         packed = field.from_json(bundle.read("report.json"), "packed")
         assert packed.fields[0].entries == (found.chosen,)
         assert bundle.manifest.artifact.precision == found.chosen.precision
+        assert bundle.manifest.artifact.work == found.chosen.report.artifact.work is not None
         assert bundle.manifest.artifact.source_sha256 == found.chosen.report.artifact.source_sha256
     with np.load(digits.evaluation) as data, runtimes.load(found.bundle) as session:
         (name,) = [spec.name for spec in session.outputs]

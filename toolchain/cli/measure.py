@@ -22,6 +22,7 @@ from hwbench.targets.local import LocalTarget
 from runtimes.errors import UsageError
 from runtimes.files import replacing
 from runtimes.sampling import Block
+from toolchain.ceilings import with_ceilings
 from toolchain.cli._options import (
     duration_option,
     evaluation_of,
@@ -99,7 +100,8 @@ def command(
         else:
             plan, blocks = (sampling_plan(duration), BLOCKS) if minutes is None else (soak.plan(minutes), 1)
             with bar(f"Measuring {path.name}", blocks) as tick:
-                report, verdicts = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0], ()
+                measured = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0]
+            report, verdicts = with_ceilings(measured), ()
     artifact = report.artifact
     entry = Entry(
         f"{artifact.precision} on {artifact.runtime}",

@@ -9,25 +9,39 @@ from rich.console import Console
 from rich.table import Table
 
 from hwbench import devices
+from hwbench.ceilings import Ceilings, rate_text
 from hwbench.machine import Machine, this_machine
+from runtimes import plugins
 from runtimes.codec import encode
+from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("--detect", is_flag=True, help="Describe this machine and name the profile that fits it.")
+@click.option(
+    "--ceilings",
+    is_flag=True,
+    help="Show, too, how much it computes and reads per second at most; measured the first time, in some seconds.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="With --ceilings: how many; 1 and all cores, if not given.")
+@click.option("--fresh", is_flag=True, help="With --ceilings: measure again; the higher of each figure counts.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
-def command(name: str | None, detect: bool, form: str) -> None:
+def command(name: str | None, detect: bool, ceilings: bool, threads: int | None, fresh: bool, form: str) -> None:
     """List the devices we know, show one, or detect the one we are on.
 
     \b
     edgewright profiles
     edgewright profiles jetson-orin-nano
     edgewright profiles --detect
+    edgewright profiles --ceilings
     """
-    if detect:
-        _detect(form)
+    if not ceilings and (threads is not None or fresh):
+        raise UsageError("--threads and --fresh say how to measure ceilings; give --ceilings, too.")
+    if detect or ceilings:
+        machine = this_machine()
+        _detect(machine, _measured(machine, threads, fresh) if ceilings else (), form)
     elif name is not None:
         _show(devices.load(name), form)
     elif form == "json":
@@ -74,14 +88,33 @@ def _show(profile: HardwareProfile, form: str) -> None:
     _print_pairs("sources", dict(profile.sources))
 
 
-def _detect(form: str) -> None:
-    machine = this_machine()
+def _measured(machine: Machine, threads: int | None, fresh: bool) -> tuple[Ceilings, ...]:
+    measuring = plugins.load(
+        "toolchain", "ceilings", "feature"
+    )  # takes the toolchain's packages, which a list does not
+    wanted = sorted({1, machine.cores}) if threads is None else [threads]
+    return tuple(measuring.known_or_measured(machine, count, fresh=fresh) for count in wanted)
+
+
+def _detect(machine: Machine, ceilings: tuple[Ceilings, ...], form: str) -> None:
     profile = devices.detect(machine)
     if form == "json":
-        click.echo(json.dumps({"profile": profile.name, "machine": encode(machine)}, indent=2))
+        found = {"profile": profile.name, "machine": encode(machine)}
+        click.echo(json.dumps({**found, **({"ceilings": encode(ceilings)} if ceilings else {})}, indent=2))
         return
     _print_pairs("this machine", _machine_lines(machine))
     click.echo(f"\nIt fits the profile {profile.name} ({profile.title}).")
+    for each in ceilings:
+        click.echo()
+        _print_pairs(f"at most, with {each.threads} thread{'s' if each.threads > 1 else ''}", _ceiling_lines(each))
+
+
+def _ceiling_lines(ceilings: Ceilings) -> dict[str, str]:
+    """Precisions, then memory by how much of it is read again and again."""
+    rates = {name: rate_text(name, rate) for name, rate in ceilings.operations_per_s.items()}
+    missing = {name: f"none: {why}" for name, why in ceilings.missing.items()}
+    memory = {f"reading {each.bytes / 2**20:g} MiB": f"{each.bytes_per_s / 1e9:,.0f} GB/s" for each in ceilings.memory}
+    return {**rates, **missing, **memory}
 
 
 def _machine_lines(machine: Machine) -> dict[str, str]:

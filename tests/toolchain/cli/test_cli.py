@@ -255,6 +255,28 @@ def test_profiles_detects_this_machine(cli):
     assert json.loads(cli("profiles", "--detect", "--format", "json").out)["profile"] == here.name
 
 
+def test_profiles_shows_the_ceilings_of_this_machine(cli):
+    try:
+        devices.detect(this_machine())
+    except UsageError as none:
+        pytest.skip(str(none))
+    ran = cli("profiles", "--ceilings", "--threads", "1")
+    assert (ran.code, ran.err) == (0, "")
+    shown = ran.out.partition("\nat most, with 1 thread\n")[2]
+    assert "  fp32 " in shown
+    assert " GFLOP/s\n" in shown
+    assert " GB/s\n" in shown
+    (found,) = json.loads(cli("profiles", "--ceilings", "--threads", "1", "--format", "json").out)["ceilings"]
+    assert found["threads"] == 1
+    assert set(found["operations_per_s"]) | set(found.get("missing", {})) == {"fp32", "fp16", "bf16", "int8"}
+
+
+def test_how_to_measure_ceilings_without_ceilings_is_refused(cli):
+    ran = cli("profiles", "--detect", "--fresh")
+    assert (ran.code, ran.out) == (2, "")
+    assert "give --ceilings, too" in ran.err
+
+
 # Measure
 
 

@@ -1,0 +1,133 @@
+"""What this machine can do at most: products per second in each precision, and bytes per second.
+
+Measured once and remembered, like the probe (`hwbench.memory`), for each number of threads. A ceiling is a maximum, so
+the best of several tries counts, and the best of several measurements.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hwbench import bandwidth
+from hwbench.bandwidth import Bandwidth
+from hwbench.machine import Machine
+from hwbench.measure import Tick
+from hwbench.memory import KEPT_S, file_of, keep
+from hwbench.targets import Target
+from runtimes.codec import decode
+from runtimes.errors import EdgewrightError, UsageError
+from runtimes.sampling import SamplingPlan
+
+_METHOD = 1  # one more whenever what is measured changes
+_PLAN = SamplingPlan(min_runs=5, duration_s=0.12, warmup_limit_s=0.12, time_limit_s=3.0)
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """A machine's peaks with a number of threads.
+
+    Attributes:
+        operations_per_s: of products, by precision; two operations per multiply-accumulate.
+        memory: bytes per second, by how much is read again and again.
+        versions: of what computed the products.
+        missing: why a precision has no rate, by its name.
+        measured_at_s: when its first figures were, in seconds since 1970.
+    """
+
+    threads: int
+    operations_per_s: Mapping[str, float]
+    memory: tuple[Bandwidth, ...]
+    versions: Mapping[str, str]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    measured_at_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A bundle that does little but products of one precision.
+
+    Attributes:
+        inputs: an .npz of samples for it.
+        operations: of one inference.
+    """
+
+    name: str
+    precision: str
+    bundle: Path
+    inputs: Path
+    operations: int
+
+
+def recall(machine: Machine, threads: int, versions: Mapping[str, str]) -> Ceilings | None:
+    """What is known of a machine; None where nothing is, it is a month old, or it cannot be read."""
+    try:
+        text = _file(machine, threads, versions).read_text("utf-8")
+        known = decode(Ceilings, json.loads(text), "ceilings")
+    except (OSError, ValueError, UsageError):
+        return None
+    return known if time.time() - known.measured_at_s <= KEPT_S else None
+
+
+def measure(
+    machine: Machine,
+    threads: int,
+    versions: Mapping[str, str],
+    peaks: Iterable[Peak],
+    missing: Mapping[str, str],
+    target: Target,
+    tick: Tick,
+) -> Ceilings:
+    """Measure a machine, and remember the higher of each figure and what was known, of one thread, too.
+
+    Args:
+        machine: the one we are on.
+        threads: inside one inference, and that move memory.
+        versions: of what computes the products; other versions have ceilings of their own.
+        peaks: what to compute; of several in a precision, the fastest counts.
+        missing: why a precision is not among them.
+        target: where bundles run, in processes of their own.
+        tick: called after each step.
+
+    Raises:
+        OSError: a bundle's samples cannot be read.
+    """
+    known, one = recall(machine, threads, versions), recall(machine, 1, versions)
+    rates: dict[str, float] = {}
+    for earlier in (known, one):  # which any number of threads can do as well
+        for precision, rate in earlier.operations_per_s.items() if earlier is not None else ():
+            rates[precision] = max(rates.get(precision, 0.0), rate)
+    why = dict(missing)
+    for peak in peaks:
+        try:
+            fastest_ns = min(target.sample(peak.bundle, peak.inputs, _PLAN).samples_ns)
+            rates[peak.precision] = max(rates.get(peak.precision, 0.0), peak.operations * 1e9 / fastest_ns)
+        except EdgewrightError as error:
+            why[peak.precision] = str(error)
+        tick(f"measured {peak.name}")
+    memory = bandwidth.measure(machine, threads)
+    sizes = {each.bytes for each in memory}
+    before = [each for earlier in (known, one) if earlier is not None for each in earlier.memory if each.bytes in sizes]
+    tick("measured memory")
+    found = Ceilings(
+        threads,
+        dict(sorted(rates.items())),
+        bandwidth.best(memory, before),
+        dict(versions),
+        {precision: reason for precision, reason in why.items() if precision not in rates},
+        known.measured_at_s if known is not None else time.time(),
+    )
+    keep(_file(machine, threads, versions), found)
+    return found
+
+
+def rate_text(precision: str, rate: float) -> str:
+    """A rate as people read it: integers are not floating point."""
+    return f"{rate / 1e9:,.0f} {'GOP/s' if precision.startswith('int') else 'GFLOP/s'}"
+
+
+def _file(machine: Machine, threads: int, versions: Mapping[str, str]) -> Path:
+    return file_of(machine, "ceilings", [_METHOD, threads, sorted(versions.items())])
