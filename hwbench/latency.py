@@ -81,6 +81,20 @@ class Latency:
         return Estimate(max(peaks), min(peaks), max(peaks)) if peaks else None
 
     @property
+    def energy_uj(self) -> Estimate:
+        """What the meters counted per inference: the median over blocks.
+
+        Raises:
+            ValueError: nothing is metered here, and why.
+        """
+        return _median([block_figure(block, "energy") for block in self.blocks])
+
+    @property
+    def meters(self) -> tuple[str, ...]:
+        """The names of what counted the energy; none where nothing did."""
+        return tuple(dict.fromkeys(n for block in self.blocks if block.conditions for n in block.conditions.energy_uj))
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """Why these figures may be unstable, and what to try."""
         unsettled = sum(not block.settled for block in self.blocks)
@@ -97,7 +111,7 @@ class Latency:
 
 
 def block_figure(block: Block, quantity: str) -> float:
-    """One block's own figure: ms, bytes or samples per second.
+    """One block's own figure: ms, bytes, samples per second or microjoules per inference.
 
     Percentiles are median-unbiased (Hyndman and Fan, 1996, Sample Quantiles in Statistical Packages, definition 8), so
     that the block's figure is as often above the truth as below it.
@@ -113,6 +127,8 @@ def block_figure(block: Block, quantity: str) -> float:
         if block.peak_memory_bytes is None:
             raise ValueError("this system does not say how much memory a process used")
         return float(block.peak_memory_bytes)
+    if quantity == "energy":
+        return _energy_uj(block)
     p = float(quantity[1:]) / 100
     if len(block.samples_ns) < block_runs_needed(p):
         raise ValueError(
@@ -124,6 +140,16 @@ def block_figure(block: Block, quantity: str) -> float:
 def block_runs_needed(p: float) -> int:
     """The fewest samples of which the largest is no smaller than the median estimate of the p-quantile."""
     return math.ceil(round((1 + p) / 3 / (1 - p), 6))
+
+
+def _energy_uj(block: Block) -> float:
+    seen = block.conditions
+    if seen is None or not seen.energy_uj:
+        raise ValueError((seen and seen.unmetered) or "energy was not recorded")
+    drawn = sum(seen.energy_uj.values())
+    if drawn == 0:  # counters move in steps, and a block may be shorter than one
+        raise ValueError("the meter did not move during a block; measure for longer with --duration")
+    return drawn / len(block.samples_ns)
 
 
 def _median(values: list[float]) -> Estimate:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 
 from hwbench.field import Field
+from hwbench.formats._conditions import conditions, energy
 from hwbench.formats._rows import label
 from hwbench.latency import Latency
 from hwbench.machine import Machine
+from hwbench.report import Report
 from runtimes import plugins
 
 
@@ -25,6 +27,28 @@ def describe(machine: Machine) -> str:
     maker = f" ({machine.hypervisor})" if machine.hypervisor != "yes" else ""  # "yes" is all some machines say
     parts.append(f"virtual{maker}" if machine.hypervisor else "")
     return ", ".join(part for part in parts if part)
+
+
+def how(report: Report) -> list[tuple[str, str]]:
+    """How a report's figures came about, as names and sentences; those that there is nothing to say of are left out."""
+    latency, accuracy = report.latency, report.accuracy
+    facts = []
+    if latency is not None:
+        facts = [("latency", method(latency)), ("conditions", conditions(latency)), ("energy", energy(latency))]
+    if accuracy is not None:
+        facts.append(("accuracy", f"{accuracy.metric} of {accuracy.n:,} samples"))
+    return [(name, fact) for name, fact in facts if fact]
+
+
+def judged(field: Field) -> str:
+    """Why a gate's verdict and the table show two figures for one quantity; empty where nothing was gated."""
+    counted = [verdict.counted for entry in field.entries for verdict in entry.verdicts if verdict.counted is not None]
+    if not counted:
+        return ""
+    return (
+        "a figure in the table is of every sample; a verdict's is the median of the processes that counted when it "
+        f"became sure ({_range(counted)}), within bounds that hold however often one looks"
+    )
 
 
 def method(latency: Latency) -> str:
@@ -89,6 +113,11 @@ def _evaluation(field: Field) -> str:
     metric = shlex.quote(metrics[0])
     known = metrics[0] in plugins.names("hwbench.metrics")
     return f" --evaluation SAMPLES.npz --metric {metric if known else f'FILE.py:{metric}'}"
+
+
+def _range(numbers: list[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _count(number: int, noun: str) -> str:

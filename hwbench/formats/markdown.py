@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from hwbench.field import Field, Results
 from hwbench.formats import _rows
-from hwbench.formats._provenance import machines, method, warnings
-from hwbench.formats._rows import COLUMNS, Row, label
+from hwbench.formats._provenance import how, judged, machines, warnings
+from hwbench.formats._rows import Row, columns, label
 from hwbench.formats._words import clean, headline, outcome, verdicts
 from hwbench.intervals import CONFIDENCE
 from hwbench.quantities import QUANTITIES
@@ -50,10 +50,11 @@ def _remarks(field: Field, notes: dict[str, int]) -> Iterable[str]:
 
 
 def _table(table: tuple[Row, ...], notes: dict[str, int]) -> str:
-    heads = [f"{_escape(_rows.heading(name, table))} {QUANTITIES[name].unit}".strip() for name in COLUMNS]
+    names = columns(table)
+    heads = [f"{_escape(_rows.heading(name, table))} {QUANTITIES[name].unit}".strip() for name in names]
     lines = [["candidate", *heads, "verdict", "status", "why"], ["---", *["---:"] * len(heads), "---", "---", "---"]]
     for row in table:
-        figures = [f"{row.value(name, notes)} {row.interval(name)}".strip() for name in COLUMNS]
+        figures = [f"{row.value(name, notes)} {row.interval(name)}".strip() for name in names]
         words = [row.verdict or "-", row.entry.status, _escape(row.entry.reason)]
         lines.append([_escape(label(row.entry)), *figures, *words])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -63,8 +64,11 @@ def _provenance(field: Field) -> Iterable[str]:
     for machine in machines(field):
         yield f"Measured on {_escape(machine)}"
     chosen = field.chosen
-    if chosen is not None and chosen.report is not None and chosen.report.latency is not None:
-        yield f"Latency: {method(chosen.report.latency)}; {CONFIDENCE:.0%} confidence intervals"
+    if chosen is not None and chosen.report is not None:
+        yield from (f"{name.capitalize()}: {_escape(fact)}" for name, fact in how(chosen.report))
+        yield f"Intervals: {CONFIDENCE:.0%} confidence"
+    if judged(field):
+        yield f"Verdicts: {judged(field)}"
     if field.bundle is not None:
         yield f"Bundle: {_escape(str(field.bundle))}"
 

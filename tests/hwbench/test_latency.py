@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from hwbench import intervals
 from hwbench.intervals import Estimate
-from hwbench.latency import Latency
+from hwbench.latency import Latency, block_figure
+from runtimes.conditions import Conditions
 from runtimes.sampling import Block
 
 
@@ -122,3 +124,23 @@ def test_every_figure_is_inside_its_interval(made, batch, percent):
     for figure in figures:
         assert math.isfinite(figure.low) and math.isfinite(figure.high)
         assert figure.low <= figure.value <= figure.high
+
+
+def metered(block, **energy_uj):
+    return dataclasses.replace(block, conditions=Conditions(wall_ns=10**9, energy_uj=energy_uj))
+
+
+def test_energy_is_what_all_meters_counted_by_inference(make_block):
+    blocks = tuple(metered(make_block([1.0] * 10), package=1_000 + n, gpu=500) for n in range(3))
+    latency = Latency("single_stream", 1, 1, blocks)
+    assert latency.energy_uj == Estimate(150.1, 150.0, 150.2)
+    assert latency.meters == ("package", "gpu")
+
+
+def test_without_a_meter_there_is_no_energy_and_the_reason_is_the_systems(make_block):
+    silent = Conditions(wall_ns=1, unmetered="nothing to read")
+    for seen, told in ((None, "energy was not recorded"), (silent, "nothing to read")):
+        block = dataclasses.replace(make_block([1.0] * 10), conditions=seen)
+        with pytest.raises(ValueError, match=told):
+            block_figure(block, "energy")
+    assert Latency("single_stream", 1, 1, (make_block([1.0]),)).meters == ()
