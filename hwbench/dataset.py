@@ -46,6 +46,15 @@ class Dataset:
         return digest.hexdigest()
 
 
+def check(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, called: str | None = None) -> None:
+    """Check what can be seen of an .npz without reading its values: as `read`, for some of a model's inputs.
+
+    Raises:
+        UsageError: as `read`, but for NaN and infinity.
+    """
+    _checked(path, inputs, labels, called or str(path))
+
+
 def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, called: str | None = None) -> Dataset:
     """Read and check an .npz for a model; every sample passes through memory once.
 
@@ -61,6 +70,17 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
             another length.
     """
     called = called or str(path)
+    arrays, n = _checked(path, inputs, labels, called)
+    if n == 0:
+        raise UsageError(f"'{called}' holds no samples.")
+    digests = {spec.name: _digest_of_finite(called, spec.name, arrays[spec.name]) for spec in inputs}
+    chosen = {spec.name: arrays[spec.name] for spec in inputs}
+    found = arrays.get(LABELS)
+    return Dataset(path, chosen, n, None if found is None else found[:], digests)
+
+
+def _checked(path: Path, inputs: Sequence[TensorSpec], labels: bool, called: str) -> tuple[dict[str, Rows], int]:
+    """The arrays, and how many samples they hold of these inputs."""
     arrays = open_arrays(path)
     for spec in inputs:
         if spec.name not in arrays:
@@ -70,18 +90,14 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
             )
         _check(called, spec, arrays[spec.name])
     n = samples.count(inputs, arrays)
-    if n == 0:
-        raise UsageError(f"'{called}' holds no samples.")
     found = arrays.get(LABELS)
     if labels and found is None:
         raise UsageError(f"'{called}' has no array '{LABELS}'; put one entry per sample beside the inputs.")
-    if found is not None and (found.ndim == 0 or len(found) != n):
+    if inputs and found is not None and (found.ndim == 0 or len(found) != n):
         raise UsageError(
             f"'{called}' holds {n} samples and labels of shape {list(found.shape)}; they should be as many."
         )
-    digests = {spec.name: _digest_of_finite(called, spec.name, arrays[spec.name]) for spec in inputs}
-    chosen = {spec.name: arrays[spec.name] for spec in inputs}
-    return Dataset(path, chosen, n, None if found is None else found[:], digests)
+    return arrays, n
 
 
 def _check(called: str, spec: TensorSpec, array: Rows) -> None:

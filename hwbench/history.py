@@ -54,6 +54,18 @@ class Point:
     outcome: str
 
 
+def prepare(where: str) -> None:
+    """Make the database, if there is none, so that one that cannot be written shows before anything is measured.
+
+    Raises:
+        UsageError: as `record`.
+    """
+    try:
+        _TABLE.metadata.create_all(_engine(where))
+    except sql.exc.SQLAlchemyError as error:
+        raise _cannot(where, error) from None
+
+
 def record(where: str, results: Results, at: datetime.datetime | None = None) -> int:
     """Add the figures of each field's chosen candidate; returns how many there were.
 
@@ -67,9 +79,9 @@ def record(where: str, results: Results, at: datetime.datetime | None = None) ->
     """
     now = at or datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     rows = [row for field in results.fields for row in _rows(field, now)]
+    prepare(where)
     try:
         with _engine(where).begin() as connection:
-            _TABLE.metadata.create_all(connection)
             if rows:
                 connection.execute(sql.insert(_TABLE), rows)
     except sql.exc.SQLAlchemyError as error:

@@ -77,9 +77,11 @@ def command(
             stack.enter_context(output_folder(out.parent))
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-"))
         bundle = path
+        caveats: tuple[str, ...] = ()
         if is_bare:
             device = devices.load(profile) if profile else devices.detect(this_machine())
-            bundle = pack_as_is(path, device, threads, Path(work))
+            bundle, caveat = pack_as_is(path, device, threads, Path(work))
+            caveats = (caveat,)
         plan, blocks = (sampling_plan(duration), BLOCKS) if minutes is None else (soak.plan(minutes), 1)
         with bar(f"Measuring {path.name}", blocks) as tick:
             report = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0]
@@ -87,7 +89,7 @@ def command(
     entry = Entry(
         f"{artifact.precision} on {artifact.runtime}", artifact.precision, artifact.runtime, "measured", "", report
     )
-    results = field.of([Field(report.model, report.profile, (), (entry,))])
+    results = field.of([Field(report.model, report.profile, (), (entry,), caveats)])
     if out is not None:
         with replacing(out) as beside:
             beside.write_text(field.to_json(results), encoding="utf-8")
