@@ -46,13 +46,27 @@ class Dataset:
         return digest.hexdigest()
 
 
-def check(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, called: str | None = None) -> None:
-    """Check what can be seen of an .npz without reading its values: as `read`, for some of a model's inputs.
+def check_names(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, called: str | None = None) -> None:
+    """Look for the arrays of inputs that the user described, before there is a model to compare them with.
+
+    Args:
+        path: an .npz.
+        inputs: some of the model's inputs.
+        labels: whether it must hold labels.
+        called: how errors name it; its path, if None.
 
     Raises:
-        UsageError: as `read`, but for NaN and infinity.
+        UsageError: the file is missing or no .npz of plain arrays, or an array is missing.
     """
-    _checked(path, inputs, labels, called or str(path))
+    called, arrays = called or str(path), open_arrays(path)
+    for spec in inputs:
+        if spec.name not in arrays:
+            raise UsageError(
+                f"'{called}' has no array '{spec.name}', which --input {spec} describes; the file holds "
+                f"{', '.join(arrays) or 'nothing'}."
+            )
+    if labels and LABELS not in arrays:
+        raise _unlabelled(called)
 
 
 def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, called: str | None = None) -> Dataset:
@@ -70,17 +84,6 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
             another length.
     """
     called = called or str(path)
-    arrays, n = _checked(path, inputs, labels, called)
-    if n == 0:
-        raise UsageError(f"'{called}' holds no samples.")
-    digests = {spec.name: _digest_of_finite(called, spec.name, arrays[spec.name]) for spec in inputs}
-    chosen = {spec.name: arrays[spec.name] for spec in inputs}
-    found = arrays.get(LABELS)
-    return Dataset(path, chosen, n, None if found is None else found[:], digests)
-
-
-def _checked(path: Path, inputs: Sequence[TensorSpec], labels: bool, called: str) -> tuple[dict[str, Rows], int]:
-    """The arrays, and how many samples they hold of these inputs."""
     arrays = open_arrays(path)
     for spec in inputs:
         if spec.name not in arrays:
@@ -90,14 +93,22 @@ def _checked(path: Path, inputs: Sequence[TensorSpec], labels: bool, called: str
             )
         _check(called, spec, arrays[spec.name])
     n = samples.count(inputs, arrays)
+    if n == 0:
+        raise UsageError(f"'{called}' holds no samples.")
     found = arrays.get(LABELS)
     if labels and found is None:
-        raise UsageError(f"'{called}' has no array '{LABELS}'; put one entry per sample beside the inputs.")
-    if inputs and found is not None and (found.ndim == 0 or len(found) != n):
+        raise _unlabelled(called)
+    if found is not None and (found.ndim == 0 or len(found) != n):
         raise UsageError(
             f"'{called}' holds {n} samples and labels of shape {list(found.shape)}; they should be as many."
         )
-    return arrays, n
+    digests = {spec.name: _digest_of_finite(called, spec.name, arrays[spec.name]) for spec in inputs}
+    chosen = {spec.name: arrays[spec.name] for spec in inputs}
+    return Dataset(path, chosen, n, None if found is None else found[:], digests)
+
+
+def _unlabelled(called: str) -> UsageError:
+    return UsageError(f"'{called}' has no array '{LABELS}'; put one entry per sample beside the inputs.")
 
 
 def _check(called: str, spec: TensorSpec, array: Rows) -> None:

@@ -41,7 +41,7 @@ from toolchain.search.cache import Cache, CachedTarget
 from toolchain.search.clock import Clock
 from toolchain.search.screening import FINALISTS
 from toolchain.search.search import search
-from toolchain.sources import open_source
+from toolchain.sources import is_onnx, open_source
 from toolchain.standing import Standing, standing
 from toolchain.trial import metric_of, plan_ranking, plan_trial
 from toolchain.workshop import Workshop
@@ -142,10 +142,11 @@ def _open_bench(request: BuildRequest, work: Path, target: Target, cache: Cache 
     table = tables.read(request.calibration_table) if request.calibration_table else None
     called = str(request.calibration)
     observed = as_npz(request.calibration, work) if request.calibration else None
+    described = () if is_onnx(Path(request.source)) else request.inputs  # of an ONNX file they may be its mistake
     if observed:
-        dataset.check(observed, request.inputs, called=called)
+        dataset.check_names(observed, described, called=called)
     if request.evaluation:
-        dataset.check(request.evaluation, request.inputs, labels=metric.name != "parity")
+        dataset.check_names(request.evaluation, described, labels=metric.name != "parity")
     real = observed or request.evaluation
     phase(f"Opening {request.source}")
     model = open_source(request.source, request.inputs, work / "source.onnx", open_arrays(real) if real else None)
