@@ -29,8 +29,8 @@ class Verdict:
             change against the baseline; None where there is no figure.
         reason: one sentence of evidence.
         visible: the smallest relative change that the measurement could have shown; None where it was no gate's.
-        counted: how many processes (against a baseline, rounds) the figure is the median of; None where it was no
-            gate's.
+        counted: how many processes (against a baseline, rounds) counted; the figure is their median, or that of all
+            where none did. None where it was no gate's.
     """
 
     budget: Budget

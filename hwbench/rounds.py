@@ -93,9 +93,8 @@ class Rounds:
         return True
 
     def counted(self, budget: Budget) -> int:
-        """How many blocks or rounds a figure is the median of: those that count, or all where none does."""
-        counts = self._seen(budget)[1]
-        return int(counts.sum()) or len(counts)
+        """How many blocks or rounds count; a figure is their median, or that of all where none does."""
+        return int(self._seen(budget)[1].sum())
 
     def evidence(self) -> str:
         """How many blocks or rounds counted, and why the others did not."""

@@ -46,7 +46,11 @@ _READINGS: dict[str, Callable[[Conditions], int | None]] = {
 def _shares(seen: list[Conditions]) -> Iterable[str]:
     yield _share("waited for a processor", seen, lambda each: each.waited_ns)
     yield _share("lost to the hypervisor", seen, lambda each: each.stolen_ns)
-    yield _share("some task of the system waiting", seen, lambda each: each.pressure_ns)
+    yield _share("some task of the system waiting", seen, _pressure)
+
+
+def _pressure(each: Conditions) -> int | None:
+    return None if each.pressure_ns is None else min(each.pressure_ns, each.wall_ns)  # the two are not read at once
 
 
 def _share(what: str, seen: list[Conditions], read: Callable[[Conditions], int | None]) -> str:

@@ -42,12 +42,11 @@ def how(report: Report) -> list[tuple[str, str]]:
 
 def judged(field: Field) -> str:
     """Why a gate's verdict and the table show two figures for one quantity; empty where nothing was gated."""
-    counted = [verdict.counted for entry in field.entries for verdict in entry.verdicts if verdict.counted is not None]
-    if not counted:
+    if all(verdict.counted is None for entry in field.entries for verdict in entry.verdicts):
         return ""
     return (
-        "a figure in the table is of every sample; a verdict's is the median of the processes that counted when it "
-        f"became sure ({_range(counted)}), within bounds that hold however often one looks"
+        "a figure in the table is of every sample; a verdict's is the median of the processes that counted by when it "
+        "became sure (of all, where none did), within bounds that hold however often one looks"
     )
 
 
@@ -113,11 +112,6 @@ def _evaluation(field: Field) -> str:
     metric = shlex.quote(metrics[0])
     known = metrics[0] in plugins.names("hwbench.metrics")
     return f" --evaluation SAMPLES.npz --metric {metric if known else f'FILE.py:{metric}'}"
-
-
-def _range(numbers: list[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -40,6 +40,9 @@ def _blocks(field: Field) -> Iterable[str]:
 
 
 def _remarks(field: Field, notes: dict[str, int]) -> Iterable[str]:
+    for entry in field.entries:
+        if entry.reason:
+            yield f"{_escape(label(entry))}, {entry.status}: {_escape(entry.reason)}"
     for reason, number in notes.items():
         yield f"[{number}] {_escape(reason)}"
     for warning in warnings(field):
@@ -52,12 +55,16 @@ def _remarks(field: Field, notes: dict[str, int]) -> Iterable[str]:
 def _table(table: tuple[Row, ...], notes: dict[str, int]) -> str:
     names = columns(table)
     heads = [f"{_escape(_rows.heading(name, table))} {QUANTITIES[name].unit}".strip() for name in names]
-    lines = [["candidate", *heads, "verdict", "status", "why"], ["---", *["---:"] * len(heads), "---", "---", "---"]]
+    lines = [["candidate", *heads, "verdict", "status"], ["---", *["---:"] * len(heads), "---", "---"]]
     for row in table:
-        figures = [f"{row.value(name, notes)} {row.interval(name)}".strip() for name in names]
-        words = [row.verdict or "-", row.entry.status, _escape(row.entry.reason)]
-        lines.append([_escape(label(row.entry)), *figures, *words])
+        figures = [_cell(row.value(name, notes), row.interval(name)) for name in names]
+        lines.append([_escape(label(row.entry)), *figures, row.verdict or "-", row.entry.status])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: str, interval: str) -> str:
+    """GitHub wraps cells at every space and makes wide tables scroll, so an interval is a line of its own."""
+    return f"{value}<br>{interval.replace(' ', '&nbsp;')}" if interval else value
 
 
 def _provenance(field: Field) -> Iterable[str]:
