@@ -55,10 +55,10 @@ def _remarks(field: Field, notes: dict[str, int]) -> Iterable[str]:
 def _table(table: tuple[Row, ...], notes: dict[str, int]) -> str:
     names = columns(table)
     heads = [f"{_escape(_rows.heading(name, table))} {QUANTITIES[name].unit}".strip() for name in names]
-    lines = [["candidate", *heads, "verdict", "status"], ["---", *["---:"] * len(heads), "---", "---"]]
+    lines = [["candidate", "status", "verdict", *heads], ["---", "---", "---", *["---:"] * len(heads)]]
     for row in table:
         figures = [_cell(row.value(name, notes), row.interval(name)) for name in names]
-        lines.append([_escape(label(row.entry)), *figures, row.verdict or "-", row.entry.status])
+        lines.append([_escape(label(row.entry)), row.entry.status, row.verdict or "-", *figures])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
