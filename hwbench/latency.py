@@ -52,7 +52,7 @@ class Latency:
             ValueError: too few samples; the message holds how many it takes.
         """
         pooled = intervals.quantile(self.samples_ms, percent / 100)
-        each = _median([float(np.quantile(np.asarray(block.samples_ns) / 1e6, percent / 100)) for block in self.blocks])
+        each = _median([_quantile_ms(block, percent / 100) for block in self.blocks])
         return Estimate(pooled.value, min(pooled.low, each.low), max(pooled.high, each.high))
 
     def tail_ms(self, percent: float) -> float | None:
@@ -113,9 +113,6 @@ class Latency:
 def block_figure(block: Block, quantity: str) -> float:
     """One block's own figure: ms, bytes, samples per second or microjoules per inference.
 
-    Percentiles are median-unbiased (Hyndman and Fan, 1996, Sample Quantiles in Statistical Packages, definition 8), so
-    that the block's figure is as often above the truth as below it.
-
     Raises:
         ValueError: the block is too short for the percentile, or the system does not say.
     """
@@ -134,12 +131,19 @@ def block_figure(block: Block, quantity: str) -> float:
         raise ValueError(
             f"{quantity} takes {block_runs_needed(p)} samples in each process, one has {len(block.samples_ns)}"
         )
-    return float(np.quantile(block.samples_ns, p, method="median_unbiased")) / 1e6
+    return _quantile_ms(block, p)
 
 
 def block_runs_needed(p: float) -> int:
     """The fewest samples of which the largest is no smaller than the median estimate of the p-quantile."""
     return math.ceil(round((1 + p) / 3 / (1 - p), 6))
+
+
+def _quantile_ms(block: Block, p: float) -> float:
+    """Median-unbiased (Hyndman and Fan, 1996, Sample Quantiles in Statistical Packages, definition 8), so that the
+    block's figure is as often above the truth as below it.
+    """
+    return float(np.quantile(block.samples_ns, p, method="median_unbiased")) / 1e6
 
 
 def _energy_uj(block: Block) -> float:

@@ -107,7 +107,7 @@ def _provenance(field: Field) -> list[tuple[str, str]]:
     lines += [("layers", layers(field))] if layers(field) else []
     lines += [("search", search(field))] if search(field) else []
     if lines:
-        lines.append(("intervals", f"{CONFIDENCE:.0%} confidence; rate and memory: range over processes"))
+        lines.append(("intervals", f"{CONFIDENCE:.0%} confidence; rate, memory and energy: range over processes"))
     lines += [("verdicts", judged(field))] if judged(field) else []
     return lines + ([("bundle", str(field.bundle))] if field.bundle else [])
 
