@@ -82,7 +82,7 @@ def _draw(axes: Axes, points: Sequence[Point], scale: float) -> None:
     found = levels([point.value for point in points])
     for number, level in enumerate(found):
         middle = scale * level.median
-        name = "level" if number == 0 else None
+        name = "level" if number == 0 else "_"  # of several, one is in the legend
         axes.hlines(middle, level.start - 0.4, level.end - 0.6, color=_INK, linewidth=1.2, zorder=2, label=name)
     for before, after in itertools.pairwise(found):
         axes.axvline(after.start - 0.5, color=_CHANGE, linestyle="--", linewidth=1)

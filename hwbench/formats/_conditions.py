@@ -46,7 +46,7 @@ _READINGS: dict[str, Callable[[Conditions], int | None]] = {
 def _shares(seen: list[Conditions]) -> Iterable[str]:
     yield _share("waited for a processor", seen, lambda each: each.waited_ns)
     yield _share("lost to the hypervisor", seen, lambda each: each.stolen_ns)
-    yield _share("some task of the system waiting", seen, _pressure)
+    yield _share("some task of the system waited", seen, _pressure)
 
 
 def _pressure(each: Conditions) -> int | None:

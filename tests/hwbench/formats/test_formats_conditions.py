@@ -36,7 +36,7 @@ def latency(*seen: Conditions | None):
 def test_shares_are_of_all_blocks_with_the_worst_behind():
     assert conditions(latency(QUIET, QUIET, QUIET, QUIET, BUSY)) == (
         "waited for a processor 1.0% (at most 5.0%), lost to the hypervisor 0.0%, "
-        "some task of the system waiting 2.0%, 2.70 GHz, 54 to 61 \N{DEGREE SIGN}C, throttled 2 times"
+        "some task of the system waited 2.0%, 2.70 GHz, 54 to 61 \N{DEGREE SIGN}C, throttled 2 times"
     )
 
 
