@@ -21,7 +21,8 @@ class Budget:
     Attributes:
         text: as the user wrote it.
         quantity: "p90", "accuracy_drop", ...
-        limit: in ms, bytes, inferences per second or plain; for a relative budget a fraction, 0.05 for +5%.
+        limit: in ms, bytes, inferences per second, microjoules or plain; for a relative budget a fraction, 0.05 for
+            +5%.
         relative: the limit is a change against a baseline.
         at_most: the limit is an upper one, where the quantity takes both kinds: accuracy, of an error metric.
     """

@@ -13,6 +13,7 @@ from hwbench.accuracy import Accuracy
 from hwbench.latency import Latency
 from hwbench.machine import this_machine
 from hwbench.measure import Tick
+from hwbench.metrics import Metric
 from hwbench.report import Report
 from hwbench.targets import Target
 from runtimes.arrays import write as write_npz
@@ -98,6 +99,19 @@ def report_of(
     )
 
 
+def scored_by(item: OpenedBundle, evaluation: Evaluation | None) -> tuple[str, bool] | None:
+    """The name of the metric that `report_of` scores or finds, and whether more of it is better; None without one.
+
+    Raises:
+        UsageError: there is no such metric.
+    """
+    packed = item.packed.accuracy if item.packed else None
+    if evaluation is None:
+        return (packed.metric, packed.higher_is_better) if packed else None
+    metric = _metric(item, evaluation)
+    return metric.name, metric.higher_is_better
+
+
 def packed_report(path: Path) -> Report | None:
     """The report that was packed with a bundle.
 
@@ -147,9 +161,7 @@ def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target)
     packed = item.packed.accuracy if item.packed else None
     if evaluation is None:
         return packed
-    # Parity is to the source's outputs, which only `build` has; what comes with labels is a classifier's.
-    name = evaluation.metric or (packed.metric if packed and packed.metric != "parity" else "top1")
-    metric = metrics.load(name)
+    metric = _metric(item, evaluation)
     data = dataset.read(evaluation.file, item.manifest.artifact.inputs, labels=True)
     assert data.labels is not None
     scored = accuracy.evaluate(metric, measure.outputs(item.path, data.file, target), data.labels)
@@ -158,3 +170,9 @@ def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target)
     reference = packed.reference if packed and same else None
     is_source = bool(packed and same and packed.is_source)
     return dataclasses.replace(scored, reference=reference, data_sha256=digest, is_source=is_source)
+
+
+def _metric(item: OpenedBundle, evaluation: Evaluation) -> Metric:
+    """Parity is to the source's outputs, which only `build` has; what comes with labels is a classifier's."""
+    packed = item.packed.accuracy if item.packed else None
+    return metrics.load(evaluation.metric or (packed.metric if packed and packed.metric != "parity" else "top1"))

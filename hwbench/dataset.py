@@ -46,6 +46,29 @@ class Dataset:
         return digest.hexdigest()
 
 
+def check_names(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, called: str | None = None) -> None:
+    """Look for the arrays of inputs that the user described, before there is a model to compare them with.
+
+    Args:
+        path: an .npz.
+        inputs: some of the model's inputs.
+        labels: whether it must hold labels.
+        called: how errors name it; its path, if None.
+
+    Raises:
+        UsageError: the file is missing or no .npz of plain arrays, or an array is missing.
+    """
+    called, arrays = called or str(path), open_arrays(path)
+    for spec in inputs:
+        if spec.name not in arrays:
+            raise UsageError(
+                f"'{called}' has no array '{spec.name}', which --input {spec} describes; the file holds "
+                f"{', '.join(arrays) or 'nothing'}."
+            )
+    if labels and LABELS not in arrays:
+        raise _unlabelled(called)
+
+
 def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, called: str | None = None) -> Dataset:
     """Read and check an .npz for a model; every sample passes through memory once.
 
@@ -74,7 +97,7 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
         raise UsageError(f"'{called}' holds no samples.")
     found = arrays.get(LABELS)
     if labels and found is None:
-        raise UsageError(f"'{called}' has no array '{LABELS}'; put one entry per sample beside the inputs.")
+        raise _unlabelled(called)
     if found is not None and (found.ndim == 0 or len(found) != n):
         raise UsageError(
             f"'{called}' holds {n} samples and labels of shape {list(found.shape)}; they should be as many."
@@ -82,6 +105,10 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
     digests = {spec.name: _digest_of_finite(called, spec.name, arrays[spec.name]) for spec in inputs}
     chosen = {spec.name: arrays[spec.name] for spec in inputs}
     return Dataset(path, chosen, n, None if found is None else found[:], digests)
+
+
+def _unlabelled(called: str) -> UsageError:
+    return UsageError(f"'{called}' has no array '{LABELS}'; put one entry per sample beside the inputs.")
 
 
 def _check(called: str, spec: TensorSpec, array: Rows) -> None:

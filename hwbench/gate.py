@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hwbench.accuracy import Accuracy
 from hwbench.budget import Budget
 from hwbench.intervals import Estimate, reach_without_disagreement
 from hwbench.quantities import QUANTITIES
@@ -30,6 +29,8 @@ class Verdict:
             change against the baseline; None where there is no figure.
         reason: one sentence of evidence.
         visible: the smallest relative change that the measurement could have shown; None where it was no gate's.
+        counted: how many processes (against a baseline, rounds) counted; the figure is their median, or that of all
+            where none did. None where it was no gate's.
     """
 
     budget: Budget
@@ -37,6 +38,7 @@ class Verdict:
     measured: Estimate | None
     reason: str
     visible: float | None = None
+    counted: int | None = None
 
 
 def judge(report: Report, budgets: Sequence[Budget], baseline: Report | None = None) -> tuple[Verdict, ...]:
@@ -44,8 +46,11 @@ def judge(report: Report, budgets: Sequence[Budget], baseline: Report | None = N
     interval is beyond it, else inconclusive.
 
     Raises:
-        UsageError: a relative budget without a baseline, or with one that cannot be compared.
+        UsageError: a relative budget without a baseline, or with one that cannot be compared; a limit on the wrong
+            side of the accuracy.
     """
+    if report.accuracy is not None:
+        check_directions(budgets, report.accuracy.metric, report.accuracy.higher_is_better)
     if baseline is not None:
         check_comparable(report, baseline, budgets)
     return tuple(_judge_one(report, budget, baseline) for budget in budgets)
@@ -75,7 +80,7 @@ def judge_rounds(rounds: Rounds, budget: Budget, budgets: int = 1) -> Verdict:
     if outcome == "pass" and rounds.is_disturbed_throughout:
         reason += "; what disturbed them only slows, and the limit held all the same"
     reason += f"; a change of {seen:.1%} would have shown" if seen is not None else ""
-    return Verdict(budget, outcome, bounds if finite else None, reason, seen)
+    return Verdict(budget, outcome, bounds if finite else None, reason, seen, rounds.counted(budget))
 
 
 def overall(verdicts: Sequence[Verdict]) -> Outcome:
@@ -91,8 +96,6 @@ def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdi
             if baseline is None:
                 raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
             measured = _change(measured, baseline.estimate(budget.quantity))
-        if budget.quantity == "accuracy" and report.accuracy:
-            _check_direction(budget, report.accuracy)
     except NotMeasuredError as missing:
         return Verdict(budget, "inconclusive", None, str(missing))
     outcome = _outcome(budget, measured)
@@ -109,13 +112,6 @@ def _outcome(budget: Budget, measured: Estimate) -> Outcome:
     best, worst = (measured.low, measured.high) if budget.is_upper else (-measured.high, -measured.low)
     limit = budget.limit if budget.is_upper else -budget.limit
     return "pass" if worst <= limit else "fail" if best > limit else "inconclusive"
-
-
-def _check_direction(budget: Budget, accuracy: Accuracy) -> None:
-    if accuracy.higher_is_better != budget.is_upper:
-        return
-    better, operator = ("more", ">=") if accuracy.higher_is_better else ("less", "<=")
-    raise NotMeasuredError(f"{better} is better of {accuracy.metric}; write accuracy{operator}{budget.limit:g}")
 
 
 def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
@@ -159,6 +155,21 @@ def show(value: float, budget: Budget) -> str:
     return QUANTITIES[budget.quantity].written(value)
 
 
+def check_directions(budgets: Sequence[Budget], metric: str, higher_is_better: bool) -> None:
+    """Refuse an upper limit on a metric of which more is better, and a lower one where less is.
+
+    Raises:
+        UsageError: says what to write.
+    """
+    better, operator = ("more", ">=") if higher_is_better else ("less", "<=")
+    for budget in budgets:
+        if budget.quantity == "accuracy" and budget.is_upper == higher_is_better:
+            limit = f"{100 * budget.limit:+g}%" if budget.relative else f"{budget.limit:g}"
+            raise UsageError(
+                f"Budget '{budget.text}': {better} is better of {metric}, so write accuracy{operator}{limit}."
+            )
+
+
 def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:
     """Refuse a baseline that a relative budget cannot be judged against.
 
@@ -183,6 +194,8 @@ def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]
         )
     mine, other = report.latency, baseline.latency
     of_machine = any(QUANTITIES[quantity].of_machine for quantity in relative)
+    if "energy" in relative and mine and other and mine.meters != other.meters:
+        refuse("meter", ", ".join(mine.meters) or "none", ", ".join(other.meters) or "none")
     for name in ("scenario", "batch", "threads"):
         if of_machine and mine and other and getattr(mine, name) != getattr(other, name):
             refuse(name, getattr(mine, name), getattr(other, name))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hwbench import devices, gate, memory, quiet
 from hwbench.budget import Budget
-from hwbench.bundles import Evaluation, OpenedBundle, open_bundle, report_of
+from hwbench.bundles import Evaluation, OpenedBundle, open_bundle, report_of, scored_by
 from hwbench.gate import Outcome, Verdict
 from hwbench.latency import Latency, block_runs_needed
 from hwbench.machine import this_machine
@@ -85,6 +85,8 @@ def gate_bundle(
     for budget in budgets:
         if budget.relative and baseline is None:
             raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
+    if (metric := scored_by(ours, evaluation)) is not None:
+        gate.check_directions(budgets, *metric)
     elsewhere = f"this machine is no {ours.manifest.profile.title}"
     is_here = devices.fits(ours.manifest.profile, this_machine())
     why = "no budget limits it" if is_here else elsewhere
@@ -151,7 +153,11 @@ def decide(
         passed = clock() - start
         each_s = passed / len(rounds)
         verdicts = {b.text: gate.judge_rounds(rounds, b, len(budgets)) for b in budgets if b.text not in decided}
-        decided |= {text: verdict for text, verdict in verdicts.items() if verdict.outcome != "inconclusive"}
+        decided |= {
+            text: verdict
+            for text, verdict in verdicts.items()
+            if verdict.outcome != "inconclusive" or not rounds.can_measure(verdict.budget)
+        }
         if len(rounds) >= _PILOT:
             possible = max(int(max_time_s / each_s), len(rounds))
             decided |= _refused(

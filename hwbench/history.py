@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import ruptures
 import sqlalchemy as sql
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from hwbench.field import Field, Results
 from hwbench.machine import Machine
@@ -29,7 +24,6 @@ _TABLE = sql.Table(
     *(sql.Column(name, sql.Float, nullable=False) for name in ("value", "low", "high")),
     sql.Column("outcome", sql.String, nullable=False),
 )
-_LEAST = 3  # runs on each side of a change
 
 
 @dataclass(frozen=True)
@@ -54,6 +48,18 @@ class Point:
     outcome: str
 
 
+def prepare(where: str) -> None:
+    """Make the database, if there is none, so that one that cannot be written shows before anything is measured.
+
+    Raises:
+        UsageError: as `record`.
+    """
+    try:
+        _TABLE.metadata.create_all(_engine(where))
+    except sql.exc.SQLAlchemyError as error:
+        raise _cannot(where, error) from None
+
+
 def record(where: str, results: Results, at: datetime.datetime | None = None) -> int:
     """Add the figures of each field's chosen candidate; returns how many there were.
 
@@ -67,9 +73,9 @@ def record(where: str, results: Results, at: datetime.datetime | None = None) ->
     """
     now = at or datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     rows = [row for field in results.fields for row in _rows(field, now)]
+    prepare(where)
     try:
         with _engine(where).begin() as connection:
-            _TABLE.metadata.create_all(connection)
             if rows:
                 connection.execute(sql.insert(_TABLE), rows)
     except sql.exc.SQLAlchemyError as error:
@@ -95,52 +101,6 @@ def read(where: str, quantity: str, model: str | None = None) -> tuple[Point, ..
             )
     except sql.exc.SQLAlchemyError as error:
         raise _cannot(where, error) from None
-
-
-def change_points(values: Sequence[float]) -> tuple[int, ...]:
-    """Where a series' level changes: the index of the first value of each new level.
-
-    PELT (Killick, Fearnhead and Eckley, 2012) on logarithms, whose noise is estimated from the differences of
-    neighbours, with three times BIC's penalty: a level that moves by less than its noise is no change.
-    """
-    if len(values) < 2 * _LEAST or min(values) <= 0:
-        return ()
-    logs = np.log(np.asarray(values, dtype=np.float64))
-    noise = 1.4826 * float(np.median(np.abs(np.diff(logs)))) / np.sqrt(2)
-    scaled = logs / max(noise, 1e-3)  # a tenth of a percent is nothing, however steady the rest
-    found = ruptures.Pelt(model="l2", min_size=_LEAST, jump=1).fit(scaled[:, None]).predict(pen=6 * np.log(len(values)))
-    return tuple(int(index) for index in found[:-1])
-
-
-def plot(points: Sequence[Point], file: Path) -> None:
-    """Draw a course with its intervals and changes, as PNG, SVG or PDF by the file's suffix.
-
-    Raises:
-        UsageError: the file cannot be written, or its suffix is none of these.
-    """
-    quantity = QUANTITIES[points[0].quantity]
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    scale, x = quantity.scale, np.arange(len(points))
-    value, low, high = (
-        scale * np.asarray([getattr(point, name) for point in points]) for name in ("value", "low", "high")
-    )
-    axes.vlines(x, low, high, color="#9db4c8", linewidth=3)
-    colors = {"pass": "#1b7f4b", "fail": "#c0392b", "inconclusive": "#c98a00"}
-    axes.plot(x, value, color="#34516b", linewidth=1)
-    axes.scatter(x, value, color=[colors.get(point.outcome, "#34516b") for point in points], zorder=3)
-    for index in change_points([point.value for point in points]):
-        axes.axvline(index - 0.5, color="#c0392b", linestyle="--", linewidth=1)
-    step = max(len(points) // 8, 1)
-    axes.set_xticks(x[::step], [f"{point.at:%Y-%m-%d\n%H:%M}" for point in points[::step]])
-    axes.set_ylabel(f"{quantity.heading} {quantity.unit}".strip())
-    axes.set_ylim(bottom=0)
-    axes.set_title(f"{points[0].model} on {points[0].device}", fontsize=10)
-    try:
-        figure.savefig(file)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"'{file}' cannot be drawn: {error}.") from None
 
 
 def device(machine: Machine) -> str:

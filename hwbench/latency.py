@@ -78,7 +78,7 @@ class Latency:
         if self.scenario == "offline":
             raise ValueError("offline issues all samples at once, so that none has a latency of its own")
         pooled = intervals.quantile(self.samples_ms, percent / 100)
-        each = _median([float(np.quantile(np.asarray(block.samples_ns) / 1e6, percent / 100)) for block in self.blocks])
+        each = _median([_quantile_ms(block, percent / 100) for block in self.blocks])
         return Estimate(pooled.value, min(pooled.low, each.low), max(pooled.high, each.high))
 
     def tail_ms(self, percent: float) -> float | None:
@@ -125,6 +125,20 @@ class Latency:
         return Estimate(max(peaks), min(peaks), max(peaks)) if peaks else None
 
     @property
+    def energy_uj(self) -> Estimate:
+        """What the meters counted per inference: the median over blocks.
+
+        Raises:
+            ValueError: nothing is metered here, and why.
+        """
+        return _median([block_figure(block, "energy") for block in self.blocks])
+
+    @property
+    def meters(self) -> tuple[str, ...]:
+        """The names of what counted the energy; none where nothing did."""
+        return tuple(dict.fromkeys(n for block in self.blocks if block.conditions for n in block.conditions.energy_uj))
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """Why these figures may be unstable, and what to try."""
         unsettled = sum(not block.settled for block in self.blocks)
@@ -143,10 +157,7 @@ class Latency:
 
 
 def block_figure(block: Block, quantity: str) -> float:
-    """One block's own figure: ms, bytes or samples per second.
-
-    Percentiles are median-unbiased (Hyndman and Fan, 1996, Sample Quantiles in Statistical Packages, definition 8), so
-    that the block's figure is as often above the truth as below it.
+    """One block's own figure: ms, bytes, samples per second or microjoules per inference.
 
     Raises:
         ValueError: the block is too short for the percentile, or the system does not say.
@@ -159,12 +170,14 @@ def block_figure(block: Block, quantity: str) -> float:
         if block.peak_memory_bytes is None:
             raise ValueError("this system does not say how much memory a process used")
         return float(block.peak_memory_bytes)
+    if quantity == "energy":
+        return _energy_uj(block)
     p = float(quantity[1:]) / 100
     if len(block.samples_ns) < block_runs_needed(p):
         raise ValueError(
             f"{quantity} takes {block_runs_needed(p)} samples in each process, one has {len(block.samples_ns)}"
         )
-    return float(np.quantile(block.samples_ns, p, method="median_unbiased")) / 1e6
+    return _quantile_ms(block, p)
 
 
 def block_runs_needed(p: float) -> int:
@@ -185,6 +198,23 @@ def _kept_up(block: Block) -> float:
 
 def _end_ns(block: Block) -> float:
     return float((np.asarray(block.arrivals_ns) + np.asarray(block.samples_ns)).max())
+
+
+def _quantile_ms(block: Block, p: float) -> float:
+    """Median-unbiased (Hyndman and Fan, 1996, Sample Quantiles in Statistical Packages, definition 8), so that the
+    block's figure is as often above the truth as below it.
+    """
+    return float(np.quantile(block.samples_ns, p, method="median_unbiased")) / 1e6
+
+
+def _energy_uj(block: Block) -> float:
+    seen = block.conditions
+    if seen is None or not seen.energy_uj:
+        raise ValueError((seen and seen.unmetered) or "energy was not recorded")
+    drawn = sum(seen.energy_uj.values())
+    if drawn == 0:  # counters move in steps, and a block may be shorter than one
+        raise ValueError("the meter did not move during a block; measure for longer with --duration")
+    return drawn / len(block.samples_ns)
 
 
 def _median(values: list[float]) -> Estimate:

@@ -56,6 +56,12 @@ def say(text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def phase(text: str) -> None:
+    """One line on stderr where no bar can be seen, so that a log shows what a long step is at."""
+    if not Console(stderr=True).is_terminal:
+        say(text)
+
+
 @contextlib.contextmanager
 def _progress(*counts: ProgressColumn) -> Iterator[Progress]:
     outer = _shown.get()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 _TIME = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _SIZE = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
 _RATE = {"/s": 1.0}
+_ENERGY = {"uJ": 1.0, "mJ": 1e3, "J": 1e6}
 PLAIN: Mapping[str, float] = {"": 1.0}
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
@@ -45,6 +46,8 @@ class Quantity:
             return f"{value / 1e6:.2f} MB" if value >= 1e4 else f"{value:,.0f} B"
         if self.units is _RATE:
             return f"{value:,.0f}/s"
+        if self.units is _ENERGY:
+            return f"{value / 1e3:.3g} mJ"
         if self.units is _TIME:
             return f"{value:.3g} ms" if value < 1e3 else f"{value:,.0f} ms"
         return f"{value:.4f}"
@@ -80,5 +83,9 @@ QUANTITIES: Mapping[str, Quantity] = {
         interval=False,
         of_machine=True,
         remedy="there is one peak per process, and processes differ by as much",
+    ),
+    # Of one inference, whatever its batch; all that the meters see while it runs, idle power included.
+    "energy": Quantity(
+        ("<=",), _ENERGY, "energy", "mJ", "_uj", 1e-3, of_machine=True, remedy="measure for longer, on a quiet machine"
     ),
 }

@@ -18,6 +18,10 @@ class NotMeasuredError(Exception):
     """A quantity has no figure; the message is the reason."""
 
 
+class NeverMeasuredError(NotMeasuredError):
+    """And measuring more like it would give none either."""
+
+
 @dataclass(frozen=True)
 class Report:
     """One artifact, measured.
@@ -42,7 +46,7 @@ class Report:
     rates: tuple[Latency, ...] = ()
 
     def estimate(self, quantity: str) -> Estimate:
-        """The figure that a budget limits: ms, bytes, inferences per second, or plain.
+        """The figure that a budget limits: ms, bytes, inferences per second, microjoules, or plain.
 
         Raises:
             NotMeasuredError: there is none, and why.
@@ -75,6 +79,8 @@ def _latency(latency: Latency, quantity: str) -> Estimate:
         return latency.throughput_per_s
     if quantity == "load_time":
         return latency.load_ms
+    if quantity == "energy":
+        return latency.energy_uj
     if quantity == "peak_memory":
         peak = latency.peak_memory_bytes
         if peak is None:

@@ -17,7 +17,7 @@ from hwbench.budget import Budget
 from hwbench.intervals import Estimate
 from hwbench.latency import block_figure
 from hwbench.quiet import Surroundings
-from hwbench.report import NotMeasuredError
+from hwbench.report import NeverMeasuredError, NotMeasuredError
 from runtimes.sampling import Block
 from runtimes.tensors import Array
 
@@ -84,6 +84,18 @@ class Rounds:
         shift = sequences.visible(strays, round(n * float(counts.mean())))
         return math.expm1(shift) + (0.0 if budget.relative else self.wander) if math.isfinite(shift) else math.inf
 
+    def can_measure(self, budget: Budget) -> bool:
+        """Whether more rounds like these may tell."""
+        try:
+            self._seen(budget)
+        except NotMeasuredError as reason:
+            return not isinstance(reason, NeverMeasuredError)
+        return True
+
+    def counted(self, budget: Budget) -> int:
+        """How many blocks or rounds count; a figure is their median, or that of all where none does."""
+        return int(self._seen(budget)[1].sum())
+
     def evidence(self) -> str:
         """How many blocks or rounds counted, and why the others did not."""
         return _tally("round", self._interrupted) if self.baseline else _tally("block", self._disturbed)
@@ -123,11 +135,12 @@ class Rounds:
         seen, reasons = self.observed("candidate", budget.quantity), self._disturbed
         if budget.relative:
             other, reasons = self.observed("baseline", budget.quantity), self._interrupted
-            seen = Observed(
-                np.log(seen.figures / other.figures),
-                np.log(seen.floors / other.ceilings),
-                np.log(seen.ceilings / other.floors),
-            )
+            with np.errstate(divide="ignore"):  # a floor may be zero
+                seen = Observed(
+                    np.log(seen.figures / other.figures),
+                    np.log(seen.floors) - np.log(other.ceilings),
+                    np.log(seen.ceilings) - np.log(other.floors),
+                )
         undisturbed = [reason is None for reason in reasons]
         counts = np.asarray(undisturbed if budget.quantity != "peak_memory" else [True] * len(reasons), dtype=bool)
         return seen, counts  # nobody else's work changes what memory a process takes
@@ -157,7 +170,7 @@ def _observe(blocks: Sequence[Block], quantity: str) -> Observed:
     try:
         figures = np.asarray([block_figure(block, quantity) for block in blocks], dtype=np.float64)
     except ValueError as problem:
-        raise NotMeasuredError(str(problem)) from None
+        raise NeverMeasuredError(str(problem)) from None
     if quantity == "throughput":
         fastest = np.asarray([block.batch * 1e9 / min(block.samples_ns) for block in blocks])
         return Observed(figures, figures, NOISE * fastest)
@@ -165,6 +178,8 @@ def _observe(blocks: Sequence[Block], quantity: str) -> Observed:
         return Observed(figures, figures / NOISE, figures)
     if quantity == "peak_memory":
         return Observed(figures, figures, figures)
+    if quantity == "energy":  # the meters count what others draw as well, and nobody knows how much that is
+        return Observed(figures, np.zeros_like(figures), figures)
     return Observed(figures, np.asarray([min(block.samples_ns) / 1e6 for block in blocks]) / NOISE, figures)
 
 

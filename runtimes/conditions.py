@@ -1,4 +1,5 @@
-"""What the system says about itself while a model runs: who else had the processors, how fast and hot they were.
+"""What the system says about itself while a model runs: who else had the processors, how fast and hot they were, and
+what was drawn.
 
 Linux counts most of it; what a system does not show is None, never zero.
 """
@@ -7,12 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from runtimes.energy import Energy
+
 _TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
-_PROC, _SYS = Path("/proc"), Path("/sys")
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Conditions:
         stolen_ns: processor time that a hypervisor gave to others, over all processors.
         busy_ns: processor time that anyone on this system used, over all processors.
         pressure_ns: time in which some task of the system waited for a processor (pressure stall information).
-        energy_uj: what the processor packages drew (RAPL).
+        energy_uj: what was drawn, by the meter's name ("package-0", "gpu", "VDD_IN"); empty where nothing is metered.
+        unmetered: why that is.
         throttled: times a processor slowed down for its heat.
         frequency_khz: mean over processors of their clocks, at the end.
         temperature_mc: the hottest sensor in thousandths of a degree Celsius, at the end.
@@ -36,71 +39,86 @@ class Conditions:
     stolen_ns: int | None = None
     busy_ns: int | None = None
     pressure_ns: int | None = None
-    energy_uj: int | None = None
+    energy_uj: Mapping[str, int] = field(default_factory=dict)
+    unmetered: str | None = None
     throttled: int | None = None
     frequency_khz: int | None = None
     temperature_mc: int | None = None
 
 
 class Watch:
-    """Counts from its creation to `conditions()`."""
+    """Counts from its creation to `conditions()`.
 
-    def __init__(self) -> None:
-        self._before = _counters()
+    Args:
+        on_gpu: whether the model runs on a GPU, whose energy is then part of what is drawn.
+        root: where /proc and /sys are.
+    """
+
+    def __init__(self, *, on_gpu: bool = False, root: Path = Path("/")) -> None:
+        self._proc, self._sys = root / "proc", root / "sys"
+        self._energy = Energy(on_gpu=on_gpu, sys=self._sys)
+        self._before = self._counters()
+
+    def tick(self) -> None:
+        """To be called every second or more often, for meters that have to be read meanwhile."""
+        self._energy.tick()
 
     def conditions(self) -> Conditions:
         """What happened since the start."""
-        now = _counters()
+        now = self._counters()
         passed = {name: _difference(value, self._before[name]) for name, value in now.items()}
         return Conditions(
             wall_ns=passed.pop("wall_ns") or 0,
             **passed,
-            frequency_khz=_mean(_numbers(_SYS.glob("devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq"))),
-            temperature_mc=max(_numbers(_SYS.glob("class/thermal/thermal_zone*/temp")), default=None),
+            energy_uj=self._energy.drawn_uj(),
+            unmetered=self._energy.missing,
+            frequency_khz=_mean(_numbers(self._sys.glob("devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq"))),
+            temperature_mc=max(_numbers(self._sys.glob("class/thermal/thermal_zone*/temp")), default=None),
         )
 
+    def _counters(self) -> dict[str, int | None]:
+        stat = (
+            _text(self._proc / "stat").partition("\n")[0].split()[1:]
+        )  # user nice system idle iowait irq softirq steal
+        ticks = [int(word) for word in stat]
+        return {
+            "wall_ns": time.perf_counter_ns(),
+            "waited_ns": _waited_ns((self._proc / "self/task").glob("*/schedstat")),
+            "stolen_ns": ticks[7] * _TICK_NS if len(ticks) > 7 else None,
+            "busy_ns": (sum(ticks[:3]) + sum(ticks[5:7])) * _TICK_NS if len(ticks) > 6 else None,
+            "pressure_ns": _pressure_ns(self._proc / "pressure/cpu"),
+            "throttled": _throttled(self._sys / "devices/system/cpu"),
+        }
 
-def _counters() -> dict[str, int | None]:
-    stat = _text(_PROC / "stat").partition("\n")[0].split()[1:]  # user nice system idle iowait irq softirq steal
-    ticks = [int(word) for word in stat]
-    return {
-        "wall_ns": time.perf_counter_ns(),
-        "waited_ns": _waited_ns(),
-        "stolen_ns": ticks[7] * _TICK_NS if len(ticks) > 7 else None,
-        "busy_ns": (sum(ticks[:3]) + sum(ticks[5:7])) * _TICK_NS if len(ticks) > 6 else None,
-        "pressure_ns": _pressure_ns(),
-        "energy_uj": _total(_SYS.glob("class/powercap/intel-rapl:[0-9]/energy_uj")),
-        "throttled": _total(_SYS.glob("devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count")),
-    }
 
-
-def _waited_ns() -> int | None:
+def _waited_ns(tasks: Iterable[Path]) -> int | None:
     """Second field: time spent waiting on a run queue (Documentation/scheduler/sched-stats.rst)."""
-    fields = [_text(task).split() for task in (_PROC / "self/task").glob("*/schedstat")]
+    fields = [_text(task).split() for task in tasks]
     return sum(int(words[1]) for words in fields if len(words) == 3) if any(fields) else None
 
 
-def _pressure_ns() -> int | None:
+def _pressure_ns(file: Path) -> int | None:
     """The `some` line's total, in microseconds (Documentation/accounting/psi.rst)."""
-    first = _text(_PROC / "pressure/cpu").partition("\n")[0]
+    first = _text(file).partition("\n")[0]
     total = first.rpartition("total=")[2]
     return int(total) * 1000 if total.isdigit() else None
 
 
+def _throttled(cpus: Path) -> int | None:
+    """Of every processor; those of one package share its clock, so that one event may be counted for each."""
+    counts = _numbers(cpus.glob("cpu[0-9]*/thermal_throttle/core_throttle_count"))
+    return sum(counts) if counts else None
+
+
 def _difference(now: int | None, before: int | None) -> int | None:
-    return None if now is None or before is None or now < before else now - before  # RAPL's counters wrap
-
-
-def _total(files: Iterator[Path]) -> int | None:
-    numbers = _numbers(files)
-    return sum(numbers) if numbers else None
+    return None if now is None or before is None or now < before else now - before  # a processor may have gone
 
 
 def _mean(numbers: list[int]) -> int | None:
     return sum(numbers) // len(numbers) if numbers else None
 
 
-def _numbers(files: Iterator[Path]) -> list[int]:
+def _numbers(files: Iterable[Path]) -> list[int]:
     texts = (_text(file).strip() for file in files)
     return [int(text) for text in texts if text.lstrip("-").isdigit()]
 

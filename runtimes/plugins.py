@@ -28,6 +28,8 @@ _EXTRAS = {
     "scipy": "toolchain",
     "sklearn": "toolchain",
     "matplotlib": "toolchain",
+    "sqlalchemy": "history",
+    "ruptures": "history",
     "jinja2": "toolchain",
     "click": "toolchain",
     "ml_dtypes": "toolchain",

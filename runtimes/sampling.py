@@ -104,12 +104,14 @@ def sample(
     warmup, settled = warm_up(lambda: session.run(next(inputs)), plan.warmup_limit_s)
     samples: list[int] = []
     resident: list[int] = []
-    probe, watch = Probe(), Watch()
+    probe, watch = Probe(), Watch(on_gpu=session.on_gpu)
     switches, cpu, start = _involuntary_switches(), time.process_time_ns(), time.perf_counter_ns()
     now = start
     while not _is_done(len(samples), (now - start) / 1e9, plan):
-        if probe.tick(now) and (held := _resident_bytes()) is not None:
-            resident.append(held)
+        if probe.tick(now):
+            watch.tick()
+            if (held := _resident_bytes()) is not None:
+                resident.append(held)
         samples.append(_time_one(session, next(inputs)))
         now = time.perf_counter_ns()
     return Block(
@@ -129,10 +131,18 @@ def sample(
 
 
 def warm_up(run: Callable[[], object], limit_s: float) -> tuple[list[int], bool]:
-    """Run until the series has settled: a window's median no longer improves on the best.
+    """Run until ten inferences are no faster than the ten before, or the limit.
+
+    Nothing is compiled here: what warms up is caches, allocators, pages and the clock, which take some tens of runs.
+    Georges, Buytaert and Eeckhout (2007, Statistically rigorous Java performance evaluation) wait for the coefficient
+    of variation of ten iterations to fall below 1 or 2%; on a machine with neighbours it never does. So only the end of
+    the improvement is waited for, by medians, which a burst does not move. This is the weaker rule: one slow window
+    ends it early, and it does not see that a process gets slower later, or is in one of two modes for good, as Barrett
+    et al. (2017, Virtual machine warmup blows hot and cold) found of many. Processes are therefore restarted and
+    compared by their medians, every run is kept, and a soak looks for trends.
 
     Returns:
-        What each run took in ns, and whether that ended it, or the limit.
+        What each run took in ns, and whether the series had settled when it ended.
     """
     warmup: list[int] = []
     best = float("inf")

@@ -29,9 +29,13 @@ class Session(abc.ABC):
     once, and `_release` while one of them is inside; where the runtime cannot stand that, set `serial`, and this
     class lets in one at a time. `_infer_into` may be overridden to write into the caller's arrays without a copy, and
     `_run_bound` to save the checks and lookups of arrays that fit buffers bound beforehand.
+
+    Attributes:
+        on_gpu: whether it computes on a GPU.
     """
 
     serial: ClassVar[bool] = False
+    on_gpu: ClassVar[bool] = False
 
     def __init__(self, artifact: Artifact) -> None:
         self.artifact = artifact

@@ -36,6 +36,7 @@ ALLOWED = {
 EXTRA_PACKAGES = {"signing": {"cryptography"}, "serve": {"starlette", "uvicorn"}, "_metrics": {"prometheus_client"}}
 BACKEND_PACKAGES = {"null": set()}
 MEMORY_PACKAGES = {"cuda_bindings": {"cuda"}, "pycuda": {"pycuda"}}
+METER_PACKAGES = {"nvml": {"pynvml"}}
 
 
 def every_module(function):
@@ -77,6 +78,8 @@ def test_imports_only_what_its_package_may(path):
         allowed = allowed | EXTRA_PACKAGES.get(path.stem, set())
     if path.parent == ROOT / "runtimes" / "devicememory":
         allowed = allowed | MEMORY_PACKAGES.get(path.stem, set())
+    if path.parent == ROOT / "runtimes" / "meters":
+        allowed = allowed | METER_PACKAGES.get(path.stem, set())
     assert others <= allowed
 
 

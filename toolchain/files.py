@@ -15,15 +15,19 @@ from runtimes.errors import UsageError
 
 
 @contextlib.contextmanager
-def output_folder(path: Path) -> Iterator[Path]:
+def output_folder(path: Path, option: str = "--out") -> Iterator[Path]:
     """A folder that files can be written to, made if there is none; if the work fails, what was made goes again.
+
+    Args:
+        path: the folder.
+        option: what the user gave it with.
 
     Raises:
         UsageError: it cannot be made, is a file, or is not writable.
     """
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        _make_writable(path)
+        _make_writable(path, option)
         yield path
     except BaseException:
         for folder in made:
@@ -42,12 +46,12 @@ def disk_full(folder: Path) -> OSError:
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
-def _make_writable(path: Path) -> None:
+def _make_writable(path: Path, option: str) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
         raise UsageError(
-            f"The output folder '{path}' cannot be written to: {error.strerror}; give another with --out."
+            f"The output folder '{path}' cannot be written to: {error.strerror}; give another with {option}."
         ) from None

@@ -11,6 +11,7 @@ from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 
 _DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8", "uint8", "bool")
+_OPEN_SIZE = 8  # small, but above one, so that a model that was wrongly specialised to a size shows it
 _FORM = re.compile(r"([^=]+)=([a-z0-9]+)\[([^\]]*)\]")
 
 
@@ -35,18 +36,26 @@ def parse_input(text: str) -> TensorSpec:
 def example_samples(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[str, Array]:
     """`n` random samples per input, samples first: normal floats, integers 0 or 1, booleans.
 
-    A leading dynamic dimension is taken as the batch; others become 8, small but above one so that a model
-    that was wrongly specialised to a size shows it. What another input calls its batch is 1 elsewhere, too.
+    A leading dynamic dimension is taken as the batch; others become 8. What another input calls its batch is 1
+    elsewhere, too.
     """
     rng = np.random.default_rng(seed)
     batches = {spec.shape[0]: 1 for spec in specs if spec.shape and isinstance(spec.shape[0], str)}
     return {spec.name: _random(rng, spec, n, batches) for spec in specs}
 
 
+def random_note(specs: Sequence[TensorSpec]) -> str:
+    """What to add where a model was timed on `example_samples`: the sizes that nobody gave."""
+    taken = {spec.name: list(array.shape[1:]) for spec, array in zip(specs, example_samples(specs, 1).values())}
+    open_ = [f"{spec} as {taken[spec.name]}" for spec in specs if any(isinstance(dim, str) for dim in spec.shape[1:])]
+    sizes = f", at sizes of our own: {'; '.join(open_)} a sample" if open_ else ""
+    return f"; latency is of random inputs, too{sizes}"
+
+
 def _random(rng: np.random.Generator, spec: TensorSpec, n: int, batches: Mapping[str, int]) -> Array:
     has_batch = bool(spec.shape) and isinstance(spec.shape[0], str)
     tail = TensorSpec(spec.name, spec.dtype, spec.shape[1:] if has_batch else spec.shape)
-    shape = (n, *tail.resolve(batches, default=8))
+    shape = (n, *tail.resolve(batches, default=_OPEN_SIZE))
     if spec.dtype == "bool":
         return rng.integers(0, 2, shape).astype(bool)
     if "int" in spec.dtype:

@@ -10,6 +10,7 @@ from pathlib import Path
 from hwbench import field
 from hwbench.field import Field, Results
 from hwbench.formats import html
+from hwbench.progress import say
 from runtimes.errors import UsageError
 from runtimes.files import replacing
 from toolchain.pack import Contents, pack
@@ -18,8 +19,8 @@ from toolchain.pack import Contents, pack
 def write_results(built: Sequence[tuple[Field, Contents | None]], out: Path) -> Results:
     """Write `<model>-<profile>.edge` for each profile that has a chosen candidate, report.json and report.html.
 
-    Everything is staged beside, then renamed. An earlier bundle of a profile that has none now is removed, so that
-    none lies there that the report does not name.
+    Everything is staged beside, then renamed. An earlier bundle of a profile that has none now is removed, and stderr
+    says so, so that none lies there that the report does not name.
 
     Returns:
         The fields, each with the path of its bundle.
@@ -50,8 +51,10 @@ def _write(built: Sequence[tuple[Field, Contents | None]], out: Path) -> Results
                 beside.write_text(text, encoding="utf-8")
         _move(staged, out)
         for item in results.fields:
-            if item.bundle is None:
-                (out / f"{item.model}-{item.profile}.edge").unlink(missing_ok=True)
+            earlier = out / f"{item.model}-{item.profile}.edge"
+            if item.bundle is None and earlier.exists():
+                earlier.unlink()
+                say(f"Removed '{earlier}' of an earlier build: this one chose no candidate for {item.profile}.")
     return results
 
 

@@ -16,7 +16,7 @@ from hwbench.field import Entry, Field, Results, Screening, Search, Status
 from hwbench.machine import this_machine
 from hwbench.measure import BLOCKS, Tick
 from hwbench.npz import open_arrays
-from hwbench.progress import bar
+from hwbench.progress import bar, phase
 from hwbench.report import Report
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
@@ -44,9 +44,9 @@ from toolchain.search.cache import Cache, CachedTarget
 from toolchain.search.clock import Clock
 from toolchain.search.screening import FINALISTS
 from toolchain.search.search import search
-from toolchain.sources import open_source
+from toolchain.sources import is_onnx, open_source
 from toolchain.standing import Standing, standing
-from toolchain.trial import plan_ranking, plan_trial
+from toolchain.trial import metric_of, plan_ranking, plan_trial
 from toolchain.workshop import Workshop
 
 DEFAULT_BUDGET = "accuracy_drop<=0.01"
@@ -140,16 +140,25 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
 def _open_bench(request: BuildRequest, work: Path, target: Target, cache: Cache | None, tick: Tick) -> Bench:
     machine = this_machine()
     target = CachedTarget(target, cache, machine) if cache is not None else target
+    metric = metric_of(request.evaluation, request.metric)
+    gate.check_directions(request.budgets, metric.name, metric.higher_is_better)
+    table = tables.read(request.calibration_table) if request.calibration_table else None
+    called = str(request.calibration)
     observed = as_npz(request.calibration, work) if request.calibration else None
+    described = () if is_onnx(Path(request.source)) else request.inputs  # of an ONNX file they may be its mistake
+    if observed:
+        dataset.check_names(observed, described, called=called)
+    if request.evaluation:
+        dataset.check_names(request.evaluation, described, labels=metric.name != "parity")
     real = observed or request.evaluation
+    phase(f"Opening {request.source}")
     model = open_source(request.source, request.inputs, work / "source.onnx", open_arrays(real) if real else None)
     tick("exported the source")
-    called = str(request.calibration)
     calibration = dataset.read(observed, model.inputs, called=called) if observed else None
-    table = tables.read(request.calibration_table) if request.calibration_table else None
-    trial = plan_trial(model, request.evaluation, calibration, request.metric, work)
+    trial = plan_trial(model, request.evaluation, calibration, metric, work)
     ranking = plan_ranking(model, calibration, trial, work)
     workshop = Workshop(request.name, model, calibration, work, table, cache, request.ranges)
+    phase("Running the source, to compare with")
     reference = Candidate(workshop.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
     bundle = workshop.make(reference, request.profiles[0]).bundle
     trial = trial.with_reference(measure.outputs(bundle, trial.samples.file, target))

@@ -13,14 +13,17 @@ from runtimes.profile import HardwareProfile
 from toolchain.asis import as_is
 from toolchain.candidates import BUILDERS
 from toolchain.destination import Destination
-from toolchain.inputs import example_samples
+from toolchain.inputs import example_samples, random_note
 from toolchain.pack import Contents, pack
 from toolchain.sources import default_name, open_source
 from toolchain.work import work_of
 
 
-def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work: Path) -> Path:
+def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work: Path) -> tuple[Path, str]:
     """Pack a model for ONNX Runtime with random golden inputs, into the folder `work`.
+
+    Returns:
+        The bundle, and what must be said of figures that come from such inputs.
 
     Raises:
         UsageError: the source is not usable.
@@ -34,4 +37,4 @@ def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work
         artifact = dataclasses.replace(artifact, work=work_of(model, next(samples.feeds(model.inputs, inputs))))
     bundle = work / f"{default_name(str(source))}.edge"
     pack(Contents(default_name(str(source)), profile, artifact, recipe, inputs, {}), bundle)
-    return bundle
+    return bundle, f"No samples come with a bare model{random_note(model.inputs).replace(', too', '')}."

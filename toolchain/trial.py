@@ -16,7 +16,7 @@ from hwbench.metrics.parity import flatten
 from runtimes import arrays, samples
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
-from toolchain.inputs import example_samples
+from toolchain.inputs import example_samples, random_note
 from toolchain.model import OnnxModel
 
 _RANDOM_SAMPLES = 64
@@ -56,8 +56,24 @@ class Trial:
         return dataclasses.replace(scored, is_source=is_source, data_sha256=self.samples.sha256())
 
 
+def metric_of(evaluation: Path | None, name: str | None) -> Metric:
+    """The metric that is asked for, before any model is looked at.
+
+    Args:
+        evaluation: the user's samples.
+        name: a metric's, or FILE.py:FUNCTION; None for top1 with labels, parity without.
+
+    Raises:
+        UsageError: there is no such metric, or it needs samples and there are none.
+    """
+    if evaluation is None and name not in (None, "parity"):
+        raise UsageError(f"The metric {name} needs labelled samples; give --evaluation FILE.npz.")
+    labelled = evaluation is not None and _has_labels(evaluation)
+    return metrics.load(name or ("top1" if labelled else "parity"))
+
+
 def plan_trial(
-    model: OnnxModel, evaluation: Path | None, calibration: Dataset | None, metric: str | None, work: Path
+    model: OnnxModel, evaluation: Path | None, calibration: Dataset | None, metric: Metric, work: Path
 ) -> Trial:
     """Decide what to judge by: labelled samples if there are, else parity with the source.
 
@@ -65,30 +81,29 @@ def plan_trial(
         model: the source.
         evaluation: the user's samples, with labels unless the metric is parity.
         calibration: stands in where there are no evaluation samples.
-        metric: a name or FILE.py:FUNCTION; None for top1 with labels, parity without.
+        metric: by `metric_of`.
         work: a folder for random samples, where there are none at all.
 
     Raises:
         UsageError: the data does not fit the model, or the metric needs labels that are not there.
     """
     if evaluation is not None:
-        name = metric or ("top1" if _has_labels(evaluation) else "parity")
-        data = dataset.read(evaluation, model.inputs, labels=name != "parity")
-        note = "No labels were given, so accuracy is closeness to the source's outputs." if name == "parity" else None
-        return Trial(metrics.load(name), data, note=note)
-    if metric not in (None, "parity"):
-        raise UsageError(f"The metric {metric} needs labelled samples; give --evaluation FILE.npz.")
+        is_parity = metric.name == "parity"
+        data = dataset.read(evaluation, model.inputs, labels=not is_parity)
+        note = "No labels were given, so accuracy is closeness to the source's outputs." if is_parity else None
+        return Trial(metric, data, note=note)
     if calibration is not None:
         note = (
             "No evaluation samples were given, so accuracy is closeness to the source's outputs on the calibration's."
         )
-        return Trial(metrics.load("parity"), calibration, note=note)
+        return Trial(metric, calibration, note=note)
     file = work / "random.npz"
     arrays.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
     note = (
-        "No samples were given, so accuracy is closeness to the source's outputs on random inputs, which proves little."
+        "No samples were given, so accuracy is closeness to the source's outputs on random inputs, which proves "
+        f"little{random_note(model.inputs)}."
     )
-    return Trial(metrics.load("parity"), dataset.read(file, model.inputs), note=note)
+    return Trial(metric, dataset.read(file, model.inputs), note=note)
 
 
 def plan_ranking(model: OnnxModel, calibration: Dataset | None, trial: Trial, work: Path) -> Trial:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 
 from hwbench.field import Field
+from hwbench.formats._conditions import conditions, energy
 from hwbench.formats._rows import label
 from hwbench.latency import Latency
 from hwbench.machine import Machine
+from hwbench.report import Report
 from runtimes import plugins
 
 
@@ -25,6 +27,27 @@ def describe(machine: Machine) -> str:
     maker = f" ({machine.hypervisor})" if machine.hypervisor != "yes" else ""  # "yes" is all some machines say
     parts.append(f"virtual{maker}" if machine.hypervisor else "")
     return ", ".join(part for part in parts if part)
+
+
+def how(report: Report) -> list[tuple[str, str]]:
+    """How a report's figures came about, as names and sentences; those that there is nothing to say of are left out."""
+    latency, accuracy = report.latency, report.accuracy
+    facts = []
+    if latency is not None:
+        facts = [("latency", method(latency)), ("conditions", conditions(latency)), ("energy", energy(latency))]
+    if accuracy is not None:
+        facts.append(("accuracy", f"{accuracy.metric} of {accuracy.n:,} samples"))
+    return [(name, fact) for name, fact in facts if fact]
+
+
+def judged(field: Field) -> str:
+    """Why a gate's verdict and the table show two figures for one quantity; empty where nothing was gated."""
+    if all(verdict.counted is None for entry in field.entries for verdict in entry.verdicts):
+        return ""
+    return (
+        "a figure in the table is of every sample; a verdict's is the median of the processes that counted by when it "
+        "became sure (of all, where none did), within bounds that hold however often one looks"
+    )
 
 
 def method(latency: Latency) -> str:

@@ -11,8 +11,8 @@ from hwbench.intervals import Estimate
 from hwbench.quantities import QUANTITIES
 from hwbench.report import NotMeasuredError, Report
 
-COLUMNS = ("accuracy", "accuracy_drop", "p50", "p90", "p99", "throughput", "size", "peak_memory")
-"""The quantities that people are shown for every candidate; budgets on others show in the verdicts."""
+_COLUMNS = ("accuracy", "accuracy_drop", "p50", "p90", "p99", "throughput", "size", "peak_memory")
+_WHERE_KNOWN = ("energy",)
 
 _TAG_WIDTH = 20
 
@@ -64,6 +64,12 @@ def rows(field: Field) -> tuple[Row, ...]:
     return tuple(_row(entry, name, names.count(name) == 1) for entry, name in zip(field.entries, names))
 
 
+def columns(table: Sequence[Row]) -> tuple[str, ...]:
+    """The quantities that people are shown for every candidate; budgets on others show in the verdicts."""
+    known = (name for name in _WHERE_KNOWN if any(name in row.figures for row in table))
+    return (*_COLUMNS, *known)
+
+
 def label(entry: Entry) -> str:
     """The candidate by name, precision and runtime, each said once: "int8 on onnxruntime"."""
     name = entry.name if entry.precision in entry.name else f"{entry.name} ({entry.precision})"
@@ -71,8 +77,9 @@ def label(entry: Entry) -> str:
 
 
 def notes(table: Sequence[Row]) -> dict[str, int]:
-    """The reasons why figures of `COLUMNS` are missing, numbered from 1 as they come up."""
-    reasons = [row.missing[quantity] for row in table for quantity in COLUMNS if quantity in row.missing]
+    """The reasons why figures of the columns are missing, numbered from 1 as they come up."""
+    shown = columns(table)
+    reasons = [row.missing[quantity] for row in table for quantity in shown if quantity in row.missing]
     return {reason: number for number, reason in enumerate(dict.fromkeys(reasons), 1)}
 
 

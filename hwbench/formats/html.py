@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from hwbench.field import Field, Results
 from hwbench.formats import _charts, _provenance, _rates, _roofline, _rows, _words
-from hwbench.formats._rows import COLUMNS, Row
+from hwbench.formats._rows import Row, columns
 from hwbench.intervals import CONFIDENCE
 from hwbench.quantities import QUANTITIES
 from hwbench.report import Report
@@ -62,7 +62,7 @@ def _section(field: Field, key: str) -> dict[str, object]:
         "tiles": _tiles(chosen, reference) if chosen is not None else (),
         "reference": reference,
         "rows": table,
-        "columns": [(name, _rows.heading(name, table), QUANTITIES[name].unit) for name in COLUMNS],
+        "columns": [(name, _rows.heading(name, table), QUANTITIES[name].unit) for name in columns(table)],
         "notes": _rows.notes(table),
         "served": _rates.table(field),
         "charts": [(chart, Markup(chart.svg)) for chart in _charts.charts(field, table, key)],
@@ -92,6 +92,7 @@ def _facts(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
     report = chosen.entry.report if chosen is not None else None
     facts += _how(report) if report is not None else []
     facts += [("At most", peaks) for peaks in _roofline.ceilings(field)]
+    facts += [("Verdicts", _provenance.judged(field))] if _provenance.judged(field) else []
     facts += [("Layers", _provenance.layers(field))] if _provenance.layers(field) else []
     facts += [("Search", _provenance.search(field))] if _provenance.search(field) else []
     facts += [("Source, SHA-256", digest) for digest in dict.fromkeys(r.artifact.source_sha256 for r in reports)]
@@ -102,8 +103,6 @@ def _facts(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
 
 
 def _how(report: Report) -> list[tuple[str, str]]:
-    facts = [("Latency", _provenance.method(report.latency))] if report.latency is not None else []
-    if report.accuracy is not None:
-        facts.append(("Accuracy", f"{report.accuracy.metric} of {report.accuracy.n:,} samples"))
+    facts = [(name.capitalize(), fact) for name, fact in _provenance.how(report)]
     inputs = ", ".join(map(str, report.artifact.inputs))
     return [*facts, ("Inputs", inputs)] if inputs else facts

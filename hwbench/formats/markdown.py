@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from hwbench.field import Field, Results
 from hwbench.formats import _rates, _rows
-from hwbench.formats._provenance import machines, method, warnings
+from hwbench.formats._provenance import how, judged, machines, warnings
 from hwbench.formats._rates import RateTable
 from hwbench.formats._roofline import ceilings, rooflines
-from hwbench.formats._rows import COLUMNS, Row, label
+from hwbench.formats._rows import Row, columns, label
 from hwbench.formats._words import clean, headline, outcome, verdicts
 from hwbench.intervals import CONFIDENCE
 from hwbench.quantities import QUANTITIES
@@ -45,6 +45,9 @@ def _blocks(field: Field) -> Iterable[str]:
 
 
 def _remarks(field: Field, notes: dict[str, int]) -> Iterable[str]:
+    for entry in field.entries:
+        if entry.reason:
+            yield f"{_escape(label(entry))}, {entry.status}: {_escape(entry.reason)}"
     for reason, number in notes.items():
         yield f"[{number}] {_escape(reason)}"
     for candidate, bound in rooflines(field):
@@ -57,12 +60,12 @@ def _remarks(field: Field, notes: dict[str, int]) -> Iterable[str]:
 
 
 def _table(table: tuple[Row, ...], notes: dict[str, int]) -> str:
-    heads = [f"{_escape(_rows.heading(name, table))} {QUANTITIES[name].unit}".strip() for name in COLUMNS]
-    lines = [["candidate", *heads, "verdict", "status", "why"], ["---", *["---:"] * len(heads), "---", "---", "---"]]
+    names = columns(table)
+    heads = [f"{_escape(_rows.heading(name, table))} {QUANTITIES[name].unit}".strip() for name in names]
+    lines = [["candidate", "status", "verdict", *heads], ["---", "---", "---", *["---:"] * len(heads)]]
     for row in table:
-        figures = [f"{row.value(name, notes)} {row.interval(name)}".strip() for name in COLUMNS]
-        words = [row.verdict or "-", row.entry.status, _escape(row.entry.reason)]
-        lines.append([_escape(label(row.entry)), *figures, *words])
+        figures = [_cell(row.value(name, notes), row.interval(name)) for name in names]
+        lines.append([_escape(label(row.entry)), row.entry.status, row.verdict or "-", *figures])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -74,12 +77,20 @@ def _served(served: RateTable) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{_escape(served.note)}"
 
 
+def _cell(value: str, interval: str) -> str:
+    """GitHub wraps cells at every space and makes wide tables scroll, so an interval is a line of its own."""
+    return f"{value}<br>{interval.replace(' ', '&nbsp;')}" if interval else value
+
+
 def _provenance(field: Field) -> Iterable[str]:
     for machine in machines(field):
         yield f"Measured on {_escape(machine)}"
     chosen = field.chosen
-    if chosen is not None and chosen.report is not None and chosen.report.latency is not None:
-        yield f"Latency: {method(chosen.report.latency)}; {CONFIDENCE:.0%} confidence intervals"
+    if chosen is not None and chosen.report is not None:
+        yield from (f"{name.capitalize()}: {_escape(fact)}" for name, fact in how(chosen.report))
+        yield f"Intervals: {CONFIDENCE:.0%} confidence"
+    if judged(field):
+        yield f"Verdicts: {judged(field)}"
     for peaks in ceilings(field):
         yield f"At most, {_escape(peaks)}"
     if field.bundle is not None:

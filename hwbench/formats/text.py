@@ -15,10 +15,10 @@ from rich.text import Text
 
 from hwbench.field import Field, Results
 from hwbench.formats import _rates, _rows
-from hwbench.formats._provenance import layers, machines, method, search, warnings
+from hwbench.formats._provenance import how, judged, layers, machines, search, warnings
 from hwbench.formats._rates import RateTable
 from hwbench.formats._roofline import ceilings, rooflines
-from hwbench.formats._rows import COLUMNS, Row, label
+from hwbench.formats._rows import Row, columns, label
 from hwbench.formats._words import clean, headline, outcome, verdicts
 from hwbench.intervals import CONFIDENCE
 from hwbench.quantities import QUANTITIES
@@ -87,17 +87,18 @@ def _figures(table: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) 
     """Measured candidates; with intervals each takes two lines."""
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
     grid.add_column("candidate", overflow="fold", vertical="top")
-    for quantity in COLUMNS:
+    names = columns(table)
+    for quantity in names:
         head = _text(f"{_rows.heading(quantity, table)}\n{QUANTITIES[quantity].unit}")
         grid.add_column(head, justify="right", no_wrap=True)
     for row in table:
         if row.entry.report is None:
             continue
-        cells = [_text(row.value(quantity, notes)) for quantity in COLUMNS]
+        cells = [_text(row.value(quantity, notes)) for quantity in names]
         if intervals:
             cells = [
                 _text(cell.plain, _text("\n" + row.interval(quantity), style="dim"))
-                for cell, quantity in zip(cells, COLUMNS)
+                for cell, quantity in zip(cells, names)
             ]
         grid.add_row(_text(row.name, style=row.entry.status), *cells)
     return grid
@@ -121,15 +122,13 @@ def _why(row: Row) -> tuple[str, str, str]:
 def _provenance(field: Field) -> list[tuple[str, str]]:
     lines = [("on", machine) for machine in machines(field)]
     chosen = field.chosen
-    if chosen is not None and chosen.report is not None:
-        latency, accuracy = chosen.report.latency, chosen.report.accuracy
-        lines += [("latency", method(latency))] if latency else []
-        lines += [("accuracy", f"{accuracy.metric} of {accuracy.n:,} samples")] if accuracy else []
+    lines += how(chosen.report) if chosen is not None and chosen.report is not None else []
     lines += [("at most", peaks) for peaks in ceilings(field)]
     lines += [("layers", layers(field))] if layers(field) else []
     lines += [("search", search(field))] if search(field) else []
     if lines:
-        lines.append(("intervals", f"{CONFIDENCE:.0%} confidence; rate and memory: range over processes"))
+        lines.append(("intervals", f"{CONFIDENCE:.0%} confidence; rate, memory and energy: range over processes"))
+    lines += [("verdicts", judged(field))] if judged(field) else []
     return lines + ([("bundle", str(field.bundle))] if field.bundle else [])
 
 

@@ -66,7 +66,7 @@ def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan) -> Loade
         turns = itertools.count()
         warmup, settled = warm_up(lambda: session.run(library.feed(next(turns))), plan.sampling.warmup_limit_s)
         queries = plan.queries(_each_s(plan, library, warmup))
-        watch = Watch()
+        watch = Watch(on_gpu=session.on_gpu)
         switches, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw, time.process_time_ns()
         trace = drive(session, library, plan, queries)
         cpu_ns, conditions = time.process_time_ns() - cpu, watch.conditions()

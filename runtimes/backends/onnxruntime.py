@@ -118,6 +118,8 @@ class _OrtSession(Session):
 
 
 class _GpuSession(_OrtSession):
+    on_gpu = True
+
     def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
         return Session._infer_into(self, feeds, out)  # arrays bound on the host would have to be synchronized
 

@@ -51,6 +51,7 @@ class EngineSession(Session):
     """
 
     serial = True
+    on_gpu = True
 
     def __init__(self, artifact: Artifact, trt: Any, model: bytes, memory: DeviceMemory) -> None:
         """Load an engine.

@@ -27,6 +27,7 @@ GRAMMAR = {
     "accuracy_drop": ("<=", {"": 1}),
     "size": ("<=", SIZES),
     "peak_memory": ("<=", SIZES),
+    "energy": ("<=", {"uJ": 1, "mJ": 1e3, "J": 1e6}),
 }
 EVERY_FORM = [(q, op, unit, scale) for q, (op, units) in GRAMMAR.items() for unit, scale in units.items()]
 

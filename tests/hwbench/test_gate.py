@@ -156,17 +156,17 @@ def test_the_reason_is_the_baselines_where_that_was_not_measured(make_report):
 
 def test_a_metric_of_which_less_is_better_is_not_judged_by_a_lower_limit(make_report):
     errors = Accuracy("wer", False, 100, 0.99, scores=(1.0,) * 99 + (0.0,))
-    verdict = judge_one(make_report(accuracy=errors), "accuracy>=0.5")
-    assert verdict.outcome == "inconclusive"
-    assert "less is better of wer; write accuracy<=0.5" in verdict.reason
+    with pytest.raises(UsageError, match=r"less is better of wer, so write accuracy<=0\.5"):
+        judge_one(make_report(accuracy=errors), "accuracy>=0.5")
     assert judge_one(make_report(accuracy=errors), "accuracy<=1.1").outcome == "pass"
     assert judge_one(make_report(accuracy=errors), "accuracy<=0.5").outcome == "fail"
 
 
 def test_a_metric_of_which_more_is_better_is_not_judged_by_an_upper_limit(make_report):
-    verdict = judge_one(make_report(), "accuracy<=0.99")
-    assert verdict.outcome == "inconclusive"
-    assert "more is better of top1; write accuracy>=0.99" in verdict.reason
+    with pytest.raises(UsageError, match=r"more is better of top1, so write accuracy>=0\.99"):
+        judge_one(make_report(), "accuracy<=0.99")
+    with pytest.raises(UsageError, match=r"more is better of top1, so write accuracy>=\+1%"):
+        judge_one(make_report(), "accuracy<=+1%", make_report())
 
 
 def test_a_change_is_bounded_by_opposite_ends_of_the_intervals(make_report, make_latency):

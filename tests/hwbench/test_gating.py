@@ -132,8 +132,41 @@ def test_even_so_what_is_far_too_slow_fails(make_rounds):
 
 
 def test_too_short_blocks_for_a_percentile_say_what_it_takes(make_rounds):
-    decided, _ = run(make_rounds, ["p99<=1s"], levels(), max_time_s=3)
+    decided, taken = run(make_rounds, ["p99<=1s"], levels())
     assert decided["p99<=1s"].reason == "p99 takes 67 samples in each process, one has 31"
+    assert taken == 1  # others would be as short
+
+
+@pytest.mark.parametrize(("budget", "outcome"), [("energy<=5mJ", "pass"), ("energy<=2mJ", "fail")])
+def test_energy_is_gated_where_there_is_a_meter(make_rounds, budget, outcome):
+    metered = Conditions(wall_ns=10**9, energy_uj={"package-0": 31 * 3_000})
+
+    def take():
+        rounds = make_rounds(levels(n=len(seen) + 1))
+        seen.append(rounds)
+        blocks = [dataclasses.replace(block, conditions=metered) for block in rounds.candidate]
+        return Rounds(tuple(blocks))
+
+    seen: list[Rounds] = []
+    decided, _ = decide(take, parse_all([budget]), 60.0, clock=lambda: float(len(seen)))
+    assert (decided[budget].outcome, len(seen)) == (outcome, 9)
+
+
+def test_where_there_is_no_meter_a_limit_on_energy_is_inconclusive_at_once(make_rounds):
+    decided, taken = run(make_rounds, ["energy<=5mJ"], levels())
+    assert (decided["energy<=5mJ"].outcome, taken) == ("inconclusive", 1)
+    assert decided["energy<=5mJ"].reason == "energy was not recorded"
+
+
+def test_energy_of_disturbed_blocks_may_be_anything_less(make_rounds):
+    drawn = Conditions(wall_ns=10**9, waited_ns=10**9, energy_uj={"package-0": 31 * 3_000})
+    rounds = make_rounds(levels(n=20))
+    disturbed = Rounds(tuple(dataclasses.replace(block, conditions=drawn) for block in rounds.candidate))
+    bounds = disturbed.bounds(parse_all(["energy<=5mJ"])[0])
+    assert bounds.low == 0
+    assert bounds.high == pytest.approx(3_000)
+    change = Rounds(disturbed.candidate, disturbed.candidate).bounds(parse_all(["energy<=+5%"])[0])
+    assert (change.low, change.value, change.high) == (-1.0, 0.0, float("inf"))
 
 
 def test_the_plan_takes_as_many_runs_as_the_percentiles_need():

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import datetime
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from hwbench import field, gate, history
 from hwbench.budget import parse_all
 from hwbench.field import Entry, Field
-from hwbench.history import Point, change_points
 from runtimes.errors import UsageError
 
 BUDGETS = parse_all(["p90<=1s"])
@@ -54,35 +51,3 @@ def test_a_database_that_cannot_be_used_is_refused_without_its_password(results_
     assert "secret" not in str(caught.value)
     with pytest.raises(UsageError, match="cannot be used"):
         history.record(str(tmp_path / "no" / "runs.sqlite"), results_of())
-
-
-@pytest.mark.parametrize("step", [1.05, 0.8])
-def test_a_step_larger_than_the_noise_is_a_change(step):
-    rng = np.random.default_rng(0)
-    values = np.concatenate([rng.lognormal(0, 0.01, 20), step * rng.lognormal(0, 0.01, 20)])
-    assert change_points(values.tolist()) == (20,)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_noise_is_no_change(seed):
-    assert change_points(np.random.default_rng(seed).lognormal(0, 0.05, 60).tolist()) == ()
-
-
-def test_too_few_or_senseless_values_have_no_changes():
-    assert change_points([1.0] * 5) == ()
-    assert change_points([1.0] * 40) == ()
-    assert change_points([1.0, -1.0] * 20) == ()
-
-
-def test_a_plot_shows_points_and_changes(tmp_path):
-    start = datetime.datetime(2026, 1, 1)
-    points = [
-        Point(start + datetime.timedelta(days=n), "m", "d", "cpu", "00", "p90", v, 0.99 * v, 1.01 * v, "pass")
-        for n, v in enumerate([1.0] * 10 + [2.0] * 10)
-    ]
-    history.plot(points, tmp_path / "course.png")
-    with Image.open(tmp_path / "course.png") as image:
-        colors = {color for _, color in image.convert("RGB").getcolors(1 << 20)}
-    assert {(0x1B, 0x7F, 0x4B), (0xC0, 0x39, 0x2B)} <= colors  # a passed run, and the line of a change
-    with pytest.raises(UsageError, match="cannot be drawn"):
-        history.plot(points, tmp_path / "course.doc")

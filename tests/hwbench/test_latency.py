@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hwbench import intervals
 from hwbench.intervals import Estimate
-from hwbench.latency import Latency, Load
+from hwbench.latency import Latency, Load, block_figure
+from runtimes.conditions import Conditions
 from runtimes.sampling import Block
 
 
@@ -40,7 +41,7 @@ def test_a_percentiles_interval_holds_the_order_statistics_and_every_blocks_own(
     assert found.low <= order.low <= order.high <= found.high
 
     apart = latency_of(make_block(factor * rng.lognormal(2, 0.01, 400)) for factor in (1, 1.2, 1.5))
-    each = [np.quantile(np.array(block.samples_ns) / 1e6, 0.9) for block in apart.blocks]
+    each = [np.quantile(np.array(block.samples_ns) / 1e6, 0.9, method="median_unbiased") for block in apart.blocks]
     found = apart.percentile(90)
     assert found.low <= min(each) < 1.3 * min(each) < max(each) <= found.high
 
@@ -155,3 +156,23 @@ def test_random_arrivals_make_medians_differ_without_a_doubt(make_block):
     blocks = (arrived(make_block, [1.0] * 9, range(9)), arrived(make_block, [3.0] * 9, range(9)))
     assert Latency("single_stream", 1, 1, blocks).doubts
     assert not Latency("server", 1, 1, blocks, Load(False, 1, 1e3)).doubts
+
+
+def metered(block, **energy_uj):
+    return dataclasses.replace(block, conditions=Conditions(wall_ns=10**9, energy_uj=energy_uj))
+
+
+def test_energy_is_what_all_meters_counted_by_inference(make_block):
+    blocks = tuple(metered(make_block([1.0] * 10), package=1_000 + n, gpu=500) for n in range(3))
+    latency = Latency("single_stream", 1, 1, blocks)
+    assert latency.energy_uj == Estimate(150.1, 150.0, 150.2)
+    assert latency.meters == ("package", "gpu")
+
+
+def test_without_a_meter_there_is_no_energy_and_the_reason_is_the_systems(make_block):
+    silent = Conditions(wall_ns=1, unmetered="nothing to read")
+    for seen, told in ((None, "energy was not recorded"), (silent, "nothing to read")):
+        block = dataclasses.replace(make_block([1.0] * 10), conditions=seen)
+        with pytest.raises(ValueError, match=told):
+            block_figure(block, "energy")
+    assert Latency("single_stream", 1, 1, (make_block([1.0]),)).meters == ()

@@ -9,7 +9,7 @@ import tiny_models
 from hwbench import dataset
 from runtimes.errors import UsageError
 from toolchain.model import open_model
-from toolchain.trial import plan_trial
+from toolchain.trial import metric_of, plan_trial
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +31,16 @@ def unlabelled(tmp_path):
     return path
 
 
+def plan(model, evaluation, calibration, metric, work):
+    return plan_trial(model, evaluation, calibration, metric_of(evaluation, metric), work)
+
+
 def scores(labels):
     return {"scores": np.eye(5, dtype=np.float32)[labels]}
 
 
 def test_labels_are_judged_by_top1(model, labelled, tmp_path):
-    trial = plan_trial(model, labelled, None, None, tmp_path)
+    trial = plan(model, labelled, None, None, tmp_path)
     assert (trial.metric.name, trial.note) == ("top1", None)
     trial = trial.with_reference(scores(np.arange(6) % 5))
     assert trial.reference.value == 1.0
@@ -46,17 +50,17 @@ def test_labels_are_judged_by_top1(model, labelled, tmp_path):
 
 
 def test_another_metric_goes_before_top1(model, labelled, tmp_path):
-    assert plan_trial(model, labelled, None, "top5", tmp_path).metric.name == "top5"
+    assert plan(model, labelled, None, "top5", tmp_path).metric.name == "top5"
 
 
 def test_labels_are_not_used_where_parity_is_asked_for(model, labelled, tmp_path):
-    trial = plan_trial(model, labelled, None, "parity", tmp_path)
+    trial = plan(model, labelled, None, "parity", tmp_path)
     assert trial.metric.name == "parity"
     assert "closeness to the source's outputs" in trial.note
 
 
 def test_without_labels_the_source_is_the_reference(model, unlabelled, tmp_path):
-    trial = plan_trial(model, unlabelled, None, None, tmp_path)
+    trial = plan(model, unlabelled, None, None, tmp_path)
     assert trial.metric.name == "parity"
     outputs = {"scores": np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32)}
     trial = trial.with_reference(outputs)
@@ -66,27 +70,33 @@ def test_without_labels_the_source_is_the_reference(model, unlabelled, tmp_path)
 
 def test_calibration_samples_stand_in_for_evaluation(model, unlabelled, tmp_path):
     calibration = dataset.read(unlabelled, model.inputs)
-    trial = plan_trial(model, None, calibration, None, tmp_path)
+    trial = plan(model, None, calibration, None, tmp_path)
     assert trial.samples is calibration
     assert "on the calibration's" in trial.note
 
 
 def test_without_any_samples_random_ones_prove_little(model, tmp_path):
-    trial = plan_trial(model, None, None, None, tmp_path)
+    trial = plan(model, None, None, None, tmp_path)
     assert trial.samples.n == 64
-    assert trial.note.endswith("on random inputs, which proves little.")
+    assert trial.note.endswith("on random inputs, which proves little; latency is of random inputs, too.")
+
+
+def test_sizes_that_nobody_gave_are_named(tmp_path):
+    model = open_model(tiny_models.double(tmp_path / "m.onnx", inputs="float[N,T] x"))
+    note = plan(model, None, None, None, tmp_path).note
+    assert note.endswith("latency is of random inputs, too, at sizes of our own: x=float32[N,T] as [8] a sample.")
 
 
 def test_random_samples_can_be_named_as_savez_names_its_own_argument(tmp_path):
     model = open_model(tiny_models.double(tmp_path / "m.onnx", inputs="float[N,2] x, float[N,2] file"))
-    assert set(plan_trial(model, None, None, None, tmp_path).samples.arrays) == {"x", "file"}
+    assert set(plan(model, None, None, None, tmp_path).samples.arrays) == {"x", "file"}
 
 
 def test_a_metric_needs_labels(model, unlabelled, tmp_path):
     with pytest.raises(UsageError, match=r"has no array 'labels'; put one entry per sample beside the inputs"):
-        plan_trial(model, unlabelled, None, "top1", tmp_path)
+        plan(model, unlabelled, None, "top1", tmp_path)
     with pytest.raises(UsageError, match=r"The metric top1 needs labelled samples; give --evaluation FILE\.npz"):
-        plan_trial(model, None, dataset.read(unlabelled, model.inputs), "top1", tmp_path)
+        plan(model, None, dataset.read(unlabelled, model.inputs), "top1", tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "text"])
@@ -97,4 +107,4 @@ def test_a_file_that_cannot_be_read_is_named(model, labelled, tmp_path, damage):
     elif damage == "text":
         path.write_text("not an npz")
     with pytest.raises(UsageError, match=r"damaged\.npz'"):
-        plan_trial(model, path, None, None, tmp_path)
+        plan(model, path, None, None, tmp_path)

@@ -19,7 +19,7 @@ from runtimes.sampling import SamplingPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_LOG_WIDTH = 140
+LOG_WIDTH = 140
 FORMATS = ("text", "json", "markdown", "csv", "junit", "github", "html")
 
 
@@ -156,5 +156,5 @@ def show(results: Results, form: str) -> None:
     module = plugins.load("hwbench.formats", form, "format")
     terminal = sys.stdout.isatty()
     # A log or a file has no width, and the intervals need some.
-    options = {"color": terminal, "width": None if terminal else _LOG_WIDTH} if form == "text" else {}
+    options = {"color": terminal, "width": None if terminal else LOG_WIDTH} if form == "text" else {}
     click.echo(module.render(results, **options), nl=False)

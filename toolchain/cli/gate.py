@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
 
 from hwbench import field
 from hwbench.budget import Budget, parse_all
-from hwbench.field import Entry, Field, Status
+from hwbench.field import Entry, Field, Results, Status
 from hwbench.gate import EXIT_CODES, Outcome, Verdict, judge
 from hwbench.gating import MAX_TIME_S, Gated, GatePlan, gate_bundle
 from hwbench.progress import clock
@@ -26,6 +27,7 @@ from toolchain.cli._options import (
     format_option,
     show,
 )
+from toolchain.files import output_folder
 
 _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "inconclusive"}
 
@@ -106,23 +108,25 @@ def command(
         )
     scored, files = evaluation_of(evaluation, metric), [_output(text) for text in outputs]
     past = plugins.load("hwbench", "history", "feature") if history is not None else None
-    if candidate.suffix == ".json":
-        gated = _stored_verdicts(candidate, baseline, limits)
-    else:
-        other = _stored(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
-        plan = GatePlan(max_time, duration or GatePlan.block_s)
-        with clock(f"Gating {candidate.name}", max_time) as tick:
-            gated = gate_bundle(candidate, other, limits, LocalTarget(), plan, tick, scored)
-    entries = [_entry("candidate", gated.candidate, "measured", gated.verdicts)]
-    if gated.baseline is not None:
-        entries.append(_entry("baseline", gated.baseline, "kept"))
-    results = field.of([Field(gated.candidate.model, gated.candidate.profile, limits, tuple(entries))])
-    if past is not None:
-        past.record(history, results)
-    for output_form, file in files:
-        text = plugins.load("hwbench.formats", output_form, "format").render(results)
-        with replacing(file) as beside:
-            beside.write_text(text, encoding="utf-8")
+    with contextlib.ExitStack() as stack:
+        for _, file in files:
+            stack.enter_context(output_folder(file.parent, "--output"))
+        if past is not None:
+            past.prepare(history)
+        if candidate.suffix == ".json":
+            gated = _stored_verdicts(candidate, baseline, limits)
+        else:
+            other = _stored(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
+            plan = GatePlan(max_time, duration or GatePlan.block_s)
+            with clock(f"Gating {candidate.name}", max_time) as tick:
+                gated = gate_bundle(candidate, other, limits, LocalTarget(), plan, tick, scored)
+        results = _results(gated, limits)
+        if past is not None:
+            past.record(history, results)
+        for output_form, file in files:
+            text = plugins.load("hwbench.formats", output_form, "format").render(results)
+            with replacing(file) as beside:
+                beside.write_text(text, encoding="utf-8")
     show(results, form)
     outcome = results.outcome
     ctx.exit(EXIT_CODES[_INCONCLUSIVE[inconclusive] if outcome == "inconclusive" else outcome])
@@ -132,6 +136,8 @@ def _output(text: str) -> tuple[str, Path]:
     form, equals, file = text.partition("=")
     if form not in FORMATS or not equals or not file:
         raise UsageError(f"--output '{text}' should be FORMAT=FILE, FORMAT one of {', '.join(FORMATS)}.")
+    if Path(file).exists() and not Path(file).is_file():
+        raise UsageError(f"--output '{text}': '{file}' is a folder or a device; give a file.")
     return form, Path(file)
 
 
@@ -157,6 +163,13 @@ def _stored(path: Path) -> Report:
     if chosen is None or chosen.report is None:
         raise UsageError(f"'{path}' holds no chosen candidate to judge.")
     return chosen.report
+
+
+def _results(gated: Gated, limits: tuple[Budget, ...]) -> Results:
+    entries = [_entry("candidate", gated.candidate, "measured", gated.verdicts)]
+    if gated.baseline is not None:
+        entries.append(_entry("baseline", gated.baseline, "kept"))
+    return field.of([Field(gated.candidate.model, gated.candidate.profile, limits, tuple(entries))])
 
 
 def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> Entry:

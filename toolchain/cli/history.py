@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from hwbench import history
+from hwbench import course, history
+from hwbench.course import change, levels
 from hwbench.history import Point
 from hwbench.quantities import QUANTITIES
 from runtimes.errors import UsageError
+from toolchain.cli._options import LOG_WIDTH
 
 
 @click.command()
@@ -35,38 +38,35 @@ def command(where: str, model: str | None, quantity: str, plot: Path | None) -> 
     points = history.read(where, quantity, model)
     if not points:
         raise UsageError(f"'{where}' holds no {quantity}{f' of {model}' if model else ''}.")
-    courses = [list(course) for _, course in itertools.groupby(sorted(points, key=_course), key=_course)]
+    courses = [list(group) for _, group in itertools.groupby(sorted(points, key=_course), key=_course)]
     if plot is not None and len(courses) > 1:
-        names = ", ".join(f"{course[0].model} on {course[0].device}" for course in courses)
+        names = ", ".join(f"{group[0].model} for {group[0].profile} on {group[0].device}" for group in courses)
         raise UsageError(f"There are several courses ({names}), and a plot shows one; choose with --model.")
-    console = Console(highlight=False, markup=False)
-    for course in courses:
-        console.print(_table(course))
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
+    for group in courses:
+        console.print(_table(group))
     if plot is not None:
-        history.plot(courses[0], plot)
+        course.plot(courses[0], plot)
 
 
 def _course(point: Point) -> tuple[str, str, str]:
     return point.model, point.profile, point.device
 
 
-def _table(course: list[Point]) -> Table:
-    quantity = QUANTITIES[course[0].quantity]
-    table = Table(title=f"{course[0].model} for {course[0].profile}, {course[0].device}", title_justify="left")
+def _table(points: list[Point]) -> Table:
+    quantity = QUANTITIES[points[0].quantity]
+    table = Table(title=f"{points[0].model} for {points[0].profile}, {points[0].device}", title_justify="left")
     for heading in ("when, UTC", quantity.heading, "interval", "source", "verdict", "change"):
-        table.add_column(heading)
-    changes = history.change_points([point.value for point in course])
-    bounds = [0, *changes, len(course)]
-    levels = [sorted(p.value for p in course[a:b])[(b - a) // 2] for a, b in itertools.pairwise(bounds)]
-    for index, point in enumerate(course):
-        number = changes.index(index) + 1 if index in changes else 0
-        change = f"{levels[number] / levels[number - 1] - 1:+.1%}" if number else ""
+        table.add_column(heading, no_wrap=heading != "interval")
+    found = levels([point.value for point in points])
+    changes = {after.start: change(before, after) for before, after in itertools.pairwise(found)}
+    for index, point in enumerate(points):
         table.add_row(
             f"{point.at:%Y-%m-%d %H:%M:%S}",
             quantity.written(point.value),
             f"{quantity.written(point.low)} to {quantity.written(point.high)}",
             point.source_sha256[:8],
             point.outcome,
-            change,
+            changes.get(index, ""),
         )
     return table

@@ -91,9 +91,11 @@ def command(
             stack.enter_context(output_folder(out.parent))
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-"))
         bundle = path
+        caveats: tuple[str, ...] = ()
         if is_bare:
             device = devices.load(profile) if profile else devices.detect(this_machine())
-            bundle = pack_as_is(path, device, threads, Path(work))
+            bundle, caveat = pack_as_is(path, device, threads, Path(work))
+            caveats = (caveat,)
         if ask is not None:
             with bar(f"Measuring {path.name}", None if ask.bound else BLOCKS) as tick:
                 report, verdicts = scenarios.measure(bundle, ask, tick, scored)
@@ -112,7 +114,8 @@ def command(
         report,
         verdicts,
     )
-    budgets, caveats = tuple(verdict.budget for verdict in verdicts), (scenarios.CAVEAT,) if ask else ()
+    budgets = tuple(verdict.budget for verdict in verdicts)
+    caveats += (scenarios.CAVEAT,) if ask else ()
     results = field.of([Field(report.model, report.profile, budgets, (entry,), caveats)])
     if out is not None:
         with replacing(out) as beside:

@@ -16,6 +16,7 @@ from hwbench import dataset
 from hwbench.accuracy import Accuracy
 from hwbench.budget import Budget
 from hwbench.measure import BLOCKS
+from hwbench.progress import phase
 from runtimes import plugins, samples
 from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
@@ -103,6 +104,7 @@ class _Search:
 
     def phase(self, step: Callable[[], None]) -> None:
         """Do what there is time for. A first Ctrl-C ends it where there is something to keep."""
+        phase(f"{self._profile.name}: {step.__name__.replace('_', ' ')}")
         known = any(attempt.blocks or attempt.latency for attempt in self.attempts.values())
         with self._bench.clock.phase(stoppable=known):
             try:
@@ -116,6 +118,7 @@ class _Search:
 
     def make(self, plan: Iterable[Candidate]) -> None:
         """Make and rank; at least one, whatever the clock says."""
+        phase(f"{self._profile.name}: make candidates")
         for number, candidate in enumerate(plan):
             if number and self._bench.clock.is_over:
                 self._put(Attempt(candidate, f"not tried: {self._bench.clock.stopped}"))

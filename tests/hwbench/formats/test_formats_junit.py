@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import junitparser
 import pytest
 from formats_data import failed_field, measured_field, unmade_field
 
@@ -36,6 +37,18 @@ def test_it_follows_the_schema(results, hostile):
             assert set(element.attrib) <= {name.rstrip("*") for name in attributes}
             assert {name[:-1] for name in attributes if name.endswith("*")} <= set(element.attrib)
             assert {child.tag for child in element} <= children
+
+
+def test_a_reader_of_junit_finds_suites_cases_and_their_results(results, hostile):
+    for shown in (results, hostile):
+        read = junitparser.JUnitXml.fromstring(junit.render(shown).encode("utf-8"))
+        cases = [case for suite in read for case in suite]
+        kinds = [type(result).__name__ for case in cases for result in case.result]
+        assert (read.tests, read.failures, read.errors) == (len(cases), kinds.count("Failure"), kinds.count("Error"))
+        before = read.tests, read.failures, read.errors
+        read.update_statistics()  # counts anew
+        assert (read.tests, read.failures, read.errors) == before
+    assert [suite.name for suite in read] == [root.get("name") for root in parse(hostile)]
 
 
 def test_one_case_per_verdict_and_inconclusive_is_an_error(results):

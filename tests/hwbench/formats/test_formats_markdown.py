@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import re
 
-from formats_data import failed_field
+from formats_data import HOSTILE, failed_field
+from markdown_it import MarkdownIt
 
 from hwbench import field
 from hwbench.formats import markdown
+from hwbench.formats._words import clean
 
 
 def tables(text):
@@ -20,15 +22,31 @@ def test_every_row_has_as_many_cells_as_the_heading(results, hostile):
         found = list(tables(markdown.render(shown)))
         assert len(found) == len(shown.fields)
         for table, each in zip(found, shown.fields):
-            assert {len(row) for row in table} == {12}
+            assert {len(row) for row in table} == {11}
             assert len(table) == len(each.entries) + 2
 
 
 def test_hostile_text_starts_no_markup(hostile):
-    text = markdown.render(hostile)
+    text = markdown.render(hostile).replace("<br>", "")
     assert not re.search(r"(?<!\\)<[a-zA-Z/]", text)
     assert not re.search(r"(?<!\\)`", text)
     assert "\n<script" not in text
+
+
+def test_github_shows_a_table_and_every_text_as_it_is(results, hostile):
+    """By markdown-it's parser of CommonMark with GitHub's tables."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for shown in (results, hostile):
+        tokens = parser.parse(markdown.render(shown))
+        kinds = [token.type for token in tokens]
+        assert kinds.count("table_open") == kinds.count("heading_open") == len(shown.fields)
+        assert kinds.count("tr_open") == sum(1 + len(each.entries) for each in shown.fields)
+        assert kinds.count("td_open") == 11 * sum(len(each.entries) for each in shown.fields)
+        inside = [child for token in tokens for child in token.children or ()]
+        assert {child.content for child in inside if child.type == "html_inline"} == {"<br>"}
+        assert {child.type for child in inside} == {"text", "strong_open", "strong_close", "html_inline"}
+    said = "".join(child.content for child in inside if child.type == "text")
+    assert " ".join(clean(HOSTILE).split()) in said
 
 
 def test_verdicts_are_words_and_budgets_read_as_typed(results):

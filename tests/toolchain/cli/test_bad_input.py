@@ -15,7 +15,7 @@ from toolchain.pack import pack
 @pytest.mark.parametrize("source", ["nothing.onnx", "nothing.pt2", "nothing.py:make", "edgewright.toml", "nothing.pt"])
 def test_a_missing_source(refuses_build, source):
     file = source.partition(":")[0]
-    refuses_build("--input", "x=float32[N,4]", source=source, words=("There is no file", f"'{file}'"))
+    refuses_build("--input", "x=float32[N,4]", source=source, data=False, words=("There is no file", f"'{file}'"))
 
 
 def test_a_source_of_no_kind(refuses_build):
@@ -55,7 +55,7 @@ def test_a_model_that_onnx_runtime_cannot_run(refuses_build, tmp_path):
 def test_a_pickle(refuses_build, tmp_path):
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "net.pt")
     words = ("is not a TorchScript archive", "FILE.py:FACTORY")
-    refuses_build("--input", "x=float32[N,2]", source=tmp_path / "net.pt", words=words)
+    refuses_build("--input", "x=float32[N,2]", source=tmp_path / "net.pt", data=False, words=words)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_a_pickle(refuses_build, tmp_path):
 def test_a_factory_that_gives_no_model(refuses_build, tmp_path, text, words):
     (tmp_path / "net.py").write_text(text)
     source = f"{tmp_path / 'net.py'}:make"
-    refuses_build("--input", "x=float32[N,4]", source=source, words=(str(tmp_path / "net.py"), words))
+    refuses_build("--input", "x=float32[N,4]", source=source, data=False, words=(str(tmp_path / "net.py"), words))
 
 
 def test_a_module_that_is_not_there(refuses_build):
     words = ("'no_such_package.nets' cannot be imported", "ModuleNotFoundError")
-    refuses_build("--input", "x=float32[N,4]", source="no_such_package.nets:make", words=words)
+    refuses_build("--input", "x=float32[N,4]", source="no_such_package.nets:make", data=False, words=words)
 
 
 def test_a_model_with_randomness(refuses_build, tmp_path):

@@ -1,0 +1,82 @@
+"""What surrounded the samples, in a line: who else had the processors, clock and heat, and the energy drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from hwbench.formats._rows import show
+from hwbench.latency import Latency
+from runtimes.conditions import Conditions
+
+
+def conditions(latency: Latency) -> str:
+    """Shares of the time are of all blocks together, with the worst one's behind; empty where nothing was recorded."""
+    seen = _seen(latency)
+    if not seen:
+        return ""
+    known = [text for text in (*_shares(seen), *_clock(seen)) if text]
+    silent = [name for name, read in _READINGS.items() if all(read(each) is None for each in seen)]
+    return ", ".join(known) + (f"; not shown by this system: {', '.join(silent)}" if silent else "")
+
+
+def energy(latency: Latency) -> str:
+    """Per inference and by which meters, or why there is none; empty where nothing was recorded."""
+    if not _seen(latency):
+        return ""
+    try:
+        drawn = latency.energy_uj
+    except ValueError as reason:
+        return f"absent: {reason}"
+    figures = (
+        f"{show('energy', drawn.value)} mJ an inference ({show('energy', drawn.low)} to {show('energy', drawn.high)})"
+    )
+    return f"{figures}, counted by {' and '.join(latency.meters)}, idle power included"
+
+
+_READINGS: dict[str, Callable[[Conditions], int | None]] = {
+    "waiting": lambda each: each.waited_ns,
+    "steal": lambda each: each.stolen_ns,
+    "pressure": lambda each: each.pressure_ns,
+    "clock": lambda each: each.frequency_khz,
+    "heat": lambda each: each.temperature_mc,
+    "throttling": lambda each: each.throttled,
+}
+
+
+def _shares(seen: list[Conditions]) -> Iterable[str]:
+    yield _share("waited for a processor", seen, lambda each: each.waited_ns)
+    yield _share("lost to the hypervisor", seen, lambda each: each.stolen_ns)
+    yield _share("some task of the system waited", seen, _pressure)
+
+
+def _pressure(each: Conditions) -> int | None:
+    return None if each.pressure_ns is None else min(each.pressure_ns, each.wall_ns)  # the two are not read at once
+
+
+def _share(what: str, seen: list[Conditions], read: Callable[[Conditions], int | None]) -> str:
+    each = [(value, one.wall_ns) for one in seen if (value := read(one)) is not None and one.wall_ns > 0]
+    if not each:
+        return ""
+    together = sum(value for value, _ in each) / sum(wall for _, wall in each)
+    worst = max(value / wall for value, wall in each)
+    return f"{what} {together:.1%}" + (f" (at most {worst:.1%})" if f"{worst:.1%}" != f"{together:.1%}" else "")
+
+
+def _clock(seen: list[Conditions]) -> Iterable[str]:
+    clocks = [each.frequency_khz / 1e6 for each in seen if each.frequency_khz is not None]
+    if clocks:
+        yield _range(f"{min(clocks):.2f}", f"{max(clocks):.2f}", "GHz")
+    heat = [each.temperature_mc / 1e3 for each in seen if each.temperature_mc is not None]
+    if heat:
+        yield _range(f"{min(heat):.0f}", f"{max(heat):.0f}", "\N{DEGREE SIGN}C")
+    throttled = [each.throttled for each in seen if each.throttled is not None]
+    if throttled:
+        yield f"throttled {sum(throttled):,} times" if sum(throttled) else "never throttled"
+
+
+def _range(low: str, high: str, unit: str) -> str:
+    return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
+
+
+def _seen(latency: Latency) -> list[Conditions]:
+    return [block.conditions for block in latency.blocks if block.conditions is not None]

@@ -1,0 +1,60 @@
+"""The two kinds of meters: those that count energy, and those that tell power."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+class Counter:
+    """Counts energy by itself; it may start over at zero, and then has to be read once a turn."""
+
+    def __init__(self, name: str, read_uj: Callable[[], int], range_uj: int | None = None) -> None:
+        self.name, self._read_uj, self._range_uj = name, read_uj, range_uj
+        self._last, self._drawn = read_uj(), 0
+
+    def drawn_uj(self) -> int:
+        """Microjoules since it was opened.
+
+        Raises:
+            ValueError: it went back, and has no known end to start over from.
+        """
+        now = self._read_uj()
+        step = now - self._last
+        if step < 0:
+            if self._range_uj is None:
+                raise ValueError(f"{self.name} went back by {-step} uJ")
+            step += self._range_uj
+        self._last, self._drawn = now, self._drawn + step
+        return self._drawn
+
+
+class Gauge:
+    """Tells power. Energy is its integral by trapezoids, so that it has to be read while something runs."""
+
+    def __init__(
+        self, name: str, read_uw: Callable[[], int], clock_ns: Callable[[], int] = time.perf_counter_ns
+    ) -> None:
+        self.name, self._read_uw, self._clock_ns = name, read_uw, clock_ns
+        self._at_ns, self._power_uw, self._drawn = clock_ns(), read_uw(), 0.0
+
+    def drawn_uj(self) -> int:
+        """Microjoules since it was opened."""
+        now_ns, power_uw = self._clock_ns(), self._read_uw()
+        self._drawn += (power_uw + self._power_uw) / 2 * (now_ns - self._at_ns) / 1e9
+        self._at_ns, self._power_uw = now_ns, power_uw
+        return round(self._drawn)
+
+
+Meter = Counter | Gauge
+
+
+def number(path: Path) -> int:
+    """What a file of sysfs holds.
+
+    Raises:
+        OSError: it is not there, or not for us to read.
+        ValueError: it holds no number.
+    """
+    return int(path.read_text())
