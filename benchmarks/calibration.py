@@ -6,8 +6,9 @@ Every row runs in a process of its own, with 8 GB of address space and ten minut
 compute on one thread. Seconds are counted from opening the files, after all imports: for ours with checking and
 hashing the samples and with folding the graph; for "forward", which is the float model on the same samples and
 nothing else, with reading them. The ratio is of processor time, which other work on a machine disturbs less than the
-clock. Peak memory is VmHWM, with Python and what was imported. The samples are the zoo's 128 calibration pictures,
-shifted and mirrored to 1,024. NNCF's row is its whole `quantize`, which cannot be stopped after calibration.
+clock; a flow that takes little of it is run up to three times, and the least counts. Peak memory is VmHWM, with Python
+and what was imported. The samples are the zoo's 128 calibration pictures, shifted and mirrored to 1,024. NNCF's row is
+its whole `quantize`, which cannot be stopped after calibration.
 Needs `nncf` beside the development environment.
 """
 
@@ -32,15 +33,17 @@ import onnxruntime as ort
 
 from hwbench import dataset
 from hwbench.npz import open_arrays
-from runtimes import samples
+from runtimes import plugins, samples
 from runtimes.tensors import Array
 from toolchain import inference
+from toolchain.calibration.ranges import METHODS
 from toolchain.model import open_model
 from toolchain.prepare import prepare
-from toolchain.quantize import calibrate
+from toolchain.quantize import QUANTIZERS, calibrate
 from toolchain.recipe import Recipe
 
 _SIZES = (64, 256, 1024)
+_RUNS, _ENOUGH_S = 3, 3.0  # a flow is run that often, or until it has computed that long
 _LIMIT_S = 600
 _LIMIT_BYTES = 8 * 10**9
 
@@ -76,6 +79,17 @@ def _views(pictures: Array) -> Array:
     """Eight times as many: mirrored, and shifted by up to 24 pixels."""
     shifted = [np.roll(pictures, 8 * shift, axis=3) for shift in range(4)]
     return np.concatenate([view for each in shifted for view in (each, each[..., ::-1])])
+
+
+def _least(flow: str, model: Path, file: Path) -> dict[str, Any]:
+    """The run with the least processor time; long ones are not repeated."""
+    rows: list[dict[str, Any]] = []
+    while len(rows) < _RUNS and sum(row["cpu_s"] for row in rows) < _ENOUGH_S:
+        row = _run_apart(flow, model, file)
+        if "error" in row:
+            return row
+        rows.append(row)
+    return min(rows, key=lambda row: float(row["cpu_s"]))
 
 
 def _run_apart(flow: str, model: Path, file: Path) -> dict[str, Any]:
@@ -142,11 +156,17 @@ def _forward() -> Run:
 
 
 def _ours(method: str) -> Callable[[], Run]:
-    def run(model: Path, file: Path) -> object:
-        source = open_model(model)
-        return calibrate(prepare(source), Recipe("int8", method), dataset.read(file, source.inputs), source.inputs)
+    def flow() -> Run:
+        plugins.load(QUANTIZERS, "int8", "precision")
+        plugins.load(METHODS, method, "calibration method")
 
-    return lambda: run
+        def run(model: Path, file: Path) -> object:
+            source = open_model(model)
+            return calibrate(prepare(source), Recipe("int8", method), dataset.read(file, source.inputs), source.inputs)
+
+        return run
+
+    return flow
 
 
 def _ort(method: str) -> Callable[[], Run]:
