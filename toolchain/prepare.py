@@ -60,6 +60,7 @@ def _fold(model: OnnxModel) -> ir.Model:
         options.optimized_model_filepath = str(path)
         # Without a file of their own, weights that the source keeps beside it would be looked for beside the copy.
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "folded.data")
+        options.add_session_config_entry("session.disable_prepacking", "1")  # nothing is computed
         try:
             inference.session(model.path, options)
         except UsageError as error:
