@@ -6,8 +6,9 @@ Every row runs in a process of its own, with 8 GB of address space and ten minut
 compute on one thread. Seconds are counted from opening the files, after all imports: for ours with checking and
 hashing the samples and with folding the graph; for "forward", which is the float model on the same samples and
 nothing else, with reading them. The ratio is of processor time, which other work on a machine disturbs less than the
-clock. Peak memory is VmHWM, with Python and what was imported. The samples are the zoo's 128 calibration pictures,
-shifted and mirrored to 1,024. NNCF's row is its whole `quantize`, which cannot be stopped after calibration.
+clock; flows that take less than 3 s of it take turns, five each, and the least counts. Peak memory is VmHWM, with
+Python and what was imported. The samples are the zoo's 128 calibration pictures, shifted and mirrored to 1,024. NNCF's
+row is its whole `quantize`, which cannot be stopped after calibration.
 Needs `nncf` beside the development environment.
 """
 
@@ -32,15 +33,17 @@ import onnxruntime as ort
 
 from hwbench import dataset
 from hwbench.npz import open_arrays
-from runtimes import samples
+from runtimes import plugins, samples
 from runtimes.tensors import Array
 from toolchain import inference
+from toolchain.calibration.ranges import METHODS
 from toolchain.model import open_model
 from toolchain.prepare import prepare
-from toolchain.quantize import calibrate
+from toolchain.quantize import QUANTIZERS, calibrate
 from toolchain.recipe import Recipe
 
 _SIZES = (64, 256, 1024)
+_RUNS, _SHORT_S = 5, 3.0  # a flow that takes less processor time than that is run that often
 _LIMIT_S = 600
 _LIMIT_BYTES = 8 * 10**9
 
@@ -59,14 +62,12 @@ def main(sizes: list[int]) -> None:
         for n in sizes:
             file = Path(folder, f"{n}.npz")
             np.savez(file, image=_views(pictures)[:n])
-            forward = None
-            for flow in FLOWS:
-                row = _run_apart(flow, model.onnx, file)
-                forward = forward or row
+            rows = _least(model.onnx, file)
+            for flow, row in rows.items():
                 if "error" in row:
                     print(f"{flow:18}{n:8,}  {row['error']}", flush=True)
                     continue
-                ratio = row["cpu_s"] / forward["cpu_s"]
+                ratio = row["cpu_s"] / rows["forward"]["cpu_s"]
                 figures = f"{row['clock_s']:9.2f}{row['cpu_s']:8.2f}{ratio:11.2f}{row['peak_mb']:9.0f}"
                 print(f"{flow:18}{n:8,}{figures}", flush=True)
             file.unlink()
@@ -76,6 +77,17 @@ def _views(pictures: Array) -> Array:
     """Eight times as many: mirrored, and shifted by up to 24 pixels."""
     shifted = [np.roll(pictures, 8 * shift, axis=3) for shift in range(4)]
     return np.concatenate([view for each in shifted for view in (each, each[..., ::-1])])
+
+
+def _least(model: Path, file: Path) -> dict[str, dict[str, Any]]:
+    """Of each flow, the run with the least processor time; in turns, as the machine's load comes and goes."""
+    least = {flow: _run_apart(flow, model, file) for flow in FLOWS}
+    for _ in range(_RUNS - 1):
+        for flow, row in least.items():
+            if row.get("cpu_s", np.inf) < _SHORT_S:
+                again = _run_apart(flow, model, file)
+                least[flow] = min(row, again, key=lambda row: float(row.get("cpu_s", np.inf)))
+    return least
 
 
 def _run_apart(flow: str, model: Path, file: Path) -> dict[str, Any]:
@@ -142,11 +154,17 @@ def _forward() -> Run:
 
 
 def _ours(method: str) -> Callable[[], Run]:
-    def run(model: Path, file: Path) -> object:
-        source = open_model(model)
-        return calibrate(prepare(source), Recipe("int8", method), dataset.read(file, source.inputs), source.inputs)
+    def flow() -> Run:
+        plugins.load(QUANTIZERS, "int8", "precision")
+        plugins.load(METHODS, method, "calibration method")
 
-    return lambda: run
+        def run(model: Path, file: Path) -> object:
+            source = open_model(model)
+            return calibrate(prepare(source), Recipe("int8", method), dataset.read(file, source.inputs), source.inputs)
+
+        return run
+
+    return flow
 
 
 def _ort(method: str) -> Callable[[], Run]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
@@ -14,6 +16,9 @@ from runtimes.errors import UsageError
 from runtimes.samples import Rows
 from runtimes.tensors import Array, Feeds, TensorSpec
 from toolchain import model as models
+
+_LARGE_BYTES = 1024
+_PASSED_ON = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT64}
 
 
 def session(model: ir.Model | Path, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
@@ -27,7 +32,13 @@ def session(model: ir.Model | Path, options: ort.SessionOptions | None = None) -
     if isinstance(model, Path):
         return _load(model, f"'{model}'", options)
     if models.weights_bytes(model) <= models.PROTOBUF_LIMIT_BYTES:
-        return _load(ir.to_proto(model).SerializeToString(), "the model", options)
+        with _without_weights(model) as weights:
+            graph = ir.to_proto(model).SerializeToString()
+        values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+        options.add_external_initializers(list(weights), values)
+        made = _load(graph, "the model", options)
+        made.weights = weights  # it reads them where they are, and would not keep them
+        return made
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         path = Path(folder, "model.onnx")
         ir.save(model, path, external_data="model.data")
@@ -58,6 +69,28 @@ def run_sample(session: ort.InferenceSession, number: int, feeds: Feeds) -> list
     except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise UsageError(f"Calibration sample {number}: ONNX Runtime failed: {_reason(error)}") from error
     return outputs
+
+
+@contextlib.contextmanager
+def _without_weights(model: ir.Model) -> Iterator[Mapping[str, Array]]:
+    """The larger initializers as arrays, and the model meanwhile without: a protobuf would copy them three times."""
+    apart = {
+        name: (value, tensor)
+        for name, value in model.graph.initializers.items()
+        if (tensor := value.const_value) is not None
+        and tensor.dtype in _PASSED_ON
+        and tensor.nbytes >= _LARGE_BYTES
+        and not value.is_graph_input()
+    }
+    arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, (_, tensor) in apart.items()}
+    try:
+        for name, (value, tensor) in apart.items():
+            shape = ir.Shape(arrays[name].shape)
+            value.const_value = ir.ExternalTensor("passed on", 0, tensor.nbytes, tensor.dtype, shape=shape, name=name)
+        yield arrays
+    finally:
+        for value, tensor in apart.values():
+            value.const_value = tensor
 
 
 def _load(source: Path | bytes, name: str, options: ort.SessionOptions) -> ort.InferenceSession:

@@ -42,9 +42,10 @@ def prepare(model: OnnxModel) -> ir.Model:
         LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         LiftSubgraphInitializersToMainGraphPass(),
         NameFixPass(),
-        ShapeInferencePass(),
     ):
         graph = step(graph).model
+    if not all(map(_is_described, (value for node in graph.graph.all_nodes() for value in node.outputs))):
+        graph = ShapeInferencePass()(graph).model  # ONNX Runtime wrote all that it found out, as it mostly can
     graph = deduplicate(plain_gemms(graph))  # folding copies what several nodes share
     _name_nodes(graph)
     _name_values(graph)
@@ -59,6 +60,7 @@ def _fold(model: OnnxModel) -> ir.Model:
         options.optimized_model_filepath = str(path)
         # Without a file of their own, weights that the source keeps beside it would be looked for beside the copy.
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "folded.data")
+        options.add_session_config_entry("session.disable_prepacking", "1")  # nothing is computed
         try:
             inference.session(model.path, options)
         except UsageError as error:
@@ -67,6 +69,10 @@ def _fold(model: OnnxModel) -> ir.Model:
                 raise disk_full(Path(folder).parent) from error
             raise
         return ir.external_data.load_to_model(load_ir(path))  # the folder goes away, so nothing may stay on disk
+
+
+def _is_described(value: ir.Value) -> bool:
+    return not value.name or (value.shape is not None and value.dtype is not None)
 
 
 def _name_values(graph: ir.Model) -> None:

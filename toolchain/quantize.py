@@ -142,7 +142,7 @@ def calibrate(
     quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
     infinities = quantizer.COMPUTES_IN != "int8"  # every float format holds infinity, such as an attention mask's
     needed = quantizer.tensors(graph, recipe)
-    every = quantizer.tensors(graph, dataclasses.replace(recipe, keep=()))
+    every = quantizer.tensors(graph, dataclasses.replace(recipe, keep=())) if recipe.keep else needed
     watched = every if set(needed) <= set(every) else needed  # variants that keep other nodes share one table
     method = str(recipe.calibration)
     name = cached.key(cached.causes(graph, method, watched, calibration, infinities)) if cache else ""

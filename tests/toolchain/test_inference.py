@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 import tiny_models
@@ -25,6 +27,18 @@ def test_a_model_too_large_for_one_protobuf_runs_from_a_file(tmp_path, monkeypat
     monkeypatch.setattr("toolchain.model.PROTOBUF_LIMIT_BYTES", 100)
     monkeypatch.delattr("onnx_ir.to_proto")
     np.testing.assert_array_equal(inference.session(load_ir(path)).run(None, feeds)[0], expected)
+
+
+def test_a_session_outlives_the_graph_that_it_was_loaded_from(tmp_path):
+    path, feeds = tiny_models.conv(tmp_path / "m.onnx"), tiny_models.samples("conv", 2)
+    expected = inference.session(path).run(None, feeds)[0]
+    graph = load_ir(path)
+    before = {name: value.const_value for name, value in graph.graph.initializers.items()}
+    session = inference.session(graph)
+    assert {name: value.const_value for name, value in graph.graph.initializers.items()} == before
+    del graph, before
+    gc.collect()
+    np.testing.assert_array_equal(session.run(None, feeds)[0], expected)
 
 
 def test_calibration_takes_a_model_too_large_for_one_protobuf(tmp_path, monkeypatch, temp_folder):

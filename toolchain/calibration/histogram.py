@@ -16,7 +16,8 @@ from runtimes.tensors import Array
 
 HALF_BINS = 2048  # on each side of zero; at least half of one side is used, so a level of int8 spans 4 bins or more
 
-_SMALLEST_EXPONENT = -149  # of float32's subnormals
+_SMALLEST_EXPONENT = -126  # of float32's normal numbers
+_NOTHING: Array = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Histograms:
         self._low, self._high = np.full(tensors, np.inf), np.full(tensors, -np.inf)
         self._exponents = np.full(tensors, _SMALLEST_EXPONENT)
         self._counts = np.zeros((tensors, 2 * HALF_BINS), np.int64)
-        self._pending: list[Array] = []  # bins that are not counted yet: counting walks over all counts
+        self._sizes: Sequence[int] = ()  # what the next two are for
+        self._scales, self._firsts = _NOTHING, _NOTHING  # of each element: bins per unit, and its tensor's bin of zero
 
     def add(self, low: Array, high: Array, elements: Array, sizes: Sequence[int]) -> None:
         """Take one sample.
@@ -69,40 +71,37 @@ class Histograms:
         self._high = np.where(filled, np.maximum(self._high, high), self._high)
         if not elements.size:
             return
-        self._grow()
+        if self._grow() or not np.array_equal(sizes, self._sizes):
+            self._sizes = sizes
+            exact = np.float32 if (self._exponents <= 0).all() else np.float64  # which products cannot make subnormal
+            self._scales = np.repeat(np.ldexp(exact(1), -self._exponents), sizes)
+            self._firsts = np.repeat(np.arange(len(sizes)) * (2 * HALF_BINS) + HALF_BINS, sizes)
         # All tensors at once: a sample gives each of them few values, and NumPy's calls cost more than those.
-        scales = np.repeat(np.ldexp(1.0, -self._exponents), sizes)
-        firsts = np.repeat(np.arange(len(sizes)) * (2 * HALF_BINS) + HALF_BINS, sizes)
-        self._pending.append(np.floor(elements * scales).astype(np.int64) + firsts)
-        if sum(bins.size for bins in self._pending) > self._counts.size:
-            self._count()
+        scaled = elements * self._scales
+        bins = np.floor(scaled, out=scaled).astype(np.int64)
+        bins += self._firsts
+        np.add.at(self._counts.reshape(-1), bins, 1)
 
     def finish(self) -> list[Histogram]:
         """One per tensor."""
-        self._count()
         widths = np.ldexp(1.0, self._exponents)
         return [
             Histogram(*found) for found in zip(self._counts, widths.tolist(), self._low.tolist(), self._high.tolist())
         ]
 
-    def _count(self) -> None:
-        if self._pending:
-            counts = np.bincount(np.concatenate(self._pending), minlength=self._counts.size)
-            self._counts += counts.reshape(self._counts.shape)
-            self._pending.clear()
-
-    def _grow(self) -> None:
-        """Merge bins until each tensor's largest magnitude falls into one."""
+    def _grow(self) -> bool:
+        """Merge bins until each tensor's largest magnitude falls into one; whether any had to be."""
         largest = np.maximum(np.maximum(-self._low, self._high), 0)
         _, exponents = np.frexp(largest)  # largest < 2 ** exponent
         fitting = np.where(largest > 0, exponents - int(math.log2(HALF_BINS)), _SMALLEST_EXPONENT)
         needed = np.maximum(fitting, _SMALLEST_EXPONENT)
-        if (needed > self._exponents).any():
-            self._count()
+        if not (needed > self._exponents).any():
+            return False
         for i in np.flatnonzero(needed > self._exponents):
             if self._counts[i].any():
                 self._counts[i] = _merged(self._counts[i], int(needed[i] - self._exponents[i]))
             self._exponents[i] = needed[i]
+        return True
 
 
 def _merged(counts: Array, doublings: int) -> Array:

@@ -8,6 +8,7 @@ takes as many at once; which elements are seen then depends on which samples mee
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,10 @@ import onnx_ir as ir
 from runtimes import samples
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
-from runtimes.tensors import Array, TensorSpec
+from runtimes.tensors import Array, Feeds, TensorSpec
 from toolchain import inference
-from toolchain.graphs.edits import Edits, array_of, is_constant
-from toolchain.graphs.surface import surface
+from toolchain.calibration.watcher import watcher
+from toolchain.graphs.edits import array_of, is_constant
 
 ELEMENTS = 2**17
 """Of one tensor, that all samples together are to give to a distribution: 13 of them lie beyond 99.99 percent."""
@@ -36,7 +37,8 @@ class Observation:
 
     Attributes:
         low, high: the extremes of each tensor, float64 [tensors]; the low above the high for an empty
-            tensor, and for what was not computed, such as in a branch that was not taken.
+            tensor, and for what was not computed, such as in a branch that was not taken. With elements, theirs for a
+            side that cannot hold infinity, since ReLU or Clip bounds it.
         elements: some of each tensor's values, float32, one tensor's after another's; empty unless asked for.
         sizes: how many of them are each tensor's.
     """
@@ -73,22 +75,27 @@ def observe(
     batch = samples.batch_size(specs, arrays)
     per_sample = int(np.clip(ELEMENTS * batch // samples.count(specs, arrays), *_ELEMENTS_OF_ONE)) if elements else 0
     bounds = _bounds(model.graph, tensors)
-    open_sides = np.ones(bounds.shape, bool)
-    session = inference.session(_watcher(model, tensors, open_sides, per_sample, infinities))
+    # A side that has a bound holds no infinity, so with elements theirs will do.
+    open_sides = np.isinf(bounds) if elements else np.ones(bounds.shape, bool)
+    dims = _dims(model.graph, next(samples.feeds(specs, arrays)))
+    watching = functools.partial(watcher, model, tensors, elements=per_sample, dims=dims, infinities=infinities)
+    session = inference.session(watching(open_sides))
     extremes = np.array([[np.inf], [-np.inf]]).repeat(len(tensors), axis=1)  # of all samples so far
     for index, feeds in enumerate(samples.feeds(specs, arrays)):
-        if index in _REVIEWS and (settled := open_sides & (extremes == bounds)).any():
-            open_sides = open_sides & ~settled
-            session = inference.session(_watcher(model, tensors, open_sides, per_sample, infinities))
+        if index in _REVIEWS:
+            still_open = open_sides & (extremes != bounds)
+            if still_open.any() and not np.array_equal(still_open, open_sides):
+                open_sides = still_open
+                session = inference.session(watching(open_sides))
         outputs = inference.run_sample(session, index * batch, feeds)
-        found, rest = bounds.copy(), int(open_sides.sum())
+        rest = int(open_sides.sum())
+        sizes = [array.size for array in outputs[rest:]]
+        values = np.concatenate(outputs[rest:]) if elements else _NOTHING
+        found = _extremes(values, sizes) if elements else bounds.copy()
+        nan = np.isnan(found).any(axis=0)  # ReduceMin and ReduceMax may pass over it (seen in ONNX Runtime 1.31)
         found[open_sides] = np.asarray(outputs[:rest], np.float64)
         empty = found[0] > found[1]  # the reductions of nothing
-        odd = ~(np.isfinite(found).all(axis=0) | empty)
-        values = np.concatenate(outputs[rest:]) if elements else _NOTHING
-        sizes = [array.size for array in outputs[rest:]]
-        if np.isnan(values).any():  # ReduceMin and ReduceMax may pass over it (seen in ONNX Runtime 1.31)
-            odd |= [bool(np.isnan(array).any()) for array in outputs[rest:]]
+        odd = nan | ~(np.isfinite(found).all(axis=0) | empty)
         if odd.any():
             tensor = tensors[int(np.argmax(odd))]
             raise UsageError(
@@ -96,6 +103,15 @@ def observe(
             )
         extremes = np.stack([np.minimum(extremes[0], found[0]), np.maximum(extremes[1], found[1])])
         yield Observation(found[0], found[1], values, sizes)
+
+
+def _extremes(values: Array, sizes: Sequence[int]) -> Array:
+    """The least and the greatest of each tensor's values, NaN if there is one: float64 [2, tensors]."""
+    filled = np.flatnonzero(sizes)
+    firsts = np.cumsum([0, *sizes[:-1]])[filled]
+    extremes = np.array([[np.inf], [-np.inf]]).repeat(len(sizes), axis=1)
+    extremes[0, filled], extremes[1, filled] = (f.reduceat(values, firsts) for f in (np.minimum, np.maximum))
+    return extremes
 
 
 def _bounds(graph: ir.Graph, tensors: Sequence[str]) -> Array:
@@ -116,44 +132,11 @@ def _bounds(graph: ir.Graph, tensors: Sequence[str]) -> Array:
     return bounds
 
 
-def _values(edits: Edits, tensors: Sequence[str]) -> list[ir.Value]:
-    """Tensors as values of the main graph, wherever they are."""
-    graph = edits.graph
-    values = surface(edits, tensors)
-    values.update({str(value.name): value for value in [*graph.inputs, *(v for node in graph for v in node.outputs)]})
-    for name in tensors:
-        if name not in values:
-            raise UsageError(f"The tensor '{name}' is inside an operator other than If, Loop and Scan, which hides it.")
-    return [values[name] for name in tensors]
-
-
-def _watcher(model: ir.Model, tensors: Sequence[str], open_sides: Array, elements: int, infinities: bool) -> ir.Model:
-    watched = model.clone()
-    graph, edits = watched.graph, Edits(watched.graph)
-    graph.outputs.clear()
-    seen = _values(edits, tensors)
-    if infinities:
-        zero = edits.constant("zero", np.zeros((), np.float32))
-        seen = [_finite(edits, value, zero) for value in seen]
-    for op, is_open in zip(("ReduceMin", "ReduceMax"), open_sides):
-        for i in np.flatnonzero(is_open):  # over all axes, which every opset writes the same way
-            edits.give(edits.append(op, seen[i], keepdims=0), [])
-    if elements:
-        numbers = {"all": -1, "first": 0, "one": 1, "two": 2, "per_step": 2 * elements, "end": 2**62}
-        constants = {name: edits.constant(name, np.array([value], np.int64)) for name, value in numbers.items()}
-        for value in seen:
-            edits.give(_elements(edits, value, constants), [None])
-    return watched
-
-
-def _finite(edits: Edits, value: ir.Value, zero: ir.Value) -> ir.Value:
-    odd = edits.append("Or", edits.append("IsInf", value), edits.append("IsNaN", value))
-    return edits.append("Where", odd, zero, value)
-
-
-def _elements(edits: Edits, value: ir.Value, constants: Mapping[str, ir.Value]) -> ir.Value:
-    """Every k-th element, k odd so that it never falls in step with a power-of-two layout: k = 2 * (n // 2m) + 1."""
-    flat = edits.append("Reshape", value, constants["all"])
-    ratio = edits.append("Div", edits.append("Shape", flat), constants["per_step"])
-    step = edits.append("Add", edits.append("Mul", ratio, constants["two"]), constants["one"])
-    return edits.append("Slice", flat, constants["first"], constants["end"], constants["first"], step)
+def _dims(graph: ir.Graph, feeds: Feeds) -> Mapping[str, int]:
+    """What the named dimensions of the inputs are in the samples, which all have one shape."""
+    return {
+        dim.value: size
+        for value in graph.inputs
+        for dim, size in zip(value.shape or (), feeds[str(value.name)].shape)
+        if isinstance(dim, ir.SymbolicDim) and dim.value
+    }

@@ -121,6 +121,29 @@ def test_entropy_is_not_misled_by_relus_zeros() -> None:
     assert entropy.choose(grown([rectified])).high > 2
 
 
+@given(samples)
+def test_the_divergence_is_that_of_its_definition(parts: list[Array]) -> None:
+    magnitudes = np.abs(grown(parts).counts[HALF_BINS:]).astype(np.float64)
+    last = int(np.flatnonzero(magnitudes).max(initial=0)) + 1
+    stops = np.unique([*range(min(128, last), last, 300), last])
+    expected = [divergence(magnitudes[:last], int(stop)) for stop in stops]
+    np.testing.assert_allclose(entropy._divergences(magnitudes[:last], stops), expected, atol=1e-9)
+
+
+def divergence(magnitudes: Array, stop: int) -> float:
+    """Of the clipped distribution from its 128 levels, bin by bin."""
+    p = magnitudes[:stop].copy()
+    p[-1] += magnitudes[stop:].sum()
+    q = np.zeros(stop)
+    for level in range(128):
+        bins = [i for i in range(stop) if i * 128 // stop == level and magnitudes[i]]
+        q[bins] = magnitudes[bins].sum() / max(len(bins), 1)
+    if not q.any():
+        return float("inf")
+    p, q = p / p.sum(), np.maximum(q / q.sum(), 1e-12)
+    return float((p[p > 0] * np.log(p[p > 0] / q[p > 0])).sum())
+
+
 def extremes(histogram: Histogram) -> Range:
     return Range(histogram.low, histogram.high)
 

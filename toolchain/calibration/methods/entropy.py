@@ -7,7 +7,7 @@ magnitudes, spreads it over 128 levels, and is compared with the clipped origina
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import rel_entr
+from scipy.special import xlogy
 
 from runtimes.tensors import Array
 from toolchain.calibration.histogram import HALF_BINS, Histogram
@@ -17,6 +17,7 @@ NEEDS_DISTRIBUTION = True
 
 _LEVELS = 128
 _STRIDE = 16  # bins between two candidate thresholds
+_UNLIKELY = 1e-12  # what a value counts as likely to be where the levels leave no room for it
 
 
 def choose(distribution: Histogram) -> Range:
@@ -26,20 +27,33 @@ def choose(distribution: Histogram) -> Range:
     magnitudes[0] = magnitudes[1]
     last = int(np.flatnonzero(magnitudes).max(initial=0)) + 1
     candidates = np.unique([*range(min(_LEVELS, last), last, _STRIDE), last])
-    divergences = [_divergence(magnitudes[:last].astype(np.float64), int(stop)) for stop in candidates]
+    divergences = _divergences(magnitudes[:last].astype(np.float64), candidates)
     threshold = float(candidates[int(np.argmin(divergences))]) * distribution.width
     return Range(max(-threshold, distribution.low), min(threshold, distribution.high))
 
 
-def _divergence(magnitudes: Array, stop: int) -> float:
-    reference = magnitudes[:stop].copy()
-    reference[-1] += magnitudes[stop:].sum()  # what is clipped lands on the last level
-    level = np.arange(stop) * _LEVELS // stop
-    used = magnitudes[:stop] > 0
-    totals = np.bincount(level, magnitudes[:stop], _LEVELS)
-    holders = np.bincount(level, used, _LEVELS)
-    spread = np.where(used, (totals / np.maximum(holders, 1))[level], 0.0)
-    if not spread.any():
-        return float("inf")
-    p, q = reference / reference.sum(), spread / spread.sum()
-    return float(rel_entr(p, np.maximum(q, 1e-12)).sum())
+def _divergences(magnitudes: Array, stops: Array) -> Array:
+    """Of the clipped original p from the levels q, for every number of bins to keep: float64 [stops].
+
+    The sum of p log p - p log q over all bins, which running sums give for all stops at once: q is the same for all
+    bins of a level that hold anything.
+    """
+    total = magnitudes.sum()
+    if not total:
+        return np.full(len(stops), np.inf)
+    kept = _running(magnitudes)[stops]
+    clipped, at_the_end = total - kept, magnitudes[stops - 1]  # what is clipped lands in the last bin
+    p_log_p = _running(xlogy(magnitudes, magnitudes))[stops - 1] + xlogy(at_the_end + clipped, at_the_end + clipped)
+    firsts = -(-np.arange(_LEVELS + 1) * stops[:, None] // _LEVELS)  # of the bins of each level, and the stop
+    counts, holders = (np.diff(_running(of)[firsts]) for of in (magnitudes, magnitudes > 0))
+    q = counts / np.maximum(holders, 1) / np.maximum(kept, 1)[:, None]
+    counts[:, -1] += np.where(at_the_end > 0, clipped, 0)
+    p_log_q = xlogy(counts, np.maximum(q, _UNLIKELY)).sum(axis=1)
+    p_log_q += np.where(at_the_end > 0, 0, clipped) * np.log(_UNLIKELY)
+    divergences = (p_log_p - p_log_q) / total - np.log(total)
+    return np.where(kept > 0, divergences, np.inf)
+
+
+def _running(values: Array) -> Array:
+    """The sums of all that stands before each place, and of everything."""
+    return np.concatenate([[0.0], np.cumsum(values)])

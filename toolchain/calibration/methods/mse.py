@@ -21,19 +21,23 @@ def choose(distribution: Histogram) -> Range:
     """
     low, high = min(distribution.low, 0.0), max(distribution.high, 0.0)
     used = distribution.counts > 0
-    values, weights = distribution.centres[used], distribution.counts[used]
+    values, weights = distribution.centres[used], distribution.counts[used].astype(np.float64)
     best_low, best_high = low, high
-    for _ in range(2):
-        best_high = high * _best(values, weights, np.full(len(_SHRINKS), best_low), high * _SHRINKS)
-        best_low = low * _best(values, weights, low * _SHRINKS, np.full(len(_SHRINKS), best_high))
+    for _ in range(2 if low and high else 1):
+        best_high = high * _best(values, weights, best_low, high * _SHRINKS) if high else 0.0
+        best_low = low * _best(values, weights, low * _SHRINKS, best_high) if low else 0.0
     # A side that shrank past values that all have one sign leaves the nearest of them.
     return Range(*np.clip([best_low, best_high], distribution.low, distribution.high).tolist())
 
 
-def _best(values: Array, weights: Array, lows: Array, highs: Array) -> float:
-    """The shrink whose range has the least error."""
+def _best(values: Array, weights: Array, lows: Array | float, highs: Array | float) -> float:
+    """The shrink whose range has the least error; one end is the same for all."""
     steps = np.maximum((highs - lows) / _LEVELS, np.finfo(np.float64).tiny)[:, None]
-    clipped = np.clip(values, lows[:, None], highs[:, None])
-    restored = np.rint(clipped / steps) * steps
-    errors = ((restored - values) ** 2 * weights).sum(axis=1)
-    return float(_SHRINKS[int(np.argmin(errors))])
+    # In place: memory for a table of this size costs more than its arithmetic.
+    errors = values * (1 / steps)
+    np.clip(errors, np.reshape(lows, (-1, 1)) / steps, np.reshape(highs, (-1, 1)) / steps, out=errors)
+    np.rint(errors, out=errors)
+    errors *= steps
+    errors -= values
+    errors *= errors
+    return float(_SHRINKS[int(np.argmin(errors @ weights))])
