@@ -140,7 +140,9 @@ def test_throughput_under_arrivals_is_from_the_first_of_them_to_the_last_answer(
 def test_server_is_saturated_where_answers_fall_behind_the_arrivals(make_block):
     keeps_up = arrived(make_block, [1.0] * 100, range(100))
     falls_behind = arrived(make_block, [0.2 * at for at in range(1, 101)], range(100))
+    late_at_last = arrived(make_block, [1.0] * 99 + [5.0], range(100))
     assert not Latency("server", 1, 1, (keeps_up,), Load(False, 1, 1e3)).is_saturated
+    assert not Latency("server", 1, 1, (late_at_last,), Load(False, 1, 1e3)).is_saturated
     assert Latency("server", 1, 1, (falls_behind,), Load(False, 1, 1e3)).is_saturated
     assert not Latency("offline", 1, 1, (arrived(make_block, [5.0], [0]),), Load(False, 1)).is_saturated
 

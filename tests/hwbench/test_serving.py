@@ -79,7 +79,7 @@ def test_whatever_the_bound_and_the_guess_the_answer_lies_between_a_rate_that_ho
     latencies, _ = found(bound.text, workers, capacity=guess * 1e3 * workers)
     best = serving.largest(latencies, bound)
     assert best is not None
-    assert latencies[best].load.target_per_s <= 1.1e3 * workers  # more than the workers can do holds no bound
+    assert latencies[best].load.target_per_s <= 1.15e3 * workers  # more than the workers can do holds no bound
     if best + 1 < len(latencies):
         assert latencies[best + 1].load.target_per_s <= 1.0501 * latencies[best].load.target_per_s
 
@@ -110,7 +110,7 @@ def test_a_loose_bound_is_held_up_to_saturation_and_not_beyond():
     verdict = serving.verdict(latencies, budget.parse("p99<=60s"))
     assert verdict.outcome == "pass"
     assert verdict.reason.endswith("and the queue grew)")
-    assert latencies[serving.largest(latencies, budget.parse("p99<=60s"))].load.target_per_s < 1_100
+    assert latencies[serving.largest(latencies, budget.parse("p99<=60s"))].load.target_per_s < 1_150
 
 
 def test_a_higher_rate_that_held_by_luck_does_not_count():
