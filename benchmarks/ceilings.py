@@ -3,7 +3,7 @@
     python -m benchmarks.ceilings [MODEL...] [--threads 1,2] [--blocks 3] | tee benchmarks/results/ceilings.txt
 
 Ceilings are measured anew. A model's candidates are those that `edgewright build` would plan, without corrections; they
-are measured in interleaved blocks, in processes of their own. `share` is of the median, `most` of the fastest inference,
+are measured in interleaved blocks, in processes of their own. `share` is of the median, `most` of the fastest of all,
 which a busy machine slows less. Above 100%, a count or a ceiling is wrong, or something else used the machine while the
 ceilings were measured.
 """
