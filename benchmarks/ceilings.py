@@ -3,15 +3,16 @@
     python -m benchmarks.ceilings [MODEL...] [--threads 1,2] [--blocks 3] | tee benchmarks/results/ceilings.txt
 
 Ceilings are measured anew. A model's candidates are those that `edgewright build` would plan, without corrections; they
-are measured in interleaved blocks, in processes of their own. `share` is of the median, `most` of the fastest
-inference, which a busy machine slows less. Above 100%, a count or a ceiling is wrong, or something else used the
-machine while the ceilings were measured.
+are measured in interleaved blocks, in processes of their own. `share` is of the median, `most` of the fastest of all,
+which a busy machine slows less. Above 100%, a count or a ceiling is wrong, or something else used the machine while the
+ceilings were measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import latency_models
-from benchmarks.peers import TRAINED, _model
+from benchmarks.zoo import ZooModel
 from hwbench import dataset, devices, measure
 from hwbench.ceilings import Ceilings, rate_text
 from hwbench.dataset import Dataset
@@ -40,6 +41,7 @@ from toolchain.workshop import Workshop
 
 _PLAN = SamplingPlan(min_runs=20, duration_s=0.3, warmup_limit_s=0.5, time_limit_s=5.0)
 _CALIBRATION = 32
+_TRAINED = ("efficientnet", "centerface", "ppocr", "silero", "minilm", "g2p", "esrgan")
 # Multiply-accumulates as published, in millions. TensorFlow's figure seems to count more than convolutions and matrix
 # products: theirs alone come to 385, and EfficientNet-B0, which differs by squeeze-and-excite, is published with 390.
 _PUBLISHED = {
@@ -144,6 +146,13 @@ def _measured(
         yield candidate, Report(name, profile.name, artifact, machine, latency, ceilings=ceilings)
 
 
+def _model(name: str, folder: Path) -> ZooModel:
+    if name in latency_models.NAMES:
+        return latency_models.prepare(name, folder)
+    model: ZooModel = importlib.import_module(f"benchmarks.zoo.{name}").prepare()
+    return model
+
+
 def _few(data: Dataset, folder: Path) -> Dataset:
     return measure.subset(data, range(min(_CALIBRATION, data.n)), folder / "few.npz")
 
@@ -154,7 +163,7 @@ def _threads(count: int) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("models", nargs="*", default=[*TRAINED, *latency_models.NAMES])
+    parser.add_argument("models", nargs="*", default=[*_TRAINED, *latency_models.NAMES])
     parser.add_argument("--threads", default=f"1,{os.cpu_count()}")
     parser.add_argument("--blocks", type=int, default=3)
     given = parser.parse_args()
