@@ -63,7 +63,7 @@ def print_table(name: str, threads: int, contenders: Sequence[Contender]) -> Non
 
 
 def print_summary(measured: Mapping[tuple[str, int], Sequence[Contender]], trained: Sequence[str]) -> None:
-    """Ours against the best peer that loses no more than is allowed, and the means over the models."""
+    """Ours against the best peer that loses no more than is allowed, means over the models, and what making cost."""
     for threads in sorted({count for _, count in measured}):
         print(f"\nAll models, {threads} thread{'s' if threads > 1 else ''}")
         ratios: dict[str, list[float]] = {}
@@ -87,3 +87,18 @@ def print_summary(measured: Mapping[tuple[str, int], Sequence[Contender]], train
                 ratios.setdefault("ours / ORT fp32, trained", []).append(ours.ms / contenders[0].ms)
         for what, values in ratios.items():
             print(f"  geometric mean of {what}: {statistics.geometric_mean(values):.2f} over {len(values)} models")
+        _print_costs([contenders for (_, count), contenders in measured.items() if count == threads])
+
+
+def _print_costs(models: Sequence[Sequence[Contender]]) -> None:
+    """What making took over all models: our builds, and every peer's flow, also one that failed."""
+    ours = [contenders[-1] for contenders in models]
+    peers = [c for contenders in models for c in contenders[:-1]]
+    seconds = [sum(c.seconds for c in row) for row in (ours, peers)]
+    print(f"  made in all: ours {seconds[0]:.0f} s, the peers' flows {seconds[1]:.0f} s")
+    gigabytes = [sum(c.megabytes for c in row) / 1e3 for row in (ours, peers)]
+    largest = [max((c.megabytes for c in row), default=0.0) / 1e3 for row in (ours, peers)]
+    print(
+        f"  peak memory, summed over models: ours {gigabytes[0]:.1f} GB, the peers' flows {gigabytes[1]:.1f} GB; "
+        f"the largest: {largest[0]:.1f} and {largest[1]:.1f} GB"
+    )

@@ -1,11 +1,13 @@
 """What `edgewright build` chooses, against what the peers' documented flows give: latency side by side, and accuracy.
 
-    python -m benchmarks.peers [MODEL...] [--threads 1,2] [--rounds 12] | tee benchmarks/results/peers.txt
+    python -m benchmarks.peers [MODEL...] [--threads 1,2] [--rounds 12] [--keep FILE.json] | tee results/peers.txt
 
 Every contender is a file and the runtime that its documentation opens it with. All of a model's contenders are measured
 in interleaved rounds, each in a process of its own, so that what disturbs one disturbs all; a row shows the median of
 the rounds' medians and the range of their middle half. Peers run on ONNX Runtime or OpenVINO as these come, but for the
 threads; ours goes through `runtimes.load`, as on a device. Also the time and the memory of making each.
+With `--keep`, what was measured is stored model by model; a later run with the same file measures what is missing, and
+prints all of it.
 Needs `nncf` and `openvino` beside the development environment.
 """
 
@@ -31,7 +33,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmarks import flows, latency_models
+from benchmarks import flows, kept, latency_models
 from benchmarks.contender import ALLOWED, Contender, print_summary, print_table
 from benchmarks.zoo import ZooModel
 from hwbench import accuracy, dataset, intervals, metrics
@@ -60,16 +62,22 @@ PEERS: dict[str, tuple[flows.Flow, str]] = {
 }
 
 
-def main(names: Sequence[str], threads: Sequence[int], rounds: int) -> None:
-    """Measure every model and print the table, then the summary."""
+def main(names: Sequence[str], threads: Sequence[int], rounds: int, keep: Path | None) -> None:
+    """Measure every model that was not yet, and print the tables, then the summary."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "openvino", "nncf", "onnx"))
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {packages}")
-    measured: dict[tuple[str, int], list[Contender]] = {}
+    where = f"{platform.machine()}, {os.cpu_count()} cores, {packages}, {rounds} rounds"
+    print(where)
+    measured = kept.read(keep, where) if keep else {}
+    for (name, count), contenders in measured.items():
+        print_table(name, count, contenders)
     for name in names:
+        missing = [count for count in threads if (name, count) not in measured]
         with tempfile.TemporaryDirectory() as folder:
-            for count in threads:
+            for count in missing:
                 measured[name, count] = _measure(name, count, rounds, Path(folder))
                 print_table(name, count, measured[name, count])
+                if keep:
+                    kept.write(keep, where, measured)
     print_summary(measured, TRAINED)
 
 
@@ -101,7 +109,8 @@ def _made(peer: str, runtime: str, model: str, folder: Path) -> Contender:
         row = _call(["--make", peer, model, str(folder), str(file)])
         (file.with_suffix(".json")).write_text(json.dumps(row))
     row = json.loads(file.with_suffix(".json").read_text())
-    contender.seconds, contender.megabytes = row["seconds"], row["megabytes"]
+    if PEERS[peer][0] is not flows.float32:  # a copy of the source is made by nobody
+        contender.seconds, contender.megabytes = row["seconds"], row["megabytes"]
     contender.failure = row.get("error", "")
     return contender
 
@@ -282,5 +291,6 @@ if __name__ == "__main__":
         parser.add_argument("models", nargs="*", default=[*TRAINED, *latency_models.NAMES])
         parser.add_argument("--threads", default=f"1,{os.cpu_count()}")
         parser.add_argument("--rounds", type=int, default=12)
+        parser.add_argument("--keep", type=Path, help="a JSON file to read earlier parts from and to store this one in")
         given = parser.parse_args()
-        main(given.models, sorted({int(n) for n in given.threads.split(",")}), given.rounds)
+        main(given.models, sorted({int(n) for n in given.threads.split(",")}), given.rounds, given.keep)

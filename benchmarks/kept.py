@@ -1,0 +1,45 @@
+"""Results of the peers benchmark in a JSON file, so that a long run can be made in parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.contender import Contender
+
+Measured = dict[tuple[str, int], list[Contender]]
+
+
+def read(file: Path, where: str) -> Measured:
+    """What earlier parts measured, by model and threads; nothing, if there is no such file.
+
+    Args:
+        file: the JSON file.
+        where: the machine, the packages and the rounds that all parts have to share.
+
+    Raises:
+        SystemExit: an earlier part ran elsewhere or otherwise, so it cannot stand beside what would be measured now.
+    """
+    if not file.exists():
+        return {}
+    kept = json.loads(file.read_text())
+    if kept["where"] != where:
+        raise SystemExit(f"'{file}' is of '{kept['where']}', this is '{where}'; give another file to --keep.")
+    return {(pair["model"], pair["threads"]): [_contender(row) for row in pair["contenders"]] for pair in kept["pairs"]}
+
+
+def write(file: Path, where: str, measured: Mapping[tuple[str, int], list[Contender]]) -> None:
+    """Store all parts; a run that is stopped meanwhile leaves the file as it was."""
+    pairs = [
+        {"model": name, "threads": threads, "contenders": [asdict(c) for c in contenders]}
+        for (name, threads), contenders in measured.items()
+    ]
+    beside = file.with_name(f".{file.name}.part")
+    beside.write_text(json.dumps({"where": where, "pairs": pairs}, indent=1, default=str))
+    beside.replace(file)
+
+
+def _contender(row: dict[str, object]) -> Contender:
+    return Contender(**{**row, "file": Path(str(row["file"]))})  # type: ignore[arg-type]
