@@ -76,8 +76,8 @@ class QuantizationScheme:
     """How a runtime wants its int8 tensors.
 
     Attributes:
-        activations: dtype of quantized activations; by_sign is int8 where there are negative numbers, else uint8.
-        symmetric: activations have zero point 0, or uint8's middle (weights always do).
+        activations: dtype of quantized activations.
+        symmetric: activations have zero point 0 (weights always do).
         per_channel: weights have one scale per output channel.
         reduce_range: weights use 7 bits, so that a sum of two u8 x s8 products cannot saturate int16
             on CPUs without VNNI (onnxruntime#12072).
@@ -87,7 +87,7 @@ class QuantizationScheme:
             DequantizeLinear alone.
     """
 
-    activations: Literal["uint8", "int8", "by_sign"] = "uint8"
+    activations: Literal["uint8", "int8"] = "uint8"
     symmetric: bool = False
     per_channel: bool = True
     reduce_range: bool = False

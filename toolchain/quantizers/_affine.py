@@ -25,20 +25,19 @@ def for_activation(observed: Range, scheme: QuantizationScheme) -> Parameters:
     """Parameters that cover a range and zero, which padding and ReLU need to be exact.
 
     With n = 255 steps: scale = (high - low) / n, and the zero point is where 0 falls. A symmetric scheme
-    spreads the larger side over 127 steps and puts zero in the middle. One that goes by the sign does so where there
-    are negative numbers, and else spreads the range over all 255 steps of uint8, whose zero point then is 0, too.
+    spreads the larger side over 127 steps and puts zero in the middle.
     """
     low, high = min(observed.low, 0.0), max(observed.high, 0.0)
-    by_sign = scheme.activations == "by_sign"
-    dtype = scheme.activations if not by_sign else "int8" if low < 0 else "uint8"
-    info = np.iinfo(dtype)
-    if scheme.symmetric and not (by_sign and low == 0):
+    info = np.iinfo(scheme.activations)
+    if scheme.symmetric:
         scale = max(-low, high) / 127
-        zero_point = 0 if dtype == "int8" else 128
+        zero_point = 0 if scheme.activations == "int8" else 128
     else:
         scale = (high - low) / 255
         zero_point = int(np.clip(round(info.min - low / scale), info.min, info.max)) if scale > 0 else info.min
-    return Parameters(np.array(scale if scale > _SMALLEST_SCALE else 1.0, np.float32), np.array(zero_point, dtype))
+    return Parameters(
+        np.array(scale if scale > _SMALLEST_SCALE else 1.0, np.float32), np.array(zero_point, scheme.activations)
+    )
 
 
 def for_weight(weight: Array, axis: int, scheme: QuantizationScheme) -> Parameters:
