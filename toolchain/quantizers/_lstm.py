@@ -6,6 +6,7 @@ ONNX Runtime alone has it, and has no such GRU. There it took 0.53 of LSTM's tim
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 
 import numpy as np
@@ -24,8 +25,10 @@ def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[
     """Rewrite every LSTM with constant weights, in place; gives back how many there were.
 
     The operator's inputs and attributes are LSTM's, but for weights transposed to [directions, input, 4 * units] and
-    scales and zero points after the others: [directions] or, per channel, [directions, 4 * units].
+    scales and zero points after the others: [directions]. One scale per channel, [directions, 4 * units], would do too,
+    and took 1.14 times as long with 128 units and 32 steps (onnxruntime 1.31).
     """
+    whole = dataclasses.replace(scheme, per_channel=False)
     edits = Edits(model.graph)
     chosen = [node for node in model.graph.all_nodes() if node.name not in keep and _is_known(node)]
     for node in chosen:
@@ -33,9 +36,8 @@ def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[
         for index in (1, 2):
             weight = node.inputs[index]
             matrix = np.ascontiguousarray(array_of(weight).transpose(0, 2, 1))
-            parts = [_affine.for_weight(direction, 1, scheme) for direction in matrix]
-            axis = 1 if scheme.per_channel else None
-            integers = np.stack([_affine.quantize(direction, part, axis) for direction, part in zip(matrix, parts)])
+            parts = [_affine.for_weight(direction, 1, whole) for direction in matrix]
+            integers = np.stack([_affine.quantize(direction, part) for direction, part in zip(matrix, parts)])
             name, place = f"{node.name}.{'WR'[index - 1]}", _INPUTS + 2 * (index - 1)
             node.replace_input_with(index, edits.constant(name, integers))
             node.replace_input_with(place, edits.constant(f"{name}.scale", np.stack([p.scale for p in parts])))

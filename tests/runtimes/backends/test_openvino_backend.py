@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UsageError
@@ -40,7 +42,8 @@ def test_bf16_computes_nearly_the_same_and_not_the_same(contents: Contents, imag
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("cpu_pinning", "0"), ("cpu_pinning", "1"), ("inference_precision", "f32")]
+    ("name", "value"),
+    [(name, value) for name in ("cpu_pinning", "static_shapes") for value in "01"] + [("inference_precision", "f32")],
 )
 def test_options_change_how_it_runs_and_not_what_it_computes(
     contents: Contents, images: Array, name: str, value: str
@@ -51,11 +54,51 @@ def test_options_change_how_it_runs_and_not_what_it_computes(
 
 
 def test_its_cache_holds_compiled_models(contents: Contents, images: Array, tmp_path: Path) -> None:
-    for _ in range(2):  # the second comes out of the cache
+    for _ in range(2):  # the second comes out of the cache: the general form, and that of these shapes
         with load(contents.artifact, cache_dir=str(tmp_path)) as session:
             scores = session.run({"image": images})["scores"]
         np.testing.assert_allclose(scores, contents.golden_outputs["scores"], rtol=1e-4, atol=1e-5)
-        assert len(list(tmp_path.glob("*.blob"))) == 1
+        assert len(list(tmp_path.glob("*.blob"))) == 2
+
+
+def test_every_shape_is_computed_by_one_form_always(contents: Contents, images: Array) -> None:
+    expected = contents.golden_outputs["scores"]
+    with load(contents.artifact) as session:
+        first = {n: session.run({"image": images[:n]})["scores"] for n in (2, 1, 4)}
+        for n, scores in first.items():
+            np.testing.assert_allclose(scores, expected[:n], rtol=1e-4, atol=1e-5)
+        for n in (4, 2, 1, 2, 4):
+            np.testing.assert_array_equal(session.run({"image": images[:n]})["scores"], first[n])
+
+
+@pytest.fixture(params=[64, 64 << 10], ids=["small", "large"])
+def doubling(request: pytest.FixtureRequest, artifact: Artifact, tmp_path: Path) -> Iterator[Session]:
+    """x + x, of dynamic shape; at the larger size, its output is written into a new array in every run."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", request.param]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "g", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    specs = [TensorSpec(name, "float32", ("N", request.param)) for name in "xy"]
+    there = dataclasses.replace(artifact, inputs=(specs[0],), outputs=(specs[1],))
+    with backend.load(there, model.SerializeToString()) as session:
+        yield session
+
+
+def test_no_later_run_writes_to_what_was_returned(doubling: Session) -> None:
+    size = doubling.inputs[0].resolve({})[1]
+    feeds = [np.random.default_rng(seed).random((rows, size), np.float32) for seed, rows in enumerate((1, 1, 2, 1, 2))]
+    results = [doubling.run({"x": x})["y"] for x in feeds]
+    for x, y in zip(feeds, results):
+        np.testing.assert_array_equal(y, x + x)
+        assert y.flags.writeable
+
+
+def test_arrays_that_openvino_cannot_share_are_copied(doubling: Session) -> None:
+    size = doubling.inputs[0].resolve({})[1]
+    wide = np.random.default_rng(0).random((1, 2 * size), np.float32)
+    fixed = wide[:, :size].copy()
+    fixed.flags.writeable = False
+    for x in (wide[:, ::2], fixed):
+        np.testing.assert_array_equal(doubling.run({"x": x})["y"], x + x)
 
 
 @pytest.mark.parametrize(("name", "value"), [("inference_precision", "f8"), ("cpu_pinning", "yes"), ("speed", "11")])
@@ -63,8 +106,8 @@ def test_options_it_does_not_have(artifact: Artifact, name: str, value: str) -> 
     with pytest.raises(UsageError) as error:
         load(artifact, **{name: value})
     assert str(error.value) == (
-        f"OpenVINO has no option {name}={value}; choose inference_precision=f32|bf16|f16, cpu_pinning=0|1 "
-        "or cache_dir=FOLDER."
+        f"OpenVINO has no option {name}={value}; choose inference_precision=f32|bf16|f16, cpu_pinning=0|1, "
+        "static_shapes=0|1 or cache_dir=FOLDER."
     )
 
 
