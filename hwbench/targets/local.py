@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwbench.targets import CrashError
+from hwbench.child import run_module
 from runtimes.codec import decode, encode
-from runtimes.errors import BackendError
 from runtimes.sampling import Block, SamplingPlan
 
 _STARTUP_S = 60.0  # an interpreter, a runtime and a large model, on a slow disk
@@ -53,30 +50,4 @@ class LocalTarget:
 
 
 def _call(arguments: list[str], limit_s: float, folder: str) -> None:
-    """Run the device's code in a folder of its own: `python -m` would import what lies in the user's."""
-    command = [sys.executable, "-m", "runtimes", *arguments, "--any-machine"]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            timeout=limit_s,
-        )
-    except subprocess.TimeoutExpired as hung:
-        said: object = hung.stderr or b""  # bytes, whatever the encoding asked for
-        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        raise CrashError(f"The process that runs the model hung: no answer in {limit_s:g} s.{_tail(text)}") from None
-    if done.returncode < 0:
-        raise CrashError(f"The process that runs the model died of signal {-done.returncode}.{_tail(done.stderr)}")
-    if done.returncode != 0:
-        said = done.stderr.strip().removeprefix("Error: ")[-1000:]
-        raise BackendError(said or f"The process that runs the model ended with exit code {done.returncode}.")
-
-
-def _tail(stderr: str) -> str:
-    lines = stderr.strip().splitlines()[-3:]
-    return " It said: " + " | ".join(lines) if lines else ""
+    run_module("runtimes", [*arguments, "--any-machine"], Path(folder), limit_s)

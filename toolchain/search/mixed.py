@@ -24,7 +24,7 @@ def recover(
 
     Args:
         int8: what misses it.
-        ranking: its layers, the most sensitive first.
+        ranking: the layers that it computes in integers, the most sensitive first.
         attempt: makes a candidate and scores it.
         meets: whether an attempt meets the accuracy budget.
 
@@ -35,7 +35,8 @@ def recover(
     tried: dict[int, Attempt] = {}
 
     def holds(kept: int) -> bool:
-        recipe = dataclasses.replace(int8.candidate.recipe, keep=tuple(sorted(ranking[:kept])))
+        recipe = int8.candidate.recipe
+        recipe = dataclasses.replace(recipe, keep=tuple(sorted({*recipe.keep, *ranking[:kept]})))
         tried[kept] = attempt(dataclasses.replace(int8.candidate, recipe=recipe))
         return tried[kept].failure is None and meets(tried[kept])
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runtimes import plugins
 from toolchain.node_times import NodeTime
 
-NODE_TIMES = "toolchain.node_times"
 _SLOWER = 1.1  # a layer goes back where its integer kernel takes this much longer than its float one
 _NAMED = 4  # layers that a sentence names
 
@@ -51,11 +49,6 @@ def slower_in_int8(int8: Sequence[NodeTime], floats: Sequence[NodeTime], layers:
         return ()
     slow = (_layer(mine.node, layers) for mine, other in zip(ours, theirs) if _lost(mine, other))
     return tuple(sorted({name for name in slow if name is not None}))
-
-
-def can_profile(runtime: str) -> bool:
-    """Whether a runtime tells where its time goes."""
-    return runtime in plugins.names(NODE_TIMES)
 
 
 def _lost(mine: NodeTime, other: NodeTime) -> bool:
