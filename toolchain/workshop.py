@@ -19,9 +19,10 @@ from runtimes.profile import HardwareProfile
 from toolchain.asis import as_is
 from toolchain.calibration import cache
 from toolchain.calibration.table import CalibrationTable
-from toolchain.candidates import BUILDERS, Candidate
+from toolchain.candidates import BUILDERS, Candidate, quantizer
 from toolchain.destination import Destination
 from toolchain.engines.ranges import DimensionRanges
+from toolchain.half_errors import half_sensitivity
 from toolchain.layer_errors import sensitivity
 from toolchain.model import OnnxModel, is_quantized, load_ir, open_model
 from toolchain.pack import Contents, pack
@@ -103,15 +104,18 @@ class Workshop:
         return self._variants[recipe].kept if recipe in self._variants else ()
 
     def sensitivity(self, recipe: Recipe) -> tuple[str, ...]:
-        """The layers that an int8 recipe quantizes, the one that adds most error of its own first; in one pass.
+        """The nodes that a recipe computes in a lower precision, the one that adds most error of its own first.
 
         Raises:
             UsageError: there are no calibration samples, or they do not do.
         """
-        samples, known = self.calibration, self._calibrated(recipe)
+        samples, known, inputs = self.calibration, self._calibrated(recipe), self.model.inputs
         if samples is None or known is None:
             raise UsageError("There are no calibration samples to see errors on; give --calibration FILE.npz.")
-        return sensitivity(known, recipe, self.model.inputs, samples.arrays)
+        if recipe.precision == "int8":
+            return sensitivity(known, recipe, inputs, samples.arrays)
+        half = quantizer(recipe.precision)
+        return half_sensitivity(known.model, half.computed(known.model), half.HALF, inputs, samples.arrays)
 
     def layers(self) -> tuple[str, ...]:
         """The names of the source's operators, as recipes keep them."""

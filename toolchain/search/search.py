@@ -16,7 +16,7 @@ from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
 from toolchain import node_times
-from toolchain.candidates import Candidate
+from toolchain.candidates import Candidate, typed
 from toolchain.node_times import NodeTime
 from toolchain.search import finals, lanes, mixed, payoff, rivals, screening, tuning
 from toolchain.search.acceptance import breaks, is_met, meets
@@ -28,6 +28,7 @@ _NEAR = 1.3  # of the fastest's time; settings make up for no more
 _FAR = 1.5  # times the fastest that is right; short measurements are not wrong by as much
 _WORSE = 1.05  # by less, int8 is not called slower
 _ROUND = 2  # screening's third round: blocks long enough to tell a few percent
+_LOW = ("int8", "bf16", "fp16")  # what layers are kept out of
 _STARTUP_S = 1.0  # a process, a runtime and a model, roughly
 
 
@@ -170,23 +171,32 @@ class _Search:
         self._each(score, self._put)
 
     def keep_sensitive_layers(self) -> None:
-        """Where the fastest int8 misses its accuracy budget, keep the fewest layers in float with which it does not."""
-        int8 = next((a for a in self._fastest() if _is_static_int8(a) and not self._meets(a)), None)
-        right = [attempt for attempt in self._fastest() if self._meets(attempt)]
-        if int8 is None or self._is_slower(int8, right):
-            return
-        ranking = self._bench.workshop.sensitivity(int8.candidate.recipe)
+        """Where the fastest of a low precision misses its accuracy budget, keep the fewest layers in float until it
+        does not.
+        """
+        for precision in _LOW:
+            lowest = next((a for a in self._fastest() if _computes_in(a, precision)), None)
+            if lowest is not None and not self._meets(lowest):
+                self._mend(lowest)
 
-        def attempt(candidate: Candidate) -> Attempt:
+    def _mend(self, attempt: Attempt) -> None:
+        """Unless one that is right is as fast, which no mended one can beat."""
+        right = [other for other in self._fastest() if self._meets(other)]
+        candidate = typed(attempt.candidate)
+        if candidate is None or self._is_slower(attempt, right):
+            return
+
+        def tried(candidate: Candidate) -> Attempt:
             self._bench.clock.check()
             return self._put((rank if self._ranks_by_labels else score)(self._make(candidate), self._bench))
 
-        for found in mixed.recover(int8, ranking, attempt, self._meets):
+        ranking = self._bench.workshop.sensitivity(candidate.recipe)
+        for found in mixed.recover(candidate, ranking, tried, self._meets):
             self._put(found)
             if found.is_running:
                 scored = self._put(score(found, self._bench))
                 if self._timed:
-                    self._put_all(rivals.measure(int8, [scored], self._screen_well)[1:])
+                    self._put_all(rivals.measure(attempt, [scored], self._screen_well)[1:])
 
     def time(self) -> None:
         """Measure those that may be chosen as well as the plan asks for, or as the time allows."""
@@ -328,4 +338,11 @@ def _is_int8(attempt: Attempt) -> bool:
 
 
 def _is_static_int8(attempt: Attempt) -> bool:
-    return attempt.candidate.recipe.precision == "int8" and attempt.artifact is not None
+    return _computes_in(attempt, "int8")
+
+
+def _computes_in(attempt: Attempt, precision: str) -> bool:
+    """As its graph says, or as a runtime is told that reads stored weights."""
+    recipe = attempt.candidate.recipe
+    stored = recipe.precision.endswith("-storage") and recipe.keep_in == precision
+    return (recipe.precision == precision or stored) and attempt.artifact is not None
