@@ -138,6 +138,8 @@ def rank(attempt: Attempt, bench: Bench) -> Attempt:
     """
 
     def ranked(tried: Attempt) -> Attempt:
+        if tried.is_source:
+            return dataclasses.replace(tried, ranked=bench.ranking.source())
         try:
             outputs = measure.outputs(tried.bundle, bench.ranking.samples.file, bench.target)
         except EdgewrightError as error:
@@ -158,9 +160,11 @@ def score(attempt: Attempt, bench: Bench) -> Attempt:
     """
 
     def scored(tried: Attempt) -> Attempt:
+        if tried.is_source:
+            return dataclasses.replace(tried, accuracy=bench.trial.source())
         outputs = measure.outputs(tried.bundle, bench.trial.samples.file, bench.target)
         bench.tick(f"scored {tried.name}")
-        return dataclasses.replace(tried, accuracy=bench.trial.score(outputs, is_source=tried.is_source))
+        return dataclasses.replace(tried, accuracy=bench.trial.score(outputs))
 
     return attempt if attempt.failure or attempt.accuracy else _guarded(attempt, scored)
 

@@ -1,8 +1,8 @@
 """Mixed precision: the fewest layers to keep in float so that a low precision meets its accuracy budget.
 
 Layers are ranked once, by the error that the precision in each alone does to its own output; then the shortest prefix
-of that ranking that meets the budget is found by bisection, with log2(layers) evaluations. The fewer are kept, the faster
-it is, so the shortest prefix is also the one most likely to meet a latency budget.
+of that ranking that meets the budget is found by bisection, with log2(layers) evaluations. The fewer are kept, the
+faster it is, so the shortest prefix is also the one most likely to meet a latency budget.
 """
 
 from __future__ import annotations

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 from toolchain.search.attempts import Attempt
+from toolchain.search.screening import MARGIN
 
 _GAIN = 0.97  # a variant takes its parent's place where it takes this share of its time, or less
-_TURNS = 2
 
 Screen = Callable[[Attempt], Attempt]
 
@@ -16,15 +17,16 @@ Screen = Callable[[Attempt], Attempt]
 def measure(parent: Attempt, rivals: Sequence[Attempt], screen: Screen) -> list[Attempt]:
     """New blocks for a parent and its variants, in turns, so that a disturbance hits all alike.
 
+    What is slower beyond doubt after the first turn gets no second.
+
     Args:
         parent: what they vary; blocks that it has from before do not count.
         rivals: variants of it.
         screen: measures one more block.
     """
-    field = [dataclasses.replace(attempt, blocks=()) for attempt in (parent, *rivals)]
-    for _ in range(_TURNS):
-        field = [screen(attempt) for attempt in field]
-    return field
+    field = [screen(dataclasses.replace(attempt, blocks=())) for attempt in (parent, *rivals)]
+    best = min((attempt.median_ms for attempt in field if attempt.median_ms is not None), default=math.inf)
+    return [screen(a) if a.median_ms is not None and a.median_ms <= MARGIN * best else a for a in field]
 
 
 def settle(parent: Attempt, rivals: Sequence[Attempt]) -> list[Attempt]:

@@ -16,7 +16,9 @@ from toolchain.search.attempts import Attempt
 FINALISTS = 4
 """Candidates that are measured well, beside the source."""
 
-_MARGIN = 1.15  # short measurements on a shared machine move by as much
+MARGIN = 1.15
+"""Short measurements on a shared machine move by as much."""
+
 _CLOSE = 0.002  # a difference in score that the ranking data does not tell
 
 Screen = Callable[[Attempt, SamplingPlan], Attempt]
@@ -68,7 +70,7 @@ def outrun(attempts: Sequence[Attempt]) -> list[Attempt]:
     bar = source.median_ms
     return [
         dataclasses.replace(attempt, dropped=f"{_slower(attempt, source, 0)}, which loses nothing")
-        if attempt.is_running and attempt.median_ms is not None and attempt.median_ms > _MARGIN * bar
+        if attempt.is_running and attempt.median_ms is not None and attempt.median_ms > MARGIN * bar
         else attempt
         for attempt in attempts
     ]
@@ -102,7 +104,7 @@ def cut_short(running: Sequence[Attempt], reason: str, finalists: int = FINALIST
 
 def dominates(one: Attempt, other: Attempt) -> bool:
     """Whether one is faster beyond doubt, and as close to the source."""
-    return _speed(one) * _MARGIN < _speed(other) and _closeness(one) >= _closeness(other) - _CLOSE
+    return _speed(one) * MARGIN < _speed(other) and _closeness(one) >= _closeness(other) - _CLOSE
 
 
 def _running(field: Sequence[Attempt]) -> int:

@@ -15,9 +15,7 @@ from hwbench.measure import BLOCKS
 from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
-from toolchain import node_times
 from toolchain.candidates import Candidate, typed
-from toolchain.node_times import NodeTime
 from toolchain.search import finals, lanes, mixed, payoff, rivals, screening, tuning
 from toolchain.search.acceptance import breaks, is_met, meets
 from toolchain.search.attempts import Attempt, Bench, make, rank, score, screen, screened_latency, time_once
@@ -26,9 +24,9 @@ from toolchain.search.clock import TimeUp
 _TUNED = 2  # candidates whose settings are tried: the fastest
 _NEAR = 1.3  # of the fastest's time; settings make up for no more
 _FAR = 1.5  # times the fastest that is right; short measurements are not wrong by as much
-_WORSE = 1.05  # by less, int8 is not called slower
 _ROUND = 2  # screening's third round: blocks long enough to tell a few percent
 _LOW = ("int8", "bf16", "fp16")  # what layers are kept out of
+_ENOUGH_RUNS = 80  # in a block; six are more than the 459 that MLPerf's early stopping takes for a p99
 _STARTUP_S = 1.0  # a process, a runtime and a model, roughly
 
 
@@ -154,15 +152,13 @@ class _Search:
 
     def return_slow_layers(self) -> None:
         """One candidate in which the layers that int8 made slower are float again."""
-        int8 = next((attempt for attempt in self._fastest() if _is_static_int8(attempt)), None)
-        floats = int8 and self._float_twin(int8)
-        if int8 is None or floats is None:
-            return
-        integers = self._node_times(int8)
-        slow = payoff.slower_in_int8(integers, self._node_times(floats), self._bench.workshop.layers())
-        if 0 < len(slow) < sum(item.kind == "integer product" for item in integers):
-            recipe = dataclasses.replace(int8.candidate.recipe, keep=slow)
-            self._settle(int8, [self._try(dataclasses.replace(int8.candidate, recipe=recipe))])
+        int8 = next((attempt for attempt in self._fastest() if _computes_in(attempt, "int8")), None)
+        if int8 is not None:
+            layers = self._bench.workshop.layers()
+            slow = payoff.slow_layers(int8, self.attempts.values(), self._bench.timed, layers)
+            if slow:
+                recipe = dataclasses.replace(int8.candidate.recipe, keep=slow)
+                self._settle(int8, [self._try(dataclasses.replace(int8.candidate, recipe=recipe))])
 
     def accept(self) -> None:
         """Score the finalists on the evaluation data; of a field that was not screened to its end, the fastest."""
@@ -211,7 +207,8 @@ class _Search:
         """Rounds of one block each for those that are still in the running."""
         wanted = [attempt.name for attempt in self._running() if attempt.accuracy and not self._breaks(attempt)]
         self._bench.clock.check(1.0)
-        plan = self._bench.clock.fitted(self._full, blocks=len(wanted) * BLOCKS, startup_s=_STARTUP_S)
+        plan = dataclasses.replace(self._full, min_runs=min(_ENOUGH_RUNS, self._full.min_runs))
+        plan = self._bench.clock.fitted(plan, blocks=len(wanted) * BLOCKS, startup_s=_STARTUP_S)
         for _ in range(BLOCKS):
             for name in wanted:
                 self._put(time_once(self.attempts[name], self._bench, plan))
@@ -222,12 +219,9 @@ class _Search:
         """Say of int8 that is slower than float why it is."""
         for attempt in list(self.attempts.values()):
             self._bench.clock.check(1.0)
-            floats = self._float_twin(attempt) if _is_int8(attempt) else None
-            mine, other = attempt.speed_ms, floats and floats.speed_ms
-            if floats is not None and mine is not None and other is not None and mine > _WORSE * other:
-                times = self._node_times(attempt)
-                if times:
-                    self._put(dataclasses.replace(attempt, remark=payoff.explain(times, mine / other, floats.name)))
+            if _is_int8(attempt):
+                remark = payoff.remark(attempt, self.attempts.values(), self._bench.timed)
+                self._put(dataclasses.replace(attempt, remark=remark))
 
     def reported(self, attempt: Attempt) -> Attempt:
         """With screening's latency where it has no better one."""
@@ -307,23 +301,6 @@ class _Search:
         """Those that are running, by screening's figures; the first tried first where there are none."""
         return sorted(self._running(), key=lambda attempt: attempt.speed_ms or 0.0)
 
-    def _float_twin(self, attempt: Attempt) -> Attempt | None:
-        """The float model on the same runtime."""
-        for other in self.attempts.values():
-            same = other.candidate.runtime == attempt.candidate.runtime and other.artifact is not None
-            if same and other.candidate.recipe.precision == "fp32":
-                return other
-        return None
-
-    def _node_times(self, attempt: Attempt) -> list[NodeTime]:
-        """Where an attempt's time goes; empty where its runtime does not tell, or crashes while it is asked."""
-        if not node_times.can_profile(attempt.candidate.runtime) or attempt.artifact is None:
-            return []
-        try:
-            return node_times.profile(attempt.artifact, self._bench.timed)
-        except EdgewrightError:  # it ran elsewhere; an explanation is not worth a candidate
-            return []
-
     def _put(self, attempt: Attempt) -> Attempt:
         self.attempts[attempt.name] = attempt
         return attempt
@@ -335,10 +312,6 @@ class _Search:
 
 def _is_int8(attempt: Attempt) -> bool:
     return attempt.candidate.recipe.precision in ("int8", "int8-dynamic") and attempt.artifact is not None
-
-
-def _is_static_int8(attempt: Attempt) -> bool:
-    return _computes_in(attempt, "int8")
 
 
 def _computes_in(attempt: Attempt, precision: str) -> bool:
