@@ -168,7 +168,9 @@ class Workshop:
     def _key(self, recipe: Recipe) -> tuple[object, ...]:
         data = self.calibration.sha256() if self.calibration is not None else None
         makers = {name: version(name) for name in _MAKERS}
-        return "variant", self.model.sha256, recipe, data, self._table, makers, cpu.arch()
+        # Corrections compare with int8 as this processor computes it.
+        processor = cpu.arch(), *sorted(cpu.isa_flags())
+        return "variant", self.model.sha256, recipe, data, self._table, makers, processor
 
     @cached_property
     def _prepared(self) -> ir.Model | None:

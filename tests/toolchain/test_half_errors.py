@@ -73,25 +73,37 @@ def test_what_is_kept_and_what_it_reads_stay_in_float(quantizer, tmp_path):
     assert len(dtypes) == 2 * _LAYERS - 2
 
 
+def _mended(folder, half, profile, runtime):
+    """The entry that misses its budget, and that which does not since it keeps nodes in float."""
+    request = BuildRequest(
+        *(str(_collapsing(folder, half)), "collapsing", folder, (devices.load(profile),)),
+        calibration=folder / "c.npz",
+        evaluation=folder / "e.npz",
+        precisions=("fp32", half),
+        runtimes=(runtime,),
+        budgets=parse_all(["accuracy_drop<=0.15"]),
+    )
+    (found,) = build(request).fields
+    kept = [entry for entry in found.entries if entry.recipe.get("keep")]
+    assert 1 + len(kept) <= 2 + math.log2(2 * _LAYERS)
+    (back,) = [entry for entry in kept if entry.status != "dropped"]
+    assert set(back.recipe["keep"]) <= {"layer2", "relu2", "layer3"}
+    assert back.outcome == "pass"
+    assert 1 <= back.layers["fp32"] <= 2
+    assert back.layers[half] == _LAYERS - back.layers["fp32"]
+    (lost,) = [e for e in found.entries if half in e.name and not e.recipe.get("keep") and e.report is not None]
+    assert lost.report.accuracy.drop().value > 0.3
+    return back
+
+
 def test_bf16_that_collapses_comes_back_on_openvino(tmp_path):
     openvino = pytest.importorskip("openvino", reason="openvino is not installed")
     if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this processor has no bf16 arithmetic")
-    request = BuildRequest(
-        *(str(_collapsing(tmp_path, "bf16")), "collapsing", tmp_path, (devices.load("x86-64-amx"),)),
-        calibration=tmp_path / "c.npz",
-        evaluation=tmp_path / "e.npz",
-        precisions=("fp32", "bf16"),
-        runtimes=("openvino",),
-        budgets=parse_all(["accuracy_drop<=0.15"]),
-    )
-    (found,) = build(request).fields
-    lost = next(entry for entry in found.entries if entry.name == "bf16-storage+bf16 on openvino")
-    assert lost.report.accuracy.drop().value > 0.3
-    mixed = [entry for entry in found.entries if entry.recipe.get("keep")]
-    (back,) = [entry for entry in mixed if entry.status != "dropped"]
-    assert set(back.recipe["keep"]) <= {"layer2", "relu2", "layer3"}
-    assert back.outcome == "pass"
-    assert back.layers == {"bf16": _LAYERS - 2, "fp32": 2}
+    back = _mended(tmp_path, "bf16", "x86-64-amx", "openvino")
     assert dict(back.settings.options) == {}  # the graph says it all
-    assert 1 + len(mixed) <= 2 + math.log2(2 * _LAYERS)
+
+
+def test_fp16_that_collapses_comes_back_in_an_engine(tmp_path):
+    """By what stands in for it here."""
+    assert _mended(tmp_path, "fp16", "jetson-orin-nano", "tensorrt").report.artifact.is_compiled_on_device
