@@ -195,19 +195,19 @@ class _Search:
                     self._put_all(rivals.measure(attempt, [scored], self._screen_well)[1:])
 
     def time(self) -> None:
-        """Measure those that may be chosen as well as the plan asks for, or as the time allows."""
+        """Measure those that may be chosen as well as their order asks for, or as the time allows."""
         self._let_slow_ones_go()
-        self._time(lambda attempts: finals.contenders(attempts, self._is_met))
+        plan = dataclasses.replace(self._full, min_runs=min(_ENOUGH_RUNS, self._full.min_runs))
+        self._time(plan, lambda attempts: finals.contenders(attempts, self._is_met))
 
     def time_all(self) -> None:
         """Measure all that break no accuracy budget to the end of the plan."""
-        self._time(lambda attempts: attempts)
+        self._time(self._full, lambda attempts: attempts)
 
-    def _time(self, still: Callable[[list[Attempt]], list[Attempt]]) -> None:
+    def _time(self, plan: SamplingPlan, still: Callable[[list[Attempt]], list[Attempt]]) -> None:
         """Rounds of one block each for those that are still in the running."""
         wanted = [attempt.name for attempt in self._running() if attempt.accuracy and not self._breaks(attempt)]
         self._bench.clock.check(1.0)
-        plan = dataclasses.replace(self._full, min_runs=min(_ENOUGH_RUNS, self._full.min_runs))
         plan = self._bench.clock.fitted(plan, blocks=len(wanted) * BLOCKS, startup_s=_STARTUP_S)
         for _ in range(BLOCKS):
             for name in wanted:
