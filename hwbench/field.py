@@ -28,14 +28,17 @@ class Screening:
     """What a candidate was ordered by, before the evaluation data was looked at.
 
     Attributes:
-        score: of `metric`, on `n` calibration samples.
+        metric: of the score; empty where it was let go before it was scored.
+        score: on `n` calibration samples; None where there is none.
         p50_ms: of a few short measurements; None where nothing was timed.
+        higher_is_better: of the score.
     """
 
-    metric: str
-    score: float
-    n: int
+    metric: str = ""
+    score: float | None = None
+    n: int = 0
     p50_ms: float | None = None
+    higher_is_better: bool = True
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -118,6 +119,23 @@ def quantizer(precision: str) -> ModuleType:
     return plugins.load(QUANTIZERS, precision, "precision")
 
 
+def typed(candidate: Candidate) -> Candidate | None:
+    """The candidate in which the graph says what each node computes in, so that a recipe can keep some in float.
+
+    None where its precision keeps none, or its runtime computes all of a graph in what it is told.
+    """
+    recipe, half = candidate.recipe, candidate.recipe.keep_in
+    if recipe.precision in ("int8", *_HALVES):
+        return candidate
+    if not recipe.precision.endswith("-storage") or half not in _declared(candidate.runtime, "TYPED", ()):
+        return None
+    told = _float_options(candidate.runtime)[half]
+    options = {name: value for name, value in candidate.settings.options.items() if name not in told}
+    method = None if quantizer(half).NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
+    settings = RuntimeSettings(candidate.settings.threads, options)
+    return dataclasses.replace(candidate, recipe=Recipe(half, method), settings=settings)
+
+
 def _missing_builder(runtime: str) -> str | None:
     """Why nothing can be built for a runtime: no builder, or its package is not installed."""
     if runtime not in plugins.names(BUILDERS):
@@ -149,7 +167,7 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:
-    unread: Mapping[str, str] = _declared(runtime, "REFUSED")
+    unread: Mapping[str, str] = _declared(runtime, "REFUSED", {})
     if precision in unread:
         return unread[precision]
     needed = quantizer(precision).COMPUTES_IN
@@ -165,15 +183,15 @@ def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | No
 
 def _float_options(runtime: str) -> Mapping[str, Mapping[str, str]]:
     """By precision, what makes a runtime compute float32 nodes in it."""
-    return _declared(runtime, "FLOAT_OPTIONS")
+    found: Mapping[str, Mapping[str, str]] = _declared(runtime, "FLOAT_OPTIONS", {})
+    return found
 
 
-def _declared(runtime: str, name: str) -> Mapping[str, Any]:
-    """What a runtime's builder says by precision; nothing, where there is no builder."""
+def _declared(runtime: str, name: str, default: Any) -> Any:
+    """What a runtime's builder says of precisions; the default, where it says nothing or there is no builder."""
     if _missing_builder(runtime) is not None:
-        return {}
-    declared: Mapping[str, Any] = getattr(plugins.load(BUILDERS, runtime, "runtime"), name, {})
-    return declared
+        return default
+    return getattr(plugins.load(BUILDERS, runtime, "runtime"), name, default)
 
 
 def _digest(value: object) -> str:

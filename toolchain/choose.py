@@ -1,4 +1,8 @@
-"""Pick the candidate to pack, and say of every other why not."""
+"""Pick the candidate to pack, and say of every other why not.
+
+Speed is the p50, in the search, in the choice and in the headline of a report: it is what short measurements can tell,
+and what a noisy machine moves least. A tail is for a budget to limit.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,18 @@ from hwbench.gate import Verdict
 from hwbench.intervals import Estimate
 from hwbench.report import NotMeasuredError, Report
 
-_SPEED = "p90"  # what MLPerf's single stream reports
+_SPEED = "p50"
+_SLIGHT = 0.001  # of a score: below, a difference is no reason for one file or another, however sure it is
+_SAME_SIZE = 1.05  # times as large is as large
 
 
 def choose(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Give every measured entry its status and reason; one that the search dropped keeps them.
 
-    Of those that meet every budget, the fastest is chosen, or the smallest of those as fast; where nothing was timed,
-    the smallest on the runtime that the profile lists first. Where none meets them
-    all but some cannot be told, the same choice among those. An entry that breaks a budget is never chosen.
+    Of those that meet every budget the fastest is chosen. Of those as fast, the ones go that are less accurate for
+    sure; then those whose file is larger by a few percent or more; then the simplest recipe is chosen. Where nothing
+    was timed, it is the smallest on the runtime that the profile lists first. Where none meets the budgets but some
+    cannot be told, the same choice among those. An entry that breaks a budget is never chosen.
 
     As fast is whose figure is no worse than the best upper end of any interval: the best that was shown, not the
     best that noise allows.
@@ -29,7 +36,7 @@ def choose(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     bar = _bar(pool)
     if bar is None and pool:  # of what was not timed, that of the runtime the profile puts first
         pool = [entry for entry in pool if entry.runtime == pool[0].runtime]
-    winner = min((entry for entry in pool if _is_as_fast(entry, bar)), key=_size) if pool else None
+    winner = _best([entry for entry in pool if _is_as_fast(entry, bar)], timed=bar is not None) if pool else None
     return tuple(_judged(entry, winner, bar) if entry in measured else entry for entry in entries)
 
 
@@ -44,6 +51,33 @@ def _is_as_fast(entry: Entry, bar: Entry | None) -> bool:
         return True
     mine, best = _speed(entry), _speed(bar)
     return mine is not None and best is not None and mine.value <= best.high
+
+
+def _best(tied: Sequence[Entry], *, timed: bool) -> Entry:
+    """Of those as fast; where nothing was timed, size is what there is to tell of speed, and goes before accuracy."""
+    if timed:
+        tied = [entry for entry in tied if not any(_loss(entry, other) for other in tied)]
+        smallest = min(map(_size, tied))
+        tied = [entry for entry in tied if _size(entry) <= _SAME_SIZE * smallest]
+    return min(tied, key=_complexity if timed else _size)
+
+
+def _loss(entry: Entry, other: Entry) -> float | None:
+    """How much less accurate one is than another, if that is sure and worth a word."""
+    mine, others = _report(entry).accuracy, _report(other).accuracy
+    if mine is None or others is None or entry is other:
+        return None
+    try:
+        drop = dataclasses.replace(mine, reference=others, is_source=False).drop()
+    except ValueError:  # too few samples to be sure of anything
+        return None
+    return drop.value if drop is not None and drop.low > _SLIGHT * abs(others.value) else None
+
+
+def _complexity(entry: Entry) -> tuple[int, ...]:
+    """What more there is to a recipe than its precision, the weightiest first; of equals, the first that was tried."""
+    recipe, options = entry.recipe, entry.settings.options if entry.settings is not None else {}
+    return len(recipe.get("keep", ())), len(options), len(recipe.get("corrections", ())), _size(entry)
 
 
 def _judged(entry: Entry, winner: Entry | None, bar: Entry | None) -> Entry:
@@ -73,7 +107,7 @@ def _why_chosen(entry: Entry) -> str:
         return "the best of those that break no budget; see the verdicts for what is inconclusive"
     if _speed(entry) is None:
         return "the smallest that meets the budgets; latency was not measured here"
-    return "the fastest that meets every budget, or the smallest of those as fast"
+    return "the fastest that meets every budget, or the best of those as fast"
 
 
 def _why_not(entry: Entry, winner: Entry, bar: Entry | None) -> str:
@@ -87,7 +121,11 @@ def _why_not(entry: Entry, winner: Entry, bar: Entry | None) -> str:
         return f"latency was not measured, and {bar.name}'s was"
     if not _is_as_fast(entry, bar):
         return f"slower than {bar.name}: {_SPEED} {mine.value:.3g} against {best.value:.3g} ms"
-    return f"as fast as {winner.name}, and no smaller {sizes}"
+    if loss := _loss(entry, winner):
+        return f"as fast as {winner.name}, and less accurate by {loss:.2g}"
+    if _size(entry) > _SAME_SIZE * _size(winner):
+        return f"as fast as {winner.name}, and larger {sizes}"
+    return f"as fast as {winner.name}, and no smaller, simpler or more accurate beyond doubt"
 
 
 def _speed(entry: Entry) -> Estimate | None:

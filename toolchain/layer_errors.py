@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
+import onnx_ir as ir
 
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
@@ -19,7 +21,7 @@ from toolchain.quantize import Calibrated
 from toolchain.recipe import Recipe
 from toolchain.shadow import Copy, Layer, Shadow, shadow
 
-_COPIES: tuple[Copy, ...] = ("own", "total")
+_RANKING_RUNS = 64  # the order of layers hardly moves with more
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,46 @@ def layer_errors(
     Raises:
         UsageError: every layer that int8 computes is in a subgraph, where this cannot look.
     """
-    compared = shadow(calibrated.reference, calibrated.model, recipe, calibrated.ranges, _COPIES)
-    if not compared.layers:
-        raise UsageError("All that int8 computes is inside If, Loop or Scan, whose layers cannot be compared yet.")
-    for layer in compared.layers:
-        _add_sums(compared, layer)
-    sums = np.zeros((len(compared.layers), 3))
-    for _, outputs in inference.over_samples(inference.session(compared.model), specs, arrays):
-        sums += np.asarray(outputs, np.float64).reshape(-1, 3)
-    errors = [
-        LayerError(str(layer.node.name), layer.node.op_type, _decibels(signal, own), _decibels(signal, total))
-        for layer, (signal, own, total) in zip(compared.layers, sums)
-    ]
+    layers, decibels = _compare(calibrated, recipe, specs, arrays, ("own", "total"))
+    errors = [LayerError(str(node.name), node.op_type, *found) for node, found in zip(layers, decibels)]
     return sorted(errors, key=lambda error: error.own)
 
 
-def _add_sums(compared: Shadow, layer: Layer) -> None:
+def sensitivity(
+    calibrated: Calibrated, recipe: Recipe, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
+) -> tuple[str, ...]:
+    """The layers that int8 computes, the one whose own error is the worst first, by some of the samples.
+
+    Takes and raises what `layer_errors` does.
+    """
+    layers, decibels = _compare(calibrated, recipe, specs, arrays, ("own",), _RANKING_RUNS)
+    return tuple(str(layers[index].name) for index in np.argsort([own for (own,) in decibels], kind="stable"))
+
+
+def _compare(
+    calibrated: Calibrated,
+    recipe: Recipe,
+    specs: Sequence[TensorSpec],
+    arrays: Mapping[str, Rows],
+    copies: Sequence[Copy],
+    runs: int | None = None,
+) -> tuple[list[ir.Node], list[list[float]]]:
+    """The layers, and the error of each one's output in each copy, in dB."""
+    compared = shadow(calibrated.reference, calibrated.model, recipe, calibrated.ranges, copies)
+    if not compared.layers:
+        raise UsageError("All that int8 computes is inside If, Loop or Scan, whose layers cannot be compared yet.")
+    for layer in compared.layers:
+        _add_sums(compared, layer, copies)
+    sums = np.zeros((len(compared.layers), 1 + len(copies)))
+    for _, outputs in islice(inference.over_samples(inference.session(compared.model), specs, arrays), runs):
+        sums += np.asarray(outputs, np.float64).reshape(sums.shape)
+    decibels = [[_decibels(signal, noise) for noise in noises] for signal, *noises in sums]
+    return [layer.node for layer in compared.layers], decibels
+
+
+def _add_sums(compared: Shadow, layer: Layer, copies: Sequence[Copy]) -> None:
     compared.edits.give(compared.edits.append("ReduceSumSquare", layer.reference, keepdims=0))
-    for copy in _COPIES:
+    for copy in copies:
         difference = compared.edits.append("Sub", layer.reference, layer.copies[copy])
         compared.edits.give(compared.edits.append("ReduceSumSquare", difference, keepdims=0))
 

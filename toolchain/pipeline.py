@@ -238,9 +238,10 @@ def _bounded(report: Report, recipe: Recipe, bench: Bench) -> Report:
 
 
 def _screening(tried: Attempt) -> Screening | None:
-    if tried.ranked is None:
-        return None
-    return Screening(tried.ranked.metric, tried.ranked.value, tried.ranked.n, tried.median_ms)
+    rank, p50_ms = tried.ranked, tried.median_ms
+    if rank is None:
+        return Screening(p50_ms=p50_ms) if p50_ms is not None else None
+    return Screening(rank.metric, rank.value, rank.n, p50_ms, rank.higher_is_better)
 
 
 def _search(attempts: Sequence[Attempt], bench: Bench) -> Search:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from runtimes.tensors import Array, TensorSpec
 from toolchain.calibration import cache as cached
 from toolchain.calibration.ranges import calibrate as observe_ranges
 from toolchain.calibration.table import CalibrationTable, Range
+from toolchain.graphs.placement import place
 from toolchain.inputs import example_samples
 from toolchain.mending import mended
 from toolchain.model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
@@ -36,7 +37,7 @@ def quantize(
     calibration: Dataset | None,
     out: Path,
     *,
-    prepared: ir.Model | None = None,
+    known: Calibrated | None = None,
     table: CalibrationTable | None = None,
     cache: Path | None = None,
 ) -> OnnxModel:
@@ -47,7 +48,7 @@ def quantize(
         recipe: what to make of it.
         calibration: samples for recipes that observe ranges.
         out: the file to write.
-        prepared: the source's graph from `prepare`, where several variants share it; left as it is.
+        known: the source's graph after `calibrated`, where several variants share it; left as it is.
         table: ranges for quantizers that cannot do without, in place of what the samples show. They are the source's
             own, so corrections that change what activations hold are left out.
         cache: as for `calibrate`.
@@ -64,13 +65,12 @@ def quantize(
         return model
     if is_quantized(load_ir(model.path)):
         raise UsageError("The model is quantized already; it is packed as it is.")
-    graph = prepare(model) if prepared is None else prepared.clone()
-    known = calibrated(graph, recipe, calibration, model.inputs, table, cache)
-    graph = known.model
+    known = known or calibrated(prepare(model), recipe, calibration, model.inputs, table, cache)
+    graph, ranges = known.model, known.ranges
 
     def make(kept: tuple[str, ...]) -> OnnxModel:
         keeping = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
-        return save_ir(quantizer.quantize(graph.clone(), keeping, known.ranges), out)
+        return save_ir(quantizer.quantize(graph.clone(), keeping, ranges), out)
 
     made = mended(make, model.path, {str(node.name) for node in graph.graph.all_nodes()}, _feeds(model, calibration))
     return dataclasses.replace(made, source_sha256=model.source_sha256 or model.sha256)
@@ -121,6 +121,24 @@ def calibrated(
             "--correction none."
         )
     return Calibrated(graph, correct(graph, recipe, "after", ranges, calibration, specs), ranges)
+
+
+def keeping(known: Calibrated, keep: Collection[str]) -> Calibrated:
+    """What was calibrated for a recipe that keeps no nodes, for one that keeps some.
+
+    Corrections before calibration compute the same, so ranges hold for both; of those after it, what they did to nodes
+    that stay in float now is undone.
+    """
+    if not keep or known.model is known.reference:
+        return known
+    model = known.model.clone()
+    kept = {str(node.name) for node in place(model, (), known.ranges).nodes}
+    kept -= {str(node.name) for node in place(model, keep, known.ranges).nodes}
+    for name in plugins.names(CORRECTIONS):
+        correction = plugins.load(CORRECTIONS, name, "correction")
+        if hasattr(correction, "undo"):
+            model = correction.undo(model, known.reference, kept)
+    return dataclasses.replace(known, model=model)
 
 
 def calibrate(

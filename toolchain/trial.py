@@ -45,15 +45,20 @@ class Trial:
         trial = dataclasses.replace(self, samples=samples)
         return dataclasses.replace(trial, reference=trial.score(outputs))
 
-    def score(self, outputs: Mapping[str, Array], *, is_source: bool = False) -> Accuracy:
-        """A candidate's accuracy, beside the reference; `is_source` says that the candidate is the source itself.
+    def score(self, outputs: Mapping[str, Array]) -> Accuracy:
+        """A candidate's accuracy, beside the reference.
 
         Raises:
             UsageError: the metric fails on these outputs.
         """
         assert self.samples.labels is not None
         scored = accuracy.evaluate(self.metric, outputs, self.samples.labels, self.reference)
-        return dataclasses.replace(scored, is_source=is_source, data_sha256=self.samples.sha256())
+        return dataclasses.replace(scored, data_sha256=self.samples.sha256())
+
+    def source(self) -> Accuracy:
+        """The accuracy of the candidate that is the source itself: the reference, once the source has been run."""
+        assert self.reference is not None
+        return dataclasses.replace(self.reference, reference=self.reference, is_source=True)
 
 
 def metric_of(evaluation: Path | None, name: str | None) -> Metric:

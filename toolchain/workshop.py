@@ -21,14 +21,15 @@ from runtimes.work import Work
 from toolchain.asis import as_is
 from toolchain.calibration import cache
 from toolchain.calibration.table import CalibrationTable
-from toolchain.candidates import BUILDERS, Candidate
+from toolchain.candidates import BUILDERS, Candidate, quantizer
 from toolchain.destination import Destination
 from toolchain.engines.ranges import DimensionRanges
-from toolchain.layer_errors import layer_errors
+from toolchain.half_errors import half_sensitivity
+from toolchain.layer_errors import sensitivity
 from toolchain.model import OnnxModel, is_quantized, load_ir, open_model
 from toolchain.pack import Contents, pack
 from toolchain.prepare import prepare
-from toolchain.quantize import REFERENCE, calibrated, check_table, quantize
+from toolchain.quantize import REFERENCE, Calibrated, calibrated, check_table, keeping, quantize
 from toolchain.recipe import Recipe
 from toolchain.search.cache import Cache
 from toolchain.standin import obstacle, stand_in
@@ -77,6 +78,7 @@ class Workshop:
         self.as_is = as_is(model)
         self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
         self._works: dict[Recipe, Work] = {}
+        self._calibrations: dict[Recipe, Calibrated] = {}
         self._bundles = 0
         if table is not None and self._prepared is not None:
             check_table(table, self._prepared)
@@ -117,16 +119,18 @@ class Workshop:
         return computed_in(self._works[graph], recipe.keep_in)
 
     def sensitivity(self, recipe: Recipe) -> tuple[str, ...]:
-        """The layers that an int8 recipe quantizes, the one that adds most error of its own first; in one pass.
+        """The nodes that a recipe computes in a lower precision, the one that adds most error of its own first.
 
         Raises:
             UsageError: there are no calibration samples, or they do not do.
         """
-        samples, inputs = self.calibration, self.model.inputs
-        if samples is None or self._prepared is None:
+        samples, known, inputs = self.calibration, self._calibrated(recipe), self.model.inputs
+        if samples is None or known is None:
             raise UsageError("There are no calibration samples to see errors on; give --calibration FILE.npz.")
-        known = calibrated(self._prepared, recipe, samples, inputs, self._table, cache.folder())
-        return tuple(error.node for error in layer_errors(known, recipe, inputs, samples.arrays))
+        if recipe.precision == "int8":
+            return sensitivity(known, recipe, inputs, samples.arrays)
+        half = quantizer(recipe.precision)
+        return half_sensitivity(known.model, half.computed(known.model), half.HALF, inputs, samples.arrays)
 
     def layers(self) -> tuple[str, ...]:
         """The names of the source's operators, as recipes keep them."""
@@ -151,14 +155,23 @@ class Workshop:
             recipe,
             self.calibration,
             file,
-            prepared=self._prepared if recipe.precision != REFERENCE else None,
-            table=self._table,
-            cache=cache.folder(),
+            known=self._calibrated(recipe) if recipe.precision != REFERENCE else None,
         )
         alone = len(list(file.parent.glob(f"{file.name}*"))) == 1
         if self._cache is not None and made.path == file and alone and not made.kept:
             self._cache.put(file.read_bytes(), *self._key(recipe))
         return made
+
+    def _calibrated(self, recipe: Recipe) -> Calibrated | None:
+        """Corrected and calibrated once for all that differ in the nodes they keep; None where there is no graph to."""
+        if self._prepared is None:
+            return None
+        base = dataclasses.replace(recipe, keep=(), keep_in="fp32")
+        if base not in self._calibrations:
+            self._calibrations[base] = calibrated(
+                self._prepared, base, self.calibration, self.model.inputs, self._table, cache.folder()
+            )
+        return keeping(self._calibrations[base], recipe.keep)
 
     def _known(self, recipe: Recipe, file: Path) -> OnnxModel | None:
         known = self._cache.get(*self._key(recipe)) if self._cache is not None else None
@@ -170,7 +183,9 @@ class Workshop:
     def _key(self, recipe: Recipe) -> tuple[object, ...]:
         data = self.calibration.sha256() if self.calibration is not None else None
         makers = {name: version(name) for name in _MAKERS}
-        return "variant", self.model.sha256, recipe, data, self._table, makers, cpu.arch()
+        # Corrections compare with int8 as this processor computes it.
+        processor = cpu.arch(), *sorted(cpu.isa_flags())
+        return "variant", self.model.sha256, recipe, data, self._table, makers, processor
 
     @cached_property
     def _prepared(self) -> ir.Model | None:

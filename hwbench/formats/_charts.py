@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hwbench.field import Field
-from hwbench.formats import _bars, _load, _rates, _scatter, _strips, _svg
+from hwbench.formats import _bars, _load, _rates, _scatter, _screened, _strips, _svg
 from hwbench.formats._rows import Row
 from hwbench.intervals import CONFIDENCE
 
@@ -33,7 +33,8 @@ def charts(field: Field, table: tuple[Row, ...], prefix: str) -> tuple[Chart, ..
         table: its rows.
         prefix: unique on the page; begins every chart's ids.
     """
-    found = [_served(field, table, prefix), _accuracy(field, table, prefix), _latency(field, table, prefix)]
+    found = [_served(field, table, prefix), _accuracy(field, table, prefix), _screening(table, prefix)]
+    found.append(_latency(field, table, prefix))
     found.append(
         _bar(field, table, "size", "File size", "The artifact; the bundle adds golden samples and the report.", prefix)
     )
@@ -66,6 +67,20 @@ def _accuracy(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None
     title = "Accuracy against latency"
     draw = partial(_scatter.draw, field=field, table=table)
     svg = _svg.render(draw, _scatter.WIDTH, _scatter.HEIGHT, f"{prefix}-accuracy", _said(title, shown))
+    return Chart(title, svg, caption)
+
+
+def _screening(table: tuple[Row, ...], prefix: str) -> Chart | None:
+    """Where some went that the chart of accuracy does not hold."""
+    shown = _screened.drawable(table)
+    if len(shown) < 2 or all(map(_screened.went_on, shown)):
+        return None
+    caption = "By short measurements and calibration data. Filled: measured well later on; hollow: let go before that."
+    if len(_screened.named(shown)) < len(shown):
+        caption += " Named: those measured well."
+    title = "What was screened"
+    draw = partial(_screened.draw, table=table)
+    svg = _svg.render(draw, _scatter.WIDTH, _scatter.HEIGHT, f"{prefix}-screened", _said(title, shown))
     return Chart(title, svg, caption)
 
 

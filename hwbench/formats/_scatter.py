@@ -42,14 +42,14 @@ def draw(figure: Figure, field: Field, table: Sequence[Row]) -> None:
     """Fill the figure; at least one row must be drawable."""
     shown, latency = drawable(field, table), quantity(field)
     accuracy = _accuracy(shown)
-    axes = figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 64) / WIDTH, (HEIGHT - 82) / HEIGHT))
+    axes = add_axes(figure)
     better = "higher" if accuracy.higher_is_better else "lower"
     metric = _rows.heading("accuracy", shown)
     _svg.title_axes(axes, f"{latency} in ms (lower is better)", f"{metric} ({better} is better)")
     points = [_point(row, latency) for row in shown]
     limits = [budget for budget in field.budgets if _limits_percentile(budget) and budget.quantity == latency]
     floors = [(value, text) for budget in field.budgets for value, text in _floor(budget, accuracy)]
-    _scale(axes, points, [budget.limit for budget in limits], [value for value, _ in floors])
+    scale(axes, points, [budget.limit for budget in limits], [value for value, _ in floors])
     left, right = axes.get_xlim()
     labels = Labels(axes)
     labels.keep_free(points, _front(axes, field, latency))
@@ -58,6 +58,24 @@ def draw(figure: Figure, field: Field, table: Sequence[Row]) -> None:
     for point, row in zip(points, shown):
         _mark(axes, point, ACCENT if row.entry.status == "chosen" else QUIET)
     labels.name([_point(row, latency) for row in named(field, shown)])
+
+
+def add_axes(figure: Figure) -> Axes:
+    """Axes that leave room for their titles."""
+    return figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 64) / WIDTH, (HEIGHT - 82) / HEIGHT))
+
+
+def scale(axes: Axes, points: Sequence[Point], limits: Sequence[float], floors: Sequence[float]) -> None:
+    """Limits far from every point would squeeze the points; they are left out."""
+    xs = [bar for point in points for bar in point.error_bars[:2]]
+    ys = [bar for point in points for bar in point.error_bars[2:]] + list(floors)
+    xs += [limit for limit in limits if min(xs) / 1.5 <= limit <= max(xs) * 1.5]
+    room = max(xs) - min(xs) or 0.2 * max(xs) or 1.0
+    _svg.scale_x(axes, max(min(xs) - 0.1 * room, min(xs) / 1.4), max(xs) + 0.12 * room)
+    room = max(ys) - min(ys) or 0.01
+    axes.set_ylim(min(ys) - 0.1 * room, max(ys) + 0.1 * room)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="y")
 
 
 def _accuracy(shown: Sequence[Row]) -> Accuracy:
@@ -75,19 +93,6 @@ def _mark(axes: Axes, point: Point, color: str) -> None:
     axes.plot((x_low, x_high), (point.y, point.y), color=color, linewidth=1.5, zorder=3)
     axes.plot((point.x, point.x), (y_low, y_high), color=color, linewidth=1.5, zorder=3)
     axes.plot(point.x, point.y, "o", color=color, markersize=10 if point.important else 7, zorder=4)
-
-
-def _scale(axes: Axes, points: Sequence[Point], limits: Sequence[float], floors: Sequence[float]) -> None:
-    """Limits far from every point would squeeze the points; they are left out."""
-    xs = [bar for point in points for bar in point.error_bars[:2]]
-    ys = [bar for point in points for bar in point.error_bars[2:]] + list(floors)
-    xs += [limit for limit in limits if min(xs) / 1.5 <= limit <= max(xs) * 1.5]
-    room = max(xs) - min(xs) or 0.2 * max(xs) or 1.0
-    _svg.scale_x(axes, max(min(xs) - 0.1 * room, min(xs) / 1.4), max(xs) + 0.12 * room)
-    room = max(ys) - min(ys) or 0.01
-    axes.set_ylim(min(ys) - 0.1 * room, max(ys) + 0.1 * room)
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.grid(axis="y")
 
 
 def _limits(

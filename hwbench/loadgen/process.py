@@ -7,8 +7,9 @@ import json
 import tempfile
 from pathlib import Path
 
+from hwbench.child import run_module
 from hwbench.loadgen.plan import Loaded, LoadPlan
-from hwbench.targets import local
+from hwbench.targets.local import limit_s
 from runtimes.codec import decode, encode
 from runtimes.errors import NotInstalledError
 
@@ -37,5 +38,5 @@ def under_load(bundle: Path, inputs: Path, plan: LoadPlan) -> Loaded:
         out = Path(folder, "loaded.json")
         arguments = [str(bundle.absolute()), "--inputs", str(inputs.absolute()), "--out", str(out)]
         arguments += ["--plan", json.dumps(encode(plan))]
-        local.call("hwbench.loadgen", arguments, local.limit_s(plan.sampling), folder)
+        run_module("hwbench.loadgen", arguments, Path(folder), limit_s(plan.sampling))
         return decode(Loaded, json.loads(out.read_text()), "load")

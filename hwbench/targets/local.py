@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwbench.targets import CrashError
+from hwbench.child import run_module
 from runtimes.codec import decode, encode
-from runtimes.errors import BackendError
 from runtimes.sampling import Block, SamplingPlan
 
 _STARTUP_S = 60.0  # an interpreter, a runtime and a large model, on a slow disk
@@ -36,7 +33,8 @@ class LocalTarget:
         """
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             paths = ["--inputs", str(inputs.absolute()), "--outputs", str(outputs.absolute())]
-            call("runtimes", ["run", str(bundle.absolute()), *paths, "--any-machine"], self.run_limit_s, folder)
+            arguments = ["run", str(bundle.absolute()), *paths, "--any-machine"]
+            run_module("runtimes", arguments, Path(folder), self.run_limit_s)
 
     def sample(self, bundle: Path, inputs: Path, plan: SamplingPlan) -> Block:
         """See `Target`.
@@ -48,44 +46,10 @@ class LocalTarget:
             out = Path(folder, "block.json")
             arguments = ["sample", str(bundle.absolute()), "--inputs", str(inputs.absolute()), "--out", str(out)]
             arguments += ["--plan", json.dumps(encode(plan)), "--any-machine"]
-            call("runtimes", arguments, limit_s(plan), folder)
+            run_module("runtimes", arguments, Path(folder), limit_s(plan))
             return decode(Block, json.loads(out.read_text()), "block")
 
 
 def limit_s(plan: SamplingPlan) -> float:
     """When a process that follows the plan must hang."""
     return _STARTUP_S + plan.warmup_limit_s + 2 * plan.time_limit_s
-
-
-def call(module: str, arguments: list[str], limit_s: float, folder: str) -> None:
-    """Run one of our modules in a folder of its own: `python -m` would import what lies in the user's.
-
-    Raises:
-        BackendError: as `LocalTarget.run`.
-    """
-    command = [sys.executable, "-m", module, *arguments]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            timeout=limit_s,
-        )
-    except subprocess.TimeoutExpired as hung:
-        said: object = hung.stderr or b""  # bytes, whatever the encoding asked for
-        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        raise CrashError(f"The process that runs the model hung: no answer in {limit_s:g} s.{_tail(text)}") from None
-    if done.returncode < 0:
-        raise CrashError(f"The process that runs the model died of signal {-done.returncode}.{_tail(done.stderr)}")
-    if done.returncode != 0:
-        said = done.stderr.strip().removeprefix("Error: ")[-1000:]
-        raise BackendError(said or f"The process that runs the model ended with exit code {done.returncode}.")
-
-
-def _tail(stderr: str) -> str:
-    lines = stderr.strip().splitlines()[-3:]
-    return " It said: " + " | ".join(lines) if lines else ""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwbench import budget
+from hwbench.accuracy import Accuracy
 from hwbench.field import Entry
 from hwbench.gate import Verdict, overall
 from hwbench.latency import Latency
@@ -23,19 +24,29 @@ MACHINE = Machine("x86_64", "Some CPU", (), 2, 2**30, "Linux", "3.12")
 LIMITS = budget.parse_all(["p90<=10ms", "accuracy_drop<=0.01"])
 
 
-def entry(name: str, ms: tuple[float, float] | None, size: int, outcomes: tuple[str, ...] = ("pass",)) -> Entry:
-    """A measured candidate whose p90 has that interval."""
-    latency = None
+def entry(
+    name: str,
+    ms: tuple[float, float] | None,
+    size: int,
+    outcomes: tuple[str, ...] = ("pass",),
+    right: int | None = None,
+    **changes,
+) -> Entry:
+    """A measured candidate whose p50 is the middle of that interval; `right` of its 200 answers are."""
+    latency = accuracy = None
     if ms is not None:
-        # Each block's own p90 is part of the interval, so two constant blocks give its ends.
-        blocks = tuple(Block((int(value * 1e6),) * 80, (), True, 1, 1, 0, None, None) for value in ms)
+        # Each block's own p50 is part of the interval, so constant blocks give its ends.
+        each = (ms[0], sum(ms) / 2, ms[1])
+        blocks = tuple(Block((int(value * 1e6),) * 80, (), True, 1, 1, 0, None, None) for value in each)
         latency = Latency("single_stream", 1, 1, blocks)
+    if right is not None:
+        accuracy = Accuracy("top1", True, 200, right / 200, (1.0,) * right + (0.0,) * (200 - right), True)
     artifact = Artifact(Path("m"), "onnxruntime", "fp32", (), (), RuntimeSettings(), "", size, {})
-    report = Report("net", "device", artifact, MACHINE, latency)
+    report = Report("net", "device", artifact, MACHINE, latency, accuracy)
     verdicts = tuple(
         Verdict(limit, outcome, None, f"evidence of {outcome}") for limit, outcome in zip(LIMITS, outcomes)
     )
-    return Entry(name, "fp32", "onnxruntime", "measured", "", report, verdicts)
+    return Entry(name, "fp32", "onnxruntime", "measured", "", report, verdicts, **changes)
 
 
 def skipped(name: str) -> Entry:
@@ -51,14 +62,34 @@ def chosen(entries: tuple[Entry, ...]) -> str | None:
 def test_the_fastest_is_chosen():
     result = choose([entry("slow", (5, 6), 1), entry("fast", (1, 2), 100)])
     assert chosen(result) == "fast"
-    assert result[0].reason == "slower than fast: p90 6 against 2 ms"
+    assert result[0].reason == "slower than fast: p50 5.5 against 1.5 ms"
 
 
 def test_of_those_as_fast_the_smallest_is_chosen():
     result = choose([entry("fast", (1, 3), 3_000_000), entry("small", (2, 3), 1_000_000), entry("slow", (3, 4), 1)])
     assert chosen(result) == "small"
-    assert result[0].reason == "as fast as small, and no smaller (3 against 1 MB)"
-    assert result[2].reason == "slower than fast: p90 4 against 3 ms"
+    assert result[0].reason == "as fast as small, and larger (3 against 1 MB)"
+    assert result[2].reason == "slower than fast: p50 3.5 against 2 ms"
+
+
+def test_of_those_as_fast_one_that_is_less_accurate_for_sure_is_not_chosen():
+    result = choose([entry("small", (1, 3), 1_000_000, right=180), entry("right", (1, 3), 3_000_000, right=200)])
+    assert chosen(result) == "right"
+    assert result[0].reason == "as fast as right, and less accurate by 0.1"
+
+
+def test_a_difference_in_accuracy_that_is_not_sure_says_nothing():
+    result = choose([entry("small", (1, 3), 1_000_000, right=199), entry("right", (1, 3), 3_000_000, right=200)])
+    assert chosen(result) == "small"
+
+
+def test_a_few_bytes_say_nothing_and_the_simpler_recipe_is_chosen():
+    kept = {"recipe": {"keep": ["conv"]}}
+    tuned = {"settings": RuntimeSettings(1, {"graph_optimization": "extended"})}
+    field = [entry("mixed", (1, 3), 100, **kept), entry("tuned", (1, 3), 100, **tuned), entry("plain", (1, 3), 104)]
+    result = choose(field)
+    assert chosen(result) == "plain"
+    assert {e.reason for e in result[:2]} == {"as fast as plain, and no smaller, simpler or more accurate beyond doubt"}
 
 
 def test_one_that_breaks_a_budget_is_dropped_however_fast():
@@ -143,10 +174,10 @@ def test_nothing_in_the_running_was_shown_to_be_faster_than_the_chosen_one(entri
     if timed and winner is None:
         pytest.fail("one without latency was chosen before one with it")
     for other in timed:
-        assert winner.report.estimate("p90").value <= other.report.estimate("p90").high
+        assert winner.report.estimate("p50").value <= other.report.estimate("p50").high
 
 
 def test_a_noisy_candidate_does_not_let_a_slow_one_pass_for_fast():
     result = choose([entry("fast", (4.9, 5.1), 3), entry("noisy", (4, 40), 2), entry("slow", (29, 31), 1)])
     assert chosen(result) == "fast"
-    assert result[2].reason.startswith("slower than fast: p90 31 against 5.1")
+    assert result[2].reason.startswith("slower than fast: p50 30 against 5")

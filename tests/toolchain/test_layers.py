@@ -17,10 +17,11 @@ from hwbench.dataset import Dataset
 from runtimes.golden import relative_error
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.layer_errors import LayerError, layer_errors
+from toolchain.graphs.edits import array_of
+from toolchain.layer_errors import LayerError, layer_errors, sensitivity
 from toolchain.model import OnnxModel, open_model
 from toolchain.prepare import prepare
-from toolchain.quantize import Calibrated, calibrated, quantize
+from toolchain.quantize import Calibrated, calibrated, keeping, quantize
 from toolchain.recipe import Recipe
 
 RECIPE = Recipe("int8", "minmax", QuantizationScheme("uint8"))
@@ -154,3 +155,33 @@ def _rename(proto: onnx.ModelProto, names: Mapping[str, str]) -> None:
     for node in proto.graph.node:
         for listed in (node.input, node.output):
             listed[:] = [names.get(name, name) for name in listed]
+
+
+def test_a_layer_that_goes_back_to_float_gets_its_bias_back(case: Case) -> None:
+    corrected = known(case, CORRECTED)
+    convs = [str(node.name) for node in corrected.model.graph if node.op_type == "Conv"]
+    kept = keeping(corrected, convs[1:2])
+    before, after, mixed = (
+        {str(node.name): node for node in model.graph} for model in (corrected.reference, corrected.model, kept.model)
+    )
+    # The first one's integers would be what the second one reads, so it is kept, too; it had no bias at all.
+    assert not array_of(mixed[convs[0]].inputs[2]).any()
+    np.testing.assert_array_equal(array_of(mixed[convs[1]].inputs[2]), array_of(before[convs[1]].inputs[2]))
+    np.testing.assert_array_equal(array_of(mixed[convs[2]].inputs[2]), array_of(after[convs[2]].inputs[2]))
+    assert array_of(after[convs[1]].inputs[2]).tolist() != array_of(before[convs[1]].inputs[2]).tolist()
+
+
+def test_variants_that_share_corrections_are_as_good_as_those_made_alone(case: Case, tmp_path: Path) -> None:
+    convs = [str(node.name) for node in prepare(case.model).graph if node.op_type == "Conv"]
+    recipe = replace(CORRECTED, keep=(convs[1],))
+    alone = quantize(case.model, recipe, case.samples, tmp_path / "alone.onnx")
+    shared = keeping(known(case, CORRECTED), recipe.keep)
+    made = quantize(case.model, recipe, case.samples, tmp_path / "shared.onnx", known=shared)
+    feeds = {name: array[:] for name, array in case.samples.arrays.items()}
+    first, second = (ort.InferenceSession(model.path).run(None, feeds)[0] for model in (alone, made))
+    np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+def test_the_order_of_layers_is_that_of_their_own_errors(case: Case) -> None:
+    found = sensitivity(known(case, RECIPE), RECIPE, case.model.inputs, case.samples.arrays)
+    assert found == tuple(error.node for error in errors_with(case, RECIPE))

@@ -7,7 +7,7 @@ layers in one pass, each fed by the float model's activations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -16,11 +16,13 @@ from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain import inference
 from toolchain.calibration.table import Range
-from toolchain.graphs.edits import Edits, array_of, is_constant
+from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers, is_constant
 from toolchain.recipe import Recipe
 from toolchain.shadow import Layer, Shadow, shadow
 
 STAGE = "after"
+
+_OPS = ("Conv", "Gemm")
 
 
 def correct(
@@ -58,9 +60,28 @@ def correct(
     return model, len(layers)
 
 
+def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:
+    """Give nodes that stay in float, and so round nothing, the bias that they had.
+
+    Args:
+        model: what `correct` returned; changed and returned.
+        reference: what it was given.
+        nodes: the names of those nodes.
+    """
+    edits = Edits(model.graph)
+    before = {node.name: node for node in reference.graph}
+    for node in model.graph:
+        if node.name in nodes and node.op_type in _OPS and len(node.inputs) > 2:
+            inputs = before[node.name].inputs
+            bias = array_of(inputs[2]) if len(inputs) > 2 else np.zeros_like(array_of(node.inputs[2]))
+            node.replace_input_with(2, edits.constant(f"{node.name}.bias", bias))
+    drop_unused_initializers(model.graph)
+    return model
+
+
 def _has_room(layer: ir.Node) -> bool:
     """Whether a layer has a bias of one number per channel, or can get one."""
-    if layer.op_type not in ("Conv", "Gemm") or layer.outputs[0].shape is None:
+    if layer.op_type not in _OPS or layer.outputs[0].shape is None:
         return False
     bias = layer.inputs[2] if len(layer.inputs) > 2 else None
     return bias is None or (is_constant(bias) and bias.shape is not None and len(bias.shape) == 1)

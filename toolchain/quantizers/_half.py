@@ -19,7 +19,7 @@ _OPS = frozenset(
 def compute_in(model: ir.Model, dtype: ir.DataType, keep: Collection[str]) -> ir.Model:
     """Compute in `dtype` where it pays, but for the nodes named in `keep`. Inputs and outputs keep their dtype."""
     edits = Edits(model.graph)
-    chosen = [node for node in model.graph if node.name not in keep and _pays(node)]
+    chosen = [node for node in where_it_pays(model) if node.name not in keep]
     narrow: dict[ir.Value, ir.Value] = {}
     for node in chosen:
         for index, value in enumerate(node.inputs):
@@ -32,6 +32,20 @@ def compute_in(model: ir.Model, dtype: ir.DataType, keep: Collection[str]) -> ir
                 narrow[_widened(edits, node, value, dtype)] = value
     drop_unused(model.graph)
     return model
+
+
+def where_it_pays(model: ir.Model) -> list[ir.Node]:
+    """The nodes that lose little in half precision, and of the main graph alone."""
+    return [node for node in model.graph if _pays(node)]
+
+
+def with_writers(model: ir.Model, keep: Collection[str]) -> set[str]:
+    """Nodes to keep, and who writes what they read: a value that is rounded on its way was not worth keeping."""
+    kept = set(keep)
+    for node in model.graph:
+        if node.name in keep:
+            kept.update(str(writer.name) for value in node.inputs if value and (writer := value.producer()))
+    return kept
 
 
 def drop_unused(graph: ir.Graph) -> None:

@@ -11,13 +11,17 @@ import onnx_ir as ir
 
 from toolchain import opset
 from toolchain.calibration.table import Range
-from toolchain.quantizers._half import compute_in
+from toolchain.quantizers._half import compute_in, where_it_pays, with_writers
 from toolchain.recipe import Recipe
 
 COMPUTES_IN = "bf16"
 NEEDS_RANGES = "no"
 TAKES_SCHEME = False
 GOLDEN_TOLERANCE = 3e-2
+
+HALF = ir.DataType.BFLOAT16
+computed = where_it_pays
+"""The nodes that compute in it."""
 
 _MIN_OPSET = 22  # Conv, pooling and others take bfloat16 from opset 22 on
 
@@ -28,4 +32,5 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     Raises:
         UsageError: the model cannot be raised to opset 22.
     """
-    return compute_in(opset.at_least(model, _MIN_OPSET, "bf16 needs"), ir.DataType.BFLOAT16, recipe.keep)
+    keep = with_writers(model, recipe.keep)
+    return compute_in(opset.at_least(model, _MIN_OPSET, "bf16 needs"), HALF, keep)

@@ -12,13 +12,15 @@ from onnxconverter_common import float16
 
 from toolchain.calibration.table import Range
 from toolchain.graphs.weights import RECURRENT
-from toolchain.quantizers._half import compute_in, drop_unused
+from toolchain.quantizers._half import compute_in, drop_unused, with_writers
 from toolchain.recipe import Recipe
 
 COMPUTES_IN = "fp16"
 NEEDS_RANGES = "optional"  # without samples, nothing that the model computes is known to overflow
 TAKES_SCHEME = False
 GOLDEN_TOLERANCE = 1e-2
+
+HALF = ir.DataType.FLOAT16
 
 _LARGEST = 65504.0
 _SMALLEST = 2.0**-24
@@ -33,11 +35,30 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     """Convert to fp16, but for the nodes to keep and those with an input, output or constant that fp16 cannot hold."""
     # ONNX Runtime's CPU provider has no fp16 kernels for them.
     recurrent = (str(node.name) for node in model.graph.all_nodes() if node.op_type in RECURRENT)
-    blocked = sorted({*recipe.keep, *recurrent, *_around_overflows(model, ranges), *_around_large_constants(model)})
+    blocked = sorted(
+        {
+            *with_writers(model, recipe.keep),
+            *recurrent,
+            *_around_overflows(model, ranges),
+            *_around_large_constants(model),
+        }
+    )
     converted = _convert(ir.to_proto(model), blocked)
     if converted is None:
-        return compute_in(model, ir.DataType.FLOAT16, blocked)
+        return compute_in(model, HALF, blocked)
     return _without_round_trips(ir.from_proto(converted))
+
+
+def computed(model: ir.Model) -> list[ir.Node]:
+    """The nodes that compute in it, of the main graph: all that write floats and hold no graph of their own."""
+    return [
+        node
+        for node in model.graph
+        if not node.domain
+        and node.op_type not in {*RECURRENT, "Cast"}
+        and node.outputs[0].dtype == ir.DataType.FLOAT
+        and all(a.type not in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values())
+    ]
 
 
 def _convert(proto: onnx.ModelProto, blocked: Sequence[str]) -> onnx.ModelProto | None:

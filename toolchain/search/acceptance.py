@@ -25,6 +25,15 @@ def breaks(attempt: Attempt, accuracy: Accuracy, budgets: Sequence[Budget], benc
     return any(verdict.outcome == "fail" for verdict in _verdicts(attempt, accuracy, budgets, bench))
 
 
+def is_met(attempt: Attempt, budgets: Sequence[Budget], bench: Bench) -> bool:
+    """Whether an attempt that was scored and timed passes every budget, as far as can be told by now."""
+    assert attempt.artifact is not None
+    assert attempt.accuracy is not None
+    report = Report(bench.workshop.name, "", attempt.artifact, bench.machine, attempt.latency, attempt.accuracy)
+    rest = gate.judge(report, [budget for budget in budgets if not budget.quantity.startswith("accuracy")])
+    return meets(attempt, attempt.accuracy, budgets, bench) and all(verdict.outcome == "pass" for verdict in rest)
+
+
 def _verdicts(attempt: Attempt, accuracy: Accuracy, budgets: Sequence[Budget], bench: Bench) -> tuple[Verdict, ...]:
     assert attempt.artifact is not None
     report = Report(bench.workshop.name, "", attempt.artifact, bench.machine, accuracy=accuracy)

@@ -7,7 +7,7 @@ import errno
 import os
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,13 +98,23 @@ class Attempt:
     @property
     def median_ms(self) -> float | None:
         """The median over screening's processes of each one's median."""
-        if not self.blocks:
-            return None
-        return statistics.median(statistics.median(block.samples_ns) for block in self.blocks) / 1e6
+        return statistics.median(medians_ms(self.blocks)) if self.blocks else None
+
+    @property
+    def speed_ms(self) -> float | None:
+        """Its p50, by its best measurement."""
+        if self.latency is not None:
+            return statistics.median(medians_ms(self.latency.blocks))
+        return self.median_ms
 
 
-def make(candidate: Candidate, profile: HardwareProfile, bench: Bench, ranked: Accuracy | None = None) -> Attempt:
-    """Make a candidate and rank it, unless its rank is known. What goes wrong costs the others nothing.
+def medians_ms(blocks: Iterable[Block]) -> list[float]:
+    """What each process measured: its median."""
+    return [statistics.median(block.samples_ns) / 1e6 for block in blocks]
+
+
+def make(candidate: Candidate, profile: HardwareProfile, bench: Bench) -> Attempt:
+    """Make a candidate. What goes wrong costs the others nothing.
 
     Raises:
         OSError: the disk is full.
@@ -115,17 +125,31 @@ def make(candidate: Candidate, profile: HardwareProfile, bench: Bench, ranked: A
     def made(tried: Attempt) -> Attempt:
         made = bench.workshop.make(candidate, profile)
         bench.tick(f"made {candidate.name}")
-        try:
-            rank = ranked or bench.ranking.score(measure.outputs(made.bundle, bench.ranking.samples.file, bench.target))
-        except EdgewrightError as error:
-            if made.stands_in is None:
-                raise
-            raise UnsupportedError(f"Its engine cannot run here, and nor can what stands in for it: {error}") from error
-        return dataclasses.replace(
-            tried, bundle=made.bundle, artifact=made.artifact, ranked=rank, stands_in=made.stands_in
-        )
+        return dataclasses.replace(tried, bundle=made.bundle, artifact=made.artifact, stands_in=made.stands_in)
 
     return _guarded(Attempt(candidate, is_source=bench.is_source(candidate)), made)
+
+
+def rank(attempt: Attempt, bench: Bench) -> Attempt:
+    """Score a candidate on the ranking data.
+
+    Raises:
+        OSError: the disk is full.
+    """
+
+    def ranked(tried: Attempt) -> Attempt:
+        if tried.is_source:
+            return dataclasses.replace(tried, ranked=bench.ranking.source())
+        try:
+            outputs = measure.outputs(tried.bundle, bench.ranking.samples.file, bench.target)
+        except EdgewrightError as error:
+            if tried.stands_in is None:
+                raise
+            raise UnsupportedError(f"Its engine cannot run here, and nor can what stands in for it: {error}") from error
+        bench.tick(f"ranked {tried.name}")
+        return dataclasses.replace(tried, ranked=bench.ranking.score(outputs))
+
+    return attempt if attempt.failure or attempt.ranked else _guarded(attempt, ranked)
 
 
 def score(attempt: Attempt, bench: Bench) -> Attempt:
@@ -136,15 +160,17 @@ def score(attempt: Attempt, bench: Bench) -> Attempt:
     """
 
     def scored(tried: Attempt) -> Attempt:
+        if tried.is_source:
+            return dataclasses.replace(tried, accuracy=bench.trial.source())
         outputs = measure.outputs(tried.bundle, bench.trial.samples.file, bench.target)
         bench.tick(f"scored {tried.name}")
-        return dataclasses.replace(tried, accuracy=bench.trial.score(outputs, is_source=tried.is_source))
+        return dataclasses.replace(tried, accuracy=bench.trial.score(outputs))
 
     return attempt if attempt.failure or attempt.accuracy else _guarded(attempt, scored)
 
 
 def screen(attempt: Attempt, bench: Bench, plan: SamplingPlan) -> Attempt:
-    """Measure one more block.
+    """Measure one more short block.
 
     Raises:
         OSError: the disk is full.
@@ -158,32 +184,29 @@ def screen(attempt: Attempt, bench: Bench, plan: SamplingPlan) -> Attempt:
     return _guarded(attempt, sampled)
 
 
-def time_attempts(attempts: Sequence[Attempt], bench: Bench, plan: SamplingPlan) -> list[Attempt]:
-    """Measure the latency of those that are still running, interleaved.
+def time_once(attempt: Attempt, bench: Bench, plan: SamplingPlan) -> Attempt:
+    """Measure one more block of a finalist.
 
     Raises:
         OSError: the disk is full.
     """
-    running = {attempt.name: attempt for attempt in attempts if attempt.is_running}
-    bundles = {name: attempt.bundle for name, attempt in running.items()}
-    settings = {name: attempt.candidate.settings for name, attempt in running.items()}
-    inputs = dict.fromkeys(running, bench.timed)
-    timed = measure.latency(bundles, settings, inputs, bench.target, plan, bench.tick)
-    return [_with_latency(attempt, timed[attempt.name]) if attempt.name in timed else attempt for attempt in attempts]
+
+    def timed(tried: Attempt) -> Attempt:
+        block = bench.target.sample(tried.bundle, bench.timed, plan)
+        bench.tick(f"measured {tried.name}")
+        before = tried.latency.blocks if tried.latency is not None else ()
+        return dataclasses.replace(tried, latency=_latency(tried, (*before, block)))
+
+    return _guarded(attempt, timed)
 
 
 def screened_latency(attempt: Attempt) -> Latency | None:
     """What screening measured, as a report holds it."""
-    if not attempt.blocks:
-        return None
-    return Latency("single_stream", attempt.blocks[0].batch, attempt.candidate.settings.threads, attempt.blocks)
+    return _latency(attempt, attempt.blocks) if attempt.blocks else None
 
 
-def _with_latency(attempt: Attempt, latency: Latency | str) -> Attempt:
-    if isinstance(latency, Latency):
-        return dataclasses.replace(attempt, latency=latency)
-    _check_disk(latency)
-    return dataclasses.replace(attempt, failure=latency)
+def _latency(attempt: Attempt, blocks: tuple[Block, ...]) -> Latency:
+    return Latency("single_stream", blocks[0].batch, attempt.candidate.settings.threads, blocks)
 
 
 def _guarded(attempt: Attempt, step: Callable[[Attempt], Attempt]) -> Attempt:

@@ -1,8 +1,8 @@
-"""Mixed precision: the fewest layers to keep in float so that int8 meets its accuracy budget.
+"""Mixed precision: the fewest layers to keep in float so that a low precision meets its accuracy budget.
 
-Layers are ranked once, by the error that quantizing each alone does to its own output; then the shortest prefix of
-that ranking that meets the budget is found by bisection, with log2(layers) evaluations. The fewer are kept, the faster
-it is, so the shortest prefix is also the one most likely to meet a latency budget.
+Layers are ranked once, by the error that the precision in each alone does to its own output; then the shortest prefix
+of that ranking that meets the budget is found by bisection, with log2(layers) evaluations. The fewer are kept, the
+faster it is, so the shortest prefix is also the one most likely to meet a latency budget.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Try = Callable[[Candidate], Attempt]
 
 
 def recover(
-    int8: Attempt, ranking: tuple[str, ...], attempt: Try, meets: Callable[[Attempt], bool]
+    low: Candidate, ranking: tuple[str, ...], attempt: Try, meets: Callable[[Attempt], bool]
 ) -> tuple[Attempt, ...]:
-    """Keep the worst layers of an int8 candidate in float until it meets the accuracy budget.
+    """Keep the worst layers of a candidate in float until it meets the accuracy budget.
 
     Args:
-        int8: what misses it.
-        ranking: its layers, the most sensitive first.
+        low: what misses it.
+        ranking: the layers that it computes in its precision, the most sensitive first.
         attempt: makes a candidate and scores it.
         meets: whether an attempt meets the accuracy budget.
 
@@ -35,8 +35,8 @@ def recover(
     tried: dict[int, Attempt] = {}
 
     def holds(kept: int) -> bool:
-        recipe = dataclasses.replace(int8.candidate.recipe, keep=tuple(sorted(ranking[:kept])))
-        tried[kept] = attempt(dataclasses.replace(int8.candidate, recipe=recipe))
+        recipe = dataclasses.replace(low.recipe, keep=tuple(sorted({*low.recipe.keep, *ranking[:kept]})))
+        tried[kept] = attempt(dataclasses.replace(low, recipe=recipe))
         return tried[kept].failure is None and meets(tried[kept])
 
     found = smallest(len(ranking), holds)

@@ -16,10 +16,13 @@ from toolchain.search.attempts import Attempt
 FINALISTS = 4
 """Candidates that are measured well, beside the source."""
 
-_MARGIN = 1.15  # short measurements on a shared machine move by as much
+MARGIN = 1.15
+"""Short measurements on a shared machine move by as much."""
+
 _CLOSE = 0.002  # a difference in score that the ranking data does not tell
 
 Screen = Callable[[Attempt, SamplingPlan], Attempt]
+Rank = Callable[[list[Attempt]], list[Attempt]]
 
 
 def plan_of(round_: int, full: SamplingPlan) -> SamplingPlan:
@@ -34,22 +37,43 @@ def plan_of(round_: int, full: SamplingPlan) -> SamplingPlan:
     )
 
 
-def halve(attempts: Sequence[Attempt], screen: Screen, full: SamplingPlan, finalists: int = FINALISTS) -> list[Attempt]:
+def halve(
+    attempts: Sequence[Attempt], screen: Screen, rank: Rank, full: SamplingPlan, finalists: int = FINALISTS
+) -> list[Attempt]:
     """Measure in rounds until few are running; those that go say why.
 
     Args:
         attempts: all of them; only the running ones take part. The source always stays.
         screen: measures one block of an attempt.
+        rank: scores those that are running, which what is slower than the source is not worth.
         full: the plan that finalists will be measured by.
         finalists: how many may stay beside the source.
     """
     field, round_ = list(attempts), 0
-    while sum(attempt.is_running for attempt in field) > finalists + 1:
+    while True:
         # One block of everybody, so that a disturbance hits all alike.
         field = [screen(attempt, plan_of(round_, full)) if attempt.is_running else attempt for attempt in field]
-        field = cut(field, round_, finalists)
+        if round_ == 0:
+            field = rank(outrun(field))
+        if _running(field) > finalists + 1:
+            field = cut(field, round_, finalists)
+        if _running(field) <= finalists + 1:
+            return field
         round_ += 1
-    return field
+
+
+def outrun(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Let go what is slower than the source beyond doubt: whatever it would rank as, the source loses nothing."""
+    source = next((attempt for attempt in attempts if attempt.is_source and attempt.is_running), None)
+    if source is None or source.median_ms is None:
+        return list(attempts)
+    bar = source.median_ms
+    return [
+        dataclasses.replace(attempt, dropped=f"{_slower(attempt, source, 0)}, which loses nothing")
+        if attempt.is_running and attempt.median_ms is not None and attempt.median_ms > MARGIN * bar
+        else attempt
+        for attempt in attempts
+    ]
 
 
 def cut(attempts: Sequence[Attempt], round_: int, finalists: int = FINALISTS) -> list[Attempt]:
@@ -80,7 +104,11 @@ def cut_short(running: Sequence[Attempt], reason: str, finalists: int = FINALIST
 
 def dominates(one: Attempt, other: Attempt) -> bool:
     """Whether one is faster beyond doubt, and as close to the source."""
-    return _speed(one) * _MARGIN < _speed(other) and _closeness(one) >= _closeness(other) - _CLOSE
+    return _speed(one) * MARGIN < _speed(other) and _closeness(one) >= _closeness(other) - _CLOSE
+
+
+def _running(field: Sequence[Attempt]) -> int:
+    return sum(attempt.is_running for attempt in field)
 
 
 def _speed(attempt: Attempt) -> float:
@@ -94,9 +122,11 @@ def _closeness(attempt: Attempt) -> float:
 
 
 def _why(attempt: Attempt, better: Attempt, round_: int) -> str:
-    mine, best = _speed(attempt), _speed(better)
     lost = "no closer to the source" if _closeness(better) >= _closeness(attempt) - _CLOSE else "too slow to stay"
-    return (
-        f"{mine / best:.2g}x slower than {better.name} in screening (p50 {mine:.3g} against {best:.3g} ms, "
-        f"round {round_ + 1}), and {lost}"
-    )
+    return f"{_slower(attempt, better, round_)}, and {lost}"
+
+
+def _slower(attempt: Attempt, better: Attempt, round_: int) -> str:
+    mine, best = _speed(attempt), _speed(better)
+    figures = f"p50 {mine:.3g} against {best:.3g} ms, round {round_ + 1}"
+    return f"{mine / best:.2g}x slower than {better.name} in screening ({figures})"

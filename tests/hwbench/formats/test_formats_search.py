@@ -8,7 +8,7 @@ import formats_data
 import pytest
 
 from hwbench import field
-from hwbench.field import Screening, Search
+from hwbench.field import Entry, Screening, Search
 from hwbench.formats import html, text
 
 
@@ -40,3 +40,35 @@ def test_says_nothing_where_nothing_was_searched(module):
 
 def test_survives_its_json(results):
     assert field.from_json(field.to_json(results), "report.json") == results
+
+
+@pytest.fixture(scope="module")
+def screened() -> field.Results:
+    """The measured field, and what was let go before: by its speed, by both figures, or without a score."""
+    made = formats_data.measured_field()
+    went_on = [
+        dataclasses.replace(entry, screening=Screening("parity", 0.99, 128, 20.0 + number))
+        for number, entry in enumerate(made.entries)
+        if entry.report is not None
+    ]
+    let_go = [
+        Entry(f"{name} on openvino", name, "openvino", "dropped", "slower", screening=Screening("parity", 0.9, 128, ms))
+        for name, ms in (("int8-dynamic", 90.0), ("fp16-storage", 40.0))
+    ]
+    unranked = Entry("fp32 on null", "fp32", "null", "dropped", "slower", screening=Screening(p50_ms=300.0))
+    return field.of([dataclasses.replace(made, entries=(*went_on, *let_go, unranked))])
+
+
+def test_all_that_was_ranked_and_timed_is_drawn(screened):
+    page = html.render(screened)
+    figure = page[page.index("<h2>What was screened") :]
+    figure = figure[: figure.index("</figure>")]
+    assert figure.count("var(--surface)") >= 2  # hollow
+    assert "What was screened of" in figure
+    assert "int8-dynamic on openvino" in figure
+    assert "fp32 on null" not in figure
+    assert "hollow: let go before that." in figure
+
+
+def test_where_all_went_on_one_chart_is_enough(results):
+    assert "What was screened" not in html.render(results)

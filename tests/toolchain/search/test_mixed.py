@@ -45,7 +45,7 @@ def test_every_other_attempt_says_why_it_went():
         assert len(candidate.recipe.keep) == next(scores)
         return dataclasses.replace(attempt(1), candidate=candidate)
 
-    found = mixed.recover(attempt(1), ranking, tried, lambda one: len(one.candidate.recipe.keep) >= 3)
+    found = mixed.recover(attempt(1).candidate, ranking, tried, lambda one: len(one.candidate.recipe.keep) >= 3)
     assert {len(one.candidate.recipe.keep): one.dropped for one in found} == {
         4: "3 of 8 layers in float are enough",
         2: "with 2 of 8 layers in float it still misses the accuracy budget",

@@ -1,0 +1,50 @@
+"""A Python module in a process of its own, which may crash or hang without taking its parent along."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwbench.targets import CrashError
+from runtimes.errors import BackendError
+
+
+def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
+    """`python -m MODULE ARGUMENTS`, until it ends.
+
+    Args:
+        module: whose process runs a model.
+        arguments: its own; files by absolute paths.
+        folder: where it runs, which holds nothing that Python could import: `python -m` would.
+        limit_s: how long it may take.
+
+    Raises:
+        BackendError: it failed; what it wrote to stderr is in the message. A CrashError, where it died or hung.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            timeout=limit_s,
+        )
+    except subprocess.TimeoutExpired as hung:
+        said: object = hung.stderr or b""  # bytes, whatever the encoding asked for
+        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        raise CrashError(f"The process that runs the model hung: no answer in {limit_s:g} s.{_tail(text)}") from None
+    if done.returncode < 0:
+        raise CrashError(f"The process that runs the model died of signal {-done.returncode}.{_tail(done.stderr)}")
+    if done.returncode != 0:
+        said = done.stderr.strip().removeprefix("Error: ")[-1000:]
+        raise BackendError(said or f"The process that runs the model ended with exit code {done.returncode}.")
+
+
+def _tail(stderr: str) -> str:
+    lines = stderr.strip().splitlines()[-3:]
+    return " It said: " + " | ".join(lines) if lines else ""

@@ -1,0 +1,65 @@
+"""Chart: all that was screened, by what the search ordered it by: its score on calibration data against its p50."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from hwbench.formats import _scatter, _svg
+from hwbench.formats._labels import Labels, Point
+from hwbench.formats._rows import Row
+from hwbench.formats._svg import ACCENT, INK, QUIET, SURFACE
+
+_MANY = 8  # more names than this would hide the points
+
+
+def drawable(table: Sequence[Row]) -> tuple[Row, ...]:
+    """The candidates that were ranked and timed."""
+    return tuple(row for row in table if _figures(row) is not None)
+
+
+def went_on(row: Row) -> bool:
+    """Whether a candidate was scored on the evaluation data, too."""
+    return row.entry.report is not None
+
+
+def named(shown: Sequence[Row]) -> tuple[Row, ...]:
+    """The candidates whose names are written: all, or if that were many, those that went on."""
+    return tuple(row for row in shown if len(shown) <= _MANY or went_on(row))
+
+
+def draw(figure: Figure, table: Sequence[Row]) -> None:
+    """Fill the figure; at least one row must be drawable."""
+    shown = drawable(table)
+    axes = _scatter.add_axes(figure)
+    screening = shown[0].entry.screening
+    assert screening is not None
+    better = "higher" if screening.higher_is_better else "lower"
+    _svg.title_axes(axes, "p50 in ms (lower is better)", f"{screening.metric} ({better} is better)")
+    points = {row.entry.name: _point(row) for row in shown}
+    _scatter.scale(axes, list(points.values()), [], [])
+    labels = Labels(axes)
+    labels.keep_free(points.values())
+    for row in shown:
+        point = points[row.entry.name]
+        color = ACCENT if point.important else QUIET
+        size = 10 if point.important else 7
+        face = color if went_on(row) else SURFACE
+        axes.plot(point.x, point.y, "o", color=color, markerfacecolor=face, markersize=size, zorder=4)
+    labels.name([points[row.entry.name] for row in named(shown)])
+
+
+def _point(row: Row) -> Point:
+    figures, chosen = _figures(row), row.entry.status == "chosen"
+    assert figures is not None
+    x, y = figures
+    return Point(row.tag, x, y, (x, x, y, y), ACCENT if chosen else INK, chosen)
+
+
+def _figures(row: Row) -> tuple[float, float] | None:
+    """Latency in ms and score."""
+    screening = row.entry.screening
+    if screening is None or screening.p50_ms is None or screening.score is None:
+        return None
+    return screening.p50_ms, screening.score

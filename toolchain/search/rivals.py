@@ -1,0 +1,64 @@
+"""A candidate and its variants, measured side by side: which of them goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+from toolchain.search.attempts import Attempt
+from toolchain.search.screening import MARGIN
+
+_GAIN = 0.97  # a variant takes its parent's place where it takes this share of its time, or less
+
+Screen = Callable[[Attempt], Attempt]
+
+
+def measure(parent: Attempt, rivals: Sequence[Attempt], screen: Screen) -> list[Attempt]:
+    """New blocks for a parent and its variants, in turns, so that a disturbance hits all alike.
+
+    What is slower beyond doubt after the first turn gets no second.
+
+    Args:
+        parent: what they vary; blocks that it has from before do not count.
+        rivals: variants of it.
+        screen: measures one more block.
+    """
+    field = [screen(dataclasses.replace(attempt, blocks=())) for attempt in (parent, *rivals)]
+    best = min((attempt.median_ms for attempt in field if attempt.median_ms is not None), default=math.inf)
+    return [screen(a) if a.median_ms is not None and a.median_ms <= MARGIN * best else a for a in field]
+
+
+def settle(parent: Attempt, rivals: Sequence[Attempt]) -> list[Attempt]:
+    """Let all but the fastest go, each with the reason; the parent stays unless a variant is clearly faster.
+
+    Args:
+        parent: measured side by side with the rivals.
+        rivals: variants of it.
+
+    Returns:
+        The parent, then the rivals.
+    """
+    base = parent.median_ms
+    running = [rival for rival in rivals if rival.is_running and rival.median_ms is not None]
+    best = min(running, key=_median_ms, default=None)
+    if base is None or best is None:
+        return [parent, *rivals]
+    wins = _median_ms(best) < _GAIN * base
+    winner, figure = (best, _median_ms(best)) if wins else (parent, base)
+    if wins and not parent.is_source:  # which stays, to compare with
+        reason = f"{best.name} is faster (p50 {base:.3g} against {figure:.3g} ms)"
+        parent = dataclasses.replace(parent, dropped=reason)
+    return [parent, *(_judged(rival, winner, figure) if rival in running else rival for rival in rivals)]
+
+
+def _judged(rival: Attempt, winner: Attempt, figure: float) -> Attempt:
+    if rival is winner:
+        return rival
+    reason = f"not clearly faster than {winner.name} (p50 {_median_ms(rival):.3g} against {figure:.3g} ms)"
+    return dataclasses.replace(rival, dropped=reason)
+
+
+def _median_ms(attempt: Attempt) -> float:
+    assert attempt.median_ms is not None
+    return attempt.median_ms
