@@ -48,7 +48,7 @@ class Soak:
     Attributes:
         runs: inferences.
         seconds: how long they took.
-        latency: of the median latency of a minute or less.
+        latency: of the median latencies of sixty windows, or fewer.
         probe: of the fixed work beside it: a machine that slows down slows both.
         memory: of what the process held; None where the system doesn't say.
         grown_bytes: from the start to the end of that.
