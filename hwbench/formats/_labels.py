@@ -18,6 +18,8 @@ _DIRECTIONS = (
     (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0.5, 1), (0.5, -1), (-0.5, 1), (-0.5, -1), (0, 1), (0, -1),
 )  # fmt: skip
 _LEADER_FROM = 16  # a label farther off needs a line to say whose it is
+_STEPS = 32  # places along a limit's line for its name, and how far off it
+_OFF = (3, 6, 10)
 _HALF_LINE = 1.5
 _HALF_MARKER = 6.0
 
@@ -71,15 +73,15 @@ class Labels:
         width, height = self._size(text, 11, "normal")
         to_display, inside = self._axes.transData.transform, self._inside
         places: list[tuple[float, float]] = []
-        for step in range(9):
-            left = inside.x0 + 3 + (inside.width - width - 6) * step / 8
-            bottom = inside.y0 + 3 + (inside.height - height - 6) * step / 8
+        for step in range(_STEPS + 1):
+            left = inside.x0 + 3 + (inside.width - width - 6) * step / _STEPS
+            bottom = inside.y0 + 3 + (inside.height - height - 6) * step / _STEPS
             if x is not None:
                 at = to_display((x, self._axes.get_ylim()[0]))[0]
-                places += [(at + 4, bottom), (at - 4 - width, bottom)]
+                places += [spot for off in _OFF for spot in ((at + off, bottom), (at - off - width, bottom))]
             if y is not None:
                 at = to_display((self._axes.get_xlim()[0], y))[1]
-                places += [(left, at + 3), (left, at - 3 - height)]
+                places += [spot for off in _OFF for spot in ((left, at + off), (left, at - off - height))]
         boxes = [Bbox.from_bounds(left, bottom, width, height) for left, bottom in places]
         box = min(boxes, key=lambda box: self._cost(box, 0))
         self._write(text, box, 11, LIMIT, "normal")
@@ -105,11 +107,12 @@ class Labels:
         probe.remove()
         return extent.width, extent.height
 
-    def _cost(self, box: Bbox, distance: float) -> float:
-        """In square pixels of covered lines; covering a label or the axes is dear, being far off is cheap."""
+    def _cost(self, box: Bbox, distance: float) -> tuple[float, float]:
+        """In square pixels: first what is covered of labels or outside the axes, then of lines; far off is dearer."""
         outside = box.width * box.height - _overlap(box, self._inside)
         labels = sum(_overlap(box, other) for other in self.boxes)
-        return sum(_overlap(box, other) for other in self._taken) + 50 * (labels + outside) + 2 * distance
+        lines = sum(_overlap(box, other) for other in self._taken)
+        return round(labels + outside, 3), lines + 2 * distance
 
     def _write(self, text: str, box: Bbox, fontsize: float, color: str, weight: str) -> None:
         x, y = self._axes.transData.inverted().transform((box.x0, box.y0))

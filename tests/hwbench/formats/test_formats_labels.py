@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
@@ -41,6 +41,7 @@ def test_labels_of_a_cluster_lie_apart_inside_the_axes(x, y):
 
 
 @settings(max_examples=25, deadline=None)
+@example([(14.0, 0.970703125), (27.0, 0.970703125)])
 @given(st.lists(st.tuples(st.floats(10.5, 39.5), st.floats(0.935, 0.995)), min_size=2, max_size=6))
 def test_labels_never_cover_each_other(places):
     _, boxes = place([point(number, x, y) for number, (x, y) in enumerate(places)], x=20.0, y=0.97)
