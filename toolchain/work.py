@@ -97,6 +97,8 @@ def _run(graph: ir.Model, feeds: Mapping[str, Array]) -> tuple[list[_Event], int
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # Of weights that it has packed, the profiler shows no shape.
+        options.add_session_config_entry("session.disable_prepacking", "1")
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder, "profile"))
         session = inference.session(graph, options)
         try:

@@ -18,6 +18,7 @@ from toolchain.calibration.table import Range
 from toolchain.model import load_ir, open_model, save_ir
 from toolchain.prepare import prepare
 from toolchain.quantizers import int8
+from toolchain.quantizers._lstm import integer_lstms
 from toolchain.recipe import Recipe
 from toolchain.work import computed_in, work_of
 
@@ -63,6 +64,19 @@ def test_the_branch_that_is_taken_is_counted_and_the_other_is_not(tmp_path):
     here = work_of(model, {"x": -np.ones((1, 4), np.float32)})
     assert (there.operations, there.weight_bytes) == ({"fp32": 800}, {"fp32": 4 * 401})
     assert (here.operations, here.weight_bytes) == ({"fp32": 16}, {"fp32": 4 * 9})
+
+
+def test_a_recurrent_layer_counts_in_float_as_on_integers(tmp_path):
+    text = """
+    <ir_version: 8, opset_import: ["" : 17]> recurrent (float[5,1,32] x) => (float[5,1,1,64] y) {
+        y = LSTM<hidden_size=64>(x, w, r)
+    }"""
+    model = model_of(tmp_path, text, w=normal(1, 256, 32), r=normal(1, 256, 64))
+    feeds, operations = {"x": normal(5, 1, 32)}, 2 * 5 * 256 * (32 + 64)
+    assert work_of(model, feeds).operations == {"fp32": operations}
+    graph = load_ir(model.path)
+    assert integer_lstms(graph, QuantizationScheme("uint8", contrib_ops=True), ()) == 1
+    assert work_of(save_ir(graph, tmp_path / "int8.onnx"), feeds).operations == {"int8": operations}
 
 
 def test_every_turn_of_a_loop_is_computed_and_its_weights_are_read_once(tmp_path):

@@ -26,7 +26,10 @@ def macs(op: str, domain: str, inputs: Shapes, outputs: Shapes) -> int | None:
     """
     count = _COUNTS.get(op)
     if count is not None:
-        return count(inputs, outputs)
+        try:
+            return count(inputs, outputs)
+        except (IndexError, ValueError):  # a shape that it takes is not there
+            return None
     return 0 if domain in _ONNX and op not in _UNKNOWN else None
 
 

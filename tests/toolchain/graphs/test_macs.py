@@ -46,3 +46,8 @@ def test_com_microsofts_integer_products_count_like_their_own_forms():
 @pytest.mark.parametrize(("op", "domain"), [("Einsum", ""), ("Attention", ""), ("Secret", "my.domain")])
 def test_what_shapes_do_not_tell_is_unknown_and_not_none(op, domain):
     assert macs(op, domain, [(2, 3), (3, 4)], [(2, 4)]) is None
+
+
+@pytest.mark.parametrize(("op", "inputs"), [("LSTM", [(5, 1, 32)]), ("Conv", [(1, 3, 8, 8)]), ("MatMul", [])])
+def test_a_shape_that_is_missing_leaves_the_count_unknown(op, inputs):
+    assert macs(op, "", inputs, [(1, 4)]) is None
