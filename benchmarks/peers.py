@@ -83,7 +83,7 @@ def main(names: Sequence[str], threads: Sequence[int], rounds: int, keep: Path |
 
 
 def _measure(name: str, threads: int, rounds: int, folder: Path) -> list[Contender]:
-    model = _model(name, folder)
+    model = model_named(name, folder)
     contenders = [_made(peer, runtime, name, folder) for peer, (_, runtime) in PEERS.items()]
     starred = {c.name for c in contenders if not c.failure}
     contenders = [c for c in contenders if not (c.name.endswith("*") and c.name[:-1] in starred)]
@@ -271,7 +271,8 @@ def _outputs(run: Run, specs: Sequence[object], arrays: dict[str, Array]) -> dic
     return samples.gather(runs, samples.batch_size(specs, arrays))  # type: ignore[arg-type]
 
 
-def _model(name: str, folder: Path) -> ZooModel:
+def model_named(name: str, folder: Path) -> ZooModel:
+    """A trained model from the zoo, or one with random weights, which is written into the folder."""
     if name in latency_models.NAMES:
         return latency_models.prepare(name, folder)
     model: ZooModel = importlib.import_module(f"benchmarks.zoo.{name}").prepare()
@@ -279,7 +280,7 @@ def _model(name: str, folder: Path) -> ZooModel:
 
 
 def _make(peer: str, model: str, folder: str, out: str) -> dict[str, float]:
-    prepared = _model(model, Path(folder))
+    prepared = model_named(model, Path(folder))
     os.chdir(folder)  # ONNX Runtime's tools leave files where they run
     start = time.perf_counter()
     PEERS[peer][0](prepared, Path(out))
