@@ -21,7 +21,8 @@ def pack_stack(layers: int, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / "stack.onnx"
     onnx.save(_model(layers), model)
-    return pack_as_is(model, devices.detect(this_machine()), 1, folder)
+    bundle, _ = pack_as_is(model, devices.detect(this_machine()), 1, folder)
+    return bundle
 
 
 def _model(layers: int) -> onnx.ModelProto:

@@ -59,7 +59,7 @@ def test_a_machine_that_no_profile_fits_has_none(machine, tmp_path, monkeypatch)
 @pytest.fixture(scope="module")
 def report(machine, tiny_onnx, tmp_path_factory):
     """A bare model, measured."""
-    bundle = pack_as_is(tiny_onnx, devices.detect(machine), 1, tmp_path_factory.mktemp("bare"))
+    bundle, _ = pack_as_is(tiny_onnx, devices.detect(machine), 1, tmp_path_factory.mktemp("bare"))
     return measure_bundles([bundle], LocalTarget(), PLAN, lambda said: None, blocks=1)[0]
 
 

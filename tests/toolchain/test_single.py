@@ -13,7 +13,8 @@ from toolchain.single import pack_as_is
 def test_a_bare_model_is_labelled_with_its_own_precision(tmp_path, device, name, precision):
     source = getattr(tiny_models, name)(tmp_path / "net.onnx")
     (tmp_path / "work").mkdir()
-    with Bundle(pack_as_is(source, device, None, tmp_path / "work")) as bundle:
+    packed, _ = pack_as_is(source, device, None, tmp_path / "work")
+    with Bundle(packed) as bundle:
         assert bundle.manifest.artifact.precision == precision
 
 

@@ -27,7 +27,8 @@ def opens(tmp_path, here):
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.save(model, tmp_path / "small.onnx")
-        return load(pack_as_is(tmp_path / "small.onnx", here, 1, tmp_path))
+        bundle, _ = pack_as_is(tmp_path / "small.onnx", here, 1, tmp_path)
+        return load(bundle)
 
     return make
 
