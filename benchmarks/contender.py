@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 ALLOWED = 0.01
-"""What may be lost: of the score, or of its size where it is above one."""
+"""What may be lost: of the score, or of the source's score where that is above one."""
+ALLOWED_RANDOM = 0.2
+"""The same of models with random weights, which are there for their latency; their score is likeness to the source."""
 
 
 @dataclass
@@ -35,10 +37,9 @@ class Contender:
         """The median of the rounds' medians."""
         return statistics.median(self.rounds_ms)
 
-    @property
-    def holds(self) -> bool:
-        """Whether it loses no more than a hundredth."""
-        return self.drop <= ALLOWED * max(1.0, abs(self.score)) or math.isnan(self.drop)
+    def holds(self, source: Contender, trained: bool) -> bool:
+        """Whether it loses no more than is allowed, which is the same for peers and for ours."""
+        return self.drop <= (ALLOWED * max(1.0, abs(source.score)) if trained else ALLOWED_RANDOM)
 
     @property
     def noise(self) -> float:
@@ -47,18 +48,19 @@ class Contender:
         return float(high - low) / 2 / self.ms
 
 
-def print_table(name: str, threads: int, contenders: Sequence[Contender]) -> None:
-    """One model's contenders; the first is what the others are compared with."""
+def print_table(name: str, threads: int, contenders: Sequence[Contender], trained: bool) -> None:
+    """One model's contenders; the first is the source, which the others are compared with."""
     print(f"\n{name}, {threads} thread{'s' if threads > 1 else ''}")
     print(f"  {'contender':17}{'p50 ms':>9}  {'middle half':17}{'x fp32':>7}{'score':>9}{'drop':>9}{'s':>7}{'MB':>7}")
-    base = contenders[0].ms
+    source = contenders[0]
     for c in contenders:
         if c.failure:
             print(f"  {c.name:17} failed: {c.failure}")
             continue
         low, high = np.quantile(c.rounds_ms, [0.25, 0.75])
-        figures = f"{c.ms:9.3f}  {f'[{low:.3f}, {high:.3f}]':17}{c.ms / base:7.2f}{c.score:9.4f}{c.drop:+9.4f}"
-        print(f"  {c.name:17}{figures}{c.seconds:7.1f}{c.megabytes:7.0f}  {c.what}{'' if c.holds else '  loses more'}")
+        figures = f"{c.ms:9.3f}  {f'[{low:.3f}, {high:.3f}]':17}{c.ms / source.ms:7.2f}{c.score:9.4f}{c.drop:+9.4f}"
+        remark = "" if c.holds(source, trained) else "  loses more"
+        print(f"  {c.name:17}{figures}{c.seconds:7.1f}{c.megabytes:7.0f}  {c.what}{remark}")
     sys.stdout.flush()
 
 
@@ -67,14 +69,17 @@ def print_summary(measured: Mapping[tuple[str, int], Sequence[Contender]], train
     for threads in sorted({count for _, count in measured}):
         print(f"\nAll models, {threads} thread{'s' if threads > 1 else ''}")
         ratios: dict[str, list[float]] = {}
-        for (name, count), contenders in measured.items():
-            ours = contenders[-1]
-            if count != threads or ours.failure:
+        models = {name: contenders for (name, count), contenders in measured.items() if count == threads}
+        for name, contenders in models.items():
+            ours, source = contenders[-1], contenders[0]
+            if ours.failure:
+                print(f"  {name:13} OURS FAILED: {ours.failure}")
                 continue
-            peers = [c for c in contenders[:-1] if not c.failure and c.holds]
+            peers = [c for c in contenders[:-1] if not c.failure and c.holds(source, name in trained)]
             best = min(peers, key=lambda c: c.ms)
             slack = ours.noise + best.noise
             word = "never slower" if ours.ms <= best.ms * (1 + slack) else "SLOWER"
+            word += "" if ours.holds(source, name in trained) else ", LOSES MORE"
             cost = sum(c.seconds for c in contenders[:-1])
             speed = f"ours {ours.ms:8.3f} ms, best peer {best.ms:8.3f} ms ({best.name}), noise {slack:.0%}: {word}"
             memory = max(c.megabytes for c in contenders[:-1])
@@ -84,10 +89,10 @@ def print_summary(measured: Mapping[tuple[str, int], Sequence[Contender]], train
             if static is not None:
                 ratios.setdefault("ORT static / ours, all", []).append(static.ms / ours.ms)
             if name in trained:
-                ratios.setdefault("ours / ORT fp32, trained", []).append(ours.ms / contenders[0].ms)
+                ratios.setdefault("ours / ORT fp32, trained", []).append(ours.ms / source.ms)
         for what, values in ratios.items():
             print(f"  geometric mean of {what}: {statistics.geometric_mean(values):.2f} over {len(values)} models")
-        _print_costs([contenders for (_, count), contenders in measured.items() if count == threads])
+        _print_costs(list(models.values()))
 
 
 def _print_costs(models: Sequence[Sequence[Contender]]) -> None:

@@ -19,7 +19,6 @@ import importlib
 import json
 import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -34,9 +33,10 @@ import numpy as np
 import psutil
 
 from benchmarks import flows, kept, latency_models
-from benchmarks.contender import ALLOWED, Contender, print_summary, print_table
+from benchmarks.contender import ALLOWED, ALLOWED_RANDOM, Contender, print_summary, print_table
 from benchmarks.zoo import ZooModel
 from hwbench import accuracy, dataset, intervals, metrics
+from hwbench.machine import this_machine
 from hwbench.metrics.parity import flatten
 from runtimes import samples
 from runtimes.tensors import Array
@@ -66,17 +66,17 @@ PEERS: dict[str, tuple[flows.Flow, str]] = {
 def main(names: Sequence[str], threads: Sequence[int], rounds: int, keep: Path | None) -> None:
     """Measure every model that was not yet, and print the tables, then the summary."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "openvino", "nncf", "onnx"))
-    where = f"{platform.machine()}, {os.cpu_count()} cores, {packages}, {rounds} rounds"
+    where = f"{this_machine().cpu}, {os.cpu_count()} cores, {packages}, {rounds} rounds"
     print(where)
     measured = kept.read(keep, where) if keep else {}
     for (name, count), contenders in measured.items():
-        print_table(name, count, contenders)
+        print_table(name, count, contenders, name in TRAINED)
     for name in names:
         missing = [count for count in threads if (name, count) not in measured]
         with tempfile.TemporaryDirectory() as folder:
             for count in missing:
                 measured[name, count] = _measure(name, count, rounds, Path(folder))
-                print_table(name, count, measured[name, count])
+                print_table(name, count, measured[name, count], name in TRAINED)
                 if keep:
                     kept.write(keep, where, measured)
     print_summary(measured, TRAINED)
@@ -94,8 +94,9 @@ def _measure(name: str, threads: int, rounds: int, folder: Path) -> list[Contend
     better = metrics.load(model.metric).higher_is_better
     for contender in contenders:
         contender.drop = (reference - contender.score) * (1 if better else -1)
-    for _ in range(rounds):
-        for contender in contenders:
+    for turn in range(rounds):
+        first = turn % len(contenders)
+        for contender in contenders[first:] + contenders[:first]:
             if not contender.failure:
                 done = _apart("--sample", contender, model.calibration, threads, str(folder / "ORT_fp32.onnx"))
                 contender.failure = str(done.get("error", ""))
@@ -142,7 +143,7 @@ def _budget(model: ZooModel) -> float:
     for one sample lost and another won, the budget is the interval's reach there; one more lost is beyond it.
     """
     if model.metric == "parity":
-        return 0.2  # random weights; latency is what they are for
+        return ALLOWED_RANDOM
     same = [1.0] * (dataset.read(model.evaluation, open_model(model.onnx).inputs).n - 2)
     reach = intervals.paired_difference([1.0, 0.0, *same], [0.0, 1.0, *same], proportion=True).high
     return ALLOWED * max(1.0, abs(model.expected_score)) + reach
@@ -199,7 +200,8 @@ def _peak_bytes(process: subprocess.Popen[str]) -> int:
     peak, end = 0, time.monotonic() + _LIMIT_S
     while process.poll() is None:
         if time.monotonic() > end:
-            process.kill()
+            for each in [*psutil.Process(process.pid).children(recursive=True), process]:
+                each.kill()
             process.wait()
             raise TimeoutError
         with contextlib.suppress(psutil.Error):  # one of them has just ended
