@@ -81,6 +81,7 @@ def _without_weights(model: ir.Model) -> Iterator[Mapping[str, Array]]:
         and tensor.dtype in _PASSED_ON
         and tensor.nbytes >= _LARGE_BYTES
         and not value.is_graph_input()
+        and value.uses()  # ONNX Runtime drops the others first, and then misses them
     }
     arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, (_, tensor) in apart.items()}
     try:

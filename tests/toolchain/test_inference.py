@@ -11,6 +11,7 @@ import tiny_models
 from hwbench import dataset
 from runtimes.errors import UsageError
 from toolchain import inference
+from toolchain.graphs.edits import Edits
 from toolchain.layer_errors import layer_errors
 from toolchain.model import load_ir, open_model
 from toolchain.prepare import prepare
@@ -39,6 +40,14 @@ def test_a_session_outlives_the_graph_that_it_was_loaded_from(tmp_path):
     del graph, before
     gc.collect()
     np.testing.assert_array_equal(session.run(None, feeds)[0], expected)
+
+
+def test_a_weight_that_no_node_reads_does_not_keep_a_model_from_loading(tmp_path):
+    path, feeds = tiny_models.conv(tmp_path / "m.onnx"), tiny_models.samples("conv", 2)
+    graph = load_ir(path)
+    Edits(graph).constant("left.over", np.ones(1024, np.float32))
+    expected = inference.session(path).run(None, feeds)[0]
+    np.testing.assert_array_equal(inference.session(graph).run(None, feeds)[0], expected)
 
 
 def test_calibration_takes_a_model_too_large_for_one_protobuf(tmp_path, monkeypatch, temp_folder):
