@@ -45,7 +45,7 @@ def test_a_session_outlives_the_graph_that_it_was_loaded_from(tmp_path):
 def test_a_weight_that_no_node_reads_does_not_keep_a_model_from_loading(tmp_path):
     path, feeds = tiny_models.conv(tmp_path / "m.onnx"), tiny_models.samples("conv", 2)
     graph = load_ir(path)
-    Edits(graph).constant("left.over", np.ones(1024, np.float32))
+    Edits(graph.graph).constant("left.over", np.ones(1024, np.float32))
     expected = inference.session(path).run(None, feeds)[0]
     np.testing.assert_array_equal(inference.session(graph).run(None, feeds)[0], expected)
 
