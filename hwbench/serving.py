@@ -25,8 +25,8 @@ def search(
         measure: measures at a rate, in queries per second.
         bound: on a percentile.
         capacity_per_s: what the model answers where queries need not be waited for, about the rate that saturates.
-        lowest_per_s: no rate below this is tried, nor one at which hardly a query waits; the larger of the two is,
-            before nothing is found.
+        lowest_per_s: no rate below this is tried, nor below one at which hardly a query waits. Where no other rate
+            holds the bound, the larger of the two is tried.
 
     Returns:
         What was measured, the lowest rate first.
@@ -79,11 +79,9 @@ def verdict(rates: Sequence[Latency], bound: Budget, lowest_per_s: float) -> Ver
     """
     index = largest(rates, bound)
     if index is None and _target(rates[0]) <= lowest_per_s:
-        duration_s = math.ceil(intervals.early_stopping_runs_needed(percent_of(bound) / 100) / lowest_per_s)
-        reason = (
-            f"no rate holds it down to {_told(rates[0], bound)}; --duration {duration_s} tries half of that as well"
-        )
-        return Verdict(bound, "inconclusive", None, reason)
+        duration_s = math.ceil(round(intervals.early_stopping_runs_needed(percent_of(bound) / 100) / lowest_per_s, 6))
+        seen = f"no rate holds it down to {_told(rates[0], bound)}"
+        return Verdict(bound, "inconclusive", None, f"{seen}; --duration {duration_s} tries half of that rate, too")
     if index is None:
         return Verdict(bound, "fail", None, f"no rate holds it: {_told(rates[0], bound)}")
     reason = f"held at {_told(rates[index], bound)}"
@@ -105,7 +103,7 @@ def _between(tried: dict[float, Latency], bound: Budget) -> float | None:
 
 def _target(latency: Latency) -> float:
     """Queries per second."""
-    return latency.asked_per_s / latency.batch
+    return (latency.load.target_per_s if latency.load is not None else None) or 0.0
 
 
 def _told(latency: Latency, bound: Budget) -> str:

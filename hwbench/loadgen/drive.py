@@ -84,8 +84,8 @@ def read(folder: Path, plan: LoadPlan, library: Library, queries: int) -> Seen:
     found = sorted((int(number), float(due), int(done)) for due, number, done in _SAMPLE.findall(trace))
     if len(found) != queries * width:
         raise BackendError(
-            f"LoadGen's trace tells of {len(found):,} samples, and {queries * width:,} were asked for; it is read in the "
-            "form that mlcommons-loadgen 6.0.17 writes, so install that release."
+            f"LoadGen's trace tells of {len(found):,} samples, and {queries * width:,} were asked for; it is read "
+            "in the form that mlcommons-loadgen 6.0.17 writes, so install that release."
         )
     columns = np.asarray(found).reshape(-1, width, 3)
     arrivals = np.rint((columns[:, 0, 1] - columns[0, 0, 1]) * 1_000).astype(np.int64)
