@@ -28,7 +28,7 @@ from hwbench.field import Entry, Field
 from hwbench.formats import _rates
 from hwbench.formats._provenance import describe, method
 from hwbench.gate import Verdict
-from hwbench.loadgen.drive import drive, read
+from hwbench.loadgen.drive import Seen, drive, read
 from hwbench.loadgen.library import Library
 from hwbench.loadgen.plan import LoadPlan
 from hwbench.machine import this_machine
@@ -36,6 +36,7 @@ from hwbench.report import NotMeasuredError, Report
 from hwbench.scenarios import Ask
 from hwbench.targets.local import LocalTarget
 from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.conditions import Watch
 from runtimes.sampling import Block, SamplingPlan
 from runtimes.tensors import TensorSpec
 from toolchain.single import pack_as_is
@@ -99,13 +100,17 @@ def _print_overhead() -> None:
     library = Library(({"x": np.zeros((1, 4), np.float32)},), 1, batched=False)
     print(f"\n{'us a query of nothing':40}{'p50':>10}{'p90':>10}")
     for rate in (100, 1_000, 10_000):
-        plan = LoadPlan("server", SamplingPlan(), target_per_s=rate)
-        seen = read(drive(session, library, plan, min(2 * rate, 2_000)), plan, library)
+        seen = _drive(session, library, LoadPlan("server", SamplingPlan(), target_per_s=rate), min(2 * rate, 2_000))
         p50, p90 = np.quantile(seen.latencies_ns, [0.5, 0.9]) / 1e3
         print(f"{f'server, {rate:,} per s':40}{p50:>10.1f}{p90:>10.1f}")
-    plan = LoadPlan("offline", SamplingPlan())
-    seen = read(drive(session, library, plan, 20_000), plan, library)
+    seen = _drive(session, library, LoadPlan("offline", SamplingPlan()), 20_000)
     print(f"{'offline, mean of 20,000':40}{max(seen.latencies_ns) / 20_000 / 1e3:>10.1f}")
+
+
+def _drive(session: Nothing, library: Library, plan: LoadPlan, queries: int) -> Seen:
+    with tempfile.TemporaryDirectory() as logs:
+        drive(session, library, plan, queries, Path(logs), Watch())
+        return read(Path(logs), plan, library, queries)
 
 
 def _say_nothing(_: str) -> None:

@@ -174,7 +174,7 @@ def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]
     """Refuse a baseline that a relative budget cannot be judged against.
 
     Raises:
-        UsageError: it is of another model, profile, metric, kind of measurement or machine; says which.
+        UsageError: it is of another model, profile, metric, kind of measurement, load or machine; says which.
     """
 
     def refuse(what: str, ours: object, theirs: object) -> None:
@@ -196,9 +196,13 @@ def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]
     of_machine = any(QUANTITIES[quantity].of_machine for quantity in relative)
     if "energy" in relative and mine and other and mine.meters != other.meters:
         refuse("meter", ", ".join(mine.meters) or "none", ", ".join(other.meters) or "none")
-    for name in ("scenario", "batch", "threads"):
-        if of_machine and mine and other and getattr(mine, name) != getattr(other, name):
-            refuse(name, getattr(mine, name), getattr(other, name))
+    if of_machine and mine and other:
+        for name in ("scenario", "batch", "threads"):
+            if getattr(mine, name) != getattr(other, name):
+                refuse(name, getattr(mine, name), getattr(other, name))
+        for name in ("target_per_s", "workers", "batched"):
+            if getattr(mine.load, name, None) != getattr(other.load, name, None):
+                refuse(f"load, by its {name}", getattr(mine.load, name, None), getattr(other.load, name, None))
     if of_machine:
         differing = report.machine.differences(baseline.machine)
         if differing:

@@ -21,7 +21,8 @@ single_stream and multi_stream issue the next query, of one sample or of several
 queries come at random, as a Poisson process. offline has one query of all samples.
 """
 
-_KEPT_UP = 0.95  # a queue that grows leaves less: at arrivals a tenth faster than the answers, half a tenth
+_KEPT_UP = 0.95  # a queue that grows leaves less: arrivals more than a twentieth faster than the answers
+_TURNS = 2  # how long a queue may be by chance; of few queries, that is much of the run
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,10 @@ class Latency:
     @property
     def is_saturated(self) -> bool:
         """Whether server's arrivals outran the answers, so that a longer run would only have a longer queue."""
-        return self.scenario == "server" and float(np.median([_kept_up(block) for block in self.blocks])) < _KEPT_UP
+        if self.scenario != "server":
+            return False
+        workers = self.load.workers if self.load is not None else 1
+        return float(np.median([_kept_up(block, workers) for block in self.blocks])) < _KEPT_UP
 
     @property
     def load_ms(self) -> Estimate:
@@ -192,9 +196,12 @@ def _throughput_per_s(block: Block, batch: int) -> float:
     return batch * 1e9 / float(np.mean(block.samples_ns))
 
 
-def _kept_up(block: Block) -> float:
-    """How the time to the last arrival compares with that to the last answer, but for what an answer usually takes."""
-    return max(block.arrivals_ns) / max(_end_ns(block) - float(np.median(block.samples_ns)), 1.0)
+def _kept_up(block: Block, workers: int) -> float:
+    """How the time to the last arrival compares with that to the last answer, but for what an answer takes that did not
+    wait, and for what chance may add: some turns at the workers, and an answer that took twice as long.
+    """
+    alone_ns = min(block.samples_ns)
+    return max(block.arrivals_ns) / max(_end_ns(block) - alone_ns * (2 + _TURNS / workers), 1.0)
 
 
 def _end_ns(block: Block) -> float:
@@ -215,7 +222,7 @@ def _energy_uj(block: Block) -> float:
     drawn = sum(seen.energy_uj.values())
     if drawn == 0:  # counters move in steps, and a block may be shorter than one
         raise ValueError("the meter did not move during a block; measure for longer with --duration")
-    return drawn / len(block.samples_ns)
+    return drawn / (len(block.samples_ns) * block.inferences)
 
 
 def _median(values: list[float]) -> Estimate:

@@ -45,12 +45,17 @@ class Quantity:
         if self.units is _SIZE:
             return f"{value / 1e6:.2f} MB" if value >= 1e4 else f"{value:,.0f} B"
         if self.units is _RATE:
-            return f"{value:,.0f}/s"
+            return f"{per_s(value)}/s"
         if self.units is _ENERGY:
             return f"{value / 1e3:.3g} mJ"
         if self.units is _TIME:
             return f"{value:.3g} ms" if value < 1e3 else f"{value:,.0f} ms"
         return f"{value:.4f}"
+
+
+def per_s(rate: float) -> str:
+    """A rate: whole, but with three digits at least."""
+    return f"{rate:,.0f}" if abs(rate) >= 100 else f"{rate:.3g}"
 
 
 def _percentile(percent: float) -> Quantity:

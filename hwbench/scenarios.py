@@ -20,6 +20,7 @@ from hwbench.loadgen.plan import LoadedScenario, LoadPlan
 from hwbench.loadgen.process import check_installed, under_load
 from hwbench.machine import this_machine
 from hwbench.measure import BLOCKS, Tick
+from hwbench.quantities import per_s
 from hwbench.report import Report
 from hwbench.targets.local import LocalTarget
 from runtimes import samples
@@ -31,7 +32,7 @@ BATCH = 8
 """Samples that come together, if nobody says: those of MLPerf's multi_stream."""
 BLOCKS_PER_RATE = 2
 CAVEAT = "Each run of LoadGen took seconds, where MLPerf Inference asks for ten minutes: this is no MLPerf result."
-_OFFLINE_RUNS = 8  # inferences that each worker makes at least; nobody asks for a percentile of theirs
+_OFFLINE_RUNS = 8  # of each worker, at least; nobody asks for a percentile of theirs
 
 
 @dataclass(frozen=True)
@@ -76,35 +77,31 @@ def measure(
         evaluation: samples to score on, as for any other measurement.
 
     Returns:
-        Its report, and the verdict on server's bound.
+        Its report, and the verdict on server's bound. Where one query at a time misses that already, the report is of
+        single_stream.
 
     Raises:
         NotInstalledError: there is no LoadGen.
         BundleError: the file was refused.
         BackendError: the bundle could not be run; a CrashError, where its process crashed or hung.
-        UsageError: a bound that no rate can hold, or a batch that the model does not take.
+        UsageError: a bound whose rates would take too long to judge, or a batch that the model does not take.
     """
     check_installed()
-    item, target = open_bundle(path), LocalTarget()
-    if not devices.fits(item.manifest.profile, this_machine()):
+    item, target, machine = open_bundle(path), LocalTarget(), this_machine()
+    if not devices.fits(item.manifest.profile, machine):
         why = f"this machine is no {item.manifest.profile.title}"
         unjudged = (Verdict(ask.bound, "inconclusive", None, why),) if ask.bound else ()
         return report_of(item, None, why, evaluation, target), unjudged
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         inputs = Path(work, "inputs.npz")
         write_npz(inputs, item.inputs)
-        bench = _Bench(item, inputs, tick)
-        rates: tuple[Latency, ...] = ()
-        verdicts: tuple[Verdict, ...] = ()
+        bench = _Bench(item, inputs, machine.cores, tick)
         if ask.bound is None:
-            latency = bench.run(_plan(bench, ask), BLOCKS)
-        else:
-            rates = _serve(bench, ask.plan, ask.bound)
-            verdicts = (serving.verdict(rates, ask.bound),)
-            latency = rates[serving.largest(rates, ask.bound) or 0]
-            rates = tuple(rate for rate in rates if rate is not latency)
+            return report_of(item, bench.run(_plan(bench, ask), BLOCKS), "", evaluation, target), ()
+        rates, verdict = _serve(bench, ask.plan, ask.bound)
+    latency = rates[serving.largest(rates, ask.bound) or 0]
     report = report_of(item, latency, "", evaluation, target)
-    return dataclasses.replace(report, rates=rates), verdicts
+    return dataclasses.replace(report, rates=tuple(rate for rate in rates if rate is not latency)), (verdict,)
 
 
 @dataclass(frozen=True)
@@ -113,6 +110,7 @@ class _Bench:
 
     item: OpenedBundle
     inputs: Path
+    cores: int
     tick: Tick
 
     @property
@@ -122,8 +120,8 @@ class _Bench:
 
     @property
     def workers(self) -> int:
-        """As many as there are processors for; of a runtime that chooses its threads, one."""
-        return max(1, this_machine().cores // self.threads) if self.threads else 1
+        """As many as there are processors for; of a runtime that chooses its threads, one. A runtime may use fewer."""
+        return max(1, self.cores // self.threads) if self.threads else 1
 
     @property
     def fixed(self) -> int:
@@ -135,9 +133,9 @@ class _Bench:
         loaded = []
         for seed in range(blocks):
             loaded.append(under_load(self.item.path, self.inputs, dataclasses.replace(plan, seed=seed)))
-            rate = f" at {plan.target_per_s:,.0f} per s" if plan.target_per_s else ""
+            rate = f" at {per_s(plan.target_per_s)} per s" if plan.target_per_s else ""
             self.tick(f"measured {plan.scenario}{rate}")
-        load = Load(loaded[0].batched, plan.workers, plan.target_per_s or None)
+        load = Load(loaded[0].batched, loaded[0].workers, plan.target_per_s or None)
         found = tuple(each.block for each in loaded)
         return Latency(plan.scenario, found[0].batch, self.threads, found, load)
 
@@ -157,21 +155,19 @@ def _plan(bench: _Bench, ask: Ask) -> LoadPlan:
 
 
 def _offline(bench: _Bench, plan: SamplingPlan, together: int) -> LoadPlan:
-    sampling = dataclasses.replace(plan, min_runs=_OFFLINE_RUNS * bench.workers)
-    return LoadPlan("offline", sampling, together, bench.workers)
+    return LoadPlan("offline", dataclasses.replace(plan, min_runs=_OFFLINE_RUNS), together, bench.workers)
 
 
-def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[Latency, ...]:
-    """Server's latency at the rates that the search looked at.
+def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[tuple[Latency, ...], Verdict]:
+    """Server's latency at the rates that the search looked at; that of single stream, where it misses the bound.
 
     Raises:
-        UsageError: one query at a time misses the bound, or a rate would take too long to judge.
+        UsageError: a rate would take too long to judge.
     """
     percent = serving.percent_of(bound)
-    alone = bench.single_stream(
-        dataclasses.replace(plan, min_runs=max(plan.min_runs, intervals.quantile_runs_needed(percent / 100)))
-    )
-    _check_possible(alone, bound)
+    alone = bench.single_stream(_lasting(plan, max(plan.min_runs, intervals.quantile_runs_needed(percent / 100))))
+    if (impossible := _impossible(alone, bound)) is not None:
+        return (alone,), impossible
     needed = intervals.early_stopping_runs_needed(percent / 100)
     capacity_per_s = bench.run(_offline(bench, plan, bench.fixed), 1).throughput_per_s.value / bench.fixed
     lowest_per_s = needed / plan.time_limit_s
@@ -180,22 +176,27 @@ def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[Latency, .
             f"{bound.quantity} takes {needed:,} queries, and this model answers about {capacity_per_s:.3g} per s; give "
             f"--duration {math.ceil(needed / capacity_per_s)} or more, or bound a lower percentile."
         )
-    sampling = dataclasses.replace(plan, min_runs=needed, max_runs=max(needed, plan.max_runs))
+    sampling = _lasting(plan, needed)
 
     def at(rate: float) -> Latency:
-        plan = LoadPlan("server", sampling, bench.fixed, bench.workers, rate)
-        return bench.run(plan, BLOCKS_PER_RATE)
+        return bench.run(LoadPlan("server", sampling, bench.fixed, bench.workers, rate), BLOCKS_PER_RATE)
 
-    return serving.search(at, bound, capacity_per_s, lowest_per_s)
+    rates = serving.search(at, bound, capacity_per_s, lowest_per_s)
+    return rates, serving.verdict(rates, bound, lowest_per_s)
 
 
-def _check_possible(alone: Latency, bound: Budget) -> None:
+def _lasting(plan: SamplingPlan, runs: int) -> SamplingPlan:
+    """Until there are as many, which may be more than the plan allows."""
+    return dataclasses.replace(plan, min_runs=runs, max_runs=max(runs, plan.max_runs))
+
+
+def _impossible(alone: Latency, bound: Budget) -> Verdict | None:
+    """The verdict, where one query at a time misses the bound."""
     try:
         figure = alone.percentile(serving.percent_of(bound))
     except ValueError:  # too slow a model for the time there is; the search says how long it takes
-        return
-    if figure.low > bound.limit:
-        raise UsageError(
-            f"No rate can hold {bound.text}: one query at a time takes {bound.quantity} {figure.value:.3g} ms "
-            f"({figure.low:.3g} to {figure.high:.3g}) already; give a bound above that."
-        )
+        return None
+    if figure.low <= bound.limit:
+        return None
+    found = f"{bound.quantity} {figure.value:.3g} ms ({figure.low:.3g} to {figure.high:.3g})"
+    return Verdict(bound, "fail", figure, f"no rate holds it: one query at a time takes {found} already")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from hwbench import intervals
 from hwbench.budget import Budget
 from hwbench.gate import Verdict
 from hwbench.latency import Latency
-from hwbench.quantities import PERCENTILES
+from hwbench.quantities import PERCENTILES, per_s
 
 _STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # shares of what the model answers at most
 _LEAST = 1 / 64  # of that, where hardly a query waits: what misses the bound there misses it anywhere
@@ -24,7 +25,8 @@ def search(
         measure: measures at a rate, in queries per second.
         bound: on a percentile.
         capacity_per_s: what the model answers where queries need not be waited for, about the rate that saturates.
-        lowest_per_s: no rate below this is tried, nor one at which hardly a query waits.
+        lowest_per_s: no rate below this is tried, nor below one at which hardly a query waits. Where no other rate
+            holds the bound, the larger of the two is tried.
 
     Returns:
         What was measured, the lowest rate first.
@@ -37,8 +39,8 @@ def search(
         if tried[rate].is_saturated:
             break
     floor = max(lowest_per_s, _LEAST * capacity_per_s)
-    while (between := _between(tried, bound)) is not None and between >= floor:
-        tried[between] = measure(between)
+    while (between := _between(tried, bound)) is not None and (rate := max(between, floor)) not in tried:
+        tried[rate] = measure(rate)
     return tuple(tried[rate] for rate in sorted(tried))
 
 
@@ -67,9 +69,19 @@ def percent_of(bound: Budget) -> float:
     return next(percent for percent in PERCENTILES if bound.quantity == f"p{percent:g}")
 
 
-def verdict(rates: Sequence[Latency], bound: Budget) -> Verdict:
-    """Pass, with the largest rate that holds the bound, or fail."""
+def verdict(rates: Sequence[Latency], bound: Budget, lowest_per_s: float) -> Verdict:
+    """Pass, with the largest rate that holds the bound, or fail; inconclusive where a rate might that takes too long.
+
+    Args:
+        rates: what `search` found.
+        bound: on a percentile.
+        lowest_per_s: as for `search`.
+    """
     index = largest(rates, bound)
+    if index is None and _target(rates[0]) <= lowest_per_s:
+        duration_s = math.ceil(round(intervals.early_stopping_runs_needed(percent_of(bound) / 100) / lowest_per_s, 6))
+        seen = f"no rate holds it down to {_told(rates[0], bound)}"
+        return Verdict(bound, "inconclusive", None, f"{seen}; --duration {duration_s} tries half of that rate, too")
     if index is None:
         return Verdict(bound, "fail", None, f"no rate holds it: {_told(rates[0], bound)}")
     reason = f"held at {_told(rates[index], bound)}"
@@ -89,8 +101,13 @@ def _between(tried: dict[float, Latency], bound: Budget) -> float | None:
     return math.sqrt(rates[index] * rates[index + 1])
 
 
+def _target(latency: Latency) -> float:
+    """Queries per second."""
+    return (latency.load.target_per_s if latency.load is not None else None) or 0.0
+
+
 def _told(latency: Latency, bound: Budget) -> str:
     tail = latency.tail_ms(percent_of(bound))
     figure = f"{bound.quantity} {tail:.3g} ms" if tail is not None else f"too few queries for {bound.quantity}"
     queue = ", and the queue grew" if latency.is_saturated else ""
-    return f"{latency.asked_per_s:,.0f} per s ({figure}{queue})"
+    return f"{per_s(latency.asked_per_s)} per s ({figure}{queue})"

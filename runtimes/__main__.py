@@ -7,42 +7,27 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
 import json
-import platform
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from runtimes import arrays, files, plugins, samples
 from runtimes.bundle import Bundle
-from runtimes.codec import decode, encode
-from runtimes.errors import EdgewrightError, UsageError
+from runtimes.codec import encode
+from runtimes.command import exit_code, read_plan
+from runtimes.errors import UsageError
 from runtimes.loading import load
 from runtimes.printable import one_line
-from runtimes.sampling import SamplingPlan, memory_bytes, sample
+from runtimes.sampling import SamplingPlan, distinct_feeds, environment, memory_bytes, sample
 from runtimes.selftest import render, result_line, self_test
-
-_DISTINCT_FEEDS = 8  # inputs taken in turn while timing: enough to vary the data, few enough to hold
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        code: int = options.command(options)
-        return code
-    except EdgewrightError as error:
-        print(f"Error: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"Error: {error.strerror or error}; nothing was left half-written.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_code(lambda: options.command(options))
 
 
 def _info(options: argparse.Namespace) -> int:
@@ -96,32 +81,18 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _sample(options: argparse.Namespace) -> int:
-    plan = _read_plan(options.plan)
+    plan = read_plan(SamplingPlan, options.plan)
     inputs = arrays.read(options.inputs)
     idle_memory_bytes = memory_bytes("VmRSS")
     start = time.perf_counter_ns()
     with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
         load_ns = time.perf_counter_ns() - start
-        feeds = list(itertools.islice(samples.feeds(session.inputs, inputs), _DISTINCT_FEEDS))
-        block = sample(session, feeds, plan, load_ns, idle_memory_bytes)
+        block = sample(session, distinct_feeds(session, inputs), plan, load_ns, idle_memory_bytes)
         batch = samples.batch_size(session.inputs, inputs)
-        block = dataclasses.replace(block, batch=batch, environment=_environment(session.artifact.runtime))
+        block = dataclasses.replace(block, batch=batch, environment=environment(session))
     with files.replacing(options.out) as beside:
         beside.write_text(json.dumps(encode(block)))
     return 0
-
-
-def _environment(runtime: str) -> dict[str, str]:
-    """Versions of what runs here; a bundle's own are those of what built it."""
-    version: str = plugins.load("runtimes.backends", runtime, "runtime").version()
-    return {"python": platform.python_version(), "numpy": np.__version__, runtime: version}
-
-
-def _read_plan(text: str) -> SamplingPlan:
-    try:
-        return decode(SamplingPlan, json.loads(text), "--plan")
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--plan is not JSON: {error}.") from None
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -6,14 +6,17 @@ Linux counts most of it; what a system does not show is None, never zero.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtimes.energy import Energy
 
+_EVERY_S = 0.05  # more often than meters are read
 _TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
 
 
@@ -62,6 +65,23 @@ class Watch:
     def tick(self) -> None:
         """To be called every second or more often, for meters that have to be read meanwhile."""
         self._energy.tick()
+
+    @contextlib.contextmanager
+    def ticking(self) -> Iterator[None]:
+        """Ticks from a thread of its own, where the loop that runs is not ours to do it in."""
+        over = threading.Event()
+
+        def work() -> None:
+            while not over.wait(_EVERY_S):
+                self.tick()
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def conditions(self) -> Conditions:
         """What happened since the start."""

@@ -6,6 +6,7 @@ This runs on the device, in a process of its own; statistics are the host's work
 from __future__ import annotations
 
 import itertools
+import platform
 import resource
 import statistics
 import time
@@ -13,12 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from runtimes import plugins, samples
 from runtimes.conditions import Conditions, Watch
 from runtimes.errors import UsageError
 from runtimes.probe import Probe
 from runtimes.session import Session
 from runtimes.tensors import Array
 
+_DISTINCT_FEEDS = 8  # enough to vary the data, few enough to hold
 _WINDOW_RUNS = 10
 _SETTLED_RATIO = 0.98  # warm-up is over when a window's median no longer improves on the best by 2%
 _MOST = 1_000_000  # runs, or seconds
@@ -52,6 +57,8 @@ class Block:
         warmup_ns: those before the series settled, the first inference first.
         settled: whether the warm-up ended by its rule, or by its time limit.
         batch: samples that each of `samples_ns` is of.
+        inferences: those that each of `samples_ns` is of, one after another: more than one where samples that come
+            together do not run together.
         load_ns: from the bundle's path to a session, the import of its runtime included.
         cpu_ns: processor time of all threads during `samples_ns`.
         preemptions: times the kernel took the processor away during `samples_ns`.
@@ -75,6 +82,7 @@ class Block:
     idle_memory_bytes: int | None
     peak_memory_bytes: int | None
     batch: int = 1
+    inferences: int = 1
     steady_memory_bytes: int | None = None
     probe_ns: tuple[int, ...] = ()
     resident_bytes: tuple[int, ...] = ()
@@ -102,20 +110,20 @@ def sample(
         raise UsageError("There are no samples to measure with.")
     inputs = itertools.cycle(feeds)
     warmup, settled = warm_up(lambda: session.run(next(inputs)), plan.warmup_limit_s)
-    samples: list[int] = []
+    times: list[int] = []
     resident: list[int] = []
     probe, watch = Probe(), Watch(on_gpu=session.on_gpu)
     switches, cpu, start = _involuntary_switches(), time.process_time_ns(), time.perf_counter_ns()
     now = start
-    while not _is_done(len(samples), (now - start) / 1e9, plan):
+    while not _is_done(len(times), (now - start) / 1e9, plan):
         if probe.tick(now):
             watch.tick()
             if (held := _resident_bytes()) is not None:
                 resident.append(held)
-        samples.append(_time_one(session, next(inputs)))
+        times.append(_time_one(session, next(inputs)))
         now = time.perf_counter_ns()
     return Block(
-        samples_ns=tuple(samples),
+        samples_ns=tuple(times),
         warmup_ns=tuple(warmup),
         settled=settled,
         load_ns=load_ns,
@@ -128,6 +136,22 @@ def sample(
         resident_bytes=tuple(resident),
         conditions=watch.conditions(),
     )
+
+
+def distinct_feeds(session: Session, arrays: Mapping[str, Array]) -> list[dict[str, Array]]:
+    """The inputs that are taken in turn while something is measured; none where the arrays hold no samples.
+
+    Raises:
+        FeedError: the arrays do not fit the session's inputs.
+    """
+    return list(itertools.islice(samples.feeds(session.inputs, arrays), _DISTINCT_FEEDS))
+
+
+def environment(session: Session) -> dict[str, str]:
+    """Versions of what runs here; a bundle's own are those of what built it."""
+    runtime = session.artifact.runtime
+    version: str = plugins.load("runtimes.backends", runtime, "runtime").version()
+    return {"python": platform.python_version(), "numpy": np.__version__, runtime: version}
 
 
 def warm_up(run: Callable[[], object], limit_s: float) -> tuple[list[int], bool]:

@@ -9,6 +9,7 @@ from hwbench.formats._conditions import conditions, energy
 from hwbench.formats._rows import label
 from hwbench.latency import Latency
 from hwbench.machine import Machine
+from hwbench.quantities import per_s
 from hwbench.report import Report
 from runtimes import plugins
 
@@ -65,7 +66,7 @@ def _load(latency: Latency) -> str:
         return f"{scenario}, batch {latency.batch}"
     workers = _count(load.workers, "worker")
     if latency.scenario == "server":
-        return f"{scenario} at {load.target_per_s or 0:,.0f} queries per s, batch {latency.batch}, {workers}"
+        return f"{scenario} at {per_s(load.target_per_s or 0)} queries per s, batch {latency.batch}, {workers}"
     if latency.scenario == "offline":
         return f"{scenario}, batch {latency.batch}, {workers}"
     how = "as one inference" if load.batched else "one after another"

@@ -6,30 +6,27 @@ Exit codes are those of `python -m runtimes`: 0 done; 2 anything else, with a se
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import json
-import platform
 import resource
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
-
 from hwbench.loadgen.drive import drive, read
 from hwbench.loadgen.library import Library, lay_out
 from hwbench.loadgen.plan import Loaded, LoadPlan
-from runtimes import arrays, files, plugins
-from runtimes.codec import decode, encode
+from runtimes import arrays, files
+from runtimes.codec import encode
+from runtimes.command import exit_code, read_plan
 from runtimes.conditions import Watch
-from runtimes.errors import EdgewrightError
 from runtimes.loading import load
-from runtimes.printable import one_line
-from runtimes.sampling import Block, memory_bytes, warm_up
-from runtimes.session import Session
+from runtimes.sampling import Block, environment, memory_bytes, warm_up
 from runtimes.tensors import Array
 
 
@@ -41,53 +38,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--plan", required=True, help="the load plan, as JSON")
     parser.add_argument("--out", type=Path, required=True, help="where the result's JSON goes")
     options = parser.parse_args(arguments)
-    try:
-        plan = decode(LoadPlan, json.loads(options.plan), "--plan")
-        loaded = _measure(options.bundle, arrays.read(options.inputs), plan)
-        with files.replacing(options.out) as beside:
-            beside.write_text(json.dumps(encode(loaded)))
-        return 0
-    except EdgewrightError as error:
-        print(f"Error: {one_line(str(error))}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"Error: {error.strerror or error}; nothing was left half-written.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_code(lambda: _write(options))
 
 
-def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan) -> Loaded:
+def _write(options: argparse.Namespace) -> int:
+    plan = read_plan(LoadPlan, options.plan)
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as logs:
+        loaded = _measure(options.bundle, arrays.read(options.inputs), plan, Path(logs))
+    with files.replacing(options.out) as beside:
+        beside.write_text(json.dumps(encode(loaded)))
+    return 0
+
+
+def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Path) -> Loaded:
     idle_memory_bytes = memory_bytes("VmRSS")
     start = time.perf_counter_ns()
     with load(bundle, any_machine=True) as session:
         load_ns = time.perf_counter_ns() - start
+        if session.serial:  # more would only wait for their turn, and not in the order of arrival
+            plan = dataclasses.replace(plan, workers=1)
         library = lay_out(session, inputs, plan.samples)
         turns = itertools.count()
         warmup, settled = warm_up(lambda: session.run(library.feed(next(turns))), plan.sampling.warmup_limit_s)
         queries = plan.queries(_each_s(plan, library, warmup))
         watch = Watch(on_gpu=session.on_gpu)
         switches, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw, time.process_time_ns()
-        trace = drive(session, library, plan, queries)
-        cpu_ns, conditions = time.process_time_ns() - cpu, watch.conditions()
+        conditions = drive(session, library, plan, queries, logs, watch)
+        cpu_ns = time.process_time_ns() - cpu
         preemptions = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
-        seen = read(trace, plan, library)
+        peak_bytes, steady_bytes = memory_bytes("VmHWM"), memory_bytes("VmRSS")  # before the trace is in it
+        seen = read(logs, plan, library, queries)
         block = Block(
             samples_ns=seen.latencies_ns,
-            warmup_ns=tuple(warmup),
+            warmup_ns=(*library.trial_ns, *warmup),
             settled=settled,
             load_ns=load_ns,
             cpu_ns=cpu_ns,
             preemptions=preemptions,
             idle_memory_bytes=idle_memory_bytes,
-            peak_memory_bytes=memory_bytes("VmHWM"),
+            peak_memory_bytes=peak_bytes,
             batch=plan.samples if plan.scenario == "multi_stream" else library.each,
-            steady_memory_bytes=memory_bytes("VmRSS"),
+            inferences=plan.inferences(library.each),
+            steady_memory_bytes=steady_bytes,
             conditions=conditions,
             arrivals_ns=() if plan.scenario == "multi_stream" else seen.arrivals_ns,
-            environment=_environment(session),
+            environment=environment(session) | _loadgen(),
         )
-    return Loaded(block, library.batched)
+    return Loaded(block, library.batched, plan.workers)
 
 
 def _each_s(plan: LoadPlan, library: Library, warmup: Sequence[int]) -> float:
@@ -95,14 +92,15 @@ def _each_s(plan: LoadPlan, library: Library, warmup: Sequence[int]) -> float:
     if plan.scenario == "server":
         return 1 / plan.target_per_s
     inference_s = statistics.median(warmup[len(warmup) // 2 :]) / 1e9
-    return inference_s * (plan.samples // library.each if plan.scenario == "multi_stream" else 1 / plan.workers)
+    return inference_s * plan.inferences(library.each) / plan.workers
 
 
-def _environment(session: Session) -> dict[str, str]:
-    runtime = session.artifact.runtime
-    version: str = plugins.load("runtimes.backends", runtime, "runtime").version()
-    known = {"python": platform.python_version(), "numpy": np.__version__, runtime: version}
-    return known | {"mlcommons-loadgen": metadata.version("mlcommons-loadgen")}
+def _loadgen() -> dict[str, str]:
+    """LoadGen's version; nothing of one that was built from its source, under whatever name."""
+    try:
+        return {"mlcommons-loadgen": metadata.version("mlcommons-loadgen")}
+    except metadata.PackageNotFoundError:
+        return {}
 
 
 if __name__ == "__main__":

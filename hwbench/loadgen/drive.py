@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import re
-import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ import numpy as np
 
 from hwbench.loadgen.library import Library
 from hwbench.loadgen.plan import LoadPlan
+from runtimes.conditions import Conditions, Watch
+from runtimes.errors import BackendError
 from runtimes.session import Session
 
 _SCENARIOS = {
@@ -22,6 +23,7 @@ _SCENARIOS = {
     "offline": mlperf.TestScenario.Offline,
     "server": mlperf.TestScenario.Server,
 }
+_TRACE = "mlperf_log_trace.json"
 _INDICES = 1_024  # samples that LoadGen believes there are; the library's few are taken in turn
 # When a sample was due, in us since the trace began; its number; and when it was done, in ns since it was due.
 _SAMPLE = re.compile(r'"ts":([\d.]+),"args":{"sample_seq":(\d+),.*?"complete_ns":(\d+)}')
@@ -40,8 +42,12 @@ class Seen:
     arrivals_ns: tuple[int, ...]
 
 
-def drive(session: Session, library: Library, plan: LoadPlan, queries: int) -> str:
-    """Run LoadGen to its end, with so many queries; of offline, inferences. Returns its trace.
+def drive(session: Session, library: Library, plan: LoadPlan, queries: int, folder: Path, watch: Watch) -> Conditions:
+    """Run LoadGen to its end, with so many queries; of offline, inferences. Its trace is left in the folder.
+
+    Returns:
+        What was watched until then. The threads that answered are still there: Linux forgets how long a thread waited
+        for a processor when it ends.
 
     Raises:
         EdgewrightError: what the session raised first.
@@ -58,20 +64,30 @@ def drive(session: Session, library: Library, plan: LoadPlan, queries: int) -> s
     else:
         settings.server_target_qps = plan.target_per_s
     answers = _Answers(session, library)
-    if plan.scenario == "multi_stream":
-        trace = _run(settings, answers.at_once)
-    else:
-        with _Workers(answers, plan.workers) as workers:
-            trace = _run(settings, workers.issue)
+    at_once = plan.scenario == "multi_stream"
+    with _Workers(answers, 0 if at_once else plan.workers) as workers:
+        with watch.ticking():
+            _run(settings, answers.at_once if at_once else workers.issue, folder)
+        conditions = watch.conditions()
     if answers.failure is not None:
         raise answers.failure
-    return trace
+    return conditions
 
 
-def read(trace: str, plan: LoadPlan, library: Library) -> Seen:
-    """What LoadGen saw, from its trace."""
+def read(folder: Path, plan: LoadPlan, library: Library, queries: int) -> Seen:
+    """What LoadGen saw of so many queries, from the trace that it left in a folder.
+
+    Raises:
+        BackendError: the trace does not tell of as many.
+    """
+    trace, width = (folder / _TRACE).read_text(), _width(plan, library)
     found = sorted((int(number), float(due), int(done)) for due, number, done in _SAMPLE.findall(trace))
-    columns = np.asarray(found).reshape(-1, _width(plan, library), 3)
+    if len(found) != queries * width:
+        raise BackendError(
+            f"LoadGen's trace tells of {len(found):,} samples, and {queries * width:,} were asked for; it is read "
+            "in the form that mlcommons-loadgen 6.0.17 writes, so install that release."
+        )
+    columns = np.asarray(found).reshape(-1, width, 3)
     arrivals = np.rint((columns[:, 0, 1] - columns[0, 0, 1]) * 1_000).astype(np.int64)
     latencies = columns[:, :, 2].max(axis=1).astype(np.int64)
     return Seen(tuple(latencies.tolist()), tuple(arrivals.tolist()))
@@ -79,7 +95,7 @@ def read(trace: str, plan: LoadPlan, library: Library) -> Seen:
 
 def _width(plan: LoadPlan, library: Library) -> int:
     """LoadGen's samples in a query, or in one of offline's inferences."""
-    return library.stride * (plan.samples // library.each if plan.scenario == "multi_stream" else 1)
+    return library.stride * plan.inferences(library.each)
 
 
 class _Answers:
@@ -139,16 +155,13 @@ class _Workers:
             self._answers.answer(part)
 
 
-def _run(settings: mlperf.TestSettings, issue: object) -> str:
-    """LoadGen's trace of a test."""
+def _run(settings: mlperf.TestSettings, issue: object, folder: Path) -> None:
     log = mlperf.LogSettings()
-    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        log.log_output.outdir, log.enable_trace = folder, True
-        sut = mlperf.ConstructSUT(issue, lambda: None)
-        qsl = mlperf.ConstructQSL(_INDICES, _INDICES, lambda indices: None, lambda indices: None)
-        try:
-            mlperf.StartTestWithLogSettings(sut, qsl, settings, log)
-        finally:
-            mlperf.DestroyQSL(qsl)
-            mlperf.DestroySUT(sut)
-        return Path(folder, "mlperf_log_trace.json").read_text()
+    log.log_output.outdir, log.enable_trace = str(folder), True
+    sut = mlperf.ConstructSUT(issue, lambda: None)
+    qsl = mlperf.ConstructQSL(_INDICES, _INDICES, lambda indices: None, lambda indices: None)
+    try:
+        mlperf.StartTestWithLogSettings(sut, qsl, settings, log)
+    finally:
+        mlperf.DestroyQSL(qsl)
+        mlperf.DestroySUT(sut)

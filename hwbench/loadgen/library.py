@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,9 @@ import numpy as np
 
 from runtimes import samples
 from runtimes.errors import BackendError, UsageError
+from runtimes.sampling import distinct_feeds
 from runtimes.session import Session
 from runtimes.tensors import Array
-
-_DISTINCT = 8  # inputs taken in turn: enough to vary the data, few enough to hold
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class Library:
         each: samples in one of them.
         batched: those were joined; otherwise they are what the model takes, one sample or its own fixed batch, and
             LoadGen's sample is that.
+        trial_ns: what the inference took that found this out, the session's first; empty where there was none.
     """
 
     feeds: tuple[dict[str, Array], ...]
     each: int
     batched: bool
+    trial_ns: tuple[int, ...] = ()
 
     @property
     def stride(self) -> int:
@@ -50,19 +52,19 @@ def lay_out(session: Session, arrays: Mapping[str, Array], together: int) -> Lib
     Raises:
         UsageError: there are no samples, or the model's fixed batch does not divide those that come together.
     """
-    single = tuple(itertools.islice(samples.feeds(session.inputs, arrays), _DISTINCT))
+    single = tuple(distinct_feeds(session, arrays))
     if not single:
         raise UsageError("There are no samples to measure with.")
     fixed = samples.batch_size(session.inputs, arrays)
     if together % fixed:
         raise UsageError(f"The model's batch is fixed at {fixed}, and {together} samples are not a multiple of it.")
-    if together > 1 and fixed == 1 and _is_dynamic(session, arrays):
-        turns = itertools.cycle(single)
-        count = max(1, _DISTINCT // together)
-        joined = tuple(_join([next(turns) for _ in range(together)]) for _ in range(count))
-        if _can(session, joined[0], together):
-            return Library(joined, together, batched=True)
-    return Library(single, fixed, batched=False)
+    if together == 1 or fixed > 1 or not _is_dynamic(session, arrays):
+        return Library(single, fixed, batched=False)
+    turns = itertools.cycle(single)
+    count = -(-len(single) // together)
+    joined = tuple(_join([next(turns) for _ in range(together)]) for _ in range(count))
+    can, trial_ns = _try(session, joined[0], together)
+    return Library(joined, together, True, trial_ns) if can else Library(single, 1, False, trial_ns)
 
 
 def _is_dynamic(session: Session, arrays: Mapping[str, Array]) -> bool:
@@ -76,9 +78,12 @@ def _join(feeds: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     return {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
 
 
-def _can(session: Session, feed: dict[str, Array], together: int) -> bool:
+def _try(session: Session, feed: dict[str, Array], together: int) -> tuple[bool, tuple[int, ...]]:
+    """Whether what was joined runs as one, and how long that took; no time where it does not run at all."""
+    start = time.perf_counter_ns()
     try:
         outputs = session.run(feed)
     except BackendError:
-        return False
-    return all(output.ndim > 0 and len(output) % together == 0 for output in outputs.values())
+        return False, ()
+    took_ns = time.perf_counter_ns() - start
+    return all(output.ndim > 0 and len(output) % together == 0 for output in outputs.values()), (took_ns,)

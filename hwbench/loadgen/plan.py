@@ -19,7 +19,8 @@ class LoadPlan:
     """One run of LoadGen.
 
     Attributes:
-        sampling: how many queries (of offline: inferences) and for how long, as of a closed loop.
+        sampling: how many queries and for how long, as of a closed loop; of offline, inferences, and at least
+            `min_runs` for each worker.
         samples: those that come together: a query of multi_stream, an inference of offline.
         workers: threads that answer queries which do not wait for each other (offline, server).
         target_per_s: the mean rate of server's Poisson arrivals.
@@ -42,8 +43,13 @@ class LoadPlan:
     def queries(self, each_s: float) -> int:
         """How many, if one takes so long, or comes so often: LoadGen wants to know beforehand."""
         plan, each_s = self.sampling, max(each_s, 1e-9)
-        wanted = max(plan.min_runs, min(plan.duration_s / each_s, plan.max_runs))
+        least = plan.min_runs * (self.workers if self.scenario == "offline" else 1)
+        wanted = max(least, min(plan.duration_s / each_s, plan.max_runs))
         return max(1, round(min(wanted, plan.time_limit_s / each_s)))
+
+    def inferences(self, each: int) -> int:
+        """Those of a query, one after another, where one takes so many samples; of offline and server, one."""
+        return self.samples // each if self.scenario == "multi_stream" else 1
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,9 @@ class Loaded:
     Attributes:
         block: as of a closed loop; of offline, `samples_ns` are when each inference was done, since the start of all.
         batched: what came together ran as one inference; else one after another.
+        workers: threads that answered; one where the runtime lets in one at a time, whatever the plan says.
     """
 
     block: Block
     batched: bool
+    workers: int

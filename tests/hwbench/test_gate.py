@@ -15,6 +15,7 @@ from hwbench.accuracy import Accuracy
 from hwbench.budget import Budget, parse, parse_all
 from hwbench.gate import EXIT_CODES, Verdict, judge, overall
 from hwbench.intervals import Estimate
+from hwbench.latency import Latency, Load
 from runtimes.errors import UsageError
 
 UPPER = ("p50", "p90", "load_time", "accuracy_drop", "peak_memory", "size")
@@ -253,6 +254,25 @@ def test_a_baseline_of_another_model_or_profile_is_refused(make_report, change, 
         judge(make_report(), [parse("size<=+5%")], make_report(**change))
 
 
+@pytest.mark.parametrize(
+    ("load", "told"),
+    [
+        (Load(False, 2, 500.0), "another load, by its target_per_s (500.0, not 100.0)"),
+        (Load(False, 1, 100.0), "another load, by its workers (1, not 2)"),
+        (Load(True, 2, 100.0), "another load, by its batched (True, not False)"),
+    ],
+)
+def test_a_baseline_under_another_load_is_refused_where_latency_is_compared(make_report, make_latency, load, told):
+    def served(load):
+        return make_report(latency=Latency("server", 1, 1, make_latency().blocks, load))
+
+    ours = served(Load(False, 2, 100.0))
+    with pytest.raises(UsageError, match=re.escape(told)):
+        judge(ours, [parse("p90<=+50%")], served(load))
+    assert judge_one(ours, "size<=+5%", served(load)).outcome == "pass"
+    assert judge_one(ours, "p90<=+50%", ours).outcome == "pass"
+
+
 def test_a_baseline_of_another_metric_is_refused_where_accuracy_is_compared(make_report):
     baseline = make_report(accuracy=Accuracy("auc", True, 100, 0.9, scores=(0.9,) * 100))
     with pytest.raises(UsageError, match=re.escape("another metric (auc, not top1)")):
@@ -286,6 +306,7 @@ def test_the_worst_verdict_counts(outcomes, worst, code):
         ("load_time<=1s", 1234.5, "1,234 ms"),
         ("size<=5MB", 3_620_000, "3.62 MB"),
         ("throughput>=100/s", 12345.6, "12,346/s"),
+        ("throughput>=1/s", 0.4321, "0.432/s"),
         ("accuracy>=0.97", 0.97654, "0.9765"),
         ("accuracy_drop<=0.01", -0.002, "-0.0020"),
         ("p90<=+5%", 0.0512, "+5.1%"),

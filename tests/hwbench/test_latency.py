@@ -171,6 +171,13 @@ def test_energy_is_what_all_meters_counted_by_inference(make_block):
     assert latency.meters == ("package", "gpu")
 
 
+def test_energy_is_by_inference_where_a_query_takes_several(make_block):
+    block = dataclasses.replace(metered(make_block([8.0] * 10), package=8_000), batch=8, inferences=8)
+    assert Latency("multi_stream", 8, 1, (block,), Load(False, 1)).energy_uj == Estimate(100, 100, 100)
+    joined = dataclasses.replace(block, inferences=1)
+    assert Latency("multi_stream", 8, 1, (joined,), Load(True, 1)).energy_uj == Estimate(800, 800, 800)
+
+
 def test_without_a_meter_there_is_no_energy_and_the_reason_is_the_systems(make_block):
     silent = Conditions(wall_ns=1, unmetered="nothing to read")
     for seen, told in ((None, "energy was not recorded"), (silent, "nothing to read")):

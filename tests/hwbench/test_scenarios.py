@@ -91,9 +91,26 @@ class TestMeasuring:
         report, _ = scenarios.measure(linear, ask("offline"), ignore, Evaluation(tmp_path / "e.npz", "top1"))
         assert report.accuracy.value == 1
 
-    def test_a_bound_that_one_query_at_a_time_misses_is_refused_with_the_figure(self, linear):
-        with pytest.raises(UsageError, match=r"No rate can hold p90<=1us: one query at a time takes p90 0\.\d+ ms"):
-            scenarios.measure(linear, ask("server", "p90<=1us"), ignore)
+    @pytest.mark.parametrize("quantity", ["p90", "p99.9"])  # the latter takes more runs than the plan allows
+    def test_a_bound_that_one_query_at_a_time_misses_fails_with_the_figure_and_no_search(self, linear, quantity):
+        ticks = []
+        report, (verdict,) = scenarios.measure(linear, ask("server", f"{quantity}<=1us"), ticks.append)
+        assert verdict.outcome == "fail"
+        assert verdict.reason.startswith(f"no rate holds it: one query at a time takes {quantity} 0.")
+        assert verdict.measured == report.estimate(quantity)
+        assert (report.latency.scenario, report.rates, len(ticks)) == ("single_stream", (), 1)
+
+    def test_workers_are_as_many_as_the_measuring_process_had(self, linear, monkeypatch):
+        under_load = scenarios.under_load
+        monkeypatch.setattr(scenarios, "under_load", lambda *given: dataclasses.replace(under_load(*given), workers=7))
+        report, _ = scenarios.measure(linear, ask("offline"), ignore)
+        assert report.latency.load.workers == 7
+
+    def test_the_machine_is_not_looked_at_between_the_runs(self, linear, monkeypatch):
+        looks, look = [], scenarios.this_machine
+        monkeypatch.setattr(scenarios, "this_machine", lambda: looks.append(1) or look())
+        scenarios.measure(linear, ask("offline"), ignore)
+        assert looks == [1]
 
     def test_a_percentile_that_takes_longer_than_there_is_is_refused_with_the_time_it_takes(self, linear):
         short = dataclasses.replace(PLAN, time_limit_s=1e-4, max_runs=10)

@@ -97,17 +97,40 @@ def test_the_search_ends_where_hardly_a_query_waits():
     assert 1e3 / 64 <= min(looked) < 2e3 / 64
 
 
-def test_no_rate_below_the_lowest_is_tried_and_failing_says_what_was_seen_there():
+def test_where_time_forbids_lower_rates_nothing_is_said_of_them():
     latencies, looked = found("p99<=1.01ms", lowest=100.0)
-    assert min(looked) >= 100
-    verdict = serving.verdict(latencies, budget.parse("p99<=1.01ms"))
+    assert min(looked) == 100
+    verdict = serving.verdict(latencies, budget.parse("p99<=1.01ms"), 100.0)
+    assert verdict.outcome == "inconclusive"
+    assert verdict.reason.startswith("no rate holds it down to 100 per s (p99 ")
+    assert verdict.reason.endswith("--duration 7 tries half of that rate, too")  # 662 queries at 100 per s
+
+
+def test_where_hardly_a_query_waits_a_bound_that_is_missed_fails():
+    bound = budget.parse("p99<=0.5ms")
+    verdict = serving.verdict(found(bound.text, lowest=1e-9)[0], bound, 1e-9)
     assert verdict.outcome == "fail"
-    assert verdict.reason.startswith("no rate holds it: 1") and "per s (p99 " in verdict.reason
+    assert verdict.reason.startswith("no rate holds it: 15.6 per s (p99 1")
+
+
+def test_a_rate_between_the_lowest_and_what_was_halved_is_found():
+    bound = budget.parse("p99<=5ms")
+    latencies = serving.search(
+        lambda rate: queue(rate, service_ms=1.0 if rate <= 110 else 6.0), bound, 1e3, lowest_per_s=100.0
+    )
+    assert serving.verdict(latencies, bound, 100.0).outcome == "pass"
+    assert 100 < latencies[serving.largest(latencies, bound)].load.target_per_s <= 110
+
+
+def test_few_queries_that_waited_by_chance_are_no_queue_that_grows():
+    grew = {rate: np.mean([queue(rate, 11, seed=seed).is_saturated for seed in range(200)]) for rate in (500, 2_000)}
+    assert grew[500] < 0.06
+    assert grew[2_000] > 0.6
 
 
 def test_a_loose_bound_is_held_up_to_saturation_and_not_beyond():
     latencies, _ = found("p99<=60s")
-    verdict = serving.verdict(latencies, budget.parse("p99<=60s"))
+    verdict = serving.verdict(latencies, budget.parse("p99<=60s"), 1.0)
     assert verdict.outcome == "pass"
     assert verdict.reason.endswith("and the queue grew)")
     assert latencies[serving.largest(latencies, budget.parse("p99<=60s"))].load.target_per_s < 1_150
@@ -128,9 +151,10 @@ def test_too_few_queries_for_early_stopping_hold_nothing():
 
 def test_the_verdict_names_both_rates_and_their_figures():
     bound = budget.parse("p90<=2ms")
-    verdict = serving.verdict([queue(300.0), queue(900.0)], bound)
+    verdict = serving.verdict([queue(300.0), queue(900.0)], bound, 1.0)
     assert verdict.reason.startswith("held at 300 per s (p90 1.") and ", missed at 900 per s (p90 " in verdict.reason
     assert verdict.measured.value <= 2
+    assert serving.verdict([queue(0.4)], bound, 0.1).reason.startswith("held at 0.4 per s (p90 1")
 
 
 @pytest.mark.parametrize(("text", "percent"), [("p50<=1ms", 50.0), ("p99.9<=1ms", 99.9)])

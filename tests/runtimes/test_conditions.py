@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
-from fake_sysfs import zone
+from fake_sysfs import chip, zone
 
 from runtimes.conditions import _TICK_NS, Watch
 
@@ -58,6 +59,23 @@ def test_a_counter_that_went_back_tells_nothing(tmp_path: Path) -> None:
     write(tmp_path, "100 0 0 500 0 0 0 7 0 0", waited=900, pressure=50, throttled=0)
     seen = watch.conditions()
     assert (seen.waited_ns, seen.throttled, seen.pressure_ns) == (None, None, 0)
+
+
+def test_power_is_read_while_something_else_runs(tmp_path: Path) -> None:
+    current = chip(tmp_path / "sys", 0, [("VDD_IN", 1_000, 1_000)]) / "curr1_input"
+
+    def draw(ma: int) -> None:
+        beside = current.with_name("new")
+        beside.write_text(str(ma))
+        beside.replace(current)
+
+    watch = Watch(root=tmp_path)  # one watt
+    with watch.ticking():
+        draw(9_000)
+        time.sleep(0.3)
+    draw(1_000)
+    seen = watch.conditions()
+    assert seen.energy_uj["VDD_IN"] > 2 * seen.wall_ns / 1_000  # the first and the last reading alone come to one watt
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="this system has no /proc/stat")

@@ -74,7 +74,8 @@ def command(
 
     Takes a bundle, or a bare ONNX model, which is measured as it is on ONNX Runtime. Scenarios are those of MLPerf
     Inference, at durations of our own: multi_stream (queries of several samples), offline (all samples at once), and
-    server (random arrivals: the largest rate that holds a bound on the latency; exit code 1 where none does).
+    server (random arrivals: the largest rate that holds a bound on the latency; exit code 1 where none does, 3 where
+    telling takes a longer --duration).
 
     \b
     edgewright measure out/digits-x86-64-v4-vnni.edge

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hwbench.loadgen.library import Library
 from hwbench.loadgen.plan import LoadPlan
+from runtimes.conditions import Watch
 from runtimes.errors import BackendError
 from runtimes.sampling import SamplingPlan
 from runtimes.session import Session
@@ -45,7 +48,23 @@ def library(count, each=1, batched=False):
 
 
 def run(session, library, plan, queries):
-    return read(drive(session, library, plan, queries), plan, library)
+    with tempfile.TemporaryDirectory() as logs:
+        drive(session, library, plan, queries, Path(logs), Watch())
+        return read(Path(logs), plan, library, queries)
+
+
+class NotingWatch(Watch):
+    """Notes how often it ticked, and which threads there were at the end."""
+
+    ticks = 0
+
+    def tick(self):
+        self.ticks += 1
+        super().tick()
+
+    def conditions(self):
+        self.threads = {thread.ident for thread in threading.enumerate()}
+        return super().conditions()
 
 
 def test_a_query_of_several_samples_takes_as_long_as_all_of_its_inferences(session):
@@ -101,9 +120,30 @@ def test_waiting_in_the_queue_is_part_of_a_latency(session):
 
 
 @pytest.mark.parametrize("scenario", ["multi_stream", "offline", "server"])
-def test_what_an_inference_raises_ends_the_run_and_comes_through(session, scenario):
+def test_meters_are_read_meanwhile_and_the_threads_that_answered_are_watched_to_the_end(session, scenario, tmp_path):
+    watch = NotingWatch()
+    plan = LoadPlan(scenario, PLAN, workers=2, target_per_s=1_000.0)
+    conditions = drive(session, library(1), plan, 200, tmp_path, watch)
+    assert conditions.wall_ns >= 200 * PAUSE_S * 1e9 / 2
+    assert watch.ticks >= 1
+    assert {thread for _, thread in session.calls} <= watch.threads
+
+
+def test_a_trace_that_tells_of_fewer_samples_than_were_asked_for_is_refused(session, tmp_path):
+    plan = LoadPlan("multi_stream", PLAN, samples=2)
+    drive(session, library(1), plan, 10, tmp_path, Watch())
+    with pytest.raises(BackendError, match=r"trace tells of 20 samples, and 22 were asked for"):
+        read(tmp_path, plan, library(1), 11)
+    trace = tmp_path / "mlperf_log_trace.json"
+    trace.write_text(trace.read_text().replace("complete_ns", "completed_ns"))
+    with pytest.raises(BackendError, match=r"trace tells of 0 samples.*install that release"):
+        read(tmp_path, plan, library(1), 10)
+
+
+@pytest.mark.parametrize("scenario", ["multi_stream", "offline", "server"])
+def test_what_an_inference_raises_ends_the_run_and_comes_through(session, scenario, tmp_path):
     session.fails_at = 5
     plan = LoadPlan(scenario, PLAN, workers=2, target_per_s=1_000.0)
     with pytest.raises(BackendError, match="the accelerator is gone"):
-        drive(session, library(1), plan, 100)
+        drive(session, library(1), plan, 100, tmp_path, Watch())
     assert len(session.calls) <= 8  # the rest was waved through

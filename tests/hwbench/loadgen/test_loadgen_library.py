@@ -44,12 +44,14 @@ def test_samples_of_a_dynamic_batch_run_as_one_inference_and_none_is_left_out(bu
         assert [feed["image"].shape for feed in library.feeds] == [(3, 3, 8, 8)] * 2
         assert np.array_equal(library.feeds[0]["image"], images[:3])
         assert np.array_equal(library.feeds[1]["image"], images[[3, 0, 1]])  # four samples, taken in turn
+        assert len(library.trial_ns) == session.stats().calls == 1
 
 
 def test_one_sample_at_a_time_is_no_batch(bundle, images):
     with load(bundle) as session:
         library = lay_out(session, {"image": images}, 1)
         assert (library.batched, library.each, len(library.feeds)) == (False, 1, 4)
+        assert len(library.trial_ns) == session.stats().calls == 0
         assert np.array_equal(library.feed(6)["image"], images[2:3])
 
 
@@ -58,6 +60,7 @@ def test_a_reshape_that_holds_a_batch_of_one_makes_samples_run_one_after_another
     with opens(helper.make_node("Reshape", ["x", "shape"], ["y"]), ["N", 4], [shape]) as session:
         library = lay_out(session, rows(5), 4)
         assert (library.batched, library.each, library.stride) == (False, 1, 1)
+        assert library.trial_ns == ()  # it was refused
 
 
 def test_an_output_without_the_batch_makes_samples_run_one_after_another(opens):

@@ -39,6 +39,18 @@ def test_a_run_never_outlasts_its_time_limit_by_more_than_a_query(each_s, least,
     assert queries == 1 or (queries - 1) * each_s <= 10.0 + each_s
 
 
+def test_offline_has_inferences_for_each_worker():
+    assert LoadPlan("offline", PLAN, workers=4).queries(0.02) == 400
+    assert LoadPlan("server", PLAN, workers=4, target_per_s=1.0).queries(0.02) == 100
+    assert LoadPlan("offline", PLAN, workers=4).queries(1.0) == 10  # the time limit's
+
+
+def test_a_query_is_as_many_inferences_as_its_samples_take():
+    query = LoadPlan("multi_stream", PLAN, samples=8)
+    assert [query.inferences(each) for each in (1, 2, 8)] == [8, 4, 1]
+    assert LoadPlan("offline", PLAN, samples=8).inferences(1) == 1
+
+
 def test_a_plan_comes_through_json_as_it_was():
     plan = LoadPlan("server", PLAN, 1, 2, 123.4, 7)
     assert decode(LoadPlan, json.loads(json.dumps(encode(plan))), "plan") == plan
