@@ -123,8 +123,7 @@ def _missing(tried: Sequence[Candidate]) -> dict[str, str]:
     """Why no runtime computes in a precision."""
     reasons: dict[str, list[str]] = {}
     for candidate in tried:
-        precision = candidate.recipe.precision.removesuffix("-storage")
-        reasons.setdefault(precision, []).append((candidate.refusal or "").partition(". ")[0].rstrip("."))
+        reasons.setdefault(_precision(candidate), []).append((candidate.refusal or "").partition(". ")[0].rstrip("."))
     reasons.pop("any", None)  # a runtime that is not installed, which says nothing of any precision
     return {precision: "; ".join(why) for precision, why in reasons.items() if all(why)}
 
@@ -149,7 +148,7 @@ def _peaks(candidates: Sequence[Candidate], profile: HardwareProfile, folder: Pa
 def _peak(
     name: str, candidate: Candidate, workshop: Workshop, profile: HardwareProfile, feeds: Feeds, inputs: Path
 ) -> Peak | Unmade:
-    precision = candidate.recipe.precision
+    precision = _precision(candidate)
     try:
         bundle = workshop.make(candidate, profile).bundle
         operations = workshop.work(candidate.recipe, feeds).operations
@@ -158,6 +157,11 @@ def _peak(
     if set(operations) != {precision}:  # some of it was kept in the source's precision
         return Unmade(name, precision, f"{candidate.runtime} computes products in {', '.join(operations)} for it")
     return Peak(name, precision, bundle, inputs, operations[precision])
+
+
+def _precision(candidate: Candidate) -> str:
+    """What a candidate is to compute in; some runtimes compute in a half what only stores it."""
+    return candidate.recipe.precision.removesuffix("-storage")
 
 
 def _products(op: str, shape: Sequence[int], weight: Sequence[int], path: Path) -> OnnxModel:

@@ -81,9 +81,11 @@ def test_the_rest_is_absent(device: Run) -> None:
 
 def test_a_bundle_is_gated(edgewright: Run, packed: Path) -> None:
     limits = ("--budget", "p50<=10s", "--budget", "size<=1GB", "--baseline", packed, "--budget", "size<=+1%")
-    done = edgewright("gate", packed, *limits, "--duration", "0.05")
+    outputs = [word for form in ("json", "markdown", "junit") for word in ("--output", f"{form}=gate.{form}")]
+    done = edgewright("gate", packed, *limits, *outputs, "--format", "github", "--duration", "0.05")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("tiny for ")
+    assert done.stdout.startswith("::notice title=p50<=10s%3A pass::")
+    assert "**pass** p50<=10s" in (packed.parent / "gate.markdown").read_text()
 
 
 def test_a_bundle_is_measured_without_a_roofline(edgewright: Run, packed: Path) -> None:
@@ -93,8 +95,9 @@ def test_a_bundle_is_measured_without_a_roofline(edgewright: Run, packed: Path) 
     report = found["entries"][0]["report"]
     assert len(report["latency"]["blocks"]) == 6
     assert "pip install 'edgewright[toolchain]'" in report["unmeasured"]["ceilings"]
-    judged = edgewright("gate", "again.json", "--budget", "p50<=10s", "--format", "github")
+    judged = edgewright("gate", "again.json", "--budget", "p50<=10s")
     assert (judged.returncode, judged.stderr) == (0, "")
+    assert judged.stdout.startswith("tiny for ")
 
 
 def test_a_bare_model_takes_more_and_says_what(edgewright: Run, tiny_onnx: Path) -> None:
