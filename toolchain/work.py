@@ -106,11 +106,12 @@ def _run(graph: ir.Model, feeds: Mapping[str, Array]) -> tuple[list[_Event], int
         try:
             outputs = inference.run_sample(session, 0, feeds)
         finally:
-            profile = json.loads(Path(session.end_profiling()).read_text())
-    if len(profile) >= _MOST_EVENTS:
+            profile = Path(session.end_profiling()).read_text()
+    recorded = json.loads(profile)
+    if len(recorded) >= _MOST_EVENTS:
         raise UsageError(f"one inference takes more than the {_MOST_EVENTS:,} steps that ONNX Runtime records")
     moved = sum(array.nbytes for array in feeds.values()) + sum(getattr(array, "nbytes", 0) for array in outputs)
-    return list(_executed(profile)), moved
+    return list(_executed(recorded)), moved
 
 
 def _executed(events: list[dict[str, Any]]) -> Iterator[_Event]:

@@ -10,8 +10,6 @@ Shapes = Sequence[Sequence[int]]
 _ONNX, _MICROSOFT = "", "com.microsoft"
 # ONNX's operators with products of which shapes alone do not tell how many.
 _UNKNOWN = frozenset({"Attention", "DeformConv", "DFT", "Einsum", "LinearAttention", "STFT"})
-
-
 # com.microsoft's without any, as quantizers and ONNX Runtime's optimizer write them.
 _NO_PRODUCTS = frozenset(
     "QuantizeLinear DequantizeLinear QLinearAdd QLinearMul QLinearSigmoid QLinearLeakyRelu QLinearSoftmax "
