@@ -19,7 +19,7 @@ from runtimes.tensors import Array
 
 _SMALLEST_BYTES = 1 << 19  # below, the calls themselves take a noticeable part of the time
 _DEFAULT_CACHE_BYTES = 1 << 25  # of a machine that does not show its caches
-_BEYOND = 4  # times the last cache, as STREAM asks of each of its arrays
+_BEYOND = 4  # times the last caches, as STREAM asks of each of its arrays
 _SHARE = 16  # of the machine's memory, that an array takes at most
 _CALL_BYTES = 1 << 25  # that a thread reads in one call: a millisecond or less
 _LEAST_TRIES, _LONGEST_S = 5, 0.06  # per size
@@ -44,7 +44,7 @@ def measure(machine: Machine, threads: int) -> tuple[Bandwidth, ...]:
     Returns:
         By size, ascending.
     """
-    largest = _largest_bytes(machine)
+    largest = _largest_bytes(machine, threads)
     source, copy = (np.ones(largest // 4, np.int32) for _ in range(2))  # NumPy's fastest reader takes integers
     sizes = [largest]
     while sizes[0] // 2 >= _SMALLEST_BYTES * threads:
@@ -74,9 +74,10 @@ def bound(memory: Sequence[Bandwidth], size: int) -> float | None:
     return next((each.bytes_per_s for each in reversed(memory) if each.bytes <= size), None)
 
 
-def _largest_bytes(machine: Machine) -> int:
-    cache = max(machine.caches_bytes.values(), default=_DEFAULT_CACHE_BYTES)
-    wanted = min(max(_BEYOND * cache, 2 * _SMALLEST_BYTES), machine.memory_bytes // _SHARE)
+def _largest_bytes(machine: Machine, threads: int) -> int:
+    """Each thread may have a last cache of its own, as many as there are."""
+    caches = min(threads, machine.last_caches) * max(machine.caches_bytes.values(), default=_DEFAULT_CACHE_BYTES)
+    wanted = min(max(_BEYOND * caches, 2 * _SMALLEST_BYTES), machine.memory_bytes // _SHARE)
     return 1 << (wanted.bit_length() - 1)
 
 

@@ -22,7 +22,7 @@ from runtimes.codec import decode
 from runtimes.errors import EdgewrightError, UsageError
 from runtimes.sampling import SamplingPlan
 
-_METHOD = 1  # one more whenever what is measured changes
+_METHOD = 2  # one more whenever what is measured changes
 _PLAN = SamplingPlan(min_runs=5, duration_s=0.12, warmup_limit_s=0.12, time_limit_s=3.0)
 
 
@@ -35,7 +35,7 @@ class Ceilings:
         memory: bytes per second, by how much is read again and again.
         versions: of what computed the products.
         missing: why a precision has no rate, by its name.
-        measured_at_s: when its first figures were, in seconds since 1970.
+        measured_at_s: when the oldest of its figures were, in seconds since 1970.
     """
 
     threads: int
@@ -62,6 +62,15 @@ class Peak:
     operations: int
 
 
+@dataclass(frozen=True)
+class Unmade:
+    """A peak whose bundle could not be made, and why."""
+
+    name: str
+    precision: str
+    reason: str
+
+
 def recall(machine: Machine, threads: int, versions: Mapping[str, str]) -> Ceilings | None:
     """What is known of a machine; None where nothing is, it is a month old, or it cannot be read."""
     try:
@@ -76,7 +85,7 @@ def measure(
     machine: Machine,
     threads: int,
     versions: Mapping[str, str],
-    peaks: Iterable[Peak],
+    peaks: Iterable[Peak | Unmade],
     missing: Mapping[str, str],
     target: Target,
     tick: Tick,
@@ -95,22 +104,22 @@ def measure(
     Raises:
         OSError: a bundle's samples cannot be read.
     """
-    known, one = recall(machine, threads, versions), recall(machine, 1, versions)
+    recalled = (recall(machine, threads, versions), recall(machine, 1, versions))
+    earlier = [each for each in recalled if each is not None]  # any number of threads can do what one does
     rates: dict[str, float] = {}
-    for earlier in (known, one):  # which any number of threads can do as well
-        for precision, rate in earlier.operations_per_s.items() if earlier is not None else ():
-            rates[precision] = max(rates.get(precision, 0.0), rate)
+    for precision, rate in (item for each in earlier for item in each.operations_per_s.items()):
+        rates[precision] = max(rates.get(precision, 0.0), rate)
     why = dict(missing)
     for peak in peaks:
-        try:
-            fastest_ns = min(target.sample(peak.bundle, peak.inputs, _PLAN).samples_ns)
-            rates[peak.precision] = max(rates.get(peak.precision, 0.0), peak.operations * 1e9 / fastest_ns)
-        except EdgewrightError as error:
-            why[peak.precision] = str(error)
+        rate, reason = _rate(peak, target)
+        if reason is None:
+            rates[peak.precision] = max(rates.get(peak.precision, 0.0), rate)
+        else:
+            why[peak.precision] = reason
         tick(f"measured {peak.name}")
     memory = bandwidth.measure(machine, threads)
     sizes = {each.bytes for each in memory}
-    before = [each for earlier in (known, one) if earlier is not None for each in earlier.memory if each.bytes in sizes]
+    before = [read for each in earlier for read in each.memory if read.bytes in sizes]
     tick("measured memory")
     found = Ceilings(
         threads,
@@ -118,7 +127,7 @@ def measure(
         bandwidth.best(memory, before),
         dict(versions),
         {precision: reason for precision, reason in why.items() if precision not in rates},
-        known.measured_at_s if known is not None else time.time(),
+        min((each.measured_at_s for each in earlier), default=time.time()),
     )
     keep(_file(machine, threads, versions), found)
     return found
@@ -129,5 +138,18 @@ def rate_text(precision: str, rate: float) -> str:
     return f"{rate / 1e9:,.0f} {'GOP/s' if precision.startswith('int') else 'GFLOP/s'}"
 
 
+def _rate(peak: Peak | Unmade, target: Target) -> tuple[float, str | None]:
+    """Operations per second; or why there are none."""
+    if isinstance(peak, Unmade):
+        return 0.0, peak.reason
+    try:
+        fastest_ns = min(target.sample(peak.bundle, peak.inputs, _PLAN).samples_ns)
+    except EdgewrightError as error:
+        return 0.0, str(error)
+    return peak.operations * 1e9 / fastest_ns, None
+
+
 def _file(machine: Machine, threads: int, versions: Mapping[str, str]) -> Path:
-    return file_of(machine, "ceilings", [_METHOD, threads, sorted(versions.items())])
+    # Unlike the probe, they depend on the caches, and on how much memory there is to read.
+    memory = [round(machine.memory_bytes / 2**30), sorted(machine.caches_bytes.items()), machine.last_caches]
+    return file_of(machine, "ceilings", [_METHOD, threads, sorted(versions.items()), *memory])

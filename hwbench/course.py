@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from hwbench.history import Point
 from hwbench.quantities import QUANTITIES
 from runtimes.errors import UsageError
+from runtimes.files import replacing
 
 _LEAST = 3  # runs on each side of a change
 _LABELS = 7  # dates that stand side by side
@@ -34,13 +35,18 @@ class Level(NamedTuple):
 
 
 def levels(values: Sequence[float]) -> tuple[Level, ...]:
-    """The levels of a series, oldest first; a single one where nothing changed.
+    """The levels of a series, oldest first; a single one where nothing changed, or `why_untold`.
 
     PELT (Killick, Fearnhead and Eckley, 2012) on logarithms, whose noise is estimated from the differences of
     neighbours, with three times BIC's penalty: a level that moves by less than its noise is no change.
     """
     bounds = [0, *_changes(values), len(values)]
     return tuple(Level(a, b, float(np.median(values[a:b]))) for a, b in itertools.pairwise(bounds))
+
+
+def why_untold(values: Sequence[float]) -> str | None:
+    """Why nothing can be said about changes of a series, in words; None where it can."""
+    return "changes are relative, and there are values of zero or below" if min(values) <= 0 else None
 
 
 def change(before: Level, after: Level) -> str:
@@ -54,6 +60,7 @@ def plot(points: Sequence[Point], file: Path) -> None:
 
     Raises:
         UsageError: the file cannot be written, or its suffix is none of these.
+        OSError: the disk is full.
     """
     quantity = QUANTITIES[points[0].quantity]
     figure = Figure(figsize=(9, 4), layout="constrained")
@@ -65,8 +72,9 @@ def plot(points: Sequence[Point], file: Path) -> None:
     axes.set_title(f"{points[0].model} for {points[0].profile}, {points[0].device}", fontsize=10, loc="left")
     figure.legend(loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     try:
-        figure.savefig(file)
-    except (OSError, ValueError) as error:
+        with replacing(file) as beside:
+            figure.savefig(beside, format=file.suffix[1:])
+    except ValueError as error:  # of a format that there is not
         raise UsageError(f"'{file}' cannot be drawn: {error}.") from None
 
 
@@ -116,7 +124,7 @@ def _date(points: Sequence[Point], index: int) -> str:
 
 def _changes(values: Sequence[float]) -> tuple[int, ...]:
     """The index of the first value of each new level."""
-    if len(values) < 2 * _LEAST or min(values) <= 0:
+    if len(values) < 2 * _LEAST or why_untold(values) is not None:
         return ()
     logs = np.log(np.asarray(values, dtype=np.float64))
     noise = 1.4826 * float(np.median(np.abs(np.diff(logs)))) / np.sqrt(2)

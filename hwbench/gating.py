@@ -25,7 +25,7 @@ from hwbench.sequences import blocks_needed
 from hwbench.targets import CrashError, Target
 from runtimes.arrays import write as write_npz
 from runtimes.errors import UsageError
-from runtimes.sampling import Block, SamplingPlan
+from runtimes.sampling import MOST_RUNS, Block, SamplingPlan
 
 MAX_TIME_S = 60.0
 _BLOCK_S = 0.1  # about as long as a process takes to start: processes differ more than runs do
@@ -51,12 +51,12 @@ class GatePlan:
 
     Attributes:
         max_time_s: when it gives up; a round that would end later is not begun.
-        block_s: how long each process measures, at least.
+        block_s: how long each process measures, at least; None for a tenth of a second, or a thousand inferences.
         seed: of the order within rounds; None for one of the system's.
     """
 
     max_time_s: float = MAX_TIME_S
-    block_s: float = _BLOCK_S
+    block_s: float | None = None
     seed: int | None = None
 
 
@@ -115,16 +115,17 @@ def gate_bundle(
     return Gated(report, other, tuple((decided | judged)[budget.text] for budget in budgets))
 
 
-def sampling_plan(budgets: Sequence[Budget], block_s: float) -> SamplingPlan:
-    """Blocks as short as the percentiles asked for allow."""
+def sampling_plan(budgets: Sequence[Budget] = (), block_s: float | None = None) -> SamplingPlan:
+    """Blocks as short as the percentiles asked for allow, or as long as somebody asked."""
     asked = [percent / 100 for percent in PERCENTILES if f"p{percent:g}" in {budget.quantity for budget in budgets}]
     runs = max([_LEAST_RUNS, *(2 * block_runs_needed(p) for p in asked)])
+    duration_s = _BLOCK_S if block_s is None else block_s
     return SamplingPlan(
         min_runs=runs,
-        max_runs=max(runs, _MOST_RUNS),
-        duration_s=block_s,
-        warmup_limit_s=max(1.0, block_s),
-        time_limit_s=max(SamplingPlan.time_limit_s, 2 * block_s),
+        max_runs=max(runs, _MOST_RUNS if block_s is None else MOST_RUNS),
+        duration_s=duration_s,
+        warmup_limit_s=max(1.0, duration_s),
+        time_limit_s=max(SamplingPlan.time_limit_s, 2 * duration_s),
     )
 
 

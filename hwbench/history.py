@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,16 +50,24 @@ class Point:
     outcome: str
 
 
-def prepare(where: str) -> None:
-    """Make the database, if there is none, so that one that cannot be written shows before anything is measured.
+@contextlib.contextmanager
+def prepared(where: str) -> Iterator[None]:
+    """A database, made if there is none, so that one that cannot be written shows before anything is measured.
+
+    If the work fails, a file that was made goes again.
 
     Raises:
         UsageError: as `record`.
     """
+    made = "://" not in where and not Path(where).exists()
     try:
-        _TABLE.metadata.create_all(_engine(where))
-    except sql.exc.SQLAlchemyError as error:
-        raise _cannot(where, error) from None
+        _create(where)
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # it could not be made
+                Path(where).unlink()
+        raise
 
 
 def record(where: str, results: Results, at: datetime.datetime | None = None) -> int:
@@ -73,7 +83,7 @@ def record(where: str, results: Results, at: datetime.datetime | None = None) ->
     """
     now = at or datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     rows = [row for field in results.fields for row in _rows(field, now)]
-    prepare(where)
+    _create(where)
     try:
         with _engine(where).begin() as connection:
             if rows:
@@ -107,6 +117,13 @@ def device(machine: Machine) -> str:
     """A machine's name in the history: what its figures depend on, in words."""
     board = machine.board or machine.cpu
     return ", ".join([board, f"{machine.cores} cores", *machine.gpus])
+
+
+def _create(where: str) -> None:
+    try:
+        _TABLE.metadata.create_all(_engine(where))
+    except sql.exc.SQLAlchemyError as error:
+        raise _cannot(where, error) from None
 
 
 def _rows(field: Field, at: datetime.datetime) -> list[dict[str, object]]:

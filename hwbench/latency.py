@@ -21,6 +21,8 @@ single_stream and multi_stream issue the next query, of one sample or of several
 queries come at random, as a Poisson process. offline has one query of all samples.
 """
 
+STOOD_STILL = "a meter did not move during a block; measure for longer with --duration"
+
 _KEPT_UP = 0.95  # a queue that grows leaves less: arrivals more than a twentieth faster than the answers
 _TURNS = 2  # how long a queue may be by chance; of few queries, that is much of the run
 
@@ -184,6 +186,11 @@ def block_figure(block: Block, quantity: str) -> float:
     return _quantile_ms(block, p)
 
 
+def meter_stood_still(block: Block) -> bool:
+    """Whether one of the meters counted nothing: counters move in steps, and a block may be shorter than one."""
+    return block.conditions is not None and 0 in block.conditions.energy_uj.values()
+
+
 def block_runs_needed(p: float) -> int:
     """The fewest samples of which the largest is no smaller than the median estimate of the p-quantile."""
     return math.ceil(round((1 + p) / 3 / (1 - p), 6))
@@ -219,10 +226,9 @@ def _energy_uj(block: Block) -> float:
     seen = block.conditions
     if seen is None or not seen.energy_uj:
         raise ValueError((seen and seen.unmetered) or "energy was not recorded")
-    drawn = sum(seen.energy_uj.values())
-    if drawn == 0:  # counters move in steps, and a block may be shorter than one
-        raise ValueError("the meter did not move during a block; measure for longer with --duration")
-    return drawn / (len(block.samples_ns) * block.inferences)
+    if meter_stood_still(block):
+        raise ValueError(STOOD_STILL)
+    return sum(seen.energy_uj.values()) / (len(block.samples_ns) * block.inferences)
 
 
 def _median(values: list[float]) -> Estimate:

@@ -55,6 +55,7 @@ class Machine:
     Attributes:
         isa: the instruction-set flags that decide how fast a network runs.
         caches_bytes: size of each level, as one processor sees it ("L1d", "L2", "L3").
+        last_caches: how many there are of the last level, each shared by some of the processors.
         governor: Linux's frequency governor, where there is one to see.
         hypervisor: what virtualises this machine; None on bare metal or where it can't be told.
         board: the device tree's model ("Raspberry Pi 5 Model B Rev 1.0"), on boards that have one.
@@ -73,6 +74,7 @@ class Machine:
     hypervisor: str | None = None
     board: str | None = None
     gpus: tuple[str, ...] = ()
+    last_caches: int = 1
 
     def differences(self, other: Machine) -> tuple[str, ...]:
         """What makes latency on the two incomparable, one phrase each; empty for the same machine."""
@@ -106,6 +108,7 @@ def this_machine() -> Machine:
         hypervisor=_hypervisor(cpuinfo),
         board=_read(Path("/proc/device-tree/model")).rstrip("\0") or None,
         gpus=_gpus(),
+        last_caches=_last_caches(Path("/sys/devices/system/cpu")),
     )
 
 
@@ -126,6 +129,12 @@ def _caches(folder: Path) -> dict[str, int]:
         if size.endswith("K") and kind != "Instruction":
             sizes[f"L{level}" + ("d" if kind == "Data" else "")] = int(size[:-1]) * 1024
     return sizes
+
+
+def _last_caches(cpus: Path) -> int:
+    """Processors that share a cache show the same list; their indices go from the first level to the last."""
+    indices = (sorted(cpu.glob("index*")) for cpu in cpus.glob("cpu[0-9]*/cache"))
+    return max(1, len({_read(levels[-1] / "shared_cpu_list") for levels in indices if levels}))
 
 
 def _hypervisor(cpuinfo: str) -> str | None:

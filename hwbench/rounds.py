@@ -15,7 +15,7 @@ import numpy as np
 from hwbench import quiet, sequences, soak
 from hwbench.budget import Budget
 from hwbench.intervals import Estimate
-from hwbench.latency import block_figure
+from hwbench.latency import STOOD_STILL, block_figure, meter_stood_still
 from hwbench.quiet import Surroundings
 from hwbench.report import NeverMeasuredError, NotMeasuredError
 from runtimes.sampling import Block
@@ -27,7 +27,9 @@ falls take half each, and a run that meets a preemption is not the fastest."""
 
 
 class Observed(NamedTuple):
-    """Per block: its figure, and what that would at least and at most have been, had it not been disturbed."""
+    """Per block: its figure, NaN where it has none, and what that would at least and at most have been, had it not been
+    disturbed.
+    """
 
     figures: Array
     floors: Array
@@ -63,7 +65,7 @@ class Rounds:
         low_alpha, high_alpha = (fail_alpha, sequences.ALPHA) if budget.is_upper else (sequences.ALPHA, fail_alpha)
         low = sequences.lower_bound(seen.figures[counts], np.where(counts, seen.figures, seen.floors), low_alpha)
         high = sequences.upper_bound(seen.figures[counts], np.where(counts, seen.figures, seen.ceilings), high_alpha)
-        value = float(np.median(seen.figures[counts] if counts.any() else seen.figures))
+        value = float(np.nanmedian(seen.figures[counts] if counts.any() else seen.figures))
         if budget.relative:
             return Estimate(math.expm1(value), math.expm1(low), math.expm1(high))
         slack = 1 + max(self.wander, self._lag)
@@ -141,9 +143,12 @@ class Rounds:
                     np.log(seen.floors) - np.log(other.ceilings),
                     np.log(seen.ceilings) - np.log(other.floors),
                 )
+        if np.isnan(seen.figures).all():
+            raise NotMeasuredError(STOOD_STILL)
         undisturbed = [reason is None for reason in reasons]
         counts = np.asarray(undisturbed if budget.quantity != "peak_memory" else [True] * len(reasons), dtype=bool)
-        return seen, counts  # nobody else's work changes what memory a process takes
+        # Nobody else's work changes what memory a process takes.
+        return seen, counts & ~np.isnan(seen.figures)
 
     @cached_property
     def _disturbed(self) -> tuple[str | None, ...]:
@@ -160,17 +165,16 @@ class Rounds:
         figures, met = self.observed("baseline", budget.quantity).figures, self.met("baseline")
         undisturbed = [(a.interruption or b.interruption) is None for a, b in itertools.pairwise(met)]
         ratios: Array = np.log(figures[:-1] / figures[1:])[np.asarray(undisturbed, dtype=bool)]
-        return ratios
+        return ratios[~np.isnan(ratios)]
 
 
 def _observe(blocks: Sequence[Block], quantity: str) -> Observed:
     leaks = [told for told in map(soak.leak, blocks) if told is not None]
     if 2 * len(leaks) > len(blocks):  # what it takes depends on how long it has run
         raise NotMeasuredError(leaks[0])
-    try:
-        figures = np.asarray([block_figure(block, quantity) for block in blocks], dtype=np.float64)
-    except ValueError as problem:
-        raise NeverMeasuredError(str(problem)) from None
+    if quantity == "energy":
+        return _observe_energy(blocks)
+    figures = _figures(blocks, quantity)
     if quantity == "throughput":
         fastest = np.asarray([block.batch * 1e9 / min(block.samples_ns) for block in blocks])
         return Observed(figures, figures, NOISE * fastest)
@@ -178,9 +182,24 @@ def _observe(blocks: Sequence[Block], quantity: str) -> Observed:
         return Observed(figures, figures / NOISE, figures)
     if quantity == "peak_memory":
         return Observed(figures, figures, figures)
-    if quantity == "energy":  # the meters count what others draw as well, and nobody knows how much that is
-        return Observed(figures, np.zeros_like(figures), figures)
     return Observed(figures, np.asarray([min(block.samples_ns) / 1e6 for block in blocks]) / NOISE, figures)
+
+
+def _observe_energy(blocks: Sequence[Block]) -> Observed:
+    """The meters count what others draw as well, and nobody knows how much that is; one that did not move in a block
+    says nothing at all.
+    """
+    moved = np.asarray([not meter_stood_still(block) for block in blocks])
+    figures = np.full(len(blocks), np.nan)
+    figures[moved] = _figures([block for block in blocks if not meter_stood_still(block)], "energy")
+    return Observed(figures, np.zeros_like(figures), np.where(moved, figures, np.inf))
+
+
+def _figures(blocks: Sequence[Block], quantity: str) -> Array:
+    try:
+        return np.asarray([block_figure(block, quantity) for block in blocks], dtype=np.float64)
+    except ValueError as problem:
+        raise NeverMeasuredError(str(problem)) from None
 
 
 def _tally(noun: str, reasons: Sequence[str | None]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from runtimes.sampling import Block, SamplingPlan
+from runtimes.sampling import MOST_RUNS, Block, SamplingPlan
 from runtimes.tensors import Array
 
 _WINDOWS = 60
@@ -20,7 +20,6 @@ _LEAST = 8  # values that a trend can be told from
 _ALPHA = 0.001
 _DRIFT, _GROWTH = 0.03, 0.01  # relative changes that matter; memory must also grow by 4 MiB
 _GROWTH_BYTES = 4 << 20
-_MOST_RUNS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Soak:
 def plan(minutes: float) -> SamplingPlan:
     """One process that goes on for minutes, or a million inferences."""
     seconds = 60 * minutes
-    return SamplingPlan(min_runs=1, max_runs=_MOST_RUNS, duration_s=seconds, time_limit_s=seconds)
+    return SamplingPlan(min_runs=1, max_runs=MOST_RUNS, duration_s=seconds, time_limit_s=seconds)
 
 
 def soak(block: Block) -> Soak:

@@ -16,7 +16,6 @@ _EXTRAS = {
     "tensorrt_rtx": "tensorrt-rtx",
     "pycuda": "pycuda",
     "cuda": "tensorrt",
-    "pynvml": "tensorrt",
     "cryptography": "sign",
     "starlette": "serve",
     "uvicorn": "serve",
@@ -25,19 +24,21 @@ _EXTRAS = {
     "onnx": "toolchain",
     "onnx_ir": "toolchain",
     "onnxconverter_common": "toolchain",
-    "scipy": "toolchain",
+    "scipy": "hwbench",
     "sklearn": "toolchain",
     "matplotlib": "toolchain",
     "sqlalchemy": "history",
     "ruptures": "history",
     "jinja2": "toolchain",
-    "click": "toolchain",
+    "click": "hwbench",
     "ml_dtypes": "toolchain",
     "onnxscript": "toolchain",
-    "platformdirs": "toolchain",
-    "psutil": "toolchain",
-    "rich": "toolchain",
+    "platformdirs": "hwbench",
+    "psutil": "hwbench",
+    "rich": "hwbench",
 }
+# Packages whose name pip does not know.
+_DISTRIBUTIONS = {"pynvml": "nvidia-ml-py"}
 _OURS = ("profiles", "runtimes", "hwbench", "toolchain")
 
 
@@ -75,7 +76,7 @@ def load(package: str, name: str, kind: str) -> ModuleType:
             raise NotInstalledError(
                 f"The {kind} '{name}' needs a package that is installed but cannot be imported: {error}"
             ) from error
-        line = f"'edgewright[{_EXTRAS[needed]}]'" if needed in _EXTRAS else needed
+        line = f"'edgewright[{_EXTRAS[needed]}]'" if needed in _EXTRAS else _DISTRIBUTIONS.get(needed, needed)
         raise NotInstalledError(
             f"The {kind} '{name}' needs the package '{needed}'; install it with: pip install {line}"
         ) from error

@@ -26,7 +26,8 @@ from runtimes.tensors import Array
 _DISTINCT_FEEDS = 8  # enough to vary the data, few enough to hold
 _WINDOW_RUNS = 10
 _SETTLED_RATIO = 0.98  # warm-up is over when a window's median no longer improves on the best by 2%
-_MOST = 1_000_000  # runs, or seconds
+MOST_RUNS = 1_000_000
+"""The most that a plan may ask for; of seconds, too."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class SamplingPlan:
     def __post_init__(self) -> None:
         for name in ("min_runs", "max_runs", "duration_s", "warmup_limit_s", "time_limit_s"):
             value = getattr(self, name)
-            if not 0 <= value <= _MOST:  # nor is NaN
-                raise UsageError(f"A sampling plan has {name} = {value}; expected 0 to {_MOST:,}.")
+            if not 0 <= value <= MOST_RUNS:  # nor is NaN
+                raise UsageError(f"A sampling plan has {name} = {value}; expected 0 to {MOST_RUNS:,}.")
 
 
 @dataclass(frozen=True)

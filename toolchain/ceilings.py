@@ -6,29 +6,30 @@ import dataclasses
 import itertools
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
 
 from hwbench import ceilings, devices
-from hwbench.ceilings import Ceilings, Peak
+from hwbench.ceilings import Ceilings, Peak, Unmade
 from hwbench.machine import Machine
 from hwbench.progress import bar
 from hwbench.report import Report
 from hwbench.targets.local import LocalTarget
+from runtimes import plugins
 from runtimes.arrays import write as write_npz
-from runtimes.errors import EdgewrightError, UsageError
+from runtimes.artifact import Artifact
+from runtimes.errors import EdgewrightError, NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile
-from runtimes.tensors import Array
+from runtimes.tensors import Array, Feeds
 from toolchain.calibration.table import CalibrationTable, Range
 from toolchain.candidates import Candidate, plan
 from toolchain.model import OnnxModel, save_ir
 from toolchain.workshop import Workshop
 
 _PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-_PACKAGES = ("numpy", "onnxruntime", "openvino")
+_RUNTIMES = ("onnxruntime", "openvino")
 # A few milliseconds at most, so that on a busy machine some runs end before their turn does, and weights of an L2.
 _WIDTH = 512
 _CHANNELS, _SIDE = 128, 28
@@ -45,14 +46,22 @@ def with_ceilings(report: Report, *, recall_only: bool = False) -> Report:
     """
     if report.latency is None:
         return report
-    artifact = report.artifact
     try:
-        if artifact.runtime not in _PACKAGES or artifact.settings.options.get("provider", "cpu") != "cpu":
-            raise UsageError(f"the ceilings are the processor's, and {artifact.runtime} does not compute there")
-        found = known_or_measured(report.machine, artifact.settings.threads, recall_only=recall_only)
+        found = of_artifact(report.artifact, report.machine, recall_only=recall_only)
     except EdgewrightError as reason:
         return dataclasses.replace(report, unmeasured={**report.unmeasured, "ceilings": str(reason)})
     return dataclasses.replace(report, ceilings=found)
+
+
+def of_artifact(artifact: Artifact, machine: Machine, *, recall_only: bool = False) -> Ceilings:
+    """What bounds an artifact on the machine we are on.
+
+    Raises:
+        UsageError: it does not compute on the processor; or as `known_or_measured`.
+    """
+    if artifact.runtime not in _RUNTIMES or artifact.settings.options.get("provider", "cpu") != "cpu":
+        raise UsageError(f"the ceilings are the processor's, and {artifact.runtime} does not compute there")
+    return known_or_measured(machine, artifact.settings.threads, recall_only=recall_only)
 
 
 def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, recall_only: bool = False) -> Ceilings:
@@ -86,11 +95,12 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
 
 
 def _versions() -> Mapping[str, str]:
-    found = {}
-    for package in _PACKAGES:
+    """The runtimes' own, for their packages have several names, such as onnxruntime-gpu."""
+    found = {"numpy": np.__version__}
+    for runtime in _RUNTIMES:
         try:
-            found[package] = version(package)
-        except PackageNotFoundError:
+            found[runtime] = plugins.load("runtimes.backends", runtime, "runtime").version()
+        except NotInstalledError:
             continue
     return found
 
@@ -113,12 +123,12 @@ def _missing(tried: Sequence[Candidate]) -> dict[str, str]:
     """Why no runtime computes in a precision."""
     reasons: dict[str, list[str]] = {}
     for candidate in tried:
-        precision = candidate.recipe.precision.removesuffix("-storage")
-        reasons.setdefault(precision, []).append((candidate.refusal or "").partition(". ")[0].rstrip("."))
+        reasons.setdefault(_precision(candidate), []).append((candidate.refusal or "").partition(". ")[0].rstrip("."))
+    reasons.pop("any", None)  # a runtime that is not installed, which says nothing of any precision
     return {precision: "; ".join(why) for precision, why in reasons.items() if all(why)}
 
 
-def _peaks(candidates: Sequence[Candidate], profile: HardwareProfile, folder: Path) -> Iterator[Peak]:
+def _peaks(candidates: Sequence[Candidate], profile: HardwareProfile, folder: Path) -> Iterator[Peak | Unmade]:
     """Every candidate of a product of matrices and of a convolution: which is faster differs by runtime."""
     for name, op, shape, weight in (
         ("matrices", "MatMul", (_WIDTH, _WIDTH), (_WIDTH, _WIDTH)),
@@ -132,9 +142,26 @@ def _peaks(candidates: Sequence[Candidate], profile: HardwareProfile, folder: Pa
         ranges = {f"x{layer}": _RANGE for layer in range(_LAYERS + 1)}
         workshop = Workshop(name, model, None, work, CalibrationTable("given", 0, ranges))
         for candidate in candidates:
-            bundle = workshop.make(candidate, profile).bundle
-            ((precision, operations),) = workshop.work(candidate.recipe, feeds).operations.items()
-            yield Peak(f"{name}, {candidate.name}", precision, bundle, work / "inputs.npz", operations)
+            yield _peak(f"{name}, {candidate.name}", candidate, workshop, profile, feeds, work / "inputs.npz")
+
+
+def _peak(
+    name: str, candidate: Candidate, workshop: Workshop, profile: HardwareProfile, feeds: Feeds, inputs: Path
+) -> Peak | Unmade:
+    precision = _precision(candidate)
+    try:
+        bundle = workshop.make(candidate, profile).bundle
+        operations = workshop.work(candidate.recipe, feeds).operations
+    except EdgewrightError as error:
+        return Unmade(name, precision, str(error))
+    if set(operations) != {precision}:  # some of it was kept in the source's precision
+        return Unmade(name, precision, f"{candidate.runtime} computes products in {', '.join(operations)} for it")
+    return Peak(name, precision, bundle, inputs, operations[precision])
+
+
+def _precision(candidate: Candidate) -> str:
+    """What a candidate is to compute in; some runtimes compute in a half what only stores it."""
+    return candidate.recipe.precision.removesuffix("-storage")
 
 
 def _products(op: str, shape: Sequence[int], weight: Sequence[int], path: Path) -> OnnxModel:

@@ -36,6 +36,19 @@ def output_folder(path: Path, option: str = "--out") -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def output_file(path: Path, option: str = "--out") -> Iterator[Path]:
+    """A file that can be written: its folder is an `output_folder`.
+
+    Raises:
+        UsageError: as there; or the path is a folder or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise UsageError(f"'{path}' is a folder or a device; give a file with {option}.")
+    with output_folder(path.parent, option):
+        yield path
+
+
 def cache_folder(kind: str) -> Path:
     """Where one kind of thing is kept between runs: under EDGEWRIGHT_CACHE, or in the user's cache folder."""
     return Path(os.environ.get("EDGEWRIGHT_CACHE") or user_cache_path("edgewright"), kind)

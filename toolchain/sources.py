@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
-from toolchain.model import OnnxModel
+
+if TYPE_CHECKING:  # a device, where `measure` asks for `is_onnx` alone, has no onnx-ir
+    from toolchain.model import OnnxModel
 
 _SUFFIXES = {".onnx": "onnx", ".pt2": "pt2", ".pt": "torchscript", ".pth": "torchscript", ".ts": "torchscript"}
 

@@ -19,6 +19,7 @@ from typing import Any
 import onnx_ir as ir
 import onnxruntime as ort
 
+from runtimes.errors import UsageError
 from runtimes.tensors import Array
 from runtimes.work import Work
 from toolchain import inference
@@ -27,6 +28,7 @@ from toolchain.graphs.macs import Shapes, macs
 from toolchain.model import OnnxModel, load_ir
 
 _SUFFIX = "_kernel_time"
+_MOST_EVENTS = 1_000_000  # that ONNX Runtime records; it drops the others (core/common/profiler.cc)
 _PICKS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})  # read as much as they write
 _DTYPES = {
     ir.DataType.FLOAT: "fp32",
@@ -43,7 +45,7 @@ def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
     """Count one inference; what the graph has in float32 is called fp32, whatever a runtime is told to compute it in.
 
     Raises:
-        UsageError: ONNX Runtime cannot run it here, such as bf16 arithmetic.
+        UsageError: ONNX Runtime cannot run it here, such as bf16 arithmetic; or it takes too many steps to record.
     """
     graph = ir.external_data.load_to_model(load_ir(model.path))
     nodes: dict[str, ir.Node] = {}
@@ -57,7 +59,7 @@ def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
     events, tensor_bytes = _run(graph, feeds)
     for name, op, inputs, outputs, dtype in events:
         known = nodes.get(name)  # None inside a function, which ONNX Runtime has put in its place
-        count = macs(op, known.domain if known is not None else "", inputs, outputs)
+        count = macs(op, known.domain if known is not None else None, inputs, outputs)
         if count is None:
             uncounted[op] += 1
         elif count:
@@ -105,8 +107,11 @@ def _run(graph: ir.Model, feeds: Mapping[str, Array]) -> tuple[list[_Event], int
             outputs = inference.run_sample(session, 0, feeds)
         finally:
             profile = Path(session.end_profiling()).read_text()
+    recorded = json.loads(profile)
+    if len(recorded) >= _MOST_EVENTS:
+        raise UsageError(f"one inference takes more than the {_MOST_EVENTS:,} steps that ONNX Runtime records")
     moved = sum(array.nbytes for array in feeds.values()) + sum(getattr(array, "nbytes", 0) for array in outputs)
-    return list(_executed(json.loads(profile))), moved
+    return list(_executed(recorded)), moved
 
 
 def _executed(events: list[dict[str, Any]]) -> Iterator[_Event]:

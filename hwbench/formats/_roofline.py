@@ -8,6 +8,11 @@ from hwbench.formats._rows import label, show
 from hwbench.report import NotMeasuredError, Report
 from hwbench.roofline import roofline
 
+_IMPOSSIBLE = (
+    ", which cannot be: a ceiling was measured too low, on a busy machine perhaps (edgewright profiles --ceilings "
+    "--fresh measures again), or the work was counted too high"
+)
+
 
 def rooflines(field: Field) -> tuple[tuple[str, str], ...]:
     """By candidate: "p50 4.1 ms, roofline 1.3 ms (compute-bound), 32%", or why there is none.
@@ -36,7 +41,7 @@ def _said(report: Report) -> str:
         return f"none: {reason}"
     p50_ms = found.time_ms / found.share
     times = f"p50 {show('p50', p50_ms)} ms, roofline {show('p50', found.time_ms)} ms"
-    return f"{times} ({found.bound}-bound), {_percent(found.share)}"
+    return f"{times} ({found.bound}-bound), {_percent(found.share)}" + (_IMPOSSIBLE if found.share > 1 else "")
 
 
 def _percent(share: float) -> str:

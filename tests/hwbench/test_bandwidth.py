@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,12 @@ def test_measures_this_machine_in_sizes_that_double(machine):
         assert [each.bytes for each in found] == [(1 << 19) * threads << n for n in range(len(found))]
         assert found[-1].bytes == 4 << 20
         assert all(1e8 < each.bytes_per_s < 1e14 for each in found)
+
+
+@pytest.mark.parametrize(("threads", "mib"), [(1, 4), (2, 8), (4, 8)])
+def test_the_largest_lies_beyond_all_last_caches_that_the_threads_can_use(machine, threads, mib):
+    sockets = dataclasses.replace(machine, caches_bytes={"L3": 1 << 20}, memory_bytes=1 << 30, last_caches=2)
+    assert bandwidth.measure(sockets, threads)[-1].bytes == mib << 20
 
 
 def test_a_small_machine_is_not_asked_for_more_memory_than_it_has(machine):

@@ -9,7 +9,7 @@ import pytest
 
 from hwbench import bandwidth, ceilings, memory
 from hwbench.bandwidth import Bandwidth
-from hwbench.ceilings import Ceilings, Peak, measure, recall
+from hwbench.ceilings import Ceilings, Peak, Unmade, measure, recall
 from runtimes.errors import BackendError
 
 VERSIONS = {"onnxruntime": "1.31.1"}
@@ -66,6 +66,16 @@ def test_what_cannot_be_measured_is_absent_with_the_reason_and_never_zero(take, 
     assert found.missing == {"fp16": "no arithmetic", "bf16": "no such kernel"}
 
 
+def test_what_could_not_be_made_costs_its_own_rate_alone(folder, machine, fake_target, tmp_path):
+    made = Peak("b", "fp32", tmp_path / "b", tmp_path / "x.npz", 10**9)
+    peaks = [Unmade("a", "int8", "no scales"), made, Unmade("c", "fp32", "another form of it")]
+    said: list[str] = []
+    found = measure(machine, 1, VERSIONS, peaks, {}, fake_target, said.append)
+    assert found.operations_per_s == {"fp32": 1e12}
+    assert found.missing == {"int8": "no scales"}
+    assert len(said) == 4  # each a step of the bar's
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"threads": 2}, {"versions": {"onnxruntime": "1.32.0"}}, {"versions": {**VERSIONS, "openvino": "2026.4"}}],
@@ -79,7 +89,8 @@ def test_other_threads_and_other_tools_have_ceilings_of_their_own(take, machine,
 
 def test_another_machine_has_ceilings_of_its_own(take, machine):
     take("fp32")
-    for change in ({"cpu": "Other CPU"}, {"cores": 8}, {"isa": ("avx2",)}, {"governor": "powersave"}):
+    others = {"memory_bytes": 32 << 30}, {"caches_bytes": {"L1d": 32768, "L3": 1 << 25}}, {"last_caches": 2}
+    for change in ({"cpu": "Other CPU"}, {"cores": 8}, {"isa": ("avx2",)}, {"governor": "powersave"}, *others):
         assert recall(dataclasses.replace(machine, **change), 1, VERSIONS) is None
     assert recall(dataclasses.replace(machine, system="Linux 7.0"), 1, VERSIONS) is not None
 
@@ -98,6 +109,15 @@ def test_a_month_later_they_are_forgotten_also_where_they_were_measured_again(ta
     monkeypatch.setattr(memory.time, "time", lambda: first + 31 * 86_400)
     assert recall(machine, 1, VERSIONS) is None
     assert take("fp32").operations_per_s["fp32"] == 1e12
+
+
+def test_figures_of_one_thread_are_no_younger_where_more_threads_have_them(take, machine, monkeypatch):
+    first = time.time()
+    take("fp32", operations=9 * 10**9)
+    monkeypatch.setattr(memory.time, "time", lambda: first + 29 * 86_400)
+    assert take("fp32", threads=2).operations_per_s["fp32"] == 9e12
+    monkeypatch.setattr(memory.time, "time", lambda: first + 31 * 86_400)
+    assert recall(machine, 2, VERSIONS) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"threads": 1}'])

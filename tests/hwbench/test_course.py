@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import errno
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from hwbench import course
-from hwbench.course import Level, change, levels
+from hwbench.course import Level, change, levels, why_untold
 from hwbench.history import Point
 from runtimes.errors import UsageError
 
@@ -57,6 +58,25 @@ def test_a_plot_shows_points_and_changes(tmp_path):
     assert {(0x1B, 0x7F, 0x4B), (0x7A, 0x3B, 0x86)} <= colors  # a passed run, and the line of a change
     with pytest.raises(UsageError, match="cannot be drawn"):
         course.plot(points, tmp_path / "course.doc")
+
+
+def test_of_values_at_zero_or_below_it_is_said_that_no_change_can_be_told():
+    assert why_untold([0.01, 0.02]) is None
+    for values in ([0.0, 0.02], [-0.01, 0.02]):
+        assert "values of zero or below" in why_untold(values)
+
+
+def test_a_full_disk_leaves_the_last_picture(tmp_path, monkeypatch):
+    def fail(self, path, **options):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    point = Point(datetime.datetime(2026, 1, 1), "m", "d", "cpu", "00", "p90", 1.0, 0.9, 1.1, "pass")
+    (tmp_path / "course.png").write_text("the last one")
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    with pytest.raises(OSError, match="No space left"):
+        course.plot([point], tmp_path / "course.png")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("course.png", "the last one")]
 
 
 def test_a_plot_of_ten_times_the_smallest_is_logarithmic_and_of_one_run_is_a_point(tmp_path):

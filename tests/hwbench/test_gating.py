@@ -11,10 +11,12 @@ from hwbench import memory
 from hwbench.budget import parse_all
 from hwbench.gating import GatePlan, decide, gate_bundle, sampling_plan
 from hwbench.machine import this_machine
+from hwbench.report import NotMeasuredError
 from hwbench.rounds import Rounds
 from hwbench.targets import CrashError
 from runtimes.conditions import Conditions
 from runtimes.errors import BackendError, UsageError
+from runtimes.sampling import MOST_RUNS
 
 PLAN = GatePlan(max_time_s=60, seed=0)
 
@@ -169,6 +171,24 @@ def test_energy_of_disturbed_blocks_may_be_anything_less(make_rounds):
     assert (change.low, change.value, change.high) == (-1.0, 0.0, float("inf"))
 
 
+def test_a_block_in_which_a_meter_stood_still_may_be_anything_and_ends_nothing(make_rounds):
+    rounds = make_rounds(levels(n=20)).candidate
+    moved = Conditions(wall_ns=10**9, energy_uj={"package-0": 31 * 2_000, "gpu": 31 * 1_000})
+    still = Conditions(wall_ns=10**9, energy_uj={"package-0": 31 * 2_000, "gpu": 0})
+    blocks = tuple(dataclasses.replace(block, conditions=moved) for block in rounds)
+    one = (dataclasses.replace(rounds[0], conditions=still), *blocks[1:])
+    (limit, change) = parse_all(["energy<=5mJ", "energy<=+5%"])
+    bounds = Rounds(one).bounds(limit)
+    assert (bounds.low, bounds.value, bounds.high) == (pytest.approx(3_000), 3_000, pytest.approx(3_000))
+    assert Rounds(one).counted(limit) == 19
+    assert Rounds(one[:1]).can_measure(limit)
+    with pytest.raises(NotMeasuredError, match="a meter did not move"):
+        Rounds(one[:1]).bounds(limit)
+    assert not Rounds(rounds[:1]).can_measure(limit)  # without a meter, nothing ever will
+    assert Rounds(one, blocks).bounds(change).value == 0.0
+    assert Rounds(blocks, one).counted(change) == 19
+
+
 def test_the_plan_takes_as_many_runs_as_the_percentiles_need():
     assert sampling_plan(parse_all(["p90<=1s"]), 0.3).min_runs == 20
     assert sampling_plan(parse_all(["p50<=1s", "p99<=2s"]), 0.3).min_runs == 134
@@ -176,6 +196,11 @@ def test_the_plan_takes_as_many_runs_as_the_percentiles_need():
     assert (
         sampling_plan(parse_all(["p99.9<=1s"]), 0.3).max_runs >= sampling_plan(parse_all(["p99.9<=1s"]), 0.3).min_runs
     )
+
+
+def test_a_block_ends_by_a_number_of_runs_unless_somebody_asked_for_its_length():
+    assert (sampling_plan().duration_s, sampling_plan().max_runs) == (0.1, 1_000)
+    assert (sampling_plan(block_s=0.1).duration_s, sampling_plan(block_s=0.1).max_runs) == (0.1, MOST_RUNS)
 
 
 class TestBundles:

@@ -40,6 +40,25 @@ def test_what_is_recorded_is_read_back_oldest_first(results_of, tmp_path):
     assert len(history.read(where, "accuracy_drop", "linear")) == 2
 
 
+def test_a_database_that_was_made_for_nothing_goes_again_and_an_old_one_stays(results_of, tmp_path):
+    where = tmp_path / "runs.sqlite"
+
+    def fail():
+        with history.prepared(str(where)):
+            assert where.is_file()
+            raise UsageError("refused")
+
+    with pytest.raises(UsageError, match="refused"):
+        fail()
+    assert not where.exists()
+    history.record(str(where), results_of())
+    with pytest.raises(UsageError, match="refused"):
+        fail()
+    assert len(history.read(str(where), "p90")) == 1
+    with pytest.raises(UsageError, match="cannot be used"), history.prepared(str(where / "inside")):
+        pass
+
+
 def test_a_database_that_cannot_be_used_is_refused_without_its_password(results_of, tmp_path):
     (tmp_path / "text.sqlite").write_text("not a database, but long enough to be looked at\n" * 40)
     with pytest.raises(UsageError, match="not a database"):

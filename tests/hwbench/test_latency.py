@@ -178,6 +178,12 @@ def test_energy_is_by_inference_where_a_query_takes_several(make_block):
     assert Latency("multi_stream", 8, 1, (joined,), Load(True, 1)).energy_uj == Estimate(800, 800, 800)
 
 
+def test_one_meter_that_stood_still_is_no_energy_of_nothing(make_block):
+    for drawn in ({"package": 0}, {"package": 1_000, "gpu": 0}):
+        with pytest.raises(ValueError, match="a meter did not move during a block; measure for longer"):
+            block_figure(metered(make_block([1.0] * 10), **drawn), "energy")
+
+
 def test_without_a_meter_there_is_no_energy_and_the_reason_is_the_systems(make_block):
     silent = Conditions(wall_ns=1, unmetered="nothing to read")
     for seen, told in ((None, "energy was not recorded"), (silent, "nothing to read")):

@@ -122,6 +122,17 @@ def test_a_hypervisor_shows_among_the_flags(cpuinfo, is_virtual):
     assert (reading._hypervisor(cpuinfo) is not None) == is_virtual
 
 
+def test_processors_that_share_a_last_cache_show_the_same_list(tmp_path):
+    assert reading._last_caches(tmp_path) == 1
+    for number, shared in enumerate(["0-1", "0-1", "2-3", "2-3"]):
+        for index, text in enumerate([str(number), str(number), shared]):
+            folder = tmp_path / f"cpu{number}" / "cache" / f"index{index}"
+            folder.mkdir(parents=True)
+            (folder / "shared_cpu_list").write_text(f"{text}\n")
+    (tmp_path / "cpufreq").mkdir()
+    assert reading._last_caches(tmp_path) == 2
+
+
 def test_caches_are_those_of_data_by_level(tmp_path):
     for index, (kind, level, size) in enumerate(
         [("Data", "1", "48K"), ("Instruction", "1", "32K"), ("Unified", "2", "2048K"), ("Unified", "3", "107520K")]

@@ -15,6 +15,7 @@ PLUGINS = {
     "two_words.py": "",
     "_helper.py": "",
     "lacks_extra.py": "import jinja2.nothing_of_that_name",
+    "lacks_meter.py": "import pynvml",
     "lacks_other.py": "import no_such_package.inner",
     "broken_package.py": "raise ImportError('numpy.core.multiarray failed to import')",
     "our_mistake.py": "import runtimes.no_such_module",
@@ -40,6 +41,7 @@ def test_names_are_the_files_with_hyphens_in_alphabetical_order(shelf: str) -> N
     assert plugins.names(shelf) == (
         "broken-package",
         "lacks-extra",
+        "lacks-meter",
         "lacks-other",
         "our-mistake",
         "our-other-mistake",
@@ -69,6 +71,12 @@ def test_a_missing_package_of_an_extra_is_told_the_line_that_installs_it(
     assert str(error.value) == (
         "The thing 'lacks-extra' needs the package 'jinja2'; install it with: pip install 'edgewright[toolchain]'"
     )
+
+
+def test_a_package_that_pip_knows_by_another_name_is_named_by_that(shelf: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with pytest.raises(NotInstalledError, match=r"needs the package 'pynvml'; .*pip install nvidia-ml-py$"):
+        plugins.load(shelf, "lacks-meter", "thing")
 
 
 def test_any_other_missing_package_is_named(shelf: str) -> None:

@@ -6,20 +6,28 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import toolchain.ceilings
 from hwbench import devices
 from hwbench.bundles import measure_bundles
+from hwbench.ceilings import Unmade
 from hwbench.machine import this_machine
 from hwbench.roofline import roofline
 from hwbench.targets.local import LocalTarget
+from runtimes.artifact import RuntimeSettings
 from runtimes.errors import UsageError
 from runtimes.sampling import SamplingPlan
+from toolchain.calibration.table import CalibrationTable, Range
+from toolchain.candidates import Candidate, plan
 from toolchain.ceilings import known_or_measured, with_ceilings
+from toolchain.recipe import Recipe
 from toolchain.single import pack_as_is
+from toolchain.workshop import Workshop
 
 PLAN = SamplingPlan(min_runs=60, duration_s=0.02, warmup_limit_s=0.1, time_limit_s=2.0)
+TENSORS = ("x0", "x1", "x2")
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +46,45 @@ def test_they_are_measured_once_and_known_from_then_on(machine, monkeypatch):
     assert all(rate > 0 for rate in found.operations_per_s.values())
     assert all(found.missing.values())
     assert not set(found.missing) & set(found.operations_per_s)
-    assert {"numpy", "onnxruntime"} <= set(found.versions)
+    assert found.versions["onnxruntime"] == onnxruntime.__version__  # whichever of its packages is installed
+    assert "any" not in found.missing
     monkeypatch.setattr(toolchain.ceilings, "_peaks", None)  # which would be called to measure
     assert known_or_measured(machine, 1) == found
+
+
+@pytest.fixture
+def workshop(tmp_path):
+    model = toolchain.ceilings._products("MatMul", (8, 8), (8, 8), tmp_path / "model.onnx")
+    return Workshop("small", model, None, tmp_path, CalibrationTable("given", 0, dict.fromkeys(TENSORS, Range(-4, 4))))
+
+
+@pytest.fixture
+def peak_of(machine, workshop, tmp_path):
+    """Makes a candidate of two small products for ONNX Runtime."""
+
+    def make(recipe, **changes):
+        candidate = Candidate(dataclasses.replace(recipe, **changes), "onnxruntime", RuntimeSettings(1))
+        feeds = {"x0": np.ones((8, 8), np.float32)}
+        return toolchain.ceilings._peak(
+            "small", candidate, workshop, devices.detect(machine), feeds, tmp_path / "x.npz"
+        )
+
+    return make
+
+
+def test_a_candidate_of_one_precision_is_a_peak_and_any_other_says_why_not(machine, workshop, peak_of):
+    (planned, *_) = plan(devices.detect(machine), ("int8",), ("onnxruntime",), threads=1, corrections=())
+    whole = peak_of(planned.recipe)
+    assert (whole.precision, whole.operations) == ("int8", 2 * 2 * 8**3)
+    mixed = peak_of(planned.recipe, keep=workshop.layers()[:1])
+    assert (type(mixed), mixed.precision) == (Unmade, "int8")
+    assert "computes products in fp32, int8 for it" in mixed.reason
+    assert "int3" in peak_of(planned.recipe, precision="int3").reason
+
+
+def test_a_runtime_that_is_not_installed_is_no_precision():
+    absent = Candidate(Recipe("any"), "openvino", RuntimeSettings(1), "openvino is not installed")
+    assert toolchain.ceilings._missing([absent]) == {}
 
 
 def test_nothing_is_measured_where_it_is_not_to_be(machine, tmp_path, monkeypatch):

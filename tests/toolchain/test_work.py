@@ -10,6 +10,7 @@ import torch
 from onnx import numpy_helper, parser
 from torch.utils.flop_counter import FlopCounterMode
 
+import toolchain.work
 from benchmarks import latency_models
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
@@ -132,6 +133,13 @@ def test_what_onnx_runtime_cannot_run_is_said_and_not_guessed(tmp_path):
     <ir_version: 8, opset_import: ["" : 17]> half (bfloat16[1,8] x) => (bfloat16[1,8] y) { y = MatMul(x, x) }"""
     with pytest.raises(UsageError, match="ONNX Runtime"):
         work_of(model_of(tmp_path, text), {"x": normal(1, 8)})
+
+
+def test_more_steps_than_the_profiler_records_are_refused_and_not_undercounted(tmp_path, monkeypatch):
+    model = open_model(tiny_models.conv(tmp_path / "conv.onnx"))
+    monkeypatch.setattr(toolchain.work, "_MOST_EVENTS", 4)  # a million steps would take minutes to read
+    with pytest.raises(UsageError, match="more than the 4 steps that ONNX Runtime records"):
+        work_of(model, {"image": normal(1, 3, 8, 8)})
 
 
 # Multiply-accumulates as published: He et al., 2016, table 1; Sandler et al., 2018, table 4.

@@ -15,7 +15,7 @@ from hwbench.latency import Scenario
 from hwbench.scenarios import BATCH
 from runtimes import plugins
 from runtimes.errors import UsageError
-from runtimes.sampling import SamplingPlan
+from runtimes.sampling import MOST_RUNS, SamplingPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -114,14 +114,15 @@ def evaluation_of(file: Path | None, metric: str | None) -> Evaluation | None:
     return Evaluation(file, metric) if file is not None else None
 
 
-def duration_option(function: F) -> F:
-    """--duration: seconds of measuring."""
+def duration_option(default: SamplingPlan) -> Callable[[F], F]:
+    """--duration: seconds of measuring; `default` is the plan of who does not give it."""
     return click.option(
         "--duration",
         type=click.FloatRange(min=0.05),
         metavar="SECONDS",
-        help=f"How long each of the measuring processes goes on, at least.  [default: {SamplingPlan.duration_s:g}]",
-    )(function)
+        help="How long each of the measuring processes goes on, at least.  "
+        f"[default: {default.duration_s:g}, or {default.max_runs:,} inferences]",
+    )
 
 
 def scenario_options(function: F) -> F:
@@ -148,7 +149,8 @@ def sampling_plan(duration: float | None) -> SamplingPlan:
     """The plan that --duration asks for; the usual one, without it."""
     if duration is None:
         return SamplingPlan()
-    return SamplingPlan(duration_s=duration, time_limit_s=max(SamplingPlan.time_limit_s, 2 * duration))
+    limit_s = max(SamplingPlan.time_limit_s, 2 * duration)
+    return SamplingPlan(max_runs=MOST_RUNS, duration_s=duration, time_limit_s=limit_s)
 
 
 def show(results: Results, form: str) -> None:

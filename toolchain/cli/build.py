@@ -12,6 +12,7 @@ from hwbench.budget import parse_all
 from hwbench.gate import EXIT_CODES
 from hwbench.machine import this_machine
 from runtimes.errors import UsageError
+from runtimes.sampling import SamplingPlan
 from toolchain import candidates
 from toolchain.candidates import precisions as known_precisions
 from toolchain.cli._options import (
@@ -74,7 +75,7 @@ _INTERRUPTED = 130  # as a shell calls it; what was found by then is packed
 @click.option(
     "--threads", type=click.IntRange(min=1), help="The most threads per inference, in place of the profile's."
 )
-@duration_option
+@duration_option(SamplingPlan())
 @click.option(
     "--time-limit",
     type=click.FloatRange(min=1),

@@ -11,7 +11,7 @@ from hwbench import field
 from hwbench.budget import Budget, parse_all
 from hwbench.field import Entry, Field, Results, Status
 from hwbench.gate import EXIT_CODES, Outcome, Verdict, judge
-from hwbench.gating import MAX_TIME_S, Gated, GatePlan, gate_bundle
+from hwbench.gating import MAX_TIME_S, Gated, GatePlan, gate_bundle, sampling_plan
 from hwbench.progress import clock
 from hwbench.report import Report
 from hwbench.targets.local import LocalTarget
@@ -27,7 +27,7 @@ from toolchain.cli._options import (
     format_option,
     show,
 )
-from toolchain.files import output_folder
+from toolchain.files import output_file
 
 _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "inconclusive"}
 
@@ -70,7 +70,7 @@ _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "
     metavar="FILE|URL",
     help="Add the figures to this history, an SQLite file or an SQLAlchemy URL; edgewright history shows it.",
 )
-@duration_option
+@duration_option(sampling_plan())
 @format_option
 @click.pass_context
 def command(
@@ -110,24 +110,24 @@ def command(
     past = plugins.load("hwbench", "history", "feature") if history is not None else None
     with contextlib.ExitStack() as stack:
         for _, file in files:
-            stack.enter_context(output_folder(file.parent, "--output"))
+            stack.enter_context(output_file(file, "--output"))
         if past is not None:
-            past.prepare(history)
+            stack.enter_context(past.prepared(history))
         if candidate.suffix == ".json":
             gated = _stored_verdicts(candidate, baseline, limits)
         else:
             other = _stored(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
-            plan = GatePlan(max_time, duration or GatePlan.block_s)
+            plan = GatePlan(max_time, duration)
             with clock(f"Gating {candidate.name}", max_time) as tick:
                 gated = gate_bundle(candidate, other, limits, LocalTarget(), plan, tick, scored)
         results = _results(gated, limits)
-        if past is not None:
-            past.record(history, results)
         for output_form, file in files:
             text = plugins.load("hwbench.formats", output_form, "format").render(results)
             with replacing(file) as beside:
                 beside.write_text(text, encoding="utf-8")
-    show(results, form)
+        show(results, form)
+        if past is not None:  # last: a database that fails by now takes no result along
+            past.record(history, results)
     outcome = results.outcome
     ctx.exit(EXIT_CODES[_INCONCLUSIVE[inconclusive] if outcome == "inconclusive" else outcome])
 
@@ -136,8 +136,6 @@ def _output(text: str) -> tuple[str, Path]:
     form, equals, file = text.partition("=")
     if form not in FORMATS or not equals or not file:
         raise UsageError(f"--output '{text}' should be FORMAT=FILE, FORMAT one of {', '.join(FORMATS)}.")
-    if Path(file).exists() and not Path(file).is_file():
-        raise UsageError(f"--output '{text}': '{file}' is a folder or a device; give a file.")
     return form, Path(file)
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hwbench import course, history
-from hwbench.course import change, levels
+from hwbench.course import change, levels, why_untold
 from hwbench.history import Point
 from hwbench.quantities import QUANTITIES
 from runtimes.errors import UsageError
@@ -58,7 +58,10 @@ def _table(points: list[Point]) -> Table:
     table = Table(title=f"{points[0].model} for {points[0].profile}, {points[0].device}", title_justify="left")
     for heading in ("when, UTC", quantity.heading, "interval", "source", "verdict", "change"):
         table.add_column(heading, no_wrap=heading != "interval")
-    found = levels([point.value for point in points])
+    values = [point.value for point in points]
+    if (why := why_untold(values)) is not None:
+        table.caption, table.caption_justify = f"No change can be told: {why}.", "left"
+    found = levels(values)
     changes = {after.start: change(before, after) for before, after in itertools.pairwise(found)}
     for index, point in enumerate(points):
         table.add_row(

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import click
 
 from hwbench import budget, devices, field, scenarios, soak
-from hwbench.bundles import measure_bundles
+from hwbench.bundles import measure_bundles, open_bundle
 from hwbench.field import Entry, Field
 from hwbench.gate import EXIT_CODES, overall
 from hwbench.loadgen.plan import LoadedScenario
+from hwbench.loadgen.process import check_installed
 from hwbench.machine import this_machine
 from hwbench.measure import BLOCKS
 from hwbench.progress import bar
+from hwbench.report import Report
 from hwbench.scenarios import Ask
 from hwbench.targets.local import LocalTarget
-from runtimes.errors import UsageError
+from runtimes import plugins
+from runtimes.errors import EdgewrightError, UsageError
 from runtimes.files import replacing
-from runtimes.sampling import Block
-from toolchain.ceilings import with_ceilings
+from runtimes.sampling import Block, SamplingPlan
 from toolchain.cli._options import (
     duration_option,
     evaluation_of,
@@ -33,8 +37,7 @@ from toolchain.cli._options import (
     scenario_options,
     show,
 )
-from toolchain.files import output_folder
-from toolchain.single import pack_as_is
+from toolchain.files import output_file
 from toolchain.sources import is_onnx
 
 
@@ -43,7 +46,7 @@ from toolchain.sources import is_onnx
 @evaluation_options
 @profile_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, for a bare MODEL.")
-@duration_option
+@duration_option(SamplingPlan())
 @scenario_options
 @click.option(
     "--soak",
@@ -89,22 +92,24 @@ def command(
     ask = _ask(scenario, bound, batch, duration, minutes)
     with contextlib.ExitStack() as stack:
         if out is not None:
-            stack.enter_context(output_folder(out.parent))
+            stack.enter_context(output_file(out))
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-"))
         bundle = path
         caveats: tuple[str, ...] = ()
         if is_bare:
             device = devices.load(profile) if profile else devices.detect(this_machine())
-            bundle, caveat = pack_as_is(path, device, threads, Path(work))
+            single = plugins.load("toolchain", "single", "feature")  # takes the toolchain's packages; a bundle does not
+            bundle, caveat = single.pack_as_is(path, device, threads, Path(work))
             caveats = (caveat,)
         if ask is not None:
             with bar(f"Measuring {path.name}", None if ask.bound else BLOCKS) as tick:
                 report, verdicts = scenarios.measure(bundle, ask, tick, scored)
         else:
             plan, blocks = (sampling_plan(duration), BLOCKS) if minutes is None else (soak.plan(minutes), 1)
+            bounded = _bounded(bundle) if minutes is None else _as_it_is
             with bar(f"Measuring {path.name}", blocks) as tick:
                 measured = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0]
-            report, verdicts = with_ceilings(measured), ()
+            report, verdicts = bounded(measured), ()
     artifact = report.artifact
     entry = Entry(
         f"{artifact.precision} on {artifact.runtime}",
@@ -122,8 +127,8 @@ def command(
         with replacing(out) as beside:
             beside.write_text(field.to_json(results), encoding="utf-8")
     show(results, form)
-    if minutes is not None and report.latency is not None:
-        ctx.exit(_show_soak(report.latency.blocks[0]))
+    if minutes is not None:
+        ctx.exit(_show_soak(report.latency.blocks[0]) if report.latency else EXIT_CODES["inconclusive"])
     ctx.exit(EXIT_CODES[overall(verdicts)])
 
 
@@ -138,7 +143,29 @@ def _ask(
     if minutes is not None:
         raise UsageError("A soak is of single_stream; leave out --scenario.")
     limit = budget.parse(bound) if bound is not None else None
-    return Ask(cast(LoadedScenario, scenario), sampling_plan(duration), batch, limit)
+    ask = Ask(cast(LoadedScenario, scenario), sampling_plan(duration), batch, limit)
+    check_installed()
+    return ask
+
+
+def _bounded(bundle: Path) -> Callable[[Report], Report]:
+    """Adds the machine's ceilings to the bundle's report, or why there are none.
+
+    They are found out before anything is measured: whatever fails or is interrupted then loses nothing.
+    """
+    manifest, machine = open_bundle(bundle).manifest, this_machine()
+    if not devices.fits(manifest.profile, machine):
+        return _as_it_is
+    try:
+        found = plugins.load("toolchain", "ceilings", "feature").of_artifact(manifest.artifact, machine)
+    except EdgewrightError as error:
+        reason = str(error)
+        return lambda report: dataclasses.replace(report, unmeasured={**report.unmeasured, "ceilings": reason})
+    return lambda report: dataclasses.replace(report, ceilings=found)
+
+
+def _as_it_is(report: Report) -> Report:
+    return report
 
 
 def _show_soak(block: Block) -> int:

@@ -39,6 +39,8 @@ def command(name: str | None, detect: bool, ceilings: bool, threads: int | None,
     """
     if not ceilings and (threads is not None or fresh):
         raise UsageError("--threads and --fresh say how to measure ceilings; give --ceilings, too.")
+    if name is not None and (detect or ceilings):
+        raise UsageError(f"--detect and --ceilings are about the machine we are on; leave out '{name}'.")
     if detect or ceilings:
         machine = this_machine()
         _detect(machine, _measured(machine, threads, fresh) if ceilings else (), form)

@@ -7,30 +7,39 @@ from math import prod
 
 Shapes = Sequence[Sequence[int]]
 
-_ONNX = ("", "ai.onnx")
-# Operators with products of which shapes alone do not tell how many.
+_ONNX, _MICROSOFT = "", "com.microsoft"
+# ONNX's operators with products of which shapes alone do not tell how many.
 _UNKNOWN = frozenset({"Attention", "DeformConv", "DFT", "Einsum", "LinearAttention", "STFT"})
+# com.microsoft's without any, as quantizers and ONNX Runtime's optimizer write them.
+_NO_PRODUCTS = frozenset(
+    "QuantizeLinear DequantizeLinear QLinearAdd QLinearMul QLinearSigmoid QLinearLeakyRelu QLinearSoftmax "
+    "QLinearConcat QLinearWhere QLinearAveragePool QLinearGlobalAveragePool QLinearReduceMean Gelu FastGelu BiasGelu "
+    "QuickGelu BiasAdd BiasSoftmax SkipLayerNormalization SkipSimplifiedLayerNormalization".split()
+)
 
 
-def macs(op: str, domain: str, inputs: Shapes, outputs: Shapes) -> int | None:
+def macs(op: str, domain: str | None, inputs: Shapes, outputs: Shapes) -> int | None:
     """Multiply-accumulates of one run of an operator, what padding adds included.
 
     Args:
         op: the operator's type.
-        domain: where it is defined; empty for ONNX's own.
+        domain: where it is defined; empty for ONNX's own, None where only the type is known.
         inputs: shapes of the tensors it read, those that were left out skipped.
         outputs: shapes of the tensors it wrote.
 
     Returns:
         Their number, 0 for an operator without products; None where that cannot be told.
     """
-    count = _COUNTS.get(op)
+    domain = _ONNX if domain == "ai.onnx" else domain
+    count = next((counts[op] for name, counts in _COUNTS.items() if domain in (name, None) and op in counts), None)
     if count is not None:
         try:
             return count(inputs, outputs)
         except (IndexError, ValueError):  # a shape that it takes is not there
             return None
-    return 0 if domain in _ONNX and op not in _UNKNOWN else None
+    if domain == _MICROSOFT:
+        return 0 if op in _NO_PRODUCTS else None
+    return 0 if domain in (_ONNX, None) and op not in _UNKNOWN else None
 
 
 def _convolution(weight: int) -> Callable[[Shapes, Shapes], int]:
@@ -59,19 +68,22 @@ def _recurrent(inputs: Shapes, _: Shapes) -> int:
     return steps * (prod(inputs[1]) + prod(inputs[2]))
 
 
-_COUNTS: Mapping[str, Callable[[Shapes, Shapes], int]] = {
-    "Conv": _convolution(1),
-    "ConvInteger": _convolution(1),
-    "QLinearConv": _convolution(3),
-    "ConvTranspose": _transposed,
-    "MatMul": _matmul,
-    "MatMulInteger": _matmul,
-    "QLinearMatMul": _matmul,
-    "Gemm": _gemm,
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
-    # com.microsoft's, which quantizers write
-    "DynamicQuantizeLSTM": _recurrent,
-    "DynamicQuantizeMatMul": _matmul,
-    "MatMulIntegerToFloat": _matmul,
-    "QGemm": _gemm,
+_COUNTS: Mapping[str, Mapping[str, Callable[[Shapes, Shapes], int]]] = {
+    _ONNX: {
+        "Conv": _convolution(1),
+        "ConvInteger": _convolution(1),
+        "QLinearConv": _convolution(3),
+        "ConvTranspose": _transposed,
+        "MatMul": _matmul,
+        "MatMulInteger": _matmul,
+        "QLinearMatMul": _matmul,
+        "Gemm": _gemm,
+        **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
+    },
+    _MICROSOFT: {
+        "DynamicQuantizeLSTM": _recurrent,
+        "DynamicQuantizeMatMul": _matmul,
+        "MatMulIntegerToFloat": _matmul,
+        "QGemm": _gemm,
+    },
 }

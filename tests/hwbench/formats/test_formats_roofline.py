@@ -47,6 +47,20 @@ def test_the_sentences(bounded):
     assert ceilings(bounded) == ("with 4 threads: fp32 100 GFLOP/s, int8 400 GOP/s, memory 20 GB/s",)
 
 
+def test_a_share_above_all_there_is_comes_with_what_may_be_wrong(bounded):
+    slow = dataclasses.replace(CEILINGS, operations_per_s={"fp32": 1e9, "int8": 1e9})
+    entries = [
+        dataclasses.replace(entry, report=dataclasses.replace(entry.report, ceilings=slow))
+        for entry in bounded.entries
+        if entry.precision == "fp32"
+    ]
+    ((_, said),) = rooflines(dataclasses.replace(bounded, entries=tuple(entries)))
+    assert "roofline 600 ms (compute-bound), 19" in said
+    assert "which cannot be: a ceiling was measured too low" in said
+    assert "edgewright profiles --ceilings --fresh" in said
+    assert not any("cannot be" in other for _, other in rooflines(bounded))
+
+
 @pytest.mark.parametrize("form", [text, markdown, html])
 def test_people_read_them_in_every_format(bounded, form):
     shown = " ".join(form.render(field.of([bounded])).split())

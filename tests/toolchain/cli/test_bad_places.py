@@ -26,10 +26,16 @@ def test_an_output_folder_that_takes_no_files(refuses_build, path):
     refuses_build("--out", path, words=(f"The output folder '{path}' cannot be written to", "give another with --out."))
 
 
-def test_a_report_that_cannot_be_written_is_refused_before_measuring(refuses, built_bundle, tmp_path):
+def test_a_report_that_cannot_be_written_is_refused_before_measuring(refuses, built_bundle, tmp_path, monkeypatch):
+    def measured(*_: object) -> None:
+        raise AssertionError("it measured first")
+
+    monkeypatch.setattr("hwbench.targets.local.LocalTarget.sample", measured)
     (tmp_path / "file").write_text("mine")
     words = (f"The output folder '{tmp_path / 'file'}' cannot be written to",)
     refuses("measure", built_bundle, "--out", tmp_path / "file" / "report.json", words=words)
+    words = (f"'{tmp_path}' is a folder or a device; give a file with --out.",)
+    refuses("measure", built_bundle, "--out", tmp_path, words=words)
 
 
 def test_an_output_folder_that_was_made_for_nothing_goes_again(refuses_build, tmp_path):

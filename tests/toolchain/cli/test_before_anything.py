@@ -97,6 +97,11 @@ def test_a_gate_whose_history_cannot_be_written(gate_refuses, tmp_path):
     gate_refuses("--history", tmp_path / "notes.sqlite", words=("cannot be used: file is not a database",))
 
 
+def test_a_history_that_was_begun_for_a_gate_that_is_refused(gate_refuses, tmp_path):
+    gate_refuses("--budget", "accuracy<=0.9", "--history", tmp_path / "new.sqlite", words=("more is better",))
+    assert not (tmp_path / "new.sqlite").exists()
+
+
 def test_a_folder_for_the_output_is_made(cli, built, tmp_path):
     made = tmp_path / "new" / "a.json"
     assert cli("gate", built / "report.json", "--budget", "p90<=1s", "--output", f"json={made}").code == 0

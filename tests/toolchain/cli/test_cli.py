@@ -20,7 +20,9 @@ from hwbench import devices, field
 from hwbench.machine import this_machine
 from runtimes import plugins
 from runtimes.errors import UsageError
+from runtimes.sampling import MOST_RUNS
 from toolchain.cli import edgewright
+from toolchain.cli._options import sampling_plan
 from toolchain.pack import pack
 
 ORDER = ["demo", "inspect", "profiles", "build", "measure", "gate", "verify", "sign"]  # the order people use them in
@@ -277,6 +279,13 @@ def test_how_to_measure_ceilings_without_ceilings_is_refused(cli):
     assert "give --ceilings, too" in ran.err
 
 
+@pytest.mark.parametrize("option", ["--detect", "--ceilings"])
+def test_another_device_than_this_machine_is_not_looked_at(cli, option):
+    ran = cli("profiles", "rpi5", option)
+    assert (ran.code, ran.out) == (2, "")
+    assert "about the machine we are on; leave out 'rpi5'" in ran.err
+
+
 # Measure
 
 
@@ -289,6 +298,26 @@ def test_measure_takes_a_bundle(cli, built_bundle, tmp_path):
     assert entry.report.accuracy.metric == "top1"
     assert field.from_json((tmp_path / "again.json").read_text(), "again.json") == results
     assert cli("gate", tmp_path / "again.json", "--budget", "p90<=1s").code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "default"), [("measure", "1, or 2,500 inferences"), ("gate", "0.1, or 1,000 inferences")]
+)
+def test_a_duration_is_at_least_what_was_asked_for(cli, command, default):
+    assert f"[default: {default}]" in " ".join(cli(command, "--help").out.split())
+    assert (sampling_plan(0.2).duration_s, sampling_plan(0.2).max_runs) == (0.2, MOST_RUNS)
+
+
+def test_ceilings_come_first_so_that_an_interrupt_loses_no_measurement(cli, built_bundle, monkeypatch):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    def measured(*_: object) -> None:
+        raise AssertionError("it measured first")
+
+    monkeypatch.setattr("toolchain.ceilings.known_or_measured", interrupted)
+    monkeypatch.setattr("hwbench.targets.local.LocalTarget.sample", measured)
+    assert cli("measure", built_bundle, *QUICK).code == 130
 
 
 def test_measure_takes_a_bare_model(cli, digits, device_file, temp_folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -12,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwbench import field
+from hwbench import field, history
 from runtimes import plugins
+from runtimes.errors import UsageError
+from toolchain.pack import pack
 
 QUICK = ("--duration", "0.05")
 
@@ -123,6 +126,30 @@ def test_a_history_grows_with_each_gate_and_is_shown(cli, report, tmp_path):
     assert "no size of another" in cli("history", where, "--quantity", "size", "--model", "another").err
 
 
+def test_a_history_that_fails_at_last_takes_no_result_along(cli, report, tmp_path, monkeypatch):
+    def locked(*_: object) -> None:
+        raise UsageError("The history cannot be used: database is locked.")
+
+    monkeypatch.setattr(history, "record", locked)
+    asked = ("gate", report, "--budget", "p90<=1s", "--history", tmp_path / "runs.sqlite")
+    ran = cli(*asked, "--output", f"json={tmp_path / 'a.json'}")
+    assert ran.code == 2
+    assert "database is locked" in ran.err
+    assert ran.out.startswith("digits for bench: pass\n")
+    assert field.from_json((tmp_path / "a.json").read_text(), "a.json").outcome == "pass"
+
+
+def test_a_history_of_what_may_be_zero_says_that_no_change_can_be_told(cli, report, tmp_path):
+    where = tmp_path / "runs.sqlite"
+    (found,) = field.from_json(report.read_text(), "report").fields
+    as_good = dataclasses.replace(found.chosen.report.accuracy, is_source=True)
+    entry = dataclasses.replace(found.chosen, report=dataclasses.replace(found.chosen.report, accuracy=as_good))
+    history.record(str(where), field.of([dataclasses.replace(found, entries=(entry,))]))
+    shown = cli("history", where, "--quantity", "accuracy_drop")
+    assert shown.code == 0
+    assert "No change can be told: changes are relative" in " ".join(shown.out.split())
+
+
 def test_one_run_writes_several_formats(cli, report, tmp_path):
     asked = ("gate", report, "--budget", "p90<=1s", "--output")
     ran = cli(*asked, f"junit={tmp_path / 'a.xml'}", "--output", f"json={tmp_path / 'a.json'}")
@@ -142,3 +169,11 @@ def test_a_soak_says_what_it_found_beside_the_report(cli, built_bundle):
     assert "inferences in" in ran.err
     (found,) = field.from_json(ran.out, "stdout").fields
     assert len(found.entries[0].report.latency.blocks) == 1
+    assert found.entries[0].report.ceilings is None  # an hour's soak waits for nothing else
+
+
+def test_a_soak_of_a_device_that_is_not_here_is_inconclusive(cli, contents, elsewhere, tmp_path):
+    pack(dataclasses.replace(contents, profile=elsewhere, report=None), tmp_path / "there.edge")
+    ran = cli("measure", tmp_path / "there.edge", "--soak", "0.02")
+    assert ran.code == 3
+    assert "Soak" not in ran.err

@@ -77,9 +77,11 @@ def test_a_bound_that_one_query_at_a_time_misses_is_exit_code_1(cli, built_bundl
     assert "one query at a time takes p50 0." in " ".join(ran.out.split())
 
 
-def test_without_loadgen_one_sentence_says_what_to_install(refuses, built_bundle, monkeypatch):
+def test_without_loadgen_one_sentence_says_what_to_install(refuses, built_bundle, digits, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
     refuses("measure", built_bundle, "--scenario", "offline", words=("pip install 'edgewright[loadgen]'",))
+    monkeypatch.setattr("toolchain.single.pack_as_is", None)  # which would be called first
+    refuses("measure", digits.onnx, "--scenario", "offline", words=("pip install 'edgewright[loadgen]'",))
 
 
 def test_single_stream_needs_no_loadgen(cli, built_bundle, monkeypatch):

@@ -43,7 +43,24 @@ def test_com_microsofts_integer_products_count_like_their_own_forms():
     assert macs("DynamicQuantizeLSTM", "com.microsoft", lstm, [(32, 1, 2, 16)]) == 32 * 2 * 64 * 26
 
 
-@pytest.mark.parametrize(("op", "domain"), [("Einsum", ""), ("Attention", ""), ("Secret", "my.domain")])
+@pytest.mark.parametrize("op", ["QuantizeLinear", "QLinearAdd", "QLinearGlobalAveragePool", "FastGelu"])
+def test_com_microsofts_operators_without_products_count_as_none(op):
+    assert macs(op, "com.microsoft", [(2, 3), (), ()], [(2, 3)]) == 0
+
+
+def test_of_an_operator_whose_domain_is_unknown_the_type_tells():
+    assert macs("DynamicQuantizeMatMul", None, [(7, 64), (64, 5)], [(7, 5)]) == 7 * 5 * 64
+    assert macs("MatMul", None, [(7, 64), (64, 5)], [(7, 5)]) == 7 * 5 * 64
+    assert (macs("Relu", None, [(2,)], [(2,)]), macs("Einsum", None, [(2,)], [(2,)])) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("op", "domain"),
+    [
+        *(("Einsum", ""), ("Attention", ""), ("Attention", "com.microsoft"), ("MatMulNBits", "com.microsoft")),
+        *(("Secret", "my.domain"), ("MatMul", "my.domain")),
+    ],
+)
 def test_what_shapes_do_not_tell_is_unknown_and_not_none(op, domain):
     assert macs(op, domain, [(2, 3), (3, 4)], [(2, 4)]) is None
 
