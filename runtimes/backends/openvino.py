@@ -101,7 +101,8 @@ class _OpenVinoSession(Session):
     real models by up to a quarter (benchmarks/results/static_shapes.txt).
 
     Others are computed by the general form, which makes way then, and is compiled anew when it is needed: as a rule one
-    of the two is in memory. Any shapes are always computed by the same form, so equal inputs give equal outputs.
+    of the two is in memory. Within a session, any shapes are always computed by the same form, so equal inputs give
+    equal outputs; in another one, to which other shapes came first, the last bits may differ.
     """
 
     serial = True  # an infer request computes one inference at a time

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
@@ -11,9 +10,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def count(threads: int) -> int:
-    """How many processes of so many threads this machine runs at a time; 0 threads are all it has."""
-    cores = os.cpu_count() or 1
+def count(threads: int, cores: int) -> int:
+    """How many processes of so many threads run at a time on so many cores; 0 threads are all there are."""
     return max(1, cores // (threads or cores))
 
 

@@ -19,7 +19,7 @@ _fields = st.lists(
 
 def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
     source, fast, slow = attempt(0, 9), attempt(1, 1, 0.99), attempt(2, 3, 0.99)
-    result = cut([source, fast, slow], 0)
+    result = cut([source, fast, slow], 0, lambda one: None)
     assert [a.is_running for a in result] == [True, True, False]
     assert result[2].dropped == (
         "3x slower than int8 on onnxruntime in screening (p50 3 against 1 ms, round 1), and no closer to the source"
@@ -27,7 +27,7 @@ def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
 
 
 def test_a_slower_one_that_is_closer_stays():
-    result = cut([attempt(0, 9), attempt(1, 1, 0.9), attempt(2, 3, 0.99)], 0)
+    result = cut([attempt(0, 9), attempt(1, 1, 0.9), attempt(2, 3, 0.99)], 0, lambda one: None)
     assert all(a.is_running for a in result)
 
 
