@@ -173,19 +173,20 @@ class _Search:
     def accept(self) -> None:
         """Score the finalists on the evaluation data; of a field that was not screened to its end, the fastest.
 
-        The source goes first, then the fastest; at least one of them, whatever the clock says.
+        The source goes first, which takes no run, then the fastest; one of them, whatever the clock says.
         """
         clock = self._bench.clock
         if clock.stopped:
             self._put_all(screening.cut_short(self._running(), f"not looked at: {clock.stopped}"))
 
         def keep(finish: Finish) -> None:
-            scored = self._put(finish())
-            if clock.is_spent and not scored.is_source:
+            self._put(finish())
+            if clock.is_spent:
                 clock.check(1.0)
 
+        self._put_all(score(attempt, self._bench)() for attempt in self._running() if attempt.is_source)
         try:
-            self._each(score, keep, sorted(self._fastest(), key=lambda attempt: not attempt.is_source))
+            self._each(score, keep, [attempt for attempt in self._fastest() if not attempt.is_source])
         except TimeUp:
             late = [attempt for attempt in self._running() if attempt.accuracy is None]
             self._put_all(dataclasses.replace(one, dropped=f"not looked at: {clock.stopped}") for one in late)
