@@ -210,7 +210,7 @@ class _Search:
 
         def tried(candidate: Candidate) -> Attempt:
             self._bench.clock.check()
-            return self._put((rank if self._ranks_by_its_metric else score)(self._make(candidate), self._bench)())
+            return self._put((rank if self._ranks_by_same_metric else score)(self._make(candidate), self._bench)())
 
         ranking = self._bench.workshop.sensitivity(candidate.recipe)
         for found in mixed.recover(candidate, ranking, tried, self._meets):
@@ -309,11 +309,11 @@ class _Search:
         return screen(attempt, self._bench, screening.plan_of(_ROUND, self._full))
 
     @property
-    def _ranks_by_its_metric(self) -> bool:
+    def _ranks_by_same_metric(self) -> bool:
         return self._bench.ranking.metric.name == self._bench.trial.metric.name
 
     def _meets(self, attempt: Attempt) -> bool:
-        accuracy = attempt.ranked if self._ranks_by_its_metric and attempt.accuracy is None else attempt.accuracy
+        accuracy = attempt.ranked if self._ranks_by_same_metric and attempt.accuracy is None else attempt.accuracy
         return accuracy is not None and meets(attempt, accuracy, self._budgets, self._bench)
 
     def _is_right(self, attempt: Attempt) -> bool:
