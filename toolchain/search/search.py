@@ -102,7 +102,8 @@ class _Search:
     def phase(self, step: Callable[[], None]) -> None:
         """Do what there is time for. A first Ctrl-C ends it where there is something to keep."""
         phase(f"{self._profile.name}: {step.__name__.replace('_', ' ')}")
-        known = any(attempt.blocks or attempt.latency or attempt.accuracy for attempt in self.attempts.values())
+        found = self.attempts.values()
+        known = any(one.blocks or one.latency if self._timed else one.accuracy for one in found)
         with self._bench.clock.phase(stoppable=known):
             try:
                 step()

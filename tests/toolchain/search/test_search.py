@@ -48,8 +48,8 @@ class Bench:
 
 @pytest.fixture
 def started(device):
-    def start(bench, *attempts):
-        run = _Search(device, (), bench, SamplingPlan(), True)
+    def start(bench, *attempts, timed=True):
+        run = _Search(device, (), bench, SamplingPlan(), timed)
         run.attempts.update({one.name: one for one in attempts})
         return run
 
@@ -73,6 +73,27 @@ def test_after_ctrl_c_what_is_left_is_scored(started):
     run = started(bench, attempt(1, 3), attempt(2, 2), attempt(0, 9))
     run.phase(run.accept)
     assert all(one.accuracy for one in run.attempts.values())
+
+
+def interrupted():
+    raise KeyboardInterrupt
+
+
+def test_where_nothing_is_timed_ctrl_c_keeps_what_was_scored(started):
+    bench = Bench()
+    run = started(bench, attempt(0), attempt(1), timed=False)
+    with pytest.raises(KeyboardInterrupt):
+        run.phase(interrupted)
+    run.phase(run.accept)
+    run.phase(interrupted)
+    assert bench.clock.stopped == "Ctrl-C ended the search"
+
+
+def test_where_speed_decides_scores_alone_are_nothing_to_keep(started):
+    run = started(Bench(), attempt(0), attempt(1))
+    run.phase(run.accept)
+    with pytest.raises(KeyboardInterrupt):
+        run.phase(interrupted)
 
 
 def test_the_users_metric_is_called_in_this_thread_alone(started):
