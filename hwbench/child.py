@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from hwbench.targets import CrashError
 from runtimes.errors import BackendError
+
+Process = subprocess.Popen[str]
+
+_here = threading.local()
+
+
+def collect(processes: set[Process]) -> None:
+    """Let what this thread runs be seen while it runs, for another thread to kill it."""
+    _here.processes = processes
 
 
 def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
@@ -23,26 +33,29 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
     Raises:
         BackendError: it failed; what it wrote to stderr is in the message. A CrashError, where it died or hung.
     """
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            timeout=limit_s,
-        )
-    except subprocess.TimeoutExpired as hung:
-        said: object = hung.stderr or b""  # bytes, whatever the encoding asked for
-        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        raise CrashError(f"The process that runs the model hung: no answer in {limit_s:g} s.{_tail(text)}") from None
-    if done.returncode < 0:
-        raise CrashError(f"The process that runs the model died of signal {-done.returncode}.{_tail(done.stderr)}")
-    if done.returncode != 0:
-        said = done.stderr.strip().removeprefix("Error: ")[-1000:]
-        raise BackendError(said or f"The process that runs the model ended with exit code {done.returncode}.")
+    command = [sys.executable, "-m", module, *arguments]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, cwd=folder, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+    ) as process:
+        seen: set[Process] = getattr(_here, "processes", set())
+        seen.add(process)
+        try:
+            _, stderr = process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired as hung:
+            said: object = hung.stderr or b""  # bytes, whatever the encoding asked for
+            text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+            raise CrashError(
+                f"The process that runs the model hung: no answer in {limit_s:g} s.{_tail(text)}"
+            ) from None
+        finally:
+            process.kill()  # which does nothing to one that has ended
+            seen.discard(process)
+    if process.returncode < 0:
+        raise CrashError(f"The process that runs the model died of signal {-process.returncode}.{_tail(stderr)}")
+    if process.returncode != 0:
+        said = stderr.strip().removeprefix("Error: ")[-1000:]
+        raise BackendError(said or f"The process that runs the model ended with exit code {process.returncode}.")
 
 
 def _tail(stderr: str) -> str:

@@ -7,7 +7,7 @@ and what a noisy machine moves least. A tail is for a budget to limit.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hwbench.field import Entry
 from hwbench.gate import Verdict
@@ -19,7 +19,7 @@ _SLIGHT = 0.001  # of a score: below, a difference is no reason for one file or 
 _SAME_SIZE = 1.05  # times as large is as large
 
 
-def choose(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+def choose(entries: Sequence[Entry], behind: Collection[str] = ()) -> tuple[Entry, ...]:
     """Give every measured entry its status and reason; one that the search dropped keeps them.
 
     Of those that meet every budget the fastest is chosen. Of those as fast, the ones go that are less accurate for
@@ -29,15 +29,22 @@ def choose(entries: Sequence[Entry]) -> tuple[Entry, ...]:
 
     As fast is whose figure is no worse than the best upper end of any interval: the best that was shown, not the
     best that noise allows.
+
+    Args:
+        entries: the field.
+        behind: names of those that were measured no further, since they are slower beyond doubt than one that met
+            every budget. Where such a one is left, they are not chosen, whatever disturbed the others afterwards.
     """
     measured = [entry for entry in entries if entry.status == "measured" and entry.report is not None]
     pool = [entry for entry in measured if entry.outcome == "pass"]
     pool = pool or [entry for entry in measured if entry.outcome == "inconclusive"]
+    pool = [entry for entry in pool if entry.name not in behind] or pool
     bar = _bar(pool)
     if bar is None and pool:  # of what was not timed, that of the runtime the profile puts first
         pool = [entry for entry in pool if entry.runtime == pool[0].runtime]
     winner = _best([entry for entry in pool if _is_as_fast(entry, bar)], timed=bar is not None) if pool else None
-    return tuple(_judged(entry, winner, bar) if entry in measured else entry for entry in entries)
+    lost = () if winner is None or winner.name in behind else behind
+    return tuple(_judged(entry, winner, bar, lost) if entry in measured else entry for entry in entries)
 
 
 def _bar(pool: Sequence[Entry]) -> Entry | None:
@@ -80,8 +87,10 @@ def _complexity(entry: Entry) -> tuple[int, ...]:
     return len(recipe.get("keep", ())), len(options), len(recipe.get("corrections", ())), _size(entry)
 
 
-def _judged(entry: Entry, winner: Entry | None, bar: Entry | None) -> Entry:
+def _judged(entry: Entry, winner: Entry | None, bar: Entry | None, behind: Collection[str]) -> Entry:
     judged = _with_status(entry, winner, bar)
+    if judged.status == "kept" and entry.name in behind:  # which its own reason says
+        return dataclasses.replace(entry, status="kept")
     return dataclasses.replace(judged, reason="; ".join(filter(None, (judged.reason, entry.reason))))
 
 

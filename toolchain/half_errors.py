@@ -33,12 +33,14 @@ def half_sensitivity(
 
     Args:
         model: the prepared float model; left as it is.
-        nodes: of its main graph, what computes in `dtype`.
+        nodes: of its main graph, what computes in `dtype`; none are no names.
         dtype: FLOAT16 or BFLOAT16.
         specs: the model's inputs.
         arrays: samples, one array per input, samples first.
     """
     names = [str(node.name) for node in nodes]
+    if not names:
+        return ()
     session = inference.session(_compared(model, set(names), dtype))
     with np.errstate(all="ignore"):  # what overflows is the worst
         seen = [
@@ -46,7 +48,9 @@ def half_sensitivity(
             for _, outputs in islice(inference.over_samples(session, specs, arrays), _RUNS)
         ]
         mean, spread, noise = np.moveaxis(np.stack(seen).reshape(len(seen), len(names), 3), 2, 0)
-        ratio = noise.mean(axis=0) / (spread.mean(axis=0) + mean.var(axis=0))
+        error = noise.mean(axis=0)
+        # What is always the same, and exact, would be 0 / 0.
+        ratio = np.where(error == 0, 0.0, error / (spread.mean(axis=0) + mean.var(axis=0)))
     order = np.argsort(-np.nan_to_num(ratio, nan=np.inf, posinf=np.inf), kind="stable")
     return tuple(names[index] for index in order)
 

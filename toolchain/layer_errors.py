@@ -98,6 +98,8 @@ def _add_sums(compared: Shadow, layer: Layer, copies: Sequence[Copy]) -> None:
 
 
 def _decibels(signal: float, noise: float) -> float:
+    if not math.isfinite(noise):  # int8 drove it beyond float32, or to NaN
+        return -math.inf
     if noise <= 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf

@@ -177,7 +177,8 @@ def _build_for(
     plan = asis.settle(plan, bench.workshop.as_is)
     found = search(plan, profile, budgets, bench, request.plan, timed=place.is_here, exhaustive=request.exhaustive)
     attempts = found.attempts
-    entries = choose([_entry(tried, profile, place, budgets, bench) for tried in attempts])
+    behind = {tried.name for tried in attempts if tried.behind}
+    entries = choose([_entry(tried, profile, place, budgets, bench) for tried in attempts], behind)
     notes = (*notes, *asis.note(bench.workshop.as_is), *_mends(plan, bench))
     notes = (*notes, *((bench.trial.note,) if bench.trial.note else ()), *place.caveats)
     how = _search(attempts, bench)
@@ -202,7 +203,7 @@ def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: S
     recipe, screening = encode(candidate.recipe), _screening(tried)
     if tried.failure is not None or tried.artifact is None:
         return Entry(*names, status="skipped", reason=tried.failure or "", recipe=recipe, settings=settings)
-    reason = "; ".join(filter(None, (tried.dropped, tried.remark)))
+    reason = "; ".join(filter(None, (tried.dropped, tried.behind, tried.remark)))
     if tried.dropped is not None and tried.accuracy is None:
         return Entry(*names, "dropped", reason, recipe=recipe, screening=screening, settings=settings)
     unscored = {} if tried.accuracy else {"accuracy": "the search ended before it was scored"}

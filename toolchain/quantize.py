@@ -65,14 +65,15 @@ def quantize(
         return model
     if is_quantized(load_ir(model.path)):
         raise UsageError("The model is quantized already; it is packed as it is.")
-    known = known or calibrated(prepare(model), recipe, calibration, model.inputs, table, cache)
-    graph, ranges = known.model, known.ranges
+    ready = known or calibrated(prepare(model), recipe, calibration, model.inputs, table, cache)
 
     def make(kept: tuple[str, ...]) -> OnnxModel:
-        keeping = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
-        return save_ir(quantizer.quantize(graph.clone(), keeping, ranges), out)
+        wanted = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
+        graph = keeping(ready, wanted.keep).model if kept else ready.model
+        return save_ir(quantizer.quantize(graph.clone(), wanted, ready.ranges), out)
 
-    made = mended(make, model.path, {str(node.name) for node in graph.graph.all_nodes()}, _feeds(model, calibration))
+    names = {str(node.name) for node in ready.model.graph.all_nodes()}
+    made = mended(make, model.path, names, _feeds(model, calibration))
     return dataclasses.replace(made, source_sha256=model.source_sha256 or model.sha256)
 
 

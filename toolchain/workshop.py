@@ -35,7 +35,7 @@ from toolchain.search.cache import Cache
 from toolchain.standin import obstacle, stand_in
 from toolchain.work import computed_in, work_of
 
-_MAKERS = ("onnx", "onnx-ir", "onnxruntime", "onnxconverter-common", "numpy", "ml-dtypes")
+_MAKERS = ("onnx", "onnx-ir", "onnxruntime", "onnxconverter-common", "numpy", "ml-dtypes", "scipy")
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ class Workshop:
 
     def kept(self, recipe: Recipe) -> tuple[str, ...]:
         """The nodes that had to be left in the source's precision for a variant to run."""
+        recipe = _graph_of(recipe)
         return self._variants[recipe].kept if recipe in self._variants else ()
 
     def work(self, recipe: Recipe, feeds: Feeds) -> Work:
@@ -130,7 +131,8 @@ class Workshop:
         if recipe.precision == "int8":
             return sensitivity(known, recipe, inputs, samples.arrays)
         half = quantizer(recipe.precision)
-        return half_sensitivity(known.model, half.computed(known.model), half.HALF, inputs, samples.arrays)
+        nodes = half.computed(known.model, known.ranges)
+        return half_sensitivity(known.model, nodes, half.HALF, inputs, samples.arrays)
 
     def layers(self) -> tuple[str, ...]:
         """The names of the source's operators, as recipes keep them."""
@@ -177,7 +179,10 @@ class Workshop:
         known = self._cache.get(*self._key(recipe)) if self._cache is not None else None
         if known is None:
             return None
-        shutil.copyfile(known, file)
+        try:
+            shutil.copyfile(known, file)
+        except FileNotFoundError:  # another build has just trimmed it away
+            return None
         return dataclasses.replace(open_model(file), source_sha256=self.model.source_sha256 or self.model.sha256)
 
     def _key(self, recipe: Recipe) -> tuple[object, ...]:

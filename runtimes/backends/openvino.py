@@ -69,14 +69,19 @@ def read(model: bytes, name: str) -> ov.Model:
         raise BackendError(f"OpenVINO cannot load '{name}': {_reason(error)}") from error
 
 
-def profiled(model: bytes, settings: RuntimeSettings) -> Any:
-    """An inference request whose performance counters are on, for who asks where the time goes.
+def profiled(model: bytes, settings: RuntimeSettings, feeds: Feeds) -> Any:
+    """An inference request whose performance counters are on, for who asks where the time goes: in the form that a
+    session computes feeds of these shapes in, if they come first.
 
     Raises:
         BackendError: OpenVINO refuses the model; its own text is passed on.
     """
-    graph = read(model, "the model")
-    return ov.Core().compile_model(graph, "CPU", {**_config(settings), "PERF_COUNT": "YES"}).create_infer_request()
+    graph, config = read(model, "the model"), {**_config(settings), "PERF_COUNT": "YES"}
+    if graph.is_dynamic() and _specialises(settings):
+        with contextlib.suppress(Exception):  # as a session does
+            fixed = _reshaped(graph, {name: array.shape for name, array in feeds.items()})
+            return ov.Core().compile_model(fixed, "CPU", config).create_infer_request()
+    return ov.Core().compile_model(graph, "CPU", config).create_infer_request()
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,8 @@ class _OpenVinoSession(Session):
     real models by up to a quarter (benchmarks/results/static_shapes.txt).
 
     Others are computed by the general form, which makes way then, and is compiled anew when it is needed: as a rule one
-    of the two is in memory. Any shapes are always computed by the same form, so equal inputs give equal outputs.
+    of the two is in memory. Within a session, any shapes are always computed by the same form, so equal inputs give
+    equal outputs; in another one, to which other shapes came first, the last bits may differ.
     """
 
     serial = True  # an infer request computes one inference at a time
@@ -109,8 +115,7 @@ class _OpenVinoSession(Session):
     def __init__(self, artifact: Artifact, graph: ov.Model, general: _Compiled) -> None:
         super().__init__(artifact)
         static = all(spec.is_static for spec in artifact.inputs)
-        specialises = not static and artifact.settings.options.get("static_shapes", "1") == "1"
-        self._graph = graph if specialises else None
+        self._graph = graph if not static and _specialises(artifact.settings) else None
         self._general: _Compiled | None = general
         self._fixed: _Compiled | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}  # that the fixed form is for
@@ -135,13 +140,21 @@ class _OpenVinoSession(Session):
 
     def _specialise(self, graph: ov.Model, shapes: dict[str, tuple[int, ...]]) -> None:
         self._shapes, self._general = shapes, None  # whose memory is free before more is taken
-        fixed = graph.clone()
         with contextlib.suppress(Exception):  # what cannot be computed in these shapes alone stays general
-            fixed.reshape(shapes)
-            self._fixed = _compile(fixed, self.artifact)
+            self._fixed = _compile(_reshaped(graph, shapes), self.artifact)
 
     def _release(self) -> None:
         self._graph = self._general = self._fixed = None
+
+
+def _specialises(settings: RuntimeSettings) -> bool:
+    return settings.options.get("static_shapes", "1") == "1"
+
+
+def _reshaped(graph: ov.Model, shapes: dict[str, tuple[int, ...]]) -> ov.Model:
+    fixed = graph.clone()
+    fixed.reshape(shapes)
+    return fixed
 
 
 def _compile(graph: ov.Model, artifact: Artifact) -> _Compiled:

@@ -9,10 +9,12 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 import pytest
+import tiny_models
 from onnx import helper, numpy_helper
 
 from hwbench import dataset, devices
 from hwbench.budget import parse_all
+from toolchain.calibration.table import Range
 from toolchain.half_errors import half_sensitivity
 from toolchain.model import open_model
 from toolchain.pipeline import BuildRequest, build
@@ -58,9 +60,33 @@ def test_the_nodes_around_an_offset_are_the_worst(quantizer, tmp_path):
     model = open_model(_collapsing(tmp_path, quantizer.COMPUTES_IN))
     samples = dataset.read(tmp_path / "c.npz", model.inputs)
     graph = prepare(model)
-    ranking = half_sensitivity(graph, quantizer.computed(graph), quantizer.HALF, model.inputs, samples.arrays)
+    ranking = half_sensitivity(graph, quantizer.computed(graph, {}), quantizer.HALF, model.inputs, samples.arrays)
     assert set(ranking[:3]) == {"layer2", "relu2", "layer3"}
     assert set(ranking) == {str(node.name) for node in graph.graph}
+
+
+def _ranked(folder, quantizer, body, ranges=None):
+    model = open_model(tiny_models.double(folder / "m.onnx", body=body))
+    graph = prepare(model)
+    x = np.random.default_rng(0).standard_normal((8, 2)).astype(np.float32)
+    np.savez(folder / "x.npz", x=x)
+    samples = dataset.read(folder / "x.npz", model.inputs)
+    nodes = quantizer.computed(graph, ranges or {})
+    ranking = half_sensitivity(graph, nodes, quantizer.HALF, model.inputs, samples.arrays)
+    written = {str(node.name): str(node.outputs[0].name) for node in graph.graph}
+    return [written[name] for name in ranking]
+
+
+def test_a_node_whose_output_never_changes_and_is_exact_is_the_least(tmp_path):
+    body = "a = Sub(x, x) b = Relu(a) c = Add(x, b) y = Tanh(c)"
+    assert set(_ranked(tmp_path, bf16, body)[:2]) == {"c", "y"}
+
+
+def test_what_fp16_leaves_in_float_anyway_is_not_ranked(tmp_path):
+    body = "a = Mul(x, x) b = Add(a, x) y = Tanh(b)"
+    assert set(_ranked(tmp_path, fp16, body)) == {"a", "b", "y"}
+    assert _ranked(tmp_path, fp16, body, {"a": Range(0.0, 1e6)}) == ["y"]
+    assert _ranked(tmp_path, fp16, body, {"a": Range(0.0, 1e6), "y": Range(0.0, 1e6)}) == []
 
 
 @pytest.mark.parametrize("quantizer", [bf16, fp16])

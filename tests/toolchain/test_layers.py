@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from hwbench.dataset import Dataset
 from runtimes.golden import relative_error
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.graphs.edits import array_of
+from toolchain.graphs.edits import array_of, is_constant
 from toolchain.layer_errors import LayerError, layer_errors, sensitivity
-from toolchain.model import OnnxModel, open_model
+from toolchain.model import OnnxModel, load_ir, open_model
 from toolchain.prepare import prepare
 from toolchain.quantize import Calibrated, calibrated, keeping, quantize
 from toolchain.recipe import Recipe
@@ -169,6 +170,67 @@ def test_a_layer_that_goes_back_to_float_gets_its_bias_back(case: Case) -> None:
     np.testing.assert_array_equal(array_of(mixed[convs[1]].inputs[2]), array_of(before[convs[1]].inputs[2]))
     np.testing.assert_array_equal(array_of(mixed[convs[2]].inputs[2]), array_of(after[convs[2]].inputs[2]))
     assert array_of(after[convs[1]].inputs[2]).tolist() != array_of(before[convs[1]].inputs[2]).tolist()
+
+
+def without_bias(proto: onnx.ModelProto) -> None:
+    for node in proto.graph.node:
+        if node.op_type == "Conv" and len(node.input) == 2:
+            node.input.append("")
+
+
+def computed_bias(proto: onnx.ModelProto) -> None:
+    proto.graph.node.insert(0, onnx.helper.make_node("ReduceMin", ["image"], ["least"], keepdims=0))
+    proto.graph.node.insert(1, onnx.helper.make_node("Add", ["bias", "least"], ["computed"]))
+    next(node for node in proto.graph.node if "bias" in node.input and node.op_type == "Conv").input[2] = "computed"
+
+
+@pytest.mark.parametrize("change", [without_bias, computed_bias])
+def test_layers_whose_bias_is_left_out_or_computed_go_back_too(
+    case: Case, tmp_path: Path, change: Callable[[onnx.ModelProto], None]
+) -> None:
+    proto = onnx.load(case.model.path)
+    change(proto)
+    onnx.save(proto, tmp_path / "m.onnx")
+    corrected = known(Case(open_model(tmp_path / "m.onnx"), case.samples), CORRECTED)
+    convs = {str(node.name): node for node in corrected.reference.graph if node.op_type == "Conv"}
+    for node in keeping(corrected, list(convs)).model.graph:
+        if node.op_type == "Conv":
+            before = convs[str(node.name)].inputs[2:]
+            now = node.inputs[2] if len(node.inputs) > 2 else None
+            if before and is_constant(before[0]):
+                np.testing.assert_array_equal(array_of(now), array_of(before[0]))
+            else:
+                assert not is_constant(now) or not array_of(now).any()
+
+
+def test_a_layer_that_mending_puts_back_gets_its_bias_back(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convs = [str(node.name) for node in prepare(case.model).graph if node.op_type == "Conv"]
+    monkeypatch.setattr("toolchain.quantize.mended", lambda make, *_: make((convs[1],)))
+    made = quantize(case.model, CORRECTED, case.samples, tmp_path / "made.onnx")
+    second = next(node for node in load_ir(made.path).graph if node.name == convs[1])
+    bias = next(tensor for tensor in onnx.load(case.model.path).graph.initializer if tensor.name == "bias")
+    np.testing.assert_array_equal(array_of(second.inputs[2]), onnx.numpy_helper.to_array(bias))
+
+
+def test_a_layer_whose_error_is_beyond_float32_is_the_worst(tmp_path: Path) -> None:
+    proto = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        large (float[N,8] x) => (float[N,8] y) { a = MatMul(x, v) y = MatMul(a, w) }"""
+    )
+    rng = np.random.default_rng(0)
+    for name, factor in {"v": 1.0, "w": 1e22}.items():
+        array = (factor * rng.normal(0, 0.3, (8, 8))).astype(np.float32)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    onnx.save(proto, tmp_path / "m.onnx")
+    np.savez(tmp_path / "x.npz", x=rng.standard_normal((8, 8)).astype(np.float32))
+    model = open_model(tmp_path / "m.onnx")
+    large = Case(model, dataset.read(tmp_path / "x.npz", model.inputs))
+    first, second = sensitivity(known(large, RECIPE), RECIPE, model.inputs, large.samples.arrays)
+    names = {str(node.outputs[0].name): str(node.name) for node in prepare(model).graph}
+    assert (first, second) == (names["y"], names["a"])
+    assert errors_with(large, RECIPE)[0].own == -math.inf
 
 
 def test_variants_that_share_corrections_are_as_good_as_those_made_alone(case: Case, tmp_path: Path) -> None:

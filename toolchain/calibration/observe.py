@@ -70,7 +70,8 @@ def observe(
 
     Raises:
         UsageError: a tensor is inside an operator that hides it, a sample drives one to NaN or infinity where it may
-            not, or ONNX Runtime fails on it; says which.
+            not, or ONNX Runtime fails on it; says which. Without `elements`, a NaN that its reductions pass over is
+            not seen.
     """
     batch = samples.batch_size(specs, arrays)
     per_sample = int(np.clip(ELEMENTS * batch // samples.count(specs, arrays), *_ELEMENTS_OF_ONE)) if elements else 0

@@ -71,10 +71,11 @@ def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Mod
     edits = Edits(model.graph)
     before = {node.name: node for node in reference.graph}
     for node in model.graph:
-        if node.name in nodes and node.op_type in _OPS and len(node.inputs) > 2:
-            inputs = before[node.name].inputs
-            bias = array_of(inputs[2]) if len(inputs) > 2 else np.zeros_like(array_of(node.inputs[2]))
-            node.replace_input_with(2, edits.constant(f"{node.name}.bias", bias))
+        corrected = _bias(node)
+        if node.name in nodes and node.op_type in _OPS and is_constant(corrected):  # else `correct` left it
+            bias = _bias(before[node.name])
+            array = array_of(bias) if bias is not None else np.zeros_like(array_of(corrected))
+            node.replace_input_with(2, edits.constant(f"{node.name}.bias", array))
     drop_unused_initializers(model.graph)
     return model
 
@@ -83,8 +84,12 @@ def _has_room(layer: ir.Node) -> bool:
     """Whether a layer has a bias of one number per channel, or can get one."""
     if layer.op_type not in _OPS or layer.outputs[0].shape is None:
         return False
-    bias = layer.inputs[2] if len(layer.inputs) > 2 else None
+    bias = _bias(layer)
     return bias is None or (is_constant(bias) and bias.shape is not None and len(bias.shape) == 1)
+
+
+def _bias(layer: ir.Node) -> ir.Value | None:
+    return layer.inputs[2] if len(layer.inputs) > 2 else None
 
 
 def _add_mean_shift(compared: Shadow, layer: Layer) -> None:
@@ -95,7 +100,7 @@ def _add_mean_shift(compared: Shadow, layer: Layer) -> None:
 
 
 def _shift_bias(edits: Edits, layer: ir.Node, shift: Array) -> None:
-    bias = layer.inputs[2] if len(layer.inputs) > 2 else None
+    bias = _bias(layer)
     before = array_of(bias) if bias is not None else np.zeros(shift.shape, np.float32)
     corrected = edits.constant(f"{layer.name}.corrected_bias", (before - shift).astype(np.float32))
     if len(layer.inputs) < 3:

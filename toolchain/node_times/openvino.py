@@ -24,7 +24,7 @@ def node_times(model: Path, settings: RuntimeSettings, feeds: Sequence[dict[str,
     Raises:
         BackendError: OpenVINO cannot load it.
     """
-    request = backend.profiled(model.read_bytes(), settings)
+    request = backend.profiled(model.read_bytes(), settings, feeds[0])
     durations: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for run in range(runs):
         request.infer(feeds[run % len(feeds)])

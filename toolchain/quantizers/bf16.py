@@ -20,10 +20,12 @@ TAKES_SCHEME = False
 GOLDEN_TOLERANCE = 3e-2
 
 HALF = ir.DataType.BFLOAT16
-computed = where_it_pays
-"""The nodes that compute in it."""
-
 _MIN_OPSET = 22  # Conv, pooling and others take bfloat16 from opset 22 on
+
+
+def computed(model: ir.Model, ranges: Mapping[str, Range]) -> list[ir.Node]:
+    """The nodes that compute in it, of the main graph; its range is that of float32."""
+    return where_it_pays(model)
 
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:

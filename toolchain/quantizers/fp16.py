@@ -49,12 +49,16 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     return _without_round_trips(ir.from_proto(converted))
 
 
-def computed(model: ir.Model) -> list[ir.Node]:
-    """The nodes that compute in it, of the main graph: all that write floats and hold no graph of their own."""
+def computed(model: ir.Model, ranges: Mapping[str, Range]) -> list[ir.Node]:
+    """The nodes that compute in it, of the main graph: all that write floats, hold no graph of their own, and have
+    nothing around them that it cannot hold.
+    """
+    beyond = _around_overflows(model, ranges) | _around_large_constants(model)
     return [
         node
         for node in model.graph
         if not node.domain
+        and node.name not in beyond
         and node.op_type not in {*RECURRENT, "Cast"}
         and node.outputs[0].dtype == ir.DataType.FLOAT
         and all(a.type not in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values())

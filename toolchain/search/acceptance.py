@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from hwbench import gate, intervals
@@ -9,7 +10,7 @@ from hwbench.accuracy import Accuracy
 from hwbench.budget import Budget
 from hwbench.gate import Verdict
 from hwbench.report import Report
-from toolchain.search.attempts import Attempt, Bench
+from toolchain.search.attempts import Attempt, Bench, screened_latency
 
 
 def meets(attempt: Attempt, accuracy: Accuracy, budgets: Sequence[Budget], bench: Bench) -> bool:
@@ -25,12 +26,34 @@ def breaks(attempt: Attempt, accuracy: Accuracy, budgets: Sequence[Budget], benc
     return any(verdict.outcome == "fail" for verdict in _verdicts(attempt, accuracy, budgets, bench))
 
 
+def broken(attempt: Attempt, budgets: Sequence[Budget], bench: Bench) -> str | None:
+    """What of the budgets an attempt breaks for sure, by its size and what was timed by now; None where nothing."""
+    if attempt.artifact is None:
+        return None
+    latency = attempt.latency or screened_latency(attempt)
+    report = Report(bench.workshop.name, "", attempt.artifact, bench.machine, latency)
+    failed = [verdict for verdict in gate.judge(report, _without_accuracy(budgets)) if verdict.outcome == "fail"]
+    return "; ".join(f"{verdict.budget.text}: {verdict.reason}" for verdict in failed) or None
+
+
+def small_enough(running: Sequence[Attempt], budgets: Sequence[Budget], bench: Bench) -> list[Attempt]:
+    """Let go what is too large to be chosen. The source stays, to compare with, and so do all where none is small."""
+    size = [budget for budget in budgets if budget.quantity == "size"]
+    large = {attempt.name: why for attempt in running if (why := broken(attempt, size, bench))}
+    return [
+        dataclasses.replace(attempt, dropped=large[attempt.name])
+        if attempt.name in large and len(large) < len(running) and not attempt.is_source
+        else attempt
+        for attempt in running
+    ]
+
+
 def is_met(attempt: Attempt, budgets: Sequence[Budget], bench: Bench) -> bool:
     """Whether an attempt that was scored and timed passes every budget, as far as can be told by now."""
     assert attempt.artifact is not None
     assert attempt.accuracy is not None
     report = Report(bench.workshop.name, "", attempt.artifact, bench.machine, attempt.latency, attempt.accuracy)
-    rest = gate.judge(report, [budget for budget in budgets if not budget.quantity.startswith("accuracy")])
+    rest = gate.judge(report, _without_accuracy(budgets))
     return meets(attempt, attempt.accuracy, budgets, bench) and all(verdict.outcome == "pass" for verdict in rest)
 
 
@@ -38,6 +61,10 @@ def _verdicts(attempt: Attempt, accuracy: Accuracy, budgets: Sequence[Budget], b
     assert attempt.artifact is not None
     report = Report(bench.workshop.name, "", attempt.artifact, bench.machine, accuracy=accuracy)
     return gate.judge(report, [budget for budget in budgets if budget.quantity.startswith("accuracy")])
+
+
+def _without_accuracy(budgets: Sequence[Budget]) -> list[Budget]:
+    return [budget for budget in budgets if not budget.quantity.startswith("accuracy")]
 
 
 def _is_hopeless(verdict: Verdict, accuracy: Accuracy) -> bool:

@@ -7,7 +7,7 @@ import errno
 import os
 import statistics
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from runtimes.artifact import Artifact
 from runtimes.errors import EdgewrightError, UnsupportedError
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import Block, SamplingPlan
+from runtimes.tensors import Array
 from toolchain.candidates import Candidate
 from toolchain.files import disk_full
 from toolchain.search.clock import Clock
@@ -29,6 +30,10 @@ from toolchain.workshop import Workshop
 
 REFERENCE_RUNTIME = "onnxruntime"
 """Where the source runs as it is, whatever the profile: every accuracy is compared with that."""
+
+
+Finish = Callable[[], "Attempt"]
+"""The rest of a step, for the main thread: it calls the user's metric, which need not bear another."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Attempt:
         dropped: why the search let it go.
         accuracy: its score on the evaluation data.
         latency: what was measured of it as a finalist, or else in screening.
+        behind: why it was measured no further as a finalist; None if it was measured to the end.
         remark: what more there is to say, such as why it did not pay.
         is_source: it is the source as it is.
         stands_in: why the bundle holds a stand-in for an engine, whose latency then says nothing; None if it does not.
@@ -81,6 +87,7 @@ class Attempt:
     dropped: str | None = None
     accuracy: Accuracy | None = None
     latency: Latency | None = None
+    behind: str | None = None
     remark: str = ""
     is_source: bool = False
     stands_in: str | None = None
@@ -107,6 +114,12 @@ class Attempt:
             return statistics.median(medians_ms(self.latency.blocks))
         return self.median_ms
 
+    def computes_in(self, precision: str) -> bool:
+        """Whether its graph says so, or its runtime is told so and reads stored weights."""
+        recipe = self.candidate.recipe
+        stored = recipe.precision.endswith("-storage") and recipe.keep_in == precision
+        return (recipe.precision == precision or stored) and self.artifact is not None
+
 
 def medians_ms(blocks: Iterable[Block]) -> list[float]:
     """What each process measured: its median."""
@@ -130,43 +143,40 @@ def make(candidate: Candidate, profile: HardwareProfile, bench: Bench) -> Attemp
     return _guarded(Attempt(candidate, is_source=bench.is_source(candidate)), made)
 
 
-def rank(attempt: Attempt, bench: Bench) -> Attempt:
-    """Score a candidate on the ranking data.
+def rank(attempt: Attempt, bench: Bench) -> Finish:
+    """Run a candidate on the ranking data; what is given back scores it.
 
     Raises:
         OSError: the disk is full.
     """
 
-    def ranked(tried: Attempt) -> Attempt:
-        if tried.is_source:
-            return dataclasses.replace(tried, ranked=bench.ranking.source())
-        try:
-            outputs = measure.outputs(tried.bundle, bench.ranking.samples.file, bench.target)
-        except EdgewrightError as error:
-            if tried.stands_in is None:
-                raise
-            raise UnsupportedError(f"Its engine cannot run here, and nor can what stands in for it: {error}") from error
+    def ranked(tried: Attempt, outputs: Mapping[str, Array]) -> Attempt:
         bench.tick(f"ranked {tried.name}")
         return dataclasses.replace(tried, ranked=bench.ranking.score(outputs))
 
-    return attempt if attempt.failure or attempt.ranked else _guarded(attempt, ranked)
+    if attempt.failure or attempt.ranked:
+        return lambda: attempt
+    if attempt.is_source:
+        return lambda: dataclasses.replace(attempt, ranked=bench.ranking.source())
+    return _run(attempt, bench, bench.ranking, ranked)
 
 
-def score(attempt: Attempt, bench: Bench) -> Attempt:
-    """Score a candidate on the evaluation data.
+def score(attempt: Attempt, bench: Bench) -> Finish:
+    """Run a candidate on the evaluation data; what is given back scores it.
 
     Raises:
         OSError: the disk is full.
     """
 
-    def scored(tried: Attempt) -> Attempt:
-        if tried.is_source:
-            return dataclasses.replace(tried, accuracy=bench.trial.source())
-        outputs = measure.outputs(tried.bundle, bench.trial.samples.file, bench.target)
+    def scored(tried: Attempt, outputs: Mapping[str, Array]) -> Attempt:
         bench.tick(f"scored {tried.name}")
         return dataclasses.replace(tried, accuracy=bench.trial.score(outputs))
 
-    return attempt if attempt.failure or attempt.accuracy else _guarded(attempt, scored)
+    if attempt.failure or attempt.accuracy:
+        return lambda: attempt
+    if attempt.is_source:
+        return lambda: dataclasses.replace(attempt, accuracy=bench.trial.source())
+    return _run(attempt, bench, bench.trial, scored)
 
 
 def screen(attempt: Attempt, bench: Bench, plan: SamplingPlan) -> Attempt:
@@ -207,6 +217,24 @@ def screened_latency(attempt: Attempt) -> Latency | None:
 
 def _latency(attempt: Attempt, blocks: tuple[Block, ...]) -> Latency:
     return Latency("single_stream", blocks[0].batch, attempt.candidate.settings.threads, blocks)
+
+
+def _run(
+    attempt: Attempt, bench: Bench, trial: Trial, finish: Callable[[Attempt, Mapping[str, Array]], Attempt]
+) -> Finish:
+    outputs: dict[str, Array] = {}
+
+    def ran(tried: Attempt) -> Attempt:
+        try:
+            outputs.update(measure.outputs(tried.bundle, trial.samples.file, bench.target))
+        except EdgewrightError as error:
+            if tried.stands_in is None:
+                raise
+            raise UnsupportedError(f"Its engine cannot run here, and nor can what stands in for it: {error}") from error
+        return tried
+
+    after = _guarded(attempt, ran)
+    return lambda: after if after.failure else _guarded(after, lambda tried: finish(tried, outputs))
 
 
 def _guarded(attempt: Attempt, step: Callable[[Attempt], Attempt]) -> Attempt:

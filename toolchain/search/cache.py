@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 
 import runtimes
 from hwbench.machine import Machine
@@ -48,10 +50,11 @@ class Cache:
     def get(self, *key: object) -> Path | None:
         """The file that was put under a key; None if there is none."""
         path = self._path(key)
-        if self.fresh or not path.is_file():
+        if self.fresh or not os.access(path, os.R_OK):
             return None
-        path.touch()  # what is used stays
-        return path
+        with contextlib.suppress(OSError):  # another user's; or another build has just trimmed it away
+            os.utime(path)  # what is used stays
+        return path if path.is_file() else None
 
     def put(self, data: bytes, *key: object) -> None:
         """Keep bytes under a key, unless they are very many."""
@@ -65,18 +68,27 @@ class Cache:
 
     def trim(self) -> None:
         """Remove what was not used for longest, until the rest fits the limit."""
-        found = [(path.stat(), path) for path in self.folder.rglob("*") if path.is_file()]
+        found = [(stat, path) for path in self.folder.rglob("*") if (stat := _stat(path)) is not None]
         total = sum(stat.st_size for stat, _ in found)
         for stat, path in sorted(found, key=lambda item: item[0].st_mtime):
             if total <= _LIMIT_BYTES:
                 return
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another build was first, or it is another user's
+                path.unlink()
             total -= stat.st_size
 
     def _path(self, key: object) -> Path:
         text = json.dumps([_own_code(), encode(key)], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
         return self.folder / digest[:2] / digest[2:]
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """A file's; None of a folder, and of what another build has just removed."""
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        return found if S_ISREG(found.st_mode) else None
+    return None
 
 
 @lru_cache(maxsize=1)
@@ -110,8 +122,9 @@ class CachedTarget:
         key = ("run", *self._where(bundle, inputs))
         known = self.cache.get(*key)
         if known is not None:
-            shutil.copyfile(known, outputs)
-            return
+            with contextlib.suppress(FileNotFoundError):  # trimmed away since
+                shutil.copyfile(known, outputs)
+                return
         self.target.run(bundle, inputs, outputs)
         if outputs.stat().st_size <= _LARGEST_BYTES:
             self.cache.put(outputs.read_bytes(), *key)
@@ -124,7 +137,7 @@ class CachedTarget:
         key = (*base, self._asked[asked])
         known = self.cache.get(*key)
         if known is not None:
-            with contextlib.suppress(ValueError, UsageError):  # a damaged one is measured again
+            with contextlib.suppress(ValueError, UsageError, FileNotFoundError):  # what is damaged is measured again
                 block = decode(Block, json.loads(known.read_text()), "a cached block")
                 self.reused += 1
                 return block

@@ -47,6 +47,11 @@ class Clock:
             raise TimeUp
 
     @property
+    def is_spent(self) -> bool:
+        """Whether all of the time limit is over, whatever the user did."""
+        return self.limit_s is not None and time.monotonic() - self._start > self.limit_s
+
+    @property
     def is_over(self) -> bool:
         """Whether the time for searching is over."""
         try:

@@ -8,7 +8,6 @@ faster it is, so the shortest prefix is also the one most likely to meet a laten
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 
 from toolchain.candidates import Candidate
@@ -56,11 +55,6 @@ def smallest(count: int, holds: Callable[[int], bool]) -> int:
         else:
             low = middle
     return high
-
-
-def bound(layers: int) -> int:
-    """The most evaluations that the search for the smallest prefix takes, that of int8 itself among them."""
-    return 1 + math.ceil(math.log2(max(layers, 1)))
 
 
 def _why(kept: int, found: int, layers: int) -> str:

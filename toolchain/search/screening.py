@@ -19,10 +19,12 @@ FINALISTS = 4
 MARGIN = 1.15
 """Short measurements on a shared machine move by as much."""
 
-_CLOSE = 0.002  # a difference in score that the ranking data does not tell
+_CLOSE = 0.002  # of a score: a difference that the ranking data does not tell
 
 Screen = Callable[[Attempt, SamplingPlan], Attempt]
 Rank = Callable[[list[Attempt]], list[Attempt]]
+Keep = Callable[[Sequence[Attempt]], object]
+Breaks = Callable[[Attempt], object]
 
 
 def plan_of(round_: int, full: SamplingPlan) -> SamplingPlan:
@@ -38,7 +40,14 @@ def plan_of(round_: int, full: SamplingPlan) -> SamplingPlan:
 
 
 def halve(
-    attempts: Sequence[Attempt], screen: Screen, rank: Rank, full: SamplingPlan, finalists: int = FINALISTS
+    attempts: Sequence[Attempt],
+    screen: Screen,
+    rank: Rank,
+    full: SamplingPlan,
+    *,
+    keep: Keep = lambda _: None,
+    breaks: Breaks = lambda _: None,
+    finalists: int = FINALISTS,
 ) -> list[Attempt]:
     """Measure in rounds until few are running; those that go say why.
 
@@ -47,6 +56,8 @@ def halve(
         screen: measures one block of an attempt.
         rank: scores those that are running, which what is slower than the source is not worth.
         full: the plan that finalists will be measured by.
+        keep: takes the field as each round leaves it, which an interrupt then does not lose.
+        breaks: whether an attempt is known to break a budget, so that nothing may go for its sake.
         finalists: how many may stay beside the source.
     """
     field, round_ = list(attempts), 0
@@ -54,18 +65,22 @@ def halve(
         # One block of everybody, so that a disturbance hits all alike.
         field = [screen(attempt, plan_of(round_, full)) if attempt.is_running else attempt for attempt in field]
         if round_ == 0:
-            field = rank(outrun(field))
+            field = rank(outrun(field, breaks))
         if _running(field) > finalists + 1:
-            field = cut(field, round_, finalists)
+            field = cut(field, round_, breaks, finalists)
+        keep(field)
         if _running(field) <= finalists + 1:
             return field
         round_ += 1
 
 
-def outrun(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Let go what is slower than the source beyond doubt: whatever it would rank as, the source loses nothing."""
+def outrun(attempts: Sequence[Attempt], breaks: Breaks) -> list[Attempt]:
+    """Let go what is slower than the source beyond doubt: whatever it would rank as, the source loses nothing.
+
+    Unless the source itself breaks a budget, such as one of size.
+    """
     source = next((attempt for attempt in attempts if attempt.is_source and attempt.is_running), None)
-    if source is None or source.median_ms is None:
+    if source is None or source.median_ms is None or breaks(source):
         return list(attempts)
     bar = source.median_ms
     return [
@@ -76,13 +91,14 @@ def outrun(attempts: Sequence[Attempt]) -> list[Attempt]:
     ]
 
 
-def cut(attempts: Sequence[Attempt], round_: int, finalists: int = FINALISTS) -> list[Attempt]:
+def cut(attempts: Sequence[Attempt], round_: int, breaks: Breaks, finalists: int = FINALISTS) -> list[Attempt]:
     """Let go what is dominated, and of the rest the slower ones, until no more than half are left."""
     running = [attempt for attempt in attempts if attempt.is_running and not attempt.is_source]
     most = max(finalists, math.ceil(len(running) / 2))
+    able = [attempt for attempt in running if not breaks(attempt)]
     gone: dict[str, str] = {}
     for attempt in running:
-        better = next((other for other in running if dominates(other, attempt)), None)
+        better = next((other for other in able if dominates(other, attempt)), None)
         if better is not None:
             gone[attempt.name] = _why(attempt, better, round_)
     left = sorted((attempt for attempt in running if attempt.name not in gone), key=_speed)
@@ -104,7 +120,7 @@ def cut_short(running: Sequence[Attempt], reason: str, finalists: int = FINALIST
 
 def dominates(one: Attempt, other: Attempt) -> bool:
     """Whether one is faster beyond doubt, and as close to the source."""
-    return _speed(one) * MARGIN < _speed(other) and _closeness(one) >= _closeness(other) - _CLOSE
+    return _speed(one) * MARGIN < _speed(other) and _is_as_close(one, other)
 
 
 def _running(field: Sequence[Attempt]) -> int:
@@ -121,8 +137,13 @@ def _closeness(attempt: Attempt) -> float:
     return attempt.ranked.value if attempt.ranked.higher_is_better else -attempt.ranked.value
 
 
+def _is_as_close(one: Attempt, other: Attempt) -> bool:
+    bar = _closeness(other)
+    return _closeness(one) >= bar - _CLOSE * abs(bar)
+
+
 def _why(attempt: Attempt, better: Attempt, round_: int) -> str:
-    lost = "no closer to the source" if _closeness(better) >= _closeness(attempt) - _CLOSE else "too slow to stay"
+    lost = "no closer to the source" if _is_as_close(better, attempt) else "too slow to stay"
     return f"{_slower(attempt, better, round_)}, and {lost}"
 
 

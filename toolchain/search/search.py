@@ -7,6 +7,7 @@ Nothing runs beside a measurement of time; what is not timed runs in as many pro
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -18,13 +19,12 @@ from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
 from toolchain.candidates import Candidate, typed
 from toolchain.search import finals, lanes, mixed, payoff, rivals, screening, tuning
-from toolchain.search.acceptance import breaks, is_met, meets
-from toolchain.search.attempts import Attempt, Bench, make, rank, score, screen, screened_latency, time_once
+from toolchain.search.acceptance import breaks, broken, is_met, meets, small_enough
+from toolchain.search.attempts import Attempt, Bench, Finish, make, rank, score, screen, screened_latency, time_once
 from toolchain.search.clock import TimeUp
 
 _TUNED = 2  # candidates whose settings are tried: the fastest
 _NEAR = 1.3  # of the fastest's time; settings make up for no more
-_FAR = 1.5  # times the fastest that is right; short measurements are not wrong by as much
 _ROUND = 2  # screening's third round: blocks long enough to tell a few percent
 _LOW = ("int8", "bf16", "fp16")  # what layers are kept out of
 _ENOUGH_RUNS = 80  # in a block; six are more than the 459 that MLPerf's early stopping takes for a p99
@@ -71,6 +71,8 @@ def search(
     """
     run = _Search(profile, tuple(budgets), bench, full, timed)
     run.make(plan)
+    if not exhaustive:
+        run.drop_what_is_too_large()
     if timed and not exhaustive:
         run.phase(run.screen)
         run.phase(run.tune)
@@ -100,7 +102,8 @@ class _Search:
     def phase(self, step: Callable[[], None]) -> None:
         """Do what there is time for. A first Ctrl-C ends it where there is something to keep."""
         phase(f"{self._profile.name}: {step.__name__.replace('_', ' ')}")
-        known = any(attempt.blocks or attempt.latency for attempt in self.attempts.values())
+        found = self.attempts.values()
+        known = any(one.blocks or one.latency if self._timed else one.accuracy for one in found)
         with self._bench.clock.phase(stoppable=known):
             try:
                 step()
@@ -120,6 +123,10 @@ class _Search:
             else:
                 self._make(candidate)
 
+    def drop_what_is_too_large(self) -> None:
+        """A size is known as soon as there is a file."""
+        self._put_all(small_enough(self._running(), self._budgets, self._bench))
+
     def screen(self) -> None:
         """Measure all a little, then the better ones a little more; only those that may stay are ranked."""
 
@@ -133,29 +140,30 @@ class _Search:
             return [self.attempts[attempt.name] for attempt in field]
 
         if len(self._running()) > 1:
-            self._put_all(screening.halve(list(self.attempts.values()), one, ranked, self._full))
+            field = list(self.attempts.values())
+            self._put_all(screening.halve(field, one, ranked, self._full, keep=self._put_all, breaks=self._is_out))
         else:
             self.rank()
 
     def rank(self) -> None:
         """Score on the ranking data."""
 
-        def keep(attempt: Attempt) -> None:
-            self._put(attempt)
+        def keep(finish: Finish) -> None:
+            self._put(finish())
             self._bench.clock.check()
 
-        self._each(rank, keep)
+        self._each(rank, keep, self._running())
 
     def tune(self) -> None:
         """Try other settings for the fastest; a variant that is faster takes its parent's place."""
         fastest = self._fastest()
         for parent in fastest[:_TUNED]:
-            if (parent.speed_ms or 0.0) <= _NEAR * (fastest[0].speed_ms or 0.0):
+            if _speed(parent) <= _NEAR * _speed(fastest[0]):
                 self._settle(parent, [self._vary(parent, candidate) for candidate in tuning.variants(parent.candidate)])
 
     def return_slow_layers(self) -> None:
         """One candidate in which the layers that int8 made slower are float again."""
-        int8 = next((attempt for attempt in self._fastest() if _computes_in(attempt, "int8")), None)
+        int8 = next((attempt for attempt in self._fastest() if attempt.computes_in("int8")), None)
         if int8 is not None:
             layers = self._bench.workshop.layers()
             slow = payoff.slow_layers(int8, self.attempts.values(), self._bench.timed, layers)
@@ -164,42 +172,62 @@ class _Search:
                 self._settle(int8, [self._try(dataclasses.replace(int8.candidate, recipe=recipe))])
 
     def accept(self) -> None:
-        """Score the finalists on the evaluation data; of a field that was not screened to its end, the fastest."""
-        if self._bench.clock.stopped:
-            self._put_all(screening.cut_short(self._running(), f"not looked at: {self._bench.clock.stopped}"))
-        self._each(score, self._put)
+        """Score the finalists on the evaluation data; of a field that was not screened to its end, the fastest.
+
+        The source goes first, which takes no run, then the fastest; one of them, whatever the clock says.
+        """
+        clock = self._bench.clock
+        if clock.stopped:
+            self._put_all(screening.cut_short(self._running(), f"not looked at: {clock.stopped}"))
+
+        def keep(finish: Finish) -> None:
+            self._put(finish())
+            if clock.is_spent:
+                clock.check(1.0)
+
+        self._put_all(score(attempt, self._bench)() for attempt in self._running() if attempt.is_source)
+        try:
+            self._each(score, keep, [attempt for attempt in self._fastest() if not attempt.is_source])
+        except TimeUp:
+            late = [attempt for attempt in self._running() if attempt.accuracy is None]
+            self._put_all(dataclasses.replace(one, dropped=f"not looked at: {clock.stopped}") for one in late)
+            raise
 
     def keep_sensitive_layers(self) -> None:
         """Where the fastest of a low precision misses its accuracy budget, keep the fewest layers in float until it
         does not.
         """
         for precision in _LOW:
-            lowest = next((a for a in self._fastest() if _computes_in(a, precision)), None)
+            lowest = next((a for a in self._fastest() if a.computes_in(precision)), None)
             if lowest is not None and not self._meets(lowest):
                 self._mend(lowest)
 
     def _mend(self, attempt: Attempt) -> None:
         """Unless one that is right is as fast, which no mended one can beat."""
-        right = [other for other in self._fastest() if self._meets(other)]
+        right = [other for other in self._fastest() if self._is_right(other)]
         candidate = typed(attempt.candidate)
         if candidate is None or self._is_slower(attempt, right):
             return
 
         def tried(candidate: Candidate) -> Attempt:
             self._bench.clock.check()
-            return self._put((rank if self._ranks_by_labels else score)(self._make(candidate), self._bench))
+            return self._put((rank if self._ranks_by_same_metric else score)(self._make(candidate), self._bench)())
 
         ranking = self._bench.workshop.sensitivity(candidate.recipe)
         for found in mixed.recover(candidate, ranking, tried, self._meets):
             self._put(found)
             if found.is_running:
-                scored = self._put(score(found, self._bench))
-                if self._timed:
-                    self._put_all(rivals.measure(attempt, [scored], self._screen_well)[1:])
+                self._put(score(found, self._bench)())
+                self.drop_what_is_too_large()
+                rival = self.attempts[found.name]
+                if self._timed and rival.is_running:
+                    self._put_all(rivals.measure(attempt, [rival], self._screen_well)[1:])
 
     def time(self) -> None:
         """Measure those that may be chosen as well as their order asks for, or as the time allows."""
-        self._let_slow_ones_go()
+        best = next((attempt for attempt in self._fastest() if attempt.median_ms and self._is_right(attempt)), None)
+        if best is not None:
+            self._put_all(finals.within_reach(self._running(), best))
         plan = dataclasses.replace(self._full, min_runs=min(_ENOUGH_RUNS, self._full.min_runs))
         self._time(plan, lambda attempts: finals.contenders(attempts, self._is_met))
 
@@ -212,33 +240,25 @@ class _Search:
         wanted = [attempt.name for attempt in self._running() if attempt.accuracy and not self._breaks(attempt)]
         self._bench.clock.check(1.0)
         plan = self._bench.clock.fitted(plan, blocks=len(wanted) * BLOCKS, startup_s=_STARTUP_S)
-        for _ in range(BLOCKS):
+        for block in range(BLOCKS):
             for name in wanted:
                 self._put(time_once(self.attempts[name], self._bench, plan))
             running = [self.attempts[name] for name in wanted if self.attempts[name].is_running]
             wanted = [attempt.name for attempt in still(running)]
+            why = f"measured no further after block {block + 1}: slower beyond doubt than one that meets every budget"
+            self._put_all(dataclasses.replace(one, behind=why) for one in running if one.name not in wanted)
 
     def explain(self) -> None:
         """Say of int8 that is slower than float why it is."""
         for attempt in list(self.attempts.values()):
             self._bench.clock.check(1.0)
-            if _is_int8(attempt):
+            if attempt.computes_in("int8") or attempt.computes_in("int8-dynamic"):
                 remark = payoff.remark(attempt, self.attempts.values(), self._bench.timed)
                 self._put(dataclasses.replace(attempt, remark=remark))
 
     def reported(self, attempt: Attempt) -> Attempt:
         """With screening's latency where it has no better one."""
         return dataclasses.replace(attempt, latency=attempt.latency or screened_latency(attempt))
-
-    def _let_slow_ones_go(self) -> None:
-        """What is far slower than another that is right cannot be chosen; the source stays, to compare with."""
-        best = next((attempt for attempt in self._fastest() if attempt.median_ms and self._meets(attempt)), None)
-        for attempt in self._running():
-            mine, bar = attempt.median_ms, best.median_ms if best is not None else None
-            if best is not None and mine and bar and mine > _FAR * bar and not attempt.is_source:
-                figures = f"p50 {mine:.3g} against {bar:.3g} ms"
-                reason = f"{mine / bar:.2g}x slower than {best.name} in screening ({figures}), which is right, too"
-                self._put(dataclasses.replace(attempt, dropped=reason))
 
     def _make(self, candidate: Candidate) -> Attempt:
         """On its own device, an engine that cannot run goes, since what stands in for it has no say."""
@@ -249,11 +269,13 @@ class _Search:
             )
         return self._put(made)
 
-    def _each(self, step: Callable[[Attempt, Bench], Attempt], keep: Callable[[Attempt], object]) -> None:
-        """An untimed step for all that are running."""
-        running = self._running()
+    def _each(
+        self, step: Callable[[Attempt, Bench], Finish], keep: Callable[[Finish], object], running: Sequence[Attempt]
+    ) -> None:
+        """An untimed step for several."""
         threads = max((attempt.candidate.settings.threads for attempt in running), default=0)
-        lanes.each(lambda attempt: step(attempt, self._bench), running, lanes.count(threads), keep)
+        count = lanes.count(threads, self._bench.machine.cores)
+        lanes.each(lambda attempt: step(attempt, self._bench), running, count, keep)
 
     def _breaks(self, attempt: Attempt) -> bool:
         assert attempt.accuracy is not None
@@ -266,7 +288,9 @@ class _Search:
         self._bench.clock.check()
         if candidate.name in self.attempts:
             return dataclasses.replace(self.attempts[candidate.name], dropped="tried already")
-        return self._put(rank(self._make(candidate), self._bench))
+        self._put(rank(self._make(candidate), self._bench)())
+        self.drop_what_is_too_large()
+        return self.attempts[candidate.name]
 
     def _vary(self, parent: Attempt, candidate: Candidate) -> Attempt:
         """The same file with other settings, which ranks as its parent does."""
@@ -286,23 +310,30 @@ class _Search:
         return screen(attempt, self._bench, screening.plan_of(_ROUND, self._full))
 
     @property
-    def _ranks_by_labels(self) -> bool:
+    def _ranks_by_same_metric(self) -> bool:
         return self._bench.ranking.metric.name == self._bench.trial.metric.name
 
     def _meets(self, attempt: Attempt) -> bool:
-        accuracy = attempt.ranked if self._ranks_by_labels and attempt.accuracy is None else attempt.accuracy
+        accuracy = attempt.ranked if self._ranks_by_same_metric and attempt.accuracy is None else attempt.accuracy
         return accuracy is not None and meets(attempt, accuracy, self._budgets, self._bench)
 
-    def _is_slower(self, int8: Attempt, right: Sequence[Attempt]) -> bool:
-        mine, best = int8.speed_ms, min((attempt.speed_ms for attempt in right if attempt.speed_ms), default=None)
+    def _is_right(self, attempt: Attempt) -> bool:
+        return self._meets(attempt) and not self._is_out(attempt)
+
+    def _is_out(self, attempt: Attempt) -> bool:
+        """Whether it breaks a budget for sure, by its size and what was timed so far."""
+        return broken(attempt, self._budgets, self._bench) is not None
+
+    def _is_slower(self, low: Attempt, right: Sequence[Attempt]) -> bool:
+        mine, best = low.speed_ms, min((attempt.speed_ms for attempt in right if attempt.speed_ms), default=None)
         return mine is not None and best is not None and mine >= best
 
     def _running(self) -> list[Attempt]:
         return [attempt for attempt in self.attempts.values() if attempt.is_running]
 
     def _fastest(self) -> list[Attempt]:
-        """Those that are running, by screening's figures; the first tried first where there are none."""
-        return sorted(self._running(), key=lambda attempt: attempt.speed_ms or 0.0)
+        """Those that are running, by screening's figures; what has none comes last, the first tried first."""
+        return sorted(self._running(), key=_speed)
 
     def _put(self, attempt: Attempt) -> Attempt:
         self.attempts[attempt.name] = attempt
@@ -313,12 +344,5 @@ class _Search:
             self._put(attempt)
 
 
-def _is_int8(attempt: Attempt) -> bool:
-    return attempt.candidate.recipe.precision in ("int8", "int8-dynamic") and attempt.artifact is not None
-
-
-def _computes_in(attempt: Attempt, precision: str) -> bool:
-    """As its graph says, or as a runtime is told that reads stored weights."""
-    recipe = attempt.candidate.recipe
-    stored = recipe.precision.endswith("-storage") and recipe.keep_in == precision
-    return (recipe.precision == precision or stored) and attempt.artifact is not None
+def _speed(attempt: Attempt) -> float:
+    return attempt.speed_ms if attempt.speed_ms is not None else math.inf

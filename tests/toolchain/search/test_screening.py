@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from search_parts import attempt, block
 
 from runtimes.sampling import SamplingPlan
-from toolchain.search.screening import FINALISTS, cut, cut_short, dominates, halve, plan_of
+from toolchain.search.screening import FINALISTS, cut, cut_short, dominates, halve, outrun, plan_of
 
 _fields = st.lists(
     st.tuples(st.floats(0.1, 100), st.floats(0, 1)), min_size=1, max_size=20, unique_by=lambda pair: pair[0]
@@ -19,7 +20,7 @@ _fields = st.lists(
 
 def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
     source, fast, slow = attempt(0, 9), attempt(1, 1, 0.99), attempt(2, 3, 0.99)
-    result = cut([source, fast, slow], 0)
+    result = cut([source, fast, slow], 0, lambda one: None)
     assert [a.is_running for a in result] == [True, True, False]
     assert result[2].dropped == (
         "3x slower than int8 on onnxruntime in screening (p50 3 against 1 ms, round 1), and no closer to the source"
@@ -27,7 +28,7 @@ def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
 
 
 def test_a_slower_one_that_is_closer_stays():
-    result = cut([attempt(0, 9), attempt(1, 1, 0.9), attempt(2, 3, 0.99)], 0)
+    result = cut([attempt(0, 9), attempt(1, 1, 0.9), attempt(2, 3, 0.99)], 0, lambda one: None)
     assert all(a.is_running for a in result)
 
 
@@ -84,6 +85,35 @@ def test_what_is_slower_than_the_source_is_not_ranked():
     assert result[3].dropped == (
         "1.2x slower than fp32 on onnxruntime in screening (p50 6 against 5 ms, round 1), which loses nothing"
     )
+
+
+def test_a_source_that_breaks_a_budget_lets_nothing_go():
+    field = [attempt(0, 5), attempt(1, 6)]
+    assert outrun(field, lambda one: one.is_source) == field
+    assert not outrun(field, lambda one: False)[1].is_running
+
+
+def test_what_breaks_a_budget_lets_nothing_go():
+    field = [attempt(0, 9), attempt(1, 1), attempt(2, 3)]
+    assert all(one.is_running for one in cut(field, 0, lambda one: one is field[1]))
+
+
+def test_what_goes_in_a_round_is_known_before_the_next():
+    field, kept = [attempt(0, 9), *(attempt(n, n, n / 20) for n in range(1, 11))], []
+
+    def screen(one, plan):
+        if kept and not all(one.is_running for one in kept[-1]):
+            raise KeyboardInterrupt
+        return one
+
+    with pytest.raises(KeyboardInterrupt):
+        halve(field, screen, list, SamplingPlan(), keep=kept.append)
+    assert sum(not one.is_running for one in kept[-1]) == 5
+
+
+def test_as_close_is_relative_to_the_score():
+    assert dominates(attempt(1, 1, score=29.98), attempt(2, 2, score=30.0))  # such as dB
+    assert not dominates(attempt(1, 1, score=0.0100), attempt(2, 2, score=0.0101))
 
 
 def test_for_want_of_time_the_fastest_and_the_source_stay():

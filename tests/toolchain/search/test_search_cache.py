@@ -105,6 +105,34 @@ def test_a_cache_that_cannot_be_written_costs_no_results(tmp_path):
     cache.trim()
 
 
+def test_a_cache_of_another_user_can_be_read(tmp_path, monkeypatch):
+    cache = Cache(tmp_path)
+    cache.put(b"data", "key")
+
+    def refused(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr(module.os, "utime", refused)
+    monkeypatch.setattr(module, "_LIMIT_BYTES", 1)
+    monkeypatch.setattr(module.Path, "unlink", refused)
+    assert cache.get("key").read_bytes() == b"data"
+    cache.trim()
+
+
+def test_what_another_build_has_just_removed_is_not_there(tmp_path, monkeypatch):
+    cache = Cache(tmp_path)
+    cache.put(b"data", "key")
+    real = module.os.utime
+
+    def late(path):
+        path.unlink()
+        real(path)
+
+    monkeypatch.setattr(module.os, "utime", late)
+    assert cache.get("key") is None
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []  # no empty entry is left
+
+
 def test_very_large_files_are_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_LARGEST_BYTES", 10)
     cache = Cache(tmp_path)

@@ -1,0 +1,118 @@
+"""The phases that a clock or a finished race cuts short, on a bench without a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from search_parts import attempt, block
+
+from hwbench.accuracy import Accuracy
+from hwbench.machine import this_machine
+from runtimes.sampling import SamplingPlan
+from toolchain.search.clock import Clock
+from toolchain.search.search import _Search
+
+SCORE = Accuracy("top1", True, 1, 1.0, scores=(1.0,))
+
+
+class Bench:
+    """What `score` and `time_once` ask of one; a score takes `takes_s` of the time limit."""
+
+    def __init__(self, limit_s=None, takes_s=0.0):
+        self.clock, self.machine, self.workshop = Clock(limit_s), this_machine(), SimpleNamespace(name="m")
+        self.trial = SimpleNamespace(
+            samples=SimpleNamespace(file=Path("x.npz")), score=self._score, source=lambda: SCORE
+        )
+        self.target, self.timed, self._takes_s = self, Path(), takes_s
+        self.scored_in = set()
+
+    def tick(self, what):
+        pass
+
+    def run(self, bundle, inputs, outputs):
+        np.savez(outputs, y=np.zeros(1))
+
+    def sample(self, bundle, inputs, plan):
+        return block(float(bundle.name))
+
+    def _score(self, outputs):
+        self.scored_in.add(threading.get_ident())
+        self.clock._start -= self._takes_s
+        return SCORE
+
+
+@pytest.fixture
+def started(device):
+    def start(bench, *attempts, timed=True):
+        run = _Search(device, (), bench, SamplingPlan(), timed)
+        run.attempts.update({one.name: one for one in attempts})
+        return run
+
+    return start
+
+
+def test_scoring_ends_with_the_time_limit_but_not_before_the_source_and_one_more(started):
+    run = started(Bench(100, takes_s=101), attempt(1, 3), attempt(2, 2), attempt(3, 4), attempt(0, 9))
+    run.phase(run.accept)
+    *others, source = run.attempts.values()
+    assert source.accuracy is not None
+    assert len([one for one in others if one.accuracy]) == 1
+    late = {one.dropped for one in others if one.accuracy is None}
+    assert late == {"not looked at: The time limit of 100 s ended the search"}
+
+
+def test_after_ctrl_c_what_is_left_is_scored(started):
+    bench = Bench(100)
+    with bench.clock.phase(stoppable=True):
+        raise KeyboardInterrupt
+    run = started(bench, attempt(1, 3), attempt(2, 2), attempt(0, 9))
+    run.phase(run.accept)
+    assert all(one.accuracy for one in run.attempts.values())
+
+
+def interrupted():
+    raise KeyboardInterrupt
+
+
+def test_where_nothing_is_timed_ctrl_c_keeps_what_was_scored(started):
+    bench = Bench()
+    run = started(bench, attempt(0), attempt(1), timed=False)
+    with pytest.raises(KeyboardInterrupt):
+        run.phase(interrupted)
+    run.phase(run.accept)
+    run.phase(interrupted)
+    assert bench.clock.stopped == "Ctrl-C ended the search"
+
+
+def test_where_speed_decides_scores_alone_are_nothing_to_keep(started):
+    run = started(Bench(), attempt(0), attempt(1))
+    run.phase(run.accept)
+    with pytest.raises(KeyboardInterrupt):
+        run.phase(interrupted)
+
+
+def test_the_users_metric_is_called_in_this_thread_alone(started):
+    bench = Bench()
+    run = started(bench, *(attempt(number, 1) for number in range(4)))
+    run.phase(run.accept)
+    assert bench.scored_in == {threading.get_ident()}
+
+
+def test_who_is_left_behind_says_so(started):
+    field = [dataclasses.replace(attempt(n), bundle=Path(str(n)), accuracy=SCORE) for n in (1, 2)]
+    run = started(Bench(), *field)
+    run.phase(run.time)
+    fast, slow = run.attempts.values()
+    assert (len(fast.latency.blocks), fast.behind) == (6, None)
+    assert len(slow.latency.blocks) == 3
+    assert slow.behind == "measured no further after block 3: slower beyond doubt than one that meets every budget"
+
+
+def test_what_was_not_measured_is_not_the_fastest(started):
+    run = started(Bench(), attempt(1), attempt(2, 2), attempt(3, 1))
+    assert [one.median_ms for one in run._fastest()] == [1, 2, None]
