@@ -2,10 +2,12 @@
 
     python -m benchmarks.peers [MODEL...] [--threads 1,2] [--rounds 12] [--keep FILE.json] | tee results/peers.txt
 
-Every contender is a file and the runtime that its documentation opens it with. All of a model's contenders are measured
-in interleaved rounds, each in a process of its own, so that what disturbs one disturbs all; a row shows the median of
-the rounds' medians and the range of their middle half. Peers run on ONNX Runtime or OpenVINO as these come, but for the
-threads; ours goes through `runtimes.load`, as on a device. Also the time and the memory of making each.
+Every contender is a file and the runtime that its documentation opens it with. All of a model's contenders are
+measured in interleaved rounds, each in a process of its own, so that what disturbs one disturbs all, and each round
+begins with another; a row shows the median of the rounds' medians and the range of their middle half. The drop is on
+the evaluation samples, on which ours was also accepted, as a build does; peers never saw them. Seconds of ours
+include the start of its process, those of peers do not. Peers run on ONNX Runtime or OpenVINO as these come, but for
+the threads; ours goes through `runtimes.load`, as on a device. Also the time and the memory of making each.
 With `--keep`, what was measured is stored model by model; a later run with the same file measures what is missing, and
 prints all of it.
 Needs `nncf` and `openvino` beside the development environment.
