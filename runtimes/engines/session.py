@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,24 @@ def check_options(options: Mapping[str, str]) -> None:
         if value not in OPTIONS.get(name, ()):
             known = " or ".join(f"{name}={'|'.join(values)}" for name, values in OPTIONS.items())
             raise UsageError(f"TensorRT has no option {name}={value}; choose {known}.")
+
+
+def open_engine(
+    artifact: Artifact, trt: Any, model: bytes, open_memory: Callable[[str | None], DeviceMemory]
+) -> EngineSession:
+    """Open an engine. The GPU is asked for first: without a driver, TensorRT's own answer can be a crash.
+
+    Settings: options `cuda_graph` (auto, off) and `memory` (cuda-bindings, pycuda); `threads` mean nothing here.
+
+    Raises:
+        UsageError: an option is unknown or has an unknown value.
+        NotInstalledError: neither cuda-bindings nor pycuda is installed.
+        UnsupportedError: there is no GPU or no driver.
+        BackendError: TensorRT refuses the engine; its own text is passed on.
+    """
+    check_options(artifact.settings.options)
+    memory = open_memory(artifact.settings.options.get("memory"))
+    return EngineSession(artifact, trt, model, memory)
 
 
 class EngineSession(Session):
