@@ -111,7 +111,7 @@ def _place(model: ir.Model, keep: Collection[str], reached: Collection[str] | No
             _place_matrix(placement, node, keep)
     for node in candidates:
         if node.op_type in _PASSING_OPS | _POINTWISE_OPS:
-            _place_between(placement, node)
+            _place_between(placement, node, keep)
     return placement
 
 
@@ -167,7 +167,7 @@ def _clamp_after(node: ir.Node, keep: Collection[str]) -> ir.Node | None:
     return None
 
 
-def _place_between(placement: Placement, node: ir.Node) -> None:
+def _place_between(placement: Placement, node: ir.Node, keep: Collection[str]) -> None:
     activations = placement.activations
     operands = [value for value in node.inputs if value is not None and value.dtype == ir.DataType.FLOAT]
     output = node.outputs[0]
@@ -176,14 +176,17 @@ def _place_between(placement: Placement, node: ir.Node) -> None:
             activations[output] = None
             placement.same_scale[output] = operands[0]
             placement.nodes.add(node)
-    elif (
+        return
+    clamp = _clamp_after(node, keep)  # of a residual sum: left in float, it would keep the sum in float, too
+    written = (clamp or node).outputs[0]
+    if (
         operands
         and all(value in activations for value in operands)
-        and placement.has_range(output)
-        and (output in activations or _is_read_as_integers(placement, output))
+        and placement.has_range(written)
+        and (written in activations or _is_read_as_integers(placement, written))
     ):
-        activations[output] = None
-        placement.nodes.add(node)
+        activations[written] = None
+        placement.nodes.update(filter(None, (node, clamp)))
 
 
 def _is_read_as_integers(placement: Placement, value: ir.Value) -> bool:

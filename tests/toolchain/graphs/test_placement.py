@@ -63,3 +63,28 @@ def test_no_weight_is_dequantized_in_every_inference(chain, tmp_path):
     ran = profiler.node_times(file, RuntimeSettings(), feeds, 2)
     assert [item.kind for item in ran if "product" in item.kind] == ["integer product"]
     assert not [item.node for item in ran if item.op == "DequantizeLinear" and "weight" in item.node]
+
+
+def test_a_residual_sum_takes_its_clamp_along():
+    """As in a ResNet: were the clamp's output left in float, the next sum would read an integer and a float operand."""
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    residual (float[N,4,8,8] x) => (float[N,4,8,8] y) {
+        a = Conv<pads=[1,1,1,1]>(x, w)
+        s = Add(a, x)
+        r = Relu(s)
+        b = Conv<pads=[1,1,1,1]>(r, w)
+        t = Add(b, r)
+        u = Relu(t)
+        y = Conv<pads=[1,1,1,1]>(u, w)
+    }"""
+    proto = onnx.parser.parse_model(text)
+    weight = np.random.default_rng(0).normal(0, 0.3, (4, 4, 3, 3)).astype(np.float32)
+    proto.graph.initializer.append(numpy_helper.from_array(weight, "w"))
+    for node in proto.graph.node:
+        node.name = node.output[0]
+    model = ir.from_proto(onnx.shape_inference.infer_shapes(proto))
+    assert placed(model)[0] == {"a", "s", "r", "b", "t", "u", "y"}
+    assert placed(model)[1] == {"x", "a", "r", "b", "u", "y"}
+    made = int8.quantize(model, Recipe("int8", "minmax"), {name: Range(-4, 4) for name in "xarbuy"})
+    sums = [node for node in made.graph if node.op_type == "Add"]
+    assert {value.producer().op_type for node in sums for value in node.inputs} == {"DequantizeLinear"}
