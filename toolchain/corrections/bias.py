@@ -32,7 +32,9 @@ def correct(
     specs: Sequence[TensorSpec],
     arrays: Mapping[str, Rows],
 ) -> tuple[ir.Model, int]:
-    """Take the mean shift of every Conv and Gemm out of its bias.
+    """Take the mean shift of every Conv and Gemm that has a bias out of it.
+
+    One that has none gets none: on OpenVINO that cost a MobileNetV2 without biases 7% of its latency.
 
     Args:
         model: the prepared float model; changed and returned.
@@ -45,7 +47,7 @@ def correct(
         The model, and how many layers have another bias now.
     """
     compared = shadow(model, model, recipe, ranges, ["own"])
-    layers = [layer for layer in compared.layers if _has_room(layer.node)]
+    layers = [layer for layer in compared.layers if _is_biased(layer.node)]
     if not layers:
         return model, 0
     for layer in layers:
@@ -71,21 +73,20 @@ def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Mod
     edits = Edits(model.graph)
     before = {node.name: node for node in reference.graph}
     for node in model.graph:
-        corrected = _bias(node)
-        if node.name in nodes and node.op_type in _OPS and is_constant(corrected):  # else `correct` left it
+        if node.name in nodes and node.op_type in _OPS:
             bias = _bias(before[node.name])
-            array = array_of(bias) if bias is not None else np.zeros_like(array_of(corrected))
-            node.replace_input_with(2, edits.constant(f"{node.name}.bias", array))
+            if is_constant(bias):  # else `correct` left it
+                node.replace_input_with(2, edits.constant(f"{node.name}.bias", array_of(bias)))
     drop_unused_initializers(model.graph)
     return model
 
 
-def _has_room(layer: ir.Node) -> bool:
-    """Whether a layer has a bias of one number per channel, or can get one."""
+def _is_biased(layer: ir.Node) -> bool:
+    """Whether a layer has a bias of one number per channel."""
     if layer.op_type not in _OPS or layer.outputs[0].shape is None:
         return False
     bias = _bias(layer)
-    return bias is None or (is_constant(bias) and bias.shape is not None and len(bias.shape) == 1)
+    return bias is not None and bias.shape is not None and len(bias.shape) == 1 and is_constant(bias)
 
 
 def _bias(layer: ir.Node) -> ir.Value | None:
@@ -100,9 +101,5 @@ def _add_mean_shift(compared: Shadow, layer: Layer) -> None:
 
 
 def _shift_bias(edits: Edits, layer: ir.Node, shift: Array) -> None:
-    bias = _bias(layer)
-    before = array_of(bias) if bias is not None else np.zeros(shift.shape, np.float32)
-    corrected = edits.constant(f"{layer.name}.corrected_bias", (before - shift).astype(np.float32))
-    if len(layer.inputs) < 3:
-        layer.resize_inputs(3)
-    layer.replace_input_with(2, corrected)
+    corrected = (array_of(_bias(layer)) - shift).astype(np.float32)
+    layer.replace_input_with(2, edits.constant(f"{layer.name}.corrected_bias", corrected))
