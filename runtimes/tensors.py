@@ -12,7 +12,6 @@ from runtimes.errors import FeedError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Feeds = Mapping[str, Array]
-Layout = tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]
 
 _DTYPES = {
     name: np.dtype(name)
@@ -49,13 +48,6 @@ class TensorSpec:
     def resolve(self, sizes: Mapping[str, int], default: int = 1) -> tuple[int, ...]:
         """The shape with dynamic dimensions taken from `sizes`, and `default` where it has none."""
         return tuple(size if isinstance(size, int) else sizes.get(size, default) for size in self.shape)
-
-
-def static_layout(specs: Sequence[TensorSpec]) -> Layout | None:
-    """(name, dtype, shape) of each tensor where all shapes are fixed and all dtypes are NumPy's numbers; else None."""
-    if not all(spec.is_static and spec.dtype in _DTYPES for spec in specs):
-        return None
-    return tuple((spec.name, _DTYPES[spec.dtype], spec.resolve({})) for spec in specs)
 
 
 def check_feeds(specs: Sequence[TensorSpec], feeds: Feeds) -> dict[str, int]:

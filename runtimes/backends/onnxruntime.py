@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +14,7 @@ from numpy import ndarray
 from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UnsupportedError, UsageError
 from runtimes.session import Session
-from runtimes.tensors import Array, Feeds, Layout, static_layout
+from runtimes.tensors import Array, Feeds
 
 _OPTIMIZATION = {
     "disable": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -30,6 +29,10 @@ _PROVIDERS = {
 }
 _COPIED_BYTES = 64 << 10  # below, copying into bound buffers costs less than ORT's own way of binding arrays
 
+
+_NUMBERS = frozenset(
+    f"tensor({name})" for name in "bool float16 float double int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
+)
 
 _Bound = tuple[
     list[tuple[str, "np.dtype[Any]", tuple[int, ...], Array]],
@@ -91,7 +94,8 @@ class _OrtSession(Session):
 
     def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
         session = self._open_session()
-        if static_layout(self.outputs) is None or not all(array.flags.c_contiguous for array in out.values()):
+        fixed = all(spec.is_static for spec in self.outputs)
+        if not fixed or not all(array.flags.c_contiguous and array.dtype.isbuiltin == 1 for array in out.values()):
             return super()._infer_into(feeds, out)
         try:
             binding = session.io_binding()
@@ -125,17 +129,20 @@ class _GpuSession(_OrtSession):
 
 
 class _BoundSession(_OrtSession):
-    """For small arrays of fixed shapes: buffers that inputs and outputs are bound to once.
+    """For small arrays: buffers of the first shapes that came, which inputs and outputs are bound to once.
 
     ORT's own `run` looks names up and makes OrtValues anew in each call, which takes longer than copying, and longer
-    than a small model. The buffers serve one caller at a time; whoever comes meanwhile takes the long way.
+    than a small model. The buffers serve one caller at a time; whoever comes meanwhile, or with other shapes, takes
+    the long way.
     """
 
-    def __init__(self, artifact: Artifact, session: ort.InferenceSession, inputs: Layout, outputs: Layout) -> None:
+    def __init__(self, artifact: Artifact, session: ort.InferenceSession) -> None:
         super().__init__(artifact, session)
-        self._idle = [_bind(session, self._run_options, inputs, outputs)]  # empty while in use
+        self._idle: list[_Bound] = []  # empty while in use
+        self._is_bound = False
 
     def _run_bound(self, feeds: Feeds) -> dict[str, Array] | None:
+        bound: _Bound | None
         try:
             bound = self._idle.pop()  # atomic, as append is
         except IndexError:
@@ -156,12 +163,19 @@ class _BoundSession(_OrtSession):
             return computed
         except KeyError:
             return None
-        except Exception as error:  # as above
-            raise self._failure(error) from error
+        except Exception:  # the long way says what is wrong, or finds outputs of other shapes than the file declares
+            bound, self._is_bound = None, False
+            return None
         finally:
-            self._idle.append(bound)
-            if self._closed:  # meanwhile, by another thread, which has cleared this list already
-                self._idle.clear()
+            if bound is not None:
+                self._give_back(bound)
+
+    def _infer(self, feeds: Feeds) -> dict[str, Array]:
+        outputs = super()._infer(feeds)
+        if not self._is_bound and sum(array.nbytes for array in (*feeds.values(), *outputs.values())) <= _COPIED_BYTES:
+            self._is_bound = True  # where two threads both came first, there are buffers for two
+            self._give_back(_bind(self._open_session(), self._run_options, feeds, outputs))
+        return outputs
 
     def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
         return Session._infer_into(self, feeds, out)  # copying small arrays costs less than binding them
@@ -170,34 +184,42 @@ class _BoundSession(_OrtSession):
         self._idle.clear()
         super()._release()
 
+    def _give_back(self, bound: _Bound) -> None:
+        self._idle.append(bound)
+        if self._closed:  # meanwhile, by another thread, which has cleared this list already
+            self._idle.clear()
 
-def _bind(session: ort.InferenceSession, options: ort.RunOptions, inputs: Layout, outputs: Layout) -> _Bound:
-    """Buffers to fill, one run over them, and how to copy what it computed."""
+
+def _bind(session: ort.InferenceSession, options: ort.RunOptions, fed: Feeds, computed: Feeds) -> _Bound:
+    """Buffers to fill, of the shapes that were fed, one run over them, and how to copy what it computed."""
     binding = session.io_binding()
-    fed = [(*tensor, _buffer(tensor, binding.bind_ortvalue_input)) for tensor in inputs]
-    computed = [(tensor[0], _buffer(tensor, binding.bind_ortvalue_output).copy) for tensor in outputs]
+    inputs = [
+        (name, array.dtype, array.shape, _buffer(name, array, binding.bind_ortvalue_input))
+        for name, array in fed.items()
+    ]
+    outputs = [(name, _buffer(name, array, binding.bind_ortvalue_output).copy) for name, array in computed.items()]
     # Beneath `session.run_with_iobinding`, whose checks of WebGPU graphs take 0.7 us, and 20 us with RunOptions
     # (onnxruntime 1.31).
-    return fed, functools.partial(session._sess.run_with_iobinding, binding._iobinding, options), computed
+    return inputs, functools.partial(session._sess.run_with_iobinding, binding._iobinding, options), outputs
 
 
-def _buffer(tensor: tuple[str, np.dtype[Any], tuple[int, ...]], bind: Callable[[str, ort.OrtValue], None]) -> Array:
-    name, dtype, shape = tensor
-    buffer = np.zeros(shape, dtype)
+def _buffer(name: str, like: Array, bind: Callable[[str, ort.OrtValue], None]) -> Array:
+    buffer = np.zeros(like.shape, like.dtype)
     bind(name, ort.OrtValue.ortvalue_from_numpy(buffer))  # shares the array's memory
     return buffer
 
 
 def _open(artifact: Artifact, session: ort.InferenceSession) -> Session:
-    inputs, outputs = static_layout(artifact.inputs), static_layout(artifact.outputs)
-    if inputs is None or outputs is None:
-        return _OrtSession(artifact, session)
-    if sum(dtype.itemsize * math.prod(shape) for _, dtype, shape in (*inputs, *outputs)) > _COPIED_BYTES:
-        return _OrtSession(artifact, session)
-    declared = [(tensor.name, tensor.shape) for tensor in (*session.get_inputs(), *session.get_outputs())]
-    if declared != [(name, list(shape)) for name, _, shape in (*inputs, *outputs)]:
-        return _OrtSession(artifact, session)  # the manifest declares another model; ORT will say what is wrong
-    return _BoundSession(artifact, session, inputs, outputs)
+    return (_BoundSession if _is_bindable(session) else _OrtSession)(artifact, session)
+
+
+def _is_bindable(session: ort.InferenceSession) -> bool:
+    """Whether outputs have the same sizes whenever inputs have, which a size that is computed (NonZero) has not."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    known = {size for tensor in inputs for size in tensor.shape if isinstance(size, str)}
+    return all(tensor.type in _NUMBERS for tensor in (*inputs, *outputs)) and all(
+        isinstance(size, int) or size in known for tensor in outputs for size in tensor.shape
+    )
 
 
 def session_options(settings: RuntimeSettings) -> ort.SessionOptions:

@@ -1,4 +1,4 @@
-"""ONNX Runtime with fixed shapes: small arrays by way of bound buffers, large ones bound where they are."""
+"""ONNX Runtime: small arrays by way of bound buffers, large ones bound where they are."""
 
 from __future__ import annotations
 
@@ -59,8 +59,55 @@ def feeds_of(shape: tuple[int, ...], seed: int = 0) -> dict[str, Array]:
 
 def test_small_arrays_are_bound_once_and_large_ones_are_not(opens: Opens) -> None:
     small, large = (opens(shape, shape, shape) for shape in SHAPES)
+    small.run(feeds_of(SHAPES[0]))
+    large.run(feeds_of(SHAPES[1]))
     assert small._run_bound(feeds_of(SHAPES[0])) is not None
     assert large._run_bound(feeds_of(SHAPES[1])) is None
+
+
+def test_the_first_shapes_that_come_are_bound(opens: Opens) -> None:
+    with opens(("N", 16), ("N", 16), ("N", 16)) as session:
+        for rows in (2, 3, 2):
+            feeds = feeds_of((rows, 16), rows)
+            np.testing.assert_array_equal(session.run(feeds)["y"], feeds["a"] - feeds["b"])
+        assert session._run_bound(feeds_of((2, 16))) is not None
+        assert session._run_bound(feeds_of((3, 16))) is None
+
+
+def test_an_output_whose_size_is_computed_is_not_bound(opens: Opens) -> None:
+    with opens(("N", 4), (1, 4), ("M", 4)) as session:
+        session.run({"a": np.ones((2, 4), np.float32), "b": np.ones((1, 4), np.float32)})
+        assert session._run_bound({"a": np.ones((2, 4), np.float32), "b": np.ones((1, 4), np.float32)}) is None
+
+
+def test_an_output_that_is_not_of_the_size_that_its_file_declares(artifact: Artifact) -> None:
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in ("x", "y")]
+    nodes = [helper.make_node("Unique", ["x"], ["y"], axis=0)]  # as many rows as differ, not N
+    graph = helper.make_graph(nodes, "unique", infos[:1], infos[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    specs = [TensorSpec(name, "float32", ("N", 2)) for name in ("x", "y")]
+    declared = dataclasses.replace(artifact, file=Path("u.onnx"), inputs=(specs[0],), outputs=(specs[1],))
+    with backend.load(declared, model.SerializeToString()) as session:
+        for rows, unique in (([[1, 1], [2, 2]], 2), ([[1, 1], [1, 1]], 1), ([[3, 3], [4, 4]], 2)):
+            assert session.run({"x": np.array(rows, np.float32)})["y"].shape == (unique, 2)
+        assert session.stats().errors == 0
+
+
+def test_a_failed_run_over_bound_buffers_says_why(artifact: Artifact) -> None:
+    infos = [helper.make_tensor_value_info(name, TensorProto.INT64, [1]) for name in ("x", "y")]
+    table = helper.make_tensor("table", TensorProto.INT64, [2], [5, 6])
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "x"], ["y"])], "table", infos[:1], infos[1:], [table]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    specs = [TensorSpec(name, "int64", (1,)) for name in ("x", "y")]
+    declared = dataclasses.replace(artifact, file=Path("t.onnx"), inputs=(specs[0],), outputs=(specs[1],))
+    with backend.load(declared, model.SerializeToString()) as session:
+        assert session.run({"x": np.array([1])})["y"] == [6]
+        with pytest.raises(BackendError, match="out of data bounds"):
+            session.run({"x": np.array([7])})
+        assert session.run({"x": np.array([0])})["y"] == [5]
+        assert session._run_bound({"x": np.array([1])}) is not None
 
 
 def test_no_later_run_writes_to_what_was_returned(session: Session, shape: tuple[int, ...]) -> None:
