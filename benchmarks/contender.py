@@ -6,7 +6,7 @@ import math
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ class Contender:
     score: float = math.nan
     drop: float = math.nan
     what: str = ""
-    rounds_ms: list[float] = field(default_factory=list)
+    rounds_ms: tuple[float, ...] = ()
 
     @property
     def ms(self) -> float:

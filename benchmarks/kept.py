@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.contender import Contender
+from runtimes import codec
 
 Measured = dict[tuple[str, int], list[Contender]]
 
@@ -27,7 +28,10 @@ def read(file: Path, where: str) -> Measured:
     kept = json.loads(file.read_text())
     if kept["where"] != where:
         raise SystemExit(f"'{file}' is of '{kept['where']}', this is '{where}'; give another file to --keep.")
-    return {(pair["model"], pair["threads"]): [_contender(row) for row in pair["contenders"]] for pair in kept["pairs"]}
+    return {
+        (pair["model"], pair["threads"]): [codec.decode(Contender, row, str(file)) for row in pair["contenders"]]
+        for pair in kept["pairs"]
+    }
 
 
 def write(file: Path, where: str, measured: Mapping[tuple[str, int], list[Contender]]) -> None:
@@ -39,7 +43,3 @@ def write(file: Path, where: str, measured: Mapping[tuple[str, int], list[Conten
     beside = file.with_name(f".{file.name}.part")
     beside.write_text(json.dumps({"where": where, "pairs": pairs}, indent=1, default=str))
     beside.replace(file)
-
-
-def _contender(row: dict[str, object]) -> Contender:
-    return Contender(**{**row, "file": Path(str(row["file"]))})  # type: ignore[arg-type]

@@ -102,7 +102,7 @@ def _measure(name: str, threads: int, rounds: int, folder: Path) -> list[Contend
             if not contender.failure:
                 done = _apart("--sample", contender, model.calibration, threads, str(folder / "ORT_fp32.onnx"))
                 contender.failure = str(done.get("error", ""))
-                contender.rounds_ms += [done["ms"]] if "ms" in done else []
+                contender.rounds_ms += (done["ms"],) if "ms" in done else ()
     return contenders
 
 
