@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runtimes import archive
-from runtimes.bundle import MANIFEST, SIGNATURE
+from runtimes.bundle import MANIFEST, SIGNATURE, Bundle
 
 
 class BundleParts:
@@ -56,3 +56,10 @@ def data_ranges(path: Path) -> dict[str, range]:
             start = info.header_offset + 30 + names_and_extra
             ranges[info.filename] = range(start, start + info.file_size)
     return ranges
+
+
+def read_all(path: Path) -> dict[str, bytes]:
+    """All members of a bundle that was checked, by name."""
+    with Bundle(path) as bundle:
+        bundle.check()
+        return {name: bundle.read(name) for name in bundle.manifest.members}

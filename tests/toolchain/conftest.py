@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,8 +20,10 @@ from torch import nn
 from hwbench import devices
 from runtimes import cpu
 from runtimes.profile import HardwareProfile
+from runtimes.sampling import SamplingPlan
 from runtimes.tensors import Array
 from toolchain.cli import main
+from toolchain.pipeline import BuildRequest
 
 _EVALUATION = 600
 
@@ -201,3 +204,40 @@ def edgewright(*arguments: object) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
     command = [sys.executable, "-c", "from toolchain.cli import main; main()", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="session")
+def short() -> SamplingPlan:
+    """For tests that measure something, whatever it comes to."""
+    return SamplingPlan(min_runs=60, duration_s=0.01, warmup_limit_s=0.1, time_limit_s=2.0)
+
+
+@pytest.fixture
+def request_for(tmp_path, elsewhere, temp_folder, short):
+    """A request for a device that is not here, so that nothing is timed; nothing temporary may outlive the build."""
+
+    def make(source, **changes) -> BuildRequest:
+        out = tmp_path / "out"
+        out.mkdir(exist_ok=True)
+        base = BuildRequest(
+            str(source),
+            "net",
+            out,
+            (elsewhere,),
+            runtimes=("onnxruntime",),
+            precisions=("fp32",),
+            plan=short,
+            exhaustive=True,
+        )
+        return dataclasses.replace(base, **changes)
+
+    return make
+
+
+@pytest.fixture
+def digits_request(request_for, digits):
+    def make(source=digits.onnx, **changes) -> BuildRequest:
+        data = {"calibration": digits.calibration, "evaluation": digits.evaluation, "name": "digits"}
+        return request_for(source, **{**data, **changes})
+
+    return make

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import json
 from collections.abc import Iterator
 
@@ -15,47 +13,12 @@ import runtimes
 from hwbench import field
 from hwbench.budget import parse_all
 from hwbench.roofline import roofline
-from hwbench.targets.local import LocalTarget
 from runtimes.bundle import Bundle
-from runtimes.errors import BackendError, UsageError
+from runtimes.errors import UsageError
 from runtimes.golden import replay
-from runtimes.sampling import SamplingPlan
 from toolchain.candidates import precisions
 from toolchain.inputs import parse_input
 from toolchain.pipeline import BuildRequest, build
-
-SHORT = SamplingPlan(min_runs=60, duration_s=0.01, warmup_limit_s=0.1, time_limit_s=2.0)
-
-
-@pytest.fixture
-def request_for(tmp_path, elsewhere, temp_folder):
-    """A request for a device that is not here, so that nothing is timed; nothing temporary may outlive the build."""
-
-    def make(source, **changes) -> BuildRequest:
-        out = tmp_path / "out"
-        out.mkdir(exist_ok=True)
-        base = BuildRequest(
-            str(source),
-            "net",
-            out,
-            (elsewhere,),
-            runtimes=("onnxruntime",),
-            precisions=("fp32",),
-            plan=SHORT,
-            exhaustive=True,
-        )
-        return dataclasses.replace(base, **changes)
-
-    return make
-
-
-@pytest.fixture
-def digits_request(request_for, digits):
-    def make(source=digits.onnx, **changes) -> BuildRequest:
-        data = {"calibration": digits.calibration, "evaluation": digits.evaluation, "name": "digits"}
-        return request_for(source, **{**data, **changes})
-
-    return make
 
 
 def model_and_samples(tmp_path, name, n=12):
@@ -79,7 +42,7 @@ def out(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(digits, device, out):
+def whole(digits, device, out, short):
     """Every precision of the digits for the device that is here."""
     return build(
         BuildRequest(
@@ -91,13 +54,13 @@ def whole(digits, device, out):
             evaluation=digits.evaluation,
             runtimes=("onnxruntime",),
             budgets=parse_all(["p90<=1s", "accuracy_drop<=0.05"]),
-            plan=SHORT,
+            plan=short,
             exhaustive=True,
         )
     )
 
 
-def test_every_candidate_is_a_row_and_one_is_chosen(whole, out):
+def test_every_candidate_is_a_row_and_one_is_chosen(whole, out, short):
     (found,) = whole.fields
     assert [entry.precision for entry in found.entries] == list(precisions())
     assert {entry.status for entry in found.entries} <= {"chosen", "kept", "dropped", "skipped"}
@@ -113,7 +76,7 @@ def test_every_candidate_is_a_row_and_one_is_chosen(whole, out):
         assert report.accuracy.value > 0.85
         assert report.accuracy.reference.value == rows["fp32"].report.accuracy.value
         assert len(report.latency.blocks) == 6
-        assert all(len(block.samples_ns) >= SHORT.min_runs for block in report.latency.blocks)
+        assert all(len(block.samples_ns) >= short.min_runs for block in report.latency.blocks)
     sizes = {precision: rows[precision].report.artifact.size_bytes for precision in rows if rows[precision].report}
     assert sizes["int8"] < sizes["fp16-storage"] < sizes["fp32"]
     assert sizes["fp16-storage"] == pytest.approx(0.5 * sizes["fp32"], rel=0.15)
@@ -322,36 +285,6 @@ def test_a_metric_of_the_users_own(digits_request, tmp_path):
     assert results.outcome == "pass"
 
 
-class Failing:
-    """A target that runs models, but whose n-th measurement fails."""
-
-    def __init__(self, target, turn):
-        self._target, self._calls, self._turn = target, itertools.count(1), turn
-
-    def run(self, bundle, inputs, outputs):
-        self._target.run(bundle, inputs, outputs)
-
-    def sample(self, bundle, inputs, plan):
-        if next(self._calls) == self._turn:
-            raise BackendError("The process that runs the model died of signal 11.")
-        return self._target.sample(bundle, inputs, plan)
-
-
-def test_a_candidate_that_crashes_while_it_is_measured_is_a_row_with_the_reason(digits_request, device):
-    results = build(
-        digits_request(
-            profiles=(device,), precisions=("fp32", "bf16-storage"), budgets=parse_all(["accuracy_drop<=0.05"])
-        ),
-        Failing(LocalTarget(), 3),
-    )
-    rows = entries(results)
-    assert (rows["fp32"].status, rows["fp32"].reason) == (
-        "skipped",
-        "The process that runs the model died of signal 11.",
-    )
-    assert rows["bf16-storage"].status == "chosen"
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -380,66 +313,6 @@ def test_the_reports_raw_samples_are_kept(built):
     blocks = data["fields"][0]["entries"][0]["report"]["latency"]["blocks"]
     assert len(blocks) == 6
     assert all(isinstance(sample, int) and sample > 0 for block in blocks for sample in block["samples_ns"])
-
-
-class Interrupted:
-    """A target that counts what it measures, and is interrupted before the n-th measurement."""
-
-    def __init__(self, turn=None):
-        self._target, self._turn, self.measured = LocalTarget(), turn, 0
-
-    def run(self, bundle, inputs, outputs):
-        self._target.run(bundle, inputs, outputs)
-
-    def sample(self, bundle, inputs, plan):
-        if self.measured + 1 == self._turn:
-            raise KeyboardInterrupt
-        self.measured += 1
-        return self._target.sample(bundle, inputs, plan)
-
-
-def test_a_build_that_was_killed_goes_on_where_it_was(digits_request, device, tmp_path):
-    request = digits_request(
-        profiles=(device,),
-        precisions=("fp32", "int8"),
-        budgets=parse_all(["accuracy_drop<=0.05"]),
-        cache=tmp_path / "cache",
-    )
-    first, second, third = Interrupted(turn=8), Interrupted(), Interrupted()
-    with pytest.raises(KeyboardInterrupt):
-        build(request, first)
-    results = build(request, second)
-    assert (first.measured, second.measured) == (7, 5)  # of twelve
-    assert results.outcome == "pass"
-    assert results.fields[0].search.reused == 7
-    assert any("7 of the latency measurements were made by an earlier build" in c for c in results.fields[0].caveats)
-    again = build(request, third)
-    assert [e.report.latency for e in again.fields[0].entries] == [e.report.latency for e in results.fields[0].entries]
-    assert third.measured == 0
-
-
-def test_an_interrupt_keeps_the_best_so_far(digits_request, device):
-    """Two are screened and then tuned; in the middle of that comes Ctrl-C."""
-    asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": False}
-    target = Interrupted(turn=4)
-    (found,) = build(digits_request(profiles=(device,), **asked), target).fields
-    assert target.measured == 3
-    assert found.search.stopped == "Ctrl-C ended the search"
-    assert found.caveats[-1] == "Ctrl-C ended the search; what it had not tried by then may be better."
-    assert found.chosen.report.accuracy is not None
-    assert found.chosen.report.latency is not None
-    with Bundle(found.bundle) as bundle:
-        assert all(result.passed for result in replay(bundle))
-
-
-def test_a_time_limit_ends_the_search_and_packs_what_there_is(digits_request, device):
-    asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "time_limit_s": 1e-3}
-    (found,) = build(digits_request(profiles=(device,), **asked)).fields
-    reason = "The time limit of 0.001 s ended the search"
-    assert [(entry.precision, entry.status) for entry in found.entries] == [("fp32", "chosen"), ("int8", "skipped")]
-    assert found.entries[1].reason == f"not tried: {reason}"
-    assert found.search.stopped == reason
-    assert found.bundle.is_file()
 
 
 def test_the_search_looks_at_the_evaluation_data_for_finalists_alone(digits_request, device):
