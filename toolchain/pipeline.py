@@ -233,8 +233,8 @@ def _bounded(report: Report, recipe: Recipe, bench: Bench) -> Report:
         report = dataclasses.replace(report, artifact=artifact)
     except EdgewrightError as error:
         report = dataclasses.replace(report, unmeasured={**report.unmeasured, "work": str(error)})
-    with bench.clock.phase(stoppable=True):
-        return with_ceilings(report, recall_only=bench.clock.is_over)
+    with bench.clock.phase():
+        return with_ceilings(report, recall_only=bench.clock.is_over())
     return with_ceilings(report, recall_only=True)
 
 
@@ -248,7 +248,7 @@ def _screening(tried: Attempt) -> Screening | None:
 def _search(attempts: Sequence[Attempt], bench: Bench) -> Search:
     return Search(
         looks=sum(tried.accuracy is not None for tried in attempts),
-        tried=len(attempts),
+        tried=sum(bool(tried.ranked or tried.blocks or tried.accuracy or tried.latency) for tried in attempts),
         reused=bench.target.reused if isinstance(bench.target, CachedTarget) else 0,
         stopped=bench.clock.stopped,
     )

@@ -80,7 +80,8 @@ _INTERRUPTED = 130  # as a shell calls it; what was found by then is packed
     "--time-limit",
     type=click.FloatRange(min=1),
     metavar="SECONDS",
-    help="When to end the search; the best so far is packed. Ctrl-C does the same.",
+    help="When to end the search; the best so far is packed, and exporting and packing come on top. Ctrl-C does the "
+    "same, once something was measured.",
 )
 @click.option(
     "--exhaustive", is_flag=True, help="Measure every precision on every runtime well, and try nothing beyond them."

@@ -1,70 +1,106 @@
-"""Whether an accuracy meets its budgets, before there is a report to judge."""
+"""Whether an attempt will do, as far as that is known before there is a report to judge."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hwbench import gate, intervals
 from hwbench.accuracy import Accuracy
 from hwbench.budget import Budget
 from hwbench.gate import Verdict
+from hwbench.latency import Latency
 from hwbench.report import Report
 from toolchain.search.attempts import Attempt, Bench, screened_latency
 
-
-def meets(attempt: Attempt, accuracy: Accuracy, budgets: Sequence[Budget], bench: Bench) -> bool:
-    """Whether every accuracy budget passes; or where so few samples cannot, whether the figure itself is within it."""
-    return all(
-        verdict.outcome == "pass" or (verdict.outcome == "inconclusive" and _is_hopeless(verdict, accuracy))
-        for verdict in _verdicts(attempt, accuracy, budgets, bench)
-    )
+_COLLAPSED = 0.5  # of parity: the outputs' error is half as large as the outputs
 
 
-def breaks(attempt: Attempt, accuracy: Accuracy, budgets: Sequence[Budget], bench: Bench) -> bool:
-    """Whether an accuracy budget fails."""
-    return any(verdict.outcome == "fail" for verdict in _verdicts(attempt, accuracy, budgets, bench))
+@dataclass(frozen=True)
+class Acceptance:
+    """Judges attempts by a build's budgets: by the evaluation data, and before that by the ranking data."""
 
+    budgets: tuple[Budget, ...]
+    bench: Bench
 
-def broken(attempt: Attempt, budgets: Sequence[Budget], bench: Bench) -> str | None:
-    """What of the budgets an attempt breaks for sure, by its size and what was timed by now; None where nothing."""
-    if attempt.artifact is None:
-        return None
-    latency = attempt.latency or screened_latency(attempt)
-    report = Report(bench.workshop.name, "", attempt.artifact, bench.machine, latency)
-    failed = [verdict for verdict in gate.judge(report, _without_accuracy(budgets)) if verdict.outcome == "fail"]
-    return "; ".join(f"{verdict.budget.text}: {verdict.reason}" for verdict in failed) or None
+    def is_right(self, attempt: Attempt) -> bool:
+        """Whether it may be chosen, by what is known of it."""
+        return self.meets(attempt) and not self.is_out(attempt)
 
+    def meets(self, attempt: Attempt) -> bool:
+        """Whether every accuracy budget passes; or where so few samples cannot, whether the figure is within it."""
+        accuracy = attempt.ranked if attempt.accuracy is None and self.ranks_by_same_metric else attempt.accuracy
+        return accuracy is not None and all(
+            verdict.outcome == "pass" or (verdict.outcome == "inconclusive" and _is_hopeless(verdict, accuracy))
+            for verdict in self._verdicts(attempt, accuracy)
+        )
 
-def small_enough(running: Sequence[Attempt], budgets: Sequence[Budget], bench: Bench) -> list[Attempt]:
-    """Let go what is too large to be chosen. The source stays, to compare with, and so do all where none is small."""
-    size = [budget for budget in budgets if budget.quantity == "size"]
-    large = {attempt.name: why for attempt in running if (why := broken(attempt, size, bench))}
-    return [
-        dataclasses.replace(attempt, dropped=large[attempt.name])
-        if attempt.name in large and len(large) < len(running) and not attempt.is_source
-        else attempt
-        for attempt in running
-    ]
+    def is_met(self, attempt: Attempt) -> bool:
+        """Whether an attempt that was scored and timed passes every budget, as far as can be told by now."""
+        assert attempt.artifact is not None
+        report = self._report(attempt, latency=attempt.latency, accuracy=attempt.accuracy)
+        rest = gate.judge(report, self._without_accuracy)
+        return self.meets(attempt) and all(verdict.outcome == "pass" for verdict in rest)
 
+    def breaks(self, attempt: Attempt) -> bool:
+        """Whether its score on the evaluation data breaks an accuracy budget for sure."""
+        return attempt.accuracy is not None and self._fails(attempt, attempt.accuracy)
 
-def is_met(attempt: Attempt, budgets: Sequence[Budget], bench: Bench) -> bool:
-    """Whether an attempt that was scored and timed passes every budget, as far as can be told by now."""
-    assert attempt.artifact is not None
-    assert attempt.accuracy is not None
-    report = Report(bench.workshop.name, "", attempt.artifact, bench.machine, attempt.latency, attempt.accuracy)
-    rest = gate.judge(report, _without_accuracy(budgets))
-    return meets(attempt, attempt.accuracy, budgets, bench) and all(verdict.outcome == "pass" for verdict in rest)
+    def is_wrong(self, attempt: Attempt) -> bool:
+        """Whether its score on the ranking data breaks an accuracy budget for sure, or is that of noise.
 
+        Where the two data are scored by different metrics, closeness to the source tells noise alone.
+        """
+        ranked = attempt.ranked
+        if ranked is None or attempt.is_source:
+            return False
+        if self.ranks_by_same_metric:
+            return self._fails(attempt, ranked)
+        return ranked.metric == "parity" and ranked.value < _COLLAPSED
 
-def _verdicts(attempt: Attempt, accuracy: Accuracy, budgets: Sequence[Budget], bench: Bench) -> tuple[Verdict, ...]:
-    assert attempt.artifact is not None
-    report = Report(bench.workshop.name, "", attempt.artifact, bench.machine, accuracy=accuracy)
-    return gate.judge(report, [budget for budget in budgets if budget.quantity.startswith("accuracy")])
+    def is_out(self, attempt: Attempt) -> bool:
+        """Whether it breaks a budget for sure: by its rank's score, its size, and what was timed so far."""
+        return self.is_wrong(attempt) or self._broken(attempt, self._without_accuracy) is not None
 
+    def small_enough(self, running: Sequence[Attempt]) -> list[Attempt]:
+        """Let go what is too large to be chosen. The source stays, to compare with, and all do where none is small."""
+        size = [budget for budget in self.budgets if budget.quantity == "size"]
+        large = {attempt.name: why for attempt in running if (why := self._broken(attempt, size))}
+        return [
+            dataclasses.replace(attempt, dropped=large[attempt.name])
+            if attempt.name in large and len(large) < len(running) and not attempt.is_source
+            else attempt
+            for attempt in running
+        ]
 
-def _without_accuracy(budgets: Sequence[Budget]) -> list[Budget]:
-    return [budget for budget in budgets if not budget.quantity.startswith("accuracy")]
+    @property
+    def ranks_by_same_metric(self) -> bool:
+        """Whether the ranking data is scored as the evaluation data is."""
+        return self.bench.ranking.metric.name == self.bench.trial.metric.name
+
+    @property
+    def _without_accuracy(self) -> list[Budget]:
+        return [budget for budget in self.budgets if not budget.quantity.startswith("accuracy")]
+
+    def _broken(self, attempt: Attempt, budgets: Sequence[Budget]) -> str | None:
+        """What it breaks for sure by now; None where nothing."""
+        if attempt.artifact is None:
+            return None
+        report = self._report(attempt, latency=attempt.latency or screened_latency(attempt))
+        failed = [verdict for verdict in gate.judge(report, budgets) if verdict.outcome == "fail"]
+        return "; ".join(f"{verdict.budget.text}: {verdict.reason}" for verdict in failed) or None
+
+    def _fails(self, attempt: Attempt, accuracy: Accuracy) -> bool:
+        return any(verdict.outcome == "fail" for verdict in self._verdicts(attempt, accuracy))
+
+    def _verdicts(self, attempt: Attempt, accuracy: Accuracy) -> tuple[Verdict, ...]:
+        budgets = [budget for budget in self.budgets if budget.quantity.startswith("accuracy")]
+        return gate.judge(self._report(attempt, accuracy=accuracy), budgets)
+
+    def _report(self, attempt: Attempt, latency: Latency | None = None, accuracy: Accuracy | None = None) -> Report:
+        assert attempt.artifact is not None
+        return Report(self.bench.workshop.name, "", attempt.artifact, self.bench.machine, latency, accuracy)
 
 
 def _is_hopeless(verdict: Verdict, accuracy: Accuracy) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import click
@@ -13,7 +13,8 @@ import click
 from runtimes.sampling import SamplingPlan
 
 _SHORTEST_S = 0.1
-_SHARE = 0.6  # of the time limit; the rest is for measuring the finalists well
+SEARCHING = 0.6
+"""The share of the time limit that is for searching; the rest is for measuring the finalists well."""
 
 
 class TimeUp(Exception):  # noqa: N818  # no error: it ends a phase
@@ -34,7 +35,7 @@ class Clock:
     _interrupted: bool = False
     _start: float = field(default_factory=time.monotonic)
 
-    def check(self, share: float = _SHARE) -> None:
+    def check(self, share: float = SEARCHING) -> None:
         """Go on, or not.
 
         Raises:
@@ -51,11 +52,10 @@ class Clock:
         """Whether all of the time limit is over, whatever the user did."""
         return self.limit_s is not None and time.monotonic() - self._start > self.limit_s
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the time for searching is over."""
+    def is_over(self, share: float = SEARCHING) -> bool:
+        """Whether `check` would end a phase."""
         try:
-            self.check()
+            self.check(share)
         except TimeUp:
             return True
         return False
@@ -74,14 +74,18 @@ class Clock:
         )
 
     @contextlib.contextmanager
-    def phase(self, *, stoppable: bool) -> Iterator[None]:
-        """Do what there is time for; a first Ctrl-C ends it like the time limit, where there is something to keep."""
+    def phase(self, stoppable: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """Do what there is time for; a first Ctrl-C ends it like the time limit, where there is something to keep.
+
+        Args:
+            stoppable: whether there is, by the time that Ctrl-C comes.
+        """
         try:
             yield
         except TimeUp:
             pass
         except KeyboardInterrupt:
-            if not stoppable or self._interrupted:
+            if not stoppable() or self._interrupted:
                 raise
             self._interrupted = True
             self.stopped = "Ctrl-C ended the search"

@@ -39,8 +39,9 @@ def recover(
         return tried[kept].failure is None and meets(tried[kept])
 
     found = smallest(len(ranking), holds)
+    fewest = len(tried[found].candidate.recipe.keep) if found in tried else len(ranking)
     return tuple(
-        one if kept == found or one.failure else dataclasses.replace(one, dropped=_why(kept, found, len(ranking)))
+        one if kept == found or one.failure else dataclasses.replace(one, dropped=_why(one, fewest))
         for kept, one in tried.items()
     )
 
@@ -57,7 +58,8 @@ def smallest(count: int, holds: Callable[[int], bool]) -> int:
     return high
 
 
-def _why(kept: int, found: int, layers: int) -> str:
-    if kept < found:
-        return f"with {kept} of {layers} layers in float it still misses the accuracy budget"
-    return f"{found} of {layers} layers in float are enough"
+def _why(attempt: Attempt, fewest: int) -> str:
+    kept = len(attempt.candidate.recipe.keep)
+    if kept < fewest:
+        return f"with {kept} in float it was not shown to meet the accuracy budget"
+    return f"{fewest} in float will do"

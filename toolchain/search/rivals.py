@@ -55,7 +55,8 @@ def settle(parent: Attempt, rivals: Sequence[Attempt]) -> list[Attempt]:
 def _judged(rival: Attempt, winner: Attempt, figure: float) -> Attempt:
     if rival is winner:
         return rival
-    reason = f"not clearly faster than {winner.name} (p50 {_median_ms(rival):.3g} against {figure:.3g} ms)"
+    how = "slower" if figure < _GAIN * _median_ms(rival) else "not clearly faster"
+    reason = f"{how} than {winner.name} (p50 {_median_ms(rival):.3g} against {figure:.3g} ms)"
     return dataclasses.replace(rival, dropped=reason)
 
 

@@ -19,6 +19,7 @@ FINALISTS = 4
 MARGIN = 1.15
 """Short measurements on a shared machine move by as much."""
 
+_TO_MEND = 2  # candidates that break a budget, and may stay
 _CLOSE = 0.002  # of a score: a difference that the ranking data does not tell
 
 Screen = Callable[[Attempt, SamplingPlan], Attempt]
@@ -92,7 +93,10 @@ def outrun(attempts: Sequence[Attempt], breaks: Breaks) -> list[Attempt]:
 
 
 def cut(attempts: Sequence[Attempt], round_: int, breaks: Breaks, finalists: int = FINALISTS) -> list[Attempt]:
-    """Let go what is dominated, and of the rest the slower ones, until no more than half are left."""
+    """Let go what is dominated, and of the rest the slower ones, until no more than half are left.
+
+    First what breaks a budget; the fastest of those stay, since keeping some of their layers in float may mend them.
+    """
     running = [attempt for attempt in attempts if attempt.is_running and not attempt.is_source]
     most = max(finalists, math.ceil(len(running) / 2))
     able = [attempt for attempt in running if not breaks(attempt)]
@@ -102,20 +106,29 @@ def cut(attempts: Sequence[Attempt], round_: int, breaks: Breaks, finalists: int
         if better is not None:
             gone[attempt.name] = _why(attempt, better, round_)
     left = sorted((attempt for attempt in running if attempt.name not in gone), key=_speed)
-    closest = max(left, key=_closeness, default=None)
-    for attempt in [attempt for attempt in reversed(left) if attempt is not closest][: max(0, len(left) - most)]:
-        gone[attempt.name] = _why(attempt, left[0], round_)
+    good, bad = [a for a in left if a in able], [a for a in left if a not in able]
+    stay = [*bad[:_TO_MEND], *sorted(left, key=_closeness)[-1:]]
+    slowest = [attempt for attempt in [*reversed(bad), *reversed(good)] if attempt not in stay]
+    for attempt in slowest[: max(0, len(left) - most)]:
+        gone[attempt.name] = _why(attempt, (good if attempt in good else bad)[0], round_)
     return [
         dataclasses.replace(attempt, dropped=gone[attempt.name]) if attempt.name in gone else attempt
         for attempt in attempts
     ]
 
 
-def cut_short(running: Sequence[Attempt], reason: str, finalists: int = FINALISTS) -> list[Attempt]:
+def cut_short(running: Sequence[Attempt], why: str, breaks: Breaks, finalists: int = FINALISTS) -> list[Attempt]:
     """Of those that are running, let all but the fastest go, for want of time; the source stays."""
-    others = sorted((attempt for attempt in running if not attempt.is_source), key=_speed)
+    others = [attempt for attempt in running if not attempt.is_source]
+    others.sort(key=lambda attempt: (bool(breaks(attempt)), _speed(attempt)))
     gone = {attempt.name for attempt in others[finalists // 2 :]}
-    return [dataclasses.replace(a, dropped=reason) if a.name in gone else a for a in running]
+    return [unfinished(attempt, why) if attempt.name in gone else attempt for attempt in running]
+
+
+def unfinished(attempt: Attempt, why: str) -> Attempt:
+    """Let it go for want of time, with what is known of it."""
+    seen = "not measured" if attempt.median_ms is None else f"screened at p50 {attempt.median_ms:.3g} ms, not scored"
+    return dataclasses.replace(attempt, dropped=f"{seen}: {why}")
 
 
 def dominates(one: Attempt, other: Attempt) -> bool:

@@ -19,9 +19,9 @@ from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
 from toolchain.candidates import Candidate, typed
 from toolchain.search import finals, lanes, mixed, payoff, rivals, screening, tuning
-from toolchain.search.acceptance import breaks, broken, is_met, meets, small_enough
+from toolchain.search.acceptance import Acceptance
 from toolchain.search.attempts import Attempt, Bench, Finish, make, rank, score, screen, screened_latency, time_once
-from toolchain.search.clock import TimeUp
+from toolchain.search.clock import SEARCHING, TimeUp
 
 _TUNED = 2  # candidates whose settings are tried: the fastest
 _NEAR = 1.3  # of the fastest's time; settings make up for no more
@@ -79,12 +79,12 @@ def search(
         run.phase(run.return_slow_layers)
     else:
         run.phase(run.rank)
-    run.phase(run.accept)
+    run.phase(run.accept, until=None)
     if not exhaustive:
         run.phase(run.keep_sensitive_layers)
     if timed:
-        run.phase(run.time_all if exhaustive else run.time)
-        run.phase(run.explain)
+        run.phase(run.time_all if exhaustive else run.time, until=1.0)
+        run.phase(run.explain, until=1.0)
     return Found([run.reported(attempt) for attempt in run.attempts.values()], tuple(run.defects))
 
 
@@ -96,15 +96,21 @@ class _Search:
     ) -> None:
         self.attempts: dict[str, Attempt] = {}
         self.defects: list[str] = []
-        self._profile, self._budgets, self._bench, self._full = profile, budgets, bench, full
+        self._profile, self._bench, self._full = profile, bench, full
+        self._accepts = Acceptance(budgets, bench)
         self._timed = timed
 
-    def phase(self, step: Callable[[], None]) -> None:
-        """Do what there is time for. A first Ctrl-C ends it where there is something to keep."""
+    def phase(self, step: Callable[[], None], until: float | None = SEARCHING) -> None:
+        """Do what there is time for. A first Ctrl-C ends it where there is something to keep.
+
+        Args:
+            step: a method of this class.
+            until: the share of the time limit after which it is left out; None, if it never is.
+        """
+        if until is not None and self._bench.clock.is_over(until):
+            return
         phase(f"{self._profile.name}: {step.__name__.replace('_', ' ')}")
-        found = self.attempts.values()
-        known = any(one.blocks or one.latency if self._timed else one.accuracy for one in found)
-        with self._bench.clock.phase(stoppable=known):
+        with self._bench.clock.phase(stoppable=self._has_something):
             try:
                 step()
             except (OSError, TimeUp):
@@ -118,14 +124,14 @@ class _Search:
         """At least one, whatever the clock says."""
         phase(f"{self._profile.name}: make candidates")
         for number, candidate in enumerate(plan):
-            if number and self._bench.clock.is_over:
+            if number and self._bench.clock.is_over():
                 self._put(Attempt(candidate, f"not tried: {self._bench.clock.stopped}"))
             else:
                 self._make(candidate)
 
     def drop_what_is_too_large(self) -> None:
         """A size is known as soon as there is a file."""
-        self._put_all(small_enough(self._running(), self._budgets, self._bench))
+        self._put_all(self._accepts.small_enough(self._running()))
 
     def screen(self) -> None:
         """Measure all a little, then the better ones a little more; only those that may stay are ranked."""
@@ -141,7 +147,9 @@ class _Search:
 
         if len(self._running()) > 1:
             field = list(self.attempts.values())
-            self._put_all(screening.halve(field, one, ranked, self._full, keep=self._put_all, breaks=self._is_out))
+            self._put_all(
+                screening.halve(field, one, ranked, self._full, keep=self._put_all, breaks=self._accepts.is_out)
+            )
         else:
             self.rank()
 
@@ -156,7 +164,7 @@ class _Search:
 
     def tune(self) -> None:
         """Try other settings for the fastest; a variant that is faster takes its parent's place."""
-        fastest = self._fastest()
+        fastest = [attempt for attempt in self._fastest() if not self._accepts.is_wrong(attempt)]
         for parent in fastest[:_TUNED]:
             if _speed(parent) <= _NEAR * _speed(fastest[0]):
                 self._settle(parent, [self._vary(parent, candidate) for candidate in tuning.variants(parent.candidate)])
@@ -164,7 +172,7 @@ class _Search:
     def return_slow_layers(self) -> None:
         """One candidate in which the layers that int8 made slower are float again."""
         int8 = next((attempt for attempt in self._fastest() if attempt.computes_in("int8")), None)
-        if int8 is not None:
+        if int8 is not None and not self._accepts.is_wrong(int8):
             layers = self._bench.workshop.layers()
             slow = payoff.slow_layers(int8, self.attempts.values(), self._bench.timed, layers)
             if slow:
@@ -178,7 +186,7 @@ class _Search:
         """
         clock = self._bench.clock
         if clock.stopped:
-            self._put_all(screening.cut_short(self._running(), f"not looked at: {clock.stopped}"))
+            self._put_all(screening.cut_short(self._running(), clock.stopped, self._accepts.is_out))
 
         def keep(finish: Finish) -> None:
             self._put(finish())
@@ -190,7 +198,7 @@ class _Search:
             self._each(score, keep, [attempt for attempt in self._fastest() if not attempt.is_source])
         except TimeUp:
             late = [attempt for attempt in self._running() if attempt.accuracy is None]
-            self._put_all(dataclasses.replace(one, dropped=f"not looked at: {clock.stopped}") for one in late)
+            self._put_all(screening.unfinished(one, str(clock.stopped)) for one in late)
             raise
 
     def keep_sensitive_layers(self) -> None:
@@ -199,22 +207,24 @@ class _Search:
         """
         for precision in _LOW:
             lowest = next((a for a in self._fastest() if a.computes_in(precision)), None)
-            if lowest is not None and not self._meets(lowest):
+            if lowest is not None and not self._accepts.meets(lowest):
                 self._mend(lowest)
 
     def _mend(self, attempt: Attempt) -> None:
         """Unless one that is right is as fast, which no mended one can beat."""
-        right = [other for other in self._fastest() if self._is_right(other)]
+        right = [other for other in self._fastest() if self._accepts.is_right(other)]
         candidate = typed(attempt.candidate)
         if candidate is None or self._is_slower(attempt, right):
             return
 
         def tried(candidate: Candidate) -> Attempt:
             self._bench.clock.check()
-            return self._put((rank if self._ranks_by_same_metric else score)(self._make(candidate), self._bench)())
+            return self._put(
+                (rank if self._accepts.ranks_by_same_metric else score)(self._make(candidate), self._bench)()
+            )
 
         ranking = self._bench.workshop.sensitivity(candidate.recipe)
-        for found in mixed.recover(candidate, ranking, tried, self._meets):
+        for found in mixed.recover(candidate, ranking, tried, self._accepts.meets):
             self._put(found)
             if found.is_running:
                 self._put(score(found, self._bench)())
@@ -225,11 +235,13 @@ class _Search:
 
     def time(self) -> None:
         """Measure those that may be chosen as well as their order asks for, or as the time allows."""
-        best = next((attempt for attempt in self._fastest() if attempt.median_ms and self._is_right(attempt)), None)
+        best = next(
+            (attempt for attempt in self._fastest() if attempt.median_ms and self._accepts.is_right(attempt)), None
+        )
         if best is not None:
             self._put_all(finals.within_reach(self._running(), best))
         plan = dataclasses.replace(self._full, min_runs=min(_ENOUGH_RUNS, self._full.min_runs))
-        self._time(plan, lambda attempts: finals.contenders(attempts, self._is_met))
+        self._time(plan, lambda attempts: finals.contenders(attempts, self._accepts.is_met))
 
     def time_all(self) -> None:
         """Measure all that break no accuracy budget to the end of the plan."""
@@ -237,7 +249,7 @@ class _Search:
 
     def _time(self, plan: SamplingPlan, still: Callable[[list[Attempt]], list[Attempt]]) -> None:
         """Rounds of one block each for those that are still in the running."""
-        wanted = [attempt.name for attempt in self._running() if attempt.accuracy and not self._breaks(attempt)]
+        wanted = [attempt.name for attempt in self._running() if attempt.accuracy and not self._accepts.breaks(attempt)]
         self._bench.clock.check(1.0)
         plan = self._bench.clock.fitted(plan, blocks=len(wanted) * BLOCKS, startup_s=_STARTUP_S)
         for block in range(BLOCKS):
@@ -277,13 +289,6 @@ class _Search:
         count = lanes.count(threads, self._bench.machine.cores)
         lanes.each(lambda attempt: step(attempt, self._bench), running, count, keep)
 
-    def _breaks(self, attempt: Attempt) -> bool:
-        assert attempt.accuracy is not None
-        return breaks(attempt, attempt.accuracy, self._budgets, self._bench)
-
-    def _is_met(self, attempt: Attempt) -> bool:
-        return is_met(attempt, self._budgets, self._bench)
-
     def _try(self, candidate: Candidate) -> Attempt:
         self._bench.clock.check()
         if candidate.name in self.attempts:
@@ -309,24 +314,13 @@ class _Search:
         self._bench.clock.check()
         return screen(attempt, self._bench, screening.plan_of(_ROUND, self._full))
 
-    @property
-    def _ranks_by_same_metric(self) -> bool:
-        return self._bench.ranking.metric.name == self._bench.trial.metric.name
-
-    def _meets(self, attempt: Attempt) -> bool:
-        accuracy = attempt.ranked if self._ranks_by_same_metric and attempt.accuracy is None else attempt.accuracy
-        return accuracy is not None and meets(attempt, accuracy, self._budgets, self._bench)
-
-    def _is_right(self, attempt: Attempt) -> bool:
-        return self._meets(attempt) and not self._is_out(attempt)
-
-    def _is_out(self, attempt: Attempt) -> bool:
-        """Whether it breaks a budget for sure, by its size and what was timed so far."""
-        return broken(attempt, self._budgets, self._bench) is not None
-
     def _is_slower(self, low: Attempt, right: Sequence[Attempt]) -> bool:
         mine, best = low.speed_ms, min((attempt.speed_ms for attempt in right if attempt.speed_ms), default=None)
         return mine is not None and best is not None and mine >= best
+
+    def _has_something(self) -> bool:
+        found = self.attempts.values()
+        return any(one.blocks or one.latency if self._timed else one.accuracy for one in found)
 
     def _running(self) -> list[Attempt]:
         return [attempt for attempt in self.attempts.values() if attempt.is_running]

@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 from types import SimpleNamespace
 
-import pytest
 from search_parts import attempt
 
+from hwbench.accuracy import Accuracy
 from hwbench.budget import parse_all
 from hwbench.machine import this_machine
-from toolchain.search.acceptance import broken, small_enough
+from toolchain.search.acceptance import Acceptance
 
-SIZE = parse_all(["size<=10B", "p50<=5ms"])
+SIZE = ("size<=10B", "p50<=5ms")
 
 
-@pytest.fixture
-def bench():
-    return SimpleNamespace(workshop=SimpleNamespace(name="m"), machine=this_machine())
+def accepts(*budgets, ranked_by="parity", scored_by="top1"):
+    ranking, trial = (SimpleNamespace(metric=SimpleNamespace(name=name)) for name in (ranked_by, scored_by))
+    bench = SimpleNamespace(workshop=SimpleNamespace(name="m"), machine=this_machine(), ranking=ranking, trial=trial)
+    return Acceptance(tuple(parse_all(budgets)), bench)
 
 
 def of_size(number, size, **changes):
@@ -25,21 +26,44 @@ def of_size(number, size, **changes):
     return dataclasses.replace(one, artifact=dataclasses.replace(one.artifact, size_bytes=size))
 
 
-def test_what_is_too_large_goes_and_the_source_stays_to_compare_with(bench):
-    source, large, small = small_enough([of_size(0, 40), of_size(1, 20), of_size(2, 10)], SIZE, bench)
+def top1(right, of, source):
+    """`right` of the samples, where the source has `source` of them."""
+    scores, reference = ([1.0] * n + [0.0] * (of - n) for n in (right, source))
+    known = Accuracy("top1", True, of, source / of, proportion=True, scores=tuple(reference))
+    return Accuracy("top1", True, of, right / of, proportion=True, scores=tuple(scores), reference=known)
+
+
+def test_what_is_too_large_goes_and_the_source_stays_to_compare_with():
+    source, large, small = accepts(*SIZE).small_enough([of_size(0, 40), of_size(1, 20), of_size(2, 10)])
     assert source.is_running
     assert small.is_running
     assert large.dropped.startswith("size<=10B: ")
 
 
-def test_where_all_are_too_large_all_are_measured(bench):
+def test_where_all_are_too_large_all_are_measured():
     field = [of_size(0, 40), of_size(1, 20)]
-    assert small_enough(field, SIZE, bench) == field
+    assert accepts(*SIZE).small_enough(field) == field
 
 
-def test_what_was_timed_counts_too(bench):
-    assert broken(of_size(0, 10), SIZE, bench) is None
-    assert broken(of_size(0, 11), SIZE, bench).startswith("size<=10B: ")
+def test_what_was_timed_counts_too():
+    judge = accepts(*SIZE)
+    assert not judge.is_out(of_size(0, 10))
+    assert judge.is_out(of_size(0, 11))
     slow = attempt(0, 9)
-    assert broken(dataclasses.replace(slow, blocks=slow.blocks * 6), SIZE, bench).startswith("p50<=5ms: ")
-    assert broken(attempt(0, failure="it crashed", ms=9), [], bench) is None
+    assert judge.is_out(dataclasses.replace(slow, blocks=slow.blocks * 6))
+    assert not accepts().is_out(attempt(0, 9))
+
+
+def test_a_collapse_shows_in_parity_whatever_the_budgets_measure():
+    judge = accepts("accuracy_drop<=0.01")
+    assert judge.is_wrong(attempt(1, 1, 0.1))
+    assert not judge.is_wrong(attempt(1, 1, 0.9))
+    assert not judge.is_wrong(attempt(0, 1, 0.1))  # the source is right by definition
+
+
+def test_where_the_ranking_data_has_labels_they_tell_what_is_wrong():
+    judge = accepts("accuracy_drop<=0.05", ranked_by="top1")
+    for right, wrong in ((500, True), (930, False), (980, False)):  # 930 of 1,000 may be within the budget
+        one = dataclasses.replace(attempt(1, 1), ranked=top1(right, 1000, 980))
+        assert judge.is_wrong(one) is wrong
+        assert judge.is_out(one) is wrong

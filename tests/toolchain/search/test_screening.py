@@ -98,6 +98,17 @@ def test_what_breaks_a_budget_lets_nothing_go():
     assert all(one.is_running for one in cut(field, 0, lambda one: one is field[1]))
 
 
+def test_what_breaks_a_budget_goes_before_what_does_not_but_for_the_fastest():
+    """Six that are wrong and fast, four that are right: two of the former may be mended."""
+    wrong = [attempt(n, n / 10, 0.1) for n in range(1, 7)]
+    right = [attempt(n, n, 0.9 + n / 100) for n in range(7, 11)]
+    result = cut([attempt(0, 20), *wrong, *right], 0, lambda one: one in wrong)
+    closest = right[3]
+    assert [a.name for a in result if a.is_running][1:] == [a.name for a in (*wrong[:2], *right[:2], closest)]
+    assert all(a.dropped.startswith(f"{n}x slower than int8 on") for n, a in zip((3, 4, 5, 6), result[3:7]))
+    assert f"slower than {right[0].name} in" in result[9].dropped
+
+
 def test_what_goes_in_a_round_is_known_before_the_next():
     field, kept = [attempt(0, 9), *(attempt(n, n, n / 20) for n in range(1, 11))], []
 
@@ -118,5 +129,5 @@ def test_as_close_is_relative_to_the_score():
 
 def test_for_want_of_time_the_fastest_and_the_source_stay():
     field = [attempt(0, 9), *(attempt(n, 10 - n) for n in range(1, 6))]
-    kept = [a.name for a in cut_short(field, "not looked at") if a.is_running]
+    kept = [a.name for a in cut_short(field, "no time", lambda one: None) if a.is_running]
     assert kept == [field[0].name, field[4].name, field[5].name]

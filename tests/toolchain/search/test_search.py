@@ -26,8 +26,12 @@ class Bench:
     def __init__(self, limit_s=None, takes_s=0.0):
         self.clock, self.machine, self.workshop = Clock(limit_s), this_machine(), SimpleNamespace(name="m")
         self.trial = SimpleNamespace(
-            samples=SimpleNamespace(file=Path("x.npz")), score=self._score, source=lambda: SCORE
+            samples=SimpleNamespace(file=Path("x.npz")),
+            score=self._score,
+            source=lambda: SCORE,
+            metric=SimpleNamespace(name="top1"),
         )
+        self.ranking = SimpleNamespace(metric=SimpleNamespace(name="parity"))
         self.target, self.timed, self._takes_s = self, Path(), takes_s
         self.scored_in = set()
 
@@ -63,15 +67,16 @@ def test_scoring_ends_with_the_time_limit_but_not_before_the_source_and_one_more
     assert source.accuracy is not None
     assert len([one for one in others if one.accuracy]) == 1
     late = {one.dropped for one in others if one.accuracy is None}
-    assert late == {"not looked at: The time limit of 100 s ended the search"}
+    why = "The time limit of 100 s ended the search"
+    assert late == {f"screened at p50 {ms} ms, not scored: {why}" for ms in (3, 4)}
 
 
 def test_after_ctrl_c_what_is_left_is_scored(started):
     bench = Bench(100)
-    with bench.clock.phase(stoppable=True):
+    with bench.clock.phase():
         raise KeyboardInterrupt
     run = started(bench, attempt(1, 3), attempt(2, 2), attempt(0, 9))
-    run.phase(run.accept)
+    run.phase(run.accept, until=None)
     assert all(one.accuracy for one in run.attempts.values())
 
 
@@ -94,6 +99,34 @@ def test_where_speed_decides_scores_alone_are_nothing_to_keep(started):
     run.phase(run.accept)
     with pytest.raises(KeyboardInterrupt):
         run.phase(interrupted)
+
+
+def test_ctrl_c_in_screening_keeps_what_was_measured_by_then(started):
+    run = started(Bench(), attempt(0), attempt(1), attempt(2))
+
+    def screen():
+        run._put(attempt(1, 2))
+        raise KeyboardInterrupt
+
+    run.phase(screen)
+    run.phase(run.tune)
+    run.phase(run.accept, until=None)
+    source, measured, _ = run.attempts.values()
+    assert source.accuracy is not None
+    assert measured.accuracy is not None
+    assert not run.defects
+
+
+def test_what_there_is_no_time_for_is_not_begun(started, capsys):
+    bench, began = Bench(100), []
+    run = started(bench, attempt(0))
+    bench.clock._start -= 70
+    run.phase(lambda: began.append("search"))
+    run.phase(lambda: began.append("time"), until=1.0)
+    bench.clock._start -= 40
+    run.phase(lambda: began.append("late"), until=1.0)
+    run.phase(lambda: began.append("accept"), until=None)
+    assert began == ["time", "accept"]
 
 
 def test_the_users_metric_is_called_in_this_thread_alone(started):
