@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.contender import Contender
@@ -22,6 +21,7 @@ def read(file: Path, where: str) -> Measured:
 
     Raises:
         SystemExit: an earlier part ran elsewhere or otherwise, so it cannot stand beside what would be measured now.
+        UsageError: the file is not one of ours.
     """
     if not file.exists():
         return {}
@@ -37,9 +37,9 @@ def read(file: Path, where: str) -> Measured:
 def write(file: Path, where: str, measured: Mapping[tuple[str, int], list[Contender]]) -> None:
     """Store all parts; a run that is stopped meanwhile leaves the file as it was."""
     pairs = [
-        {"model": name, "threads": threads, "contenders": [asdict(c) for c in contenders]}
+        {"model": name, "threads": threads, "contenders": [codec.encode(contender) for contender in contenders]}
         for (name, threads), contenders in measured.items()
     ]
     beside = file.with_name(f".{file.name}.part")
-    beside.write_text(json.dumps({"where": where, "pairs": pairs}, indent=1, default=str))
+    beside.write_text(json.dumps({"where": where, "pairs": pairs}, indent=1))
     beside.replace(file)

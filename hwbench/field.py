@@ -79,7 +79,7 @@ class Search:
 
     Attributes:
         looks: how many candidates were scored on the evaluation data, the source among them.
-        tried: how many candidates there were.
+        tried: how many candidates were measured or scored.
         reused: measurements that an earlier build had made.
         stopped: why it ended early.
     """

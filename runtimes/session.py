@@ -28,7 +28,7 @@ class Session(abc.ABC):
     every backend refuses the same mistakes with the same words. Its `_infer` may be called by several threads at
     once, and `_release` while one of them is inside; where the runtime cannot stand that, set `serial`, and this
     class lets in one at a time. `_infer_into` may be overridden to write into the caller's arrays without a copy, and
-    `_run_bound` to save the checks and lookups of arrays that fit buffers bound beforehand.
+    `_run_bound` to save the checks and lookups of arrays that fit buffers bound in an earlier call.
 
     Attributes:
         on_gpu: whether it computes on a GPU.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,7 @@ _PROVIDERS = {
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 _COPIED_BYTES = 64 << 10  # below, copying into bound buffers costs less than ORT's own way of binding arrays
-
-
-_NUMBERS = frozenset(
+_NUMBERS = frozenset(  # what NumPy has, too, in the words of the file that ORT read; a manifest may say otherwise
     f"tensor({name})" for name in "bool float16 float double int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
 )
 
@@ -94,8 +93,7 @@ class _OrtSession(Session):
 
     def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
         session = self._open_session()
-        fixed = all(spec.is_static for spec in self.outputs)
-        if not fixed or not all(array.flags.c_contiguous and array.dtype.isbuiltin == 1 for array in out.values()):
+        if not all(spec.is_static for spec in self.outputs) or not all(map(_is_plain, out.values())):
             return super()._infer_into(feeds, out)
         try:
             binding = session.io_binding()
@@ -163,22 +161,26 @@ class _BoundSession(_OrtSession):
             return computed
         except KeyError:
             return None
-        except Exception:  # the long way says what is wrong, or finds outputs of other shapes than the file declares
-            bound, self._is_bound = None, False
-            return None
+        except Exception:
+            computed = self._infer(feeds)  # which says what is wrong with the feeds
+            bound = None  # where nothing is, outputs have other shapes than the file declares
+            return computed
         finally:
             if bound is not None:
                 self._give_back(bound)
 
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
-        outputs = super()._infer(feeds)
-        if not self._is_bound and sum(array.nbytes for array in (*feeds.values(), *outputs.values())) <= _COPIED_BYTES:
+        outputs, session = super()._infer(feeds), self._session
+        if not self._is_bound and session is not None and _is_small((*feeds.values(), *outputs.values())):
             self._is_bound = True  # where two threads both came first, there are buffers for two
-            self._give_back(_bind(self._open_session(), self._run_options, feeds, outputs))
+            with contextlib.suppress(Exception):  # as above; what cannot be bound goes the long way
+                self._give_back(_bind(session, self._run_options, feeds, outputs))
         return outputs
 
     def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
-        return Session._infer_into(self, feeds, out)  # copying small arrays costs less than binding them
+        if _is_small((*feeds.values(), *out.values())):
+            return Session._infer_into(self, feeds, out)  # copying small arrays costs less than binding them
+        return super()._infer_into(feeds, out)
 
     def _release(self) -> None:
         self._idle.clear()
@@ -194,8 +196,8 @@ def _bind(session: ort.InferenceSession, options: ort.RunOptions, fed: Feeds, co
     """Buffers to fill, of the shapes that were fed, one run over them, and how to copy what it computed."""
     binding = session.io_binding()
     inputs = [
-        (name, array.dtype, array.shape, _buffer(name, array, binding.bind_ortvalue_input))
-        for name, array in fed.items()
+        (name, np.dtype(array.dtype.type), array.shape, _buffer(name, array, binding.bind_ortvalue_input))
+        for name, array in fed.items()  # with NumPy's own dtype objects, of which an unpickled array has a copy
     ]
     outputs = [(name, _buffer(name, array, binding.bind_ortvalue_output).copy) for name, array in computed.items()]
     # Beneath `session.run_with_iobinding`, whose checks of WebGPU graphs take 0.7 us, and 20 us with RunOptions
@@ -211,6 +213,15 @@ def _buffer(name: str, like: Array, bind: Callable[[str, ort.OrtValue], None]) -
 
 def _open(artifact: Artifact, session: ort.InferenceSession) -> Session:
     return (_BoundSession if _is_bindable(session) else _OrtSession)(artifact, session)
+
+
+def _is_small(arrays: Iterable[Array]) -> bool:
+    return sum(array.nbytes for array in arrays) <= _COPIED_BYTES
+
+
+def _is_plain(array: Array) -> bool:
+    """Whether ORT can write into it."""
+    return array.flags.c_contiguous and array.dtype.kind in "biuf"
 
 
 def _is_bindable(session: ort.InferenceSession) -> bool:

@@ -1,4 +1,4 @@
-"""Opening bundles: good ones, each kind of bad one, and damage of every kind."""
+"""What a bundle holds, and what is said of one that is not as it should be."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def place(model: ir.Model, keep: Collection[str], ranges: Mapping[str, Range] | 
         return placement
     for node in [node for node in placement.nodes if node.op_type == "Concat" and _is_mixed(node, ranges)]:
         without = _place(model, {*keep, str(node.name)}, ranges)
-        if node.outputs[0] not in without.activations:
+        if (_clamp_after(node, keep) or node).outputs[0] not in without.activations:
             keep = {*keep, str(node.name)}
     return _place(model, keep, ranges)
 
@@ -143,8 +143,7 @@ def _place_matrix(placement: Placement, node: ir.Node, keep: Collection[str]) ->
     written = [(clamp or node).outputs[0]] if clamp is not None or node.op_type == "Conv" else []
     if not all(placement.has_range(value) for value in (source, *written)):
         return
-    # A product that is kept because it cannot do with integers is not given them.
-    if any(use.node.op_type in PRODUCTS and use.node.name in keep for value in written for use in value.uses()):
+    if any(_feeds_kept_product(value, keep) for value in written):
         return
     weight = Weight(node, operand, 1, axis)
     placement.nodes.update(filter(None, (node, clamp)))
@@ -158,9 +157,9 @@ def _place_matrix(placement: Placement, node: ir.Node, keep: Collection[str]) ->
 def _clamp_after(node: ir.Node, keep: Collection[str]) -> ir.Node | None:
     """The clamp that a node's integer kernel takes with it."""
     output = node.outputs[0]
-    consumers = [use.node for use in output.uses()]
-    if len(consumers) == 1 and not output.is_graph_output():
-        follower = consumers[0]
+    uses = list(output.uses())
+    if len(uses) == 1 and uses[0].idx == 0 and not output.is_graph_output():
+        follower = uses[0].node
         # A branch of an If decides whether it computes its clamp, so one elsewhere is not the node's.
         if follower.op_type in CLAMPS and not _is_kept(follower, keep) and follower.graph is node.graph:
             return follower
@@ -184,9 +183,15 @@ def _place_between(placement: Placement, node: ir.Node, keep: Collection[str]) -
         and all(value in activations for value in operands)
         and placement.has_range(written)
         and (written in activations or _is_read_as_integers(placement, written))
+        and not _feeds_kept_product(written, keep)
     ):
         activations[written] = None
         placement.nodes.update(filter(None, (node, clamp)))
+
+
+def _feeds_kept_product(value: ir.Value, keep: Collection[str]) -> bool:
+    """A product that is kept because it cannot do with integers is not given them."""
+    return any(use.node.op_type in PRODUCTS and use.node.name in keep for use in value.uses())
 
 
 def _is_read_as_integers(placement: Placement, value: ir.Value) -> bool:

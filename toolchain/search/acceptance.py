@@ -26,7 +26,7 @@ class Acceptance:
 
     def is_right(self, attempt: Attempt) -> bool:
         """Whether it may be chosen, by what is known of it."""
-        return self.meets(attempt) and not self.is_out(attempt)
+        return self.meets(attempt) and self.is_out(attempt) is None
 
     def meets(self, attempt: Attempt) -> bool:
         """Whether every accuracy budget passes; or where so few samples cannot, whether the figure is within it."""
@@ -45,23 +45,26 @@ class Acceptance:
 
     def breaks(self, attempt: Attempt) -> bool:
         """Whether its score on the evaluation data breaks an accuracy budget for sure."""
-        return attempt.accuracy is not None and self._fails(attempt, attempt.accuracy)
+        return attempt.accuracy is not None and _told(self._verdicts(attempt, attempt.accuracy)) is not None
 
-    def is_wrong(self, attempt: Attempt) -> bool:
-        """Whether its score on the ranking data breaks an accuracy budget for sure, or is that of noise.
+    def is_wrong(self, attempt: Attempt) -> str | None:
+        """What its score on the ranking data breaks for sure, as long as it has no better one; None where nothing.
 
-        Where the two data are scored by different metrics, closeness to the source tells noise alone.
+        Where the two data are scored by different metrics, closeness to the source tells noise alone, and on random
+        inputs not even that.
         """
         ranked = attempt.ranked
-        if ranked is None or attempt.is_source:
-            return False
+        if ranked is None or attempt.accuracy is not None or attempt.is_source:
+            return None
         if self.ranks_by_same_metric:
-            return self._fails(attempt, ranked)
-        return ranked.metric == "parity" and ranked.value < _COLLAPSED
+            return _told(self._verdicts(attempt, ranked), " on the calibration data")
+        real = self.bench.workshop.calibration is not None
+        wrong = real and ranked.metric == "parity" and ranked.value < _COLLAPSED
+        return f"its outputs are off by more than half (parity {ranked.value:.2g})" if wrong else None
 
-    def is_out(self, attempt: Attempt) -> bool:
-        """Whether it breaks a budget for sure: by its rank's score, its size, and what was timed so far."""
-        return self.is_wrong(attempt) or self._broken(attempt, self._without_accuracy) is not None
+    def is_out(self, attempt: Attempt) -> str | None:
+        """What it breaks for sure, by its rank's score, its size, and what was timed so far; None where nothing."""
+        return self.is_wrong(attempt) or self._broken(attempt, self._without_accuracy)
 
     def small_enough(self, running: Sequence[Attempt]) -> list[Attempt]:
         """Let go what is too large to be chosen. The source stays, to compare with, and all do where none is small."""
@@ -88,11 +91,7 @@ class Acceptance:
         if attempt.artifact is None:
             return None
         report = self._report(attempt, latency=attempt.latency or screened_latency(attempt))
-        failed = [verdict for verdict in gate.judge(report, budgets) if verdict.outcome == "fail"]
-        return "; ".join(f"{verdict.budget.text}: {verdict.reason}" for verdict in failed) or None
-
-    def _fails(self, attempt: Attempt, accuracy: Accuracy) -> bool:
-        return any(verdict.outcome == "fail" for verdict in self._verdicts(attempt, accuracy))
+        return _told(gate.judge(report, budgets))
 
     def _verdicts(self, attempt: Attempt, accuracy: Accuracy) -> tuple[Verdict, ...]:
         budgets = [budget for budget in self.budgets if budget.quantity.startswith("accuracy")]
@@ -101,6 +100,12 @@ class Acceptance:
     def _report(self, attempt: Attempt, latency: Latency | None = None, accuracy: Accuracy | None = None) -> Report:
         assert attempt.artifact is not None
         return Report(self.bench.workshop.name, "", attempt.artifact, self.bench.machine, latency, accuracy)
+
+
+def _told(verdicts: Sequence[Verdict], where: str = "") -> str | None:
+    """What fails, and why; None where nothing does."""
+    failed = [verdict for verdict in verdicts if verdict.outcome == "fail"]
+    return "; ".join(f"{verdict.budget.text}: {verdict.reason}{where}" for verdict in failed) or None
 
 
 def _is_hopeless(verdict: Verdict, accuracy: Accuracy) -> bool:

@@ -53,7 +53,7 @@ class Clock:
         return self.limit_s is not None and time.monotonic() - self._start > self.limit_s
 
     def is_over(self, share: float = SEARCHING) -> bool:
-        """Whether `check` would end a phase."""
+        """Whether a phase ends here, and with it the search."""
         try:
             self.check(share)
         except TimeUp:

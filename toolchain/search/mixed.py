@@ -39,7 +39,7 @@ def recover(
         return tried[kept].failure is None and meets(tried[kept])
 
     found = smallest(len(ranking), holds)
-    fewest = len(tried[found].candidate.recipe.keep) if found in tried else len(ranking)
+    fewest = len({*low.recipe.keep, *ranking[:found]})
     return tuple(
         one if kept == found or one.failure else dataclasses.replace(one, dropped=_why(one, fewest))
         for kept, one in tried.items()
@@ -61,5 +61,9 @@ def smallest(count: int, holds: Callable[[int], bool]) -> int:
 def _why(attempt: Attempt, fewest: int) -> str:
     kept = len(attempt.candidate.recipe.keep)
     if kept < fewest:
-        return f"with {kept} in float it was not shown to meet the accuracy budget"
-    return f"{fewest} in float will do"
+        return f"with {_layers(kept)} in float it was not shown to meet the accuracy budget"
+    return f"{_layers(fewest)} in float will do"
+
+
+def _layers(count: int) -> str:
+    return f"{count} layer{'s' if count != 1 else ''}"

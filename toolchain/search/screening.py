@@ -25,7 +25,7 @@ _CLOSE = 0.002  # of a score: a difference that the ranking data does not tell
 Screen = Callable[[Attempt, SamplingPlan], Attempt]
 Rank = Callable[[list[Attempt]], list[Attempt]]
 Keep = Callable[[Sequence[Attempt]], object]
-Breaks = Callable[[Attempt], object]
+Breaks = Callable[[Attempt], str | None]
 
 
 def plan_of(round_: int, full: SamplingPlan) -> SamplingPlan:
@@ -58,7 +58,7 @@ def halve(
         rank: scores those that are running, which what is slower than the source is not worth.
         full: the plan that finalists will be measured by.
         keep: takes the field as each round leaves it, which an interrupt then does not lose.
-        breaks: whether an attempt is known to break a budget, so that nothing may go for its sake.
+        breaks: which budget an attempt is known to break, if any, so that nothing may go for its sake.
         finalists: how many may stay beside the source.
     """
     field, round_ = list(attempts), 0
@@ -106,11 +106,13 @@ def cut(attempts: Sequence[Attempt], round_: int, breaks: Breaks, finalists: int
         if better is not None:
             gone[attempt.name] = _why(attempt, better, round_)
     left = sorted((attempt for attempt in running if attempt.name not in gone), key=_speed)
-    good, bad = [a for a in left if a in able], [a for a in left if a not in able]
-    stay = [*bad[:_TO_MEND], *sorted(left, key=_closeness)[-1:]]
+    good, bad = ([attempt for attempt in left if (attempt in able) is right] for right in (True, False))
+    closest = [max(left, key=_closeness)] if left else []
+    stay = [*closest, *bad[:_TO_MEND]][:most]
     slowest = [attempt for attempt in [*reversed(bad), *reversed(good)] if attempt not in stay]
     for attempt in slowest[: max(0, len(left) - most)]:
-        gone[attempt.name] = _why(attempt, (good if attempt in good else bad)[0], round_)
+        better = (good if attempt in good else bad)[0]
+        gone[attempt.name] = "; ".join(filter(None, (breaks(attempt), _why(attempt, better, round_))))
     return [
         dataclasses.replace(attempt, dropped=gone[attempt.name]) if attempt.name in gone else attempt
         for attempt in attempts
@@ -120,14 +122,16 @@ def cut(attempts: Sequence[Attempt], round_: int, breaks: Breaks, finalists: int
 def cut_short(running: Sequence[Attempt], why: str, breaks: Breaks, finalists: int = FINALISTS) -> list[Attempt]:
     """Of those that are running, let all but the fastest go, for want of time; the source stays."""
     others = [attempt for attempt in running if not attempt.is_source]
-    others.sort(key=lambda attempt: (bool(breaks(attempt)), _speed(attempt)))
+    others.sort(key=lambda attempt: (attempt.median_ms is None, breaks(attempt) is not None, _speed(attempt)))
     gone = {attempt.name for attempt in others[finalists // 2 :]}
     return [unfinished(attempt, why) if attempt.name in gone else attempt for attempt in running]
 
 
 def unfinished(attempt: Attempt, why: str) -> Attempt:
     """Let it go for want of time, with what is known of it."""
-    seen = "not measured" if attempt.median_ms is None else f"screened at p50 {attempt.median_ms:.3g} ms, not scored"
+    seen = "not looked at" if attempt.ranked is None else "ranked, not scored"
+    if attempt.median_ms is not None:
+        seen = f"screened at p50 {attempt.median_ms:.3g} ms, not scored"
     return dataclasses.replace(attempt, dropped=f"{seen}: {why}")
 
 

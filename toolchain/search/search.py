@@ -98,7 +98,7 @@ class _Search:
         self.defects: list[str] = []
         self._profile, self._bench, self._full = profile, bench, full
         self._accepts = Acceptance(budgets, bench)
-        self._timed = timed
+        self._timed, self._is_screened = timed, False
 
     def phase(self, step: Callable[[], None], until: float | None = SEARCHING) -> None:
         """Do what there is time for. A first Ctrl-C ends it where there is something to keep.
@@ -152,6 +152,7 @@ class _Search:
             )
         else:
             self.rank()
+        self._is_screened = True
 
     def rank(self) -> None:
         """Score on the ranking data."""
@@ -171,8 +172,9 @@ class _Search:
 
     def return_slow_layers(self) -> None:
         """One candidate in which the layers that int8 made slower are float again."""
-        int8 = next((attempt for attempt in self._fastest() if attempt.computes_in("int8")), None)
-        if int8 is not None and not self._accepts.is_wrong(int8):
+        right = (attempt for attempt in self._fastest() if not self._accepts.is_wrong(attempt))
+        int8 = next((attempt for attempt in right if attempt.computes_in("int8")), None)
+        if int8 is not None:
             layers = self._bench.workshop.layers()
             slow = payoff.slow_layers(int8, self.attempts.values(), self._bench.timed, layers)
             if slow:
@@ -185,7 +187,7 @@ class _Search:
         The source goes first, which takes no run, then the fastest; one of them, whatever the clock says.
         """
         clock = self._bench.clock
-        if clock.stopped:
+        if clock.stopped and not self._is_screened:
             self._put_all(screening.cut_short(self._running(), clock.stopped, self._accepts.is_out))
 
         def keep(finish: Finish) -> None:

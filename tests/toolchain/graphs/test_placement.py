@@ -65,8 +65,9 @@ def test_no_weight_is_dequantized_in_every_inference(chain, tmp_path):
     assert not [item.node for item in ran if item.op == "DequantizeLinear" and "weight" in item.node]
 
 
-def test_a_residual_sum_takes_its_clamp_along():
-    """As in a ResNet: were the clamp's output left in float, the next sum would read an integer and a float operand."""
+@pytest.fixture
+def residual() -> ir.Model:
+    """Two blocks of a ResNet and what reads the second's output; nodes are named after what they write."""
     text = """<ir_version: 8, opset_import: ["" : 17]>
     residual (float[N,4,8,8] x) => (float[N,4,8,8] y) {
         a = Conv<pads=[1,1,1,1]>(x, w)
@@ -82,9 +83,37 @@ def test_a_residual_sum_takes_its_clamp_along():
     proto.graph.initializer.append(numpy_helper.from_array(weight, "w"))
     for node in proto.graph.node:
         node.name = node.output[0]
-    model = ir.from_proto(onnx.shape_inference.infer_shapes(proto))
-    assert placed(model)[0] == {"a", "s", "r", "b", "t", "u", "y"}
-    assert placed(model)[1] == {"x", "a", "r", "b", "u", "y"}
-    made = int8.quantize(model, Recipe("int8", "minmax"), {name: Range(-4, 4) for name in "xarbuy"})
-    sums = [node for node in made.graph if node.op_type == "Add"]
-    assert {value.producer().op_type for node in sums for value in node.inputs} == {"DequantizeLinear"}
+    return ir.from_proto(onnx.shape_inference.infer_shapes(proto))
+
+
+def test_a_residual_sum_takes_its_clamp_along(residual, tmp_path):
+    """Were the clamp's output left in float, the next sum would read an integer and a float operand."""
+    assert placed(residual) == ({"a", "s", "r", "b", "t", "u", "y"}, {"x", "a", "r", "b", "u", "y"})
+    ranges = {name: Range(0 if name in "ru" else -4, 4) for name in "xarbuy"}
+    file = save_ir(int8.quantize(residual, Recipe("int8", "minmax"), ranges), tmp_path / "m.onnx").path
+    ran = profiler.node_times(file, RuntimeSettings(), [{"x": np.ones((1, 4, 8, 8), np.float32)}], 2)
+    assert [item.op for item in ran].count("QLinearAdd") == 2
+    assert not [item.op for item in ran if item.op in ("Add", "Relu")]
+
+
+def test_a_residual_sum_that_a_kept_product_reads_stays_in_float(residual):
+    nodes, activations = placed(residual, ["b"])
+    assert nodes == {"a", "y"}
+    assert activations == {"x", "a", "u", "y"}
+
+
+def test_a_clamp_that_is_kept_or_has_no_range_leaves_its_sum_in_float(residual):
+    assert not placed(residual, ["r"])[0] & {"s", "r"}
+    reached = {name: Range(-4, 4) for name in "xabuy"}  # all but r
+    assert not {node.name for node in place(residual, [], reached).nodes} & {"s", "r"}
+
+
+def test_a_sum_that_is_clamped_by_another_is_no_clamp_of_its_own(residual):
+    """Of Clip(x, least, most), a sum that is the least or the most is not what is clamped."""
+    clamp = next(node for node in residual.graph if node.name == "r")
+    other = ir.node("Clip", [residual.graph.inputs[0], clamp.inputs[0]], name="r")
+    clamp.outputs[0].replace_all_uses_with(other.outputs[0])
+    other.outputs[0].dtype, other.outputs[0].shape = ir.DataType.FLOAT, clamp.outputs[0].shape
+    residual.graph.insert_after(clamp, other)
+    residual.graph.remove(clamp, safe=True)
+    assert not placed(residual)[0] & {"s", "r"}

@@ -15,9 +15,14 @@ from toolchain.search.acceptance import Acceptance
 SIZE = ("size<=10B", "p50<=5ms")
 
 
-def accepts(*budgets, ranked_by="parity", scored_by="top1"):
+def accepts(*budgets, ranked_by="parity", scored_by="top1", calibration="real"):
     ranking, trial = (SimpleNamespace(metric=SimpleNamespace(name=name)) for name in (ranked_by, scored_by))
-    bench = SimpleNamespace(workshop=SimpleNamespace(name="m"), machine=this_machine(), ranking=ranking, trial=trial)
+    bench = SimpleNamespace(
+        workshop=SimpleNamespace(name="m", calibration=calibration),
+        machine=this_machine(),
+        ranking=ranking,
+        trial=trial,
+    )
     return Acceptance(tuple(parse_all(budgets)), bench)
 
 
@@ -56,8 +61,9 @@ def test_what_was_timed_counts_too():
 
 def test_a_collapse_shows_in_parity_whatever_the_budgets_measure():
     judge = accepts("accuracy_drop<=0.01")
-    assert judge.is_wrong(attempt(1, 1, 0.1))
+    assert judge.is_wrong(attempt(1, 1, 0.1)) == "its outputs are off by more than half (parity 0.1)"
     assert not judge.is_wrong(attempt(1, 1, 0.9))
+    assert not accepts("accuracy_drop<=0.01", calibration=None).is_wrong(attempt(1, 1, 0.1))  # on random inputs
     assert not judge.is_wrong(attempt(0, 1, 0.1))  # the source is right by definition
 
 
@@ -65,5 +71,7 @@ def test_where_the_ranking_data_has_labels_they_tell_what_is_wrong():
     judge = accepts("accuracy_drop<=0.05", ranked_by="top1")
     for right, wrong in ((500, True), (930, False), (980, False)):  # 930 of 1,000 may be within the budget
         one = dataclasses.replace(attempt(1, 1), ranked=top1(right, 1000, 980))
-        assert judge.is_wrong(one) is wrong
-        assert judge.is_out(one) is wrong
+        assert bool(judge.is_wrong(one)) is wrong
+        assert judge.is_out(one) == judge.is_wrong(one)
+        scored = dataclasses.replace(one, accuracy=top1(980, 1000, 980))
+        assert judge.is_wrong(scored) is None  # the evaluation data is what counts

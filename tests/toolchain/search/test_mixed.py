@@ -17,6 +17,7 @@ from search_parts import attempt
 
 from hwbench.budget import parse_all
 from toolchain.pipeline import BuildRequest, build
+from toolchain.recipe import Recipe
 from toolchain.search import mixed
 
 _LAYERS = 9
@@ -47,12 +48,19 @@ def test_every_other_attempt_says_why_it_went():
 
     found = mixed.recover(attempt(1).candidate, ranking, tried, lambda one: len(one.candidate.recipe.keep) >= 3)
     assert {len(one.candidate.recipe.keep): one.dropped for one in found} == {
-        4: "3 of 8 layers in float are enough",
-        2: "with 2 of 8 layers in float it still misses the accuracy budget",
+        4: "3 layers in float will do",
+        2: "with 2 layers in float it was not shown to meet the accuracy budget",
         3: None,
     }
     (kept,) = [one for one in found if one.is_running]
     assert set(kept.candidate.recipe.keep) == {"layer_0", "layer_1", "layer_2"}
+
+
+def test_layers_that_were_kept_before_count_too():
+    low = dataclasses.replace(attempt(1).candidate, recipe=Recipe("int8", keep=("slow_0", "slow_1")))
+    tried = mixed.recover(low, ("a", "b"), lambda one: dataclasses.replace(attempt(1), candidate=one), lambda _: False)
+    assert [one.dropped for one in tried] == ["with 3 layers in float it was not shown to meet the accuracy budget"]
+    assert mixed.recover(low, ("a",), lambda _: pytest.fail("nothing to try"), lambda _: False) == ()
 
 
 @pytest.fixture(scope="module")

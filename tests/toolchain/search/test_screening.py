@@ -89,24 +89,46 @@ def test_what_is_slower_than_the_source_is_not_ranked():
 
 def test_a_source_that_breaks_a_budget_lets_nothing_go():
     field = [attempt(0, 5), attempt(1, 6)]
-    assert outrun(field, lambda one: one.is_source) == field
-    assert not outrun(field, lambda one: False)[1].is_running
+    assert outrun(field, lambda one: "too large" if one.is_source else None) == field
+    assert not outrun(field, lambda one: None)[1].is_running
 
 
 def test_what_breaks_a_budget_lets_nothing_go():
     field = [attempt(0, 9), attempt(1, 1), attempt(2, 3)]
-    assert all(one.is_running for one in cut(field, 0, lambda one: one is field[1]))
+    assert all(one.is_running for one in cut(field, 0, lambda one: "too large" if one is field[1] else None))
 
 
 def test_what_breaks_a_budget_goes_before_what_does_not_but_for_the_fastest():
     """Six that are wrong and fast, four that are right: two of the former may be mended."""
     wrong = [attempt(n, n / 10, 0.1) for n in range(1, 7)]
     right = [attempt(n, n, 0.9 + n / 100) for n in range(7, 11)]
-    result = cut([attempt(0, 20), *wrong, *right], 0, lambda one: one in wrong)
+    result = cut([attempt(0, 20), *wrong, *right], 0, lambda one: "off by half" if one in wrong else None)
     closest = right[3]
     assert [a.name for a in result if a.is_running][1:] == [a.name for a in (*wrong[:2], *right[:2], closest)]
-    assert all(a.dropped.startswith(f"{n}x slower than int8 on") for n, a in zip((3, 4, 5, 6), result[3:7]))
+    assert all(a.dropped.startswith(f"off by half; {n}x slower than int8 on") for n, a in enumerate(result[3:7], 3))
     assert f"slower than {right[0].name} in" in result[9].dropped
+
+
+def test_of_those_as_close_the_fastest_stays():
+    field = [attempt(0, 20), *(attempt(n, 5 + n / 10) for n in range(1, 10))]
+    assert [a.name for a in cut(field, 0, lambda one: None) if a.is_running] == [a.name for a in field[:6]]
+
+
+@pytest.mark.parametrize("finalists", [1, 2, 3])
+def test_halving_ends_however_few_may_stay(finalists):
+    field = [attempt(0, 20), *(attempt(n, n, n / 20) for n in range(1, 10))]
+    wrong = {one.name for one in field[1:4]}
+
+    def breaks(one):
+        return "wrong" if one.name in wrong else None
+
+    result = halve(field, lambda one, plan: one, list, SamplingPlan(), breaks=breaks, finalists=finalists)
+    assert sum(one.is_running for one in result) <= finalists + 1
+
+
+def test_for_want_of_time_what_was_measured_goes_before_what_was_not():
+    field = [attempt(0, 9), attempt(1), attempt(2), attempt(3, 5)]
+    assert cut_short(field, "no time", lambda one: "wrong" if one.median_ms else None)[3].is_running
 
 
 def test_what_goes_in_a_round_is_known_before_the_next():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,8 +24,13 @@ SCORE = Accuracy("top1", True, 1, 1.0, scores=(1.0,))
 class Bench:
     """What `score` and `time_once` ask of one; a score takes `takes_s` of the time limit."""
 
-    def __init__(self, limit_s=None, takes_s=0.0):
-        self.clock, self.machine, self.workshop = Clock(limit_s), this_machine(), SimpleNamespace(name="m")
+    def __init__(self, limit_s=None, takes_s=0.0, interrupted_at=None):
+        self._samples, self._interrupted_at = itertools.count(1), interrupted_at
+        self.clock, self.machine, self.workshop = (
+            Clock(limit_s),
+            this_machine(),
+            SimpleNamespace(name="m", calibration=None),
+        )
         self.trial = SimpleNamespace(
             samples=SimpleNamespace(file=Path("x.npz")),
             score=self._score,
@@ -42,6 +48,8 @@ class Bench:
         np.savez(outputs, y=np.zeros(1))
 
     def sample(self, bundle, inputs, plan):
+        if next(self._samples) == self._interrupted_at:
+            raise KeyboardInterrupt
         return block(float(bundle.name))
 
     def _score(self, outputs):
@@ -62,7 +70,7 @@ def started(device):
 
 def test_scoring_ends_with_the_time_limit_but_not_before_the_source_and_one_more(started):
     run = started(Bench(100, takes_s=101), attempt(1, 3), attempt(2, 2), attempt(3, 4), attempt(0, 9))
-    run.phase(run.accept)
+    run.phase(run.accept, until=None)
     *others, source = run.attempts.values()
     assert source.accuracy is not None
     assert len([one for one in others if one.accuracy]) == 1
@@ -89,35 +97,44 @@ def test_where_nothing_is_timed_ctrl_c_keeps_what_was_scored(started):
     run = started(bench, attempt(0), attempt(1), timed=False)
     with pytest.raises(KeyboardInterrupt):
         run.phase(interrupted)
-    run.phase(run.accept)
+    run.phase(run.accept, until=None)
     run.phase(interrupted)
     assert bench.clock.stopped == "Ctrl-C ended the search"
 
 
 def test_where_speed_decides_scores_alone_are_nothing_to_keep(started):
     run = started(Bench(), attempt(0), attempt(1))
-    run.phase(run.accept)
+    run.phase(run.accept, until=None)
     with pytest.raises(KeyboardInterrupt):
         run.phase(interrupted)
 
 
 def test_ctrl_c_in_screening_keeps_what_was_measured_by_then(started):
-    run = started(Bench(), attempt(0), attempt(1), attempt(2))
-
-    def screen():
-        run._put(attempt(1, 2))
-        raise KeyboardInterrupt
-
-    run.phase(screen)
+    bench = Bench(interrupted_at=3)
+    run = started(bench, *(dataclasses.replace(attempt(n), bundle=Path(str(n + 1))) for n in range(5)))
+    run.phase(run.screen)
     run.phase(run.tune)
     run.phase(run.accept, until=None)
-    source, measured, _ = run.attempts.values()
+    source, measured, _, *others = run.attempts.values()
+    assert (source.median_ms, measured.median_ms) == (1, 2)
     assert source.accuracy is not None
     assert measured.accuracy is not None
+    assert {one.dropped for one in others} == {"ranked, not scored: Ctrl-C ended the search"}
     assert not run.defects
 
 
-def test_what_there_is_no_time_for_is_not_begun(started, capsys):
+def test_a_field_that_was_screened_to_its_end_is_scored_whole_though_time_for_searching_is_over(started):
+    bench = Bench(100)
+    field = [dataclasses.replace(attempt(n), bundle=Path(str(5 + n / 10))) for n in range(1, 5)]
+    run = started(bench, dataclasses.replace(attempt(0), bundle=Path("9")), *field)
+    run.phase(run.screen)
+    bench.clock._start -= 70
+    run.phase(run.tune)
+    run.phase(run.accept, until=None)
+    assert all(one.accuracy for one in run.attempts.values())
+
+
+def test_what_there_is_no_time_for_is_not_begun(started):
     bench, began = Bench(100), []
     run = started(bench, attempt(0))
     bench.clock._start -= 70
@@ -132,7 +149,7 @@ def test_what_there_is_no_time_for_is_not_begun(started, capsys):
 def test_the_users_metric_is_called_in_this_thread_alone(started):
     bench = Bench()
     run = started(bench, *(attempt(number, 1) for number in range(4)))
-    run.phase(run.accept)
+    run.phase(run.accept, until=None)
     assert bench.scored_in == {threading.get_ident()}
 
 
