@@ -141,7 +141,7 @@ def _open_bench(request: BuildRequest, work: Path, target: Target, cache: Cache 
     machine = this_machine()
     target = CachedTarget(target, cache, machine) if cache is not None else target
     metric = metric_of(request.evaluation, request.metric)
-    gate.check_directions(request.budgets, metric.name, metric.higher_is_better)
+    gate.check_directions(request.budgets, metric.name, metric.higher_is_better, metric.bounds)
     table = tables.read(request.calibration_table) if request.calibration_table else None
     called = str(request.calibration)
     observed = as_npz(request.calibration, work) if request.calibration else None
