@@ -16,6 +16,7 @@ Process = subprocess.Popen[str]
 
 _here = threading.local()
 _TRACEBACK = "Traceback (most recent call last):"
+_FAILED = "The process that runs the model failed"
 
 
 def collect(processes: set[Process]) -> None:
@@ -66,7 +67,8 @@ def _sentence(stderr: str) -> str:
     if _TRACEBACK in said:
         if os.environ.get("EDGEWRIGHT_TRACEBACK"):
             sys.stderr.write(said + "\n")
-        return f"The process that runs the model failed: {said.splitlines()[-1]}"
+        last = said.splitlines()[-1]
+        return last.removeprefix("Error: ") if last.startswith("Error: ") else f"{_FAILED}: {last}"
     return said.removeprefix("Error: ")[-1000:]
 
 
