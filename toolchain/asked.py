@@ -46,11 +46,12 @@ def check_samples(
     Raises:
         UsageError: says what to give.
     """
-    named = [c.recipe for _, plan in plans for c in plan if c.refusal is None and c.recipe.precision in precisions]
-    known = precision_of(load_ir(Path(source))) if named and is_onnx(Path(source)) else None
-    for recipe in named:
-        if recipe.precision != known:
-            quantize.check_samples(recipe, samples=calibration is not None, table=table is not None)
+    if calibration is not None or not precisions:
+        return
+    already = precision_of(load_ir(Path(source))) if is_onnx(Path(source)) else None
+    for recipe in (candidate.recipe for _, plan in plans for candidate in plan if candidate.refusal is None):
+        if recipe.precision in precisions and recipe.precision != already:
+            quantize.check_samples(recipe, samples=False, table=table is not None)
 
 
 def check_ranges(plans: Plans, ranges: Sequence[DimensionRanges]) -> None:
