@@ -9,7 +9,7 @@ import numpy as np
 
 from hwbench import intervals
 from hwbench.intervals import Estimate
-from hwbench.metrics import Metric
+from hwbench.metrics import UNBOUNDED, Metric
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
 
@@ -51,6 +51,11 @@ class Accuracy:
             raise ValueError(f"has {len(self.scores)} scores for n = {self.n} samples")
         if self.proportion and not set(self.scores or ()) <= {0.0, 1.0}:
             raise ValueError("is a proportion of scores that are not all 0 or 1")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the most that the metric can be, as far as its scores tell."""
+        return (0.0, 1.0) if self.proportion else UNBOUNDED
 
     def estimate(self) -> Estimate:
         """The metric with its confidence interval.

@@ -120,8 +120,9 @@ def _relative(text: str, quantity: str, operator: str, number: float, sign: str)
         raise UsageError(f"Budget '{text}': accuracy_drop is a difference already; write it like accuracy_drop<=0.01.")
     if not sign:
         better = "+5%" if operator == "<=" else "-5%"
+        share = f"; a share is {quantity}{operator}{number / 100:g}" if QUANTITIES[quantity].units is PLAIN else ""
         raise UsageError(
-            f"Budget '{text}': a change against the baseline has a sign, as in {quantity}{operator}{better}."
+            f"Budget '{text}': a change against the baseline has a sign, as in {quantity}{operator}{better}{share}."
         )
     if sign == "-" and number >= 100:
         raise UsageError(f"Budget '{text}': nothing shrinks by 100%; give less, as in {quantity}{operator}-5%.")

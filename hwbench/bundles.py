@@ -99,17 +99,18 @@ def report_of(
     )
 
 
-def scored_by(item: OpenedBundle, evaluation: Evaluation | None) -> tuple[str, bool] | None:
-    """The name of the metric that `report_of` scores or finds, and whether more of it is better; None without one.
+def scored_by(item: OpenedBundle, evaluation: Evaluation | None) -> tuple[str, bool, tuple[float, float]] | None:
+    """The name of the metric that `report_of` scores or finds, whether more of it is better, and the least and the most
+    it can be; None without one.
 
     Raises:
         UsageError: there is no such metric.
     """
     packed = item.packed.accuracy if item.packed else None
     if evaluation is None:
-        return (packed.metric, packed.higher_is_better) if packed else None
+        return (packed.metric, packed.higher_is_better, packed.bounds) if packed else None
     metric = _metric(item, evaluation)
-    return metric.name, metric.higher_is_better
+    return metric.name, metric.higher_is_better, metric.bounds
 
 
 def packed_report(path: Path) -> Report | None:

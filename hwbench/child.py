@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -14,6 +15,8 @@ from runtimes.errors import BackendError
 Process = subprocess.Popen[str]
 
 _here = threading.local()
+_TRACEBACK = "Traceback (most recent call last):"
+_FAILED = "The process that runs the model failed"
 
 
 def collect(processes: set[Process]) -> None:
@@ -54,8 +57,19 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
     if process.returncode < 0:
         raise CrashError(f"The process that runs the model died of signal {-process.returncode}.{_tail(stderr)}")
     if process.returncode != 0:
-        said = stderr.strip().removeprefix("Error: ")[-1000:]
+        said = _sentence(stderr)
         raise BackendError(said or f"The process that runs the model ended with exit code {process.returncode}.")
+
+
+def _sentence(stderr: str) -> str:
+    """What a process said of its failure; of a traceback, its last line, which names the error."""
+    said = stderr.strip()
+    if _TRACEBACK in said:
+        if os.environ.get("EDGEWRIGHT_TRACEBACK"):
+            sys.stderr.write(said + "\n")
+        last = said.splitlines()[-1]
+        return last.removeprefix("Error: ") if last.startswith("Error: ") else f"{_FAILED}: {last}"
+    return said.removeprefix("Error: ")[-1000:]
 
 
 def _tail(stderr: str) -> str:

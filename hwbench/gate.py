@@ -9,6 +9,7 @@ from typing import Literal
 
 from hwbench.budget import Budget
 from hwbench.intervals import Estimate, reach_without_disagreement
+from hwbench.metrics import UNBOUNDED
 from hwbench.quantities import QUANTITIES
 from hwbench.report import NotMeasuredError, Report
 from hwbench.rounds import Rounds
@@ -47,10 +48,10 @@ def judge(report: Report, budgets: Sequence[Budget], baseline: Report | None = N
 
     Raises:
         UsageError: a relative budget without a baseline, or with one that cannot be compared; a limit on the wrong
-            side of the accuracy.
+            side of the accuracy, or beyond its bounds.
     """
-    if report.accuracy is not None:
-        check_directions(budgets, report.accuracy.metric, report.accuracy.higher_is_better)
+    if (found := report.accuracy) is not None:
+        check_directions(budgets, found.metric, found.higher_is_better, found.bounds)
     if baseline is not None:
         check_comparable(report, baseline, budgets)
     return tuple(_judge_one(report, budget, baseline) for budget in budgets)
@@ -155,8 +156,11 @@ def show(value: float, budget: Budget) -> str:
     return QUANTITIES[budget.quantity].written(value)
 
 
-def check_directions(budgets: Sequence[Budget], metric: str, higher_is_better: bool) -> None:
-    """Refuse an upper limit on a metric of which more is better, and a lower one where less is.
+def check_directions(
+    budgets: Sequence[Budget], metric: str, higher_is_better: bool, bounds: tuple[float, float] = UNBOUNDED
+) -> None:
+    """Refuse an upper limit on a metric of which more is better, a lower one where less is, and limits beyond what the
+    metric can be: "accuracy>=97" no model meets, "accuracy_drop<=2" every one.
 
     Raises:
         UsageError: says what to write.
@@ -168,6 +172,16 @@ def check_directions(budgets: Sequence[Budget], metric: str, higher_is_better: b
             raise UsageError(
                 f"Budget '{budget.text}': {better} is better of {metric}, so write accuracy{operator}{limit}."
             )
+        if budget.quantity in ("accuracy", "accuracy_drop") and not budget.relative:
+            _check_bounds(budget, metric, bounds)
+
+
+def _check_bounds(budget: Budget, metric: str, bounds: tuple[float, float]) -> None:
+    lowest, highest = bounds if budget.quantity == "accuracy" else (0.0, bounds[1] - bounds[0])
+    if not lowest <= budget.limit <= highest:
+        meant = f"{budget.quantity}{'<=' if budget.is_upper else '>='}{budget.limit / 100:g}"
+        remedy = f"write {meant}" if highest < budget.limit <= 100 * highest else "give a limit within that"
+        raise UsageError(f"Budget '{budget.text}': {metric} goes from {bounds[0]:g} to {bounds[1]:g}; {remedy}.")
 
 
 def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:

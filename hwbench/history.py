@@ -57,9 +57,12 @@ def prepared(where: str) -> Iterator[None]:
     If the work fails, a file that was made goes again.
 
     Raises:
-        UsageError: as `record`.
+        UsageError: as `record`; or there is no folder for the file.
     """
-    made = "://" not in where and not Path(where).exists()
+    is_file = "://" not in where
+    if is_file and not Path(where).parent.exists():
+        raise UsageError(f"There is no folder '{Path(where).parent}' for the history '{where}'; make it first.")
+    made = is_file and not Path(where).exists()
     try:
         _create(where)
         yield

@@ -28,6 +28,9 @@ def exit_code(run: Callable[[], int]) -> int:
     except OSError as error:
         sys.stderr.write(f"Error: {error.strerror or error}; nothing was left half-written.\n")
         return 2
+    except MemoryError as error:
+        sys.stderr.write(f"Error: There is too little memory{f': {error}' if str(error) else ''}.\n")
+        return 2
     except KeyboardInterrupt:
         return 130
 

@@ -20,6 +20,7 @@ from toolchain.recipe import Recipe
 BUILDERS = "toolchain.builders"
 DEFAULT_CALIBRATION = "minmax"
 _HALVES = ("bf16", "fp16")
+_ANY = "any"  # of the one row of a runtime that nothing is built for
 DEFAULT_CORRECTIONS = ("equalization", "smoothing", "tail", "bias")
 """All there are; benchmarks/results/corrections.txt shows what each wins and loses on real models."""
 
@@ -103,7 +104,7 @@ def plan(
     for runtime in runtimes or profile.runtimes:
         missing = _missing_builder(runtime)
         if missing is not None:
-            tried.append(Candidate(Recipe("any"), runtime, RuntimeSettings(most), missing))
+            tried.append(Candidate(Recipe(_ANY), runtime, RuntimeSettings(most), missing))
             continue
         for precision in wanted or precisions():
             refusal = _refusal(precision, runtime, profile)
@@ -112,6 +113,12 @@ def plan(
                 settings = RuntimeSettings(most, told)
                 tried.append(Candidate(recipe, runtime, settings, refusal))
     return tuple(tried)
+
+
+def untried(plan: Sequence[Candidate]) -> tuple[str, ...]:
+    """Sentences on the runtimes of a plan that nothing can be built for, such as one that is not installed."""
+    rows = [candidate for candidate in plan if candidate.recipe.precision == _ANY]
+    return tuple(f"{row.runtime} was not tried: {row.refusal}" for row in rows)
 
 
 def quantizer(precision: str) -> ModuleType:

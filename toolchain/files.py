@@ -37,14 +37,21 @@ def output_folder(path: Path, option: str = "--out") -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def output_file(path: Path, option: str = "--out") -> Iterator[Path]:
+def output_file(path: Path, option: str = "--out", *, make_folder: bool = True) -> Iterator[Path]:
     """A file that can be written: its folder is an `output_folder`.
 
+    Args:
+        path: the file.
+        option: what the user gave it with.
+        make_folder: whether its folder is made; if not, one that is not there is taken for misspelt.
+
     Raises:
-        UsageError: as there; or the path is a folder or a device.
+        UsageError: as there; or the path is a folder or a device, or its folder is not there and not to be made.
     """
     if path.exists() and not path.is_file():
         raise UsageError(f"'{path}' is a folder or a device; give a file with {option}.")
+    if not make_folder and not path.parent.exists():
+        raise UsageError(f"There is no folder '{path.parent}'; make it first, or give another file with {option}.")
     with output_folder(path.parent, option):
         yield path
 

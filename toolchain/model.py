@@ -78,6 +78,8 @@ def load_ir(path: Path) -> ir.Model:
     """
     if not path.is_file():
         raise UsageError(f"There is no file '{path}'.")
+    if path.stat().st_size == 0:  # which protobuf takes for a model that holds nothing
+        raise UsageError(f"'{path}' is not an ONNX model: it is empty.")
     try:
         model = ir.load(path)
     except Exception as error:  # protobuf and onnx_ir raise many kinds for a broken file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,16 +12,23 @@ from hwbench import field
 from hwbench.field import Field, Results
 from hwbench.formats import html
 from hwbench.progress import say
-from runtimes.errors import UsageError
+from runtimes.bundle import Bundle
+from runtimes.errors import BundleError, UsageError
 from runtimes.files import replacing
 from toolchain.pack import Contents, pack
 
 
-def write_results(built: Sequence[tuple[Field, Contents | None]], out: Path) -> Results:
+def write_results(built: Sequence[tuple[Field, Contents | None]], out: Path, source_sha256: str) -> Results:
     """Write `<model>-<profile>.edge` for each profile that has a chosen candidate, report.json and report.html.
 
-    Everything is staged beside, then renamed. An earlier bundle of a profile that has none now is removed, and stderr
-    says so, so that none lies there that the report does not name.
+    Everything is staged beside, then renamed. An earlier bundle of a profile that has none now is removed, so that
+    nobody ships what the report does not name. It stays where it is of the same source and no candidate could be made
+    this time, which says nothing against it. Either way stderr says so.
+
+    Args:
+        built: per profile, its field and what is packed.
+        out: the folder.
+        source_sha256: the source model's digest.
 
     Returns:
         The fields, each with the path of its bundle.
@@ -30,13 +38,13 @@ def write_results(built: Sequence[tuple[Field, Contents | None]], out: Path) -> 
         OSError: the folder cannot be written to, or its disk is full; nothing was changed.
     """
     try:
-        return _write(built, out)
+        return _write(built, out, source_sha256)
     except OSError as error:
         error.filename = str(out)  # a failed write does not say where
         raise
 
 
-def _write(built: Sequence[tuple[Field, Contents | None]], out: Path) -> Results:
+def _write(built: Sequence[tuple[Field, Contents | None]], out: Path, source_sha256: str) -> Results:
     with tempfile.TemporaryDirectory(dir=out, prefix=".edgewright-") as folder:
         staged = Path(folder)
         fields = []
@@ -49,13 +57,41 @@ def _write(built: Sequence[tuple[Field, Contents | None]], out: Path) -> Results
         for name, text in (("report.json", field.to_json(results)), ("report.html", html.render(results))):
             with replacing(staged / name) as beside:
                 beside.write_text(text, encoding="utf-8")
+        others = _models(out / "report.json") - {item.model for item in results.fields}
         _move(staged, out)
+        if others:
+            say(f"Replaced the report of {', '.join(sorted(others))} in '{out}'; give each model its own --out.")
         for item in results.fields:
             earlier = out / f"{item.model}-{item.profile}.edge"
             if item.bundle is None and earlier.exists():
-                earlier.unlink()
-                say(f"Removed '{earlier}' of an earlier build: this one chose no candidate for {item.profile}.")
+                _clear(earlier, item, source_sha256)
     return results
+
+
+def _clear(earlier: Path, now: Field, source_sha256: str) -> None:
+    made_none = all(entry.status == "skipped" for entry in now.entries)
+    if made_none and _source_of(earlier) == source_sha256:
+        say(f"Kept '{earlier}' of an earlier build: this one could make no candidate for {now.profile}.")
+        return
+    earlier.unlink()
+    say(f"Removed '{earlier}' of an earlier build: this one chose no candidate for {now.profile}.")
+
+
+def _source_of(bundle: Path) -> str | None:
+    """The digest of the model that a bundle was made from; None of what is no bundle."""
+    try:
+        with Bundle(bundle) as opened:
+            return opened.manifest.artifact.source_sha256
+    except (BundleError, OSError):
+        return None
+
+
+def _models(report: Path) -> set[str]:
+    """The models that a report is of; none of a file that is no report."""
+    try:
+        return {str(item["model"]) for item in json.loads(report.read_bytes())["fields"]}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return set()
 
 
 def _move(staged: Path, out: Path) -> None:

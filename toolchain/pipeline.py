@@ -27,7 +27,7 @@ from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
 from runtimes.sampling import SamplingPlan
 from runtimes.tensors import Array, TensorSpec
-from toolchain import asis, candidates
+from toolchain import asis, asked, candidates
 from toolchain.calibration import table as tables
 from toolchain.calibration.factory import as_npz
 from toolchain.candidates import Candidate
@@ -123,6 +123,9 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
         )
         for profile in request.profiles
     ]
+    asked.check_candidates(plans)
+    asked.check_samples(plans, request.precisions, request.source, request.calibration, request.calibration_table)
+    asked.check_ranges(plans, request.ranges)
     tried = sum(candidate.refusal is None for _, plan in plans for candidate in plan)
     cache = Cache(request.cache, request.fresh) if request.cache is not None else None
     with (
@@ -131,7 +134,7 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     ):
         bench = _open_bench(request, Path(folder), target or LocalTarget(), cache, tick)
         built = [_build_for(profile, plan, bench, request) for profile, plan in plans]
-        results = write_results(built, request.out)
+        results = write_results(built, request.out, bench.workshop.source_sha256)
     if cache is not None:
         cache.trim()
     return results
@@ -141,7 +144,7 @@ def _open_bench(request: BuildRequest, work: Path, target: Target, cache: Cache 
     machine = this_machine()
     target = CachedTarget(target, cache, machine) if cache is not None else target
     metric = metric_of(request.evaluation, request.metric)
-    gate.check_directions(request.budgets, metric.name, metric.higher_is_better)
+    gate.check_directions(request.budgets, metric.name, metric.higher_is_better, metric.bounds)
     table = tables.read(request.calibration_table) if request.calibration_table else None
     called = str(request.calibration)
     observed = as_npz(request.calibration, work) if request.calibration else None
@@ -179,7 +182,7 @@ def _build_for(
     attempts = found.attempts
     behind = {tried.name for tried in attempts if tried.behind}
     entries = choose([_entry(tried, profile, place, budgets, bench) for tried in attempts], behind)
-    notes = (*notes, *asis.note(bench.workshop.as_is), *_mends(plan, bench))
+    notes = (*notes, *candidates.untried(plan), *asis.note(bench.workshop.as_is), *_mends(plan, bench))
     notes = (*notes, *((bench.trial.note,) if bench.trial.note else ()), *place.caveats)
     how = _search(attempts, bench)
     notes = (*notes, *_said(how), *found.defects)

@@ -105,6 +105,8 @@ def calibrated(
     Raises:
         UsageError: the quantizer or a correction needs samples and there are none, or they do not do; says why.
     """
+    observable = calibration is not None and recipe.calibration is not None
+    check_samples(recipe, samples=observable, table=table is not None)
     quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
     ranges: Mapping[str, Range] = {}
     if quantizer.NEEDS_RANGES == "yes" and table is not None:
@@ -112,16 +114,31 @@ def calibrated(
     elif quantizer.NEEDS_RANGES != "no" and recipe.calibration is not None and calibration is not None:
         graph = correct(graph, recipe, "before", {}, calibration, specs)
         ranges = calibrate(graph, recipe, calibration, specs, cache).ranges
-    elif quantizer.NEEDS_RANGES == "yes":
-        raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
-    if not ranges or not recipe.corrections:
+    if not ranges or not recipe.corrections or calibration is None:
         return Calibrated(graph, graph, ranges)
-    if calibration is None:
+    return Calibrated(graph, correct(graph, recipe, "after", ranges, calibration, specs), ranges)
+
+
+def check_samples(recipe: Recipe, *, samples: bool, table: bool) -> None:
+    """Refuse a recipe that needs samples where there are none.
+
+    Args:
+        recipe: what is to be made.
+        samples: whether there are any to calibrate with.
+        table: whether there is a calibration table, which corrections cannot do with.
+
+    Raises:
+        UsageError: says what to give.
+    """
+    if samples or plugins.load(QUANTIZERS, recipe.precision, "precision").NEEDS_RANGES != "yes":
+        return
+    if not table:
+        raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
+    if recipe.corrections:
         raise UsageError(
             f"The correction {recipe.corrections[-1]} needs samples too; give --calibration FILE.npz, or "
             "--correction none."
         )
-    return Calibrated(graph, correct(graph, recipe, "after", ranges, calibration, specs), ranges)
 
 
 def keeping(known: Calibrated, keep: Collection[str]) -> Calibrated:

@@ -103,6 +103,11 @@ class Workshop:
         pack(Contents(self.name, profile, shown, candidate.recipe, {}, {}), bundle)
         return Made(bundle, artifact, reason)
 
+    @property
+    def source_sha256(self) -> str:
+        """The source model's digest, which bundles carry."""
+        return self.model.source_sha256 or self.model.sha256
+
     def kept(self, recipe: Recipe) -> tuple[str, ...]:
         """The nodes that had to be left in the source's precision for a variant to run."""
         recipe = _graph_of(recipe)
@@ -183,7 +188,7 @@ class Workshop:
             shutil.copyfile(known, file)
         except FileNotFoundError:  # another build has just trimmed it away
             return None
-        return dataclasses.replace(open_model(file), source_sha256=self.model.source_sha256 or self.model.sha256)
+        return dataclasses.replace(open_model(file), source_sha256=self.source_sha256)
 
     def _key(self, recipe: Recipe) -> tuple[object, ...]:
         data = self.calibration.sha256() if self.calibration is not None else None

@@ -8,12 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 
 from runtimes import samples
 from runtimes.errors import BackendError, UsageError
 from runtimes.sampling import distinct_feeds
 from runtimes.session import Session
 from runtimes.tensors import Array
+
+_QUERY_SAMPLE_BYTES = 250
+"""Of LoadGen's sample as Python objects: its id and index in a tuple and a list, and the response (sys.getsizeof)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ def lay_out(session: Session, arrays: Mapping[str, Array], together: int) -> Lib
     reshape inside may hold a batch of one.
 
     Raises:
-        UsageError: there are no samples, or the model's fixed batch does not divide those that come together.
+        UsageError: there are no samples, the model's fixed batch does not divide those that come together, or these
+            do not fit into the memory that is free.
     """
     single = tuple(distinct_feeds(session, arrays))
     if not single:
@@ -58,13 +63,25 @@ def lay_out(session: Session, arrays: Mapping[str, Array], together: int) -> Lib
     fixed = samples.batch_size(session.inputs, arrays)
     if together % fixed:
         raise UsageError(f"The model's batch is fixed at {fixed}, and {together} samples are not a multiple of it.")
-    if together == 1 or fixed > 1 or not _is_dynamic(session, arrays):
+    can_join = together > 1 and fixed == 1 and _is_dynamic(session, arrays)
+    _check_memory(together, sum(array.nbytes for array in single[0].values()) if can_join else 0)
+    if not can_join:
         return Library(single, fixed, batched=False)
     turns = itertools.cycle(single)
     count = -(-len(single) // together)
     joined = tuple(_join([next(turns) for _ in range(together)]) for _ in range(count))
     can, trial_ns = _try(session, joined[0], together)
     return Library(joined, together, True, trial_ns) if can else Library(single, 1, False, trial_ns)
+
+
+def _check_memory(together: int, sample_bytes: int) -> None:
+    """Refuse more samples than fit, before minutes go into laying them out."""
+    needed, free = together * (sample_bytes + _QUERY_SAMPLE_BYTES), psutil.virtual_memory().available
+    if needed > free:
+        raise UsageError(
+            f"{together:,} samples that come together take {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of "
+            "memory are free; give fewer with --batch."
+        )
 
 
 def _is_dynamic(session: Session, arrays: Mapping[str, Array]) -> bool:

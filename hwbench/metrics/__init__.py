@@ -1,13 +1,16 @@
-"""One metric per file: `score(outputs, labels)` and `higher_is_better`.
+"""One metric per file: `score(outputs, labels)`, `higher_is_better`, and `bounds`: the least and the most it can be.
 
 `score` returns one score per sample where the metric is their mean, else one number.
 """
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,14 +21,21 @@ from runtimes.tensors import Array
 
 Score = Callable[[Mapping[str, Array], Array], "Array | float"]
 
+UNBOUNDED = (-math.inf, math.inf)
+
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric, ready to call."""
+    """A metric, ready to call.
+
+    Attributes:
+        bounds: the least and the most it can be; of a user's own, nothing is known.
+    """
 
     name: str
     score: Score
     higher_is_better: bool = True
+    bounds: tuple[float, float] = UNBOUNDED
 
 
 def load(name: str) -> Metric:
@@ -34,19 +44,20 @@ def load(name: str) -> Metric:
     A function may carry an attribute `higher_is_better`; without one, higher is better.
 
     Raises:
-        UsageError: there is no such metric, file or function.
+        UsageError: there is no such metric, file or function, or the function takes something else.
     """
     if name.endswith(".py"):
         raise UsageError(f"'{name}' names a file and no function; give the metric as FILE.py:FUNCTION.")
     if ".py:" not in name:
         module = plugins.load("hwbench.metrics", name, "metric")
-        return Metric(name, module.score, module.higher_is_better)
+        return Metric(name, module.score, module.higher_is_better, module.bounds)
     file, _, function = name.rpartition(":")
     if not Path(file).is_file():
         raise UsageError(f"There is no file '{file}'; give the metric as FILE.py:FUNCTION.")
     users = getattr(userfile.load(Path(file)), function, None)
     if not callable(users):
         raise UsageError(f"'{file}' has no function '{function}'; give the metric as FILE.py:FUNCTION.")
+    _check_takes_two(name, users)
 
     def score(outputs: Mapping[str, Array], labels: Array) -> Array | float:
         with userfile.beside(Path(file)):  # it may import when it is called
@@ -67,13 +78,33 @@ def right_classes(labels: Array, classes: int) -> Array:
     Raises:
         ValueError: labels that are no class numbers of this model.
     """
-    if labels.dtype.kind not in "iu":
-        raise ValueError(f"labels are {labels.dtype.name}; give class numbers, as integers")
     listed = labels.reshape(len(labels), -1)
-    if listed.shape[1] == classes > 2 and set(np.unique(listed)) <= {0, 1}:
+    if _looks_one_hot(listed, classes):
         raise ValueError("labels look one-hot; give class numbers, as in labels.argmax(1)")
+    if labels.dtype.kind not in "iu":
+        kind = "text" if labels.dtype.kind in "US" else labels.dtype.name
+        raise ValueError(f"labels are {kind}; give class numbers, as integers")
     if listed.size and not -1 <= listed.min() <= listed.max() < classes:
         raise ValueError(
             f"labels go from {listed.min()} to {listed.max()}, and the model has {classes} classes from 0 on"
         )
     return listed
+
+
+def _looks_one_hot(listed: Array, classes: int) -> bool:
+    """Of two classes, a row of 0 and 1 may list both as right, but hardly in every sample."""
+    if listed.dtype.kind not in "biuf" or listed.shape[1] != classes or classes < 2:
+        return False
+    is_binary = set(np.unique(listed).tolist()) <= {0, 1}
+    return is_binary and (classes > 2 or bool((listed.sum(axis=1) == 1).all()))
+
+
+def _check_takes_two(name: str, function: Callable[..., Any]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of what is written in C, Python may not know
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        raise UsageError(f"The metric '{name}' takes {signature}; a metric takes (outputs, labels).") from None

@@ -11,6 +11,7 @@ from hwbench.metrics import first
 from runtimes.tensors import Array
 
 higher_is_better = True
+bounds = (0.0, 1.0)
 
 
 def score(outputs: Mapping[str, Array], labels: Array) -> float:

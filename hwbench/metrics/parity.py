@@ -13,6 +13,7 @@ import numpy as np
 from runtimes.tensors import Array
 
 higher_is_better = True
+bounds = (0.0, 1.0)
 
 
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:

@@ -10,6 +10,7 @@ from hwbench.metrics import first, right_classes
 from runtimes.tensors import Array
 
 higher_is_better = True
+bounds = (0.0, 1.0)
 
 
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:

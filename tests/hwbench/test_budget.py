@@ -143,6 +143,7 @@ def test_a_mistake_is_quoted_beside_an_example_that_works(text):
         ("p99<=0ms", "no model can meet it"),
         ("p90<=5%", "a change against the baseline has a sign, as in p90<=+5%."),
         ("throughput>=5%", "a change against the baseline has a sign, as in throughput>=-5%."),
+        ("accuracy>=97%", "has a sign, as in accuracy>=-5%; a share is accuracy>=0.97."),
         ("p90<=+5ms", "a sign is for a change against a baseline"),
         ("p90<=-100%", "nothing shrinks by 100%"),
         ("accuracy_drop<=1%", "accuracy_drop is a difference already"),

@@ -170,6 +170,27 @@ def test_a_metric_of_which_more_is_better_is_not_judged_by_an_upper_limit(make_r
         judge_one(make_report(), "accuracy<=+1%", make_report())
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("accuracy>=97", "Budget 'accuracy>=97': top1 goes from 0 to 1; write accuracy>=0.97."),
+        ("accuracy>=1000", "top1 goes from 0 to 1; give a limit within that."),
+        ("accuracy>=-0.5", "top1 goes from 0 to 1; give a limit within that."),
+        ("accuracy_drop<=2", "Budget 'accuracy_drop<=2': top1 goes from 0 to 1; write accuracy_drop<=0.02."),
+    ],
+)
+def test_a_limit_beyond_what_the_metric_can_be_is_refused(make_report, text, words):
+    with pytest.raises(UsageError, match=re.escape(words)):
+        judge_one(make_report(), text)
+
+
+def test_limits_at_the_bounds_and_of_metrics_without_any_are_judged(make_report):
+    assert judge_one(make_report(), "accuracy_drop<=1").outcome == "pass"
+    assert judge_one(make_report(), "accuracy>=0").outcome == "pass"
+    decibels = Accuracy("psnr", True, 2, 31.0, scores=(30.0, 32.0))
+    assert judge_one(make_report(accuracy=decibels), "accuracy>=97").outcome == "fail"
+
+
 def test_a_change_is_bounded_by_opposite_ends_of_the_intervals(make_report, make_latency):
     report, baseline = make_report(latency=make_latency(10, seed=1)), make_report(latency=make_latency(12, seed=2))
     ours, theirs = report.estimate("p90"), baseline.estimate("p90")

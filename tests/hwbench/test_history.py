@@ -57,6 +57,10 @@ def test_a_database_that_was_made_for_nothing_goes_again_and_an_old_one_stays(re
     assert len(history.read(str(where), "p90")) == 1
     with pytest.raises(UsageError, match="cannot be used"), history.prepared(str(where / "inside")):
         pass
+    missing = tmp_path / "no" / "runs.sqlite"
+    with pytest.raises(UsageError, match=r"There is no folder '.*no' for the history"), history.prepared(str(missing)):
+        pass
+    assert not missing.parent.exists()
 
 
 def test_a_database_that_cannot_be_used_is_refused_without_its_password(results_of, tmp_path):

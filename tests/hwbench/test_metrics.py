@@ -144,6 +144,8 @@ def test_a_metric_comes_from_a_users_file(tmp_path):
         ("def f(:", "m.py:f", ["m.py' cannot be imported: SyntaxError"]),
         ("1 / 0", "m.py:f", ["m.py' cannot be imported: ZeroDivisionError: division by zero"]),
         ("raise SystemExit(5)", "m.py:f", ["m.py' cannot be imported: SystemExit: 5"]),
+        ("def f(): pass", "m.py:f", ["m.py:f' takes (); a metric takes (outputs, labels)."]),
+        ("def f(outputs, labels, k): pass", "m.py:f", ["takes (outputs, labels, k); a metric takes"]),
     ],
 )
 def test_a_users_metric_that_cannot_be_had_is_told_why(tmp_path, text, name, told):
@@ -161,6 +163,24 @@ def test_an_unknown_metric_is_told_which_there_are():
 
 def test_a_metric_takes_more_as_better_unless_told():
     assert Metric("m", lambda outputs, labels: 0.0).higher_is_better is True
+
+
+def test_one_hot_labels_of_two_classes_are_told_from_lists_of_right_ones():
+    top1, scores = metrics.load("top1"), np.eye(2)
+    with pytest.raises(ValueError, match="look one-hot"):
+        top1.score({"y": scores}, np.array([[1, 0], [0, 1]]))
+    assert top1.score({"y": scores}, np.array([[0, 1], [0, 0]])).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("name", ["auc", "parity", "top1", "top5"])
+def test_a_metric_stays_within_its_bounds(name):
+    metric = metrics.load(name)
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        outputs, labels = {"y": rng.normal(size=(8, 2))}, rng.permutation(np.arange(8) % 2)
+        labels = parity.flatten({"y": rng.normal(size=(8, 2))}) if name == "parity" else labels
+        scores = np.asarray(metric.score(outputs, labels), float)
+        assert metric.bounds[0] <= scores.min() <= scores.max() <= metric.bounds[1]
 
 
 def test_parity_is_that_of_the_worst_output():
@@ -181,7 +201,10 @@ def test_parity_of_integers_is_the_share_that_is_equal():
     [
         (np.eye(3, dtype=np.int64), "look one-hot"),
         (np.array([1, 2, 3]), "labels go from 1 to 3, and the model has 3 classes"),
+        (np.eye(3, dtype=np.float32), r"look one-hot; give class numbers, as in labels\.argmax\(1\)"),
+        (np.eye(3, dtype=bool), "look one-hot"),
         (np.array([0.0, 1.0, 2.0]), "labels are float64; give class numbers"),
+        (np.array(["cat", "dog", "cat"]), "labels are text; give class numbers, as integers"),
     ],
 )
 @pytest.mark.parametrize("name", ["top1", "top5"])

@@ -100,6 +100,12 @@ def test_other_files_are_refused(tmp_path, content):
         open_model(path)
 
 
+def test_an_empty_file_is_called_empty(tmp_path):
+    (tmp_path / "m.onnx").touch()
+    with pytest.raises(UsageError, match=r"m\.onnx' is not an ONNX model: it is empty\."):
+        open_model(tmp_path / "m.onnx")
+
+
 def test_a_model_truncated_anywhere_is_refused(tmp_path, digits):
     whole = digits.onnx.read_bytes()
     path = tmp_path / "m.onnx"

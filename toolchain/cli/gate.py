@@ -13,6 +13,7 @@ from hwbench.field import Entry, Field, Results, Status
 from hwbench.gate import EXIT_CODES, Outcome, Verdict, judge
 from hwbench.gating import MAX_TIME_S, Gated, GatePlan, gate_bundle, sampling_plan
 from hwbench.progress import clock
+from hwbench.quantities import QUANTITIES
 from hwbench.report import Report
 from hwbench.targets.local import LocalTarget
 from runtimes import plugins
@@ -90,8 +91,8 @@ def command(
     """Judge a model against budgets; made for CI.
 
     CANDIDATE and BASELINE are bundles, which are measured here and now with their runs interleaved, or
-    report.json files, which are judged by the samples they hold. Accuracy is the bundle's own report's,
-    unless --evaluation is given.
+    report.json files, which are judged by the samples they hold; a report's baseline is a report. Accuracy
+    is the bundle's own report's, unless --evaluation is given.
 
     Exit codes: 0 all budgets are met, 1 one is broken, 2 an error, 3 inconclusive (never a pass).
 
@@ -110,7 +111,7 @@ def command(
     past = plugins.load("hwbench", "history", "feature") if history is not None else None
     with contextlib.ExitStack() as stack:
         for _, file in files:
-            stack.enter_context(output_file(file, "--output"))
+            stack.enter_context(output_file(file, "--output", make_folder=False))
         if past is not None:
             stack.enter_context(past.prepared(history))
         if candidate.suffix == ".json":
@@ -120,7 +121,7 @@ def command(
             plan = GatePlan(max_time, duration)
             with clock(f"Gating {candidate.name}", max_time) as tick:
                 gated = gate_bundle(candidate, other, limits, LocalTarget(), plan, tick, scored)
-        results = _results(gated, limits)
+        results = _results(gated, limits, _caveats(candidate, baseline, limits))
         for output_form, file in files:
             text = plugins.load("hwbench.formats", output_form, "format").render(results)
             with replacing(file) as beside:
@@ -141,9 +142,15 @@ def _output(text: str) -> tuple[str, Path]:
 
 def _stored_verdicts(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> Gated:
     """Judge a report by the samples it holds; a baseline is a report, too."""
+    report = _stored(candidate)
     if baseline is not None and baseline.suffix != ".json":
-        raise UsageError(f"'{candidate}' is a report and '{baseline}' a bundle; give two bundles, or two reports.")
-    report, other = _stored(candidate), _stored(baseline) if baseline is not None else None
+        if not baseline.exists():
+            raise UsageError(f"There is no file '{baseline}'.")
+        raise UsageError(
+            f"'{candidate}' is a report, and '{baseline}' a bundle that would be measured now; give the candidate's "
+            "bundle, or a report.json as --baseline."
+        )
+    other = _stored(baseline) if baseline is not None else None
     return Gated(report, other, judge(report, limits, other))
 
 
@@ -163,11 +170,23 @@ def _stored(path: Path) -> Report:
     return chosen.report
 
 
-def _results(gated: Gated, limits: tuple[Budget, ...]) -> Results:
+def _caveats(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> tuple[str, ...]:
+    """What a comparison with figures of another time does not say."""
+    of_machine = any(limit.relative and QUANTITIES[limit.quantity].of_machine for limit in limits)
+    if baseline is None or baseline.suffix != ".json" or not of_machine:
+        return ()
+    which = "The two reports" if candidate.suffix == ".json" else "The candidate and the baseline's report"
+    return (
+        f"{which} were measured at different times, and their runs not interleaved: what changed on the machine in "
+        "between counts as a change of the model. Two bundles are measured side by side.",
+    )
+
+
+def _results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...]) -> Results:
     entries = [_entry("candidate", gated.candidate, "measured", gated.verdicts)]
     if gated.baseline is not None:
         entries.append(_entry("baseline", gated.baseline, "kept"))
-    return field.of([Field(gated.candidate.model, gated.candidate.profile, limits, tuple(entries))])
+    return field.of([Field(gated.candidate.model, gated.candidate.profile, limits, tuple(entries), caveats)])
 
 
 def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> Entry:

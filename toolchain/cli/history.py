@@ -42,11 +42,11 @@ def command(where: str, model: str | None, quantity: str, plot: Path | None) -> 
     if plot is not None and len(courses) > 1:
         names = ", ".join(f"{group[0].model} for {group[0].profile} on {group[0].device}" for group in courses)
         raise UsageError(f"There are several courses ({names}), and a plot shows one; choose with --model.")
+    if plot is not None:  # first: one that fails shows no table as if all were well
+        course.plot(courses[0], plot)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
     for group in courses:
         console.print(_table(group))
-    if plot is not None:
-        course.plot(courses[0], plot)
 
 
 def _course(point: Point) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +32,11 @@ def export(
     """
     if not Path(source).is_file():
         raise UsageError(f"There is no file '{source}'.")
+    if not _is_archive(source):
+        raise UsageError(
+            f"'{source}' is not a TorchScript archive or is truncated. A state_dict or a pickled module holds no "
+            "program; give the source as FILE.py:FACTORY, a function that builds the module and loads it."
+        )
     if not inputs:
         raise UsageError(
             f"'{source}' needs its inputs described; add --input, as in --input image=float32[N,3,224,224]."
@@ -41,10 +47,7 @@ def export(
                 source, map_location="cpu"
             ).eval()
         except Exception as error:  # a RuntimeError with a C++ stack in its text
-            raise UsageError(
-                f"'{source}' is not a TorchScript archive ({root_cause(error)}). A state_dict or a pickled module "
-                "holds no program; give the source as FILE.py:FACTORY, a function that builds the module and loads it."
-            ) from error
+            raise UsageError(f"'{source}' cannot be read as a TorchScript archive: {root_cause(error)}") from error
     arguments = example_tensors(inputs, samples)
     outputs_of(module, arguments, source)  # the exporter runs it as well, and says less where it fails
     axes = {spec.name: {i: size for i, size in enumerate(spec.shape) if isinstance(size, str)} for spec in inputs}
@@ -66,3 +69,12 @@ def export(
     model = open_model(out)
     check_parity(model, module, arguments, inputs, source)
     return model
+
+
+def _is_archive(source: str) -> bool:
+    """Whether a file is what torch.jit.save writes, which has code in it; torch.save's zip has none."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False

@@ -76,6 +76,17 @@ def test_a_fixed_batch_is_one_of_loadgens_samples(opens):
             lay_out(session, rows(6), 3)
 
 
+@pytest.mark.parametrize("shape", [["N", 4], [1, 4]], ids=["joined", "one after another"])
+def test_more_samples_than_fit_into_memory_are_refused_at_once(opens, shape):
+    with (
+        opens(helper.make_node("Neg", ["x"], ["y"]), shape) as session,
+        pytest.raises(
+            UsageError, match=r"^1,000,000,000,000 samples that come together take [\d,.]+ GiB, and .*--batch"
+        ),
+    ):
+        lay_out(session, rows(5), 10**12)
+
+
 def test_no_samples_are_refused(bundle, images):
     with load(bundle) as session, pytest.raises(UsageError, match="no samples"):
         lay_out(session, {"image": images[:0]}, 2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,63 @@ def test_a_limit_on_the_wrong_side(refuses_early, digits):
     refuses_early(*options, words=("more is better of top1, so write accuracy>=0.9",))
 
 
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ("accuracy>=97", "top1 goes from 0 to 1; write accuracy>=0.97."),
+        ("accuracy_drop<=2", "top1 goes from 0 to 1; write accuracy_drop<=0.02."),
+    ],
+)
+def test_a_limit_in_percent(refuses_early, digits, budget, words):
+    refuses_early("--evaluation", digits.evaluation, "--budget", budget, words=(words,))
+
+
+def test_a_limit_in_percent_of_closeness_to_the_source(refuses_early):
+    refuses_early("--budget", "accuracy>=97", words=("parity goes from 0 to 1; write accuracy>=0.97.",))
+
+
+def test_sizes_of_an_engine_where_none_is_built(refuses_early, elsewhere):
+    words = (f"--range gives the sizes of engines, and none is built for {elsewhere.name}; leave it out.",)
+    refuses_early("--range", "N=1:2:4", words=words)
+
+
+@pytest.mark.parametrize("others", [(), ("--precision", "fp32")])
+def test_forgotten_samples(refuses_build, factory, others):
+    options = ("--input", "image=float32[N,1,8,8]", "--precision", "int8", *others)
+    words = ("int8 needs samples to observe ranges on; give --calibration FILE.npz.",)
+    refuses_build(*options, source=factory, data=False, words=words)
+
+
+def test_forgotten_samples_for_a_file(refuses_build):
+    words = ("int8 needs samples to observe ranges on; give --calibration FILE.npz.",)
+    refuses_build("--precision", "int8", data=False, words=words)
+
+
+def test_arithmetic_that_no_runtime_of_the_device_has(refuses_build, factory, elsewhere):
+    words = (
+        f"There is nothing to try for {elsewhere.name}: onnxruntime has no bf16 arithmetic on {elsewhere.name}.",
+        "bf16-storage makes the file smaller and computes in fp32.",
+    )
+    options = ("--input", "image=float32[N,1,8,8]", "--precision", "bf16")
+    refuses_build(*options, source=factory, data=False, words=words)
+
+
+def test_a_runtime_that_is_not_installed(factory, tmp_path):
+    program = (
+        "import sys; sys.modules['openvino'] = None\n"  # as Python finds a package that is not installed
+        "from toolchain.cli import main\nmain()"
+    )
+    asked = ("build", factory, "--input", "x=float32[N,4]", "--profile", "x86-64-amx", "--runtime", "openvino")
+    command = [sys.executable, "-c", program, *asked, "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "Error: There is nothing to try for x86-64-amx: The runtime 'openvino' needs the package 'openvino'; "
+        "install it with: pip install 'edgewright[openvino]'\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture
 def gate_refuses(refuses, built_bundle, monkeypatch):
     """Runs a gate that must not measure."""
@@ -78,6 +137,7 @@ def test_a_gate_with_a_limit_on_the_wrong_side(gate_refuses, digits):
     gate_refuses("--budget", "accuracy<=0.9", words=("more is better of top1, so write accuracy>=0.9",))
     options = ("--budget", "accuracy<=0.9", "--evaluation", digits.evaluation)
     gate_refuses(*options, words=("more is better of top1, so write accuracy>=0.9",))
+    gate_refuses("--budget", "accuracy>=97", words=("top1 goes from 0 to 1; write accuracy>=0.97.",))
 
 
 def test_a_gate_with_a_misspelt_metric(gate_refuses, digits):
@@ -92,7 +152,9 @@ def test_a_gate_whose_output_cannot_be_written(gate_refuses, tmp_path):
 
 
 def test_a_gate_whose_history_cannot_be_written(gate_refuses, tmp_path):
-    gate_refuses("--history", tmp_path / "no" / "runs.sqlite", words=("cannot be used: unable to open database file",))
+    words = (f"There is no folder '{tmp_path / 'no'}'", "make it first")
+    gate_refuses("--history", tmp_path / "no" / "runs.sqlite", words=words)
+    assert not (tmp_path / "no").exists()
     (tmp_path / "notes.sqlite").write_text("this is not a database, however long it is")
     gate_refuses("--history", tmp_path / "notes.sqlite", words=("cannot be used: file is not a database",))
 
@@ -102,10 +164,10 @@ def test_a_history_that_was_begun_for_a_gate_that_is_refused(gate_refuses, tmp_p
     assert not (tmp_path / "new.sqlite").exists()
 
 
-def test_a_folder_for_the_output_is_made(cli, built, tmp_path):
-    made = tmp_path / "new" / "a.json"
-    assert cli("gate", built / "report.json", "--budget", "p90<=1s", "--output", f"json={made}").code == 0
-    assert json.loads(made.read_text())["schema_version"] == 1
+def test_a_folder_that_is_not_there_is_not_made_for_a_job(gate_refuses, tmp_path):
+    words = (f"There is no folder '{tmp_path / 'new'}'; make it first, or give another file with --output.",)
+    gate_refuses("--output", f"json={tmp_path / 'new' / 'a.json'}", words=words)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_build_off_a_terminal_says_what_it_is_at_and_what_it_removed(cli, digits, elsewhere, tmp_path):

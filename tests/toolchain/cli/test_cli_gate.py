@@ -87,7 +87,28 @@ def test_gate_judges_a_report_by_the_samples_it_holds(cli, report):
 def test_gate_does_not_compare_a_report_with_a_bundle(cli, report, built_bundle):
     ran = cli("gate", report, "--baseline", built_bundle, "--budget", "size<=+1%")
     assert (ran.code, ran.out) == (2, "")
-    assert "give two bundles, or two reports" in ran.err
+    assert "give the candidate's bundle, or a report.json as --baseline." in ran.err
+
+
+@pytest.mark.parametrize("candidate", ["report.json", "digits-bench.edge"])
+@pytest.mark.parametrize("baseline", ["nosuch", "nosuch.edge", "nosuch.json"])
+def test_a_baseline_that_is_missing_is_called_missing(cli, built, candidate, baseline):
+    ran = cli("gate", built / candidate, "--baseline", baseline, "--budget", "size<=+1%")
+    assert (ran.code, ran.out) == (2, "")
+    assert f"Error: There is no file '{baseline}'" in ran.err
+
+
+def test_a_comparison_with_a_report_says_that_runs_were_not_interleaved(cli, report, built_bundle):
+    def caveats(candidate, *budgets):
+        given = [word for budget in budgets for word in ("--budget", budget)]
+        ran = cli("gate", candidate, "--baseline", report, *given, *QUICK, "--format", "json")
+        assert ran.code in (0, 3), ran.err
+        return " ".join(json.loads(ran.out)["fields"][0]["caveats"])
+
+    assert "The two reports were measured at different times" in caveats(report, "p50<=+400%")
+    bundle = caveats(built_bundle, "p50<=+400%", "size<=+1%")
+    assert "The candidate and the baseline's report were measured at different times" in bundle
+    assert caveats(report, "size<=+1%", "p90<=1s") == ""
 
 
 def test_gate_can_score_on_other_samples(cli, built_bundle, digits, tmp_path):
@@ -124,6 +145,9 @@ def test_a_history_grows_with_each_gate_and_is_shown(cli, report, tmp_path):
     assert ran.out.count("pass") == 2
     assert (tmp_path / "course.svg").read_text().startswith("<?xml")
     assert "no size of another" in cli("history", where, "--quantity", "size", "--model", "another").err
+    undrawn = cli("history", where, "--plot", tmp_path / "course.txt")
+    assert (undrawn.code, undrawn.out) == (2, "")
+    assert "cannot be drawn" in undrawn.err
 
 
 def test_a_history_that_fails_at_last_takes_no_result_along(cli, report, tmp_path, monkeypatch):

@@ -69,6 +69,13 @@ def test_what_does_not_go_together_is_refused(refuses, built_bundle, arguments, 
 
 
 @pytest.mark.usefixtures("loadgen")
+@pytest.mark.parametrize("scenario", ["multi_stream", "offline"])
+def test_a_batch_beyond_memory_is_refused(refuses, built_bundle, scenario):
+    words = ("Error: 1,000,000,000,000 samples that come together take", "are free; give fewer with --batch.")
+    refuses("measure", built_bundle, "--scenario", scenario, "--batch", 10**12, words=words)
+
+
+@pytest.mark.usefixtures("loadgen")
 @pytest.mark.parametrize("form", ["text", "markdown", "html"])
 def test_a_bound_that_one_query_at_a_time_misses_is_exit_code_1(cli, built_bundle, form):
     arguments = ("--scenario", "server", "--bound", "p50<=1us", *QUICK, "--format", form)
