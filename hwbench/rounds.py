@@ -65,7 +65,8 @@ class Rounds:
         """
         seen, counts = self._seen(budget)
         low_alpha, high_alpha = (fail_alpha, sequences.ALPHA) if budget.is_upper else (sequences.ALPHA, fail_alpha)
-        floors, ceilings = (-np.inf, np.inf) if counted_only else (seen.floors, seen.ceilings)
+        floors = np.full_like(seen.floors, -np.inf) if counted_only else seen.floors
+        ceilings = np.full_like(seen.ceilings, np.inf) if counted_only else seen.ceilings
         low = sequences.lower_bound(seen.figures[counts], np.where(counts, seen.figures, floors), low_alpha)
         high = sequences.upper_bound(seen.figures[counts], np.where(counts, seen.figures, ceilings), high_alpha)
         value = float(np.nanmedian(seen.figures[counts] if counts.any() else seen.figures))

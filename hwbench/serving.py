@@ -15,7 +15,7 @@ from hwbench.quantities import PERCENTILES, per_s
 PROCESSES = 2
 """That measure at each rate."""
 _CONFIRMING = 1  # more where those miss the bound: what one of them met and the other did not decides nothing
-_LATER = 3  # more, once, of rates that contradict each other: a disturbance may have lasted for all there were
+_LATER = 3  # more, once, of rates that are doubtful: a disturbance may have lasted for all there were
 # Shares of what the model answers at most, which may have been more than was measured while something disturbed it.
 _STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 _LEAST = 1 / 64  # of that, where hardly a query waits: what misses the bound there misses it anywhere
@@ -27,8 +27,9 @@ def search(
 ) -> tuple[Latency, ...]:
     """Measure rates up to saturation, then between the last that holds the bound and the first that misses it.
 
-    A miss is believed when another process confirms it. Where a higher rate holds the bound after all, the rates that
-    missed it are measured again later, and if they still miss it, those that held.
+    A miss is believed when another process confirms it. Rates that contradict each other are measured again later:
+    those that missed the bound though a higher one held it, and if they still miss it, those that held. So is the first
+    that missed on the way up, where the search ends just below it: what disturbed it may be over.
 
     Args:
         measure: measures at a rate, in queries per second, in one process; its place among those of that rate, from 0.
@@ -41,6 +42,7 @@ def search(
         What was measured, the lowest rate first.
     """
     tried: dict[float, Latency] = {}
+    again: set[float] = set()
 
     def look(rate: float, processes: int) -> None:
         for _ in range(processes):
@@ -53,19 +55,28 @@ def search(
         if not holds(tried[rate], bound):
             look(rate, _CONFIRMING)
 
-    for step in _STEPS:
-        rate = max(step * capacity_per_s, lowest_per_s)
-        if rate not in tried:
-            judge(rate)
-        if tried[rate].is_saturated:
-            break
-    for doubtful in (_missed_below, _held_above):
-        for rate in doubtful(tried, bound):
+    def look_again(rate: float) -> None:
+        if rate not in again:
+            again.add(rate)
             look(rate, _LATER)
+
     floor = max(lowest_per_s, _LEAST * capacity_per_s)
-    while (between := _between(tried, bound)) is not None and (rate := max(between, floor)) not in tried:
-        judge(rate)
-    return tuple(tried[rate] for rate in sorted(tried))
+    steps = [max(step * capacity_per_s, lowest_per_s) for step in _STEPS]
+    while True:
+        for rate in steps:
+            if rate not in tried:
+                judge(rate)
+            if tried[rate].is_saturated:
+                break
+        for doubtful in (_missed_below, _held_above):
+            for rate in doubtful(tried, bound):
+                look_again(rate)
+        while (between := _between(tried, bound)) is not None and (rate := max(between, floor)) not in tried:
+            judge(rate)
+        missed = _first_missed(tried, bound)
+        if missed is None or missed not in steps or missed in again:
+            return tuple(tried[rate] for rate in sorted(tried))
+        look_again(missed)
 
 
 def largest(rates: Sequence[Latency], bound: Budget) -> int | None:
@@ -127,6 +138,11 @@ def verdict(rates: Sequence[Latency], bound: Budget, lowest_per_s: float) -> Ver
     if index + 1 < len(rates):
         reason += f", missed at {_told(rates[index + 1], bound)}"
     return Verdict(bound, "pass", figure, reason)
+
+
+def _first_missed(tried: dict[float, Latency], bound: Budget) -> float | None:
+    """The lowest rate that missed the bound."""
+    return next((rate for rate in sorted(tried) if not holds(tried[rate], bound)), None)
 
 
 def _missed_below(tried: dict[float, Latency], bound: Budget) -> list[float]:

@@ -58,8 +58,8 @@ def table(field: Field) -> RateTable | None:
     note = f"MLPerf p{percent:g} is by early stopping, with a confidence of 99%; the bound is judged by it."
     if any(latency.quicker_half(percent) is not latency for latency in found):
         note += (
-            " A rate that missed the bound was measured in a third process, and rates that contradicted each other in "
-            f"three more: MLPerf p{percent:g} is of the quicker half of them, two at least, the other figures of all."
+            " A rate that missed the bound was measured in a third process, and a doubtful one in three more: MLPerf "
+            f"p{percent:g} is of the quicker half of them, two at least, the other figures of all."
         )
     if any("n/a" in line for line in lines):
         needed = intervals.quantile_runs_needed(shown[-1] / 100)
