@@ -67,20 +67,22 @@ def judge_rounds(rounds: Rounds, budget: Budget, budgets: int = 1) -> Verdict:
         bounds = rounds.bounds(budget, ALPHA / budgets)
     except NotMeasuredError as missing:
         return Verdict(budget, "inconclusive", None, str(missing))
-    outcome, finite = _outcome(budget, bounds), math.isfinite(bounds.low) and math.isfinite(bounds.high)
-    visible = rounds.visible(budget, len(rounds))
-    seen = visible if math.isfinite(visible) else None
-    if finite:
-        reason = _reason(budget, outcome, bounds)
+    if rounds.counted(budget) < len(rounds):
+        alone = rounds.bounds(budget, ALPHA / budgets, counted_only=True)
     else:
-        side = {"pass": "is surely within", "fail": "surely breaks", "inconclusive": "may be on either side of"}[
-            outcome
-        ]
-        reason = f"{show(bounds.value, budget)} {side} {show(budget.limit, budget)}"
-    reason += f"; {rounds.evidence()}"
-    if outcome == "pass" and rounds.is_disturbed_throughout:
-        reason += "; what disturbed them only slows, and the limit held all the same"
+        alone = bounds
+    outcome, visible = _outcome(budget, bounds), rounds.visible(budget, len(rounds))
+    seen = visible if math.isfinite(visible) else None
+    if outcome != "inconclusive" and _outcome(budget, alone) == "inconclusive":
+        reason = f"{_in_spite(budget, outcome, bounds.value)}; {rounds.evidence(budget, 'undisturbed')}"
+    elif alone.low > (-1.0 if budget.relative else 0.0) and math.isfinite(alone.high):
+        reason = f"{_reason(budget, outcome, bounds)}; {rounds.evidence(budget)}"
+    else:  # too few for an interval that a reader would not take for what was measured
+        sides = {"pass": "is surely within", "fail": "surely breaks", "inconclusive": "may be on either side of"}
+        figures = f"{show(bounds.value, budget)} {sides[outcome]} {show(budget.limit, budget)}"
+        reason = f"{figures}; {rounds.evidence(budget)}"
     reason += f"; a change of {seen:.1%} would have shown" if seen is not None else ""
+    finite = math.isfinite(bounds.low) and math.isfinite(bounds.high)
     return Verdict(budget, outcome, bounds if finite else None, reason, seen, rounds.counted(budget))
 
 
@@ -133,6 +135,18 @@ def _reason(budget: Budget, outcome: Outcome, measured: Estimate) -> str:
     interval = value if low == high else f"{value} ({low} to {high})"
     side = {"pass": "is within", "fail": "breaks", "inconclusive": "straddles"}[outcome]
     return f"{interval} {side} {show(budget.limit, budget)}"
+
+
+def _in_spite(budget: Budget, outcome: Outcome, value: float) -> str:
+    """What is sure only by what disturbed blocks show: they are slower than quiet ones, but not by any factor."""
+    figure, limit = show(value, budget), show(budget.limit, budget)
+    if budget.relative:
+        side = "is within" if outcome == "pass" else "breaks"
+        return f"{figure} {side} {limit} by more than any disturbance explains"
+    if outcome == "pass":
+        return f"{figure} is within {limit} even where it was disturbed, which makes nothing better"
+    ratio = value / budget.limit if budget.is_upper else budget.limit / value
+    return f"{figure} breaks {limit} {ratio:.3g} times over, more than any disturbance explains"
 
 
 def _samples_hint(budget: Budget, measured: Estimate, n: int) -> str:

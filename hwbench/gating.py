@@ -179,7 +179,7 @@ def _refused(rounds: Rounds, open_: Sequence[Verdict], possible: int, max_time_s
         if _HOPELESS * abs(budget.limit) < visible < math.inf:
             reason = (
                 f"this budget is tighter than the {visible:.1%} that this machine could show in {max_time_s:g} s; "
-                f"widen it, or give more with --max-time; {rounds.evidence()}"
+                f"widen it, or give more with --max-time; {rounds.evidence(budget)}"
             )
             refused[budget.text] = dataclasses.replace(verdict, reason=reason, visible=visible)
     return refused

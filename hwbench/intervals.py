@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 import warnings
@@ -63,8 +64,7 @@ def early_stopping(samples: Array, p: float) -> float:
         ValueError: there are too few samples for one to lie beyond.
     """
     n = len(samples)
-    beyond = np.arange(1, n)
-    allowed = int(np.sum(special.betainc(n - beyond, beyond + 1, p) <= 0.01))  # it grows with those beyond
+    allowed = bisect.bisect_right(range(1, n), 0.01, key=lambda beyond: special.betainc(n - beyond, beyond + 1, p))
     if allowed == 0:
         needed = early_stopping_runs_needed(p)
         raise ValueError(f"early stopping at p{100 * p:g} takes {needed} samples, there are {n}")

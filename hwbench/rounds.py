@@ -51,8 +51,10 @@ class Rounds:
     def __len__(self) -> int:
         return len(self.candidate)
 
-    def bounds(self, budget: Budget, fail_alpha: float = sequences.ALPHA) -> Estimate:
+    def bounds(self, budget: Budget, fail_alpha: float = sequences.ALPHA, *, counted_only: bool = False) -> Estimate:
         """The median block's figure, or the median round's relative change, with bounds that hold at any time.
+
+        With `counted_only`, those that do not count might have been anything, had nothing disturbed them.
 
         The bounds of a figure are wider by how far the probe wandered, and on the side of failing by how far it was
         from quieter times: the machine is known no better than that. A change needs no such care, for what wanders
@@ -63,8 +65,10 @@ class Rounds:
         """
         seen, counts = self._seen(budget)
         low_alpha, high_alpha = (fail_alpha, sequences.ALPHA) if budget.is_upper else (sequences.ALPHA, fail_alpha)
-        low = sequences.lower_bound(seen.figures[counts], np.where(counts, seen.figures, seen.floors), low_alpha)
-        high = sequences.upper_bound(seen.figures[counts], np.where(counts, seen.figures, seen.ceilings), high_alpha)
+        floors = np.full_like(seen.floors, -np.inf) if counted_only else seen.floors
+        ceilings = np.full_like(seen.ceilings, np.inf) if counted_only else seen.ceilings
+        low = sequences.lower_bound(seen.figures[counts], np.where(counts, seen.figures, floors), low_alpha)
+        high = sequences.upper_bound(seen.figures[counts], np.where(counts, seen.figures, ceilings), high_alpha)
         value = float(np.nanmedian(seen.figures[counts] if counts.any() else seen.figures))
         if budget.relative:
             return Estimate(math.expm1(value), math.expm1(low), math.expm1(high))
@@ -98,14 +102,13 @@ class Rounds:
         """How many blocks or rounds count; a figure is their median, or that of all where none does."""
         return int(self._seen(budget)[1].sum())
 
-    def evidence(self) -> str:
-        """How many blocks or rounds counted, and why the others did not."""
-        return _tally("round", self._interrupted) if self.baseline else _tally("block", self._disturbed)
-
-    @property
-    def is_disturbed_throughout(self) -> bool:
-        """Whether no block of an absolute limit counts; one that holds even then, holds."""
-        return not self.baseline and all(self._disturbed)
+    def evidence(self, budget: Budget, what: str = "counted") -> str:
+        """How many blocks or rounds were undisturbed, in whatever word, and what disturbed the others."""
+        reasons, noun = self._reasons(budget), "rounds" if budget.relative else "blocks"
+        disturbed = Counter(reason for reason in reasons if reason is not None)
+        why = ", ".join(f"{count} {reason}" for reason, count in disturbed.most_common())
+        found = f"{len(reasons) - disturbed.total()} of {len(reasons)} {noun} {what}"
+        return f"{found} ({why})" if why else found
 
     @cached_property
     def wander(self) -> float:
@@ -134,9 +137,9 @@ class Rounds:
 
     def _seen(self, budget: Budget) -> tuple[Observed, Array]:
         """Figures, or logarithms of the ratio to the baseline's, and which of them count."""
-        seen, reasons = self.observed("candidate", budget.quantity), self._disturbed
+        seen = self.observed("candidate", budget.quantity)
         if budget.relative:
-            other, reasons = self.observed("baseline", budget.quantity), self._interrupted
+            other = self.observed("baseline", budget.quantity)
             with np.errstate(divide="ignore"):  # a floor may be zero
                 seen = Observed(
                     np.log(seen.figures / other.figures),
@@ -145,10 +148,14 @@ class Rounds:
                 )
         if np.isnan(seen.figures).all():
             raise NotMeasuredError(STOOD_STILL)
-        undisturbed = [reason is None for reason in reasons]
-        counts = np.asarray(undisturbed if budget.quantity != "peak_memory" else [True] * len(reasons), dtype=bool)
-        # Nobody else's work changes what memory a process takes.
-        return seen, counts & ~np.isnan(seen.figures)
+        undisturbed = np.asarray([reason is None for reason in self._reasons(budget)], dtype=bool)
+        return seen, undisturbed & ~np.isnan(seen.figures)
+
+    def _reasons(self, budget: Budget) -> tuple[str | None, ...]:
+        """Why each block or round does not count; None for those that do."""
+        if budget.quantity == "peak_memory":  # nobody else's work changes what memory a process takes
+            return (None,) * len(self)
+        return self._interrupted if budget.relative else self._disturbed
 
     @cached_property
     def _disturbed(self) -> tuple[str | None, ...]:
@@ -200,10 +207,3 @@ def _figures(blocks: Sequence[Block], quantity: str) -> Array:
         return np.asarray([block_figure(block, quantity) for block in blocks], dtype=np.float64)
     except ValueError as problem:
         raise NeverMeasuredError(str(problem)) from None
-
-
-def _tally(noun: str, reasons: Sequence[str | None]) -> str:
-    counted = sum(reason is None for reason in reasons)
-    dropped = Counter(reason for reason in reasons if reason is not None)
-    why = ", ".join(f"{count} {reason}" for reason, count in dropped.most_common())
-    return f"{counted} of {len(reasons)} {noun}s counted" + (f" ({why})" if why else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hwbench import intervals
 from hwbench.budget import Budget
@@ -11,18 +12,27 @@ from hwbench.gate import Verdict
 from hwbench.latency import Latency
 from hwbench.quantities import PERCENTILES, per_s
 
-_STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # shares of what the model answers at most
+PROCESSES = 2
+"""That measure at each rate."""
+_CONFIRMING = 1  # more where those miss the bound: what one of them met and the other did not decides nothing
+_LATER = 3  # more, once, of rates that are doubtful: a disturbance may have lasted for all there were
+# Shares of what the model answers at most, which may have been more than was measured while something disturbed it.
+_STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 _LEAST = 1 / 64  # of that, where hardly a query waits: what misses the bound there misses it anywhere
 _PRECISION = 1.05  # how far the smallest rate that misses the bound may be from the largest that holds it
 
 
 def search(
-    measure: Callable[[float], Latency], bound: Budget, capacity_per_s: float, lowest_per_s: float
+    measure: Callable[[float, int], Latency], bound: Budget, capacity_per_s: float, lowest_per_s: float
 ) -> tuple[Latency, ...]:
     """Measure rates up to saturation, then between the last that holds the bound and the first that misses it.
 
+    A miss is believed when another process confirms it. Rates that contradict each other are measured again later:
+    those that missed the bound though a higher one held it, and if they still miss it, those that held. So is the first
+    that missed on the way up, where the search ends just below it: what disturbed it may be over.
+
     Args:
-        measure: measures at a rate, in queries per second.
+        measure: measures at a rate, in queries per second, in one process; its place among those of that rate, from 0.
         bound: on a percentile.
         capacity_per_s: what the model answers where queries need not be waited for, about the rate that saturates.
         lowest_per_s: no rate below this is tried, nor below one at which hardly a query waits. Where no other rate
@@ -32,16 +42,41 @@ def search(
         What was measured, the lowest rate first.
     """
     tried: dict[float, Latency] = {}
-    for step in _STEPS:
-        rate = max(step * capacity_per_s, lowest_per_s)
-        if rate not in tried:
-            tried[rate] = measure(rate)
-        if tried[rate].is_saturated:
-            break
+    again: set[float] = set()
+
+    def look(rate: float, processes: int) -> None:
+        for _ in range(processes):
+            before = tried[rate].blocks if rate in tried else ()
+            found = measure(rate, len(before))
+            tried[rate] = replace(found, blocks=before + found.blocks)
+
+    def judge(rate: float) -> None:
+        look(rate, PROCESSES)
+        if not holds(tried[rate], bound):
+            look(rate, _CONFIRMING)
+
+    def look_again(rate: float) -> None:
+        if rate not in again:
+            again.add(rate)
+            look(rate, _LATER)
+
     floor = max(lowest_per_s, _LEAST * capacity_per_s)
-    while (between := _between(tried, bound)) is not None and (rate := max(between, floor)) not in tried:
-        tried[rate] = measure(rate)
-    return tuple(tried[rate] for rate in sorted(tried))
+    steps = [max(step * capacity_per_s, lowest_per_s) for step in _STEPS]
+    while True:
+        for rate in steps:
+            if rate not in tried:
+                judge(rate)
+            if tried[rate].is_saturated:
+                break
+        for doubtful in (_missed_below, _held_above):
+            for rate in doubtful(tried, bound):
+                look_again(rate)
+        while (between := _between(tried, bound)) is not None and (rate := max(between, floor)) not in tried:
+            judge(rate)
+        missed = _first_missed(tried, bound)
+        if missed is None or missed not in steps or missed in again:
+            return tuple(tried[rate] for rate in sorted(tried))
+        look_again(missed)
 
 
 def largest(rates: Sequence[Latency], bound: Budget) -> int | None:
@@ -51,6 +86,12 @@ def largest(rates: Sequence[Latency], bound: Budget) -> int | None:
     """
     held = next((index for index, latency in enumerate(rates) if not holds(latency, bound)), len(rates))
     return held - 1 if held else None
+
+
+def contradicted(rates: Sequence[Latency], bound: Budget) -> tuple[int, ...]:
+    """The indices of rates that missed the bound though a higher one held it, which no load alone explains."""
+    held = {index for index, latency in enumerate(rates) if holds(latency, bound)}
+    return tuple(index for index in range(max(held, default=0)) if index not in held)
 
 
 def holds(latency: Latency, bound: Budget) -> bool:
@@ -70,16 +111,25 @@ def percent_of(bound: Budget) -> float:
 
 
 def verdict(rates: Sequence[Latency], bound: Budget, lowest_per_s: float) -> Verdict:
-    """Pass, with the largest rate that holds the bound, or fail; inconclusive where a rate might that takes too long.
+    """Pass, with the largest rate that holds the bound, or fail.
+
+    Inconclusive where a rate might hold it that takes too long, or where a higher rate held it than one that missed.
 
     Args:
         rates: what `search` found.
         bound: on a percentile.
         lowest_per_s: as for `search`.
     """
-    index = largest(rates, bound)
+    index, percent = largest(rates, bound), percent_of(bound)
+    figure = None if index is None else rates[index].quicker_half(percent).percentile(percent)
+    if missed := contradicted(rates, bound):
+        higher = max(at for at, latency in enumerate(rates) if holds(latency, bound))
+        held = "" if index is None else f"held at {_told(rates[index], bound)}, "
+        found = f"{held}missed at {_told(rates[missed[0]], bound)}, and held at {_told(rates[higher], bound)} after all"
+        remedy = "something else used this machine, so measure again on a quieter one"
+        return Verdict(bound, "inconclusive", figure, f"{found}; {remedy}")
     if index is None and _target(rates[0]) <= lowest_per_s:
-        duration_s = math.ceil(round(intervals.early_stopping_runs_needed(percent_of(bound) / 100) / lowest_per_s, 6))
+        duration_s = math.ceil(round(intervals.early_stopping_runs_needed(percent / 100) / lowest_per_s, 6))
         seen = f"no rate holds it down to {_told(rates[0], bound)}"
         return Verdict(bound, "inconclusive", None, f"{seen}; --duration {duration_s} tries half of that rate, too")
     if index is None:
@@ -87,12 +137,31 @@ def verdict(rates: Sequence[Latency], bound: Budget, lowest_per_s: float) -> Ver
     reason = f"held at {_told(rates[index], bound)}"
     if index + 1 < len(rates):
         reason += f", missed at {_told(rates[index + 1], bound)}"
-    return Verdict(bound, "pass", rates[index].percentile(percent_of(bound)), reason)
+    return Verdict(bound, "pass", figure, reason)
+
+
+def _first_missed(tried: dict[float, Latency], bound: Budget) -> float | None:
+    """The lowest rate that missed the bound."""
+    return next((rate for rate in sorted(tried) if not holds(tried[rate], bound)), None)
+
+
+def _missed_below(tried: dict[float, Latency], bound: Budget) -> list[float]:
+    """Rates that missed the bound though a higher one held it."""
+    rates = sorted(tried)
+    return [rates[index] for index in contradicted([tried[rate] for rate in rates], bound)]
+
+
+def _held_above(tried: dict[float, Latency], bound: Budget) -> list[float]:
+    """Rates that held the bound though a lower one missed it."""
+    missed = _missed_below(tried, bound)
+    return [rate for rate in sorted(tried) if missed and rate > missed[0] and holds(tried[rate], bound)]
 
 
 def _between(tried: dict[float, Latency], bound: Budget) -> float | None:
-    """The next rate to look at; None where what is left between holding and missing is small enough."""
+    """The next rate to look at; None where what is left between holding and missing is small enough, or unsure."""
     rates = sorted(tried)
+    if _missed_below(tried, bound):
+        return None
     index = largest([tried[rate] for rate in rates], bound)
     if index is None:
         return rates[0] / 2

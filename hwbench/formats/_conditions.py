@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from hwbench import quiet
+from hwbench.doubts import competes
 from hwbench.formats._rows import show
 from hwbench.latency import Latency
 from runtimes.conditions import Conditions
 
 
-def conditions(latency: Latency) -> str:
-    """Shares of the time are of all blocks together, with the worst one's behind; empty where nothing was recorded."""
+def conditions(latency: Latency, cores: int) -> str:
+    """Shares of the time are of all blocks together, with the worst one's behind; empty where nothing was recorded.
+
+    Args:
+        latency: what was measured.
+        cores: processors of the machine.
+    """
     seen = _seen(latency)
     if not seen:
         return ""
-    known = [text for text in (*_shares(seen), *_clock(seen)) if text]
+    known = [text for text in (*_shares(latency, seen, competes(latency, cores)), *_clock(seen)) if text]
     silent = [name for name, read in _READINGS.items() if all(read(each) is None for each in seen)]
     return ", ".join(known) + (f"; not shown by this system: {', '.join(silent)}" if silent else "")
 
@@ -43,23 +50,37 @@ _READINGS: dict[str, Callable[[Conditions], int | None]] = {
 }
 
 
-def _shares(seen: list[Conditions]) -> Iterable[str]:
-    yield _share("waited for a processor", seen, lambda each: each.waited_ns)
-    yield _share("lost to the hypervisor", seen, lambda each: each.stolen_ns)
-    yield _share("some task of the system waited", seen, _pressure)
+def _shares(latency: Latency, seen: list[Conditions], among_themselves: bool) -> Iterable[str]:
+    waited = _share("waited for a processor", "threads", [(each.waited_ns, each.wall_ns) for each in seen])
+    yield f"{waited}, for one another included" if waited and among_themselves else waited
+    if among_themselves:
+        taken = [(quiet.others_ns(block), block.conditions.wall_ns) for block in latency.blocks if block.conditions]
+        yield _share("taken by other programs", "processors", taken)
+    yield _share("lost to the hypervisor", "processors", [(each.stolen_ns, each.wall_ns) for each in seen])
+    yield _share("some task of the system waited", "tasks", [(_pressure(each), each.wall_ns) for each in seen])
 
 
 def _pressure(each: Conditions) -> int | None:
     return None if each.pressure_ns is None else min(each.pressure_ns, each.wall_ns)  # the two are not read at once
 
 
-def _share(what: str, seen: list[Conditions], read: Callable[[Conditions], int | None]) -> str:
-    each = [(value, one.wall_ns) for one in seen if (value := read(one)) is not None and one.wall_ns > 0]
-    if not each:
+def _share(what: str, whose: str, times_ns: list[tuple[int | None, int]]) -> str:
+    """Of the time that passed. A sum over threads or processors may be more: then it is how many at a time, on average.
+
+    Args:
+        what: happened to them.
+        whose: times are added up.
+        times_ns: for each block, and the time that passed.
+    """
+    known = [(value, wall) for value, wall in times_ns if value is not None and wall > 0]
+    if not known:
         return ""
-    together = sum(value for value, _ in each) / sum(wall for _, wall in each)
-    worst = max(value / wall for value, wall in each)
-    return f"{what} {together:.1%}" + (f" (at most {worst:.1%})" if f"{worst:.1%}" != f"{together:.1%}" else "")
+    together = sum(value for value, _ in known) / sum(wall for _, wall in known)
+    worst = max(value / wall for value, wall in known)
+    several = worst > 1
+    mean, most = (f"{share:.1f}" if several else f"{share:.1%}" for share in (together, worst))
+    behind = f" (at most {most})" if most != mean else ""
+    return f"{mean} {whose} at a time{behind} {what}" if several else f"{what} {mean}{behind}"
 
 
 def _clock(seen: list[Conditions]) -> Iterable[str]:

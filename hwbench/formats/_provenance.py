@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from hwbench.doubts import doubts
 from hwbench.field import Field
 from hwbench.formats._conditions import conditions, energy
 from hwbench.formats._rows import label
@@ -35,7 +36,11 @@ def how(report: Report) -> list[tuple[str, str]]:
     latency, accuracy = report.latency, report.accuracy
     facts = []
     if latency is not None:
-        facts = [("latency", method(latency)), ("conditions", conditions(latency)), ("energy", energy(latency))]
+        facts = [
+            ("latency", method(latency)),
+            ("conditions", conditions(latency, report.machine.cores)),
+            ("energy", energy(latency)),
+        ]
     if accuracy is not None:
         facts.append(("accuracy", f"{accuracy.metric} of {accuracy.n:,} samples"))
     return [(name, fact) for name, fact in facts if fact]
@@ -98,13 +103,12 @@ def layers(field: Field) -> str:
 
 
 def warnings(field: Field) -> tuple[str, ...]:
-    """What makes figures doubtful, and what to try, by candidate."""
-    return tuple(
-        f"{label(entry)}: {doubt}"
-        for entry in field.entries
-        if entry.report is not None and entry.report.latency is not None
-        for doubt in entry.report.latency.doubts
-    )
+    """What makes figures doubtful, and what to try: each kind once, of the chosen candidate where that has it."""
+    told: dict[str, list[str]] = {}
+    for entry in sorted(field.entries, key=lambda entry: entry is not field.chosen):
+        for doubt in doubts(entry.report) if entry.report is not None else ():
+            told.setdefault(doubt.kind, []).append(f"{label(entry)}: {doubt.text}")
+    return tuple(first + (f" ({len(more):,} more likewise)" if more else "") for first, *more in told.values())
 
 
 def commands(field: Field) -> tuple[str, ...]:

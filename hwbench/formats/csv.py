@@ -6,6 +6,7 @@ import csv
 import dataclasses
 from io import StringIO
 
+from hwbench.doubts import doubts
 from hwbench.field import Field, Results
 from hwbench.formats import _rates, _rows
 from hwbench.formats._provenance import describe
@@ -61,7 +62,7 @@ def _line(field: Field | None, row: Row | None) -> dict[str, object]:
         **_roofline(report),
         "not_measured": _missing(row) if row else None,
         "verdicts": "; ".join(f"{v.budget.text}: {v.outcome}" for v in entry.verdicts) if entry else None,
-        "doubts": "; ".join(latency.doubts) if latency else None,
+        "doubts": "; ".join(doubt.text for doubt in doubts(report)) if report else None,
         "machine": report and describe(report.machine),
         "source_sha256": report and report.artifact.source_sha256,
     }

@@ -9,6 +9,7 @@ import pytest
 
 from hwbench import memory
 from hwbench.budget import parse_all
+from hwbench.gate import judge_rounds
 from hwbench.gating import GatePlan, decide, gate_bundle, sampling_plan
 from hwbench.machine import this_machine
 from hwbench.report import NotMeasuredError
@@ -101,6 +102,46 @@ def test_noise_makes_nothing_faster_so_a_limit_held_in_spite_of_it_is_held(make_
 def test_a_limit_broken_beyond_what_noise_does_is_broken(make_rounds):
     decided, taken = run(make_rounds, ["p50<=100us"], levels(), waited=0.5)
     assert (decided["p50<=100us"].outcome, taken) == ("fail", 11)
+
+
+def test_a_verdict_that_rests_on_disturbed_blocks_says_so_and_shows_no_interval(make_rounds):
+    quiet, busy = make_rounds(levels(n=1)), make_rounds(levels(n=10), waited=0.5)
+    rounds = Rounds(quiet.candidate + busy.candidate)
+    met = "1 of 11 blocks undisturbed (10 waited for a processor)"
+    told = {
+        "p50<=100us": ("fail", f"1 ms breaks 0.1 ms 10 times over, more than any disturbance explains; {met}"),
+        "p50<=2ms": ("pass", f"1 ms is within 2 ms even where it was disturbed, which makes nothing better; {met}"),
+        "p50<=900us": (
+            "inconclusive",
+            f"1 ms may be on either side of 0.9 ms; {met.replace('undisturbed', 'counted')}",
+        ),
+    }
+    for text, expected in told.items():
+        verdict = judge_rounds(rounds, *parse_all([text]))
+        assert (verdict.outcome, verdict.reason) == expected
+
+
+def test_a_change_that_no_disturbance_explains_is_called_that(make_rounds):
+    rounds = make_rounds(10 * levels(n=11), levels(n=11), waited=0.5)
+    verdict = judge_rounds(rounds, *parse_all(["p50<=+5%"]))
+    assert verdict.outcome == "fail"
+    assert verdict.reason == (
+        "+900.0% breaks +5.0% by more than any disturbance explains; "
+        "0 of 11 rounds undisturbed (11 waited for a processor)"
+    )
+
+
+def test_blocks_that_count_give_an_interval_whatever_disturbed_the_others(make_rounds):
+    quiet, busy = make_rounds(levels(n=12)), make_rounds(levels(n=3), waited=0.5)
+    verdict = judge_rounds(Rounds(quiet.candidate + busy.candidate), *parse_all(["p50<=2ms"]))
+    assert " ms to " in verdict.reason
+    assert "12 of 15 blocks counted (3 waited for a processor)" in verdict.reason
+
+
+def test_what_memory_a_process_takes_is_disturbed_by_nobody(make_rounds):
+    verdict = judge_rounds(make_rounds(levels(n=9), waited=0.5), *parse_all(["peak_memory<=1GB"]))
+    assert verdict.outcome == "pass"
+    assert "9 of 9 blocks counted" in verdict.reason
 
 
 def test_an_unchanged_model_passes_and_a_slower_one_fails_whatever_drifts(make_rounds):

@@ -81,15 +81,6 @@ def test_peak_memory_is_the_largest_that_is_known(make_block):
     assert latency_of([make_block([1], peak_bytes=None)]).peak_memory_bytes is None
 
 
-def test_doubts_name_unsettled_blocks_and_a_wandering_median(make_block):
-    assert latency_of([make_block([1, 1]), make_block([1.2, 1.2])]).doubts == ()
-    (unsettled,) = latency_of([make_block([1]), make_block([1], settled=False)]).doubts
-    assert "1 of 2 blocks did not settle" in unsettled
-    assert "measure for longer" in unsettled
-    (wandering,) = latency_of([make_block([1, 1, 9]), make_block([1.3, 1.3, 9])]).doubts
-    assert "between 1 and 1.3 ms" in wandering
-
-
 @pytest.mark.parametrize("samples", [[], [[]], [[1.0], []]])
 def test_a_latency_without_samples_cannot_be(make_block, samples):
     with pytest.raises(ValueError, match="without samples_ns"):
@@ -154,10 +145,21 @@ def test_offline_has_no_percentiles_and_says_why(make_block):
     assert offline.tail_ms(90) is None
 
 
-def test_random_arrivals_make_medians_differ_without_a_doubt(make_block):
-    blocks = (arrived(make_block, [1.0] * 9, range(9)), arrived(make_block, [3.0] * 9, range(9)))
-    assert Latency("single_stream", 1, 1, blocks).doubts
-    assert not Latency("server", 1, 1, blocks, Load(False, 1, 1e3)).doubts
+def test_of_server_the_quicker_half_of_the_processes_counts_and_two_at_least(make_block):
+    blocks = [arrived(make_block, [level] * 700, range(700)) for level in (1.0, 9.0, 2.0, 5.0, 3.0)]
+
+    def judged(count, scenario="server"):
+        latency = Latency(scenario, 1, 1, tuple(blocks[:count]), Load(False, 1, 1e3))
+        return sorted({block.samples_ns[0] // 10**6 for block in latency.quicker_half(99).blocks}), latency.tail_ms(99)
+
+    assert [judged(count) for count in range(1, 6)] == [
+        ([1], 1.0),
+        ([1, 9], 9.0),
+        ([1, 2], 2.0),
+        ([1, 2], 2.0),
+        ([1, 2, 3], 3.0),
+    ]
+    assert judged(3, "multi_stream")[1] == 9.0
 
 
 def metered(block, **energy_uj):

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from hwbench.quiet import Surroundings, disturbances, reference, surroundings
+from hwbench.quiet import Surroundings, disturbances, interruption, others_ns, reference, surroundings
 from runtimes.conditions import Conditions
 
 QUIET = Surroundings(100.0)
@@ -50,3 +50,20 @@ def test_without_probes_nothing_is_slow():
     assert disturbances([Surroundings(None)] * 3) == (None, None, None)
     assert disturbances([]) == ()
     assert reference([Surroundings(None)]) is None
+
+
+def test_threads_that_wait_for_one_another_are_interrupted_by_what_else_there_was(make_block):
+    waited = Conditions(wall_ns=1_000, waited_ns=900, stolen_ns=0)
+    stolen = dataclasses.replace(waited, stolen_ns=11)
+    told = [
+        interruption(dataclasses.replace(make_block([1.0]), conditions=seen), waiting=False)
+        for seen in (waited, stolen)
+    ]
+    assert told == [None, "lost the processor to the hypervisor"]
+
+
+@pytest.mark.parametrize(("busy_ns", "others"), [(None, None), (1_500, 1_100), (300, 0)])
+def test_others_have_what_was_used_and_not_by_the_block(make_block, busy_ns, others):
+    seen = Conditions(wall_ns=1_000, busy_ns=busy_ns)
+    assert others_ns(dataclasses.replace(make_block([1.0]), cpu_ns=400, conditions=seen)) == others
+    assert others_ns(make_block([1.0])) is None

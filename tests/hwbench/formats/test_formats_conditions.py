@@ -11,6 +11,7 @@ from hwbench import field, gate
 from hwbench.field import Entry, Field
 from hwbench.formats import html, markdown, text
 from hwbench.formats._conditions import conditions, energy
+from hwbench.formats._provenance import warnings
 from runtimes.conditions import Conditions
 
 S = 10**9
@@ -34,7 +35,7 @@ def latency(*seen: Conditions | None):
 
 
 def test_shares_are_of_all_blocks_with_the_worst_behind():
-    assert conditions(latency(QUIET, QUIET, QUIET, QUIET, BUSY)) == (
+    assert conditions(latency(QUIET, QUIET, QUIET, QUIET, BUSY), 4) == (
         "waited for a processor 1.0% (at most 5.0%), lost to the hypervisor 0.0%, "
         "some task of the system waited 2.0%, 2.70 GHz, 54 to 61 \N{DEGREE SIGN}C, throttled 2 times"
     )
@@ -42,13 +43,40 @@ def test_shares_are_of_all_blocks_with_the_worst_behind():
 
 def test_what_the_system_does_not_show_is_named():
     seen = Conditions(wall_ns=S, waited_ns=S // 100, throttled=0)
-    assert conditions(latency(seen)) == (
+    assert conditions(latency(seen), 4) == (
         "waited for a processor 1.0%, never throttled; not shown by this system: steal, pressure, clock, heat"
     )
 
 
 def test_nothing_recorded_is_nothing_said():
-    assert (conditions(latency(None)), energy(latency(None))) == ("", "")
+    assert (conditions(latency(None), 4), energy(latency(None))) == ("", "")
+
+
+def test_what_several_threads_or_processors_lost_together_is_a_number_of_them():
+    seen = dataclasses.replace(QUIET, waited_ns=68 * S, stolen_ns=int(1.3 * S))
+    told = conditions(latency(QUIET, seen), 4)
+    assert told.startswith("34.0 threads at a time (at most 68.0) waited for a processor, ")
+    assert "0.7 processors at a time (at most 1.3) lost to the hypervisor, some task of the system waited 2.0%" in told
+
+
+@pytest.mark.parametrize(("scenario", "threads"), [("server", 4), ("offline", 4), ("single_stream", 64)])
+def test_threads_that_wait_for_one_another_are_told_from_what_others_took(scenario, threads):
+    made = latency(dataclasses.replace(QUIET, waited_ns=S // 2, busy_ns=4 * S))
+    own = tuple(dataclasses.replace(block, cpu_ns=3 * S + S // 2) for block in made.blocks)
+    told = conditions(dataclasses.replace(made, scenario=scenario, threads=threads, blocks=own), 4)
+    assert told.startswith("waited for a processor 50.0%, for one another included, taken by other programs 50.0%, ")
+    assert "one another" not in conditions(made, 4)
+
+
+def test_a_doubt_that_candidates_share_is_told_once_and_first_of_the_chosen():
+    blocks = [make_latency(10, seed, settled=False) for seed in range(3)]
+    entries = tuple(
+        Entry(name, name, "onnxruntime", status, "", make_report(name, made, 2, 3, 3.62))
+        for name, status, made in zip(("fp32", "int8", "bf16"), ("kept", "chosen", "dropped"), blocks)
+    )
+    assert warnings(Field("m", "d", (), entries)) == (
+        "int8 on onnxruntime: 6 of 6 blocks did not settle during warm-up; measure for longer (2 more likewise)",
+    )
 
 
 def test_energy_is_by_inference_with_its_meters():

@@ -72,6 +72,18 @@ def test_a_percentile_of_too_few_queries_is_refused_with_the_number_it_takes(ser
     assert "p99 takes 368" in table.note
 
 
+def test_rates_of_more_processes_are_explained_and_one_that_a_higher_one_contradicts_is_marked(served):
+    assert "third process" not in _rates.table(served.fields[0]).note
+    entry = served.fields[0].entries[0]
+    low = at(100.0, 30.0)
+    missed = dataclasses.replace(low, blocks=low.blocks + low.blocks[:1])
+    report = dataclasses.replace(entry.report, rates=(missed, *entry.report.rates[1:]))
+    table = _rates.table(dataclasses.replace(served.fields[0], entries=(dataclasses.replace(entry, report=report),)))
+    assert [line[-1] for line in table.lines[:2]] == ["missed, though a higher rate held", "held"]
+    assert table.best is None
+    assert "was measured in a third process" in table.note
+
+
 @pytest.mark.parametrize("form", ["text", "markdown", "html"])
 def test_people_see_every_rate_and_the_largest(served, form):
     text = " ".join(render(form, served).split())

@@ -15,7 +15,8 @@ QUICK = ("--duration", "0.05")
 def loadgen(monkeypatch):
     pytest.importorskip("mlperf_loadgen", reason="LoadGen is not installed (extra loadgen)")
     monkeypatch.setattr(scenarios, "BLOCKS", 2)
-    monkeypatch.setattr(scenarios, "BLOCKS_PER_RATE", 1)
+    monkeypatch.setattr(scenarios, "_CAPACITY_RUNS", 1)
+    monkeypatch.setattr(serving, "PROCESSES", 1)
     monkeypatch.setattr(serving, "_PRECISION", 1.5)
 
 
