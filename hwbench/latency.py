@@ -11,6 +11,7 @@ import numpy as np
 
 from hwbench import intervals
 from hwbench.intervals import Estimate
+from hwbench.wording import count
 from runtimes.sampling import Block
 from runtimes.tensors import Array
 
@@ -21,7 +22,7 @@ single_stream and multi_stream issue the next query, of one sample or of several
 queries come at random, as a Poisson process. offline has one query of all samples.
 """
 
-STOOD_STILL = "a meter did not move during a block; measure for longer with --duration"
+STOOD_STILL = "a meter did not move while a process measured; measure for longer with --duration"
 
 _KEPT_UP = 0.95  # a queue that grows leaves less: arrivals more than a twentieth faster than the answers
 _TURNS = 2  # how long a queue may be by chance; of few queries, that is much of the run
@@ -153,11 +154,12 @@ class Latency:
         medians = [float(np.median(block.samples_ns)) for block in closed]
         doubts = []
         if unsettled:
-            doubts.append(f"{unsettled} of {len(self.blocks)} blocks did not settle during warm-up; measure for longer")
+            processes = count(len(self.blocks), "process", "processes")
+            doubts.append(f"{unsettled} of {processes} did not settle during warm-up; measure for longer")
         if medians and max(medians) > 1.25 * min(medians):
             doubts.append(
-                f"the median moved between {min(medians) / 1e6:.3g} and {max(medians) / 1e6:.3g} ms from block to "
-                "block; something else uses this machine, or its clock changes"
+                f"the median moved between {min(medians) / 1e6:.3g} and {max(medians) / 1e6:.3g} ms from process to "
+                "process; something else uses this machine, or its clock changes"
             )
         return tuple(doubts)
 

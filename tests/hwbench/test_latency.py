@@ -84,7 +84,7 @@ def test_peak_memory_is_the_largest_that_is_known(make_block):
 def test_doubts_name_unsettled_blocks_and_a_wandering_median(make_block):
     assert latency_of([make_block([1, 1]), make_block([1.2, 1.2])]).doubts == ()
     (unsettled,) = latency_of([make_block([1]), make_block([1], settled=False)]).doubts
-    assert "1 of 2 blocks did not settle" in unsettled
+    assert "1 of 2 processes did not settle" in unsettled
     assert "measure for longer" in unsettled
     (wandering,) = latency_of([make_block([1, 1, 9]), make_block([1.3, 1.3, 9])]).doubts
     assert "between 1 and 1.3 ms" in wandering
@@ -180,7 +180,7 @@ def test_energy_is_by_inference_where_a_query_takes_several(make_block):
 
 def test_one_meter_that_stood_still_is_no_energy_of_nothing(make_block):
     for drawn in ({"package": 0}, {"package": 1_000, "gpu": 0}):
-        with pytest.raises(ValueError, match="a meter did not move during a block; measure for longer"):
+        with pytest.raises(ValueError, match="a meter did not move while a process measured; measure for longer"):
             block_figure(metered(make_block([1.0] * 10), **drawn), "energy")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from hwbench import field, history
+from hwbench.bundles import packed_report
 from runtimes import plugins
 from runtimes.errors import UsageError
 from toolchain.pack import pack
@@ -74,7 +75,8 @@ def test_gate_compares_two_bundles_here_and_now(cli, built_bundle, tmp_path):
     (found,) = json.loads(ran.out)["fields"]
     outcomes = {verdict["budget"]["text"]: verdict["outcome"] for verdict in found["entries"][0]["verdicts"]}
     assert outcomes == {"size<=+1%": "pass", "p50<=+400%": "pass", "accuracy_drop<=0.05": "pass"}
-    assert [entry["name"] for entry in found["entries"]] == ["candidate", "baseline"]
+    name = packed_report(built_bundle).candidate
+    assert [entry["name"] for entry in found["entries"]] == [f"{name} (candidate)", f"{name} (baseline)"]
     assert ran.code == 0
 
 
