@@ -19,14 +19,16 @@ def some(names: Sequence[str], most: int = _NAMED) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def kept(recipe: Mapping[str, Any]) -> str:
+def kept(recipe: Mapping[str, Any], most: int | None = _NAMED) -> str:
     """The layers that a recipe keeps in float, by name: "1 kept in fp32: conv2"; empty where it keeps none.
 
     Args:
         recipe: as a manifest or a report holds it.
+        most: names to show; all, if None.
     """
     names = _kept(recipe)
-    return f"{len(names):,} kept in {recipe.get('keep_in', 'fp32')}: {some(names)}" if names else ""
+    shown = some(names, len(names) if most is None else most)
+    return f"{len(names):,} kept in {recipe.get('keep_in', 'fp32')}: {shown}" if names else ""
 
 
 def described(precision: str, runtime: str, recipe: Mapping[str, Any]) -> str:

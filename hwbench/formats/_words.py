@@ -127,7 +127,9 @@ def _budgets(judged: tuple[Verdict, ...]) -> list[str]:
     if not outcomes:
         return []
     if outcomes == {"pass"}:
-        return ["passes " + {1: "its budget", 2: "both budgets"}.get(len(judged), f"all {len(judged)} budgets")]
+        passed = {1: "its budget", 2: "both budgets"}.get(len(judged), f"all {len(judged)} budgets")
+        default = "".join(f" ({verdict.budget.text} by default)" for verdict in judged if verdict.budget.is_default)
+        return [f"passes {passed}{default}"]
     parts = [f"fails {_tally(judged, 'fail')}"] if "fail" in outcomes else []
     return parts + ([f"inconclusive on {_tally(judged, 'inconclusive')}"] if "inconclusive" in outcomes else [])
 

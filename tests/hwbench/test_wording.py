@@ -17,6 +17,7 @@ def test_a_long_list_is_cut_and_says_so():
 def test_layers_kept_in_float_are_named():
     assert kept({"keep": ["conv2"], "keep_in": "bf16"}) == "1 kept in bf16: conv2"
     assert kept({"keep": list("abcde")}) == "5 kept in fp32: a, b, c and 2 more"
+    assert kept({"keep": list("abcde")}, most=None) == "5 kept in fp32: a, b, c, d, e"
     assert kept({"precision": "int8", "keep": []}) == kept({}) == ""
 
 
