@@ -16,7 +16,7 @@ from toolchain.search.screening import FINALISTS
 OPENING = "Opening {source}"
 REFERENCE = "Running the source, to compare with"
 CEILINGS = "Measuring what this machine can do"
-PACKING = "Packing for {profile}"
+PACKING = "{profile}: pack"
 
 _VARIANTS = 8  # steps of a finalist's other settings: two made, and measured beside it
 _RETURNED = 5  # steps of the candidate whose slow layers are float again
@@ -40,7 +40,7 @@ def stages(
         shown = f"{profile.name}, " if len(plans) > 1 else ""
         found += [Stage(f"{profile.name}: {name}", steps, shown + name) for name, steps in phases]
         found.append(Stage(CEILINGS, 0, f"{shown}measuring this machine"))  # once a month
-        found.append(Stage(PACKING.format(profile=profile.name), 1, f"{shown}packing"))
+        found.append(Stage(PACKING.format(profile=profile.name), 1, f"{shown}pack"))
     return tuple(found)
 
 
