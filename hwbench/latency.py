@@ -11,7 +11,6 @@ import numpy as np
 
 from hwbench import intervals
 from hwbench.intervals import Estimate
-from hwbench.wording import count
 from runtimes.sampling import Block
 from runtimes.tensors import Array
 
@@ -154,12 +153,11 @@ class Latency:
         medians = [float(np.median(block.samples_ns)) for block in closed]
         doubts = []
         if unsettled:
-            processes = count(len(self.blocks), "process", "processes")
-            doubts.append(f"{unsettled} of {processes} did not settle during warm-up; measure for longer")
+            doubts.append(f"{unsettled} of {len(self.blocks)} blocks did not settle during warm-up; measure for longer")
         if medians and max(medians) > 1.25 * min(medians):
             doubts.append(
-                f"the median moved between {min(medians) / 1e6:.3g} and {max(medians) / 1e6:.3g} ms from process to "
-                "process; something else uses this machine, or its clock changes"
+                f"the median moved between {min(medians) / 1e6:.3g} and {max(medians) / 1e6:.3g} ms from block to "
+                "block; something else uses this machine, or its clock changes"
             )
         return tuple(doubts)
 

@@ -84,7 +84,7 @@ def test_peak_memory_is_the_largest_that_is_known(make_block):
 def test_doubts_name_unsettled_blocks_and_a_wandering_median(make_block):
     assert latency_of([make_block([1, 1]), make_block([1.2, 1.2])]).doubts == ()
     (unsettled,) = latency_of([make_block([1]), make_block([1], settled=False)]).doubts
-    assert "1 of 2 processes did not settle" in unsettled
+    assert "1 of 2 blocks did not settle" in unsettled
     assert "measure for longer" in unsettled
     (wandering,) = latency_of([make_block([1, 1, 9]), make_block([1.3, 1.3, 9])]).doubts
     assert "between 1 and 1.3 ms" in wandering
