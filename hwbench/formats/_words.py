@@ -94,8 +94,8 @@ def _none_chosen(field: Field) -> str:
         why = f": {reasons.pop().rstrip('.')}" if len(reasons) == 1 else ""
         return f"Nothing was measured for {field.profile}{why}"
     if field.outcome == "fail":
-        return f"No candidate meets the budgets: of {len(measured)} measured, each breaks at least one"
-    return f"No candidate was chosen: of {len(measured)} measured, none is sure to meet the budgets"
+        return f"No candidate meets the budgets: of {len(measured)} judged, each breaks at least one"
+    return f"No candidate was chosen: of {len(measured)} judged, none is sure to meet the budgets"
 
 
 def _speed(row: Row, against: Row | None) -> str:

@@ -87,7 +87,7 @@ def test_headlines():
         "inconclusive on 1 of 2 budgets (p90<=20ms)"
     )
     assert headline(failed_field(), _rows.rows(failed_field())) == (
-        "No candidate meets the budgets: of 4 measured, each breaks at least one"
+        "No candidate meets the budgets: of 4 judged, each breaks at least one"
     )
     assert headline(unmade_field(), _rows.rows(unmade_field())) == (
         "Nothing was measured for x86-avx512-vnni: The time limit ran out"
