@@ -25,6 +25,7 @@ class Budget:
             +5%.
         relative: the limit is a change against a baseline.
         at_most: the limit is an upper one, where the quantity takes both kinds: accuracy, of an error metric.
+        is_default: nobody gave it; `build` limits the accuracy where nobody else does.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Budget:
     limit: float
     relative: bool = False
     at_most: bool = False
+    is_default: bool = False
 
     def __post_init__(self) -> None:
         if self.quantity not in QUANTITIES:

@@ -16,6 +16,7 @@ from hwbench.measure import Tick
 from hwbench.metrics import Metric
 from hwbench.report import Report
 from hwbench.targets import Target
+from hwbench.wording import described
 from runtimes.arrays import write as write_npz
 from runtimes.artifact import Manifest
 from runtimes.bundle import REPORT, Bundle
@@ -96,6 +97,7 @@ def report_of(
         latency=latency,
         accuracy=_accuracy(item, evaluation, target),
         unmeasured={"latency": why} if why else {},
+        candidate=item.name,
     )
 
 
@@ -124,12 +126,19 @@ def packed_report(path: Path) -> Report | None:
 
 @dataclass(frozen=True)
 class OpenedBundle:
-    """What measuring needs of a bundle; `inputs` are its golden samples."""
+    """What measuring needs of a bundle.
+
+    Attributes:
+        inputs: its golden samples.
+        packed: the report that came with it.
+        name: what `build` called the candidate; of a bundle without a report, what it is.
+    """
 
     path: Path
     manifest: Manifest
     inputs: Mapping[str, Array]
     packed: Report | None
+    name: str
 
 
 def open_bundle(path: Path) -> OpenedBundle:
@@ -150,12 +159,13 @@ def _read(path: Path) -> OpenedBundle:
         bundle.check()
         manifest = bundle.manifest
         inputs = bundle.golden("input", manifest.artifact.inputs) if manifest.golden.samples else {}
-        packed = None
+        chosen = None
         if REPORT in manifest.members:
             fields = field.from_json(bundle.read(REPORT), f"{path}: {REPORT}").fields
             chosen = fields[0].chosen if fields else None
-            packed = chosen.report if chosen else None
-    return OpenedBundle(path, manifest, inputs, packed)
+    artifact = manifest.artifact
+    name = chosen.name if chosen else described(artifact.precision, artifact.runtime, manifest.recipe)
+    return OpenedBundle(path, manifest, inputs, chosen.report if chosen else None, name)
 
 
 def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target) -> Accuracy | None:

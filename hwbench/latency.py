@@ -21,7 +21,7 @@ single_stream and multi_stream issue the next query, of one sample or of several
 queries come at random, as a Poisson process. offline has one query of all samples.
 """
 
-STOOD_STILL = "a meter did not move during a block; measure for longer with --duration"
+STOOD_STILL = "a meter did not move while a process measured; measure for longer with --duration"
 
 _KEPT_UP = 0.95  # a queue that grows leaves less: arrivals more than a twentieth faster than the answers
 _TURNS = 2  # how long a queue may be by chance; of few queries, that is much of the run

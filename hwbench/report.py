@@ -33,6 +33,7 @@ class Report:
         ceilings: what that machine can do at most with the artifact's threads; None where it was not measured.
         unmeasured: why `latency`, `accuracy`, `ceilings` or the artifact's `work` is missing, by its name.
         rates: of server, what was measured at other rates of arrivals than `latency`'s, the lowest first.
+        candidate: what `build` called it; empty where nobody named it.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Report:
     ceilings: Ceilings | None = None
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     rates: tuple[Latency, ...] = ()
+    candidate: str = ""
 
     def estimate(self, quantity: str) -> Estimate:
         """The figure that a budget limits: ms, bytes, inferences per second, microjoules, or plain.

@@ -14,7 +14,7 @@ import onnx_ir as ir
 from hwbench import ceilings, devices
 from hwbench.ceilings import Ceilings, Peak, Unmade
 from hwbench.machine import Machine
-from hwbench.progress import bar
+from hwbench.progress import bar, phase
 from hwbench.report import Report
 from hwbench.targets.local import LocalTarget
 from runtimes import plugins
@@ -26,6 +26,7 @@ from runtimes.tensors import Array, Feeds
 from toolchain.calibration.table import CalibrationTable, Range
 from toolchain.candidates import Candidate, plan
 from toolchain.model import OnnxModel, save_ir
+from toolchain.stages import CEILINGS
 from toolchain.workshop import Workshop
 
 _PRECISIONS = ("fp32", "fp16", "bf16", "int8")
@@ -88,8 +89,9 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
     candidates = [each for each in tried if each.refusal is None and not _is_twice(each)]
     with (
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
-        bar("Measuring what this machine can do", 1 + 2 * len(candidates)) as tick,
+        bar(CEILINGS, 1 + 2 * len(candidates)) as tick,
     ):
+        phase(CEILINGS)
         peaks = _peaks(candidates, _processor(machine), Path(folder))
         return ceilings.measure(machine, threads, versions, peaks, _missing(tried), LocalTarget(), tick)
 

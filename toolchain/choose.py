@@ -7,6 +7,7 @@ and what a noisy machine moves least. A tail is for a budget to limit.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Sequence
 
 from hwbench.field import Entry
@@ -36,15 +37,17 @@ def choose(entries: Sequence[Entry], behind: Collection[str] = ()) -> tuple[Entr
             every budget. Where such a one is left, they are not chosen, whatever disturbed the others afterwards.
     """
     measured = [entry for entry in entries if entry.status == "measured" and entry.report is not None]
-    pool = [entry for entry in measured if entry.outcome == "pass"]
-    pool = pool or [entry for entry in measured if entry.outcome == "inconclusive"]
-    pool = [entry for entry in pool if entry.name not in behind] or pool
+    able = [entry for entry in measured if entry.outcome == "pass"]
+    able = able or [entry for entry in measured if entry.outcome == "inconclusive"]
+    pool = [entry for entry in able if entry.name not in behind] or able
     bar = _bar(pool)
     if bar is None and pool:  # of what was not timed, that of the runtime the profile puts first
         pool = [entry for entry in pool if entry.runtime == pool[0].runtime]
-    winner = _best([entry for entry in pool if _is_as_fast(entry, bar)], timed=bar is not None) if pool else None
+    tied = [entry for entry in pool if _is_as_fast(entry, bar)]
+    winner = _best(tied, timed=bar is not None) if tied else None
+    why = _why_chosen(winner, tied, alone=len(able) == 1) if winner is not None else ""
     lost = () if winner is None or winner.name in behind else behind
-    return tuple(_judged(entry, winner, bar, lost) if entry in measured else entry for entry in entries)
+    return tuple(_judged(entry, winner, why, bar, lost) if entry in measured else entry for entry in entries)
 
 
 def _bar(pool: Sequence[Entry]) -> Entry | None:
@@ -62,11 +65,18 @@ def _is_as_fast(entry: Entry, bar: Entry | None) -> bool:
 
 def _best(tied: Sequence[Entry], *, timed: bool) -> Entry:
     """Of those as fast; where nothing was timed, size is what there is to tell of speed, and goes before accuracy."""
-    if timed:
-        tied = [entry for entry in tied if not any(_loss(entry, other) for other in tied)]
-        smallest = min(map(_size, tied))
-        tied = [entry for entry in tied if _size(entry) <= _SAME_SIZE * smallest]
-    return min(tied, key=_complexity if timed else _size)
+    return min(_small(_right(tied)), key=_complexity) if timed else min(tied, key=_size)
+
+
+def _right(tied: Sequence[Entry]) -> list[Entry]:
+    """Those that no other is more accurate than for sure."""
+    return [entry for entry in tied if not any(_loss(entry, other) for other in tied)]
+
+
+def _small(tied: Sequence[Entry]) -> list[Entry]:
+    """Those whose file is about as small as the smallest."""
+    smallest = min(map(_size, tied))
+    return [entry for entry in tied if _size(entry) <= _SAME_SIZE * smallest]
 
 
 def _loss(entry: Entry, other: Entry) -> float | None:
@@ -82,21 +92,26 @@ def _loss(entry: Entry, other: Entry) -> float | None:
 
 
 def _complexity(entry: Entry) -> tuple[int, ...]:
-    """What more there is to a recipe than its precision, the weightiest first; of equals, the first that was tried."""
+    """Of recipes as simple, the smaller file, be it by a byte; of equals, the first that was tried."""
+    return *_extras(entry), _size(entry)
+
+
+def _extras(entry: Entry) -> tuple[int, int, int]:
+    """What more there is to a recipe than its precision, the weightiest first."""
     recipe, options = entry.recipe, entry.settings.options if entry.settings is not None else {}
-    return len(recipe.get("keep", ())), len(options), len(recipe.get("corrections", ())), _size(entry)
+    return len(recipe.get("keep", ())), len(options), len(recipe.get("corrections", ()))
 
 
-def _judged(entry: Entry, winner: Entry | None, bar: Entry | None, behind: Collection[str]) -> Entry:
-    judged = _with_status(entry, winner, bar)
+def _judged(entry: Entry, winner: Entry | None, why: str, bar: Entry | None, behind: Collection[str]) -> Entry:
+    judged = _with_status(entry, winner, why, bar)
     if judged.status == "kept" and entry.name in behind:  # which its own reason says
         return dataclasses.replace(entry, status="kept")
     return dataclasses.replace(judged, reason="; ".join(filter(None, (judged.reason, entry.reason))))
 
 
-def _with_status(entry: Entry, winner: Entry | None, bar: Entry | None) -> Entry:
+def _with_status(entry: Entry, winner: Entry | None, why: str, bar: Entry | None) -> Entry:
     if entry is winner:
-        return dataclasses.replace(entry, status="chosen", reason=_why_chosen(entry))
+        return dataclasses.replace(entry, status="chosen", reason=why)
     broken = [verdict for verdict in entry.verdicts if verdict.outcome == "fail"]
     if broken:
         return dataclasses.replace(entry, status="dropped", reason=_evidence(broken))
@@ -111,12 +126,23 @@ def _evidence(verdicts: Sequence[Verdict]) -> str:
     return "; ".join(f"{verdict.budget.text}: {verdict.reason}" for verdict in verdicts)
 
 
-def _why_chosen(entry: Entry) -> str:
-    if entry.outcome == "inconclusive":
+def _why_chosen(winner: Entry, tied: Sequence[Entry], *, alone: bool) -> str:
+    """Which of the rules of `choose` it was."""
+    if winner.outcome == "inconclusive":
         return "the best of those that break no budget; see the verdicts for what is inconclusive"
-    if _speed(entry) is None:
+    if _speed(winner) is None:
         return "the smallest that meets the budgets; latency was not measured here"
-    return "the fastest that meets every budget, or the best of those as fast"
+    if alone:
+        return "the only one that meets every budget"
+    if len(tied) == 1:
+        return "the fastest that meets every budget"
+    right = _right(tied)
+    small = _small(right)
+    left = [len(tied), len(right), len(small), sum(_extras(entry) == _extras(winner) for entry in small)]
+    steps = zip(("accuracy", "size", "simplicity"), itertools.pairwise(left))
+    decided = " and ".join(name for name, (before, after) in steps if after < before)
+    how = f"the best by {decided}" if decided else "the first"
+    return f"{how} of the {len(tied)} fastest that meet every budget, whose speeds cannot be told apart"
 
 
 def _why_not(entry: Entry, winner: Entry, bar: Entry | None) -> str:

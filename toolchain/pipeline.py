@@ -9,17 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwbench import dataset, field, gate, measure
+from hwbench import dataset, field, gate, measure, meters
 from hwbench.budget import Budget, parse
 from hwbench.dataset import Dataset
 from hwbench.field import Entry, Field, Results, Screening, Search, Status
-from hwbench.machine import this_machine
-from hwbench.measure import BLOCKS, Tick
+from hwbench.machine import Machine, this_machine
+from hwbench.measure import Tick
 from hwbench.npz import open_arrays
-from hwbench.progress import bar, phase
+from hwbench.progress import course, limit, phase, say
 from hwbench.report import Report
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
+from hwbench.wording import kept
 from runtimes import samples
 from runtimes.artifact import RuntimeSettings
 from runtimes.codec import encode
@@ -42,9 +43,9 @@ from toolchain.recipe import Recipe
 from toolchain.search.attempts import REFERENCE_RUNTIME, Attempt, Bench
 from toolchain.search.cache import Cache, CachedTarget
 from toolchain.search.clock import Clock
-from toolchain.search.screening import FINALISTS
 from toolchain.search.search import search
 from toolchain.sources import is_onnx, open_source
+from toolchain.stages import OPENING, PACKING, REFERENCE, stages
 from toolchain.standing import Standing, standing
 from toolchain.trial import metric_of, plan_ranking, plan_trial
 from toolchain.workshop import Workshop
@@ -126,13 +127,16 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     asked.check_candidates(plans)
     asked.check_samples(plans, request.precisions, request.source, request.calibration, request.calibration_table)
     asked.check_ranges(plans, request.ranges)
-    tried = sum(candidate.refusal is None for _, plan in plans for candidate in plan)
+    machine = this_machine()
+    ahead = stages(request.source, plans, machine, exhaustive=request.exhaustive)
     cache = Cache(request.cache, request.fresh) if request.cache is not None else None
     with (
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
-        bar(f"Building {request.name}", 2 + 3 * tried + BLOCKS * min(tried, FINALISTS + 1)) as tick,
+        course(f"Building {request.name}", ahead) as tick,
     ):
-        bench = _open_bench(request, Path(folder), target or LocalTarget(), cache, tick)
+        for doubt in meters.unjudged(request.budgets, machine):
+            say(doubt)
+        bench = _open_bench(request, Path(folder), machine, target or LocalTarget(), cache, tick)
         built = [_build_for(profile, plan, bench, request) for profile, plan in plans]
         results = write_results(built, request.out, bench.workshop.source_sha256)
     if cache is not None:
@@ -140,8 +144,9 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     return results
 
 
-def _open_bench(request: BuildRequest, work: Path, target: Target, cache: Cache | None, tick: Tick) -> Bench:
-    machine = this_machine()
+def _open_bench(
+    request: BuildRequest, work: Path, machine: Machine, target: Target, cache: Cache | None, tick: Tick
+) -> Bench:
     target = CachedTarget(target, cache, machine) if cache is not None else target
     metric = metric_of(request.evaluation, request.metric)
     gate.check_directions(request.budgets, metric.name, metric.higher_is_better, metric.bounds)
@@ -154,20 +159,21 @@ def _open_bench(request: BuildRequest, work: Path, target: Target, cache: Cache 
     if request.evaluation:
         dataset.check_names(request.evaluation, described, labels=metric.name != "parity")
     real = observed or request.evaluation
-    phase(f"Opening {request.source}")
+    phase(OPENING.format(source=request.source))
     model = open_source(request.source, request.inputs, work / "source.onnx", open_arrays(real) if real else None)
     tick("exported the source")
     calibration = dataset.read(observed, model.inputs, called=called) if observed else None
     trial = plan_trial(model, request.evaluation, calibration, metric, work)
     ranking = plan_ranking(model, calibration, trial, work)
     workshop = Workshop(request.name, model, calibration, work, table, cache, request.ranges)
-    phase("Running the source, to compare with")
+    phase(REFERENCE)
     reference = Candidate(workshop.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
     bundle = workshop.make(reference, request.profiles[0]).bundle
     trial = trial.with_reference(measure.outputs(bundle, trial.samples.file, target))
     ranking = ranking.with_reference(measure.outputs(bundle, ranking.samples.file, target))
     timed = measure.subset(trial.samples, range(_some(_TIMED_SAMPLES, model.inputs, trial.samples)), work / "timed.npz")
     tick("ran the source")
+    limit(request.time_limit_s)
     return Bench(workshop, trial, ranking, timed.file, machine, target, tick, Clock(request.time_limit_s))
 
 
@@ -185,9 +191,10 @@ def _build_for(
     notes = (*notes, *candidates.untried(plan), *asis.note(bench.workshop.as_is), *_mends(plan, bench))
     notes = (*notes, *((bench.trial.note,) if bench.trial.note else ()), *place.caveats)
     how = _search(attempts, bench)
-    notes = (*notes, *_said(how), *found.defects)
+    notes = (*notes, *meters.unjudged(budgets, bench.machine), *_said(how), *found.defects)
     result = Field(request.name, profile.name, budgets, entries, notes, search=how)
     chosen = next((tried for tried, entry in zip(attempts, entries) if entry is result.chosen), None)
+    phase(PACKING.format(profile=profile.name))
     return result, _contents(result, chosen, profile, bench, _seen(request, bench, chosen)) if chosen else None
 
 
@@ -206,7 +213,7 @@ def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: S
     recipe, screening = encode(candidate.recipe), _screening(tried)
     if tried.failure is not None or tried.artifact is None:
         return Entry(*names, status="skipped", reason=tried.failure or "", recipe=recipe, settings=settings)
-    reason = "; ".join(filter(None, (tried.dropped, tried.behind, tried.remark)))
+    reason = "; ".join(filter(None, (tried.dropped, tried.behind, tried.remark, kept(recipe))))
     if tried.dropped is not None and tried.accuracy is None:
         return Entry(*names, "dropped", reason, recipe=recipe, screening=screening, settings=settings)
     unscored = {} if tried.accuracy else {"accuracy": "the search ended before it was scored"}
@@ -219,6 +226,7 @@ def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: S
         latency=tried.latency,
         accuracy=tried.accuracy,
         unmeasured={**unscored, **untimed},
+        candidate=candidate.name,
     )
     report = _bounded(report, candidate.recipe, bench)
     graph = load_ir(bench.workshop.variant(candidate.recipe).path)
@@ -262,7 +270,7 @@ def _said(found: Search) -> tuple[str, ...]:
     notes = [f"{found.stopped}; what it had not tried by then may be better."] if found.stopped else []
     if found.reused:
         notes.append(
-            f"{found.reused} of the latency measurements were made by an earlier build here; --fresh measures anew."
+            f"Of the latency measurements, an earlier build here made {found.reused:,}; --fresh measures anew."
         )
     return tuple(notes)
 
@@ -311,4 +319,4 @@ def _with_default(budgets: tuple[Budget, ...]) -> tuple[tuple[Budget, ...], tupl
     if any(budget.quantity.startswith("accuracy") for budget in budgets):
         return budgets, ()
     note = f"No budget limits the accuracy, so {DEFAULT_BUDGET} was used; give one with --budget."
-    return (*budgets, parse(DEFAULT_BUDGET)), (note,)
+    return (*budgets, dataclasses.replace(parse(DEFAULT_BUDGET), is_default=True)), (note,)

@@ -14,7 +14,7 @@ from hwbench.formats._svg import ACCENT, INK, QUIET
 from hwbench.quantities import QUANTITIES
 
 WIDTH = 400
-_ROW, _TWO_LINES = 27, 36
+_ROW = 27
 _ABOVE = 20  # room for a budget's name
 
 
@@ -53,7 +53,7 @@ def draw(figure: Figure, field: Field, table: Sequence[Row], quantity: str) -> N
 
 
 def _rows_height(shown: Sequence[Row]) -> int:
-    return len(shown) * (_TWO_LINES if any("\n" in row.tag for row in shown) else _ROW)
+    return len(shown) * max(_ROW, _svg.name_height([row.tag for row in shown]))
 
 
 def _limits(field: Field, table: Sequence[Row], quantity: str) -> list[Budget]:

@@ -7,6 +7,7 @@ from functools import partial
 
 from hwbench.field import Field
 from hwbench.formats import _bars, _load, _rates, _scatter, _screened, _strips, _svg
+from hwbench.formats._reach import told
 from hwbench.formats._rows import Row
 from hwbench.intervals import CONFIDENCE
 
@@ -58,10 +59,16 @@ def _accuracy(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None
     shown = _scatter.drawable(field, table)
     if len(shown) < 2:
         return None
-    caption = f"Bars are {CONFIDENCE:.0%} confidence intervals. No candidate beats those on the line on both counts."
+    best, far = _scatter.front(field, shown), _scatter.beyond(shown)
+    caption = f"Bars are {CONFIDENCE:.0%} confidence intervals. "
+    if len(best) > 1:
+        caption += "No candidate beats those on the line on both counts."
+    else:
+        caption += f"None is better than {best[0].name} on either count."
     caption += " Shaded: within the budgets." if field.budgets else ""
-    if len(_scatter.named(field, shown)) < len(shown):
-        caption += " Named: those on the line, and the chosen one."
+    if len(_scatter.named(field, shown)) < len(shown) - len(far):
+        caption += f" Named: {'those on the line' if len(best) > 1 else 'that one'}, and the chosen one."
+    caption += told(far)
     left_out = [row.name for row in table if row.entry.report is not None and row not in shown]
     caption += f" Not drawn, for want of a figure: {', '.join(left_out)}." if left_out else ""
     title = "Accuracy against latency"
@@ -76,8 +83,10 @@ def _screening(table: tuple[Row, ...], prefix: str) -> Chart | None:
     if len(shown) < 2 or all(map(_screened.went_on, shown)):
         return None
     caption = "By short measurements and calibration data. Filled: measured well later on; hollow: let go before that."
-    if len(_screened.named(shown)) < len(shown):
+    far = _screened.beyond(shown)
+    if len(_screened.named(shown)) < len(shown) - len(far):
         caption += " Named: those measured well."
+    caption += told(far)
     title = "What was screened"
     draw = partial(_screened.draw, table=table)
     svg = _svg.render(draw, _scatter.WIDTH, _scatter.HEIGHT, f"{prefix}-screened", _said(title, shown))

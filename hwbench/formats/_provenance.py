@@ -12,6 +12,7 @@ from hwbench.latency import Latency
 from hwbench.machine import Machine
 from hwbench.quantities import per_s
 from hwbench.report import Report
+from hwbench.wording import count, kept
 from runtimes import plugins
 
 
@@ -23,7 +24,7 @@ def machines(field: Field) -> tuple[str, ...]:
 
 def describe(machine: Machine) -> str:
     """A machine in one line."""
-    parts = [machine.board or "", machine.cpu, _count(machine.cores, "core"), f"{machine.memory_bytes / 2**30:.3g} GiB"]
+    parts = [machine.board or "", machine.cpu, count(machine.cores, "core"), f"{machine.memory_bytes / 2**30:.3g} GiB"]
     parts += [*machine.gpus, machine.system, f"Python {machine.python}"]
     parts.append(f"governor {machine.governor}" if machine.governor else "")
     maker = f" ({machine.hypervisor})" if machine.hypervisor != "yes" else ""  # "yes" is all some machines say
@@ -42,7 +43,7 @@ def how(report: Report) -> list[tuple[str, str]]:
             ("energy", energy(latency)),
         ]
     if accuracy is not None:
-        facts.append(("accuracy", f"{accuracy.metric} of {accuracy.n:,} samples"))
+        facts.append(("accuracy", f"{accuracy.metric} of {count(accuracy.n, 'sample')}"))
     return [(name, fact) for name, fact in facts if fact]
 
 
@@ -58,10 +59,10 @@ def judged(field: Field) -> str:
 
 def method(latency: Latency) -> str:
     """How latency was measured."""
-    threads = _count(latency.threads, "thread") if latency.threads else "threads as the runtime chooses"
+    threads = count(latency.threads, "thread") if latency.threads else "threads as the runtime chooses"
     samples = sum(len(block.samples_ns) for block in latency.blocks)
-    processes = f"{len(latency.blocks)} process{'' if len(latency.blocks) == 1 else 'es'}"
-    return f"{_load(latency)}, {threads}, {_count(samples, 'sample')} in {processes}{_tail(latency)}"
+    processes = count(len(latency.blocks), "process", "processes")
+    return f"{_load(latency)}, {threads}, {count(samples, 'sample')} in {processes}{_tail(latency)}"
 
 
 def _load(latency: Latency) -> str:
@@ -69,13 +70,13 @@ def _load(latency: Latency) -> str:
     scenario, load = latency.scenario.replace("_", " "), latency.load
     if load is None:
         return f"{scenario}, batch {latency.batch}"
-    workers = _count(load.workers, "worker")
+    workers = count(load.workers, "worker")
     if latency.scenario == "server":
         return f"{scenario} at {per_s(load.target_per_s or 0)} queries per s, batch {latency.batch}, {workers}"
     if latency.scenario == "offline":
         return f"{scenario}, batch {latency.batch}, {workers}"
     how = "as one inference" if load.batched else "one after another"
-    return f"{scenario}, {_count(latency.batch, 'sample')} a query, {how}"
+    return f"{scenario}, {count(latency.batch, 'sample')} a query, {how}"
 
 
 def _tail(latency: Latency) -> str:
@@ -91,15 +92,18 @@ def search(field: Field) -> str:
     if found is None:
         return ""
     return (
-        f"{_count(found.tried, 'candidate')} tried, ordered by the calibration data; the evaluation data was looked at "
+        f"{count(found.tried, 'candidate')} tried, ordered by the calibration data; the evaluation data was looked at "
         f"{'once' if found.looks == 1 else f'{found.looks:,} times'}"
     )
 
 
 def layers(field: Field) -> str:
-    """The chosen candidate's products by precision: "50 in int8, 2 in fp32"."""
-    counts = field.chosen.layers if field.chosen is not None else {}
-    return ", ".join(f"{count:,} in {precision}" for precision, count in counts.items())
+    """The chosen candidate's products by precision, and those that were kept: "50 in int8; 1 kept in fp32: conv2"."""
+    chosen = field.chosen
+    if chosen is None:
+        return ""
+    counts = ", ".join(f"{number:,} in {precision}" for precision, number in chosen.layers.items())
+    return "; ".join(filter(None, (counts, kept(chosen.recipe))))
 
 
 def warnings(field: Field) -> tuple[str, ...]:
@@ -130,7 +134,3 @@ def _evaluation(field: Field) -> str:
     metric = shlex.quote(metrics[0])
     known = metrics[0] in plugins.names("hwbench.metrics")
     return f" --evaluation SAMPLES.npz --metric {metric if known else f'FILE.py:{metric}'}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -7,6 +7,7 @@ from hwbench.field import Field
 from hwbench.formats._rows import label, show
 from hwbench.report import NotMeasuredError, Report
 from hwbench.roofline import roofline
+from hwbench.wording import count
 
 _IMPOSSIBLE = (
     ", which cannot be: a ceiling was measured too low, on a busy machine perhaps (edgewright profiles --ceilings "
@@ -49,7 +50,7 @@ def _percent(share: float) -> str:
 
 
 def _described(ceilings: Ceilings) -> str:
-    threads = f"{ceilings.threads} thread{'s' if ceilings.threads > 1 else ''}"
+    threads = count(ceilings.threads, "thread")
     rates = [f"{name} {rate_text(name, rate)}" for name, rate in ceilings.operations_per_s.items()]
     memory = ceilings.memory[-1:]
     read = [f"memory {each.bytes_per_s / 1e9:,.0f} GB/s" for each in memory]

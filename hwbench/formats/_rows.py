@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ from hwbench.report import NotMeasuredError, Report
 _COLUMNS = ("accuracy", "accuracy_drop", "p50", "p90", "p99", "throughput", "size", "peak_memory")
 _WHERE_KNOWN = ("energy",)
 
-_TAG_WIDTH = 20
+_ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+_TAG_WIDTH, _TAG_LINES = 22, 2
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Row:
     Attributes:
         short: the entry's name without its runtime.
         name: the same, with the runtime where it would be ambiguous without.
-        tag: the same for a chart: cut to a width, the runtime on a second line.
+        tag: for a chart: the name in lines of some width, and the runtime below, where there are several.
         figures: by quantity.
         missing: why there is none, by quantity.
     """
@@ -61,7 +63,11 @@ class Row:
 def rows(field: Field) -> tuple[Row, ...]:
     """One per entry, in the field's order."""
     names = [_short(entry) for entry in field.entries]
-    return tuple(_row(entry, name, names.count(name) == 1) for entry, name in zip(field.entries, names))
+    runtimes = {entry.runtime for entry in field.entries}
+    return tuple(
+        _row(entry, name, names.count(name) == 1, _tag(name, entry.runtime if len(runtimes) > 1 else ""))
+        for entry, name in zip(field.entries, names)
+    )
 
 
 def columns(table: Sequence[Row]) -> tuple[str, ...]:
@@ -96,7 +102,7 @@ def show(quantity: str, value: float) -> str:
     return _fixed(quantity, value, _places(quantity, value))
 
 
-def _row(entry: Entry, short: str, is_unique: bool) -> Row:
+def _row(entry: Entry, short: str, is_unique: bool, tag: str) -> Row:
     figures, missing = {}, {}
     if entry.report is not None:
         for quantity in QUANTITIES:
@@ -104,17 +110,16 @@ def _row(entry: Entry, short: str, is_unique: bool) -> Row:
                 figures[quantity] = _estimate(entry.report, quantity)
             except NotMeasuredError as reason:
                 missing[quantity] = str(reason)
-    tag = "\n".join(map(_cut, (short,) if is_unique else (short, entry.runtime)))
     return Row(entry, short, short if is_unique else label(entry), tag, figures, missing)
 
 
 def _short(entry: Entry) -> str:
-    return entry.name.removesuffix(f" on {entry.runtime}")
+    return entry.name.replace(f" on {entry.runtime}", "", 1)
 
 
-def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _TAG_WIDTH else line[: _TAG_WIDTH - 1] + "\N{HORIZONTAL ELLIPSIS}"
+def _tag(name: str, runtime: str) -> str:
+    lines = textwrap.wrap(name, _TAG_WIDTH, max_lines=_TAG_LINES, placeholder=_ELLIPSIS)
+    return "\n".join([*lines, *textwrap.wrap(runtime, _TAG_WIDTH, max_lines=1, placeholder=_ELLIPSIS)])
 
 
 def _estimate(report: Report, quantity: str) -> Estimate:

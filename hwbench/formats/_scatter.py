@@ -15,11 +15,14 @@ from hwbench.budget import Budget
 from hwbench.field import Field, pareto
 from hwbench.formats import _rows, _svg
 from hwbench.formats._labels import Labels, Point
+from hwbench.formats._reach import is_within, mark, reach
 from hwbench.formats._rows import Row
 from hwbench.formats._svg import ACCENT, BAND, INK, MUTED, QUIET
 
 WIDTH, HEIGHT = 400, 330
 _MANY = 8  # more names than this would hide the points
+_FAR_FLOOR = 3.0  # times as far off as the scores reach
+_SPREAD = 0.05  # of a score, at least
 
 
 def quantity(field: Field) -> str:
@@ -32,31 +35,50 @@ def drawable(field: Field, table: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(row for row in table if {"accuracy", quantity(field)} <= row.figures.keys())
 
 
+def front(field: Field, shown: Sequence[Row]) -> tuple[Row, ...]:
+    """Those of the candidates that no other beats on both."""
+    entries = pareto(field.entries, latency=quantity(field))
+    return tuple(row for row in shown if row.entry in entries)
+
+
+def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
+    """The candidates, with their accuracy, that lie beyond the axis."""
+    worst, higher_is_better = _reach_of(shown), _accuracy(shown).higher_is_better
+    scores = [(row, row.figures["accuracy"].value) for row in shown]
+    return tuple((row, score) for row, score in scores if not is_within(score, worst, higher_is_better))
+
+
 def named(field: Field, shown: Sequence[Row]) -> tuple[Row, ...]:
-    """The candidates whose names are written: all, or if that were many, those that count."""
-    front = pareto(field.entries, latency=quantity(field))
-    return tuple(r for r in shown if len(shown) <= _MANY or r.entry in front or r.entry.status == "chosen")
+    """The candidates whose names are written: all on the axes, or if that were many, those that count."""
+    best, far = front(field, shown), [row for row, _ in beyond(shown)]
+    return tuple(
+        row for row in shown if row not in far and (len(shown) <= _MANY or row in best or row.entry.status == "chosen")
+    )
 
 
 def draw(figure: Figure, field: Field, table: Sequence[Row]) -> None:
     """Fill the figure; at least one row must be drawable."""
     shown, latency = drawable(field, table), quantity(field)
-    accuracy = _accuracy(shown)
+    accuracy, far = _accuracy(shown), [row for row, _ in beyond(shown)]
     axes = add_axes(figure)
     better = "higher" if accuracy.higher_is_better else "lower"
     metric = _rows.heading("accuracy", shown)
     _svg.title_axes(axes, f"{latency} in ms (lower is better)", f"{metric} ({better} is better)")
-    points = [_point(row, latency) for row in shown]
+    near = [row for row in shown if row not in far]
+    points = [_point(row, latency) for row in near]
     limits = [budget for budget in field.budgets if _limits_percentile(budget) and budget.quantity == latency]
     floors = [(value, text) for budget in field.budgets for value, text in _floor(budget, accuracy)]
-    scale(axes, points, [budget.limit for budget in limits], [value for value, _ in floors])
-    left, right = axes.get_xlim()
+    beside = [row.figures[latency].value for row in far]
+    scale(axes, points, [budget.limit for budget in limits], [value for value, _ in floors], beside)
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     labels = Labels(axes)
     labels.keep_free(points, _front(axes, field, latency))
     _shade(axes, [budget.limit for budget in limits], [value for value, _ in floors], accuracy.higher_is_better)
+    floors = [(value, text) for value, text in floors if bottom < value < top]
     _limits(axes, labels, [(b.limit, b.text) for b in limits if left < b.limit < right], floors)
-    for point, row in zip(points, shown):
+    for point, row in zip(points, near):
         _mark(axes, point, ACCENT if row.entry.status == "chosen" else QUIET)
+    mark(axes, beside, QUIET, accuracy.higher_is_better)
     labels.name([_point(row, latency) for row in named(field, shown)])
 
 
@@ -65,10 +87,26 @@ def add_axes(figure: Figure) -> Axes:
     return figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 64) / WIDTH, (HEIGHT - 82) / HEIGHT))
 
 
-def scale(axes: Axes, points: Sequence[Point], limits: Sequence[float], floors: Sequence[float]) -> None:
-    """Limits far from every point would squeeze the points; they are left out."""
-    xs = [bar for point in points for bar in point.error_bars[:2]]
-    ys = [bar for point in points for bar in point.error_bars[2:]] + list(floors)
+def scale(
+    axes: Axes,
+    points: Sequence[Point],
+    limits: Sequence[float] = (),
+    floors: Sequence[float] = (),
+    beside: Sequence[float] = (),
+) -> None:
+    """Give the axes their ranges. What is far from every point would squeeze the points, and is left out.
+
+    Args:
+        axes: of the chart.
+        points: what they show, with its error bars.
+        limits: of the latency.
+        floors: of the score.
+        beside: latencies of what lies beyond the axis of scores.
+    """
+    xs = [bar for point in points for bar in point.error_bars[:2]] + list(beside)
+    ys = [bar for point in points for bar in point.error_bars[2:]]
+    reached = _FAR_FLOOR * max(max(ys) - min(ys), _SPREAD * max(map(abs, ys)))
+    ys += [floor for floor in floors if min(ys) - reached <= floor <= max(ys) + reached]
     xs += [limit for limit in limits if min(xs) / 1.5 <= limit <= max(xs) * 1.5]
     room = max(xs) - min(xs) or 0.2 * max(xs) or 1.0
     _svg.scale_x(axes, max(min(xs) - 0.1 * room, min(xs) / 1.4), max(xs) + 0.12 * room)
@@ -76,6 +114,11 @@ def scale(axes: Axes, points: Sequence[Point], limits: Sequence[float], floors: 
     axes.set_ylim(min(ys) - 0.1 * room, max(ys) + 0.1 * room)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.grid(axis="y")
+
+
+def _reach_of(shown: Sequence[Row]) -> float:
+    chosen = next((row.figures["accuracy"].value for row in shown if row.entry.status == "chosen"), None)
+    return reach([row.figures["accuracy"].value for row in shown], chosen, _accuracy(shown).higher_is_better)
 
 
 def _accuracy(shown: Sequence[Row]) -> Accuracy:

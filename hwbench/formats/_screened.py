@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from hwbench.formats import _scatter, _svg
 from hwbench.formats._labels import Labels, Point
+from hwbench.formats._reach import is_within, mark, reach
 from hwbench.formats._rows import Row
 from hwbench.formats._svg import ACCENT, INK, QUIET, SURFACE
 
@@ -24,9 +25,20 @@ def went_on(row: Row) -> bool:
     return row.entry.report is not None
 
 
+def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
+    """The candidates, with their score, that lie beyond the axis."""
+    scores = {row.entry.name: figures[1] for row in shown if (figures := _figures(row)) is not None}
+    chosen = next((scores[row.entry.name] for row in shown if row.entry.status == "chosen"), None)
+    higher_is_better = _higher_is_better(shown)
+    worst = reach(list(scores.values()), chosen, higher_is_better)
+    found = ((row, scores[row.entry.name]) for row in shown)
+    return tuple((row, score) for row, score in found if not is_within(score, worst, higher_is_better))
+
+
 def named(shown: Sequence[Row]) -> tuple[Row, ...]:
-    """The candidates whose names are written: all, or if that were many, those that went on."""
-    return tuple(row for row in shown if len(shown) <= _MANY or went_on(row))
+    """The candidates whose names are written: all on the axes, or if that were many, those that went on."""
+    far = [row for row, _ in beyond(shown)]
+    return tuple(row for row in shown if row not in far and (len(shown) <= _MANY or went_on(row)))
 
 
 def draw(figure: Figure, table: Sequence[Row]) -> None:
@@ -37,17 +49,25 @@ def draw(figure: Figure, table: Sequence[Row]) -> None:
     assert screening is not None
     better = "higher" if screening.higher_is_better else "lower"
     _svg.title_axes(axes, "p50 in ms (lower is better)", f"{screening.metric} ({better} is better)")
-    points = {row.entry.name: _point(row) for row in shown}
-    _scatter.scale(axes, list(points.values()), [], [])
+    far = [row for row, _ in beyond(shown)]
+    near = [row for row in shown if row not in far]
+    points = {row.entry.name: _point(row) for row in near}
+    beside = [_point(row).x for row in far]
+    _scatter.scale(axes, list(points.values()), beside=beside)
     labels = Labels(axes)
     labels.keep_free(points.values())
-    for row in shown:
+    mark(axes, beside, QUIET, screening.higher_is_better)
+    for row in near:
         point = points[row.entry.name]
         color = ACCENT if point.important else QUIET
         size = 10 if point.important else 7
         face = color if went_on(row) else SURFACE
         axes.plot(point.x, point.y, "o", color=color, markerfacecolor=face, markersize=size, zorder=4)
     labels.name([points[row.entry.name] for row in named(shown)])
+
+
+def _higher_is_better(shown: Sequence[Row]) -> bool:
+    return all(row.entry.screening is None or row.entry.screening.higher_is_better for row in shown)
 
 
 def _point(row: Row) -> Point:

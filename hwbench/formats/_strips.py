@@ -37,8 +37,9 @@ def drawable(table: Sequence[Row]) -> tuple[Row, ...]:
 
 def height(table: Sequence[Row]) -> int:
     """What the strips take, in pixels."""
-    rows = len(drawable(table))
-    return rows * (_ROW if rows <= _MANY else _TIGHT_ROW) + 96
+    shown = drawable(table)
+    row = _ROW if len(shown) <= _MANY else _TIGHT_ROW
+    return len(shown) * max(row, _svg.name_height([row.tag for row in shown])) + 96
 
 
 def draw(figure: Figure, field: Field, table: Sequence[Row]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from io import StringIO
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 # Each stands for a variable of the page's style sheet (its light value; the variables are what is drawn with).
 INK, MUTED, GRID, ACCENT, QUIET, BAND, LIMIT, SURFACE = (
@@ -47,6 +48,7 @@ _STYLE = {
     "svg.fonttype": "none",  # text stays text: small, selectable, in the page's font
 }
 
+_DIGIT, _APART = 7.0, 8.0  # a digit's width and the least room between two numbers, in pixels
 _LOG_FROM = 10.0  # a range of more than 10x reads better in logarithms
 
 
@@ -107,19 +109,41 @@ def name_width(tags: Sequence[str]) -> float:
     return 16 + 6.8 * max(len(line) for tag in tags for line in tag.split("\n"))
 
 
+def name_height(tags: Sequence[str]) -> int:
+    """Room for the tallest of names on the y axis, in pixels."""
+    return 12 + 12 * max((tag.count("\n") + 1 for tag in tags), default=1)
+
+
 def scale_x(axes: Axes, low: float, high: float) -> bool:
     """Give the x axis its range and a few plain numbers; in logarithms if it spans more than 10x (then True)."""
     is_log = low > 0 and high > _LOG_FROM * low
+    locators: list[Locator]
     if is_log:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
         axes.xaxis.set_minor_formatter(NullFormatter())
+        locators = [LogLocator(subs=subs) for subs in ((1, 2, 5), (1, 3), (1,))]
+        locators += [LogLocator(base) for base in (1e2, 1e4)]
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+        locators = [MaxNLocator(count) for count in range(6, 0, -1)]
     axes.set_xlim(low, high)
+    for locator in locators:
+        axes.xaxis.set_major_locator(locator)
+        if _stand_apart(axes):
+            break
     return is_log
+
+
+def _stand_apart(axes: Axes) -> bool:
+    """Whether the numbers on the x axis leave room between them."""
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in axes.xaxis.get_majorticklocs() if low <= tick <= high]
+    texts = axes.xaxis.get_major_formatter().format_ticks(ticks)
+    places = axes.transData.transform([(tick, axes.get_ylim()[0]) for tick in ticks])[:, 0] if ticks else []
+    widths = [_DIGIT * len(text) for text in texts]
+    pairs = itertools.pairwise(zip(places, widths))
+    return all(right - left >= (before + after) / 2 + _APART for (left, before), (right, after) in pairs)
 
 
 def _inline(document: str, width: int, height: int, name: str, description: str) -> str:

@@ -94,8 +94,8 @@ def _none_chosen(field: Field) -> str:
         why = f": {reasons.pop().rstrip('.')}" if len(reasons) == 1 else ""
         return f"Nothing was measured for {field.profile}{why}"
     if field.outcome == "fail":
-        return f"No candidate meets the budgets: of {len(measured)} measured, each breaks at least one"
-    return f"No candidate was chosen: of {len(measured)} measured, none is sure to meet the budgets"
+        return f"No candidate meets the budgets: of {len(measured)} judged, each breaks at least one"
+    return f"No candidate was chosen: of {len(measured)} judged, none is sure to meet the budgets"
 
 
 def _speed(row: Row, against: Row | None) -> str:
@@ -127,7 +127,9 @@ def _budgets(judged: tuple[Verdict, ...]) -> list[str]:
     if not outcomes:
         return []
     if outcomes == {"pass"}:
-        return ["passes " + {1: "its budget", 2: "both budgets"}.get(len(judged), f"all {len(judged)} budgets")]
+        passed = {1: "its budget", 2: "both budgets"}.get(len(judged), f"all {len(judged)} budgets")
+        default = "".join(f" ({verdict.budget.text} by default)" for verdict in judged if verdict.budget.is_default)
+        return [f"passes {passed}{default}"]
     parts = [f"fails {_tally(judged, 'fail')}"] if "fail" in outcomes else []
     return parts + ([f"inconclusive on {_tally(judged, 'inconclusive')}"] if "inconclusive" in outcomes else [])
 

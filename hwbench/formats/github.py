@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hwbench.field import Field, Results
-from hwbench.formats import _rows
+from hwbench.formats import _budgets, _rows
 from hwbench.formats._provenance import machines, warnings
 from hwbench.formats._rows import label
-from hwbench.formats._words import clean, headline, outcome, verdicts
+from hwbench.formats._words import clean, headline, outcome
 from hwbench.gate import Outcome
 
 _COMMANDS: dict[Outcome, str] = {"fail": "error", "inconclusive": "warning", "pass": "notice"}
@@ -25,12 +25,12 @@ def render(results: Results) -> str:
 
 
 def _lines(field: Field) -> Iterable[str]:
-    judged = verdicts(field)
+    judged = _budgets.lines(field)
     where = f"{field.model} for {field.profile}"
-    for entry, verdict in judged:
-        title = f"{verdict.budget.text}: {verdict.outcome}"
-        message = f"{where}, {label(entry)}: {verdict.reason}. Measured on {'; '.join(machines(field))}"
-        yield _command(_COMMANDS[verdict.outcome], title, message)
+    who = f"{where}, {label(field.chosen)}" if field.chosen is not None else where
+    for line in judged:
+        message = f"{who}: {line.evidence}. Measured on {'; '.join(machines(field))}"
+        yield _command(_COMMANDS[line.outcome], f"{line.budget}: {line.outcome}", message)
     if not judged:
         kind = "notice" if outcome(field) == "measured" else _COMMANDS[field.outcome]
         yield _command(kind, where, headline(field, _rows.rows(field)))

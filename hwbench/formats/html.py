@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hwbench.field import Field, Results
-from hwbench.formats import _charts, _provenance, _rates, _roofline, _rows, _words
+from hwbench.formats import _budgets, _charts, _provenance, _rates, _roofline, _rows, _words
 from hwbench.formats._rows import Row, columns
 from hwbench.intervals import CONFIDENCE
 from hwbench.quantities import QUANTITIES
@@ -42,6 +43,7 @@ def render(results: Results) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     sections = [_section(field, f"f{number}") for number, field in enumerate(results.fields, 1)]
     page = environment.get_template("report.html.j2").render(
         results=results, sections=sections, confidence=f"{CONFIDENCE:.0%}", quantities=QUANTITIES, label=_rows.label
@@ -67,7 +69,7 @@ def _section(field: Field, key: str) -> dict[str, object]:
         "served": _rates.table(field),
         "charts": [(chart, Markup(chart.svg)) for chart in _charts.charts(field, table, key)],
         "rooflines": _roofline.rooflines(field),
-        "verdicts": _words.verdicts(field),
+        "budgets": _budgets.lines(field),
         "warnings": _provenance.warnings(field),
         "provenance": _facts(field, chosen),
         "commands": _provenance.commands(field),
@@ -84,6 +86,11 @@ def _tiles(row: Row, against: Row | None) -> tuple[Tile, ...]:
     if accuracy is not None and "accuracy" in row.figures:
         tiles.insert(0, Tile(accuracy.metric, _words.share(row, accuracy), "", _words.drop(row, accuracy)))
     return tuple(tiles)
+
+
+def _breakable(text: str) -> Markup:
+    """A name that may go on in the next line behind what joins its words."""
+    return Markup(re.sub(r"(?<=[_=/.+])(?=\w)", "<wbr>", str(escape(text))))
 
 
 def _facts(field: Field, chosen: Row | None) -> list[tuple[str, str]]:

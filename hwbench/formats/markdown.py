@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 
 from hwbench.field import Field, Results
-from hwbench.formats import _rates, _rows
+from hwbench.formats import _budgets, _rates, _rows
 from hwbench.formats._provenance import how, judged, machines, warnings
 from hwbench.formats._rates import RateTable
 from hwbench.formats._roofline import ceilings, rooflines
 from hwbench.formats._rows import Row, columns, label
-from hwbench.formats._words import clean, headline, outcome, verdicts
+from hwbench.formats._words import clean, headline, outcome
 from hwbench.intervals import CONFIDENCE
 from hwbench.quantities import QUANTITIES
 
@@ -33,9 +33,7 @@ def _blocks(field: Field) -> Iterable[str]:
     yield f"## {_escape(field.model)} for {_escape(field.profile)}: {outcome(field)}"
     yield f"{_escape(headline(field, table))}."
     yield _list(
-        f"**{verdict.outcome}** {_escape(verdict.budget.text)}"
-        f"{'' if field.chosen else ', ' + _escape(label(entry))}: {_escape(verdict.reason)}"
-        for entry, verdict in verdicts(field)
+        f"**{line.outcome}** {_escape(line.budget)}: {_escape(line.evidence)}" for line in _budgets.lines(field)
     )
     yield _table(table, notes)
     served = _rates.table(field)

@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from hwbench.field import Field, Results
-from hwbench.formats import _rates, _rows
+from hwbench.formats import _budgets, _rates, _rows
 from hwbench.formats._provenance import how, judged, layers, machines, search, warnings
 from hwbench.formats._rates import RateTable
 from hwbench.formats._roofline import ceilings, rooflines
 from hwbench.formats._rows import Row, columns, label
-from hwbench.formats._words import clean, headline, outcome, verdicts
+from hwbench.formats._words import clean, headline, outcome
 from hwbench.intervals import CONFIDENCE
 from hwbench.quantities import QUANTITIES
 
@@ -72,10 +72,7 @@ def _print(console: Console, field: Field) -> None:
     _section(
         console,
         f"Budgets, {label(field.chosen)}" if field.chosen is not None else "Budgets",
-        [
-            (*([label(entry)] if field.chosen is None else []), verdict.budget.text, verdict.outcome, verdict.reason)
-            for entry, verdict in verdicts(field)
-        ],
+        [(line.budget, line.outcome, line.evidence) for line in _budgets.lines(field)],
     )
     _section(console, "Rooflines", rooflines(field))
     _section(console, "Warnings", [(warning,) for warning in warnings(field)])

@@ -182,7 +182,7 @@ def test_energy_is_by_inference_where_a_query_takes_several(make_block):
 
 def test_one_meter_that_stood_still_is_no_energy_of_nothing(make_block):
     for drawn in ({"package": 0}, {"package": 1_000, "gpu": 0}):
-        with pytest.raises(ValueError, match="a meter did not move during a block; measure for longer"):
+        with pytest.raises(ValueError, match="a meter did not move while a process measured; measure for longer"):
             block_figure(metered(make_block([1.0] * 10), **drawn), "energy")
 
 

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-from hwbench.progress import bar, say
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from hwbench import progress
+from hwbench.progress import Stage, bar, clock, course, limit, phase, say
+
+STAGES = [Stage("x: make", 3, "make"), Stage("x: screen", 4, "screen"), Stage("x: pack", 1, "pack")]
 
 
-def test_a_bar_within_a_bar_shows_both_and_what_is_said(capfd, monkeypatch):
+@pytest.fixture
+def terminal(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any stream for a terminal then
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.fixture
+def seconds(monkeypatch):
+    """The clock, which stands until it is set."""
+    now = SimpleNamespace(s=0.0)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now.s))
+    return now
+
+
+def frames(capfd) -> str:
+    """All that was drawn, without colours. Whatever is said draws what stands below it once more."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capfd.readouterr().err)
+
+
+def test_a_bar_within_a_bar_shows_both_and_what_is_said(capfd, terminal):
     with bar("outer", 2) as outer:
         with bar("inner", 3) as inner:
             inner("first")
             say("said [meanwhile]")
         outer("done")
-    shown = capfd.readouterr().err
+    shown = frames(capfd)
     assert all(text in shown for text in ("outer", "inner", "0/2", "said [meanwhile]"))
 
 
@@ -23,3 +49,75 @@ def test_away_from_a_terminal_only_what_is_said_is_shown(capfd):
         outer("")
     out, err = capfd.readouterr()
     assert (out, err) == ("", "x" * 200 + "\n")
+
+
+def test_a_terminal_shows_the_stage_and_what_was_done(capfd, terminal):
+    with course("Building m", STAGES) as tick:
+        phase("x: make")
+        tick("made int8")
+        say("")
+    assert "make: made int8" in frames(capfd)
+
+
+def test_a_log_gets_a_line_for_each_stage(capfd):
+    with course("Building m", STAGES) as tick:
+        phase("x: make")
+        tick("made int8")
+        phase("x: pack")
+    phase("of no course")
+    assert capfd.readouterr().err == "x: make\nx: pack\n"
+
+
+def test_no_more_steps_are_done_than_there_are(capfd, terminal):
+    """The first stage takes two more than expected, the second never begins, an unknown one takes two."""
+    with course("Building m", STAGES) as tick:
+        for stage, steps in (("x: make", 5), ("unheard of", 2), ("x: pack", 0)):
+            phase(stage)
+            for _ in range(steps):
+                tick("done")
+                say("")
+        say("")
+    counts = [(int(done), int(total)) for done, total in re.findall(r"(\d+)/(\d+)", frames(capfd))]
+    assert all(done < total for done, total in counts)
+    assert counts[-1] == (7, 8)
+    assert (3, 8) in counts
+
+
+def test_a_bar_of_more_steps_than_it_was_told_grows(capfd, terminal):
+    with bar("steps", 1) as tick:
+        for _ in range(3):
+            tick("")
+        say("")
+    assert "3/3" in frames(capfd)
+
+
+def test_what_is_left_follows_the_last_steps_and_a_time_limit(capfd, terminal, seconds):
+    with course("Building m", [Stage("x", 10, "x")]) as tick:
+
+        def left() -> str:
+            say("")
+            return re.findall(r"ETA ([\d:-]+)", frames(capfd))[-1]
+
+        assert left() == "-:--:--"
+        seconds.s = 1.0
+        tick("")
+        assert left() == "0:00:09"
+        seconds.s = 2.0
+        assert left() == "0:00:08"
+        limit(5.0)
+        assert left() == "0:00:05"
+        seconds.s = 8.0
+        tick("")
+        assert left() == "0:00:32"  # the limit is over, and this goes on all the same
+        limit(None)
+        assert left() == "0:00:32"
+
+
+def test_of_a_time_limit_its_rest_is_left(capfd, terminal, seconds):
+    with clock("Gating", 60.0) as tick:
+        seconds.s = 45.0
+        tick("round 1")
+        say("")
+        shown = frames(capfd)
+    assert "ETA 0:00:15" in shown
+    assert "round 1" in shown

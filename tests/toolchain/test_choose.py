@@ -64,6 +64,7 @@ def test_the_fastest_is_chosen():
     result = choose([entry("slow", (5, 6), 1), entry("fast", (1, 2), 100)])
     assert chosen(result) == "fast"
     assert result[0].reason == "slower than fast: p50 5.5 against 1.5 ms"
+    assert result[1].reason == "the fastest that meets every budget"
 
 
 def test_of_those_as_fast_the_smallest_is_chosen():
@@ -71,12 +72,16 @@ def test_of_those_as_fast_the_smallest_is_chosen():
     assert chosen(result) == "small"
     assert result[0].reason == "as fast as small, and larger (3 against 1 MB)"
     assert result[2].reason == "slower than fast: p50 3.5 against 2 ms"
+    assert result[1].reason == (
+        "the best by size of the 2 fastest that meet every budget, whose speeds cannot be told apart"
+    )
 
 
 def test_of_those_as_fast_one_that_is_less_accurate_for_sure_is_not_chosen():
     result = choose([entry("small", (1, 3), 1_000_000, right=180), entry("right", (1, 3), 3_000_000, right=200)])
     assert chosen(result) == "right"
     assert result[0].reason == "as fast as right, and less accurate by 0.1"
+    assert result[1].reason.startswith("the best by accuracy of the 2 fastest")
 
 
 def test_a_difference_in_accuracy_that_is_not_sure_says_nothing():
@@ -91,12 +96,28 @@ def test_a_few_bytes_say_nothing_and_the_simpler_recipe_is_chosen():
     result = choose(field)
     assert chosen(result) == "plain"
     assert {e.reason for e in result[:2]} == {"as fast as plain, and no smaller, simpler or more accurate beyond doubt"}
+    assert result[2].reason.startswith("the best by simplicity of the 3 fastest")
+
+
+def test_what_nothing_tells_apart_is_the_first_that_was_tried():
+    result = choose([entry("a", (1, 3), 100), entry("b", (1, 3), 100)])
+    assert result[0].reason.startswith("the first of the 2 fastest")
+
+
+def test_each_rule_that_decided_is_named():
+    field = [
+        entry("wrong", (1, 3), 1, right=150),
+        entry("large", (1, 3), 9, right=200),
+        entry("c", (1, 3), 3, right=200),
+    ]
+    assert choose(field)[2].reason.startswith("the best by accuracy and size of the 3 fastest")
 
 
 def test_one_that_breaks_a_budget_is_dropped_however_fast():
     result = choose([entry("wrong", (1, 1), 1, ("pass", "fail")), entry("right", (5, 6), 9)])
     assert chosen(result) == "right"
     assert (result[0].status, result[0].reason) == ("dropped", "accuracy_drop<=0.01: evidence of fail")
+    assert result[1].reason == "the only one that meets every budget"
 
 
 def test_none_is_chosen_where_all_break_a_budget():

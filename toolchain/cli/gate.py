@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 import click
 
-from hwbench import field
+from hwbench import field, meters
 from hwbench.budget import Budget, parse_all
 from hwbench.field import Entry, Field, Results, Status
 from hwbench.gate import EXIT_CODES, Outcome, Verdict, judge
 from hwbench.gating import MAX_TIME_S, Gated, GatePlan, gate_bundle, sampling_plan
-from hwbench.progress import clock
+from hwbench.machine import this_machine
+from hwbench.progress import clock, say
 from hwbench.quantities import QUANTITIES
 from hwbench.report import Report
 from hwbench.targets.local import LocalTarget
@@ -114,14 +116,18 @@ def command(
             stack.enter_context(output_file(file, "--output", make_folder=False))
         if past is not None:
             stack.enter_context(past.prepared(history))
+        caveats: tuple[str, ...] = ()
         if candidate.suffix == ".json":
             gated = _stored_verdicts(candidate, baseline, limits)
         else:
+            caveats = meters.unjudged(limits, this_machine())
+            for doubt in caveats:
+                say(doubt)
             other = _stored(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
             plan = GatePlan(max_time, duration)
             with clock(f"Gating {candidate.name}", max_time) as tick:
                 gated = gate_bundle(candidate, other, limits, LocalTarget(), plan, tick, scored)
-        results = _results(gated, limits, _caveats(candidate, baseline, limits))
+        results = _results(gated, limits, (*caveats, *_caveats(candidate, baseline, limits)))
         for output_form, file in files:
             text = plugins.load("hwbench.formats", output_form, "format").render(results)
             with replacing(file) as beside:
@@ -167,7 +173,7 @@ def _stored(path: Path) -> Report:
     chosen = fields[0].chosen
     if chosen is None or chosen.report is None:
         raise UsageError(f"'{path}' holds no chosen candidate to judge.")
-    return chosen.report
+    return dataclasses.replace(chosen.report, candidate=chosen.report.candidate or chosen.name)
 
 
 def _caveats(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> tuple[str, ...]:
@@ -183,10 +189,15 @@ def _caveats(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...])
 
 
 def _results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...]) -> Results:
-    entries = [_entry("candidate", gated.candidate, "measured", gated.verdicts)]
-    if gated.baseline is not None:
-        entries.append(_entry("baseline", gated.baseline, "kept"))
-    return field.of([Field(gated.candidate.model, gated.candidate.profile, limits, tuple(entries), caveats)])
+    candidate, baseline = gated.candidate, gated.baseline
+    if baseline is None:
+        entries = [_entry(candidate.candidate, candidate, "measured", gated.verdicts)]
+    else:  # the two may share one
+        entries = [
+            _entry(f"{candidate.candidate} (candidate)", candidate, "measured", gated.verdicts),
+            _entry(f"{baseline.candidate} (baseline)", baseline, "kept"),
+        ]
+    return field.of([Field(candidate.model, candidate.profile, limits, tuple(entries), caveats)])
 
 
 def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> Entry:

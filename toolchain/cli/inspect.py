@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from hwbench.wording import kept
 from runtimes.artifact import Artifact
 from runtimes.bundle import Bundle
 from runtimes.codec import encode
@@ -45,6 +46,7 @@ def command(path: Path, form: str) -> None:
                 "golden_samples": bundle.manifest.golden.samples,
                 "tool_versions": dict(artifact.tool_versions),
                 "source_sha256": artifact.source_sha256,
+                "recipe": dict(bundle.manifest.recipe),
             }
             if artifact.is_engine:
                 _show_engine(manifest, artifact, form)
@@ -74,7 +76,10 @@ def _show_engine(manifest: dict[str, Any], artifact: Artifact, form: str) -> Non
 
 def _print_manifest(manifest: dict[str, Any]) -> None:
     for key, value in manifest.items():
-        _say(f"{key}: {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}")
+        if key != "recipe":
+            _say(f"{key}: {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}")
+        elif layers := kept(value, most=None):
+            _say(f"layers: {layers}")
 
 
 def _print_tensors(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> None:

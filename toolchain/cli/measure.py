@@ -111,15 +111,7 @@ def command(
                 measured = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0]
             report, verdicts = bounded(measured), ()
     artifact = report.artifact
-    entry = Entry(
-        f"{artifact.precision} on {artifact.runtime}",
-        artifact.precision,
-        artifact.runtime,
-        "measured",
-        "",
-        report,
-        verdicts,
-    )
+    entry = Entry(report.candidate, artifact.precision, artifact.runtime, "measured", "", report, verdicts)
     budgets = tuple(verdict.budget for verdict in verdicts)
     caveats += (scenarios.CAVEAT,) if ask else ()
     results = field.of([Field(report.model, report.profile, budgets, (entry,), caveats)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from hwbench.wording import count, some
 from runtimes.errors import EdgewrightError
 from toolchain import node_times
 from toolchain.node_times import NodeTime
@@ -64,10 +65,10 @@ def explain(int8: Sequence[NodeTime], ratio: float, against: str) -> str:
     share = sum(item.us for item in conversions) / total
     causes = []
     if conversions:
-        causes.append(f"{share:.0%} of its time is in {len(conversions)} Quantize, Dequantize and Cast kernels")
+        kernels = count(len(conversions), "Quantize, Dequantize or Cast kernel")
+        causes.append(f"{share:.0%} of its time is in {kernels}")
     if floats:
-        more = f" and {len(floats) - _NAMED} more" if len(floats) > _NAMED else ""
-        causes.append(f"{len(floats)} products stayed in float: {', '.join(floats[:_NAMED])}{more}")
+        causes.append(f"{count(len(floats), 'product')} stayed in float: {some(floats, _NAMED)}")
     why = ", and ".join(causes) or "its integer kernels are no faster here"
     return f"int8 did not pay: {ratio:.2g}x slower than {against}; {why}"
 

@@ -10,6 +10,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
+from hwbench.wording import count
 from runtimes.sampling import SamplingPlan
 from toolchain.search.attempts import Attempt
 
@@ -166,5 +167,5 @@ def _why(attempt: Attempt, better: Attempt, round_: int) -> str:
 
 def _slower(attempt: Attempt, better: Attempt, round_: int) -> str:
     mine, best = _speed(attempt), _speed(better)
-    figures = f"p50 {mine:.3g} against {best:.3g} ms, round {round_ + 1}"
+    figures = f"p50 {mine:.3g} against {best:.3g} ms, {count(round_ + 1, 'process', 'processes')} each"
     return f"{mine / best:.2g}x slower than {better.name} in screening ({figures})"

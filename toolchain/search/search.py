@@ -259,7 +259,7 @@ class _Search:
                 self._put(time_once(self.attempts[name], self._bench, plan))
             running = [self.attempts[name] for name in wanted if self.attempts[name].is_running]
             wanted = [attempt.name for attempt in still(running)]
-            why = f"measured no further after block {block + 1}: slower beyond doubt than one that meets every budget"
+            why = f"timed in {block + 1} of {BLOCKS} processes: slower beyond doubt than one that meets every budget"
             self._put_all(dataclasses.replace(one, behind=why) for one in running if one.name not in wanted)
 
     def explain(self) -> None:

@@ -20,7 +20,7 @@ from hwbench import field
 from hwbench.field import Entry, Field
 from hwbench.formats import html
 
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "wbr"}
 
 
 class Page(HTMLParser):
@@ -113,6 +113,7 @@ def test_a_chart_of_a_wide_range_has_plain_numbers(text):
     page = html.render(field.of([many_field()]))
     assert "mathdefault" not in page
     assert "Named: those on the line, and the chosen one." in page
+    assert "No candidate beats those on the line on both counts." in page
     assert "Named:" not in text
 
 
@@ -138,8 +139,16 @@ def test_a_metric_where_less_is_better_says_so():
 
 def test_where_none_was_chosen_everyones_verdicts_show():
     page = Page(html.render(field.of([failed_field()]))).text
-    assert "No candidate meets the budgets: of 4 measured, each breaks at least one." in page
-    assert "fp16-storage on onnxruntime: 32.9 ms" in page
+    assert "No candidate meets the budgets: of 4 judged, each breaks at least one." in page
+    assert "3 candidates, the nearest fp32 on onnxruntime: 32.3 ms" in page
+
+
+def test_a_wide_table_breaks_names_at_their_joints_and_has_headings_for_narrow_pages():
+    entry = measured_field().entries[0]
+    long = dataclasses.replace(entry, name="fp32 on onnxruntime, graph_optimization=extended")
+    page = html.render(field.of([dataclasses.replace(measured_field(), entries=(entry, long))]))
+    assert "fp32, graph_<wbr>optimization=<wbr>extended<" in page
+    assert page.count('data-heading="p50, ms"') == 2
 
 
 def test_it_says_how_to_get_the_figures_again(text):

@@ -55,6 +55,21 @@ def test_names_carry_the_runtime_only_where_they_would_be_ambiguous():
     assert _rows.rows(measured_field())[0].name == "fp32"
     assert _rows.rows(many_field())[0].name == "fp32 on onnxruntime"
     assert _rows.rows(many_field())[0].tag == "fp32\nonnxruntime"
+    assert _rows.rows(measured_field())[0].tag == "fp32"
+
+
+def test_a_charts_name_goes_on_in_a_second_line_and_keeps_its_runtime():
+    (first, *_), others = measured_field().entries, many_field().entries
+    long = [
+        dataclasses.replace(first, name="int8 keeping 1 (b18f) on onnxruntime"),
+        dataclasses.replace(first, name="int8+bf16 keeping 12 (b18f) on onnxruntime"),
+        dataclasses.replace(first, name="int8 on onnxruntime, graph_optimization=extended, and more"),
+    ]
+    tags = [row.tag for row in _rows.rows(dataclasses.replace(many_field(), entries=(*long, *others)))]
+    assert tags[0] == "int8 keeping 1 (b18f)\nonnxruntime"
+    assert tags[1] == "int8+bf16 keeping 12\n(b18f)\nonnxruntime"
+    assert tags[2].count("\n") == 2
+    assert "\N{HORIZONTAL ELLIPSIS}" in tags[2]
 
 
 def test_a_label_says_each_word_once():
@@ -72,11 +87,25 @@ def test_headlines():
         "inconclusive on 1 of 2 budgets (p90<=20ms)"
     )
     assert headline(failed_field(), _rows.rows(failed_field())) == (
-        "No candidate meets the budgets: of 4 measured, each breaks at least one"
+        "No candidate meets the budgets: of 4 judged, each breaks at least one"
     )
     assert headline(unmade_field(), _rows.rows(unmade_field())) == (
         "Nothing was measured for x86-avx512-vnni: The time limit ran out"
     )
+
+
+def test_the_headline_says_which_budget_nobody_gave():
+    passed = measured_field()
+    assert headline(passed, _rows.rows(passed)).endswith(", passes both budgets")
+    entries = []
+    for entry in passed.entries:
+        verdicts = tuple(
+            dataclasses.replace(verdict, budget=dataclasses.replace(verdict.budget, is_default=True))
+            for verdict in entry.verdicts[1:]
+        )
+        entries.append(dataclasses.replace(entry, verdicts=verdicts))
+    default = dataclasses.replace(passed, entries=tuple(entries))
+    assert headline(default, _rows.rows(default)).endswith(", passes its budget (accuracy_drop<=0.01 by default)")
 
 
 def test_what_had_no_budget_is_measured_not_passed():

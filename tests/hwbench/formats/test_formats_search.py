@@ -16,12 +16,12 @@ from hwbench.formats import html, text
 def results() -> field.Results:
     """The measured field, as a search would leave it."""
     made = formats_data.measured_field()
-    entries = [
-        dataclasses.replace(entry, layers={"int8": 50, "fp32": 2}, screening=Screening("parity", 0.97, 128, 14.5))
-        if entry.status == "chosen"
-        else entry
-        for entry in made.entries
-    ]
+    changes = {
+        "layers": {"int8": 50, "fp32": 5},
+        "recipe": {"keep": ["stem", "head/conv", "a", "b"], "keep_in": "fp32"},
+        "screening": Screening("parity", 0.97, 128, 14.5),
+    }
+    entries = [dataclasses.replace(entry, **changes) if entry.status == "chosen" else entry for entry in made.entries]
     return field.of([dataclasses.replace(made, entries=tuple(entries), search=Search(looks=5, tried=21))])
 
 
@@ -29,7 +29,7 @@ def results() -> field.Results:
 def test_says_how_often_the_evaluation_data_was_looked_at_and_the_layers_by_precision(module, results):
     shown = " ".join(module.render(results).split())
     assert "21 candidates tried, ordered by the calibration data; the evaluation data was looked at 5 times" in shown
-    assert "50 in int8, 2 in fp32" in shown
+    assert "50 in int8, 5 in fp32; 4 kept in fp32: stem, head/conv, a and 1 more" in shown
 
 
 @pytest.mark.parametrize("module", [text, html])

@@ -9,11 +9,13 @@ import json
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hwbench import field, history
+from hwbench.bundles import packed_report
 from runtimes import plugins
 from runtimes.errors import UsageError
 from toolchain.pack import pack
@@ -74,8 +76,17 @@ def test_gate_compares_two_bundles_here_and_now(cli, built_bundle, tmp_path):
     (found,) = json.loads(ran.out)["fields"]
     outcomes = {verdict["budget"]["text"]: verdict["outcome"] for verdict in found["entries"][0]["verdicts"]}
     assert outcomes == {"size<=+1%": "pass", "p50<=+400%": "pass", "accuracy_drop<=0.05": "pass"}
-    assert [entry["name"] for entry in found["entries"]] == ["candidate", "baseline"]
+    name = packed_report(built_bundle).candidate
+    assert [entry["name"] for entry in found["entries"]] == [f"{name} (candidate)", f"{name} (baseline)"]
     assert ran.code == 0
+
+
+def test_gate_says_at_once_that_no_meter_can_judge_a_budget(cli, built_bundle, monkeypatch):
+    monkeypatch.setattr("hwbench.meters.Energy", lambda on_gpu: SimpleNamespace(missing="no meter at all"))
+    ran = cli("gate", built_bundle, *QUICK, "--budget", "energy<=5mJ", "--max-time", "1")
+    said = "Budget energy<=5mJ cannot be judged on this machine: no meter at all."
+    assert ran.err == f"{said}\n"
+    assert said in " ".join(ran.out.split())
 
 
 def test_gate_judges_a_report_by_the_samples_it_holds(cli, report):

@@ -30,8 +30,8 @@ def test_the_sentence_names_the_conversions_and_what_stayed_in_float():
         *((f"lstm_{n}", "LSTM", "float product", 2) for n in range(5)),
     )
     assert explain(int8, 1.4, "fp32 on onnxruntime") == (
-        "int8 did not pay: 1.4x slower than fp32 on onnxruntime; 30% of its time is in 1 Quantize, Dequantize and Cast "
-        "kernels, and 5 products stayed in float: lstm_0, lstm_1, lstm_2, lstm_3 and 1 more"
+        "int8 did not pay: 1.4x slower than fp32 on onnxruntime; 30% of its time is in 1 Quantize, Dequantize or Cast "
+        "kernel, and 5 products stayed in float: lstm_0, lstm_1, lstm_2, lstm_3 and 1 more"
     )
 
 

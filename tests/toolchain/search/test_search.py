@@ -160,7 +160,7 @@ def test_who_is_left_behind_says_so(started):
     fast, slow = run.attempts.values()
     assert (len(fast.latency.blocks), fast.behind) == (6, None)
     assert len(slow.latency.blocks) == 3
-    assert slow.behind == "measured no further after block 3: slower beyond doubt than one that meets every budget"
+    assert slow.behind == "timed in 3 of 6 processes: slower beyond doubt than one that meets every budget"
 
 
 def test_what_was_not_measured_is_not_the_fastest(started):
