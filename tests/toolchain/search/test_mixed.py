@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 
-import numpy as np
-import onnx
-import onnxruntime as ort
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import helper, numpy_helper
 from search_parts import attempt
 
+from benchmarks import collapsing as benchmark
 from hwbench.budget import parse_all
 from toolchain.pipeline import BuildRequest, build
 from toolchain.recipe import Recipe
 from toolchain.search import mixed
-
-_LAYERS = 9
-_WIDTH = 96
-_OUTLIER = 3000.0
 
 
 @given(st.integers(1, 5000), st.data())
@@ -65,41 +57,16 @@ def test_layers_that_were_kept_before_count_too():
 
 @pytest.fixture(scope="module")
 def collapsing(tmp_path_factory):
-    """Nine layers, one of whose channels is 3,000 times the others: rescaled, so that float32 computes what it did,
-    while int8 has no steps left for the rest. Its own decisions in float32 are the labels.
-    """
-    folder = tmp_path_factory.mktemp("collapsing")
-    rng = np.random.default_rng(0)
-    sizes = [64, *[_WIDTH] * (_LAYERS - 1), 10]
-    weights = [rng.normal(0, (2 / n) ** 0.5, (n, m)).astype(np.float32) for n, m in itertools.pairwise(sizes)]
-    weights[3][:, 0] *= _OUTLIER
-    weights[4][0] /= _OUTLIER
-    nodes, value = [], "x"
-    for number in range(_LAYERS):
-        last = number == _LAYERS - 1
-        nodes.append(
-            helper.make_node("MatMul", [value, f"w{number}"], ["y" if last else f"m{number}"], f"layer{number}")
-        )
-        if not last:
-            nodes.append(helper.make_node("Relu", [f"m{number}"], [f"r{number}"], f"relu{number}"))
-        value = f"r{number}"
-    constants = [numpy_helper.from_array(weight, f"w{number}") for number, weight in enumerate(weights)]
-    floats = [helper.make_tensor_value_info(*spec) for spec in (("x", 1, ["N", 64]), ("y", 1, ["N", 10]))]
-    graph = helper.make_graph(nodes, "collapsing", floats[:1], floats[1:], constants)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "m.onnx")
-    x = rng.standard_normal((728, 64)).astype(np.float32)
-    (y,) = ort.InferenceSession(folder / "m.onnx").run(None, {"x": x})
-    np.savez(folder / "c.npz", x=x[600:])
-    np.savez(folder / "e.npz", x=x[:600], labels=y[:600].argmax(1))
-    return folder
+    return benchmark.write(tmp_path_factory.mktemp("collapsing"), width=96)
 
 
 def test_a_model_that_collapses_in_int8_comes_back(collapsing, elsewhere, tmp_path):
     """Its latency is not looked at, so that the test does not depend on this machine's."""
+    model, calibration, evaluation = collapsing
     request = BuildRequest(
-        *(str(collapsing / "m.onnx"), "collapsing", tmp_path, (elsewhere,)),
-        calibration=collapsing / "c.npz",
-        evaluation=collapsing / "e.npz",
+        *(str(model), "collapsing", tmp_path, (elsewhere,)),
+        calibration=calibration,
+        evaluation=evaluation,
         precisions=("fp32", "int8"),
         runtimes=("onnxruntime",),
         corrections=("bias",),  # equalisation alone would bring it back, too
@@ -116,5 +83,5 @@ def test_a_model_that_collapses_in_int8_comes_back(collapsing, elsewhere, tmp_pa
     assert back.outcome == "pass"
     assert back.status == "chosen"  # it is smaller than float32, and latency is not measured here
     assert back.layers["int8"] > back.layers["fp32"] > 0
-    assert 1 + len(mixed_ones) <= 2 + math.log2(_LAYERS)  # int8 itself was evaluated, too
+    assert 1 + len(mixed_ones) <= 2 + math.log2(benchmark.LAYERS)  # int8 itself was evaluated, too
     assert found.search.looks == 2 + len(mixed_ones)
