@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwbench import intervals
+from hwbench import intervals, metrics
 from hwbench.intervals import Estimate
-from hwbench.metrics import UNBOUNDED, Metric
+from hwbench.metrics import Metric
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
 
@@ -54,8 +54,8 @@ class Accuracy:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The least and the most that the metric can be, as far as its scores tell."""
-        return (0.0, 1.0) if self.proportion else UNBOUNDED
+        """The least and the most that the metric can be, as far as its name and its scores tell."""
+        return (0.0, 1.0) if self.proportion else metrics.bounds(self.metric)
 
     def estimate(self) -> Estimate:
         """The metric with its confidence interval.

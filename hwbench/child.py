@@ -16,6 +16,7 @@ Process = subprocess.Popen[str]
 
 _here = threading.local()
 _TRACEBACK = "Traceback (most recent call last):"
+_LONGEST = 1000  # characters
 _FAILED = "The process that runs the model failed"
 
 
@@ -62,14 +63,20 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
 
 
 def _sentence(stderr: str) -> str:
-    """What a process said of its failure; of a traceback, its last line, which names the error."""
+    """What a process said of its failure: its last "Error: ", or the error that its last traceback ends with."""
     said = stderr.strip()
-    if _TRACEBACK in said:
-        if os.environ.get("EDGEWRIGHT_TRACEBACK"):
-            sys.stderr.write(said + "\n")
-        last = said.splitlines()[-1]
-        return last.removeprefix("Error: ") if last.startswith("Error: ") else f"{_FAILED}: {last}"
-    return said.removeprefix("Error: ")[-1000:]
+    lines = said.splitlines()
+    told = [number for number, line in enumerate(lines) if line.startswith("Error: ")]
+    if told:
+        return "\n".join(lines[told[-1] :]).removeprefix("Error: ")[:_LONGEST]
+    traces = [number for number, line in enumerate(lines) if line.strip() == _TRACEBACK]
+    if not traces:
+        return said[-_LONGEST:]
+    if os.environ.get("EDGEWRIGHT_TRACEBACK"):
+        sys.stderr.write(said + "\n")
+    after = range(traces[-1] + 1, len(lines))
+    error = next((number for number in after if lines[number] and not lines[number][0].isspace()), len(lines) - 1)
+    return f"{_FAILED}: " + "\n".join(lines[error:])[:_LONGEST]
 
 
 def _tail(stderr: str) -> str:

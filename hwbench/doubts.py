@@ -11,9 +11,8 @@ import numpy as np
 from hwbench import quiet
 from hwbench.latency import Latency
 from hwbench.report import Report
+from hwbench.wording import count
 
-_OTHERS = 0.1
-"""Processors that other programs may take while a load fills all; /proc/stat is coarser than what is below."""
 _WANDERED = 1.25
 
 
@@ -43,7 +42,7 @@ def competes(latency: Latency, cores: int) -> bool:
 def _doubts(latency: Latency, cores: int) -> Iterator[Doubt]:
     blocks, among_themselves = latency.blocks, competes(latency, cores)
     if latency.threads > cores:
-        told = f"{latency.threads} threads on {cores} core{'' if cores == 1 else 's'} wait for one another"
+        told = f"{latency.threads} threads on {count(cores, 'processor')} wait for one another"
         yield Doubt("threads", f"{told}; give --threads {cores} or fewer")
     unsettled = sum(not block.settled for block in blocks)
     if unsettled:
@@ -52,12 +51,12 @@ def _doubts(latency: Latency, cores: int) -> Iterator[Doubt]:
     reasons = [quiet.interruption(block, waiting=not among_themselves) for block in blocks]
     disturbed = Counter(reason for reason in reasons if reason is not None)
     if 2 * disturbed.total() > len(blocks):
-        why = ", ".join(f"{count} {reason}" for reason, count in disturbed.most_common())
+        why = ", ".join(f"{number} {reason}" for reason, number in disturbed.most_common())
         told = f"{disturbed.total()} of {len(blocks)} blocks were disturbed ({why})"
         yield Doubt("disturbed", f"{told}; measure on a quieter machine")
     others = _others(latency) if among_themselves else None
-    if others is not None and others > _OTHERS:
-        told = f"other programs took {others:.1f} of {cores} processor{'' if cores == 1 else 's'} meanwhile"
+    if others is not None and others > quiet.OTHERS * max(1.0, cores / 2):
+        told = f"other programs took {others:.1f} of {count(cores, 'processor')} meanwhile"
         yield Doubt("others", f"{told}; measure on a quieter machine")
     # At random arrivals, waiting differs from block to block without any doubt; of offline, latencies say nothing.
     closed = blocks if latency.scenario in ("single_stream", "multi_stream") else ()

@@ -80,12 +80,14 @@ class Search:
     Attributes:
         looks: how many candidates were scored on the evaluation data, the source among them.
         tried: how many candidates were measured or scored.
+        made: how many candidates there was a file of; None in reports of before this was counted.
         reused: measurements that an earlier build had made.
         stopped: why it ended early.
     """
 
     looks: int
     tried: int
+    made: int | None = None
     reused: int = 0
     stopped: str | None = None
 

@@ -74,7 +74,7 @@ def judge_rounds(rounds: Rounds, budget: Budget, budgets: int = 1) -> Verdict:
     outcome, visible = _outcome(budget, bounds), rounds.visible(budget, len(rounds))
     seen = visible if math.isfinite(visible) else None
     if outcome != "inconclusive" and _outcome(budget, alone) == "inconclusive":
-        reason = f"{_in_spite(budget, outcome, bounds.value)}; {rounds.evidence(budget, 'undisturbed')}"
+        reason = f"{_in_spite(budget, outcome, rounds.middle(budget))}; {rounds.evidence(budget, 'undisturbed')}"
     elif alone.low > (-1.0 if budget.relative else 0.0) and math.isfinite(alone.high):
         reason = f"{_reason(budget, outcome, bounds)}; {rounds.evidence(budget)}"
     else:  # too few for an interval that a reader would not take for what was measured

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from hwbench import intervals
+from hwbench import intervals, quiet
 from hwbench.intervals import Estimate
 from runtimes.sampling import Block
 from runtimes.tensors import Array
@@ -80,30 +80,31 @@ class Latency:
         """
         if self.scenario == "offline":
             raise ValueError("offline issues all samples at once, so that none has a latency of its own")
-        pooled = intervals.quantile(self.samples_ms, percent / 100)
-        each = _median([_quantile_ms(block, percent / 100) for block in self.blocks])
+        counted = self.undisturbed
+        pooled = intervals.quantile(counted.samples_ms, percent / 100)
+        each = _median([_quantile_ms(block, percent / 100) for block in counted.blocks])
         return Estimate(pooled.value, min(pooled.low, each.low), max(pooled.high, each.high))
 
     def tail_ms(self, percent: float) -> float | None:
         """The percentile by MLPerf's early stopping, which takes samples for independent.
 
-        Of server, that of `quicker_half`. None with too few samples, and of offline.
+        None with too few samples, and of offline.
         """
         if self.scenario == "offline":
             return None
-        counted = self.quicker_half(percent) if self.scenario == "server" else self
         try:
-            return intervals.early_stopping(counted.samples_ms, percent / 100)
+            return intervals.early_stopping(self.undisturbed.samples_ms, percent / 100)
         except ValueError:
             return None
 
-    def quicker_half(self, percent: float) -> Latency:
-        """Only the half of the processes, two at least, with the lower percentile: what disturbs one only slows it."""
-        count = max(2, math.ceil(len(self.blocks) / 2))
-        if len(self.blocks) <= count:
-            return self
-        ordered = sorted(self.blocks, key=lambda block: _quantile_ms(block, percent / 100))
-        return replace(self, blocks=tuple(ordered[:count]))
+    @property
+    def undisturbed(self) -> Latency:
+        """Of server, only the processes during which nobody else used the machine, where they are two at least.
+
+        Whether one counts does not depend on what it measured. The other scenarios' processes all count.
+        """
+        calm = tuple(block for block in self.blocks if self.scenario == "server" and not quiet.has_company(block))
+        return replace(self, blocks=calm) if 2 <= len(calm) < len(self.blocks) else self
 
     @property
     def throughput_per_s(self) -> Estimate:

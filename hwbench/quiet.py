@@ -14,6 +14,8 @@ from runtimes.sampling import Block
 
 WAITED = 0.01
 """The share of a block's time that its threads may have waited for a processor, or a hypervisor taken."""
+OTHERS = 0.1
+"""Processors that other programs may take while a load fills all; /proc/stat is coarser than what is above."""
 SLOWED = 0.05
 """How much longer than in the fastest tenth of blocks the probe may take."""
 
@@ -72,6 +74,13 @@ def interruption(block: Block, *, waiting: bool = True) -> str | None:
     if (seen.stolen_ns or 0) > WAITED * seen.wall_ns:
         return "lost the processor to the hypervisor"
     return "ran on a processor that throttled" if seen.throttled else None
+
+
+def has_company(block: Block) -> bool:
+    """Whether others used the machine during a block whose own threads take all of it, and so wait for one another."""
+    taken_ns, seen = others_ns(block), block.conditions
+    crowded = seen is not None and taken_ns is not None and taken_ns > OTHERS * seen.wall_ns
+    return crowded or interruption(block, waiting=False) is not None
 
 
 def others_ns(block: Block) -> int | None:

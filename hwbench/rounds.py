@@ -76,6 +76,11 @@ class Rounds:
         low_slack, high_slack = (slack, 1 + self.wander) if budget.is_upper else (1 + self.wander, slack)
         return Estimate(value, max(low, 0.0) / low_slack, high * high_slack)
 
+    def middle(self, budget: Budget) -> float:
+        """The median block's figure, or the median round's relative change, of all there are."""
+        value = float(np.nanmedian(self._seen(budget)[0].figures))
+        return math.expm1(value) if budget.relative else value
+
     def visible(self, budget: Budget, n: int) -> float:
         """The smallest relative change that `n` rounds like these would show; infinite where none would.
 

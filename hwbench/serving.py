@@ -29,7 +29,7 @@ def search(
 
     A miss is believed when another process confirms it. Rates that contradict each other are measured again later:
     those that missed the bound though a higher one held it, and if they still miss it, those that held. So is the first
-    that missed on the way up, where the search ends just below it: what disturbed it may be over.
+    that missed, where the search ends just below it: what disturbed it may be over.
 
     Args:
         measure: measures at a rate, in queries per second, in one process; its place among those of that rate, from 0.
@@ -74,7 +74,7 @@ def search(
         while (between := _between(tried, bound)) is not None and (rate := max(between, floor)) not in tried:
             judge(rate)
         missed = _first_missed(tried, bound)
-        if missed is None or missed not in steps or missed in again:
+        if missed is None or missed in again:
             return tuple(tried[rate] for rate in sorted(tried))
         look_again(missed)
 
@@ -121,7 +121,7 @@ def verdict(rates: Sequence[Latency], bound: Budget, lowest_per_s: float) -> Ver
         lowest_per_s: as for `search`.
     """
     index, percent = largest(rates, bound), percent_of(bound)
-    figure = None if index is None else rates[index].quicker_half(percent).percentile(percent)
+    figure = None if index is None else rates[index].percentile(percent)
     if missed := contradicted(rates, bound):
         higher = max(at for at, latency in enumerate(rates) if holds(latency, bound))
         held = "" if index is None else f"held at {_told(rates[index], bound)}, "

@@ -32,11 +32,11 @@ def kept(recipe: Mapping[str, Any], most: int | None = _NAMED) -> str:
 
 
 def described(precision: str, runtime: str, recipe: Mapping[str, Any]) -> str:
-    """A candidate that has no name, by what is known of it: "int8, 1 layer kept in fp32, on onnxruntime"."""
+    """A candidate that has no name, by what is known of it: "int8 with 1 layer kept in fp32 on onnxruntime"."""
     names = _kept(recipe)
     if not names:
         return f"{precision} on {runtime}"
-    return f"{precision}, {count(len(names), 'layer')} kept in {recipe.get('keep_in', 'fp32')}, on {runtime}"
+    return f"{precision} with {count(len(names), 'layer')} kept in {recipe.get('keep_in', 'fp32')} on {runtime}"
 
 
 def _kept(recipe: Mapping[str, Any]) -> list[str]:

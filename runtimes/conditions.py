@@ -28,7 +28,7 @@ class Conditions:
         wall_ns: time that passed.
         waited_ns: time that its threads were ready to run and had no processor (/proc/self/task/*/schedstat).
         stolen_ns: processor time that a hypervisor gave to others, over all processors.
-        busy_ns: processor time that anyone on this system used, over all processors.
+        busy_ns: processor time that anyone on this system used, over the processors that we may run on.
         pressure_ns: time in which some task of the system waited for a processor (pressure stall information).
         energy_uj: what was drawn, by the meter's name ("package-0", "gpu", "VDD_IN"); empty where nothing is metered.
         unmetered: why that is.
@@ -97,18 +97,23 @@ class Watch:
         )
 
     def _counters(self) -> dict[str, int | None]:
-        stat = (
-            _text(self._proc / "stat").partition("\n")[0].split()[1:]
-        )  # user nice system idle iowait irq softirq steal
-        ticks = [int(word) for word in stat]
+        lines = [line.split() for line in _text(self._proc / "stat").splitlines() if line.startswith("cpu")]
+        ticks = [int(word) for word in lines[0][1:]] if lines else []  # user nice system idle iowait irq softirq steal
         return {
             "wall_ns": time.perf_counter_ns(),
             "waited_ns": _waited_ns((self._proc / "self/task").glob("*/schedstat")),
             "stolen_ns": ticks[7] * _TICK_NS if len(ticks) > 7 else None,
-            "busy_ns": (sum(ticks[:3]) + sum(ticks[5:7])) * _TICK_NS if len(ticks) > 6 else None,
+            "busy_ns": _busy_ns({words[0]: list(map(int, words[1:])) for words in lines}),
             "pressure_ns": _pressure_ns(self._proc / "pressure/cpu"),
             "throttled": _throttled(self._sys / "devices/system/cpu"),
         }
+
+
+def _busy_ns(ticks: Mapping[str, list[int]]) -> int | None:
+    """Of the processors that this process may run on; in a container, the others' are other people's."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    ours = [words for number in allowed if len(words := ticks.get(f"cpu{number}", ())) > 6]
+    return sum(sum(words[:3]) + sum(words[5:7]) for words in ours) * _TICK_NS if ours else None
 
 
 def _waited_ns(tasks: Iterable[Path]) -> int | None:

@@ -54,12 +54,11 @@ def check_samples(
             quantize.check_samples(recipe, samples=False, table=table is not None)
 
 
-def check_ranges(plans: Plans, ranges: Sequence[DimensionRanges]) -> None:
-    """Refuse sizes of dynamic dimensions where nothing that is to be tried is an engine.
+def unused_ranges(profile: HardwareProfile, plan: Sequence[Candidate], ranges: Sequence[DimensionRanges]) -> list[str]:
+    """A sentence on sizes of dynamic dimensions, where nothing that is to be tried is an engine; else none.
 
-    Raises:
-        UsageError: says for which devices.
+    A project file may hold them for another profile, so they are no mistake.
     """
-    if ranges and not any(candidate.runtime in RUNTIMES for _, plan in plans for candidate in plan):
-        names = ", ".join(profile.name for profile, _ in plans)
-        raise UsageError(f"--range gives the sizes of engines, and none is built for {names}; leave it out.")
+    if not ranges or any(candidate.runtime in RUNTIMES for candidate in plan):
+        return []
+    return [f"--range gives the sizes of engines, and none is built for {profile.name}, so it was not used."]

@@ -138,8 +138,12 @@ def _why_chosen(winner: Entry, tied: Sequence[Entry], *, alone: bool) -> str:
         return "the fastest that meets every budget"
     right = _right(tied)
     small = _small(right)
-    left = [len(tied), len(right), len(small), sum(_extras(entry) == _extras(winner) for entry in small)]
-    steps = zip(("accuracy", "size", "simplicity"), itertools.pairwise(left))
+    simple = [entry for entry in small if _extras(entry) == _extras(winner)]
+    least = [entry for entry in simple if _size(entry) == _size(winner)]
+    steps = zip(
+        ("accuracy", "size", "simplicity", "a few bytes"),
+        itertools.pairwise(map(len, (tied, right, small, simple, least))),
+    )
     decided = " and ".join(name for name, (before, after) in steps if after < before)
     how = f"the best by {decided}" if decided else "the first"
     return f"{how} of the {len(tied)} fastest that meet every budget, whose speeds cannot be told apart"

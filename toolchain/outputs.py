@@ -69,7 +69,7 @@ def _write(built: Sequence[tuple[Field, Contents | None]], out: Path, source_sha
 
 
 def _clear(earlier: Path, now: Field, source_sha256: str) -> None:
-    made_none = all(entry.status == "skipped" for entry in now.entries)
+    made_none = now.search is not None and now.search.made == 0
     if made_none and _source_of(earlier) == source_sha256:
         say(f"Kept '{earlier}' of an earlier build: this one could make no candidate for {now.profile}.")
         return

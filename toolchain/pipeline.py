@@ -126,7 +126,6 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     ]
     asked.check_candidates(plans)
     asked.check_samples(plans, request.precisions, request.source, request.calibration, request.calibration_table)
-    asked.check_ranges(plans, request.ranges)
     machine = this_machine()
     ahead = stages(request.source, plans, machine, exhaustive=request.exhaustive)
     cache = Cache(request.cache, request.fresh) if request.cache is not None else None
@@ -188,7 +187,8 @@ def _build_for(
     attempts = found.attempts
     behind = {tried.name for tried in attempts if tried.behind}
     entries = choose([_entry(tried, profile, place, budgets, bench) for tried in attempts], behind)
-    notes = (*notes, *candidates.untried(plan), *asis.note(bench.workshop.as_is), *_mends(plan, bench))
+    notes = (*notes, *candidates.untried(plan), *asked.unused_ranges(profile, plan, request.ranges))
+    notes = (*notes, *asis.note(bench.workshop.as_is), *_mends(plan, bench))
     notes = (*notes, *((bench.trial.note,) if bench.trial.note else ()), *place.caveats)
     how = _search(attempts, bench)
     notes = (*notes, *meters.unjudged(budgets, bench.machine), *_said(how), *found.defects)
@@ -259,6 +259,7 @@ def _screening(tried: Attempt) -> Screening | None:
 def _search(attempts: Sequence[Attempt], bench: Bench) -> Search:
     return Search(
         looks=sum(tried.accuracy is not None for tried in attempts),
+        made=sum(tried.artifact is not None for tried in attempts),
         tried=sum(bool(tried.ranked or tried.blocks or tried.accuracy or tried.latency) for tried in attempts),
         reused=bench.target.reused if isinstance(bench.target, CachedTarget) else 0,
         stopped=bench.clock.stopped,

@@ -78,7 +78,7 @@ def _share(what: str, whose: str, times_ns: list[tuple[int | None, int]]) -> str
     together = sum(value for value, _ in known) / sum(wall for _, wall in known)
     worst = max(value / wall for value, wall in known)
     several = worst > 1
-    mean, most = (f"{share:.1f}" if several else f"{share:.1%}" for share in (together, worst))
+    mean, most = (f"{share:.2g}" if several else f"{share:.1%}" for share in (together, worst))
     behind = f" (at most {most})" if most != mean else ""
     return f"{mean} {whose} at a time{behind} {what}" if several else f"{what} {mean}{behind}"
 

@@ -56,11 +56,8 @@ def table(field: Field) -> RateTable | None:
         )
     heads = ("asked per s", "done per s", *(f"p{each:g} ms" for each in shown), f"MLPerf p{percent:g} ms", bound.text)
     note = f"MLPerf p{percent:g} is by early stopping, with a confidence of 99%; the bound is judged by it."
-    if any(latency.quicker_half(percent) is not latency for latency in found):
-        note += (
-            " A rate that missed the bound was measured in a third process, and a doubtful one in three more: MLPerf "
-            f"p{percent:g} is of the quicker half of them, two at least, the other figures of all."
-        )
+    if any(latency.undisturbed is not latency for latency in found):
+        note += " Percentiles are of the processes during which other programs left the machine alone, where two did."
     if any("n/a" in line for line in lines):
         needed = intervals.quantile_runs_needed(shown[-1] / 100)
         note += f" n/a: too few queries; p{shown[-1]:g} takes {needed:,}."

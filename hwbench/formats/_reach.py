@@ -16,7 +16,7 @@ _NAMED = 2
 
 
 def reach(scores: Sequence[float], chosen: float | None, higher_is_better: bool) -> float:
-    """The worst score to show: before a gap that is wide beside what lies before it.
+    """The worst score to show: before a gap that is wide beside what lies before it. Half of them are always shown.
 
     Args:
         scores: at least one.
@@ -26,9 +26,10 @@ def reach(scores: Sequence[float], chosen: float | None, higher_is_better: bool)
     best = max(scores) if higher_is_better else min(scores)
     anchor = best if chosen is None else chosen
     ordered = sorted(scores, reverse=higher_is_better)  # the best first
-    for shown, next_ in itertools.pairwise(ordered):
+    for number, (shown, next_) in enumerate(itertools.pairwise(ordered), 1):
         slight = _SLIGHT[higher_is_better] * abs(anchor)
-        if abs(next_ - anchor) > _FAR * max(abs(shown - anchor), slight) and (next_ < anchor) == higher_is_better:
+        is_far = abs(next_ - anchor) > _FAR * max(abs(shown - anchor), slight)
+        if is_far and (next_ < anchor) == higher_is_better and 2 * number >= len(ordered):
             return shown
     return ordered[-1]
 

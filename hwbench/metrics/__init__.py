@@ -38,6 +38,11 @@ class Metric:
     bounds: tuple[float, float] = UNBOUNDED
 
 
+def bounds(name: str) -> tuple[float, float]:
+    """The least and the most that a metric can be; of a user's own, or one that is not known here, nothing is known."""
+    return load(name).bounds if name in plugins.names("hwbench.metrics") else UNBOUNDED
+
+
 def load(name: str) -> Metric:
     """A metric by name, or a user's own as FILE.py:FUNCTION.
 

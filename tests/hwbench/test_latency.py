@@ -145,21 +145,21 @@ def test_offline_has_no_percentiles_and_says_why(make_block):
     assert offline.tail_ms(90) is None
 
 
-def test_of_server_the_quicker_half_of_the_processes_counts_and_two_at_least(make_block):
-    blocks = [arrived(make_block, [level] * 700, range(700)) for level in (1.0, 9.0, 2.0, 5.0, 3.0)]
+def test_of_server_the_processes_that_nobody_disturbed_count_where_two_are_left(make_block):
+    def process(level, others_s):
+        seen = Conditions(wall_ns=10**9, busy_ns=int((1.0 + others_s) * 1e9))
+        return dataclasses.replace(arrived(make_block, [level] * 700, range(700)), cpu_ns=10**9, conditions=seen)
 
-    def judged(count, scenario="server"):
-        latency = Latency(scenario, 1, 1, tuple(blocks[:count]), Load(False, 1, 1e3))
-        return sorted({block.samples_ns[0] // 10**6 for block in latency.quicker_half(99).blocks}), latency.tail_ms(99)
+    blocks = [process(1.0, 0.0), process(9.0, 0.5), process(2.0, 0.01), process(5.0, 0.05), process(8.0, 0.0)]
 
-    assert [judged(count) for count in range(1, 6)] == [
-        ([1], 1.0),
-        ([1, 9], 9.0),
-        ([1, 2], 2.0),
-        ([1, 2], 2.0),
-        ([1, 2, 3], 3.0),
-    ]
-    assert judged(3, "multi_stream")[1] == 9.0
+    def judged(which, scenario="server"):
+        latency = Latency(scenario, 1, 1, tuple(blocks[index] for index in which), Load(False, 1, 1e3))
+        return latency.tail_ms(99), latency.percentile(99).value
+
+    assert judged([0, 1]) == (9.0, 9.0)  # one alone is too few
+    assert judged([0, 1, 2]) == (2.0, 2.0)
+    assert judged([0, 1, 2, 3, 4]) == (8.0, 8.0)  # a slow one that nobody disturbed counts
+    assert judged([0, 1, 2], "multi_stream") == (9.0, 9.0)
 
 
 def metered(block, **energy_uj):

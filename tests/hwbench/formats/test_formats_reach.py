@@ -48,6 +48,11 @@ def test_scores_that_fall_step_by_step_are_all_shown():
     assert reach([1.0, 0.927], 0.997, True) == 0.927
 
 
+def test_what_most_are_like_is_no_collapse_however_good_the_chosen_one_is():
+    assert reach([0.0, 0.001, 0.002], 0.0, False) == 0.002  # the source itself, by an edit distance
+    assert reach([120.0, 40.0, 39.0, 38.0], 120.0, True) == 38.0  # decibels
+
+
 def test_of_errors_more_is_worse():
     assert reach([0.05, 0.06, 0.08], 0.05, False) == 0.08
     assert reach([0.05, 0.06, 0.9], 0.05, False) == 0.06

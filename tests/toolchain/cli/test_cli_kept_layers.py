@@ -48,7 +48,7 @@ def test_it_has_the_name_that_build_gave_it(cli, packed, command):
 
 def test_without_a_report_it_is_described_by_its_manifest(cli, packed):
     ran = cli("measure", packed(None), *QUICK)
-    assert ran.out.splitlines()[1].startswith("fp32, 1 layer kept in fp32, on onnxruntime: ")
+    assert ran.out.splitlines()[1].startswith("fp32 with 1 layer kept in fp32 on onnxruntime: ")
 
 
 def test_a_report_keeps_the_name(cli, packed, tmp_path):
