@@ -51,3 +51,10 @@ def test_a_table_does_for_int8_only_without_corrections(request_for, tmp_path):
         build(request)
     with pytest.raises(UsageError, match="has no range for the tensor"):  # so it was looked at
         build(dataclasses.replace(request, corrections=()))
+
+
+def test_sizes_of_an_engine_where_none_is_built_are_a_caveat(digits_request, elsewhere):
+    asked = {"profiles": (elsewhere,), "budgets": parse_all(["accuracy>=0.5"])}
+    (found,) = build(digits_request(**asked, ranges=({"N": (1, 2, 4)},))).fields
+    caveat = f"--range gives the sizes of engines, and none is built for {elsewhere.name}, so it was not used."
+    assert caveat in found.caveats

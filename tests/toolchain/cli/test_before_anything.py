@@ -76,11 +76,6 @@ def test_a_limit_in_percent_of_closeness_to_the_source(refuses_early):
     refuses_early("--budget", "accuracy>=97", words=("parity goes from 0 to 1; write accuracy>=0.97.",))
 
 
-def test_sizes_of_an_engine_where_none_is_built(refuses_early, elsewhere):
-    words = (f"--range gives the sizes of engines, and none is built for {elsewhere.name}; leave it out.",)
-    refuses_early("--range", "N=1:2:4", words=words)
-
-
 @pytest.mark.parametrize("others", [(), ("--precision", "fp32")])
 def test_forgotten_samples(refuses_build, factory, others):
     options = ("--input", "image=float32[N,1,8,8]", "--precision", "int8", *others)
