@@ -127,7 +127,7 @@ class Latency:
         if self.scenario != "server":
             return False
         workers = self.load.workers if self.load is not None else 1
-        return float(np.median([_kept_up(block, workers) for block in self.blocks])) < _KEPT_UP
+        return float(np.median([_kept_up(block, workers) for block in self.undisturbed.blocks])) < _KEPT_UP
 
     @property
     def load_ms(self) -> Estimate:

@@ -56,7 +56,7 @@ def test_random_arrivals_make_medians_differ_without_a_doubt(doubted, make_block
 
 def test_more_threads_than_processors_are_said_and_what_they_wait_is_their_own(doubted, seen):
     assert doubted(seen(waited(67.5)), threads=64) == {
-        "threads": "64 threads on 4 cores wait for one another; give --threads 4 or fewer"
+        "threads": "64 threads on 4 processors wait for one another; give --threads 4 or fewer"
     }
     assert doubted(seen(waited(0.0)), threads=4) == {}
 

@@ -8,7 +8,7 @@ import errno
 import pytest
 
 from hwbench import field
-from hwbench.field import Entry, Field
+from hwbench.field import Entry, Field, Search
 from runtimes.bundle import Bundle
 from runtimes.errors import UsageError
 from toolchain import outputs
@@ -45,18 +45,19 @@ def test_a_failure_at_the_last_file_leaves_every_old_one(contents, tmp_path, mon
 
 
 @pytest.mark.parametrize(
-    ("status", "source", "kept"),
+    ("made", "source", "kept"),
     [
-        pytest.param("dropped", "same", False, id="a budget is broken"),
-        pytest.param("skipped", "other", False, id="of another model nothing can be made"),
-        pytest.param("skipped", "same", True, id="nothing can be made"),
+        pytest.param(1, "same", False, id="what was made crashes, or breaks a budget"),
+        pytest.param(0, "other", False, id="of another model nothing can be made"),
+        pytest.param(0, "same", True, id="nothing can be made"),
     ],
 )
 def test_an_earlier_bundle_does_not_outlive_a_report_that_says_something_of_it(
-    contents, tmp_path, capfd, status, source, kept
+    contents, tmp_path, capfd, made, source, kept
 ):
     write_results([(EMPTY, contents)], tmp_path, SOURCE)
-    now = dataclasses.replace(EMPTY, entries=(Entry("int8 on null", "int8", "null", status, "as it is"),))
+    entry = Entry("int8 on null", "int8", "null", "skipped", "as it is")
+    now = dataclasses.replace(EMPTY, entries=(entry,), search=Search(looks=0, tried=0, made=made))
     write_results([(now, None)], tmp_path, contents.artifact.source_sha256 if source == "same" else "0" * 64)
     assert (tmp_path / "net-device.edge").exists() == kept
     assert (
