@@ -14,18 +14,22 @@ from runtimes.golden import replay
 from toolchain.pipeline import build
 
 
+class Killed(BaseException):
+    """What nothing catches."""
+
+
 class Interrupted:
     """A target that counts what it measures, and is interrupted before the n-th measurement."""
 
-    def __init__(self, turn=None):
-        self._target, self._turn, self.measured = LocalTarget(), turn, 0
+    def __init__(self, turn=None, by=KeyboardInterrupt):
+        self._target, self._turn, self._by, self.measured = LocalTarget(), turn, by, 0
 
     def run(self, bundle, inputs, outputs):
         self._target.run(bundle, inputs, outputs)
 
     def sample(self, bundle, inputs, plan):
         if self.measured + 1 == self._turn:
-            raise KeyboardInterrupt
+            raise self._by
         self.measured += 1
         return self._target.sample(bundle, inputs, plan)
 
@@ -37,8 +41,8 @@ def test_a_build_that_was_killed_goes_on_where_it_was(digits_request, device, tm
         budgets=parse_all(["accuracy_drop<=0.05"]),
         cache=tmp_path / "cache",
     )
-    first, second, third = Interrupted(turn=8), Interrupted(), Interrupted()
-    with pytest.raises(KeyboardInterrupt):
+    first, second, third = Interrupted(turn=8, by=Killed), Interrupted(), Interrupted()
+    with pytest.raises(Killed):
         build(request, first)
     results = build(request, second)
     assert (first.measured, second.measured) == (7, 5)  # of twelve
