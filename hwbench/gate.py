@@ -191,7 +191,8 @@ def check_directions(
 
 
 def _check_bounds(budget: Budget, metric: str, bounds: tuple[float, float]) -> None:
-    lowest, highest = bounds if budget.quantity == "accuracy" else (0.0, bounds[1] - bounds[0])
+    width = bounds[1] - bounds[0]
+    lowest, highest = bounds if budget.quantity == "accuracy" else (-width, width)
     if not lowest <= budget.limit <= highest:
         meant = f"{budget.quantity}{'<=' if budget.is_upper else '>='}{budget.limit / 100:g}"
         remedy = f"write {meant}" if highest < budget.limit <= 100 * highest else "give a limit within that"

@@ -16,8 +16,8 @@ from toolchain.pipeline import build
 @pytest.fixture
 def half_known(elsewhere):
     """A device one of whose runtimes nothing is built for."""
-    precisions = {**elsewhere.precisions, "openvx": ("fp32",)}
-    return dataclasses.replace(elsewhere, runtimes=("onnxruntime", "openvx"), precisions=precisions)
+    tables = {"precisions": {"onnxruntime": ("fp32",), "openvx": ("fp32",)}, "quantization": {}, "options": {}}
+    return dataclasses.replace(elsewhere, runtimes=("onnxruntime", "openvx"), **tables)
 
 
 def test_a_runtime_that_was_not_tried_is_a_caveat(digits_request, half_known):
