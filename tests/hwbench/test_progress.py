@@ -66,6 +66,16 @@ def test_a_terminal_shows_the_stage_and_what_was_done(capfd, terminal):
     assert "make: made int8" in frames(capfd)
 
 
+def test_where_there_is_little_room_the_last_words_are_cut_and_no_figure(capfd, terminal, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with course("Building outlier", STAGES) as tick:
+        phase("x: make")
+        tick("made bf16-storage+bf16 on onnxruntime, graph_optimization=extended")
+        draw()
+    *_, last = re.findall(r"Building outlier .*", frames(capfd))
+    assert re.search(r" 1/8 0:00:00 ETA 0:00:00 make: made bf16\S*\N{HORIZONTAL ELLIPSIS}", last)
+
+
 def test_a_log_gets_a_line_for_each_stage(capfd):
     with course("Building m", STAGES) as tick:
         phase("x: make")
@@ -118,6 +128,19 @@ def test_what_is_left_follows_the_last_steps_and_a_time_limit(capfd, terminal, s
         assert left() == "0:00:32"  # the limit is over, and this goes on all the same
         limit(None)
         assert left() == "0:00:32"
+
+
+def test_what_a_step_consists_of_is_left_too(capfd, terminal, seconds):
+    with course("Building m", [Stage("x", 3, "x")]) as outer:
+        seconds.s = 2.0
+        outer("")
+        with bar("ceilings", 5) as inner:
+            seconds.s = 12.0
+            inner("")
+            seconds.s = 13.0
+            draw()
+            found = re.findall(r"(\w+) +\S+ +\d/\d +\S+ ETA ([\d:]+)", frames(capfd))[-2:]
+    assert found == [("m", "0:00:43"), ("ceilings", "0:00:39")]  # two more of 2 s, and four of 10 s less one
 
 
 def test_of_a_time_limit_its_rest_is_left(capfd, terminal, seconds):
