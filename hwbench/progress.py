@@ -20,6 +20,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from hwbench.measure import Tick
@@ -28,6 +29,7 @@ _BAR_WIDTH = 12  # of 80 columns, so that there is room for what is being done
 _RECENT = 20  # steps that tell the speed
 _shown: ContextVar[Progress | None] = ContextVar("shown", default=None)
 _course: ContextVar[_Line | None] = ContextVar("course", default=None)
+_innermost: ContextVar[_Line | None] = ContextVar("innermost", default=None)
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class _Line:
         title: its title.
         ends_s: when a time limit ends it, by the monotonic clock.
         ticks_s: when it began, and when each step was done.
+        inner: the line of what one of its steps consists of, while that is done.
     """
 
     progress: Progress
@@ -128,6 +131,7 @@ class _Line:
     title: str = ""
     ends_s: float | None = None
     ticks_s: list[float] = field(default_factory=lambda: [time.monotonic()])
+    inner: _Line | None = None
 
     def tick(self, done: str) -> None:
         """A step is done."""
@@ -158,7 +162,10 @@ class _Line:
         recent = self.ticks_s[-_RECENT:]
         if self.total is not None and len(recent) > 1:
             each_s = (recent[-1] - recent[0]) / (len(recent) - 1)
-            estimates.append(max((self.total - self.done) * each_s - (now - recent[-1]), 0.0))
+            if self.inner is not None:
+                estimates.append((self.total - self.done) * each_s + (self.inner.left_s or 0.0))
+            else:
+                estimates.append(max((self.total - self.done) * each_s - (now - recent[-1]), 0.0))
         return min(estimates, default=None)
 
     def _step(self, done: str) -> None:
@@ -174,11 +181,17 @@ class _Line:
 def _line(title: str, total: float | None, *counts: ProgressColumn) -> Iterator[_Line]:
     with _progress(*counts) as progress:
         task = progress.add_task(title, total=total, done="", line=None)
-        line = _Line(progress, task, total)
+        line, outer = _Line(progress, task, total), _innermost.get()
         progress.update(task, line=line)
+        token = _innermost.set(line)
+        if outer is not None:
+            outer.inner = line
         try:
             yield line
         finally:
+            if outer is not None:
+                outer.inner = None
+            _innermost.reset(token)
             progress.remove_task(task)
 
 
@@ -195,9 +208,10 @@ def _progress(*counts: ProgressColumn) -> Iterator[Progress]:
         *counts,
         TimeElapsedColumn(),
         _Eta(),
-        TextColumn("{task.fields[done]}", markup=False),
+        TextColumn("{task.fields[done]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, expand=True, disable=hidden) as progress:
         token = _shown.set(progress)
         try:
             yield progress

@@ -140,7 +140,7 @@ def _stand_apart(axes: Axes) -> bool:
     low, high = axes.get_xlim()
     ticks = [tick for tick in axes.xaxis.get_majorticklocs() if low <= tick <= high]
     texts = axes.xaxis.get_major_formatter().format_ticks(ticks)
-    places = axes.transData.transform([(tick, axes.get_ylim()[0]) for tick in ticks])[:, 0] if ticks else []
+    places = [axes.transData.transform((tick, axes.get_ylim()[0]))[0] for tick in ticks]
     widths = [_DIGIT * len(text) for text in texts]
     pairs = itertools.pairwise(zip(places, widths))
     return all(right - left >= (before + after) / 2 + _APART for (left, before), (right, after) in pairs)

@@ -27,8 +27,15 @@ def seconds(monkeypatch):
     return now
 
 
+def draw() -> None:
+    """What rich does ten times a second."""
+    shown = progress._shown.get()
+    assert shown is not None
+    shown.refresh()
+
+
 def frames(capfd) -> str:
-    """All that was drawn, without colours. Whatever is said draws what stands below it once more."""
+    """All that was drawn, without colours."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capfd.readouterr().err)
 
 
@@ -55,8 +62,18 @@ def test_a_terminal_shows_the_stage_and_what_was_done(capfd, terminal):
     with course("Building m", STAGES) as tick:
         phase("x: make")
         tick("made int8")
-        say("")
+        draw()
     assert "make: made int8" in frames(capfd)
+
+
+def test_where_there_is_little_room_the_last_words_are_cut_and_no_figure(capfd, terminal, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with course("Building outlier", STAGES) as tick:
+        phase("x: make")
+        tick("made bf16-storage+bf16 on onnxruntime, graph_optimization=extended")
+        draw()
+    *_, last = re.findall(r"Building outlier .*", frames(capfd))
+    assert re.search(r" 1/8 0:00:00 ETA 0:00:00 make: made bf16\S*\N{HORIZONTAL ELLIPSIS}", last)
 
 
 def test_a_log_gets_a_line_for_each_stage(capfd):
@@ -75,8 +92,8 @@ def test_no_more_steps_are_done_than_there_are(capfd, terminal):
             phase(stage)
             for _ in range(steps):
                 tick("done")
-                say("")
-        say("")
+                draw()
+        draw()
     counts = [(int(done), int(total)) for done, total in re.findall(r"(\d+)/(\d+)", frames(capfd))]
     assert all(done < total for done, total in counts)
     assert counts[-1] == (7, 8)
@@ -87,7 +104,7 @@ def test_a_bar_of_more_steps_than_it_was_told_grows(capfd, terminal):
     with bar("steps", 1) as tick:
         for _ in range(3):
             tick("")
-        say("")
+        draw()
     assert "3/3" in frames(capfd)
 
 
@@ -95,7 +112,7 @@ def test_what_is_left_follows_the_last_steps_and_a_time_limit(capfd, terminal, s
     with course("Building m", [Stage("x", 10, "x")]) as tick:
 
         def left() -> str:
-            say("")
+            draw()
             return re.findall(r"ETA ([\d:-]+)", frames(capfd))[-1]
 
         assert left() == "-:--:--"
@@ -113,11 +130,24 @@ def test_what_is_left_follows_the_last_steps_and_a_time_limit(capfd, terminal, s
         assert left() == "0:00:32"
 
 
+def test_what_a_step_consists_of_is_left_too(capfd, terminal, seconds):
+    with course("Building m", [Stage("x", 3, "x")]) as outer:
+        seconds.s = 2.0
+        outer("")
+        with bar("ceilings", 5) as inner:
+            seconds.s = 12.0
+            inner("")
+            seconds.s = 13.0
+            draw()
+            found = re.findall(r"(\w+) +\S+ +\d/\d +\S+ ETA ([\d:]+)", frames(capfd))[-2:]
+    assert found == [("m", "0:00:43"), ("ceilings", "0:00:39")]  # two more of 2 s, and four of 10 s less one
+
+
 def test_of_a_time_limit_its_rest_is_left(capfd, terminal, seconds):
     with clock("Gating", 60.0) as tick:
         seconds.s = 45.0
         tick("round 1")
-        say("")
+        draw()
         shown = frames(capfd)
     assert "ETA 0:00:15" in shown
     assert "round 1" in shown

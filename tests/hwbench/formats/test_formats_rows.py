@@ -63,7 +63,7 @@ def test_a_charts_name_goes_on_in_a_second_line_and_keeps_its_runtime():
     long = [
         dataclasses.replace(first, name="int8 keeping 1 (b18f) on onnxruntime"),
         dataclasses.replace(first, name="int8+bf16 keeping 12 (b18f) on onnxruntime"),
-        dataclasses.replace(first, name="int8 on onnxruntime, graph_optimization=extended, and more"),
+        dataclasses.replace(first, name="int8 on onnxruntime, graph_optimization=extended, and some more"),
     ]
     tags = [row.tag for row in _rows.rows(dataclasses.replace(many_field(), entries=(*long, *others)))]
     assert tags[0] == "int8 keeping 1 (b18f)\nonnxruntime"
