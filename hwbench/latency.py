@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -99,11 +100,10 @@ class Latency:
 
     def quicker_half(self, percent: float) -> Latency:
         """Only the half of the processes, two at least, with the lower percentile: what disturbs one only slows it."""
-        count = max(2, math.ceil(len(self.blocks) / 2))
-        if len(self.blocks) <= count:
+        if len(self.blocks) <= _half(self.blocks):
             return self
         ordered = sorted(self.blocks, key=lambda block: _quantile_ms(block, percent / 100))
-        return replace(self, blocks=tuple(ordered[:count]))
+        return replace(self, blocks=tuple(ordered[: _half(ordered)]))
 
     @property
     def throughput_per_s(self) -> Estimate:
@@ -122,11 +122,15 @@ class Latency:
 
     @property
     def is_saturated(self) -> bool:
-        """Whether server's arrivals outran the answers, so that a longer run would only have a longer queue."""
+        """Whether server's arrivals outran the answers, so that a longer run would only have a longer queue.
+
+        By as many processes as `quicker_half` has, those that kept up best.
+        """
         if self.scenario != "server":
             return False
         workers = self.load.workers if self.load is not None else 1
-        return float(np.median([_kept_up(block, workers) for block in self.blocks])) < _KEPT_UP
+        kept_up = sorted((_kept_up(block, workers) for block in self.blocks), reverse=True)
+        return kept_up[min(_half(kept_up), len(kept_up)) - 1] < _KEPT_UP
 
     @property
     def load_ms(self) -> Estimate:
@@ -205,6 +209,11 @@ def _kept_up(block: Block, workers: int) -> float:
 
 def _end_ns(block: Block) -> float:
     return float((np.asarray(block.arrivals_ns) + np.asarray(block.samples_ns)).max())
+
+
+def _half(processes: Sequence[object]) -> int:
+    """How many of them decide: two at least."""
+    return max(2, math.ceil(len(processes) / 2))
 
 
 def _quantile_ms(block: Block, p: float) -> float:
