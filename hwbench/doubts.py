@@ -12,8 +12,6 @@ from hwbench import quiet
 from hwbench.latency import Latency
 from hwbench.report import Report
 
-_OTHERS = 0.1
-"""Processors that other programs may take while a load fills all; /proc/stat is coarser than what is below."""
 _WANDERED = 1.25
 
 
@@ -55,8 +53,8 @@ def _doubts(latency: Latency, cores: int) -> Iterator[Doubt]:
         why = ", ".join(f"{count} {reason}" for reason, count in disturbed.most_common())
         told = f"{disturbed.total()} of {len(blocks)} blocks were disturbed ({why})"
         yield Doubt("disturbed", f"{told}; measure on a quieter machine")
-    others = _others(latency) if among_themselves else None
-    if others is not None and others > _OTHERS:
+    others = quiet.others(blocks) if among_themselves else None
+    if others is not None and others > quiet.OTHERS:
         told = f"other programs took {others:.1f} of {cores} processor{'' if cores == 1 else 's'} meanwhile"
         yield Doubt("others", f"{told}; measure on a quieter machine")
     # At random arrivals, waiting differs from block to block without any doubt; of offline, latencies say nothing.
@@ -66,14 +64,3 @@ def _doubts(latency: Latency, cores: int) -> Iterator[Doubt]:
         span = f"between {min(medians) / 1e6:.3g} and {max(medians) / 1e6:.3g} ms"
         told = f"the median moved {span} from block to block"
         yield Doubt("wandering", f"{told}; something else uses this machine, or its clock changes")
-
-
-def _others(latency: Latency) -> float | None:
-    """Processors that other programs took, on average."""
-    known = [
-        (taken_ns, block.conditions.wall_ns)
-        for block in latency.blocks
-        if block.conditions is not None and (taken_ns := quiet.others_ns(block)) is not None
-    ]
-    wall_ns = sum(wall for _, wall in known)
-    return sum(taken for taken, _ in known) / wall_ns if wall_ns else None
