@@ -73,7 +73,7 @@ def test_what_does_not_go_together_is_refused(refuses, built_bundle, arguments, 
 @pytest.mark.usefixtures("loadgen")
 @pytest.mark.parametrize("form", ["text", "markdown", "html"])
 def test_a_bound_that_one_query_at_a_time_misses_is_exit_code_1(cli, built_bundle, form):
-    arguments = ("--scenario", "server", "--bound", "p50<=1us", *QUICK, "--format", form)
+    arguments = ("--scenario", "server", "--bound", "p50<=0.01us", *QUICK, "--format", form)
     ran = cli("measure", built_bundle, *arguments)
     assert ran.code == 1, ran.err
     assert "one query at a time takes p50 0." in " ".join(ran.out.split())
