@@ -54,7 +54,7 @@ def _doubts(latency: Latency, cores: int) -> Iterator[Doubt]:
         why = ", ".join(f"{number} {reason}" for reason, number in disturbed.most_common())
         told = f"{disturbed.total()} of {len(blocks)} blocks were disturbed ({why})"
         yield Doubt("disturbed", f"{told}; measure on a quieter machine")
-    others = _others(latency) if among_themselves else None
+    others = quiet.others(blocks) if among_themselves else None
     if others is not None and others > quiet.OTHERS * max(1.0, cores / 2):
         told = f"other programs took {others:.1f} of {count(cores, 'processor')} meanwhile"
         yield Doubt("others", f"{told}; measure on a quieter machine")
@@ -65,14 +65,3 @@ def _doubts(latency: Latency, cores: int) -> Iterator[Doubt]:
         span = f"between {min(medians) / 1e6:.3g} and {max(medians) / 1e6:.3g} ms"
         told = f"the median moved {span} from block to block"
         yield Doubt("wandering", f"{told}; something else uses this machine, or its clock changes")
-
-
-def _others(latency: Latency) -> float | None:
-    """Processors that other programs took, on average."""
-    known = [
-        (taken_ns, block.conditions.wall_ns)
-        for block in latency.blocks
-        if block.conditions is not None and (taken_ns := quiet.others_ns(block)) is not None
-    ]
-    wall_ns = sum(wall for _, wall in known)
-    return sum(taken for taken, _ in known) / wall_ns if wall_ns else None

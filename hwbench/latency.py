@@ -103,7 +103,7 @@ class Latency:
 
         Whether one counts does not depend on what it measured. The other scenarios' processes all count.
         """
-        calm = tuple(block for block in self.blocks if self.scenario == "server" and not quiet.has_company(block))
+        calm = tuple(block for block in self.blocks if self.scenario == "server" and quiet.crowded((block,)) is None)
         return replace(self, blocks=calm) if 2 <= len(calm) < len(self.blocks) else self
 
     @property

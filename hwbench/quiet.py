@@ -15,7 +15,7 @@ from runtimes.sampling import Block
 WAITED = 0.01
 """The share of a block's time that its threads may have waited for a processor, or a hypervisor taken."""
 OTHERS = 0.1
-"""Processors that other programs may take while a load fills all; /proc/stat is coarser than what is above."""
+"""Processors that other programs may take where a load fills all; Linux counts them in steps of 10 ms."""
 SLOWED = 0.05
 """How much longer than in the fastest tenth of blocks the probe may take."""
 
@@ -76,14 +76,27 @@ def interruption(block: Block, *, waiting: bool = True) -> str | None:
     return "ran on a processor that throttled" if seen.throttled else None
 
 
-def has_company(block: Block) -> bool:
-    """Whether others used the machine during a block whose own threads take all of it, and so wait for one another."""
-    taken_ns, seen = others_ns(block), block.conditions
-    crowded = seen is not None and taken_ns is not None and taken_ns > OTHERS * seen.wall_ns
-    return crowded or interruption(block, waiting=False) is not None
-
-
 def others_ns(block: Block) -> int | None:
     """Processor time that other programs used during a block; None where the system does not say."""
     seen = block.conditions
     return None if seen is None or seen.busy_ns is None else max(seen.busy_ns - block.cpu_ns, 0)
+
+
+def others(blocks: Sequence[Block]) -> float | None:
+    """Processors that other programs took during all of them, on average; None where the system does not say."""
+    known = [
+        (taken_ns, block.conditions.wall_ns)
+        for block in blocks
+        if block.conditions is not None and (taken_ns := others_ns(block)) is not None
+    ]
+    wall_ns = sum(wall for _, wall in known)
+    return sum(taken for taken, _ in known) / wall_ns if wall_ns else None
+
+
+def crowded(blocks: Sequence[Block]) -> str | None:
+    """What disturbed blocks under a load that fills all processors, whose threads wait for one another anyway."""
+    taken = others(blocks)
+    if taken is not None and taken > OTHERS:
+        return f"other programs took {taken:.1f} processors"
+    reasons = [reason for block in blocks if (reason := interruption(block, waiting=False)) is not None]
+    return f"most processes {reasons[0]}" if 2 * len(reasons) > len(blocks) else None

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from hwbench import intervals
+from hwbench import intervals, quiet
 from hwbench.budget import Budget
 from hwbench.gate import Verdict
 from hwbench.latency import Latency
@@ -113,7 +113,8 @@ def percent_of(bound: Budget) -> float:
 def verdict(rates: Sequence[Latency], bound: Budget, lowest_per_s: float) -> Verdict:
     """Pass, with the largest rate that holds the bound, or fail.
 
-    Inconclusive where a rate might hold it that takes too long, or where a higher rate held it than one that missed.
+    Inconclusive where a rate might hold it that takes too long, where a higher rate held it than one that missed, or
+    where none did and something disturbed the lowest.
 
     Args:
         rates: what `search` found.
@@ -132,11 +133,16 @@ def verdict(rates: Sequence[Latency], bound: Budget, lowest_per_s: float) -> Ver
         duration_s = math.ceil(round(intervals.early_stopping_runs_needed(percent / 100) / lowest_per_s, 6))
         seen = f"no rate holds it down to {_told(rates[0], bound)}"
         return Verdict(bound, "inconclusive", None, f"{seen}; --duration {duration_s} tries half of that rate, too")
+    if index is None and (why := quiet.crowded(rates[0].undisturbed.blocks)) is not None:
+        seen = f"no rate held it down to {_told(rates[0], bound)}, but {why} meanwhile"
+        return Verdict(bound, "inconclusive", None, f"{seen}; measure again on a quieter machine")
     if index is None:
         return Verdict(bound, "fail", None, f"no rate holds it: {_told(rates[0], bound)}")
     reason = f"held at {_told(rates[index], bound)}"
     if index + 1 < len(rates):
         reason += f", missed at {_told(rates[index + 1], bound)}"
+        why = quiet.crowded(rates[index + 1].undisturbed.blocks)
+        reason += f"; {why} meanwhile, so the largest rate may be higher" if why is not None else ""
     return Verdict(bound, "pass", figure, reason)
 
 

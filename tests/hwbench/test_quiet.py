@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from hwbench.quiet import Surroundings, disturbances, interruption, others_ns, reference, surroundings
+from hwbench.quiet import Surroundings, crowded, disturbances, interruption, others_ns, reference, surroundings
 from runtimes.conditions import Conditions
 
 QUIET = Surroundings(100.0)
@@ -67,3 +67,17 @@ def test_others_have_what_was_used_and_not_by_the_block(make_block, busy_ns, oth
     seen = Conditions(wall_ns=1_000, busy_ns=busy_ns)
     assert others_ns(dataclasses.replace(make_block([1.0]), cpu_ns=400, conditions=seen)) == others
     assert others_ns(make_block([1.0])) is None
+
+
+@pytest.mark.parametrize(
+    ("conditions", "told"),
+    [
+        (Conditions(wall_ns=1_000, waited_ns=900), None),
+        (Conditions(wall_ns=1_000, waited_ns=900, busy_ns=400 + 100), None),
+        (Conditions(wall_ns=1_000, busy_ns=400 + 1_500), "other programs took 1.5 processors"),
+        (Conditions(wall_ns=1_000, stolen_ns=50), "most processes lost the processor to the hypervisor"),
+    ],
+)
+def test_a_load_is_crowded_by_what_is_not_its_own(make_block, conditions, told):
+    block = dataclasses.replace(make_block([1.0]), cpu_ns=400, conditions=conditions)
+    assert crowded([block] * 3) == told

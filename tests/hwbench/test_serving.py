@@ -202,6 +202,23 @@ def test_where_a_higher_rate_still_holds_nothing_is_sure_and_no_more_time_is_spe
     assert max(map(looked.count, looked)) <= 6
 
 
+def test_a_miss_while_other_programs_ran_is_not_sure():
+    bound, crowd = budget.parse("p99<=0.5ms"), Conditions(wall_ns=10**9, busy_ns=2 * 10**9)
+
+    def seen(latency):
+        return dataclasses.replace(latency, blocks=(dataclasses.replace(latency.blocks[0], conditions=crowd),))
+
+    verdict = serving.verdict([seen(queue(16.0))], bound, 1e-9)
+    assert verdict.outcome == "inconclusive"
+    assert verdict.reason.startswith("no rate held it down to 16 per s (p99 1")
+    assert verdict.reason.endswith(
+        "but other programs took 2.0 processors meanwhile; measure again on a quieter machine"
+    )
+    verdict = serving.verdict([queue(300.0), seen(queue(900.0))], budget.parse("p90<=2ms"), 1.0)
+    assert verdict.outcome == "pass"
+    assert verdict.reason.endswith("meanwhile, so the largest rate may be higher")
+
+
 def test_a_capacity_that_was_measured_far_too_low_hides_no_rate():
     latencies, _ = found("p99<=5ms", capacity=150.0)
     best = latencies[serving.largest(latencies, budget.parse("p99<=5ms"))]

@@ -32,7 +32,7 @@ def report(built) -> Path:
     ("code", "budgets"),
     [
         (0, ["p90<=1s", "accuracy_drop<=0.05"]),
-        (1, ["p90<=0.1us"]),
+        (1, ["p90<=0.01us"]),
         (2, ["p42<=20ms"]),
         (3, ["p90<=1s", "accuracy>={accuracy}"]),
     ],
