@@ -23,7 +23,8 @@ def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
     result = cut([source, fast, slow], 0, lambda one: None)
     assert [a.is_running for a in result] == [True, True, False]
     assert result[2].dropped == (
-        "3x slower than int8 on onnxruntime in screening (p50 3 against 1 ms, 1 process each), and no closer to the source"
+        "3x slower than int8 on onnxruntime in screening (p50 3 against 1 ms, 1 process each), and no closer to the "
+        "source"
     )
 
 
