@@ -16,7 +16,7 @@ import numpy as np
 
 from hwbench import userfile
 from runtimes import plugins
-from runtimes.errors import UsageError
+from runtimes.errors import NotInstalledError, UsageError
 from runtimes.tensors import Array
 
 Score = Callable[[Mapping[str, Array], Array], "Array | float"]
@@ -39,8 +39,11 @@ class Metric:
 
 
 def bounds(name: str) -> tuple[float, float]:
-    """The least and the most that a metric can be; of a user's own, or one that is not known here, nothing is known."""
-    return load(name).bounds if name in plugins.names("hwbench.metrics") else UNBOUNDED
+    """The least and the most that a metric can be, as far as it is known and can be loaded here."""
+    try:
+        return load(name).bounds if name in plugins.names("hwbench.metrics") else UNBOUNDED
+    except NotInstalledError:  # auc wants scikit-learn, which a device may lack
+        return UNBOUNDED
 
 
 def load(name: str) -> Metric:
