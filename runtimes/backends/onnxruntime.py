@@ -111,9 +111,10 @@ class _OrtSession(Session):
         self._session = None
 
     def _open_session(self) -> ort.InferenceSession:
-        if self._session is None:  # another thread closed it after the base class had looked
+        session = self._session  # once: another thread may close it between two looks, or after the base class's
+        if session is None:
             raise BackendError("The session is closed; load the bundle again.")
-        return self._session
+        return session
 
     def _failure(self, error: Exception) -> BackendError:
         return BackendError(f"ONNX Runtime failed in '{self.artifact.file}': {error}")
