@@ -72,6 +72,7 @@ def main() -> None:
     print(f"{machine.cpu}, 1 thread, {LAYERS} layers of width {_WIDTH}, {_BUDGET}\n")
     with tempfile.TemporaryDirectory() as folder:
         model, calibration, evaluation = write(Path(folder), _WIDTH)
+        Path(folder, "out").mkdir()
         request = BuildRequest(
             *(str(model), "collapsing", Path(folder, "out"), (devices.detect(machine),)),
             calibration=calibration,
