@@ -162,7 +162,7 @@ class _BoundSession(_OrtSession):
             return computed
         except KeyError:
             return None
-        except Exception:
+        except Exception:  # as above
             computed = self._infer(feeds)  # which says what is wrong with the feeds
             bound = None  # where nothing is, outputs have other shapes than the file declares
             return computed
