@@ -162,8 +162,8 @@ class _BoundSession(_OrtSession):
             return computed
         except KeyError:
             return None
-        except Exception:  # as above
-            computed = self._infer(feeds)  # which says what is wrong with the feeds
+        except Exception:  # as above; swallowed, for what is wrong with the feeds comes out of the long way, too
+            computed = self._infer(feeds)
             bound = None  # where nothing is, outputs have other shapes than the file declares
             return computed
         finally:
