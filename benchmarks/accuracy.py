@@ -27,15 +27,17 @@ import onnxruntime as ort
 from benchmarks import flows
 from benchmarks.flows import Flow
 from benchmarks.zoo import ZooModel
-from hwbench import accuracy, dataset, metrics
-from hwbench.accuracy import Accuracy
+from hwbench import metrics
+from hwbench.data import dataset
+from hwbench.measurements import accuracy
+from hwbench.measurements.accuracy import Accuracy
 from runtimes import samples
 from runtimes.codec import decode, encode
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
-from toolchain.model import open_model
-from toolchain.quantize import quantize
-from toolchain.recipe import Recipe
+from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.models.onnx_model import open_model
+from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.recipe import Recipe
 
 MODELS = ("efficientnet", "centerface", "ppocr", "silero", "minilm", "g2p", "esrgan")
 _LIMIT_S = 1800

@@ -31,16 +31,16 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from hwbench import dataset
-from hwbench.npz import open_arrays
+from hwbench.data import dataset
+from hwbench.data.lazy_npz import open_arrays
 from runtimes import plugins, samples
 from runtimes.tensors import Array
-from toolchain import inference
-from toolchain.calibration.ranges import METHODS
-from toolchain.model import open_model
-from toolchain.prepare import prepare
-from toolchain.quantize import QUANTIZERS, calibrate
-from toolchain.recipe import Recipe
+from toolchain.calibration.calibrate import METHODS
+from toolchain.models import ort_session
+from toolchain.models.onnx_model import open_model
+from toolchain.models.prepare import prepare
+from toolchain.recipes.apply_recipe import QUANTIZERS, calibrate
+from toolchain.recipes.recipe import Recipe
 
 _SIZES = (64, 256, 1024)
 _RUNS, _SHORT_S = 5, 3.0  # a flow that takes less processor time than that is run that often
@@ -146,7 +146,7 @@ def _feeds(model: Path, file: Path) -> Iterator[dict[str, Array]]:
 
 def _forward() -> Run:
     def run(model: Path, file: Path) -> None:
-        session = inference.session(model)
+        session = ort_session.session(model)
         for feeds in _feeds(model, file):
             session.run(None, feeds)
 

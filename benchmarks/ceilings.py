@@ -22,22 +22,24 @@ import numpy as np
 
 from benchmarks import latency_models
 from benchmarks.zoo import ZooModel
-from hwbench import dataset, devices, measure
-from hwbench.ceilings import Ceilings, rate_text
-from hwbench.dataset import Dataset
-from hwbench.formats._provenance import describe
-from hwbench.latency import Latency
-from hwbench.machine import Machine, this_machine
-from hwbench.report import NotMeasuredError, Report
-from hwbench.roofline import roofline
+from hwbench.data import dataset
+from hwbench.data.dataset import Dataset
+from hwbench.formats.sections.provenance import describe
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import Machine, this_machine
+from hwbench.measurements import interleaved
+from hwbench.measurements.latency import Latency
+from hwbench.measurements.peaks import Ceilings, rate_text
+from hwbench.measurements.report import NotMeasuredError, Report
+from hwbench.measurements.roofline import roofline
 from hwbench.targets.local import LocalTarget
 from runtimes import samples
 from runtimes.errors import EdgewrightError
-from runtimes.sampling import SamplingPlan
-from toolchain.candidates import Candidate, plan
-from toolchain.ceilings import known_or_measured
-from toolchain.model import open_model
-from toolchain.workshop import Workshop
+from runtimes.sampling.closed_loop import SamplingPlan
+from toolchain.candidates.build_candidate import Workshop
+from toolchain.candidates.candidate import Candidate, plan
+from toolchain.models.onnx_model import open_model
+from toolchain.pipeline.machine_peaks import known_or_measured
 
 _PLAN = SamplingPlan(min_runs=20, duration_s=0.3, warmup_limit_s=0.5, time_limit_s=5.0)
 _CALIBRATION = 32
@@ -123,7 +125,7 @@ def _measured(
     data = _few(dataset.read(model.calibration, source.inputs), folder)
     feeds = next(samples.feeds(source.inputs, data.arrays))
     workshop = Workshop(name, source, data, folder)
-    profile = devices.detect(machine)
+    profile = device_profiles.detect(machine)
     planned = plan(profile, threads=ceilings.threads, corrections=())
     candidates = {each.name: each for each in planned if each.refusal is None}
     bundles, made, failed = {}, {}, {}
@@ -135,7 +137,7 @@ def _measured(
             failed[called] = str(error)
     settings = {called: candidates[called].settings for called in bundles}
     inputs = dict.fromkeys(bundles, data.file)
-    taken = measure.latency(bundles, settings, inputs, LocalTarget(), _PLAN, lambda _: None, blocks)
+    taken = interleaved.latency(bundles, settings, inputs, LocalTarget(), _PLAN, lambda _: None, blocks)
     for called, candidate in candidates.items():
         latency = taken.get(called, failed.get(called, ""))
         if not isinstance(latency, Latency):
@@ -154,7 +156,7 @@ def _model(name: str, folder: Path) -> ZooModel:
 
 
 def _few(data: Dataset, folder: Path) -> Dataset:
-    return measure.subset(data, range(min(_CALIBRATION, data.n)), folder / "few.npz")
+    return interleaved.subset(data, range(min(_CALIBRATION, data.n)), folder / "few.npz")
 
 
 def _threads(count: int) -> str:

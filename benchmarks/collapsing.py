@@ -19,11 +19,11 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
-from hwbench import devices
-from hwbench.budget import parse
-from hwbench.field import Entry
-from hwbench.machine import this_machine
-from toolchain.pipeline import BuildRequest, build
+from hwbench.budgets.budget import parse
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from hwbench.results.profile_results import Entry
+from toolchain.pipeline.build import BuildRequest, build
 
 LAYERS = 9
 _INPUTS, _CLASSES = 64, 10
@@ -74,7 +74,7 @@ def main() -> None:
         model, calibration, evaluation = write(Path(folder), _WIDTH)
         Path(folder, "out").mkdir()
         request = BuildRequest(
-            *(str(model), "collapsing", Path(folder, "out"), (devices.detect(machine),)),
+            *(str(model), "collapsing", Path(folder, "out"), (device_profiles.detect(machine),)),
             calibration=calibration,
             evaluation=evaluation,
             precisions=("fp32", "int8"),

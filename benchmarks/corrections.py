@@ -23,16 +23,18 @@ import numpy as np
 import onnxruntime as ort
 
 from benchmarks.zoo import ZooModel
-from hwbench import accuracy, dataset, metrics
-from hwbench.dataset import Dataset
+from hwbench import metrics
+from hwbench.data import dataset
+from hwbench.data.dataset import Dataset
+from hwbench.measurements import accuracy
 from runtimes import samples
 from runtimes.errors import EdgewrightError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
-from toolchain.model import CORRECTIONS_KEY, load_ir, open_model
-from toolchain.quantize import quantize
-from toolchain.recipe import Recipe
+from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.models.onnx_model import CORRECTIONS_KEY, load_ir, open_model
+from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.recipe import Recipe
 
 MODELS = ("efficientnet", "centerface", "ppocr", "silero", "minilm", "g2p", "esrgan")
 ALL = ("equalization", "smoothing", "tail", "bias")

@@ -11,10 +11,10 @@ from pathlib import Path
 import onnx
 
 from benchmarks.zoo import ZooModel
-from hwbench import dataset
+from hwbench.data import dataset
 from runtimes import samples
 from runtimes.tensors import Array
-from toolchain.model import open_model
+from toolchain.models.onnx_model import open_model
 
 Flow = Callable[[ZooModel, Path], None]
 

@@ -24,13 +24,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.mobilenet import mobilenet_v2
-from hwbench import devices
-from hwbench.machine import this_machine
-from runtimes.artifact import RuntimeSettings
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from runtimes.bundles.manifest import RuntimeSettings
 from toolchain.builders import onnxruntime as builder
-from toolchain.model import open_model
-from toolchain.pack import Contents, pack
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import open_model
+from toolchain.packaging.pack import Contents, pack
+from toolchain.recipes.recipe import Recipe
 
 _ROOT = Path(__file__).parents[1]
 _REPEATS = 15
@@ -57,7 +57,7 @@ session = runtimes.load({bundle!r})
 session.run({{"image": numpy.zeros((1, 3, 224, 224), numpy.float32)}})
 """
 # The modules that both loads need, imported before the clock starts.
-_BEFORE = "import onnxruntime, runtimes.loading, runtimes.backends.onnxruntime"
+_BEFORE = "import onnxruntime, runtimes.inference.load, runtimes.backends.onnxruntime"
 
 
 def main() -> None:
@@ -69,12 +69,15 @@ def main() -> None:
         artifact = builder.build(open_model(model), Recipe("fp32"), RuntimeSettings(1), Path(folder))
         bundle = Path(folder, "mobilenet.edge")
         seen = {"image": np.random.default_rng(0).standard_normal((4, 3, 224, 224)).astype(np.float32)}
-        pack(Contents("m", devices.detect(this_machine()), artifact, Recipe("fp32"), {}, {}, calibration=seen), bundle)
+        pack(
+            Contents("m", device_profiles.detect(this_machine()), artifact, Recipe("fp32"), {}, {}, calibration=seen),
+            bundle,
+        )
         print("after `import numpy`, median of processes:      cpu ms   wall ms     MiB")
         _print(
             {
                 "import runtimes": "import runtimes",
-                "import runtimes.loading (what load takes)": "import runtimes.loading",
+                "import runtimes.inference.load (what load takes)": "import runtimes.inference.load",
                 "import onnxruntime": "import onnxruntime",
                 "cold: onnxruntime, MobileNetV2 to a result": _RAW.format(
                     imports="import onnxruntime", model=str(model)

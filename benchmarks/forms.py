@@ -18,13 +18,13 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from hwbench.machine import this_machine
-from runtimes.golden import relative_error
+from hwbench.machine.identity import this_machine
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.model import open_model
-from toolchain.quantize import quantize
-from toolchain.recipe import Recipe
+from runtimes.verification.golden import relative_error
+from toolchain.models.onnx_model import open_model
+from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.recipe import Recipe
 
 FORMS = {
     "float32": None,

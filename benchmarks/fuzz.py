@@ -27,17 +27,20 @@ from types import FrameType
 
 import numpy as np
 
-from hwbench import devices
-from hwbench.machine import this_machine
-from runtimes import archive, arrays, golden, npy, oip
-from runtimes.artifact import Artifact, RuntimeSettings
-from runtimes.bundle import MANIFEST, Bundle
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from runtimes import npy, npz
+from runtimes.bundles import archive
+from runtimes.bundles.bundle import MANIFEST, Bundle
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.codec import decode, encode
 from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
+from runtimes.serving import open_inference_protocol
 from runtimes.tensors import TensorSpec
-from toolchain.pack import Contents, pack
-from toolchain.recipe import Recipe
+from runtimes.verification import golden
+from toolchain.packaging.pack import Contents, pack
+from toolchain.recipes.recipe import Recipe
 
 _LIMITS = [b"\0" * 4, b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\xff" * 8, b"\0", b"\xff", b"PK\x05\x06"]
 _WORDS = [b"-1", b"1e999", b"NaN", b"null", b"[]", b"{}", b'"../x"', b"99999999999999999999", b'"\\ud800"', b"true"]
@@ -99,7 +102,7 @@ class _Refused(Exception):  # noqa: N818  # what `npy` says with a ValueError, w
 
 
 def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
-    bundle, profile = _bundle(work), devices.detect(this_machine())
+    bundle, profile = _bundle(work), device_profiles.detect(this_machine())
     members = _members(bundle)
     scratch = work / "x"
     float_spec = (TensorSpec("y", "float32", (4,)),)
@@ -137,7 +140,7 @@ def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
 
     def read_npz(data: bytes) -> None:
         scratch.write_bytes(data)
-        arrays.read(scratch)
+        npz.read(scratch)
 
     def read_profile(data: bytes) -> None:
         try:
@@ -156,8 +159,14 @@ def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
         "npy": (read_npy, npys),
         "npz": (read_npz, [(work / name).read_bytes() for name in ("plain.npz", "packed.npz")]),
         "profile": (read_profile, [json.dumps(encode(profile)).encode()]),
-        "request, JSON": (lambda data: oip.parse(data, None, float_spec), [json.dumps(request).encode()]),
-        "request, binary": (lambda data: oip.parse(data, len(binary), float_spec), [binary + bytes(4)]),
+        "request, JSON": (
+            lambda data: open_inference_protocol.parse(data, None, float_spec),
+            [json.dumps(request).encode()],
+        ),
+        "request, binary": (
+            lambda data: open_inference_protocol.parse(data, len(binary), float_spec),
+            [binary + bytes(4)],
+        ),
     }
 
 
@@ -170,7 +179,7 @@ def _bundle(work: Path) -> Path:
     artifact = Artifact(file, "null", "fp32", (spec,), (spec,), RuntimeSettings(), "0" * 64, 100, versions)
     golden_arrays = {"x": np.zeros((2, 3), np.float32)}
     path = work / "small.edge"
-    profile = devices.detect(this_machine())
+    profile = device_profiles.detect(this_machine())
     pack(Contents("m", profile, artifact, Recipe("fp32"), golden_arrays, golden_arrays, "{}", golden_arrays), path)
     return path
 

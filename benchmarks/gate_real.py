@@ -22,10 +22,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.stack import LAYERS, pack_stack
-from hwbench.budget import parse
-from hwbench.formats._provenance import describe
-from hwbench.gating import GatePlan, gate_bundle
-from hwbench.machine import this_machine
+from hwbench.budgets.budget import parse
+from hwbench.formats.sections.provenance import describe
+from hwbench.gate.sequential_gate import GatePlan, gate_bundle
+from hwbench.machine.identity import this_machine
 from hwbench.targets.local import LocalTarget
 
 BUDGET = "p90<=+2.5%"

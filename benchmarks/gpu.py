@@ -24,21 +24,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwbench import dataset, devices, gpu, nvml
-from hwbench.machine import this_machine
+from hwbench.data import dataset
+from hwbench.machine import device_profiles, gpu_state, gpu_timing
+from hwbench.machine.identity import this_machine
 from runtimes import plugins, samples
-from runtimes.artifact import RuntimeSettings
 from runtimes.backends import onnxruntime as ort_backend
-from runtimes.devicememory._choice import open_memory
-from runtimes.engines.build import build
-from runtimes.engines.session import EngineSession
+from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import EdgewrightError, NotInstalledError, UnsupportedError
+from runtimes.tensorrt.build_engine import build
+from runtimes.tensorrt.cuda._choice import open_memory
+from runtimes.tensorrt.engine_session import EngineSession
 from runtimes.tensors import Feeds
 from toolchain.builders import _engine
 from toolchain.builders import onnxruntime as onnx_builder
 from toolchain.engines.planner import plan_engine
-from toolchain.model import OnnxModel, open_model
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import OnnxModel, open_model
+from toolchain.recipes.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
 _ROUNDS, _RUNS, _WARMUP = 6, 200, 50
@@ -102,8 +103,8 @@ def _measure(name: str, memory: Any) -> None:
         _add(rivals, "torch.compile", lambda: _torch(name, compiled=True))
         for label, medians in _rounds(rivals, feeds).items():
             print(f"{name:14}{label:24}{np.median(medians):9.4f} ms  [{min(medians):.4f}, {max(medians):.4f}]")
-        with nvml.probe() as read:
-            times = gpu.measure(session, feeds, _RUNS, _WARMUP, read)
+        with gpu_state.probe() as read:
+            times = gpu_timing.measure(session, feeds, _RUNS, _WARMUP, read)
         for part in ("h2d", "compute", "d2h", "enqueue"):
             print(f"{name:14}{part:24}{np.median(times.of(part)):9.4f} ms")
         for warning in times.warnings:
@@ -113,7 +114,7 @@ def _measure(name: str, memory: Any) -> None:
 @contextmanager
 def _engine_session(model: OnnxModel, memory: Any) -> Iterator[EngineSession]:
     runtime, backend = _installed()
-    base = devices.load("rtx-5090")
+    base = device_profiles.load("rtx-5090")
     assert base.gpu is not None
     assert base.tensorrt is not None
     version = backend.version() if runtime == "tensorrt" else base.tensorrt.version

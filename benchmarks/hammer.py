@@ -25,16 +25,16 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 import runtimes
-from hwbench import devices
-from hwbench.machine import this_machine
-from runtimes.artifact import RuntimeSettings
-from runtimes.sampling import memory_bytes
-from runtimes.session import Session
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.inference.session import Session
+from runtimes.sampling.closed_loop import memory_bytes
 from runtimes.tensors import Array
 from toolchain.builders import onnxruntime as builder
-from toolchain.model import open_model
-from toolchain.pack import Contents, pack
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import open_model
+from toolchain.packaging.pack import Contents, pack
+from toolchain.recipes.recipe import Recipe
 
 Run = Callable[[dict[str, Array], "dict[str, Array] | None"], dict[str, Array]]
 
@@ -128,7 +128,7 @@ def _pack(folder: Path, batch: int | str) -> tuple[Path, Array]:
     artifact = builder.build(open_model(model), Recipe("fp32"), RuntimeSettings(1), folder)
     seen = {"x": np.random.default_rng(2).standard_normal((100, 64)).astype(np.float32)}
     bundle = folder / f"layer-{batch}.edge"
-    profile = devices.detect(this_machine())
+    profile = device_profiles.detect(this_machine())
     pack(Contents("layer", profile, artifact, Recipe("fp32"), {}, {}, calibration=seen), bundle)
     return bundle, weights
 

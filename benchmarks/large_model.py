@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper
 
-from hwbench import dataset
+from hwbench.data import dataset
 from runtimes import plugins
 from runtimes.errors import EdgewrightError
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS, precisions
-from toolchain.model import load_ir, open_model, size_bytes
-from toolchain.quantize import QUANTIZERS, REFERENCE, quantize
-from toolchain.recipe import Recipe
+from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS, precisions
+from toolchain.models.onnx_model import load_ir, open_model, size_bytes
+from toolchain.recipes.apply_recipe import QUANTIZERS, REFERENCE, quantize
+from toolchain.recipes.recipe import Recipe
 
 _WIDTH, _LAYERS, _SAMPLES = 8192, 9, 4
 _LIMIT_S = 900

@@ -20,13 +20,13 @@ import mlperf_loadgen as loadgen
 import numpy as np
 
 from benchmarks.stack import LAYERS, pack_stack
-from hwbench.formats._provenance import describe
-from hwbench.machine import this_machine
-from runtimes.artifact import Artifact, RuntimeSettings
-from runtimes.bundle import Bundle
-from runtimes.loading import load
-from runtimes.sampling import SamplingPlan, sample
-from runtimes.session import Session
+from hwbench.formats.sections.provenance import describe
+from hwbench.machine.identity import this_machine
+from runtimes.bundles.bundle import Bundle
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
+from runtimes.inference.load import load
+from runtimes.inference.session import Session
+from runtimes.sampling.closed_loop import SamplingPlan, sample
 from runtimes.tensors import Array, Feeds, TensorSpec
 
 RUNS = 20_000

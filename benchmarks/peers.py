@@ -37,12 +37,15 @@ import psutil
 from benchmarks import flows, kept, latency_models
 from benchmarks.contender import ALLOWED, ALLOWED_RANDOM, Contender, print_summary, print_table
 from benchmarks.zoo import ZooModel
-from hwbench import accuracy, dataset, intervals, metrics
-from hwbench.machine import this_machine
+from hwbench import metrics
+from hwbench.data import dataset
+from hwbench.machine.identity import this_machine
+from hwbench.measurements import accuracy
 from hwbench.metrics.parity import flatten
+from hwbench.stats import intervals
 from runtimes import samples
 from runtimes.tensors import Array
-from toolchain.model import open_model
+from toolchain.models.onnx_model import open_model
 
 TRAINED = ("efficientnet", "centerface", "ppocr", "silero", "minilm", "g2p", "esrgan")
 OURS, FLOAT = "edgewright", "ORT fp32"

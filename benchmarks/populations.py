@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwbench.quiet import WAITED, Surroundings
+from hwbench.measurements.interference import WAITED, Surroundings
 from runtimes.tensors import Array
 
 BLOCK_S = 0.25  # a process of 0.1 s of measuring, from start to end: the recording has 1,854 in 7 minutes

@@ -17,9 +17,9 @@ import numpy as np
 
 from benchmarks.stack import LAYERS, pack_stack
 from hwbench.targets.local import LocalTarget
-from runtimes.arrays import write
-from runtimes.bundle import Bundle
-from runtimes.sampling import Block, SamplingPlan
+from runtimes.bundles.bundle import Bundle
+from runtimes.npz import write
+from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 PLAN = SamplingPlan(min_runs=20, max_runs=150, duration_s=0.3, warmup_limit_s=1.0)
 

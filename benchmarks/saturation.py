@@ -29,18 +29,19 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from torch import nn
 
 from benchmarks.zoo import efficientnet
-from hwbench import dataset, devices
-from hwbench.machine import this_machine
+from hwbench.data import dataset
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.analysis.im2col import columns
+from toolchain.analysis.saturation import LayerSaturation, saturation
+from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.graphs.edits import Edits, array_of
-from toolchain.graphs.placement import CLAMPS
-from toolchain.graphs.windows import columns
-from toolchain.model import load_ir, open_model
-from toolchain.quantize import quantize
-from toolchain.recipe import Recipe
-from toolchain.saturation import LayerSaturation, saturation
+from toolchain.models.onnx_model import load_ir, open_model
+from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.qdq_placement import CLAMPS
+from toolchain.recipes.recipe import Recipe
 
 EMULATOR = "qemu-x86_64-static"
 _PROFILE = "x86-64-v3-avx2"
@@ -71,7 +72,7 @@ def main() -> None:
     if not _VNNI & set(this_machine().isa):
         sys.exit("This machine has no VNNI, so its own results saturate, too.")
     print(f"native: {this_machine().cpu}; emulated: {cpu}, {EMULATOR}; onnxruntime {version('onnxruntime')}")
-    safe = devices.load(_PROFILE).quantization["onnxruntime"]
+    safe = device_profiles.load(_PROFILE).quantization["onnxruntime"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for title, source, samples in _models(folder):
@@ -81,7 +82,7 @@ def main() -> None:
 
 def emulated_cpu() -> str:
     """The core that the AVX2 profile is emulated as."""
-    emulation = devices.load(_PROFILE).emulation
+    emulation = device_profiles.load(_PROFILE).emulation
     assert emulation is not None
     return emulation.qemu_cpu
 

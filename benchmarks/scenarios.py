@@ -22,24 +22,26 @@ import numpy as np
 from benchmarks.accuracy import FLOWS
 from benchmarks.overhead import Nothing
 from benchmarks.zoo import efficientnet
-from hwbench import budget, devices, scenarios
-from hwbench.bundles import measure_bundles
-from hwbench.field import Entry, Field
-from hwbench.formats import _rates
-from hwbench.formats._provenance import describe, method
-from hwbench.gate import Verdict
-from hwbench.loadgen.drive import Seen, drive, read
-from hwbench.loadgen.library import Library
-from hwbench.loadgen.plan import LoadPlan
-from hwbench.machine import this_machine
-from hwbench.report import NotMeasuredError, Report
-from hwbench.scenarios import Ask
+from hwbench.budgets import budget
+from hwbench.budgets.verdicts import Verdict
+from hwbench.formats.sections import rate_rows
+from hwbench.formats.sections.provenance import describe, method
+from hwbench.load import scenarios
+from hwbench.load.loadgen.drive import Seen, drive, read
+from hwbench.load.loadgen.load_plan import LoadPlan
+from hwbench.load.loadgen.sample_library import Library
+from hwbench.load.scenarios import Ask
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from hwbench.measurements.report import NotMeasuredError, Report
+from hwbench.results.measure_bundles import measure_bundles
+from hwbench.results.profile_results import Entry, Field
 from hwbench.targets.local import LocalTarget
-from runtimes.artifact import Artifact, RuntimeSettings
-from runtimes.conditions import Watch
-from runtimes.sampling import Block, SamplingPlan
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
+from runtimes.sampling.closed_loop import Block, SamplingPlan
+from runtimes.sampling.system_conditions import Watch
 from runtimes.tensors import TensorSpec
-from toolchain.single import pack_as_is
+from toolchain.pipeline.pack_model import pack_as_is
 
 BOUND = "p99<=20ms"
 PLAN = SamplingPlan(min_runs=120, duration_s=0.5)
@@ -52,7 +54,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         model = Path(work, "efficientnet-lite0.onnx")
         FLOWS["ours int8"](efficientnet.prepare(), model)
-        bundle, _ = pack_as_is(model, devices.detect(machine), 1, Path(work))
+        bundle, _ = pack_as_is(model, device_profiles.detect(machine), 1, Path(work))
         print(f"{describe(machine)}\n")
         print("".join(f"{head:>10}" for head in ("p50 ms", "p90 ms", "p99 ms", "per s", "others")))
         _print(measure_bundles([bundle], LocalTarget(), PLAN, _say_nothing)[0])
@@ -86,7 +88,7 @@ def _figure(report: Report, quantity: str) -> str:
 
 def _print_rates(report: Report, verdict: Verdict) -> None:
     entry = Entry("int8", "int8", "onnxruntime", "measured", "", report, (verdict,))
-    table = _rates.table(Field(report.model, report.profile, (verdict.budget,), (entry,)))
+    table = rate_rows.table(Field(report.model, report.profile, (verdict.budget,), (entry,)))
     assert table is not None
     print(f"\nserver, {verdict.budget.text}: {verdict.outcome}, {verdict.reason}\n")
     for line in (table.heads, *table.lines):

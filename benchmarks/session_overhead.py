@@ -23,14 +23,15 @@ from onnx import TensorProto, helper
 
 import runtimes
 from benchmarks.mobilenet import mobilenet_v2
-from hwbench import devices, intervals
-from hwbench.machine import this_machine
-from runtimes.artifact import RuntimeSettings
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from hwbench.stats import intervals
+from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.tensors import Array
 from toolchain.builders import onnxruntime as builder
-from toolchain.model import open_model
-from toolchain.pack import Contents, pack
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import open_model
+from toolchain.packaging.pack import Contents, pack
+from toolchain.recipes.recipe import Recipe
 
 Call = Callable[[], object]
 
@@ -92,7 +93,7 @@ def _interleaved(ways: Sequence[Call], calls: int, rounds: int) -> Array:
 def _pack(model: Path, feeds: dict[str, Array], folder: Path) -> Path:
     """A bundle that records calibration, so that drift is watched."""
     artifact = builder.build(open_model(model), Recipe("fp32"), RuntimeSettings(1), folder)
-    profile = devices.detect(this_machine())
+    profile = device_profiles.detect(this_machine())
     path = folder / f"{model.stem}.edge"
     pack(Contents(model.stem, profile, artifact, Recipe("fp32"), {}, {}, calibration=feeds), path)
     return path

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from hwbench import devices
-from hwbench.machine import this_machine
-from toolchain.single import pack_as_is
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from toolchain.pipeline.pack_model import pack_as_is
 
 LAYERS = 40
 _CHANNELS, _SIDE = 32, 14
@@ -21,7 +21,7 @@ def pack_stack(layers: int, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / "stack.onnx"
     onnx.save(_model(layers), model)
-    bundle, _ = pack_as_is(model, devices.detect(this_machine()), 1, folder)
+    bundle, _ = pack_as_is(model, device_profiles.detect(this_machine()), 1, folder)
     return bundle
 
 

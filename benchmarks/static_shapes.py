@@ -21,17 +21,18 @@ import numpy as np
 
 from benchmarks import latency_models
 from benchmarks.peers import TRAINED, model_named
-from hwbench import dataset, intervals
-from hwbench.machine import this_machine
+from hwbench.data import dataset
+from hwbench.machine.identity import this_machine
+from hwbench.stats import intervals
 from runtimes import samples
-from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.backends import openvino
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError
-from runtimes.session import Session
+from runtimes.inference.session import Session
 from runtimes.tensors import Array
 from toolchain.builders import openvino as builder
-from toolchain.model import open_model
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import open_model
+from toolchain.recipes.recipe import Recipe
 
 _TURNS, _RUNS = 40, 5
 

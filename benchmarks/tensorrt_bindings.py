@@ -1,7 +1,7 @@
 """Hold our use of TensorRT's API to the genuine Python bindings of several releases.
 
     python -m benchmarks.tensorrt_bindings | tee benchmarks/results/tensorrt_bindings.txt
-    python -m benchmarks.tensorrt_bindings --write     # and renew tests/runtimes/engines/api_surface.json
+    python -m benchmarks.tensorrt_bindings --write     # and renew tests/runtimes/tensorrt/api_surface.json
 
 The bindings' wheels come without TensorRT's libraries, which are not on the package index. They are imported over
 stand-ins whose every function returns NULL, so that all names are there and nothing can be computed. Needs pip, a C
@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SURFACE = ROOT / "tests" / "runtimes" / "engines" / "api_surface.json"
+SURFACE = ROOT / "tests" / "runtimes" / "tensorrt" / "api_surface.json"
 RELEASES = {
     "10.3.0": "tensorrt-cu12-bindings",  # JetPack 6.1 and 6.2
     "10.7.0": "tensorrt-cu12-bindings",  # the last of 10.x with DLA
@@ -63,8 +63,8 @@ import json, sys
 import {module} as trt
 sys.path.insert(0, {root!r})
 import threading
-from runtimes.engines.log import logger
-from runtimes.engines.progress import monitor
+from runtimes.tensorrt.logger import logger
+from runtimes.tensorrt.build_progress import monitor
 logger(trt), monitor(trt, None, threading.Event())  # our classes on theirs
 classes = [name for name in dir(trt) if isinstance(getattr(trt, name), type)]
 print(json.dumps({{

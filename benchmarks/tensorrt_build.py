@@ -25,14 +25,15 @@ from typing import Any
 
 from benchmarks.accuracy import MODELS
 from benchmarks.zoo import ZooModel
-from hwbench import dataset, devices, machine
-from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from hwbench.data import dataset
+from hwbench.machine import device_profiles, identity
+from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.engines.overview import arithmetic
 from toolchain.engines.planner import plan_engine
-from toolchain.engines.ranges import Sizes
-from toolchain.model import OnnxModel, open_model
-from toolchain.quantize import quantize
-from toolchain.recipe import Recipe
+from toolchain.engines.shape_ranges import Sizes
+from toolchain.models.onnx_model import OnnxModel, open_model
+from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.recipe import Recipe
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 _BATCH: Sizes = (1, 1, 8)
@@ -42,7 +43,7 @@ _LIMIT_S, _REPEATS = 1800, 3
 
 def main(names: list[str]) -> None:
     """Build every precision of every model and print the table."""
-    here = machine.this_machine()
+    here = identity.this_machine()
     print(f"{here.cpu}, {platform.machine()}, tensorrt-rtx {version('tensorrt-rtx')}, for an RTX 5090 (12.0)\n")
     print(
         f"{'model':13}{'precision':10}{'ONNX MB':>8}{'engine MB':>10}{'build s':>8}  {'range':15}"
@@ -92,7 +93,7 @@ def _child(*arguments: str) -> dict[str, Any]:
 def _variant(name: str, precision: str, out: Path) -> None:
     model: ZooModel = importlib.import_module(f"benchmarks.zoo.{name}").prepare()
     source = open_model(model.onnx)
-    scheme = devices.load("rtx-5090").quantization["tensorrt-rtx"] if precision == "int8" else None
+    scheme = device_profiles.load("rtx-5090").quantization["tensorrt-rtx"] if precision == "int8" else None
     method = DEFAULT_CALIBRATION if precision in ("int8", "fp16") else None
     corrections = DEFAULT_CORRECTIONS if precision == "int8" else ()
     recipe = Recipe(precision, method, scheme, corrections=corrections)
@@ -104,9 +105,9 @@ def _variant(name: str, precision: str, out: Path) -> None:
 def _build(precision: str, file: Path) -> None:
     import tensorrt_rtx as trt
 
-    from runtimes.engines.build import build
+    from runtimes.tensorrt.build_engine import build
 
-    model, profile = open_model(file), devices.load("rtx-5090")
+    model, profile = open_model(file), device_profiles.load("rtx-5090")
     plan = plan_engine(profile, model.inputs, arithmetic(precision), _ranges(model), "tensorrt-rtx")
     onnx = file.read_bytes()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

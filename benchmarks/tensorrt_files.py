@@ -21,13 +21,14 @@ import numpy as np
 import tensorrt_rtx as trt
 
 from benchmarks.zoo import ZooModel
-from hwbench import dataset, devices
+from hwbench.data import dataset
+from hwbench.machine import device_profiles
 from runtimes import plugins, samples
 from runtimes.errors import EdgewrightError
-from toolchain.candidates import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS, precisions
-from toolchain.model import open_model
-from toolchain.quantize import QUANTIZERS, quantize
-from toolchain.recipe import Recipe
+from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS, precisions
+from toolchain.models.onnx_model import open_model
+from toolchain.recipes.apply_recipe import QUANTIZERS, quantize
+from toolchain.recipes.recipe import Recipe
 
 MODELS = ("efficientnet", "centerface", "ppocr", "silero", "minilm", "g2p", "esrgan")
 PROFILE = "jetson-agx-orin"
@@ -96,7 +97,7 @@ def _one(name: str, precision: str) -> None:
     module = plugins.load(QUANTIZERS, precision, "precision")
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
     int8 = module.COMPUTES_IN == "int8"
-    scheme = devices.load(PROFILE).quantization["tensorrt"] if int8 else None
+    scheme = device_profiles.load(PROFILE).quantization["tensorrt"] if int8 else None
     corrections = DEFAULT_CORRECTIONS if int8 and method else ()
     with tempfile.TemporaryDirectory() as folder:
         try:

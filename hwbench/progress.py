@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from hwbench.measure import Tick
+from hwbench.measurements.interleaved import Tick
 
 _BAR_WIDTH = 12  # of 80 columns, so that there is room for what is being done
 _RECENT = 20  # steps that tell the speed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from hwbench.gating import Gated
+    from hwbench.gate.sequential_gate import Gated
 
 Gate = Callable[..., "Gated"]
 
@@ -36,9 +36,9 @@ def edgewright_gate(request: pytest.FixtureRequest) -> Gate:
     """
 
     def run(candidate: str | Path, *budgets: str, baseline: str | Path | None = None, **plan: Any) -> Gated:
-        from hwbench import gate
-        from hwbench.budget import parse_all
-        from hwbench.gating import GatePlan, gate_bundle
+        from hwbench.budgets import verdicts
+        from hwbench.budgets.budget import parse_all
+        from hwbench.gate.sequential_gate import GatePlan, gate_bundle
         from hwbench.targets.local import LocalTarget
         from runtimes.errors import EdgewrightError, UsageError
 
@@ -62,7 +62,7 @@ def edgewright_gate(request: pytest.FixtureRequest) -> Gate:
         lines = [f"{verdict.budget.text}: {verdict.outcome}, {verdict.reason}" for verdict in gated.verdicts]
         for verdict, line in zip(gated.verdicts, lines):
             request.node.user_properties.append((verdict.budget.text, line))
-        outcome = gate.overall(gated.verdicts)
+        outcome = verdicts.overall(gated.verdicts)
         if outcome == "inconclusive" and request.config.getoption("--edgewright-inconclusive") == "skip":
             pytest.skip("\n".join(lines))
         if outcome != "pass":

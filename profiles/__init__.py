@@ -1,1 +1,1 @@
-"""Device profiles: data only, one TOML file each. `hwbench.devices` reads them."""
+"""Device profiles: data only, one TOML file each. `hwbench.machine.device_profiles` reads them."""

@@ -9,9 +9,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runtimes.artifact import Artifact, Golden, Manifest, Member, RuntimeSettings
-    from runtimes.bundle import Bundle
-    from runtimes.drift import Distribution, TensorDrift
+    from runtimes.bundles.bundle import Bundle
+    from runtimes.bundles.manifest import Artifact, Golden, Manifest, Member, RuntimeSettings
     from runtimes.errors import (
         BackendError,
         BundleError,
@@ -24,12 +23,13 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
-    from runtimes.golden import GoldenResult, replay
-    from runtimes.loading import load
+    from runtimes.inference.drift import Distribution, TensorDrift
+    from runtimes.inference.load import load
+    from runtimes.inference.session import Session
+    from runtimes.inference.stats import Stats
     from runtimes.profile import HardwareProfile, QuantizationScheme
-    from runtimes.session import Session
-    from runtimes.stats import Stats
     from runtimes.tensors import TensorSpec
+    from runtimes.verification.golden import GoldenResult, replay
 
 # Before its import: from 1.29 on, ONNX Runtime reports its use, with a thread of its own that runs while we time.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -65,7 +65,18 @@ __all__ = [
     "replay",
 ]
 
-_MODULES = ("errors", "tensors", "drift", "artifact", "bundle", "session", "stats", "loading", "profile", "golden")
+_MODULES = (
+    "errors",
+    "tensors",
+    "profile",
+    "bundles.manifest",
+    "bundles.bundle",
+    "inference.session",
+    "inference.stats",
+    "inference.drift",
+    "inference.load",
+    "verification.golden",
+)
 
 
 def __getattr__(name: str) -> Any:

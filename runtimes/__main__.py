@@ -13,15 +13,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtimes import arrays, files, plugins, samples
-from runtimes.bundle import Bundle
+from runtimes import files, npz, plugins, samples
+from runtimes.bundles.bundle import Bundle
 from runtimes.codec import encode
-from runtimes.command import exit_code, read_plan
+from runtimes.command_line import exit_code, read_plan
 from runtimes.errors import UsageError
-from runtimes.loading import load
+from runtimes.inference.load import load
 from runtimes.printable import one_line
-from runtimes.sampling import SamplingPlan, distinct_feeds, environment, memory_bytes, sample
-from runtimes.selftest import render, result_line, self_test
+from runtimes.sampling.closed_loop import SamplingPlan, distinct_feeds, environment, memory_bytes, sample
+from runtimes.verification.self_test import render, result_line, self_test
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +43,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    compile_bundle = plugins.load("runtimes.engines", "compiling", "feature").compile_bundle
+    from runtimes.tensorrt.compile_bundle import compile_bundle  # only this command waits for its import
+
     with Bundle(options.bundle, options.public_key) as bundle:
         done = compile_bundle(bundle, _percent if sys.stderr.isatty() else None)
         count = bundle.manifest.golden.samples
@@ -70,19 +71,19 @@ def _percent(done: float, phase: str) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    inputs = arrays.read(options.inputs)
+    inputs = npz.read(options.inputs)
     with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
         if samples.count(session.inputs, inputs) == 0:
             raise UsageError(f"'{options.inputs}' holds no samples.")
         runs = [session.run(feed) for feed in samples.feeds(session.inputs, inputs)]
         outputs = samples.gather(runs, samples.batch_size(session.inputs, inputs))
-    arrays.write(options.outputs, outputs)
+    npz.write(options.outputs, outputs)
     return 0
 
 
 def _sample(options: argparse.Namespace) -> int:
     plan = read_plan(SamplingPlan, options.plan)
-    inputs = arrays.read(options.inputs)
+    inputs = npz.read(options.inputs)
     idle_memory_bytes = memory_bytes("VmRSS")
     start = time.perf_counter_ns()
     with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
@@ -96,7 +97,8 @@ def _sample(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    serve = plugins.load("runtimes.extras", "serve", "feature").serve
+    with plugins.optional_import("Serving"):
+        from runtimes.serving.http_server import serve
     with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
         serve(session, options.bundle.stem, options.host, options.port)
     return 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
+from collections.abc import Iterator
 from types import ModuleType
 
 from runtimes.errors import NotInstalledError, UsageError
@@ -66,17 +68,29 @@ def load(package: str, name: str, kind: str) -> ModuleType:
     """
     if name not in names(package):
         raise UsageError(f"Unknown {kind} '{name}'; choose from {', '.join(names(package))}.")
-    try:
+    with optional_import(f"The {kind} '{name}'"):
         return importlib.import_module(f"{package}.{name.replace('-', '_')}")
+
+
+@contextlib.contextmanager
+def optional_import(what: str) -> Iterator[None]:
+    """Say how to install what the imports inside the `with` lack.
+
+    Args:
+        what: the start of the error's sentence.
+
+    Raises:
+        NotInstalledError: a package is missing or broken; the message says how to install it.
+    """
+    try:
+        yield
     except ImportError as error:
         needed = (error.name or "").partition(".")[0]
         if needed in _OURS:  # our own mistake, and no package mends it
             raise
         if not isinstance(error, ModuleNotFoundError):
             raise NotInstalledError(
-                f"The {kind} '{name}' needs a package that is installed but cannot be imported: {error}"
+                f"{what} needs a package that is installed but cannot be imported: {error}"
             ) from error
         line = f"'edgewright[{_EXTRAS[needed]}]'" if needed in _EXTRAS else _DISTRIBUTIONS.get(needed, needed)
-        raise NotInstalledError(
-            f"The {kind} '{name}' needs the package '{needed}'; install it with: pip install {line}"
-        ) from error
+        raise NotInstalledError(f"{what} needs the package '{needed}'; install it with: pip install {line}") from error

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper, numpy_helper
 
-from hwbench import devices, machine
-from runtimes.artifact import RuntimeSettings
+from hwbench.machine import device_profiles, identity
+from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import Array
 from toolchain.builders import onnxruntime as builder
-from toolchain.model import open_model
-from toolchain.pack import Contents, pack
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import open_model
+from toolchain.packaging.pack import Contents, pack
+from toolchain.recipes.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,7 +71,7 @@ def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def here() -> HardwareProfile:
     """The profile of the machine that runs the tests."""
-    return devices.detect(machine.this_machine())
+    return device_profiles.detect(identity.this_machine())
 
 
 @pytest.fixture(scope="session")

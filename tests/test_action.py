@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from toolchain.pack import Contents, pack
+from toolchain.packaging.pack import Contents, pack
 
 ROOT = Path(__file__).parents[1]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())

@@ -33,7 +33,11 @@ ALLOWED = {
 }
 
 # A backend's package has the backend's name, but for these.
-EXTRA_PACKAGES = {"signing": {"cryptography"}, "serve": {"starlette", "uvicorn"}, "_metrics": {"prometheus_client"}}
+EXTRA_PACKAGES = {
+    "signing": {"cryptography"},
+    "http_server": {"starlette", "uvicorn"},
+    "prometheus": {"prometheus_client"},
+}
 BACKEND_PACKAGES = {"null": set()}
 MEMORY_PACKAGES = {"cuda_bindings": {"cuda"}, "pycuda": {"pycuda"}}
 METER_PACKAGES = {"nvml": {"pynvml"}}
@@ -70,13 +74,13 @@ def test_imports_only_what_its_package_may(path):
     allowed = ALLOWED[package_of(path)]
     if path == ROOT / "hwbench" / "pytest_plugin.py":  # nothing but pytest loads it
         allowed = allowed | {"pytest"}
-    if path.parent == ROOT / "hwbench" / "loadgen":  # what runs in the measuring process
+    if path.parent == ROOT / "hwbench" / "load" / "loadgen":  # what runs in the measuring process
         allowed = allowed | {"mlperf_loadgen"}
     if path.parent == ROOT / "runtimes" / "backends":
         allowed = allowed | BACKEND_PACKAGES.get(path.stem, {path.stem})
-    if path.parent == ROOT / "runtimes" / "extras":
+    if path.parent in (ROOT / "runtimes" / "serving", ROOT / "runtimes" / "bundles"):
         allowed = allowed | EXTRA_PACKAGES.get(path.stem, set())
-    if path.parent == ROOT / "runtimes" / "devicememory":
+    if path.parent == ROOT / "runtimes" / "tensorrt" / "cuda":
         allowed = allowed | MEMORY_PACKAGES.get(path.stem, set())
     if path.parent == ROOT / "runtimes" / "meters":
         allowed = allowed | METER_PACKAGES.get(path.stem, set())

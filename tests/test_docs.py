@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from hwbench.accuracy import Accuracy
-from hwbench.bandwidth import Bandwidth
-from hwbench.budget import Budget
-from hwbench.ceilings import Ceilings
-from hwbench.field import Entry, Field, Results, Screening, Search
-from hwbench.gate import Verdict
-from hwbench.latency import Latency, Load
-from hwbench.machine import Machine
-from hwbench.report import Report
-from runtimes.artifact import Artifact
-from runtimes.conditions import Conditions
-from runtimes.sampling import Block
-from runtimes.work import Work
+from hwbench.budgets.budget import Budget
+from hwbench.budgets.verdicts import Verdict
+from hwbench.machine.identity import Machine
+from hwbench.measurements.accuracy import Accuracy
+from hwbench.measurements.latency import Latency, Load
+from hwbench.measurements.memory_bandwidth import Bandwidth
+from hwbench.measurements.peaks import Ceilings
+from hwbench.measurements.report import Report
+from hwbench.results.profile_results import Entry, Field, Results, Screening, Search
+from runtimes.bundles.manifest import Artifact
+from runtimes.bundles.work import Work
+from runtimes.sampling.closed_loop import Block
+from runtimes.sampling.system_conditions import Conditions
 
 ROOT = Path(__file__).parent.parent
 TYPES = (

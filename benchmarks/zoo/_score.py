@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime as ort
 
 from benchmarks.zoo import ZooModel
-from hwbench import dataset, metrics
+from hwbench import metrics
+from hwbench.data import dataset
 from runtimes import samples
 from runtimes.tensors import TensorSpec
 

@@ -6,15 +6,15 @@ import csv
 import dataclasses
 from io import StringIO
 
-from hwbench.doubts import doubts
-from hwbench.field import Field, Results
-from hwbench.formats import _rates, _rows
-from hwbench.formats._provenance import describe
-from hwbench.formats._rows import Row
-from hwbench.formats._words import clean
-from hwbench.quantities import QUANTITIES
-from hwbench.report import NotMeasuredError, Report
-from hwbench.roofline import roofline
+from hwbench.formats.sections import rate_rows, rows
+from hwbench.formats.sections.headline import clean
+from hwbench.formats.sections.provenance import describe
+from hwbench.formats.sections.rows import Row
+from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.report import NotMeasuredError, Report
+from hwbench.measurements.roofline import roofline
+from hwbench.measurements.stability_warnings import doubts
+from hwbench.results.profile_results import Field, Results
 
 _ENDS = ("", "_low", "_high")
 
@@ -25,8 +25,8 @@ def render(results: Results) -> str:
     writer = csv.DictWriter(out, list(_line(None, None)), lineterminator="\n")
     writer.writeheader()
     for field in results.fields:
-        entries = tuple(each for entry in field.entries for each in _rates.at_rates(entry))
-        writer.writerows(_line(field, row) for row in _rows.rows(dataclasses.replace(field, entries=entries)))
+        entries = tuple(each for entry in field.entries for each in rate_rows.at_rates(entry))
+        writer.writerows(_line(field, row) for row in rows.rows(dataclasses.replace(field, entries=entries)))
     return clean(out.getvalue())
 
 

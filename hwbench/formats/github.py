@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hwbench.field import Field, Results
-from hwbench.formats import _budgets, _rows
-from hwbench.formats._provenance import machines, warnings
-from hwbench.formats._rows import label
-from hwbench.formats._words import clean, headline, outcome
-from hwbench.gate import Outcome
+from hwbench.budgets.verdicts import Outcome
+from hwbench.formats.sections import budget_lines, rows
+from hwbench.formats.sections.headline import clean, headline, outcome
+from hwbench.formats.sections.provenance import machines, warnings
+from hwbench.formats.sections.rows import label
+from hwbench.results.profile_results import Field, Results
 
 _COMMANDS: dict[Outcome, str] = {"fail": "error", "inconclusive": "warning", "pass": "notice"}
 
@@ -25,7 +25,7 @@ def render(results: Results) -> str:
 
 
 def _lines(field: Field) -> Iterable[str]:
-    judged = _budgets.lines(field)
+    judged = budget_lines.lines(field)
     where = f"{field.model} for {field.profile}"
     who = f"{where}, {label(field.chosen)}" if field.chosen is not None else where
     for line in judged:
@@ -33,7 +33,7 @@ def _lines(field: Field) -> Iterable[str]:
         yield _command(_COMMANDS[line.outcome], f"{line.budget}: {line.outcome}", message)
     if not judged:
         kind = "notice" if outcome(field) == "measured" else _COMMANDS[field.outcome]
-        yield _command(kind, where, headline(field, _rows.rows(field)))
+        yield _command(kind, where, headline(field, rows.rows(field)))
     for warning in (*warnings(field), *field.caveats):
         yield _command("warning", where, warning)
 

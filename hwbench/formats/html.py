@@ -8,19 +8,20 @@ from dataclasses import dataclass
 import jinja2
 from markupsafe import Markup, escape
 
-from hwbench.field import Field, Results
-from hwbench.formats import _budgets, _charts, _provenance, _rates, _roofline, _rows, _words
-from hwbench.formats._rows import Row, columns
-from hwbench.intervals import CONFIDENCE
-from hwbench.quantities import QUANTITIES
-from hwbench.report import Report
+from hwbench.formats.charts import page_charts
+from hwbench.formats.sections import budget_lines, headline, provenance, rate_rows, roofline_share, rows
+from hwbench.formats.sections.rows import Row, columns
+from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.report import Report
+from hwbench.results.profile_results import Field, Results
+from hwbench.stats.intervals import CONFIDENCE
 
 _KEY_FIGURES = {  # and how each compares
-    "p50": _words.speedup,
-    "p90": _words.speedup,
-    "p99": _words.speedup,
-    "size": _words.saving,
-    "peak_memory": _words.saving,
+    "p50": headline.speedup,
+    "p90": headline.speedup,
+    "p99": headline.speedup,
+    "size": headline.saving,
+    "peak_memory": headline.saving,
 }
 
 
@@ -46,33 +47,33 @@ def render(results: Results) -> str:
     environment.filters["breakable"] = _breakable
     sections = [_section(field, f"f{number}") for number, field in enumerate(results.fields, 1)]
     page = environment.get_template("report.html.j2").render(
-        results=results, sections=sections, confidence=f"{CONFIDENCE:.0%}", quantities=QUANTITIES, label=_rows.label
+        results=results, sections=sections, confidence=f"{CONFIDENCE:.0%}", quantities=QUANTITIES, label=rows.label
     )
-    return _words.clean(page) + "\n"
+    return headline.clean(page) + "\n"
 
 
 def _section(field: Field, key: str) -> dict[str, object]:
     """What the template shows of one field; `key` is unique on the page."""
-    table = _rows.rows(field)
-    chosen, reference = _words.chosen_row(table), _words.reference(table)
+    table = rows.rows(field)
+    chosen, reference = headline.chosen_row(table), headline.reference(table)
     return {
         "key": key,
         "field": field,
-        "outcome": _words.outcome(field),
-        "headline": _words.headline(field, table),
+        "outcome": headline.outcome(field),
+        "headline": headline.headline(field, table),
         "chosen": chosen,
         "tiles": _tiles(chosen, reference) if chosen is not None else (),
         "reference": reference,
         "rows": table,
-        "columns": [(name, _rows.heading(name, table), QUANTITIES[name].unit) for name in columns(table)],
-        "notes": _rows.notes(table),
-        "served": _rates.table(field),
-        "charts": [(chart, Markup(chart.svg)) for chart in _charts.charts(field, table, key)],
-        "rooflines": _roofline.rooflines(field),
-        "budgets": _budgets.lines(field),
-        "warnings": _provenance.warnings(field),
+        "columns": [(name, rows.heading(name, table), QUANTITIES[name].unit) for name in columns(table)],
+        "notes": rows.notes(table),
+        "served": rate_rows.table(field),
+        "charts": [(chart, Markup(chart.svg)) for chart in page_charts.charts(field, table, key)],
+        "rooflines": roofline_share.rooflines(field),
+        "budgets": budget_lines.lines(field),
+        "warnings": provenance.warnings(field),
         "provenance": _facts(field, chosen),
-        "commands": _provenance.commands(field),
+        "commands": provenance.commands(field),
     }
 
 
@@ -80,11 +81,11 @@ def _tiles(row: Row, against: Row | None) -> tuple[Tile, ...]:
     tiles = []
     for name, compare in _KEY_FIGURES.items():
         if name in row.figures:
-            shown = _rows.show(name, row.figures[name].value)
+            shown = rows.show(name, row.figures[name].value)
             tiles.append(Tile(name.replace("_", " "), shown, QUANTITIES[name].unit, compare(row, against, name)))
     accuracy = row.entry.report.accuracy if row.entry.report is not None else None
     if accuracy is not None and "accuracy" in row.figures:
-        tiles.insert(0, Tile(accuracy.metric, _words.share(row, accuracy), "", _words.drop(row, accuracy)))
+        tiles.insert(0, Tile(accuracy.metric, headline.share(row, accuracy), "", headline.drop(row, accuracy)))
     return tuple(tiles)
 
 
@@ -94,14 +95,14 @@ def _breakable(text: str) -> Markup:
 
 
 def _facts(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
-    facts = [("Measured on", machine) for machine in _provenance.machines(field)]
+    facts = [("Measured on", machine) for machine in provenance.machines(field)]
     reports = [entry.report for entry in field.entries if entry.report is not None]
     report = chosen.entry.report if chosen is not None else None
     facts += _how(report) if report is not None else []
-    facts += [("At most", peaks) for peaks in _roofline.ceilings(field)]
-    facts += [("Verdicts", _provenance.judged(field))] if _provenance.judged(field) else []
-    facts += [("Layers", _provenance.layers(field))] if _provenance.layers(field) else []
-    facts += [("Search", _provenance.search(field))] if _provenance.search(field) else []
+    facts += [("At most", peaks) for peaks in roofline_share.ceilings(field)]
+    facts += [("Verdicts", provenance.judged(field))] if provenance.judged(field) else []
+    facts += [("Layers", provenance.layers(field))] if provenance.layers(field) else []
+    facts += [("Search", provenance.search(field))] if provenance.search(field) else []
     facts += [("Source, SHA-256", digest) for digest in dict.fromkeys(r.artifact.source_sha256 for r in reports)]
     versions = dict.fromkeys(item for r in reports for item in r.artifact.tool_versions.items())
     if versions:
@@ -110,6 +111,6 @@ def _facts(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
 
 
 def _how(report: Report) -> list[tuple[str, str]]:
-    facts = [(name.capitalize(), fact) for name, fact in _provenance.how(report)]
+    facts = [(name.capitalize(), fact) for name, fact in provenance.how(report)]
     inputs = ", ".join(map(str, report.artifact.inputs))
     return [*facts, ("Inputs", inputs)] if inputs else facts

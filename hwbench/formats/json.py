@@ -1,11 +1,11 @@
-"""report.json: everything, raw samples included, for `hwbench.field.from_json` to read back."""
+"""report.json: everything, raw samples included, for `hwbench.results.profile_results.from_json` to read back."""
 
 from __future__ import annotations
 
-from hwbench import field
-from hwbench.field import Results
+from hwbench.results import profile_results
+from hwbench.results.profile_results import Results
 
 
 def render(results: Results) -> str:
     """The text of report.json."""
-    return field.to_json(results) + "\n"
+    return profile_results.to_json(results) + "\n"

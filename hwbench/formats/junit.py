@@ -9,12 +9,12 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
-from hwbench.field import Entry, Field, Results
-from hwbench.formats import _rows
-from hwbench.formats._provenance import machines, warnings
-from hwbench.formats._rows import label
-from hwbench.formats._words import clean, headline, verdicts
-from hwbench.gate import Outcome
+from hwbench.budgets.verdicts import Outcome
+from hwbench.formats.sections import rows
+from hwbench.formats.sections.headline import clean, headline, verdicts
+from hwbench.formats.sections.provenance import machines, warnings
+from hwbench.formats.sections.rows import label
+from hwbench.results.profile_results import Entry, Field, Results
 
 _TAGS: dict[Outcome, str] = {"fail": "failure", "inconclusive": "error"}
 
@@ -40,7 +40,7 @@ def _suite(field: Field) -> ET.Element:
         for verdict in chosen.verdicts:
             _case(suite, field, verdict.budget.text, verdict.outcome, verdict.reason, label(chosen))
     else:
-        reason = headline(field, _rows.rows(field))
+        reason = headline(field, rows.rows(field))
         details = "\n".join(_details(field))
         _case(suite, field, "budgets" if field.budgets else "measured", field.outcome, reason, details)
     system_err = warnings(field)

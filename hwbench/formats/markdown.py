@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from hwbench.field import Field, Results
-from hwbench.formats import _budgets, _rates, _rows
-from hwbench.formats._provenance import how, judged, machines, warnings
-from hwbench.formats._rates import RateTable
-from hwbench.formats._roofline import ceilings, rooflines
-from hwbench.formats._rows import Row, columns, label
-from hwbench.formats._words import clean, headline, outcome
-from hwbench.intervals import CONFIDENCE
-from hwbench.quantities import QUANTITIES
+from hwbench.formats.sections import budget_lines, rate_rows, rows
+from hwbench.formats.sections.headline import clean, headline, outcome
+from hwbench.formats.sections.provenance import how, judged, machines, warnings
+from hwbench.formats.sections.rate_rows import RateTable
+from hwbench.formats.sections.roofline_share import ceilings, rooflines
+from hwbench.formats.sections.rows import Row, columns, label
+from hwbench.measurements.quantities import QUANTITIES
+from hwbench.results.profile_results import Field, Results
+from hwbench.stats.intervals import CONFIDENCE
 
 # What would end a cell or start markup: `<` only where a tag could begin, so that p90<=20ms reads as it is.
 _MARKUP = re.compile(r"[\\`*|~$\[&]|<(?=[A-Za-z/!?])")
@@ -28,15 +28,15 @@ def render(results: Results) -> str:
 
 
 def _blocks(field: Field) -> Iterable[str]:
-    table = _rows.rows(field)
-    notes = _rows.notes(table)
+    table = rows.rows(field)
+    notes = rows.notes(table)
     yield f"## {_escape(field.model)} for {_escape(field.profile)}: {outcome(field)}"
     yield f"{_escape(headline(field, table))}."
     yield _list(
-        f"**{line.outcome}** {_escape(line.budget)}: {_escape(line.evidence)}" for line in _budgets.lines(field)
+        f"**{line.outcome}** {_escape(line.budget)}: {_escape(line.evidence)}" for line in budget_lines.lines(field)
     )
     yield _table(table, notes)
-    served = _rates.table(field)
+    served = rate_rows.table(field)
     if served is not None:
         yield _served(served)
     yield _list(_remarks(field, notes))
@@ -59,7 +59,7 @@ def _remarks(field: Field, notes: dict[str, int]) -> Iterable[str]:
 
 def _table(table: tuple[Row, ...], notes: dict[str, int]) -> str:
     names = columns(table)
-    heads = [f"{_escape(_rows.heading(name, table))} {QUANTITIES[name].unit}".strip() for name in names]
+    heads = [f"{_escape(rows.heading(name, table))} {QUANTITIES[name].unit}".strip() for name in names]
     lines = [["candidate", "status", "verdict", *heads], ["---", "---", "---", *["---:"] * len(heads)]]
     for row in table:
         figures = [_cell(row.value(name, notes), row.interval(name)) for name in names]

@@ -13,15 +13,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hwbench.field import Field, Results
-from hwbench.formats import _budgets, _rates, _rows
-from hwbench.formats._provenance import how, judged, layers, machines, search, warnings
-from hwbench.formats._rates import RateTable
-from hwbench.formats._roofline import ceilings, rooflines
-from hwbench.formats._rows import Row, columns, label
-from hwbench.formats._words import clean, headline, outcome
-from hwbench.intervals import CONFIDENCE
-from hwbench.quantities import QUANTITIES
+from hwbench.formats.sections import budget_lines, rate_rows, rows
+from hwbench.formats.sections.headline import clean, headline, outcome
+from hwbench.formats.sections.provenance import how, judged, layers, machines, search, warnings
+from hwbench.formats.sections.rate_rows import RateTable
+from hwbench.formats.sections.roofline_share import ceilings, rooflines
+from hwbench.formats.sections.rows import Row, columns, label
+from hwbench.measurements.quantities import QUANTITIES
+from hwbench.results.profile_results import Field, Results
+from hwbench.stats.intervals import CONFIDENCE
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "chosen": "bold"}
 
@@ -52,8 +52,8 @@ def render(results: Results, *, width: int | None = None, color: bool = False) -
 
 
 def _print(console: Console, field: Field) -> None:
-    table = _rows.rows(field)
-    notes = _rows.notes(table)
+    table = rows.rows(field)
+    notes = rows.notes(table)
     came_to = _text(outcome(field), style=outcome(field))
     console.print(_text(f"{field.model} for {field.profile}: ", came_to, style="bold"))
     console.print(_text(headline(field, table)))
@@ -63,7 +63,7 @@ def _print(console: Console, field: Field) -> None:
         console.print()
         console.print(wide if needed <= console.width else _figures(table, notes, intervals=False))
     _section(console, "", [(f"[{number}]", reason) for reason, number in notes.items()])
-    served = _rates.table(field)
+    served = rate_rows.table(field)
     if served is not None:
         console.print(_text("\nRates", style="bold"))
         console.print(Padding(_served(served), (0, 0, 0, 2)))
@@ -72,7 +72,7 @@ def _print(console: Console, field: Field) -> None:
     _section(
         console,
         f"Budgets, {label(field.chosen)}" if field.chosen is not None else "Budgets",
-        [(line.budget, line.outcome, line.evidence) for line in _budgets.lines(field)],
+        [(line.budget, line.outcome, line.evidence) for line in budget_lines.lines(field)],
     )
     _section(console, "Rooflines", rooflines(field))
     _section(console, "Warnings", [(warning,) for warning in warnings(field)])
@@ -86,7 +86,7 @@ def _figures(table: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) 
     grid.add_column("candidate", overflow="fold", vertical="top")
     names = columns(table)
     for quantity in names:
-        head = _text(f"{_rows.heading(quantity, table)}\n{QUANTITIES[quantity].unit}")
+        head = _text(f"{rows.heading(quantity, table)}\n{QUANTITIES[quantity].unit}")
         grid.add_column(head, justify="right", no_wrap=True)
     for row in table:
         if row.entry.report is None:

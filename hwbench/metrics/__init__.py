@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hwbench import userfile
+from hwbench.data import user_code
 from runtimes import plugins
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.tensors import Array
@@ -62,13 +62,13 @@ def load(name: str) -> Metric:
     file, _, function = name.rpartition(":")
     if not Path(file).is_file():
         raise UsageError(f"There is no file '{file}'; give the metric as FILE.py:FUNCTION.")
-    users = getattr(userfile.load(Path(file)), function, None)
+    users = getattr(user_code.load(Path(file)), function, None)
     if not callable(users):
         raise UsageError(f"'{file}' has no function '{function}'; give the metric as FILE.py:FUNCTION.")
     _check_takes_two(name, users)
 
     def score(outputs: Mapping[str, Array], labels: Array) -> Array | float:
-        with userfile.beside(Path(file)):  # it may import when it is called
+        with user_code.beside(Path(file)):  # it may import when it is called
             scores: Array | float = users(outputs, labels)
         return scores
 

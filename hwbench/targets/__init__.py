@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runtimes.errors import BackendError
-from runtimes.sampling import Block, SamplingPlan
+from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 
 class CrashError(BackendError):

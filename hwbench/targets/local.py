@@ -7,9 +7,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwbench.child import run_module
+from hwbench.child_process import run_module
 from runtimes.codec import decode, encode
-from runtimes.sampling import Block, SamplingPlan
+from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 _STARTUP_S = 60.0  # an interpreter, a runtime and a large model, on a slow disk
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from runtimes.artifact import Artifact
+from runtimes.bundles.manifest import Artifact
 from runtimes.errors import BackendError
-from runtimes.session import Session
+from runtimes.inference.session import Session
 from runtimes.tensors import Array, Feeds, TensorSpec, check_feeds
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy import ndarray
 
-from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UnsupportedError, UsageError
-from runtimes.session import Session
+from runtimes.inference.session import Session
 from runtimes.tensors import Array, Feeds
 
 _OPTIMIZATION = {

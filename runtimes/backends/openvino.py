@@ -22,9 +22,9 @@ else:
     finally:
         del sys.modules["openvino_telemetry"]
 
-from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UsageError
-from runtimes.session import Session
+from runtimes.inference.session import Session
 from runtimes.tensors import Array, Feeds
 
 _COPIED_BYTES = 64 << 10  # below, to copy an output costs less than to bind an array to it

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tensorrt_rtx as trt
 
-from runtimes.artifact import Artifact
-from runtimes.devicememory._choice import open_memory
-from runtimes.engines.session import open_engine
-from runtimes.session import Session
+from runtimes.bundles.manifest import Artifact
+from runtimes.inference.session import Session
+from runtimes.tensorrt.cuda._choice import open_memory
+from runtimes.tensorrt.engine_session import open_engine
 
 __all__ = ["load", "open_memory", "trt", "version"]
 
@@ -18,5 +18,5 @@ def version() -> str:
 
 
 def load(artifact: Artifact, model: bytes) -> Session:
-    """See `runtimes.engines.session.open_engine`."""
+    """See `runtimes.tensorrt.engine_session.open_engine`."""
     return open_engine(artifact, trt, model, open_memory)

@@ -8,12 +8,12 @@ from types import ModuleType
 
 import pytest
 
-from hwbench import devices
+from hwbench.machine import device_profiles
 from runtimes import plugins
-from runtimes.devicememory._choice import open_memory
-from runtimes.devicememory._protocol import DeviceMemory
 from runtimes.errors import NotInstalledError, UnsupportedError
 from runtimes.profile import HardwareProfile
+from runtimes.tensorrt.cuda._choice import open_memory
+from runtimes.tensorrt.cuda._protocol import DeviceMemory
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def backend(request: pytest.FixtureRequest, card: DeviceMemory) -> ModuleType:
 @pytest.fixture(scope="session")
 def profile(backend: ModuleType, card: DeviceMemory) -> HardwareProfile:
     """A profile of the card, whichever it is, with the TensorRT that is installed."""
-    base = devices.load("rtx-5090")
+    base = device_profiles.load("rtx-5090")
     assert base.gpu is not None
     assert base.tensorrt is not None
     version = base.tensorrt.version if "rtx" in backend.trt.__name__ else backend.version()

@@ -9,22 +9,22 @@ import onnxruntime as ort
 import pytest
 from onnx import parser
 
-from hwbench import gpu, nvml
+from hwbench.machine import gpu_state, gpu_timing
 from runtimes.__main__ import main
-from runtimes.artifact import RuntimeSettings
 from runtimes.backends import onnxruntime as onnx_backend
-from runtimes.engines import layers
-from runtimes.engines.build import build
-from runtimes.engines.session import EngineSession
+from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import BackendError, FeedError, UnsupportedError
+from runtimes.tensorrt import engine_layers
+from runtimes.tensorrt.build_engine import build
+from runtimes.tensorrt.engine_session import EngineSession
 from toolchain.builders import _engine
 from toolchain.builders import onnxruntime as onnx_builder
 from toolchain.engines.planner import plan_engine
-from toolchain.engines.ranges import parse_ranges
-from toolchain.model import open_model
-from toolchain.pack import pack
-from toolchain.quantize import quantize
-from toolchain.recipe import Recipe
+from toolchain.engines.shape_ranges import parse_ranges
+from toolchain.models.onnx_model import open_model
+from toolchain.packaging.pack import pack
+from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.recipe import Recipe
 
 pytestmark = pytest.mark.gpu
 
@@ -79,7 +79,7 @@ def test_several_sessions_in_one_process(make, images):
 def test_the_inspector_lists_layers(make, backend):
     session, _ = make("fp16")
     with session:
-        listed = layers.from_engine(backend.trt, session.engine)
+        listed = engine_layers.from_engine(backend.trt, session.engine)
     assert listed
     assert all(layer.name for layer in listed)
 
@@ -97,8 +97,8 @@ def test_kernel_times_of_one_build_serve_the_next(make, backend):
 
 def test_the_parts_of_an_inference(make, images):
     session, _ = make()
-    with session, nvml.probe() as read:
-        times = gpu.measure(session, [{"image": images}], 50, probe=read)
+    with session, gpu_state.probe() as read:
+        times = gpu_timing.measure(session, [{"image": images}], 50, probe=read)
     for part in ("h2d", "compute", "d2h", "enqueue"):
         assert (times.of(part) > 0).all()
     assert times.conditions
@@ -135,7 +135,7 @@ def test_onnxruntime_on_cuda_computes_the_model(card, contents, tiny_onnx, image
 def test_a_bundle_is_compiled_proven_and_run(backend, profile, contents, tmp_path, monkeypatch):
     if "rtx" in backend.trt.__name__:
         pytest.skip("tensorrt-rtx builds on the host.")
-    monkeypatch.setattr("runtimes.loading.check_machine", lambda profile: None)
+    monkeypatch.setattr("runtimes.inference.load.check_machine", lambda profile: None)
     model = open_model(contents.artifact.file)
     plan = plan_engine(profile, model.inputs, ("fp32",), parse_ranges(["N=1:1:4"]))
     artifact = _engine.artifact(model, Recipe("fp32"), RuntimeSettings(), contents.artifact.file, plan, {})

@@ -10,17 +10,17 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from hwbench.accuracy import Accuracy
-from hwbench.latency import Latency
-from hwbench.machine import Machine
-from hwbench.report import Report
+from hwbench.machine.identity import Machine
+from hwbench.measurements.accuracy import Accuracy
+from hwbench.measurements.latency import Latency
+from hwbench.measurements.report import Report
 from runtimes import cpu
-from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.profile import Cpu, HardwareProfile, Memory
-from runtimes.sampling import Block
+from runtimes.sampling.closed_loop import Block
 from runtimes.tensors import TensorSpec
-from toolchain.pack import Contents, pack
-from toolchain.recipe import Recipe
+from toolchain.packaging.pack import Contents, pack
+from toolchain.recipes.recipe import Recipe
 
 WEIGHTS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]], np.float32)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwbench import devices
-from hwbench.machine import _TELLING_FLAGS
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import _TELLING_FLAGS
 from runtimes.codec import decode, encode
 from runtimes.profile import Gpu, HardwareProfile, Memory, QuantizationScheme
 
@@ -29,14 +29,14 @@ JETSONS = (
 )
 CARDS = ("t4", "a10", "l4", "a100", "h100", "b200", "rtx-5090")
 ALL = (*CLASSES, *PIS, *JETSONS, *CARDS)
-PROFILES = {name: devices.load(name) for name in ALL}
+PROFILES = {name: device_profiles.load(name) for name in ALL}
 
 every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 every_gpu = pytest.mark.parametrize("name", JETSONS + CARDS)
 
 
 def test_names_every_device():
-    assert devices.names() == tuple(sorted(ALL))
+    assert device_profiles.names() == tuple(sorted(ALL))
 
 
 @every_profile

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from bundle_parts import BundleParts
 
-from runtimes.artifact import Artifact
-from toolchain.pack import Contents
+from runtimes.bundles.manifest import Artifact
+from toolchain.packaging.pack import Contents
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtimes.artifact import Manifest
-from runtimes.bundle import Bundle
+from runtimes.bundles.bundle import Bundle
+from runtimes.bundles.manifest import Manifest
 from runtimes.codec import decode
 from runtimes.tensors import Array
-from toolchain.pack import Contents
+from toolchain.packaging.pack import Contents
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(
@@ -51,7 +51,7 @@ def run(command: list[str], folder: Path, timeout_s: float = 60) -> subprocess.C
 
 
 def test_every_module_is_looked_at() -> None:
-    assert {"runtimes", "runtimes.__main__", "runtimes.bundle", "runtimes.backends.null"} <= set(MODULES)
+    assert {"runtimes", "runtimes.__main__", "runtimes.bundles.bundle", "runtimes.backends.null"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("modules", [["runtimes"], MODULES], ids=["the package", "every module of it"])

@@ -17,13 +17,13 @@ from leftovers import leftovers
 from sklearn.datasets import load_digits
 from torch import nn
 
-from hwbench import devices
+from hwbench.machine import device_profiles
 from runtimes import cpu
 from runtimes.profile import HardwareProfile
-from runtimes.sampling import SamplingPlan
+from runtimes.sampling.closed_loop import SamplingPlan
 from runtimes.tensors import Array
 from toolchain.cli import main
-from toolchain.pipeline import BuildRequest
+from toolchain.pipeline.build import BuildRequest
 
 _EVALUATION = 600
 
@@ -134,13 +134,13 @@ def device_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def device(device_file: Path) -> HardwareProfile:
-    return devices.read(device_file)
+    return device_profiles.read(device_file)
 
 
 @pytest.fixture(scope="session")
 def elsewhere() -> HardwareProfile:
     """A device that is not here: a board, or for tests on an ARM machine a PC."""
-    return devices.load("rpi5" if cpu.arch() != "aarch64" else "x86-64-v3-avx2")
+    return device_profiles.load("rpi5" if cpu.arch() != "aarch64" else "x86-64-v3-avx2")
 
 
 @pytest.fixture(scope="session")

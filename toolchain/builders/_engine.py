@@ -10,20 +10,20 @@ from pathlib import Path
 import onnx_ir as ir
 
 from hwbench.progress import bar
-from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.bundles.build_plan import BuildPlan, EngineLayer
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.codec import decode
-from runtimes.engines import cache
-from runtimes.engines.apart import Notes, build_apart
-from runtimes.engines.build import Built
-from runtimes.engines.cache import CacheKey, Toolkit
-from runtimes.engines.plan import BuildPlan, EngineLayer
 from runtimes.errors import UnsupportedError, UsageError
+from runtimes.tensorrt import engine_file
+from runtimes.tensorrt.build_engine import Built
+from runtimes.tensorrt.build_process import Notes, build_apart
+from runtimes.tensorrt.engine_file import CacheKey, Toolkit
 from toolchain.builders import onnxruntime as onnx_builder
-from toolchain.destination import Destination
+from toolchain.engines.build_target import Destination
 from toolchain.engines.overview import arithmetic
 from toolchain.engines.planner import plan_engine
-from toolchain.model import OnnxModel, load_ir
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import OnnxModel, load_ir
+from toolchain.recipes.recipe import Recipe
 
 _STEPS = 100
 
@@ -63,8 +63,8 @@ def engine_for(plan: BuildPlan, onnx: bytes, toolkit: Toolkit) -> Built:
         BackendError: TensorRT refuses the model, or crashes; its own text is passed on.
     """
     key = CacheKey(toolkit, plan, hashlib.sha256(onnx).hexdigest())
-    file = cache.folder() / key.digest
-    kept = cache.read(file, key)
+    file = engine_file.folder() / key.digest
+    kept = engine_file.read(file, key)
     if kept is not None:
         notes = decode(Notes, kept[1], str(file))
         return Built(kept[0], notes.layers, notes.warnings)
@@ -79,7 +79,7 @@ def engine_for(plan: BuildPlan, onnx: bytes, toolkit: Toolkit) -> Built:
 
         built = build_apart(key, onnx, show)
     with contextlib.suppress(UsageError, OSError):  # a cache that cannot be written costs time, no more
-        cache.write(file, key, built.engine, Notes(built.layers, built.warnings))
+        engine_file.write(file, key, built.engine, Notes(built.layers, built.warnings))
     return built
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import onnx_ir as ir
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import UnsupportedError
-from toolchain import model as models
-from toolchain.model import OnnxModel, load_ir, weights_bytes
-from toolchain.recipe import Recipe
+from toolchain.models import onnx_model as models
+from toolchain.models.onnx_model import OnnxModel, load_ir, weights_bytes
+from toolchain.recipes.recipe import Recipe
 
 
 def write(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.backends import null
-from toolchain.destination import Destination
-from toolchain.model import OnnxModel
-from toolchain.recipe import Recipe
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
+from toolchain.engines.build_target import Destination
+from toolchain.models.onnx_model import OnnxModel
+from toolchain.recipes.recipe import Recipe
 
 
 def versions() -> Mapping[str, str]:

@@ -8,11 +8,11 @@ from pathlib import Path
 import onnx
 import onnxruntime as ort
 
-from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from toolchain.builders import _onnx_file
-from toolchain.destination import Destination
-from toolchain.model import OnnxModel
-from toolchain.recipe import Recipe
+from toolchain.engines.build_target import Destination
+from toolchain.models.onnx_model import OnnxModel
+from toolchain.recipes.recipe import Recipe
 
 
 def versions() -> Mapping[str, str]:

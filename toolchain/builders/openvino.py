@@ -10,12 +10,12 @@ from pathlib import Path
 
 import onnx
 
-from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.backends import openvino
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from toolchain.builders import _onnx_file
-from toolchain.destination import Destination
-from toolchain.model import OnnxModel
-from toolchain.recipe import Recipe
+from toolchain.engines.build_target import Destination
+from toolchain.models.onnx_model import OnnxModel
+from toolchain.recipes.recipe import Recipe
 
 FLOAT_OPTIONS = {"bf16": {"inference_precision": "bf16"}, "fp16": {"inference_precision": "f16"}}
 

@@ -11,18 +11,18 @@ from pathlib import Path
 from types import ModuleType
 
 from runtimes import plugins
-from runtimes.artifact import Artifact, RuntimeSettings
-from runtimes.devicememory._protocol import DeviceMemory
-from runtimes.engines import cache, layers
-from runtimes.engines.build import dialect
-from runtimes.engines.plan import BuildPlan
-from runtimes.engines.session import EngineSession
+from runtimes.bundles.build_plan import BuildPlan
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import NotInstalledError, UnsupportedError
+from runtimes.tensorrt import engine_file, engine_layers
+from runtimes.tensorrt.build_engine import dialect
+from runtimes.tensorrt.cuda._protocol import DeviceMemory
+from runtimes.tensorrt.engine_session import EngineSession
 from toolchain.builders import _engine
-from toolchain.destination import Destination
 from toolchain.engines import planner, trtexec
-from toolchain.model import OnnxModel
-from toolchain.recipe import Recipe
+from toolchain.engines.build_target import Destination
+from toolchain.models.onnx_model import OnnxModel
+from toolchain.recipes.recipe import Recipe
 
 REFUSED = planner.REFUSED
 USES_THREADS = False
@@ -67,7 +67,7 @@ def _here(plan: BuildPlan) -> tuple[ModuleType, DeviceMemory] | None:
 
 
 def _compiled(carried: Artifact, plan: BuildPlan, backend: ModuleType, memory: DeviceMemory) -> Artifact:
-    toolkit = cache.toolkit(backend.trt, memory.compute_capability, memory.cuda, memory.name)
+    toolkit = engine_file.toolkit(backend.trt, memory.compute_capability, memory.cuda, memory.name)
     built = _engine.engine_for(plan, carried.file.read_bytes(), toolkit)
     file = carried.file.with_name("model.engine")
     carried.file.unlink()
@@ -79,4 +79,4 @@ def _compiled(carried: Artifact, plan: BuildPlan, backend: ModuleType, memory: D
         tool_versions={**carried.tool_versions, "tensorrt": backend.version(), "cuda": memory.cuda},
     )
     with EngineSession(made, backend.trt, built.engine, memory) as session:
-        return dataclasses.replace(made, layers=layers.from_engine(backend.trt, session.engine))
+        return dataclasses.replace(made, layers=engine_layers.from_engine(backend.trt, session.engine))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.backends import tensorrt_rtx as backend
-from runtimes.engines import cache
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
+from runtimes.tensorrt import engine_file
 from toolchain.builders import _engine
-from toolchain.destination import Destination
 from toolchain.engines import planner
-from toolchain.model import OnnxModel
-from toolchain.recipe import Recipe
+from toolchain.engines.build_target import Destination
+from toolchain.models.onnx_model import OnnxModel
+from toolchain.recipes.recipe import Recipe
 
 REFUSED = planner.REFUSED
 USES_THREADS = False
@@ -35,7 +35,7 @@ def build(
     """
     plan = _engine.plan_for(model, recipe, destination, "tensorrt-rtx")
     onnx = _engine.typed_model(model, recipe, settings, out)
-    toolkit = cache.toolkit(backend.trt, plan.compute_capability)
+    toolkit = engine_file.toolkit(backend.trt, plan.compute_capability)
     built = _engine.engine_for(plan, onnx.read_bytes(), toolkit)
     onnx.unlink()
     file = out / "model.engine"

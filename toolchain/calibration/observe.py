@@ -19,9 +19,9 @@ from runtimes import samples
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
 from runtimes.tensors import Array, Feeds, TensorSpec
-from toolchain import inference
-from toolchain.calibration.watcher import watcher
+from toolchain.calibration.observer_graph import watcher
 from toolchain.graphs.edits import array_of, is_constant
+from toolchain.models import ort_session
 
 ELEMENTS = 2**17
 """Of one tensor, that all samples together are to give to a distribution: 13 of them lie beyond 99.99 percent."""
@@ -80,15 +80,15 @@ def observe(
     open_sides = np.isinf(bounds) if elements else np.ones(bounds.shape, bool)
     dims = _dims(model.graph, next(samples.feeds(specs, arrays)))
     watching = functools.partial(watcher, model, tensors, elements=per_sample, dims=dims, infinities=infinities)
-    session = inference.session(watching(open_sides))
+    session = ort_session.session(watching(open_sides))
     extremes = np.array([[np.inf], [-np.inf]]).repeat(len(tensors), axis=1)  # of all samples so far
     for index, feeds in enumerate(samples.feeds(specs, arrays)):
         if index in _REVIEWS:
             still_open = open_sides & (extremes != bounds)
             if still_open.any() and not np.array_equal(still_open, open_sides):
                 open_sides = still_open
-                session = inference.session(watching(open_sides))
-        outputs = inference.run_sample(session, index * batch, feeds)
+                session = ort_session.session(watching(open_sides))
+        outputs = ort_session.run_sample(session, index * batch, feeds)
         rest = int(open_sides.sum())
         sizes = [array.size for array in outputs[rest:]]
         values = np.concatenate(outputs[rest:]) if elements else _NOTHING

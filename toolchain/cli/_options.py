@@ -9,13 +9,13 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from hwbench.bundles import Evaluation
-from hwbench.field import Results
-from hwbench.latency import Scenario
-from hwbench.scenarios import BATCH
+from hwbench.load.scenarios import BATCH
+from hwbench.measurements.latency import Scenario
+from hwbench.results.measure_bundles import Evaluation
+from hwbench.results.profile_results import Results
 from runtimes import plugins
 from runtimes.errors import UsageError
-from runtimes.sampling import MOST_RUNS, SamplingPlan
+from runtimes.sampling.closed_loop import MOST_RUNS, SamplingPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
 

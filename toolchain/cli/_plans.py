@@ -11,8 +11,8 @@ import click
 from runtimes.codec import encode
 from runtimes.errors import UsageError
 from toolchain.engines.overview import overview, render
-from toolchain.pipeline import BuildRequest
-from toolchain.sources import open_source
+from toolchain.pipeline.build import BuildRequest
+from toolchain.sources.open_source import open_source
 
 
 def show_plans(request: BuildRequest, form: str) -> int:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import click
 
-from hwbench import devices
-from hwbench.budget import parse_all
-from hwbench.gate import EXIT_CODES
-from hwbench.machine import this_machine
+from hwbench.budgets.budget import parse_all
+from hwbench.budgets.verdicts import EXIT_CODES
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
 from runtimes.errors import UsageError
-from runtimes.sampling import SamplingPlan
-from toolchain import candidates
-from toolchain.candidates import precisions as known_precisions
+from runtimes.sampling.closed_loop import SamplingPlan
+from toolchain.candidates import candidate
+from toolchain.candidates.build_cache import default_folder
+from toolchain.candidates.candidate import precisions as known_precisions
+from toolchain.cli._config_file import BuildConfig, merge, read
 from toolchain.cli._options import (
     budget_option,
     calibration_option,
@@ -27,13 +29,11 @@ from toolchain.cli._options import (
     show,
 )
 from toolchain.cli._plans import show_plans
-from toolchain.config import BuildConfig, merge, read
-from toolchain.engines.ranges import parse_ranges
-from toolchain.files import output_folder
-from toolchain.inputs import parse_input
-from toolchain.pipeline import BuildRequest, build
-from toolchain.search.cache import default_folder
-from toolchain.sources import default_name
+from toolchain.engines.shape_ranges import parse_ranges
+from toolchain.output_folder import output_folder
+from toolchain.pipeline.build import BuildRequest, build
+from toolchain.sources.input_specs import parse_input
+from toolchain.sources.open_source import default_name
 
 _INTERRUPTED = 130  # as a shell calls it; what was found by then is packed
 
@@ -182,7 +182,7 @@ def _request(config: BuildConfig) -> BuildRequest:
     name = config.name or default_name(config.source)
     if Path(name).name != name or name.startswith(".") or not name.isprintable():
         raise UsageError(f"The name {name!r} cannot name a file; give a word, as in --name digits.")
-    profiles = [devices.load(profile) for profile in config.profile] or [devices.detect(this_machine())]
+    profiles = [device_profiles.load(profile) for profile in config.profile] or [device_profiles.detect(this_machine())]
     return BuildRequest(
         source=config.source,
         name=name,
@@ -195,7 +195,7 @@ def _request(config: BuildConfig) -> BuildRequest:
         metric=config.metric,
         precisions=config.precision,
         runtimes=config.runtime,
-        corrections=candidates.corrections(config.correction),
+        corrections=candidate.corrections(config.correction),
         budgets=budgets,
         threads=config.threads,
         plan=sampling_plan(config.duration),

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import click
 
-from hwbench import dataset
-from hwbench.npz import open_arrays
+from hwbench.data import dataset
+from hwbench.data.lazy_npz import open_arrays
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
-from toolchain.calibration import cache, table
-from toolchain.calibration.factory import as_npz
-from toolchain.calibration.ranges import CalibrationInterrupted
-from toolchain.candidates import DEFAULT_CALIBRATION
+from toolchain.calibration import table, table_cache
+from toolchain.calibration.calibrate import CalibrationInterrupted
+from toolchain.calibration.sample_factory import as_npz
+from toolchain.candidates.candidate import DEFAULT_CALIBRATION
 from toolchain.cli._options import calibration_option, input_option
-from toolchain.files import output_folder
-from toolchain.inputs import parse_input
-from toolchain.model import is_quantized, load_ir
-from toolchain.prepare import prepare
-from toolchain.quantize import calibrate
-from toolchain.recipe import Recipe
-from toolchain.sources import open_source
+from toolchain.models.onnx_model import is_quantized, load_ir
+from toolchain.models.prepare import prepare
+from toolchain.output_folder import output_folder
+from toolchain.recipes.apply_recipe import calibrate
+from toolchain.recipes.recipe import Recipe
+from toolchain.sources.input_specs import parse_input
+from toolchain.sources.open_source import open_source
 
 _INTERRUPTED = 130
 
@@ -61,7 +61,7 @@ def command(
         data = dataset.read(samples, model.inputs, called=str(calibration))
         recipe = Recipe("int8", method, QuantizationScheme())
         try:
-            made = calibrate(prepare(model), recipe, data, model.inputs, cache.folder())
+            made = calibrate(prepare(model), recipe, data, model.inputs, table_cache.folder())
         except CalibrationInterrupted as interrupt:
             table.write(interrupt.table, out)
             seen = f"{interrupt.table.samples:,} of {data.n:,} samples"

@@ -11,24 +11,25 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hwbench import dataset, devices
-from hwbench.machine import this_machine
-from hwbench.npz import open_arrays
+from hwbench.data import dataset
+from hwbench.data.lazy_npz import open_arrays
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
 from runtimes.codec import encode
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
-from toolchain import candidates
-from toolchain.calibration import cache
-from toolchain.calibration.factory import as_npz
-from toolchain.candidates import DEFAULT_CALIBRATION
+from toolchain.analysis.int8_errors import LayerError, layer_errors
+from toolchain.calibration import table_cache
+from toolchain.calibration.sample_factory import as_npz
+from toolchain.candidates import candidate
+from toolchain.candidates.candidate import DEFAULT_CALIBRATION
 from toolchain.cli._options import calibration_option, correction_option, input_option, profile_option
-from toolchain.inputs import parse_input
-from toolchain.layer_errors import LayerError, layer_errors
-from toolchain.model import CORRECTIONS_KEY, is_quantized, load_ir
-from toolchain.prepare import prepare
-from toolchain.quantize import calibrated
-from toolchain.recipe import Recipe
-from toolchain.sources import open_source
+from toolchain.models.onnx_model import CORRECTIONS_KEY, is_quantized, load_ir
+from toolchain.models.prepare import prepare
+from toolchain.recipes.apply_recipe import calibrated
+from toolchain.recipes.recipe import Recipe
+from toolchain.sources.input_specs import parse_input
+from toolchain.sources.open_source import open_source
 
 
 @click.command()
@@ -65,9 +66,9 @@ def command(
     \b
     edgewright debug model.onnx --calibration c.npz --method percentile
     """
-    device = devices.load(profile) if profile else devices.detect(this_machine())
+    device = device_profiles.load(profile) if profile else device_profiles.detect(this_machine())
     scheme = device.quantization.get(device.runtimes[0], QuantizationScheme())
-    recipe = Recipe("int8", method, scheme, corrections=candidates.corrections(corrections))
+    recipe = Recipe("int8", method, scheme, corrections=candidate.corrections(corrections))
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         specs = [parse_input(text) for text in inputs]
         file = as_npz(calibration, Path(work))
@@ -75,7 +76,7 @@ def command(
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
         samples = dataset.read(file, model.inputs, called=str(calibration))
-        known = calibrated(prepare(model), recipe, samples, model.inputs, cache=cache.folder())
+        known = calibrated(prepare(model), recipe, samples, model.inputs, cache=table_cache.folder())
         errors = layer_errors(known, recipe, model.inputs, samples.arrays)
     done = known.model.metadata_props.get(CORRECTIONS_KEY)
     click.echo(f"corrections, and the operators that each changed: {done or 'none'}", err=True)

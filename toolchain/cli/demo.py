@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from hwbench import devices
-from hwbench.budget import parse_all
-from hwbench.gate import EXIT_CODES
-from hwbench.machine import this_machine
+from hwbench.budgets.budget import parse_all
+from hwbench.budgets.verdicts import EXIT_CODES
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
 from hwbench.progress import bar
-from runtimes.sampling import SamplingPlan
-from toolchain import demo
+from runtimes.sampling.closed_loop import SamplingPlan
+from toolchain.cli import _demo_model as demo_model
 from toolchain.cli._options import format_option, show
-from toolchain.files import output_folder
-from toolchain.inputs import parse_input
-from toolchain.pipeline import BuildRequest, build
+from toolchain.output_folder import output_folder
+from toolchain.pipeline.build import BuildRequest, build
+from toolchain.sources.input_specs import parse_input
 
 
 @click.command()
@@ -41,14 +41,14 @@ def command(ctx: click.Context, out: Path, form: str) -> None:
     edgewright demo --out out/demo
     """
     with output_folder(out), tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-        with bar("Training a small CNN on digits", demo.EPOCHS) as tick:
-            files = demo.prepare(Path(work), tick)
+        with bar("Training a small CNN on digits", demo_model.EPOCHS) as tick:
+            files = demo_model.prepare(Path(work), tick)
         request = BuildRequest(
             source=str(files.program),
             inputs=(parse_input("image=float32[N,1,8,8]"),),
             name="digits",
             out=out,
-            profiles=(devices.detect(this_machine()),),
+            profiles=(device_profiles.detect(this_machine()),),
             calibration=files.calibration,
             evaluation=files.evaluation,
             metric="top1",

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import click
 
-from hwbench import field, meters
-from hwbench.budget import Budget, parse_all
-from hwbench.field import Entry, Field, Results, Status
-from hwbench.gate import EXIT_CODES, Outcome, Verdict, judge
-from hwbench.gating import MAX_TIME_S, Gated, GatePlan, gate_bundle, sampling_plan
-from hwbench.machine import this_machine
+from hwbench.budgets import energy_budgets
+from hwbench.budgets.budget import Budget, parse_all
+from hwbench.budgets.verdicts import EXIT_CODES, Outcome, Verdict, judge
+from hwbench.gate.sequential_gate import MAX_TIME_S, Gated, GatePlan, gate_bundle, sampling_plan
+from hwbench.machine.identity import this_machine
+from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.report import Report
 from hwbench.progress import clock, say
-from hwbench.quantities import QUANTITIES
-from hwbench.report import Report
+from hwbench.results import profile_results
+from hwbench.results.profile_results import Entry, Field, Results, Status
 from hwbench.targets.local import LocalTarget
 from runtimes import plugins
 from runtimes.errors import UsageError
@@ -30,7 +31,7 @@ from toolchain.cli._options import (
     format_option,
     show,
 )
-from toolchain.files import output_file
+from toolchain.output_folder import output_file
 
 _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "inconclusive"}
 
@@ -110,17 +111,18 @@ def command(
             f"Budget '{next(b.text for b in limits if b.relative)}' compares with a baseline; give --baseline."
         )
     scored, files = evaluation_of(evaluation, metric), [_output(text) for text in outputs]
-    past = plugins.load("hwbench", "history", "feature") if history is not None else None
     with contextlib.ExitStack() as stack:
         for _, file in files:
             stack.enter_context(output_file(file, "--output", make_folder=False))
-        if past is not None:
-            stack.enter_context(past.prepared(history))
+        if history is not None:
+            with plugins.optional_import("A history"):
+                from hwbench.results.history import prepared, record
+            stack.enter_context(prepared(history))
         caveats: tuple[str, ...] = ()
         if candidate.suffix == ".json":
             gated = _stored_verdicts(candidate, baseline, limits)
         else:
-            caveats = meters.unjudged(limits, this_machine())
+            caveats = energy_budgets.unjudged(limits, this_machine())
             for doubt in caveats:
                 say(doubt)
             other = _stored(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
@@ -133,8 +135,8 @@ def command(
             with replacing(file) as beside:
                 beside.write_text(text, encoding="utf-8")
         show(results, form)
-        if past is not None:  # last: a database that fails by now takes no result along
-            past.record(history, results)
+        if history is not None:  # last: a database that fails by now takes no result along
+            record(history, results)
     outcome = results.outcome
     ctx.exit(EXIT_CODES[_INCONCLUSIVE[inconclusive] if outcome == "inconclusive" else outcome])
 
@@ -167,7 +169,7 @@ def _stored(path: Path) -> Report:
         raise UsageError(f"There is no file '{path}'.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"'{path}' cannot be read: {error}.") from None
-    fields = field.from_json(text, str(path)).fields
+    fields = profile_results.from_json(text, str(path)).fields
     if len(fields) != 1:
         raise UsageError(f"'{path}' holds {len(fields)} profiles; gate one bundle of them instead.")
     chosen = fields[0].chosen
@@ -197,7 +199,7 @@ def _results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...])
             _entry(f"{candidate.candidate} (candidate)", candidate, "measured", gated.verdicts),
             _entry(f"{baseline.candidate} (baseline)", baseline, "kept"),
         ]
-    return field.of([Field(candidate.model, candidate.profile, limits, tuple(entries), caveats)])
+    return profile_results.of([Field(candidate.model, candidate.profile, limits, tuple(entries), caveats)])
 
 
 def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> Entry:

@@ -11,13 +11,13 @@ from typing import Any
 import click
 
 from hwbench.wording import kept
-from runtimes.artifact import Artifact
-from runtimes.bundle import Bundle
+from runtimes.bundles.bundle import Bundle
+from runtimes.bundles.manifest import Artifact
 from runtimes.codec import encode
 from runtimes.printable import one_line
 from runtimes.tensors import TensorSpec
-from toolchain.inspection import Inspection, inspect_model
-from toolchain.sources import is_onnx
+from toolchain.analysis.inspection import Inspection, inspect_model
+from toolchain.sources.open_source import is_onnx
 
 
 @click.command()

@@ -11,22 +11,26 @@ from typing import cast
 
 import click
 
-from hwbench import budget, devices, field, scenarios, soak
-from hwbench.bundles import measure_bundles, open_bundle
-from hwbench.field import Entry, Field
-from hwbench.gate import EXIT_CODES, overall
-from hwbench.loadgen.plan import LoadedScenario
-from hwbench.loadgen.process import check_installed
-from hwbench.machine import this_machine
-from hwbench.measure import BLOCKS
+from hwbench.budgets import budget
+from hwbench.budgets.verdicts import EXIT_CODES, overall
+from hwbench.load import scenarios
+from hwbench.load.loadgen.load_plan import LoadedScenario
+from hwbench.load.loadgen.process import check_installed
+from hwbench.load.scenarios import Ask
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from hwbench.measurements import soak
+from hwbench.measurements.interleaved import BLOCKS
+from hwbench.measurements.report import Report
 from hwbench.progress import bar
-from hwbench.report import Report
-from hwbench.scenarios import Ask
+from hwbench.results import profile_results
+from hwbench.results.measure_bundles import measure_bundles, open_bundle
+from hwbench.results.profile_results import Entry, Field
 from hwbench.targets.local import LocalTarget
 from runtimes import plugins
 from runtimes.errors import EdgewrightError, UsageError
 from runtimes.files import replacing
-from runtimes.sampling import Block, SamplingPlan
+from runtimes.sampling.closed_loop import Block, SamplingPlan
 from toolchain.cli._options import (
     duration_option,
     evaluation_of,
@@ -37,8 +41,8 @@ from toolchain.cli._options import (
     scenario_options,
     show,
 )
-from toolchain.files import output_file
-from toolchain.sources import is_onnx
+from toolchain.output_folder import output_file
+from toolchain.sources.open_source import is_onnx
 
 
 @click.command()
@@ -97,9 +101,10 @@ def command(
         bundle = path
         caveats: tuple[str, ...] = ()
         if is_bare:
-            device = devices.load(profile) if profile else devices.detect(this_machine())
-            single = plugins.load("toolchain", "single", "feature")  # takes the toolchain's packages; a bundle does not
-            bundle, caveat = single.pack_as_is(path, device, threads, Path(work))
+            device = device_profiles.load(profile) if profile else device_profiles.detect(this_machine())
+            with plugins.optional_import("Measuring a bare model"):  # a bundle does without the toolchain's packages
+                from toolchain.pipeline.pack_model import pack_as_is
+            bundle, caveat = pack_as_is(path, device, threads, Path(work))
             caveats = (caveat,)
         if ask is not None:
             with bar(f"Measuring {path.name}", None if ask.bound else BLOCKS) as tick:
@@ -114,10 +119,10 @@ def command(
     entry = Entry(report.candidate, artifact.precision, artifact.runtime, "measured", "", report, verdicts)
     budgets = tuple(verdict.budget for verdict in verdicts)
     caveats += (scenarios.CAVEAT,) if ask else ()
-    results = field.of([Field(report.model, report.profile, budgets, (entry,), caveats)])
+    results = profile_results.of([Field(report.model, report.profile, budgets, (entry,), caveats)])
     if out is not None:
         with replacing(out) as beside:
-            beside.write_text(field.to_json(results), encoding="utf-8")
+            beside.write_text(profile_results.to_json(results), encoding="utf-8")
     show(results, form)
     if minutes is not None:
         ctx.exit(_show_soak(report.latency.blocks[0]) if report.latency else EXIT_CODES["inconclusive"])
@@ -146,10 +151,12 @@ def _bounded(bundle: Path) -> Callable[[Report], Report]:
     They are found out before anything is measured: whatever fails or is interrupted then loses nothing.
     """
     manifest, machine = open_bundle(bundle).manifest, this_machine()
-    if not devices.fits(manifest.profile, machine):
+    if not device_profiles.fits(manifest.profile, machine):
         return _as_it_is
     try:
-        found = plugins.load("toolchain", "ceilings", "feature").of_artifact(manifest.artifact, machine)
+        with plugins.optional_import("Measuring peaks"):
+            from toolchain.pipeline import machine_peaks
+        found = machine_peaks.of_artifact(manifest.artifact, machine)
     except EdgewrightError as error:
         reason = str(error)
         return lambda report: dataclasses.replace(report, unmeasured={**report.unmeasured, "ceilings": reason})

@@ -8,9 +8,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hwbench import devices
-from hwbench.ceilings import Ceilings, rate_text
-from hwbench.machine import Machine, this_machine
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import Machine, this_machine
+from hwbench.measurements.peaks import Ceilings, rate_text
 from runtimes import plugins
 from runtimes.codec import encode
 from runtimes.errors import UsageError
@@ -45,16 +45,16 @@ def command(name: str | None, detect: bool, ceilings: bool, threads: int | None,
         machine = this_machine()
         _detect(machine, _measured(machine, threads, fresh) if ceilings else (), form)
     elif name is not None:
-        _show(devices.load(name), form)
+        _show(device_profiles.load(name), form)
     elif form == "json":
-        click.echo(json.dumps([encode(devices.load(name)) for name in devices.names()], indent=2))
+        click.echo(json.dumps([encode(device_profiles.load(name)) for name in device_profiles.names()], indent=2))
     else:
         _list()
 
 
 def _list() -> None:
     table = Table("profile", "device", "arch", "memory", "runtimes", box=None, pad_edge=False)
-    for profile in map(devices.load, devices.names()):
+    for profile in map(device_profiles.load, device_profiles.names()):
         memory = f"{profile.memory.capacity_gb:g} GB"
         table.add_row(profile.name, profile.title, profile.arch, memory, ", ".join(profile.runtimes))
     Console().print(table)
@@ -91,15 +91,14 @@ def _show(profile: HardwareProfile, form: str) -> None:
 
 
 def _measured(machine: Machine, threads: int | None, fresh: bool) -> tuple[Ceilings, ...]:
-    measuring = plugins.load(
-        "toolchain", "ceilings", "feature"
-    )  # takes the toolchain's packages, which a list does not
+    with plugins.optional_import("Measuring peaks"):  # a list of profiles does without the toolchain's packages
+        from toolchain.pipeline import machine_peaks
     wanted = sorted({1, machine.cores}) if threads is None else [threads]
-    return tuple(measuring.known_or_measured(machine, count, fresh=fresh) for count in wanted)
+    return tuple(machine_peaks.known_or_measured(machine, count, fresh=fresh) for count in wanted)
 
 
 def _detect(machine: Machine, ceilings: tuple[Ceilings, ...], form: str) -> None:
-    profile = devices.detect(machine)
+    profile = device_profiles.detect(machine)
     if form == "json":
         found = {"profile": profile.name, "machine": encode(machine)}
         click.echo(json.dumps({**found, **({"ceilings": encode(ceilings)} if ceilings else {})}, indent=2))

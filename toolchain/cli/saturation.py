@@ -11,21 +11,22 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from hwbench import dataset, devices
-from hwbench.npz import open_arrays
+from hwbench.data import dataset
+from hwbench.data.lazy_npz import open_arrays
+from hwbench.machine import device_profiles
 from runtimes.codec import encode
 from runtimes.profile import QuantizationScheme
-from toolchain import candidates
-from toolchain.calibration import cache
-from toolchain.calibration.factory import as_npz
-from toolchain.candidates import DEFAULT_CALIBRATION
+from toolchain.analysis.saturation import LayerSaturation, saturation
+from toolchain.calibration import table_cache
+from toolchain.calibration.sample_factory import as_npz
+from toolchain.candidates import candidate
+from toolchain.candidates.candidate import DEFAULT_CALIBRATION
 from toolchain.cli._options import calibration_option, correction_option, input_option
-from toolchain.inputs import parse_input
-from toolchain.model import is_quantized, load_ir
-from toolchain.quantize import quantize
-from toolchain.recipe import Recipe
-from toolchain.saturation import LayerSaturation, saturation
-from toolchain.sources import open_source
+from toolchain.models.onnx_model import is_quantized, load_ir
+from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.recipe import Recipe
+from toolchain.sources.input_specs import parse_input
+from toolchain.sources.open_source import open_source
 
 
 @click.command()
@@ -56,16 +57,16 @@ def command(
     \b
     edgewright saturation model.onnx --calibration c.npz
     """
-    device = devices.load(profile) if profile else None
+    device = device_profiles.load(profile) if profile else None
     scheme = device.quantization.get(device.runtimes[0], QuantizationScheme()) if device else QuantizationScheme()
-    recipe = Recipe("int8", method, scheme, corrections=candidates.corrections(corrections))
+    recipe = Recipe("int8", method, scheme, corrections=candidate.corrections(corrections))
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         specs = [parse_input(text) for text in inputs]
         file = as_npz(calibration, Path(work))
         model = open_source(source, specs, Path(work, "source.onnx"), open_arrays(file))
         samples = dataset.read(file, model.inputs, called=str(calibration))
         if not is_quantized(load_ir(model.path)):
-            model = quantize(model, recipe, samples, Path(work, "int8.onnx"), cache=cache.folder())
+            model = quantize(model, recipe, samples, Path(work, "int8.onnx"), cache=table_cache.folder())
         layers = saturation(load_ir(model.path), model.inputs, samples.arrays)
     if form == "json":
         click.echo(json.dumps([encode(layer) for layer in layers], indent=1))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from runtimes import plugins
-from runtimes.bundle import Bundle
+from runtimes.bundles.bundle import Bundle
 
 
 @click.command()
@@ -30,7 +30,8 @@ def command(bundle: Path, key: Path, out: Path | None) -> None:
     openssl pkey -in key.pem -pubout -out public.pem
     edgewright sign out/digits-x86-64-v4-vnni.edge --key key.pem
     """
-    signing = plugins.load("runtimes.extras", "signing", "feature")
+    with plugins.optional_import("Signing"):
+        from runtimes.bundles import signing
     private_key = signing.read_private_key(key)
     with Bundle(bundle) as opened:
         signing.sign(opened, private_key, out or bundle)

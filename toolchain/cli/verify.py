@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from runtimes.selftest import render, self_test
+from runtimes.verification.self_test import render, self_test
 
 
 @click.command()

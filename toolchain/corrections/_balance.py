@@ -22,11 +22,11 @@ from runtimes.profile import QuantizationScheme
 from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain.corrections._statistics import ChannelStatistics, observe
-from toolchain.graphs.channels import Channels, channel_classes
+from toolchain.graphs.channel_groups import Channels, channel_classes
+from toolchain.graphs.channel_scaling import Axis, layer_axes, scale_constants
 from toolchain.graphs.edits import array_of
-from toolchain.graphs.placement import place
-from toolchain.graphs.scaling import Axis, layer_axes, scale_constants
-from toolchain.recipe import Recipe
+from toolchain.recipes.qdq_placement import place
+from toolchain.recipes.recipe import Recipe
 
 _ALPHAS = np.linspace(0.0, 1.0, 9)
 _FLOOR = 1e-3

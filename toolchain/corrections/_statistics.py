@@ -10,9 +10,9 @@ import onnx_ir as ir
 
 from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
-from toolchain import inference
+from toolchain.graphs.channel_scaling import Axis
 from toolchain.graphs.edits import Edits
-from toolchain.graphs.scaling import Axis
+from toolchain.models import ort_session
 
 _OPS = ("ReduceMin", "ReduceMax", "ReduceMean")
 
@@ -45,7 +45,7 @@ def observe(
     sizes = [_size(axis) for axis in axes]
     low, high, power = ([np.zeros(size) for size in sizes] for _ in range(3))
     n = 0
-    for _, outputs in inference.over_samples(inference.session(_watcher(model, axes)), specs, arrays):
+    for _, outputs in ort_session.over_samples(ort_session.session(_watcher(model, axes)), specs, arrays):
         for i, (least, most, mean) in enumerate(zip(*[iter(outputs)] * 3)):
             low[i], high[i], power[i] = np.minimum(low[i], least), np.maximum(high[i], most), power[i] + mean
         n += 1

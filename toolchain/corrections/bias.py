@@ -14,11 +14,11 @@ import onnx_ir as ir
 
 from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
-from toolchain import inference
+from toolchain.analysis.comparison_graph import Layer, Shadow, shadow
 from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers, is_constant
-from toolchain.recipe import Recipe
-from toolchain.shadow import Layer, Shadow, shadow
+from toolchain.models import ort_session
+from toolchain.recipes.recipe import Recipe
 
 STAGE = "after"
 
@@ -53,7 +53,7 @@ def correct(
     for layer in layers:
         _add_mean_shift(compared, layer)
     totals, n = [np.zeros(1)] * len(layers), 0
-    for _, shifts in inference.over_samples(inference.session(compared.model), specs, arrays):
+    for _, shifts in ort_session.over_samples(ort_session.session(compared.model), specs, arrays):
         totals = [total + shift for total, shift in zip(totals, shifts)]  # of an empty tensor, the mean comes as 0
         n += 1
     edits = Edits(model.graph)

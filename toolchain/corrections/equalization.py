@@ -17,7 +17,7 @@ from runtimes.tensors import TensorSpec
 from toolchain.calibration.table import Range
 from toolchain.corrections._balance import balance
 from toolchain.graphs.products import PRODUCTS
-from toolchain.recipe import Recipe
+from toolchain.recipes.recipe import Recipe
 
 STAGE = "before"
 

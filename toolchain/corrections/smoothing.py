@@ -17,10 +17,10 @@ from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
 from toolchain.calibration.table import Range
 from toolchain.corrections._balance import balance
-from toolchain.graphs.channels import channel_classes
+from toolchain.graphs.channel_groups import channel_classes
 from toolchain.graphs.edits import Edits, array_of
-from toolchain.graphs.placement import place
-from toolchain.recipe import Recipe
+from toolchain.recipes.qdq_placement import place
+from toolchain.recipes.recipe import Recipe
 
 STAGE = "before"
 

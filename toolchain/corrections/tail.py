@@ -13,12 +13,12 @@ import onnx_ir as ir
 
 from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
-from toolchain import inference
 from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of
-from toolchain.graphs.placement import KEPT, place
 from toolchain.graphs.products import PRODUCTS, channel_axis
-from toolchain.recipe import Recipe
+from toolchain.models import ort_session
+from toolchain.recipes.qdq_placement import KEPT, place
+from toolchain.recipes.recipe import Recipe
 
 STAGE = "after"
 
@@ -85,6 +85,6 @@ def _positions(
         size.outputs[0].type, size.outputs[0].shape = ir.TensorType(ir.DataType.INT64), ir.Shape([])
         watched.graph.append(size)
         watched.graph.outputs.append(size.outputs[0])
-    _, sizes = next(inference.over_samples(inference.session(watched), specs, arrays))
+    _, sizes = next(ort_session.over_samples(ort_session.session(watched), specs, arrays))
     channels = [array_of(node.inputs[1]).shape[channel_axis(node) or 0] for node in nodes]
     return {node: int(size) // n for node, size, n in zip(nodes, sizes, channels)}

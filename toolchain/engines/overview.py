@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from runtimes import plugins
-from runtimes.engines.plan import BuildPlan
+from runtimes.bundles.build_plan import BuildPlan
 from runtimes.errors import UnsupportedError, UsageError
 from runtimes.profile import HardwareProfile, Precision
 from runtimes.tensors import TensorSpec
 from toolchain.engines import trtexec
 from toolchain.engines.planner import REFUSED, RUNTIMES, plan_engine
-from toolchain.engines.ranges import DimensionRanges
-from toolchain.quantize import QUANTIZERS
+from toolchain.engines.shape_ranges import DimensionRanges
+from toolchain.recipes.apply_recipe import QUANTIZERS
 
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8", "fp8", "fp4")
 _MIB = 1 << 20

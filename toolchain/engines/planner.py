@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from runtimes.engines.plan import BuildPlan, Dialect, ShapeRange
+from runtimes.bundles.build_plan import BuildPlan, Dialect, ShapeRange
 from runtimes.errors import UnsupportedError, UsageError
 from runtimes.profile import Gpu, HardwareProfile, Precision, TensorRT
 from runtimes.tensors import TensorSpec
 from toolchain.engines import releases
-from toolchain.engines.ranges import DimensionRanges, shape_ranges
+from toolchain.engines.shape_ranges import DimensionRanges, shape_ranges
 
 RUNTIMES = ("tensorrt", "tensorrt-rtx")
 REFUSED: Mapping[str, str] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtimes.engines.plan import Dialect
+from runtimes.bundles.build_plan import Dialect
 from runtimes.errors import UnsupportedError
 from runtimes.profile import Precision
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from runtimes.engines.plan import BuildPlan, ShapeRange
+from runtimes.bundles.build_plan import BuildPlan, ShapeRange
 from toolchain.engines.releases import parse
 
 _MIB = 1 << 20

@@ -8,7 +8,7 @@ import numpy as np
 
 from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
-from toolchain.inputs import example_samples
+from toolchain.sources.input_specs import example_samples
 
 _BATCH = 2  # torch.export takes a size of 1 for a constant
 _LONG = 32

@@ -17,10 +17,10 @@ from onnx_ir.passes.common import NameFixPass
 from torch.utils import _pytree as pytree
 
 from runtimes.errors import UsageError
-from runtimes.golden import slice_error
 from runtimes.tensors import Array, TensorSpec
+from runtimes.verification.golden import slice_error
 from toolchain.exporters._examples import at_other_sizes, example_feed
-from toolchain.model import OnnxModel, open_model
+from toolchain.models.onnx_model import OnnxModel, open_model
 
 _TOLERANCE = 1e-3  # float32 against float32, other kernels: EfficientNet-lite0 shows 1e-6
 

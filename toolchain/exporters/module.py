@@ -11,11 +11,11 @@ from types import ModuleType
 
 import torch
 
-from hwbench import userfile
+from hwbench.data import user_code
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._torch import example_tensors, export_and_check, quiet, root_cause
-from toolchain.model import OnnxModel
+from toolchain.models.onnx_model import OnnxModel
 
 
 def export(
@@ -52,7 +52,7 @@ def make(source: str) -> torch.nn.Module:
     if not callable(factory):
         raise UsageError(f"'{where}' has no function '{name}'; give the source as MODULE:FACTORY or FILE.py:FACTORY.")
     try:
-        with quiet(), userfile.beside(Path(where)) if where.endswith(".py") else contextlib.nullcontext():
+        with quiet(), user_code.beside(Path(where)) if where.endswith(".py") else contextlib.nullcontext():
             module = factory()
     except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise UsageError(f"The factory '{source}' raised {root_cause(error)}") from error
@@ -63,7 +63,7 @@ def make(source: str) -> torch.nn.Module:
 
 def _import(where: str) -> ModuleType:
     if where.endswith(".py"):
-        return userfile.load(Path(where))
+        return user_code.load(Path(where))
     if "" not in sys.path:
         sys.path.insert(0, "")  # a console script does not look in the current folder; python -m does
     try:

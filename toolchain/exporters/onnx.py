@@ -12,7 +12,7 @@ from onnx_ir.passes.common import ShapeInferencePass
 
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
-from toolchain.model import OnnxModel, load_ir, open_model, save_ir
+from toolchain.models.onnx_model import OnnxModel, load_ir, open_model, save_ir
 
 
 def export(

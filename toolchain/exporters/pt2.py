@@ -10,7 +10,7 @@ import torch
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._torch import export_and_check, quiet, root_cause
-from toolchain.model import OnnxModel
+from toolchain.models.onnx_model import OnnxModel
 
 
 def export(

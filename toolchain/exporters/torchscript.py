@@ -11,7 +11,7 @@ import torch
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._torch import check_parity, example_tensors, outputs_of, quiet, root_cause
-from toolchain.model import OnnxModel, open_model
+from toolchain.models.onnx_model import OnnxModel, open_model
 
 _OPSET = 17  # the newest that torch's TorchScript exporter maintains
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from toolchain import opset
 from toolchain.calibration.table import Range
+from toolchain.models import opset
 from toolchain.quantizers._half import compute_in, where_it_pays, with_writers
-from toolchain.recipe import Recipe
+from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "bf16"
 NEEDS_RANGES = "no"

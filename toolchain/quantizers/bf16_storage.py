@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from toolchain.calibration.table import Range
 from toolchain.quantizers._storage import store_weights
-from toolchain.recipe import Recipe
+from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "fp32"
 NEEDS_RANGES = "no"

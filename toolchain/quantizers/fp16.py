@@ -13,7 +13,7 @@ from onnxconverter_common import float16
 from toolchain.calibration.table import Range
 from toolchain.graphs.weights import RECURRENT
 from toolchain.quantizers._half import compute_in, drop_unused, with_writers
-from toolchain.recipe import Recipe
+from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "fp16"
 NEEDS_RANGES = "optional"  # without samples, nothing that the model computes is known to overflow

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from toolchain.calibration.table import Range
-from toolchain.recipe import Recipe
+from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "fp32"
 NEEDS_RANGES = "no"

@@ -13,13 +13,13 @@ from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of, deduplicate, drop_unused_initializers
-from toolchain.graphs.placement import KEPT, Bias, Placement, Weight, WeightKey, place
 from toolchain.quantizers import _affine
 from toolchain.quantizers._affine import Parameters
 from toolchain.quantizers._int8_weights import store_weights
 from toolchain.quantizers._lstm import integer_lstms
 from toolchain.quantizers._tables import store_tables
-from toolchain.recipe import Recipe
+from toolchain.recipes.qdq_placement import KEPT, Bias, Placement, Weight, WeightKey, place
+from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "int8"
 NEEDS_RANGES = "yes"

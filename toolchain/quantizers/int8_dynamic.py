@@ -20,7 +20,7 @@ from toolchain.quantizers import _affine
 from toolchain.quantizers._int8_weights import store_weights
 from toolchain.quantizers._lstm import integer_lstms
 from toolchain.quantizers._tables import store_tables
-from toolchain.recipe import Recipe
+from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "int8"
 NEEDS_RANGES = "no"

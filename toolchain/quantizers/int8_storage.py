@@ -11,7 +11,7 @@ from toolchain.calibration.table import Range
 from toolchain.graphs.edits import deduplicate
 from toolchain.quantizers._int8_weights import store_weights
 from toolchain.quantizers._tables import store_tables
-from toolchain.recipe import Recipe
+from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "fp32"
 NEEDS_RANGES = "no"

@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hwbench import gate, intervals
-from hwbench.accuracy import Accuracy
-from hwbench.budget import Budget
-from hwbench.gate import Verdict
-from hwbench.latency import Latency
-from hwbench.report import Report
+from hwbench.budgets import verdicts as gate
+from hwbench.budgets.budget import Budget
+from hwbench.budgets.verdicts import Verdict
+from hwbench.measurements.accuracy import Accuracy
+from hwbench.measurements.latency import Latency
+from hwbench.measurements.report import Report
+from hwbench.stats import intervals
 from toolchain.search.attempts import Attempt, Bench, screened_latency
 
 _COLLAPSED = 0.5  # of parity: the outputs' error is half as large as the outputs

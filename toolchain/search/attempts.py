@@ -11,22 +11,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hwbench import measure
-from hwbench.accuracy import Accuracy
-from hwbench.latency import Latency
-from hwbench.machine import Machine
-from hwbench.measure import Tick
+from hwbench.machine.identity import Machine
+from hwbench.measurements import interleaved
+from hwbench.measurements.accuracy import Accuracy
+from hwbench.measurements.interleaved import Tick
+from hwbench.measurements.latency import Latency
 from hwbench.targets import Target
-from runtimes.artifact import Artifact
+from runtimes.bundles.manifest import Artifact
 from runtimes.errors import EdgewrightError, UnsupportedError
 from runtimes.profile import HardwareProfile
-from runtimes.sampling import Block, SamplingPlan
+from runtimes.sampling.closed_loop import Block, SamplingPlan
 from runtimes.tensors import Array
-from toolchain.candidates import Candidate
-from toolchain.files import disk_full
-from toolchain.search.clock import Clock
-from toolchain.trial import Trial
-from toolchain.workshop import Workshop
+from toolchain.candidates.build_candidate import Workshop
+from toolchain.candidates.candidate import Candidate
+from toolchain.candidates.scoring import Trial
+from toolchain.output_folder import disk_full
+from toolchain.search.time_limit import Clock
 
 REFERENCE_RUNTIME = "onnxruntime"
 """Where the source runs as it is, whatever the profile: every accuracy is compared with that."""
@@ -226,7 +226,7 @@ def _run(
 
     def ran(tried: Attempt) -> Attempt:
         try:
-            outputs.update(measure.outputs(tried.bundle, trial.samples.file, bench.target))
+            outputs.update(interleaved.outputs(tried.bundle, trial.samples.file, bench.target))
         except EdgewrightError as error:
             if tried.stands_in is None:
                 raise

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from hwbench.wording import count
-from runtimes.sampling import SamplingPlan
+from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.search.attempts import Attempt
 
 FINALISTS = 4

@@ -11,17 +11,17 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from hwbench.budget import Budget
-from hwbench.measure import BLOCKS
+from hwbench.budgets.budget import Budget
+from hwbench.measurements.interleaved import BLOCKS
 from hwbench.progress import phase
 from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
-from runtimes.sampling import SamplingPlan
-from toolchain.candidates import Candidate, typed
-from toolchain.search import finals, lanes, mixed, payoff, rivals, screening, tuning
+from runtimes.sampling.closed_loop import SamplingPlan
+from toolchain.candidates.candidate import Candidate, typed
+from toolchain.search import finalists, mixed_precision, parallel, runtime_settings, screening, slow_layers, variants
 from toolchain.search.acceptance import Acceptance
 from toolchain.search.attempts import Attempt, Bench, Finish, make, rank, score, screen, screened_latency, time_once
-from toolchain.search.clock import SEARCHING, TimeUp
+from toolchain.search.time_limit import SEARCHING, TimeUp
 
 _TUNED = 2  # candidates whose settings are tried: the fastest
 _NEAR = 1.3  # of the fastest's time; settings make up for no more
@@ -168,7 +168,9 @@ class _Search:
         fastest = [attempt for attempt in self._fastest() if not self._accepts.is_wrong(attempt)]
         for parent in fastest[:_TUNED]:
             if _speed(parent) <= _NEAR * _speed(fastest[0]):
-                self._settle(parent, [self._vary(parent, candidate) for candidate in tuning.variants(parent.candidate)])
+                self._settle(
+                    parent, [self._vary(parent, candidate) for candidate in runtime_settings.variants(parent.candidate)]
+                )
 
     def return_slow_layers(self) -> None:
         """One candidate in which the layers that int8 made slower are float again."""
@@ -176,7 +178,7 @@ class _Search:
         int8 = next((attempt for attempt in right if attempt.computes_in("int8")), None)
         if int8 is not None:
             layers = self._bench.workshop.layers()
-            slow = payoff.slow_layers(int8, self.attempts.values(), self._bench.timed, layers)
+            slow = slow_layers.slow_layers(int8, self.attempts.values(), self._bench.timed, layers)
             if slow:
                 recipe = dataclasses.replace(int8.candidate.recipe, keep=slow)
                 self._settle(int8, [self._try(dataclasses.replace(int8.candidate, recipe=recipe))])
@@ -226,14 +228,14 @@ class _Search:
             )
 
         ranking = self._bench.workshop.sensitivity(candidate.recipe)
-        for found in mixed.recover(candidate, ranking, tried, self._accepts.meets):
+        for found in mixed_precision.recover(candidate, ranking, tried, self._accepts.meets):
             self._put(found)
             if found.is_running:
                 self._put(score(found, self._bench)())
                 self.drop_what_is_too_large()
                 rival = self.attempts[found.name]
                 if self._timed and rival.is_running:
-                    self._put_all(rivals.measure(attempt, [rival], self._screen_well)[1:])
+                    self._put_all(variants.measure(attempt, [rival], self._screen_well)[1:])
 
     def time(self) -> None:
         """Measure those that may be chosen as well as their order asks for, or as the time allows."""
@@ -241,9 +243,9 @@ class _Search:
             (attempt for attempt in self._fastest() if attempt.median_ms and self._accepts.is_right(attempt)), None
         )
         if best is not None:
-            self._put_all(finals.within_reach(self._running(), best))
+            self._put_all(finalists.within_reach(self._running(), best))
         plan = dataclasses.replace(self._full, min_runs=min(_ENOUGH_RUNS, self._full.min_runs))
-        self._time(plan, lambda attempts: finals.contenders(attempts, self._accepts.is_met))
+        self._time(plan, lambda attempts: finalists.contenders(attempts, self._accepts.is_met))
 
     def time_all(self) -> None:
         """Measure all that break no accuracy budget to the end of the plan."""
@@ -267,7 +269,7 @@ class _Search:
         for attempt in list(self.attempts.values()):
             self._bench.clock.check(1.0)
             if attempt.computes_in("int8") or attempt.computes_in("int8-dynamic"):
-                remark = payoff.remark(attempt, self.attempts.values(), self._bench.timed)
+                remark = slow_layers.remark(attempt, self.attempts.values(), self._bench.timed)
                 self._put(dataclasses.replace(attempt, remark=remark))
 
     def reported(self, attempt: Attempt) -> Attempt:
@@ -288,8 +290,8 @@ class _Search:
     ) -> None:
         """An untimed step for several."""
         threads = max((attempt.candidate.settings.threads for attempt in running), default=0)
-        count = lanes.count(threads, self._bench.machine.cores)
-        lanes.each(lambda attempt: step(attempt, self._bench), running, count, keep)
+        count = parallel.count(threads, self._bench.machine.cores)
+        parallel.each(lambda attempt: step(attempt, self._bench), running, count, keep)
 
     def _try(self, candidate: Candidate) -> Attempt:
         self._bench.clock.check()
@@ -308,8 +310,8 @@ class _Search:
         """Measure a parent and its variants side by side; the fastest stays, the others say why they go."""
         running = [rival for rival in varied if rival.is_running]
         if running:
-            measured, *others = rivals.measure(parent, running, self._screen_well)
-            measured, *others = rivals.settle(measured, others)
+            measured, *others = variants.measure(parent, running, self._screen_well)
+            measured, *others = variants.settle(measured, others)
             self._put_all([dataclasses.replace(measured, blocks=(*parent.blocks, *measured.blocks)), *others])
 
     def _screen_well(self, attempt: Attempt) -> Attempt:

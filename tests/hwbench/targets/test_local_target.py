@@ -12,7 +12,7 @@ import pytest
 from hwbench.targets import local
 from hwbench.targets.local import LocalTarget
 from runtimes.errors import BackendError
-from runtimes.sampling import SamplingPlan
+from runtimes.sampling.closed_loop import SamplingPlan
 
 PLAN = SamplingPlan(min_runs=20, duration_s=0.05)
 

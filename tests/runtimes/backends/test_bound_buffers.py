@@ -13,10 +13,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from runtimes.artifact import Artifact
 from runtimes.backends import onnxruntime as backend
+from runtimes.bundles.manifest import Artifact
 from runtimes.errors import BackendError, FeedError
-from runtimes.session import Session
+from runtimes.inference.session import Session
 from runtimes.tensors import Array, TensorSpec
 
 Opens = Callable[..., Session]

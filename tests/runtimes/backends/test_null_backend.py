@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from runtimes.artifact import Artifact
 from runtimes.backends import null
+from runtimes.bundles.manifest import Artifact
 from runtimes.errors import BackendError
 from runtimes.tensors import Array, TensorSpec
 

@@ -10,12 +10,12 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from runtimes.artifact import Artifact, RuntimeSettings
 from runtimes.backends import onnxruntime as backend
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UnsupportedError, UsageError
-from runtimes.session import Session
+from runtimes.inference.session import Session
 from runtimes.tensors import Array, TensorSpec
-from toolchain.pack import Contents
+from toolchain.packaging.pack import Contents
 
 
 def load(artifact: Artifact, **options: str) -> Session:

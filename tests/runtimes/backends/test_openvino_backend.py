@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from runtimes.artifact import Artifact, RuntimeSettings
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UsageError
-from runtimes.session import Session
+from runtimes.inference.session import Session
 from runtimes.tensors import Array, TensorSpec
-from toolchain.pack import Contents
+from toolchain.packaging.pack import Contents
 
 pytest.importorskip("openvino", reason="openvino is not installed")
 from runtimes.backends import openvino as backend

@@ -15,14 +15,14 @@ import tiny_models
 from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
-from toolchain.calibration.ranges import METHODS as METHODS_FOLDER
-from toolchain.calibration.ranges import CalibrationInterrupted
-from toolchain.calibration.ranges import calibrate as observe_ranges
+from toolchain.calibration.calibrate import METHODS as METHODS_FOLDER
+from toolchain.calibration.calibrate import CalibrationInterrupted
+from toolchain.calibration.calibrate import calibrate as observe_ranges
 from toolchain.calibration.table import CalibrationTable, Range, read, write
-from toolchain.model import OnnxModel, open_model
-from toolchain.prepare import prepare
+from toolchain.models.onnx_model import OnnxModel, open_model
+from toolchain.models.prepare import prepare
 from toolchain.quantizers import int8
-from toolchain.recipe import Recipe
+from toolchain.recipes.recipe import Recipe
 
 METHODS = plugins.names(METHODS_FOLDER)
 

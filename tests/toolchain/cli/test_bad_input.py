@@ -9,7 +9,7 @@ import pytest
 import tiny_models
 import torch
 
-from toolchain.pack import pack
+from toolchain.packaging.pack import pack
 
 
 @pytest.mark.parametrize("source", ["nothing.onnx", "nothing.pt2", "nothing.py:make", "edgewright.toml", "nothing.pt"])

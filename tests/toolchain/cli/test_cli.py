@@ -16,14 +16,15 @@ import tiny_models
 from click.testing import CliRunner
 
 import runtimes
-from hwbench import devices, field
-from hwbench.machine import this_machine
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from hwbench.results import profile_results
 from runtimes import plugins
 from runtimes.errors import UsageError
-from runtimes.sampling import MOST_RUNS
+from runtimes.sampling.closed_loop import MOST_RUNS
 from toolchain.cli import edgewright
 from toolchain.cli._options import sampling_plan
-from toolchain.pack import pack
+from toolchain.packaging.pack import pack
 
 ORDER = ["demo", "inspect", "profiles", "build", "measure", "gate", "verify", "sign"]  # the order people use them in
 COMMANDS = plugins.names("toolchain.cli")
@@ -108,7 +109,7 @@ def test_build_prints_the_table_the_bundle_and_the_report_and_nothing_else(
 
 def test_build_without_a_profile_takes_the_machines_own(cli, digits, tmp_path):
     try:
-        here = devices.detect(this_machine())
+        here = device_profiles.detect(this_machine())
     except UsageError as none:
         pytest.skip(str(none))
     ran = cli(
@@ -224,11 +225,11 @@ def test_inspect_says_why_int8_does_not_apply(cli, tmp_path):
 def test_measure_takes_a_bundle(cli, built_bundle, tmp_path):
     ran = cli("measure", built_bundle, *QUICK, "--out", tmp_path / "again.json", "--format", "json")
     assert (ran.code, ran.err) == (0, "")
-    results = field.from_json(ran.out, "stdout")
+    results = profile_results.from_json(ran.out, "stdout")
     entry = results.fields[0].chosen
     assert len(entry.report.latency.blocks) == 6
     assert entry.report.accuracy.metric == "top1"
-    assert field.from_json((tmp_path / "again.json").read_text(), "again.json") == results
+    assert profile_results.from_json((tmp_path / "again.json").read_text(), "again.json") == results
     assert cli("gate", tmp_path / "again.json", "--budget", "p90<=1s").code == 0
 
 
@@ -247,7 +248,7 @@ def test_ceilings_come_first_so_that_an_interrupt_loses_no_measurement(cli, buil
     def measured(*_: object) -> None:
         raise AssertionError("it measured first")
 
-    monkeypatch.setattr("toolchain.ceilings.known_or_measured", interrupted)
+    monkeypatch.setattr("toolchain.pipeline.machine_peaks.known_or_measured", interrupted)
     monkeypatch.setattr("hwbench.targets.local.LocalTarget.sample", measured)
     assert cli("measure", built_bundle, *QUICK).code == 130
 
@@ -258,7 +259,7 @@ def test_measure_takes_a_bare_model(cli, digits, device_file, temp_folder):
         *("--evaluation", digits.evaluation, "--metric", "top5"),
     )
     assert (ran.code, ran.err) == (0, "")
-    report = field.from_json(ran.out, "stdout").fields[0].chosen.report
+    report = profile_results.from_json(ran.out, "stdout").fields[0].chosen.report
     assert report.latency.threads == 2
     assert report.accuracy.metric == "top5"
     assert report.accuracy.value > 0.95

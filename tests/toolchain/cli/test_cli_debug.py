@@ -13,7 +13,7 @@ import tiny_models
 import torch
 from torch import nn
 
-from toolchain.model import load_ir
+from toolchain.models.onnx_model import load_ir
 
 WIDTHS = (8, 16, 16, 24)
 HURT = 1

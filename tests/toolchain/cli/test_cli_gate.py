@@ -14,11 +14,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hwbench import field, history
-from hwbench.bundles import packed_report
+from hwbench.results import history, profile_results
+from hwbench.results.measure_bundles import packed_report
 from runtimes import plugins
 from runtimes.errors import UsageError
-from toolchain.pack import pack
+from toolchain.packaging.pack import pack
 
 QUICK = ("--duration", "0.05")
 
@@ -38,7 +38,7 @@ def report(built) -> Path:
     ],
 )
 def test_gate_has_four_answers(cli, built_bundle, report, code, budgets):
-    chosen = field.from_json(report.read_text(), "report").fields[0].chosen
+    chosen = profile_results.from_json(report.read_text(), "report").fields[0].chosen
     limits = [text.format(accuracy=chosen.report.accuracy.value) for text in budgets]
     ran = cli("gate", built_bundle, *QUICK, *(word for text in limits for word in ("--budget", text)))
     assert ran.code == code
@@ -52,7 +52,7 @@ def test_gate_has_four_answers(cli, built_bundle, report, code, budgets):
 
 @pytest.mark.parametrize(("mapped", "code"), [("fail", 1), ("pass", 0), ("report", 3)])
 def test_an_inconclusive_verdict_is_mapped_only_where_asked(cli, report, mapped, code):
-    chosen = field.from_json(report.read_text(), "report").fields[0].chosen
+    chosen = profile_results.from_json(report.read_text(), "report").fields[0].chosen
     ran = cli("gate", report, "--budget", f"accuracy>={chosen.report.accuracy.value}", "--inconclusive", mapped)
     assert ran.code == code
     assert "inconclusive" in ran.out
@@ -82,7 +82,9 @@ def test_gate_compares_two_bundles_here_and_now(cli, built_bundle, tmp_path):
 
 
 def test_gate_says_at_once_that_no_meter_can_judge_a_budget(cli, built_bundle, monkeypatch):
-    monkeypatch.setattr("hwbench.meters.Energy", lambda on_gpu: SimpleNamespace(missing="no meter at all"))
+    monkeypatch.setattr(
+        "hwbench.budgets.energy_budgets.Energy", lambda on_gpu: SimpleNamespace(missing="no meter at all")
+    )
     ran = cli("gate", built_bundle, *QUICK, "--budget", "energy<=5mJ", "--max-time", "1")
     said = "Budget energy<=5mJ cannot be judged on this machine: no meter at all."
     assert ran.err == f"{said}\n"
@@ -136,7 +138,7 @@ def test_every_format_is_what_it_says(cli, report):
     assert {ran.code for ran in printed.values()} == {1}
     assert sorted(printed) == ["csv", "github", "json", "junit", "markdown", "text"]
     assert "::error title=size<=1kB%3A fail::" in printed["github"].out
-    assert field.from_json(printed["json"].out, "stdout").outcome == "fail"
+    assert profile_results.from_json(printed["json"].out, "stdout").outcome == "fail"
     rows = list(csv.DictReader(io.StringIO(printed["csv"].out)))
     assert len(rows) == 1
     suite = ET.fromstring(printed["junit"].out)
@@ -171,15 +173,15 @@ def test_a_history_that_fails_at_last_takes_no_result_along(cli, report, tmp_pat
     assert ran.code == 2
     assert "database is locked" in ran.err
     assert ran.out.startswith("digits for bench: pass\n")
-    assert field.from_json((tmp_path / "a.json").read_text(), "a.json").outcome == "pass"
+    assert profile_results.from_json((tmp_path / "a.json").read_text(), "a.json").outcome == "pass"
 
 
 def test_a_history_of_what_may_be_zero_says_that_no_change_can_be_told(cli, report, tmp_path):
     where = tmp_path / "runs.sqlite"
-    (found,) = field.from_json(report.read_text(), "report").fields
+    (found,) = profile_results.from_json(report.read_text(), "report").fields
     as_good = dataclasses.replace(found.chosen.report.accuracy, is_source=True)
     entry = dataclasses.replace(found.chosen, report=dataclasses.replace(found.chosen.report, accuracy=as_good))
-    history.record(str(where), field.of([dataclasses.replace(found, entries=(entry,))]))
+    history.record(str(where), profile_results.of([dataclasses.replace(found, entries=(entry,))]))
     shown = cli("history", where, "--quantity", "accuracy_drop")
     assert shown.code == 0
     assert "No change can be told: changes are relative" in " ".join(shown.out.split())
@@ -190,7 +192,7 @@ def test_one_run_writes_several_formats(cli, report, tmp_path):
     ran = cli(*asked, f"junit={tmp_path / 'a.xml'}", "--output", f"json={tmp_path / 'a.json'}")
     assert ran.code == 0
     assert len(list(ET.parse(tmp_path / "a.xml").iter("testcase"))) == 1
-    assert field.from_json((tmp_path / "a.json").read_text(), "a.json").outcome == "pass"
+    assert profile_results.from_json((tmp_path / "a.json").read_text(), "a.json").outcome == "pass"
     for wrong in ("junit", "pdf=a.pdf", "junit="):
         refused = cli(*asked, wrong)
         assert refused.code == 2
@@ -202,7 +204,7 @@ def test_a_soak_says_what_it_found_beside_the_report(cli, built_bundle):
     assert ran.code in (0, 1)  # a busy machine may well slow down within a second
     assert "Soak: " in ran.err
     assert "inferences in" in ran.err
-    (found,) = field.from_json(ran.out, "stdout").fields
+    (found,) = profile_results.from_json(ran.out, "stdout").fields
     assert len(found.entries[0].report.latency.blocks) == 1
     assert found.entries[0].report.ceilings is None  # an hour's soak waits for nothing else
 

@@ -7,16 +7,16 @@ import json
 
 import pytest
 
-from hwbench import devices
-from runtimes.engines.plan import EngineLayer
+from hwbench.machine import device_profiles
+from runtimes.bundles.build_plan import EngineLayer
 from toolchain.engines.planner import plan_engine
-from toolchain.pack import pack
+from toolchain.packaging.pack import pack
 
 
 @pytest.fixture
 def engine(contents, tmp_path):
     """A bundle whose engine is nobody's: inspecting does not load it."""
-    profile = devices.load("rtx-5090")
+    profile = device_profiles.load("rtx-5090")
     file = tmp_path / "model.engine"
     file.write_bytes(b"an engine")
     artifact = dataclasses.replace(

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from hwbench import field
-from hwbench.field import Entry, Field
-from toolchain.pack import pack
+from hwbench.results import profile_results
+from hwbench.results.profile_results import Entry, Field
+from toolchain.packaging.pack import pack
 
 NAME = "fp32 keeping 1 (b18f) on onnxruntime"
 QUICK = ("--duration", "0.05")
@@ -21,7 +21,9 @@ def packed(contents, device, tmp_path):
 
     def make(name):
         entries = (Entry(name, "fp32", "onnxruntime", "chosen", ""),) if name else ()
-        report = field.to_json(field.of([Field("tiny", device.name, (), entries)])) if name else None
+        report = (
+            profile_results.to_json(profile_results.of([Field("tiny", device.name, (), entries)])) if name else None
+        )
         recipe = dataclasses.replace(contents.recipe, keep=("conv",))
         pack(dataclasses.replace(contents, profile=device, recipe=recipe, report=report), tmp_path / "kept.edge")
         return tmp_path / "kept.edge"

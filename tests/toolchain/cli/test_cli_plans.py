@@ -11,9 +11,9 @@ from pathlib import Path
 
 import tiny_models
 
-from hwbench import devices
+from hwbench.machine import device_profiles
+from runtimes.bundles.build_plan import BuildPlan
 from runtimes.codec import decode
-from runtimes.engines.plan import BuildPlan
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "tensorrt.md"
 
@@ -28,7 +28,7 @@ def test_the_document_shows_what_the_command_prints(cli, tmp_path, monkeypatch):
     assert (ran.code, ran.err) == (0, "")
     assert section[2] == ran.out, "put what the command prints now into docs/tensorrt.md"
     named = set(re.findall(r"--profile (\S+)", section[1]))
-    assert named == {name for name in devices.names() if devices.load(name).tensorrt}
+    assert named == {name for name in device_profiles.names() if device_profiles.load(name).tensorrt}
 
 
 def test_plans_for_programs(cli, tmp_path):

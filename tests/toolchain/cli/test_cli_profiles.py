@@ -6,21 +6,21 @@ import json
 
 import pytest
 
-from hwbench import devices
-from hwbench.machine import this_machine
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
 from runtimes.errors import UsageError
 
 
 def test_profiles_lists_every_device(cli):
     ran = cli("profiles")
     assert ran.code == 0
-    assert [line.split()[0] for line in ran.out.splitlines() if line[:1].strip()][1:] == list(devices.names())
-    assert [one["name"] for one in json.loads(cli("profiles", "--format", "json").out)] == list(devices.names())
+    assert [line.split()[0] for line in ran.out.splitlines() if line[:1].strip()][1:] == list(device_profiles.names())
+    assert [one["name"] for one in json.loads(cli("profiles", "--format", "json").out)] == list(device_profiles.names())
 
 
-@pytest.mark.parametrize("name", devices.names())
+@pytest.mark.parametrize("name", device_profiles.names())
 def test_profiles_shows_any_device_without_figures_it_lacks(cli, name):
-    profile = devices.load(name)
+    profile = device_profiles.load(name)
     ran = cli("profiles", name)
     assert ran.code == 0
     assert profile.title in ran.out
@@ -36,7 +36,7 @@ def test_profiles_shows_a_file_of_the_users_own(cli, device_file):
 
 def test_profiles_detects_this_machine(cli):
     try:
-        here = devices.detect(this_machine())
+        here = device_profiles.detect(this_machine())
     except UsageError as none:
         pytest.skip(str(none))
     ran = cli("profiles", "--detect")
@@ -49,7 +49,7 @@ def test_profiles_detects_this_machine(cli):
 
 def test_profiles_shows_the_ceilings_of_this_machine(cli):
     try:
-        devices.detect(this_machine())
+        device_profiles.detect(this_machine())
     except UsageError as none:
         pytest.skip(str(none))
     ran = cli("profiles", "--ceilings", "--threads", "1")

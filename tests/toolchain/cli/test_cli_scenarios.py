@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from hwbench import field, scenarios, serving
+from hwbench.load import scenarios, server_max_rate
+from hwbench.results import profile_results
 
 QUICK = ("--duration", "0.05")
 
@@ -16,8 +17,8 @@ def loadgen(monkeypatch):
     pytest.importorskip("mlperf_loadgen", reason="LoadGen is not installed (extra loadgen)")
     monkeypatch.setattr(scenarios, "BLOCKS", 2)
     monkeypatch.setattr(scenarios, "_CAPACITY_RUNS", 1)
-    monkeypatch.setattr(serving, "PROCESSES", 1)
-    monkeypatch.setattr(serving, "_PRECISION", 1.5)
+    monkeypatch.setattr(server_max_rate, "PROCESSES", 1)
+    monkeypatch.setattr(server_max_rate, "_PRECISION", 1.5)
 
 
 @pytest.mark.usefixtures("loadgen")
@@ -34,7 +35,7 @@ def test_server_shows_its_rates_and_writes_all_of_them(cli, built_bundle, tmp_pa
     ran = cli("measure", built_bundle, *arguments)
     assert ran.code == 0, ran.err
     assert "held (largest)" in ran.out and "the queue grew" in ran.out
-    (written,) = field.from_json((tmp_path / "served.json").read_text(), "served.json").fields
+    (written,) = profile_results.from_json((tmp_path / "served.json").read_text(), "served.json").fields
     report = written.chosen.report
     assert report.latency.scenario == "server" and report.rates
     assert [budget.text for budget in written.budgets] == ["p90<=1s"]
@@ -43,8 +44,8 @@ def test_server_shows_its_rates_and_writes_all_of_them(cli, built_bundle, tmp_pa
 
 @pytest.mark.usefixtures("loadgen")
 def test_a_bound_that_no_rate_held_is_exit_code_1(cli, built_bundle, monkeypatch):
-    monkeypatch.setattr(serving, "holds", lambda latency, bound: False)
-    monkeypatch.setattr(serving.quiet, "crowded", lambda blocks: None)
+    monkeypatch.setattr(server_max_rate, "holds", lambda latency, bound: False)
+    monkeypatch.setattr(server_max_rate.quiet, "crowded", lambda blocks: None)
     ran = cli("measure", built_bundle, "--scenario", "server", "--bound", "p50<=1s", *QUICK, "--format", "markdown")
     assert ran.code == 1, ran.err
     assert "no rate holds it" in ran.out
@@ -89,7 +90,7 @@ def test_a_bound_that_one_query_at_a_time_misses_is_exit_code_1(cli, built_bundl
 def test_without_loadgen_one_sentence_says_what_to_install(refuses, built_bundle, digits, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
     refuses("measure", built_bundle, "--scenario", "offline", words=("pip install 'edgewright[loadgen]'",))
-    monkeypatch.setattr("toolchain.single.pack_as_is", None)  # which would be called first
+    monkeypatch.setattr("toolchain.pipeline.pack_model.pack_as_is", None)  # which would be called first
     refuses("measure", digits.onnx, "--scenario", "offline", words=("pip install 'edgewright[loadgen]'",))
 
 

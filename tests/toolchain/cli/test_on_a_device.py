@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from runtimes import plugins
-from toolchain.pack import Contents, pack
+from toolchain.packaging.pack import Contents, pack
 
 if sys.version_info >= (3, 11):
     import tomllib

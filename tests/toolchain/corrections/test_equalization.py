@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import pytest
-from models import Case
+from correction_models import Case
 
-from runtimes.golden import relative_error
 from runtimes.profile import QuantizationScheme
+from runtimes.verification.golden import relative_error
 from toolchain.graphs.edits import array_of
-from toolchain.model import CORRECTIONS_KEY
-from toolchain.prepare import prepare
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import CORRECTIONS_KEY
+from toolchain.models.prepare import prepare
+from toolchain.recipes.recipe import Recipe
 
 PER_TENSOR = Recipe("int8", "minmax", QuantizationScheme("uint8", per_channel=False))
 PER_CHANNEL = Recipe("int8", "minmax", QuantizationScheme("uint8"))

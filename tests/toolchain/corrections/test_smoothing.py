@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models import Case
+from correction_models import Case
 
-from runtimes.golden import relative_error
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.prepare import prepare
-from toolchain.recipe import Recipe
+from runtimes.verification.golden import relative_error
+from toolchain.models.prepare import prepare
+from toolchain.recipes.recipe import Recipe
 
 PLAIN = Recipe("int8", "minmax", QuantizationScheme("uint8"))
 SMOOTHED = replace(PLAIN, corrections=("smoothing",))

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from models import Case
+from correction_models import Case
 
 from runtimes.profile import QuantizationScheme
-from toolchain.model import load_ir
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import load_ir
+from toolchain.recipes.recipe import Recipe
 
 PLAIN = Recipe("int8", "minmax", QuantizationScheme("uint8"))
 TAILED = replace(PLAIN, corrections=("tail",))

@@ -7,30 +7,20 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from planned_devices import IMAGE, PROFILES, STATIC, on
 
-from hwbench import devices
+from hwbench.machine import device_profiles
+from runtimes.bundles.build_plan import BuildPlan
 from runtimes.codec import decode, encode
-from runtimes.engines.plan import BuildPlan
 from runtimes.errors import UnsupportedError, UsageError
 from runtimes.profile import HardwareProfile, TensorRT
-from runtimes.tensors import TensorSpec
 from toolchain.engines import releases
 from toolchain.engines.planner import plan_engine
 
-PROFILES = {name: profile for name in devices.names() if (profile := devices.load(name)).tensorrt}
-IMAGE = TensorSpec("image", "float32", ("N", 3, 8, 8))
-STATIC = TensorSpec("image", "float32", (1, 3, 8, 8))
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "fp8", "fp4")
 # (version, typing) of each dialect, from the oldest of a JetPack to the newest on the index
 RELEASES = [("8.2.1", "weak"), ("8.5.2", "weak"), ("8.6.2", "weak"), ("10.3.0", "strong"), ("10.3.0", "weak")]
 RELEASES += [("10.7.0", "strong"), ("10.13.3", "strong"), ("10.16.2", "strong"), ("11.4", "strong")]
-
-
-def on(name: str, **settings: object) -> HardwareProfile:
-    """A device with other settings in its [tensorrt]."""
-    profile = PROFILES[name]
-    assert profile.tensorrt is not None
-    return dataclasses.replace(profile, tensorrt=dataclasses.replace(profile.tensorrt, **settings))
 
 
 def refusal(profile: HardwareProfile, *arithmetic: str, **options: object) -> str:
@@ -190,7 +180,7 @@ def test_tensorrt_rtx_has_targets_of_its_own():
 
 def test_what_builds_no_engines():
     with pytest.raises(UsageError, match=r"rpi5 has no \[gpu\]"):
-        plan_engine(devices.load("rpi5"), [STATIC], ("fp32",))
+        plan_engine(device_profiles.load("rpi5"), [STATIC], ("fp32",))
     with pytest.raises(UsageError, match="'openvino' builds no engines"):
         plan_engine(PROFILES["l4"], [STATIC], ("fp32",), runtime="openvino")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from test_planner import IMAGE, PROFILES, STATIC, on
+from planned_devices import IMAGE, PROFILES, STATIC, on
 
 from runtimes.tensors import TensorSpec
 from toolchain.engines.planner import plan_engine
-from toolchain.engines.ranges import parse_ranges
+from toolchain.engines.shape_ranges import parse_ranges
 from toolchain.engines.trtexec import command
 
 

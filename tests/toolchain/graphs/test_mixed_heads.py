@@ -9,14 +9,14 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from hwbench import dataset
+from hwbench.data import dataset
 from runtimes.tensors import Array
 from toolchain.calibration.table import Range
-from toolchain.graphs.placement import MOST_SPREAD, place
-from toolchain.model import OnnxModel, load_ir, open_model
-from toolchain.prepare import prepare
-from toolchain.quantize import quantize
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import OnnxModel, load_ir, open_model
+from toolchain.models.prepare import prepare
+from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.qdq_placement import MOST_SPREAD, place
+from toolchain.recipes.recipe import Recipe
 
 RECIPE = Recipe("int8", "minmax")
 HEAD = """head (float[N,8,6,6] x) => (float[N,6,36] y) {

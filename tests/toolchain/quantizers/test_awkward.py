@@ -13,10 +13,10 @@ from networks import IMAGES, NETWORKS
 from variants import error, make, normal, parse
 
 from runtimes.errors import UsageError
-from runtimes.golden import relative_error
 from runtimes.profile import QuantizationScheme
-from toolchain.model import load_ir, weights_bytes
-from toolchain.recipe import Recipe
+from runtimes.verification.golden import relative_error
+from toolchain.models.onnx_model import load_ir, weights_bytes
+from toolchain.recipes.recipe import Recipe
 
 RECIPES = {
     "int8": Recipe("int8", "minmax", QuantizationScheme(contrib_ops=True), corrections=("bias",)),

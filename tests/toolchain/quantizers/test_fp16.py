@@ -9,8 +9,8 @@ import onnx_ir as ir
 import pytest
 from variants import error, error_in_true_half, make, normal, parse
 
-from toolchain.model import load_ir
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import load_ir
+from toolchain.recipes.recipe import Recipe
 
 CALIBRATED, BLIND = Recipe("fp16", "minmax"), Recipe("fp16")
 ATTENTION = """t (float[N,8,64] x) => (float[N,8,64] y) {

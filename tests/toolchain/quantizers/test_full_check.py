@@ -11,19 +11,20 @@ import pytest
 import tiny_models
 from onnx import numpy_helper, parser
 
-from hwbench import dataset, devices
+from hwbench.data import dataset
+from hwbench.machine import device_profiles
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.candidates import precisions, quantizer
-from toolchain.model import open_model
-from toolchain.quantize import quantize
-from toolchain.recipe import Recipe
+from toolchain.candidates.candidate import precisions, quantizer
+from toolchain.models.onnx_model import open_model
+from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.recipe import Recipe
 
 SCHEMES = {
     "vnni": QuantizationScheme("uint8"),
-    "avx2": devices.load("x86-64-v3-avx2").quantization["onnxruntime"],
-    "arm": devices.load("rpi5").quantization["onnxruntime"],
-    "tensorrt": devices.load("jetson-agx-orin").quantization["tensorrt"],
+    "avx2": device_profiles.load("x86-64-v3-avx2").quantization["onnxruntime"],
+    "arm": device_profiles.load("rpi5").quantization["onnxruntime"],
+    "tensorrt": device_profiles.load("jetson-agx-orin").quantization["tensorrt"],
 }
 
 

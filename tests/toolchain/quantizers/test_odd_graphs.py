@@ -12,9 +12,9 @@ from variants import error, make, normal, parse, rename
 
 from runtimes import plugins
 from runtimes.profile import QuantizationScheme
-from toolchain.model import load_ir, open_model
-from toolchain.quantize import QUANTIZERS
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import load_ir, open_model
+from toolchain.recipes.apply_recipe import QUANTIZERS
+from toolchain.recipes.recipe import Recipe
 
 INT8 = Recipe("int8", "minmax", QuantizationScheme(), corrections=("bias",))
 DYNAMIC = Recipe("int8-dynamic", None, QuantizationScheme())

@@ -13,14 +13,14 @@ import pytest
 import tiny_models
 from onnx.reference import ReferenceEvaluator
 
-from hwbench import dataset
+from hwbench.data import dataset
 from runtimes import plugins
-from runtimes.golden import relative_error
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.model import OnnxModel, load_ir, open_model
-from toolchain.quantize import QUANTIZERS, quantize
-from toolchain.recipe import Recipe
+from runtimes.verification.golden import relative_error
+from toolchain.models.onnx_model import OnnxModel, load_ir, open_model
+from toolchain.recipes.apply_recipe import QUANTIZERS, quantize
+from toolchain.recipes.recipe import Recipe
 
 PRECISIONS = plugins.names(QUANTIZERS)
 # The largest ||y - y_fp32|| / ||y_fp32|| that a precision may cost on these shallow models.
@@ -146,7 +146,7 @@ def test_onnx_runtime_fuses_what_int8_places(tmp_path: Path) -> None:
 
 def test_a_kept_node_stays_in_float(tmp_path: Path) -> None:
     source, _ = variant(tmp_path, "conv", recipe_for("fp32"))
-    from toolchain.prepare import prepare
+    from toolchain.models.prepare import prepare
 
     conv = next(node for node in prepare(source).graph if node.op_type == "Conv")
     _, made = variant(tmp_path, "conv", recipe_for("int8", keep=(str(conv.name),)))

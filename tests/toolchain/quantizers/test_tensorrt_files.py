@@ -9,11 +9,12 @@ import onnx
 import pytest
 from onnx import numpy_helper, parser
 
-from hwbench import dataset, devices
+from hwbench.data import dataset
+from hwbench.machine import device_profiles
 from runtimes.profile import QuantizationScheme
-from toolchain.model import load_ir, open_model
-from toolchain.quantize import quantize
-from toolchain.recipe import Recipe
+from toolchain.models.onnx_model import load_ir, open_model
+from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.recipe import Recipe
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed; pip install edgewright[tensorrt-rtx]")
 
@@ -63,7 +64,7 @@ def int8(folder: Path, nodes: str, scheme: QuantizationScheme) -> Path:
 
 @pytest.mark.parametrize("nodes", NETWORKS.values(), ids=NETWORKS.keys())
 def test_int8_for_tensorrt_builds(tmp_path: Path, nodes: str) -> None:
-    file = int8(tmp_path, nodes, devices.load("jetson-agx-orin").quantization["tensorrt"])
+    file = int8(tmp_path, nodes, device_profiles.load("jetson-agx-orin").quantization["tensorrt"])
     assert any(node.op_type == "QuantizeLinear" for node in load_ir(file).graph)
     engine, reason = tensorrt_files.build(file, tmp_path / "feeds.npz")
     assert engine, reason

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 from search_parts import attempt
 
-from hwbench.accuracy import Accuracy
-from hwbench.budget import parse_all
-from hwbench.machine import this_machine
+from hwbench.budgets.budget import parse_all
+from hwbench.machine.identity import this_machine
+from hwbench.measurements.accuracy import Accuracy
 from toolchain.search.acceptance import Acceptance
 
 SIZE = ("size<=10B", "p50<=5ms")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search_parts import attempt, block
 
-from runtimes.sampling import SamplingPlan
+from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.search.screening import FINALISTS, cut, cut_short, dominates, halve, outrun, plan_of
 
 _fields = st.lists(

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from search_parts import attempt, block
 
-from hwbench.accuracy import Accuracy
-from hwbench.machine import this_machine
-from runtimes.sampling import SamplingPlan
-from toolchain.search.clock import Clock
+from hwbench.machine.identity import this_machine
+from hwbench.measurements.accuracy import Accuracy
+from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.search.search import _Search
+from toolchain.search.time_limit import Clock
 
 SCORE = Accuracy("top1", True, 1, 1.0, scores=(1.0,))
 

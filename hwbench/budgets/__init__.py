@@ -1,0 +1,1 @@
+"""Budgets as people write them, and the verdict on each: pass, fail or inconclusive."""

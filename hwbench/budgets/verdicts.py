@@ -1,0 +1,241 @@
+"""Judge a report against budgets: pass, fail, or inconclusive with the reason. Never a pass by default."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hwbench.budgets.budget import Budget
+from hwbench.gate.rounds import Rounds
+from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.report import NotMeasuredError, Report
+from hwbench.metrics import UNBOUNDED
+from hwbench.stats.confidence_sequences import ALPHA
+from hwbench.stats.intervals import Estimate, reach_without_disagreement
+from runtimes.errors import UsageError
+
+Outcome = Literal["pass", "fail", "inconclusive"]
+
+EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one budget came to.
+
+    Attributes:
+        measured: the figure and its confidence interval, in the budget's unit; for a relative budget, the
+            change against the baseline; None where there is no figure.
+        reason: one sentence of evidence.
+        visible: the smallest relative change that the measurement could have shown; None where it was no gate's.
+        counted: how many processes (against a baseline, rounds) counted; the figure is their median, or that of all
+            where none did. None where it was no gate's.
+    """
+
+    budget: Budget
+    outcome: Outcome
+    measured: Estimate | None
+    reason: str
+    visible: float | None = None
+    counted: int | None = None
+
+
+def judge(report: Report, budgets: Sequence[Budget], baseline: Report | None = None) -> tuple[Verdict, ...]:
+    """One verdict per budget: pass where the whole confidence interval is within it, fail where the whole
+    interval is beyond it, else inconclusive.
+
+    Raises:
+        UsageError: a relative budget without a baseline, or with one that cannot be compared; a limit on the wrong
+            side of the accuracy, or beyond its bounds.
+    """
+    if (found := report.accuracy) is not None:
+        check_directions(budgets, found.metric, found.higher_is_better, found.bounds)
+    if baseline is not None:
+        check_comparable(report, baseline, budgets)
+    return tuple(_judge_one(report, budget, baseline) for budget in budgets)
+
+
+def judge_rounds(rounds: Rounds, budget: Budget, budgets: int = 1) -> Verdict:
+    """The verdict on a quantity of the machine from what was measured so far; it may be asked for after every round.
+
+    A wrong verdict at the limit has a probability of `ALPHA` at most to each side. To fail any of several is to fail,
+    so each of `budgets` has its share of that.
+    """
+    try:
+        bounds = rounds.bounds(budget, ALPHA / budgets)
+    except NotMeasuredError as missing:
+        return Verdict(budget, "inconclusive", None, str(missing))
+    if rounds.counted(budget) < len(rounds):
+        alone = rounds.bounds(budget, ALPHA / budgets, counted_only=True)
+    else:
+        alone = bounds
+    outcome, visible = _outcome(budget, bounds), rounds.visible(budget, len(rounds))
+    seen = visible if math.isfinite(visible) else None
+    if outcome != "inconclusive" and _outcome(budget, alone) == "inconclusive":
+        reason = f"{_in_spite(budget, outcome, rounds.middle(budget))}; {rounds.evidence(budget, 'undisturbed')}"
+    elif alone.low > (-1.0 if budget.relative else 0.0) and math.isfinite(alone.high):
+        reason = f"{_reason(budget, outcome, bounds)}; {rounds.evidence(budget)}"
+    else:  # too few for an interval that a reader would not take for what was measured
+        sides = {"pass": "is surely within", "fail": "surely breaks", "inconclusive": "may be on either side of"}
+        figures = f"{show(bounds.value, budget)} {sides[outcome]} {show(budget.limit, budget)}"
+        reason = f"{figures}; {rounds.evidence(budget)}"
+    reason += f"; a change of {seen:.1%} would have shown" if seen is not None else ""
+    finite = math.isfinite(bounds.low) and math.isfinite(bounds.high)
+    return Verdict(budget, outcome, bounds if finite else None, reason, seen, rounds.counted(budget))
+
+
+def overall(verdicts: Sequence[Verdict]) -> Outcome:
+    """The worst: one failure fails, else one inconclusive is inconclusive."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
+
+
+def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdict:
+    try:
+        measured = report.estimate(budget.quantity)
+        if budget.relative:
+            if baseline is None:
+                raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
+            measured = _change(measured, baseline.estimate(budget.quantity))
+    except NotMeasuredError as missing:
+        return Verdict(budget, "inconclusive", None, str(missing))
+    outcome = _outcome(budget, measured)
+    reason = _reason(budget, outcome, measured)
+    if outcome == "inconclusive":
+        of_accuracy = report.accuracy is not None and budget.quantity.startswith("accuracy") and not budget.relative
+        n = report.accuracy.n if report.accuracy else 0
+        remedy = QUANTITIES[budget.quantity].remedy
+        reason += _samples_hint(budget, measured, n) if of_accuracy else f"; {remedy}" if remedy else ""
+    return Verdict(budget, outcome, measured, reason)
+
+
+def _outcome(budget: Budget, measured: Estimate) -> Outcome:
+    best, worst = (measured.low, measured.high) if budget.is_upper else (-measured.high, -measured.low)
+    limit = budget.limit if budget.is_upper else -budget.limit
+    return "pass" if worst <= limit else "fail" if best > limit else "inconclusive"
+
+
+def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
+    """The relative change. Dividing opposite ends of the two intervals is conservative for any dependence.
+
+    Raises:
+        NotMeasuredError: an interval reaches zero or below, where there is no ratio to bound.
+    """
+    if baseline.low <= 0 or candidate.low < 0:
+        raise NotMeasuredError("the interval reaches zero, so that there is no relative change; measure more samples")
+    return Estimate(
+        candidate.value / baseline.value - 1, candidate.low / baseline.high - 1, candidate.high / baseline.low - 1
+    )
+
+
+def _reason(budget: Budget, outcome: Outcome, measured: Estimate) -> str:
+    value, low, high = (show(figure, budget) for figure in (measured.value, measured.low, measured.high))
+    interval = value if low == high else f"{value} ({low} to {high})"
+    side = {"pass": "is within", "fail": "breaks", "inconclusive": "straddles"}[outcome]
+    return f"{interval} {side} {show(budget.limit, budget)}"
+
+
+def _in_spite(budget: Budget, outcome: Outcome, value: float) -> str:
+    """What is sure only by what disturbed blocks show: they are slower than quiet ones, but not by any factor."""
+    figure, limit = show(value, budget), show(budget.limit, budget)
+    if budget.relative:
+        side = "is within" if outcome == "pass" else "breaks"
+        return f"{figure} {side} {limit} by more than any disturbance explains"
+    if outcome == "pass":
+        return f"{figure} is within {limit} even where it was disturbed, which makes nothing better"
+    ratio = value / budget.limit if budget.is_upper else budget.limit / value
+    return f"{figure} breaks {limit} {ratio:.3g} times over, more than any disturbance explains"
+
+
+def _samples_hint(budget: Budget, measured: Estimate, n: int) -> str:
+    """How many samples would tell, if more are like these.
+
+    An interval narrows with the square root of their number; Tango's, while no pair differs, with the number itself.
+    """
+    room = budget.limit - measured.value if budget.is_upper else measured.value - budget.limit
+    reach = measured.high - measured.value if budget.is_upper else measured.value - measured.low
+    if not 0 < room < reach <= 1e3 * room:  # nor is NaN
+        return f"; {n:,} samples cannot tell, add some"
+    agreeing = math.isclose(reach, reach_without_disagreement(n), rel_tol=1e-3)
+    growth = reach / room if agreeing else (reach / room) ** 2
+    return f"; {n:,} samples cannot tell, about {math.ceil(n * growth * 1.1 / 100) * 100:,} would"
+
+
+def show(value: float, budget: Budget) -> str:
+    """A figure of a budget's quantity, with its unit."""
+    if budget.relative:
+        return f"{value:+.1%}"
+    return QUANTITIES[budget.quantity].written(value)
+
+
+def check_directions(
+    budgets: Sequence[Budget], metric: str, higher_is_better: bool, bounds: tuple[float, float] = UNBOUNDED
+) -> None:
+    """Refuse an upper limit on a metric of which more is better, a lower one where less is, and limits beyond what the
+    metric can be: "accuracy>=97" no model meets, "accuracy_drop<=2" every one.
+
+    Raises:
+        UsageError: says what to write.
+    """
+    better, operator = ("more", ">=") if higher_is_better else ("less", "<=")
+    for budget in budgets:
+        if budget.quantity == "accuracy" and budget.is_upper == higher_is_better:
+            limit = f"{100 * budget.limit:+g}%" if budget.relative else f"{budget.limit:g}"
+            raise UsageError(
+                f"Budget '{budget.text}': {better} is better of {metric}, so write accuracy{operator}{limit}."
+            )
+        if budget.quantity in ("accuracy", "accuracy_drop") and not budget.relative:
+            _check_bounds(budget, metric, bounds)
+
+
+def _check_bounds(budget: Budget, metric: str, bounds: tuple[float, float]) -> None:
+    width = bounds[1] - bounds[0]
+    lowest, highest = bounds if budget.quantity == "accuracy" else (-width, width)
+    if not lowest <= budget.limit <= highest:
+        meant = f"{budget.quantity}{'<=' if budget.is_upper else '>='}{budget.limit / 100:g}"
+        remedy = f"write {meant}" if highest < budget.limit <= 100 * highest else "give a limit within that"
+        raise UsageError(f"Budget '{budget.text}': {metric} goes from {bounds[0]:g} to {bounds[1]:g}; {remedy}.")
+
+
+def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:
+    """Refuse a baseline that a relative budget cannot be judged against.
+
+    Raises:
+        UsageError: it is of another model, profile, metric, kind of measurement, load or machine; says which.
+    """
+
+    def refuse(what: str, ours: object, theirs: object) -> None:
+        raise UsageError(f"The baseline is of another {what} ({theirs}, not {ours}); compare like with like.")
+
+    if report.model != baseline.model:
+        refuse("model", report.model, baseline.model)
+    if report.profile != baseline.profile:
+        refuse("profile", report.profile, baseline.profile)
+    relative = {budget.quantity for budget in budgets if budget.relative}
+    ours, theirs = report.accuracy, baseline.accuracy
+    if "accuracy" in relative and ours and theirs and ours.metric != theirs.metric:
+        refuse("metric", ours.metric, theirs.metric)
+    if "accuracy" in relative and ours and theirs and ours.data_sha256 != theirs.data_sha256:
+        raise UsageError(
+            "The baseline's accuracy is of other evaluation samples; give --evaluation, and both are scored."
+        )
+    mine, other = report.latency, baseline.latency
+    of_machine = any(QUANTITIES[quantity].of_machine for quantity in relative)
+    if "energy" in relative and mine and other and mine.meters != other.meters:
+        refuse("meter", ", ".join(mine.meters) or "none", ", ".join(other.meters) or "none")
+    if of_machine and mine and other:
+        for name in ("scenario", "batch", "threads"):
+            if getattr(mine, name) != getattr(other, name):
+                refuse(name, getattr(mine, name), getattr(other, name))
+        for name in ("target_per_s", "workers", "batched"):
+            if getattr(mine.load, name, None) != getattr(other.load, name, None):
+                refuse(f"load, by its {name}", getattr(mine.load, name, None), getattr(other.load, name, None))
+    if of_machine:
+        differing = report.machine.differences(baseline.machine)
+        if differing:
+            raise UsageError(
+                f"The baseline was measured on another machine ({'; '.join(differing)}), so it cannot be "
+                "compared; give the baseline's bundle, and both are measured here."
+            )

@@ -1,0 +1,191 @@
+"""Chart: accuracy against latency, with the candidates that no other beats on both."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from hwbench.budgets.budget import Budget
+from hwbench.formats.charts import inline_svg
+from hwbench.formats.charts.axis_limits import is_within, mark, reach
+from hwbench.formats.charts.inline_svg import ACCENT, BAND, INK, MUTED, QUIET
+from hwbench.formats.charts.label_placement import Labels, Point
+from hwbench.formats.sections import rows
+from hwbench.formats.sections.rows import Row
+from hwbench.measurements.accuracy import Accuracy
+from hwbench.results.profile_results import Field, pareto
+
+WIDTH, HEIGHT = 400, 330
+_MANY = 8  # more names than this would hide the points
+_FAR_FLOOR = 3.0  # times as far off as the scores reach
+_SPREAD = 0.05  # of a score, at least
+
+
+def quantity(field: Field) -> str:
+    """The latency to draw: what the budgets limit, else p50."""
+    return next((budget.quantity for budget in field.budgets if _limits_percentile(budget)), "p50")
+
+
+def drawable(field: Field, table: Sequence[Row]) -> tuple[Row, ...]:
+    """The candidates that have both figures."""
+    return tuple(row for row in table if {"accuracy", quantity(field)} <= row.figures.keys())
+
+
+def front(field: Field, shown: Sequence[Row]) -> tuple[Row, ...]:
+    """Those of the candidates that no other beats on both."""
+    entries = pareto(field.entries, latency=quantity(field))
+    return tuple(row for row in shown if row.entry in entries)
+
+
+def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
+    """The candidates, with their accuracy, that lie beyond the axis."""
+    worst, higher_is_better = _reach_of(shown), _accuracy(shown).higher_is_better
+    scores = [(row, row.figures["accuracy"].value) for row in shown]
+    return tuple((row, score) for row, score in scores if not is_within(score, worst, higher_is_better))
+
+
+def named(field: Field, shown: Sequence[Row]) -> tuple[Row, ...]:
+    """The candidates whose names are written: all on the axes, or if that were many, those that count."""
+    best, far = front(field, shown), [row for row, _ in beyond(shown)]
+    return tuple(
+        row for row in shown if row not in far and (len(shown) <= _MANY or row in best or row.entry.status == "chosen")
+    )
+
+
+def draw(figure: Figure, field: Field, table: Sequence[Row]) -> None:
+    """Fill the figure; at least one row must be drawable."""
+    shown, latency = drawable(field, table), quantity(field)
+    accuracy, far = _accuracy(shown), [row for row, _ in beyond(shown)]
+    axes = add_axes(figure)
+    better = "higher" if accuracy.higher_is_better else "lower"
+    metric = rows.heading("accuracy", shown)
+    inline_svg.title_axes(axes, f"{latency} in ms (lower is better)", f"{metric} ({better} is better)")
+    near = [row for row in shown if row not in far]
+    points = [_point(row, latency) for row in near]
+    limits = [budget for budget in field.budgets if _limits_percentile(budget) and budget.quantity == latency]
+    floors = [(value, text) for budget in field.budgets for value, text in _floor(budget, accuracy)]
+    beside = [row.figures[latency].value for row in far]
+    scale(axes, points, [budget.limit for budget in limits], [value for value, _ in floors], beside)
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    labels = Labels(axes)
+    labels.keep_free(points, _front(axes, field, latency))
+    _shade(axes, [budget.limit for budget in limits], [value for value, _ in floors], accuracy.higher_is_better)
+    floors = [(value, text) for value, text in floors if bottom < value < top]
+    _limits(axes, labels, [(b.limit, b.text) for b in limits if left < b.limit < right], floors)
+    for point, row in zip(points, near):
+        _mark(axes, point, ACCENT if row.entry.status == "chosen" else QUIET)
+    mark(axes, beside, QUIET, accuracy.higher_is_better)
+    labels.name([_point(row, latency) for row in named(field, shown)])
+
+
+def add_axes(figure: Figure) -> Axes:
+    """Axes that leave room for their titles."""
+    return figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 64) / WIDTH, (HEIGHT - 82) / HEIGHT))
+
+
+def scale(
+    axes: Axes,
+    points: Sequence[Point],
+    limits: Sequence[float] = (),
+    floors: Sequence[float] = (),
+    beside: Sequence[float] = (),
+) -> None:
+    """Give the axes their ranges. What is far from every point would squeeze the points, and is left out.
+
+    Args:
+        axes: of the chart.
+        points: what they show, with its error bars.
+        limits: of the latency.
+        floors: of the score.
+        beside: latencies of what lies beyond the axis of scores.
+    """
+    xs = [bar for point in points for bar in point.error_bars[:2]] + list(beside)
+    ys = [bar for point in points for bar in point.error_bars[2:]]
+    reached = _FAR_FLOOR * max(max(ys) - min(ys), _SPREAD * max(map(abs, ys)))
+    ys += [floor for floor in floors if min(ys) - reached <= floor <= max(ys) + reached]
+    xs += [limit for limit in limits if min(xs) / 1.5 <= limit <= max(xs) * 1.5]
+    room = max(xs) - min(xs) or 0.2 * max(xs) or 1.0
+    inline_svg.scale_x(axes, max(min(xs) - 0.1 * room, min(xs) / 1.4), max(xs) + 0.12 * room)
+    room = max(ys) - min(ys) or 0.01
+    axes.set_ylim(min(ys) - 0.1 * room, max(ys) + 0.1 * room)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="y")
+
+
+def _reach_of(shown: Sequence[Row]) -> float:
+    chosen = next((row.figures["accuracy"].value for row in shown if row.entry.status == "chosen"), None)
+    return reach([row.figures["accuracy"].value for row in shown], chosen, _accuracy(shown).higher_is_better)
+
+
+def _accuracy(shown: Sequence[Row]) -> Accuracy:
+    return next(row.entry.report.accuracy for row in shown if row.entry.report and row.entry.report.accuracy)
+
+
+def _point(row: Row, latency: str) -> Point:
+    x, y, chosen = row.figures[latency], row.figures["accuracy"], row.entry.status == "chosen"
+    bars = (x.low, x.high, y.low, y.high)
+    return Point(row.tag, x.value, y.value, bars, ACCENT if chosen else INK, chosen)
+
+
+def _mark(axes: Axes, point: Point, color: str) -> None:
+    x_low, x_high, y_low, y_high = point.error_bars
+    axes.plot((x_low, x_high), (point.y, point.y), color=color, linewidth=1.5, zorder=3)
+    axes.plot((point.x, point.x), (y_low, y_high), color=color, linewidth=1.5, zorder=3)
+    axes.plot(point.x, point.y, "o", color=color, markersize=10 if point.important else 7, zorder=4)
+
+
+def _limits(
+    axes: Axes, labels: Labels, limits: Sequence[tuple[float, str]], floors: Sequence[tuple[float, str]]
+) -> None:
+    """Lines where the budgets end, each with its budget's text."""
+    for value, _ in limits:
+        inline_svg.limit_line(axes, x=value)
+        labels.keep_free((), [(value, y) for y in axes.get_ylim()])
+    for value, _ in floors:
+        inline_svg.limit_line(axes, y=value)
+        labels.keep_free((), [(x, value) for x in axes.get_xlim()])
+    for value, text in limits:
+        labels.name_limit(text, x=value)
+    for value, text in floors:
+        labels.name_limit(text, y=value)
+
+
+def _shade(axes: Axes, limits: Sequence[float], floors: Sequence[float], higher_is_better: bool) -> None:
+    """What lies within the budgets."""
+    if not limits and not floors:
+        return
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    right = min(right, *limits) if limits else right
+    if higher_is_better:
+        bottom = max(bottom, *floors) if floors else bottom
+    else:
+        top = min(top, *floors) if floors else top
+    if right > left and top > bottom:
+        axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, color=BAND, linewidth=0, zorder=0.5))
+
+
+def _front(axes: Axes, field: Field, latency: str) -> list[tuple[float, float]]:
+    """Draw the Pareto front, and return its corners."""
+    reports = [entry.report for entry in pareto(field.entries, latency=latency) if entry.report is not None]
+    points = [(report.estimate(latency).value, report.estimate("accuracy").value) for report in reports]
+    corners = [corner for a, b in itertools.pairwise(points) for corner in (a, (b[0], a[1]))] + points[-1:]
+    axes.plot(*zip(*corners), color=MUTED, linewidth=1.2, zorder=1.8, scalex=False, scaley=False)
+    return corners
+
+
+def _floor(budget: Budget, accuracy: Accuracy) -> list[tuple[float, str]]:
+    """The accuracy that a budget asks for; a drop counts from the source model's."""
+    if budget.quantity == "accuracy" and not budget.relative:
+        return [(budget.limit, budget.text)]
+    if budget.quantity == "accuracy_drop" and accuracy.reference is not None:
+        return [(accuracy.reference.value - budget.limit * (1 if accuracy.higher_is_better else -1), budget.text)]
+    return []
+
+
+def _limits_percentile(budget: Budget) -> bool:
+    return budget.quantity[0] == "p" and budget.quantity[1].isdigit() and not budget.relative

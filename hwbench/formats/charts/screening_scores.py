@@ -1,0 +1,85 @@
+"""Chart: all that was screened, by what the search ordered it by: its score on calibration data against its p50."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from hwbench.formats.charts import accuracy_latency, inline_svg
+from hwbench.formats.charts.axis_limits import is_within, mark, reach
+from hwbench.formats.charts.inline_svg import ACCENT, INK, QUIET, SURFACE
+from hwbench.formats.charts.label_placement import Labels, Point
+from hwbench.formats.sections.rows import Row
+
+_MANY = 8  # more names than this would hide the points
+
+
+def drawable(table: Sequence[Row]) -> tuple[Row, ...]:
+    """The candidates that were ranked and timed."""
+    return tuple(row for row in table if _figures(row) is not None)
+
+
+def went_on(row: Row) -> bool:
+    """Whether a candidate was scored on the evaluation data, too."""
+    return row.entry.report is not None
+
+
+def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
+    """The candidates, with their score, that lie beyond the axis."""
+    scores = {row.entry.name: figures[1] for row in shown if (figures := _figures(row)) is not None}
+    chosen = next((scores[row.entry.name] for row in shown if row.entry.status == "chosen"), None)
+    higher_is_better = _higher_is_better(shown)
+    worst = reach(list(scores.values()), chosen, higher_is_better)
+    found = ((row, scores[row.entry.name]) for row in shown)
+    return tuple((row, score) for row, score in found if not is_within(score, worst, higher_is_better))
+
+
+def named(shown: Sequence[Row]) -> tuple[Row, ...]:
+    """The candidates whose names are written: all on the axes, or if that were many, those that went on."""
+    far = [row for row, _ in beyond(shown)]
+    return tuple(row for row in shown if row not in far and (len(shown) <= _MANY or went_on(row)))
+
+
+def draw(figure: Figure, table: Sequence[Row]) -> None:
+    """Fill the figure; at least one row must be drawable."""
+    shown = drawable(table)
+    axes = accuracy_latency.add_axes(figure)
+    screening = shown[0].entry.screening
+    assert screening is not None
+    better = "higher" if screening.higher_is_better else "lower"
+    inline_svg.title_axes(axes, "p50 in ms (lower is better)", f"{screening.metric} ({better} is better)")
+    far = [row for row, _ in beyond(shown)]
+    near = [row for row in shown if row not in far]
+    points = {row.entry.name: _point(row) for row in near}
+    beside = [_point(row).x for row in far]
+    accuracy_latency.scale(axes, list(points.values()), beside=beside)
+    labels = Labels(axes)
+    labels.keep_free(points.values())
+    mark(axes, beside, QUIET, screening.higher_is_better)
+    for row in near:
+        point = points[row.entry.name]
+        color = ACCENT if point.important else QUIET
+        size = 10 if point.important else 7
+        face = color if went_on(row) else SURFACE
+        axes.plot(point.x, point.y, "o", color=color, markerfacecolor=face, markersize=size, zorder=4)
+    labels.name([points[row.entry.name] for row in named(shown)])
+
+
+def _higher_is_better(shown: Sequence[Row]) -> bool:
+    return all(row.entry.screening is None or row.entry.screening.higher_is_better for row in shown)
+
+
+def _point(row: Row) -> Point:
+    figures, chosen = _figures(row), row.entry.status == "chosen"
+    assert figures is not None
+    x, y = figures
+    return Point(row.tag, x, y, (x, x, y, y), ACCENT if chosen else INK, chosen)
+
+
+def _figures(row: Row) -> tuple[float, float] | None:
+    """Latency in ms and score."""
+    screening = row.entry.screening
+    if screening is None or screening.p50_ms is None or screening.score is None:
+        return None
+    return screening.p50_ms, screening.score

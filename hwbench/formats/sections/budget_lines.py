@@ -1,0 +1,70 @@
+"""What each budget came to: of the chosen candidate, or in a line per outcome of all, for these are why none was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hwbench.budgets.budget import Budget
+from hwbench.budgets.verdicts import Outcome, Verdict
+from hwbench.formats.sections.headline import verdicts
+from hwbench.formats.sections.rows import label
+from hwbench.results.profile_results import Entry, Field
+from hwbench.wording import count
+
+_OUTCOMES: tuple[Outcome, ...] = ("pass", "inconclusive", "fail")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table of budgets.
+
+    Attributes:
+        budget: as it was written, and whether it is the default.
+        evidence: the reason; of several candidates, that of the one nearest to the limit.
+    """
+
+    budget: str
+    outcome: Outcome
+    evidence: str
+
+
+def lines(field: Field) -> tuple[Line, ...]:
+    """One per budget of the chosen candidate; where none was chosen, one per budget and outcome."""
+    if field.chosen is not None:
+        return tuple(Line(_written(v.budget), v.outcome, _said(field, v)) for _, v in verdicts(field))
+    return tuple(line for budget in field.budgets for line in _grouped(field, budget))
+
+
+def _grouped(field: Field, budget: Budget) -> Iterator[Line]:
+    found = [(entry, verdict) for entry, verdict in verdicts(field) if verdict.budget == budget]
+    for outcome in _OUTCOMES:
+        same = [(entry, verdict) for entry, verdict in found if verdict.outcome == outcome]
+        if same:
+            yield Line(_written(budget), outcome, _evidence(field, same, len(found)))
+
+
+def _evidence(field: Field, found: Sequence[tuple[Entry, Verdict]], of: int) -> str:
+    entry, nearest = min(found, key=lambda pair: _distance(pair[1]))
+    if len(found) == 1:
+        return f"{label(entry)}: {_said(field, nearest)}"
+    who = f"{'all ' if len(found) == of else ''}{count(len(found), 'candidate')}"
+    reasons = dict.fromkeys(_said(field, verdict) for _, verdict in found)
+    if len(reasons) == 1 or nearest.measured is None:
+        return f"{who}: {'; '.join(reasons)}"
+    return f"{who}, the nearest {label(entry)}: {_said(field, nearest)}"
+
+
+def _said(field: Field, verdict: Verdict) -> str:
+    """Its reason, unless a caveat gives it already."""
+    given = verdict.measured is None and any(verdict.reason in caveat for caveat in field.caveats)
+    return "see the caveats" if given else verdict.reason
+
+
+def _distance(verdict: Verdict) -> float:
+    return abs(verdict.measured.value - verdict.budget.limit) if verdict.measured is not None else math.inf
+
+
+def _written(budget: Budget) -> str:
+    return f"{budget.text} (default)" if budget.is_default else budget.text

@@ -1,0 +1,105 @@
+"""What surrounded the samples, in a line: who else had the processors, clock and heat, and the energy drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from hwbench.formats.sections.rows import show
+from hwbench.measurements import interference
+from hwbench.measurements.latency import Latency
+from hwbench.measurements.stability_warnings import competes
+from runtimes.sampling.system_conditions import Conditions
+
+
+def conditions(latency: Latency, cores: int) -> str:
+    """Shares of the time are of all blocks together, with the worst one's behind; empty where nothing was recorded.
+
+    Args:
+        latency: what was measured.
+        cores: processors of the machine.
+    """
+    seen = _seen(latency)
+    if not seen:
+        return ""
+    known = [text for text in (*_shares(latency, seen, competes(latency, cores)), *_clock(seen)) if text]
+    silent = [name for name, read in _READINGS.items() if all(read(each) is None for each in seen)]
+    return ", ".join(known) + (f"; not shown by this system: {', '.join(silent)}" if silent else "")
+
+
+def energy(latency: Latency) -> str:
+    """Per inference and by which meters, or why there is none; empty where nothing was recorded."""
+    if not _seen(latency):
+        return ""
+    try:
+        drawn = latency.energy_uj
+    except ValueError as reason:
+        return f"absent: {reason}"
+    figures = (
+        f"{show('energy', drawn.value)} mJ an inference ({show('energy', drawn.low)} to {show('energy', drawn.high)})"
+    )
+    return f"{figures}, counted by {' and '.join(latency.meters)}, idle power included"
+
+
+_READINGS: dict[str, Callable[[Conditions], int | None]] = {
+    "waiting": lambda each: each.waited_ns,
+    "steal": lambda each: each.stolen_ns,
+    "pressure": lambda each: each.pressure_ns,
+    "clock": lambda each: each.frequency_khz,
+    "heat": lambda each: each.temperature_mc,
+    "throttling": lambda each: each.throttled,
+}
+
+
+def _shares(latency: Latency, seen: list[Conditions], among_themselves: bool) -> Iterable[str]:
+    waited = _share("waited for a processor", "threads", [(each.waited_ns, each.wall_ns) for each in seen])
+    yield f"{waited}, for one another included" if waited and among_themselves else waited
+    if among_themselves:
+        taken = [
+            (interference.others_ns(block), block.conditions.wall_ns) for block in latency.blocks if block.conditions
+        ]
+        yield _share("taken by other programs", "processors", taken)
+    yield _share("lost to the hypervisor", "processors", [(each.stolen_ns, each.wall_ns) for each in seen])
+    yield _share("some task of the system waited", "tasks", [(_pressure(each), each.wall_ns) for each in seen])
+
+
+def _pressure(each: Conditions) -> int | None:
+    return None if each.pressure_ns is None else min(each.pressure_ns, each.wall_ns)  # the two are not read at once
+
+
+def _share(what: str, whose: str, times_ns: list[tuple[int | None, int]]) -> str:
+    """Of the time that passed. A sum over threads or processors may be more: then it is how many at a time, on average.
+
+    Args:
+        what: happened to them.
+        whose: times are added up.
+        times_ns: for each block, and the time that passed.
+    """
+    known = [(value, wall) for value, wall in times_ns if value is not None and wall > 0]
+    if not known:
+        return ""
+    together = sum(value for value, _ in known) / sum(wall for _, wall in known)
+    worst = max(value / wall for value, wall in known)
+    several = worst > 1
+    mean, most = (f"{share:.2g}" if several else f"{share:.1%}" for share in (together, worst))
+    behind = f" (at most {most})" if most != mean else ""
+    return f"{mean} {whose} at a time{behind} {what}" if several else f"{what} {mean}{behind}"
+
+
+def _clock(seen: list[Conditions]) -> Iterable[str]:
+    clocks = [each.frequency_khz / 1e6 for each in seen if each.frequency_khz is not None]
+    if clocks:
+        yield _range(f"{min(clocks):.2f}", f"{max(clocks):.2f}", "GHz")
+    heat = [each.temperature_mc / 1e3 for each in seen if each.temperature_mc is not None]
+    if heat:
+        yield _range(f"{min(heat):.0f}", f"{max(heat):.0f}", "\N{DEGREE SIGN}C")
+    throttled = [each.throttled for each in seen if each.throttled is not None]
+    if throttled:
+        yield f"throttled {sum(throttled):,} times" if sum(throttled) else "never throttled"
+
+
+def _range(low: str, high: str, unit: str) -> str:
+    return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
+
+
+def _seen(latency: Latency) -> list[Conditions]:
+    return [block.conditions for block in latency.blocks if block.conditions is not None]

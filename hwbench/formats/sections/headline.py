@@ -1,0 +1,161 @@
+"""A field in words: what was chosen, and the figures that speak for it."""
+
+from __future__ import annotations
+
+import re
+
+from hwbench.budgets.verdicts import Outcome, Verdict
+from hwbench.formats.sections.rows import Row, label, show
+from hwbench.measurements.accuracy import Accuracy
+from hwbench.results.profile_results import Entry, Field
+
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def clean(text: str) -> str:
+    """Text that a terminal, XML and UTF-8 can hold: runtimes colour their errors, paths hold lone surrogates."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _ANSI.sub("", text).replace("\r\n", "\n"))
+
+
+def outcome(field: Field) -> str:
+    """The field's outcome; "measured" where there was no budget to pass."""
+    return "measured" if field.outcome == "pass" and not field.budgets else field.outcome
+
+
+def headline(field: Field, table: tuple[Row, ...]) -> str:
+    """What was chosen, with its figures, in one sentence that ends without a full stop."""
+    chosen = chosen_row(table)
+    if chosen is None:
+        return _none_chosen(field)
+    if chosen.entry.report is None:
+        return f"{label(chosen.entry)} was not measured: {chosen.entry.reason}".rstrip(".")
+    parts = [_speed(chosen, reference(table)), _accuracy(chosen), *_budgets(chosen.entry.verdicts)]
+    return f"{label(chosen.entry)}: {', '.join(part for part in parts if part)}"
+
+
+def chosen_row(table: tuple[Row, ...]) -> Row | None:
+    """The row of `Field.chosen`."""
+    return next((row for row in table if row.entry.status in ("chosen", "measured")), None)
+
+
+def reference(table: tuple[Row, ...]) -> Row | None:
+    """What the chosen candidate is compared with: fp32 on the same runtime, any fp32, or the only other one."""
+    chosen = chosen_row(table)
+    others = [row for row in table if row.figures and row is not chosen]
+    fp32 = [row for row in others if row.entry.precision == "fp32"]
+    same_runtime = [row for row in fp32 if chosen is not None and row.entry.runtime == chosen.entry.runtime]
+    return next(iter(same_runtime or fp32 or (others if len(others) == 1 else [])), None)
+
+
+def speedup(row: Row, against: Row | None, quantity: str) -> str:
+    """How two latencies compare: "2.1x faster"."""
+    return _compare(row, against, quantity, better="{times} faster", worse="{times} slower")
+
+
+def saving(row: Row, against: Row | None, quantity: str) -> str:
+    """How two sizes compare: "74% less"."""
+    return _compare(row, against, quantity, better="{share:.0%} less", worse="{excess:.0%} more")
+
+
+def in_percent(accuracy: Accuracy) -> bool:
+    """Whether the metric is a share of right answers, which people say in percent."""
+    return accuracy.scores is not None and set(accuracy.scores) <= {0.0, 1.0}
+
+
+def share(row: Row, accuracy: Accuracy) -> str:
+    """The accuracy, as people say it."""
+    value = row.figures["accuracy"].value
+    return f"{value:.1%}" if in_percent(accuracy) else show("accuracy", value)
+
+
+def drop(row: Row, accuracy: Accuracy) -> str:
+    """What the accuracy lost: "drop 0.1 points", "gain 0.1 points", "no drop"; empty without a reference."""
+    figure = row.figures.get("accuracy_drop")
+    if figure is None:
+        return ""
+    points = in_percent(accuracy)
+    lost = f"{abs(figure.value) * 100:.1f}" if points else show("accuracy", abs(figure.value))
+    if not lost.strip("0."):
+        return "no drop"
+    return f"{'drop' if figure.value > 0 else 'gain'} {lost}{' points' if points else ''}"
+
+
+def verdicts(field: Field) -> tuple[tuple[Entry, Verdict], ...]:
+    """The chosen candidate's verdicts; where none was chosen, everyone's, for these are why."""
+    entries = field.entries if field.chosen is None else (field.chosen,)
+    return tuple((entry, verdict) for entry in entries if entry.report is not None for verdict in entry.verdicts)
+
+
+def _none_chosen(field: Field) -> str:
+    measured = [entry for entry in field.entries if entry.report is not None]
+    if not measured:
+        reasons = {entry.reason for entry in field.entries}
+        why = f": {reasons.pop().rstrip('.')}" if len(reasons) == 1 else ""
+        return f"Nothing was measured for {field.profile}{why}"
+    if field.outcome == "fail":
+        return f"No candidate meets the budgets: of {len(measured)} judged, each breaks at least one"
+    return f"No candidate was chosen: of {len(measured)} judged, none is sure to meet the budgets"
+
+
+def _speed(row: Row, against: Row | None) -> str:
+    latency = row.entry.report.latency if row.entry.report is not None else None
+    if latency is not None and latency.scenario in ("server", "offline"):
+        return f"{latency.scenario} {show('throughput', row.figures['throughput'].value)} per s"
+    if "p50" not in row.figures:
+        measured = row.entry.report is not None and row.entry.report.latency is not None
+        return f"no p50 ({row.missing['p50']})" if measured else "latency not measured"
+    shown = f"{show('p50', row.figures['p50'].value)} ms"
+    compared = speedup(row, against, "p50")
+    if not compared or against is None:
+        return f"p50 {shown}"
+    than = "than" if compared[0].isdigit() else "from"
+    return f"{compared} {than} {against.name} at p50 ({shown})"
+
+
+def _accuracy(row: Row) -> str:
+    accuracy = row.entry.report.accuracy if row.entry.report is not None else None
+    if accuracy is None or "accuracy" not in row.figures:
+        return ""
+    name = "accuracy" if in_percent(accuracy) else accuracy.metric
+    lost = drop(row, accuracy)
+    return f"{name} {share(row, accuracy)}" + (f" ({lost})" if lost else "")
+
+
+def _budgets(judged: tuple[Verdict, ...]) -> list[str]:
+    outcomes = {verdict.outcome for verdict in judged}
+    if not outcomes:
+        return []
+    if outcomes == {"pass"}:
+        passed = {1: "its budget", 2: "both budgets"}.get(len(judged), f"all {len(judged)} budgets")
+        default = "".join(f" ({verdict.budget.text} by default)" for verdict in judged if verdict.budget.is_default)
+        return [f"passes {passed}{default}"]
+    parts = [f"fails {_tally(judged, 'fail')}"] if "fail" in outcomes else []
+    return parts + ([f"inconclusive on {_tally(judged, 'inconclusive')}"] if "inconclusive" in outcomes else [])
+
+
+def _tally(judged: tuple[Verdict, ...], which: Outcome) -> str:
+    """How many, and which: "1 of 2 budgets (p90<=20ms)"."""
+    names = [verdict.budget.text for verdict in judged if verdict.outcome == which]
+    return f"{len(names)} of {len(judged)} budget{'s' if len(judged) > 1 else ''} ({', '.join(names)})"
+
+
+def _compare(row: Row, against: Row | None, quantity: str, *, better: str, worse: str) -> str:
+    """One of two forms, filled in; empty where either figure is missing.
+
+    Where the ratio's interval (from opposite ends of the two, so for any dependence) holds 1, it says so.
+    """
+    if against is None or against.entry is row.entry:
+        return ""
+    ours, theirs = row.figures.get(quantity), against.figures.get(quantity)
+    if ours is None or theirs is None or min(ours.low, theirs.low) <= 0:
+        return ""
+    if theirs.low / ours.high <= 1 <= theirs.high / ours.low:
+        return "no clear difference" if ours != theirs else "the same"
+    small, large = sorted((ours.value, theirs.value))
+    form = better if ours.value < theirs.value else worse
+    return form.format(times=_times(large / small), share=1 - small / large, excess=large / small - 1)
+
+
+def _times(times: float) -> str:
+    return f"{times:.1f}x" if times < 9.95 else f"{times:,.0f}x"

@@ -1,0 +1,99 @@
+"""Server's latency at every rate of arrivals, as strings, so that every format shows the same ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from hwbench.formats.sections import rows
+from hwbench.load import server_max_rate
+from hwbench.measurements.latency import Latency
+from hwbench.results.profile_results import Entry, Field
+from hwbench.stats import intervals
+
+_SHOWN = (50.0, 90.0, 99.0)
+
+
+@dataclass(frozen=True)
+class RateTable:
+    """Throughput against latency, the lowest rate first.
+
+    Attributes:
+        heads: with the units.
+        lines: one per rate.
+        best: the line of the largest rate that holds the bound; None where none does.
+        note: how to read it.
+    """
+
+    heads: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    best: int | None
+    note: str
+
+
+def table(field: Field) -> RateTable | None:
+    """What a field has to show; None where it is of no server."""
+    entry = field.chosen
+    found = rates(entry) if entry is not None else ()
+    if not found or not field.budgets:
+        return None
+    bound = field.budgets[0]
+    percent = server_max_rate.percent_of(bound)
+    best, doubtful = server_max_rate.largest(found, bound), server_max_rate.contradicted(found, bound)
+    shown = sorted({*_SHOWN, percent})
+    lines = []
+    for index, latency in enumerate(found):
+        held = "held" if server_max_rate.holds(latency, bound) else "missed"
+        verdict = f"{held}, the queue grew" if latency.is_saturated else held
+        verdict += ", though a higher rate held" if index in doubtful else ""
+        lines.append(
+            (
+                rows.show("throughput", latency.asked_per_s),
+                rows.show("throughput", latency.throughput_per_s.value),
+                *(_percentile(latency, each) for each in shown),
+                _tail(latency, percent),
+                f"{verdict} (largest)" if index == best else verdict,
+            )
+        )
+    heads = ("asked per s", "done per s", *(f"p{each:g} ms" for each in shown), f"MLPerf p{percent:g} ms", bound.text)
+    note = f"MLPerf p{percent:g} is by early stopping, with a confidence of 99%; the bound is judged by it."
+    if any(latency.undisturbed is not latency for latency in found):
+        note += " Percentiles are of the processes during which other programs left the machine alone, where two did."
+    if any("n/a" in line for line in lines):
+        needed = intervals.quantile_runs_needed(shown[-1] / 100)
+        note += f" n/a: too few queries; p{shown[-1]:g} takes {needed:,}."
+    return RateTable(heads, tuple(lines), best, note)
+
+
+def rates(entry: Entry) -> tuple[Latency, ...]:
+    """All of an entry's rates, the lowest first; none where it is of no server."""
+    report = entry.report
+    if report is None or report.latency is None or report.latency.scenario != "server":
+        return ()
+    return tuple(sorted((report.latency, *report.rates), key=lambda latency: latency.asked_per_s))
+
+
+def at_rates(entry: Entry) -> tuple[Entry, ...]:
+    """The entry at each of its rates, each with its own verdict; itself, where it is of no server."""
+    return tuple(_at(entry, latency) for latency in rates(entry)) or (entry,)
+
+
+def _at(entry: Entry, latency: Latency) -> Entry:
+    assert entry.report is not None
+    verdicts = tuple(
+        dataclasses.replace(verdict, outcome="pass" if server_max_rate.holds(latency, verdict.budget) else "fail")
+        for verdict in entry.verdicts
+    )
+    return dataclasses.replace(entry, report=dataclasses.replace(entry.report, latency=latency), verdicts=verdicts)
+
+
+def _percentile(latency: Latency, percent: float) -> str:
+    try:
+        return rows.show(f"p{percent:g}", latency.percentile(percent).value)
+    except ValueError:
+        return "n/a"
+
+
+def _tail(latency: Latency, percent: float) -> str:
+    tail = latency.tail_ms(percent)
+    return "n/a" if tail is None else rows.show(f"p{percent:g}", tail)

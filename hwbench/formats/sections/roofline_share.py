@@ -1,0 +1,57 @@
+"""Each latency as a share of what the machine could do at most, in words."""
+
+from __future__ import annotations
+
+from hwbench.formats.sections.rows import label, show
+from hwbench.measurements.peaks import Ceilings, rate_text
+from hwbench.measurements.report import NotMeasuredError, Report
+from hwbench.measurements.roofline import roofline
+from hwbench.results.profile_results import Field
+from hwbench.wording import count
+
+_IMPOSSIBLE = (
+    ", which cannot be: a ceiling was measured too low, on a busy machine perhaps (edgewright profiles --ceilings "
+    "--fresh measures again), or the work was counted too high"
+)
+
+
+def rooflines(field: Field) -> tuple[tuple[str, str], ...]:
+    """By candidate: "p50 4.1 ms, roofline 1.3 ms (compute-bound), 32%", or why there is none.
+
+    Nothing of those whose roofline nobody asked for, such as a gate's.
+    """
+    asked = [(entry, entry.report) for entry in field.entries if entry.report is not None and _is_asked(entry.report)]
+    return tuple((label(entry), _said(report)) for entry, report in asked)
+
+
+def ceilings(field: Field) -> tuple[str, ...]:
+    """The machine's peaks that the rooflines are of, a sentence per number of threads."""
+    reports = (entry.report for entry in field.entries)
+    found = {report.ceilings.threads: report.ceilings for report in reports if report and report.ceilings}
+    return tuple(_described(found[threads]) for threads in sorted(found))
+
+
+def _is_asked(report: Report) -> bool:
+    return report.latency is not None and (report.ceilings is not None or "ceilings" in report.unmeasured)
+
+
+def _said(report: Report) -> str:
+    try:
+        found = roofline(report)
+    except NotMeasuredError as reason:
+        return f"none: {reason}"
+    p50_ms = found.time_ms / found.share
+    times = f"p50 {show('p50', p50_ms)} ms, roofline {show('p50', found.time_ms)} ms"
+    return f"{times} ({found.bound}-bound), {_percent(found.share)}" + (_IMPOSSIBLE if found.share > 1 else "")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
+
+
+def _described(ceilings: Ceilings) -> str:
+    threads = count(ceilings.threads, "thread")
+    rates = [f"{name} {rate_text(name, rate)}" for name, rate in ceilings.operations_per_s.items()]
+    memory = ceilings.memory[-1:]
+    read = [f"memory {each.bytes_per_s / 1e9:,.0f} GB/s" for each in memory]
+    return f"with {threads}: {', '.join([*rates, *read])}"

@@ -1,0 +1,247 @@
+"""Gate a bundle here and now: measure in rounds until every verdict is sure, or the time is up."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwbench.budgets import verdicts as gate
+from hwbench.budgets.budget import Budget
+from hwbench.budgets.verdicts import Outcome, Verdict
+from hwbench.gate.rounds import Rounds
+from hwbench.machine import device_profiles, remembered
+from hwbench.machine.identity import this_machine
+from hwbench.measurements import interference
+from hwbench.measurements.interleaved import Tick
+from hwbench.measurements.latency import Latency, block_runs_needed
+from hwbench.measurements.quantities import PERCENTILES, QUANTITIES
+from hwbench.measurements.report import Report
+from hwbench.results.measure_bundles import Evaluation, OpenedBundle, open_bundle, report_of, scored_by
+from hwbench.stats.confidence_sequences import blocks_needed
+from hwbench.targets import CrashError, Target
+from runtimes.errors import UsageError
+from runtimes.npz import write as write_npz
+from runtimes.sampling.closed_loop import MOST_RUNS, Block, SamplingPlan
+
+MAX_TIME_S = 60.0
+_BLOCK_S = 0.1  # about as long as a process takes to start: processes differ more than runs do
+_LEAST_RUNS, _MOST_RUNS = 20, 1_000
+_PILOT = 20
+"""Rounds after which a budget that this machine cannot resolve is refused."""
+_HOPELESS = 2.0
+"""How many times tighter than what would show a budget is refused so early: what so few rounds say is rough."""
+
+
+@dataclass(frozen=True)
+class Gated:
+    """What a gate came to; `baseline` is the baseline's report, where there is one."""
+
+    candidate: Report
+    baseline: Report | None
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True)
+class GatePlan:
+    """How long a gate may take.
+
+    Attributes:
+        max_time_s: when it gives up; a round that would end later is not begun.
+        block_s: how long each process measures, at least; None for a tenth of a second, or a thousand inferences.
+        seed: of the order within rounds; None for one of the system's.
+    """
+
+    max_time_s: float = MAX_TIME_S
+    block_s: float | None = None
+    seed: int | None = None
+
+
+def gate_bundle(
+    candidate: Path,
+    baseline: Path | Report | None,
+    budgets: Sequence[Budget],
+    target: Target,
+    plan: GatePlan,
+    tick: Tick,
+    evaluation: Evaluation | None = None,
+) -> Gated:
+    """Judge a bundle against budgets.
+
+    A baseline that is a bundle is measured in the same rounds, the two in random order in each: what drifts meets both
+    alike, whichever is first (Bulej et al., 2020, Duet benchmarking; Laaber et al., 2019). The same path given twice
+    is measured twice. A baseline that is a report is compared as it stands.
+
+    Raises:
+        UsageError: a relative budget has nothing to compare with, or something that it cannot be compared with.
+        BundleError: a file was refused.
+        BackendError: a process that ran a model said why it could not. One that crashed or hung is a verdict.
+    """
+    ours = open_bundle(candidate)
+    theirs = open_bundle(baseline) if isinstance(baseline, Path) else None
+    for budget in budgets:
+        if budget.relative and baseline is None:
+            raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
+    if (metric := scored_by(ours, evaluation)) is not None:
+        gate.check_directions(budgets, *metric)
+    elsewhere = f"this machine is no {ours.manifest.profile.title}"
+    is_here = device_profiles.fits(ours.manifest.profile, this_machine())
+    why = "no budget limits it" if is_here else elsewhere
+    report = report_of(ours, None, why, evaluation, target)
+    other = report_of(theirs, None, why, evaluation, target) if theirs else None
+    other = baseline if isinstance(baseline, Report) else other
+    if other is not None:
+        gate.check_comparable(report, other, budgets)
+    sequential = [
+        budget
+        for budget in budgets
+        if QUANTITIES[budget.quantity].of_machine and (not budget.relative or theirs is not None)
+    ]
+    of_machine = [budget for budget in budgets if QUANTITIES[budget.quantity].of_machine]
+    decided: dict[str, Verdict] = {}
+    if of_machine and is_here:
+        least = blocks_needed() if len(sequential) < len(of_machine) else 1  # what is compared with a stored report
+        decided, rounds = _measure(ours, theirs, sequential, target, plan, tick, least)
+        report = _with_latency(report, ours, rounds.candidate, decided)
+        if other is not None and theirs is not None:
+            other = _with_latency(other, theirs, rounds.baseline, decided)
+        if other is not None:
+            gate.check_comparable(report, other, budgets)
+    rest = [budget for budget in budgets if budget.text not in decided]
+    judged = {verdict.budget.text: verdict for verdict in gate.judge(report, rest, other)}
+    return Gated(report, other, tuple((decided | judged)[budget.text] for budget in budgets))
+
+
+def sampling_plan(budgets: Sequence[Budget] = (), block_s: float | None = None) -> SamplingPlan:
+    """Blocks as short as the percentiles asked for allow, or as long as somebody asked."""
+    asked = [percent / 100 for percent in PERCENTILES if f"p{percent:g}" in {budget.quantity for budget in budgets}]
+    runs = max([_LEAST_RUNS, *(2 * block_runs_needed(p) for p in asked)])
+    duration_s = _BLOCK_S if block_s is None else block_s
+    return SamplingPlan(
+        min_runs=runs,
+        max_runs=max(runs, _MOST_RUNS if block_s is None else MOST_RUNS),
+        duration_s=duration_s,
+        warmup_limit_s=max(1.0, duration_s),
+        time_limit_s=max(SamplingPlan.time_limit_s, 2 * duration_s),
+    )
+
+
+def decide(
+    take: Callable[[], Rounds],
+    budgets: Sequence[Budget],
+    max_time_s: float,
+    clock: Callable[[], float] = time.monotonic,
+    least: int = 1,
+) -> tuple[dict[str, Verdict], Rounds]:
+    """Take rounds until every budget is decided, cannot be, or the time is up.
+
+    Args:
+        take: measures one more round and returns all so far.
+        budgets: all on quantities of the machine.
+        max_time_s: a round that would probably end later is not begun.
+        clock: seconds that have passed.
+        least: rounds to take, however soon the budgets are decided.
+
+    Returns:
+        A verdict per budget, by its text, and the rounds. A verdict stands as it was when it became sure.
+    """
+    start, decided, rounds = clock(), dict[str, Verdict](), Rounds(())
+    while True:
+        rounds = take()
+        passed = clock() - start
+        each_s = passed / len(rounds)
+        verdicts = {b.text: gate.judge_rounds(rounds, b, len(budgets)) for b in budgets if b.text not in decided}
+        decided |= {
+            text: verdict
+            for text, verdict in verdicts.items()
+            if verdict.outcome != "inconclusive" or not rounds.can_measure(verdict.budget)
+        }
+        if len(rounds) >= _PILOT:
+            possible = max(int(max_time_s / each_s), len(rounds))
+            decided |= _refused(
+                rounds, [verdicts[text] for text in verdicts if text not in decided], possible, max_time_s
+            )
+        if (len(decided) == len(budgets) and len(rounds) >= least) or passed + each_s > max_time_s:
+            return decided | {text: verdict for text, verdict in verdicts.items() if text not in decided}, rounds
+
+
+def _refused(rounds: Rounds, open_: Sequence[Verdict], possible: int, max_time_s: float) -> dict[str, Verdict]:
+    """Verdicts on changes smaller than any that would show by the time limit."""
+    refused = {}
+    for verdict in open_:
+        budget = verdict.budget
+        if not budget.relative or verdict.measured is None:
+            continue
+        visible = rounds.visible(budget, possible)
+        if _HOPELESS * abs(budget.limit) < visible < math.inf:
+            reason = (
+                f"this budget is tighter than the {visible:.1%} that this machine could show in {max_time_s:g} s; "
+                f"widen it, or give more with --max-time; {rounds.evidence(budget)}"
+            )
+            refused[budget.text] = dataclasses.replace(verdict, reason=reason, visible=visible)
+    return refused
+
+
+def _measure(
+    ours: OpenedBundle,
+    theirs: OpenedBundle | None,
+    budgets: Sequence[Budget],
+    target: Target,
+    plan: GatePlan,
+    tick: Tick,
+    least: int,
+) -> tuple[dict[str, Verdict], Rounds]:
+    sampling, order = sampling_plan(budgets, plan.block_s), random.Random(plan.seed)
+    blocks: tuple[list[Block], list[Block]] = ([], [])
+    machine = this_machine()
+    known = remembered.recall(machine).probe_ns
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+        items = [item for item in (ours, theirs) if item is not None]
+        for side, item in enumerate(items):
+            write_npz(Path(work, f"{side}.npz"), item.inputs)
+
+        def take() -> Rounds:
+            for side in order.sample(range(len(items)), len(items)):
+                try:
+                    blocks[side].append(target.sample(items[side].path, Path(work, f"{side}.npz"), sampling))
+                except CrashError as crash:
+                    raise _SideError(side, crash) from None
+            tick(f"round {len(blocks[0])}")
+            return Rounds(tuple(blocks[0]), tuple(blocks[1]), known)
+
+        try:
+            decided, rounds = decide(take, budgets, plan.max_time_s, least=least)
+        except _SideError as failure:
+            return _crashed(budgets, failure), Rounds(())
+    level = interference.reference(rounds.met("candidate"))
+    if level is not None and len(rounds) >= blocks_needed():
+        remembered.note_probe(machine, level)
+    return decided, rounds
+
+
+class _SideError(Exception):
+    """A measuring process crashed: the candidate's, side 0, or the baseline's."""
+
+    def __init__(self, side: int, crash: CrashError) -> None:
+        super().__init__(str(crash))
+        self.side = side
+
+
+def _crashed(budgets: Sequence[Budget], failure: _SideError) -> dict[str, Verdict]:
+    """A candidate that crashes fails; beside a baseline that does, nothing can be told."""
+    name = ("candidate", "baseline")[failure.side]
+    outcome: Outcome = "fail" if name == "candidate" else "inconclusive"
+    return {b.text: Verdict(b, outcome, None, f"the {name}'s process failed: {failure}") for b in budgets}
+
+
+def _with_latency(report: Report, item: OpenedBundle, blocks: tuple[Block, ...], decided: dict[str, Verdict]) -> Report:
+    if not blocks:
+        return dataclasses.replace(report, unmeasured={"latency": next(iter(decided.values())).reason})
+    threads = item.manifest.artifact.settings.threads
+    latency = Latency("single_stream", blocks[0].batch, threads, blocks)
+    return dataclasses.replace(report, latency=latency, unmeasured={})

@@ -1,0 +1,67 @@
+"""What a measuring process is asked for, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from runtimes.errors import UsageError
+from runtimes.sampling.closed_loop import Block, SamplingPlan
+
+LoadedScenario = Literal["multi_stream", "offline", "server"]
+"""Those that LoadGen drives; single_stream is our own closed loop's."""
+
+_MOST_WORKERS = 1_024
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """One run of LoadGen.
+
+    Attributes:
+        sampling: how many queries and for how long, as of a closed loop; of offline, inferences, and at least
+            `min_runs` for each worker.
+        samples: those that come together: a query of multi_stream, an inference of offline.
+        workers: threads that answer queries which do not wait for each other (offline, server).
+        target_per_s: the mean rate of server's Poisson arrivals.
+        seed: of the arrivals, and of which sample comes when.
+    """
+
+    scenario: LoadedScenario
+    sampling: SamplingPlan
+    samples: int = 1
+    workers: int = 1
+    target_per_s: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or not 1 <= self.workers <= _MOST_WORKERS or self.seed < 0:
+            raise UsageError("A load plan takes 1 sample or more, 1 to 1,024 workers and a seed from 0.")
+        if self.scenario == "server" and not 0 < self.target_per_s < float("inf"):
+            raise UsageError(f"A server's load has target_per_s = {self.target_per_s}; expected more than 0.")
+
+    def queries(self, each_s: float) -> int:
+        """How many, if one takes so long, or comes so often: LoadGen wants to know beforehand."""
+        plan, each_s = self.sampling, max(each_s, 1e-9)
+        least = plan.min_runs * (self.workers if self.scenario == "offline" else 1)
+        wanted = max(least, min(plan.duration_s / each_s, plan.max_runs))
+        return max(1, round(min(wanted, plan.time_limit_s / each_s)))
+
+    def inferences(self, each: int) -> int:
+        """Those of a query, one after another, where one takes so many samples; of offline and server, one."""
+        return self.samples // each if self.scenario == "multi_stream" else 1
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a run of LoadGen came to.
+
+    Attributes:
+        block: as of a closed loop; of offline, `samples_ns` are when each inference was done, since the start of all.
+        batched: what came together ran as one inference; else one after another.
+        workers: threads that answered; one where the runtime lets in one at a time, whatever the plan says.
+    """
+
+    block: Block
+    batched: bool
+    workers: int

@@ -1,0 +1,42 @@
+"""The host's side: run LoadGen on a bundle in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import tempfile
+from pathlib import Path
+
+from hwbench.child_process import run_module
+from hwbench.load.loadgen.load_plan import Loaded, LoadPlan
+from hwbench.targets.local import limit_s
+from runtimes.codec import decode, encode
+from runtimes.errors import NotInstalledError
+
+
+def check_installed() -> None:
+    """Refuse what takes LoadGen where there is none.
+
+    Raises:
+        NotInstalledError: with the line that installs it.
+    """
+    if importlib.util.find_spec("mlperf_loadgen") is None:
+        raise NotInstalledError(
+            "The scenarios multi_stream, offline and server take MLPerf's LoadGen, which has wheels for x86-64 Linux; "
+            "install it with: pip install 'edgewright[loadgen]'"
+        )
+
+
+def under_load(bundle: Path, inputs: Path, plan: LoadPlan) -> Loaded:
+    """One run of LoadGen on this machine.
+
+    Raises:
+        BackendError: the process failed; what it wrote to stderr is in the message. A CrashError, where it crashed or
+            hung.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        out = Path(folder, "loaded.json")
+        arguments = [str(bundle.absolute()), "--inputs", str(inputs.absolute()), "--out", str(out)]
+        arguments += ["--plan", json.dumps(encode(plan))]
+        run_module("hwbench.load.loadgen", arguments, Path(folder), limit_s(plan.sampling))
+        return decode(Loaded, json.loads(out.read_text()), "load")

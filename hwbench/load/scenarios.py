@@ -1,0 +1,214 @@
+"""MLPerf Inference's scenarios beyond single stream: LoadGen makes the load, and each run has a process of its own.
+
+Runs are as short as our other blocks, where MLPerf asks for ten minutes: the figures are no MLPerf results.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwbench.budgets.budget import Budget
+from hwbench.budgets.verdicts import Verdict
+from hwbench.gate.rounds import NOISE
+from hwbench.load import server_max_rate
+from hwbench.load.loadgen.load_plan import LoadedScenario, LoadPlan
+from hwbench.load.loadgen.process import check_installed, under_load
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from hwbench.measurements import interference
+from hwbench.measurements.interleaved import BLOCKS, Tick
+from hwbench.measurements.latency import Latency, Load
+from hwbench.measurements.quantities import per_s
+from hwbench.measurements.report import Report
+from hwbench.results.measure_bundles import Evaluation, OpenedBundle, open_bundle, report_of
+from hwbench.stats import intervals
+from hwbench.targets.local import LocalTarget
+from runtimes import samples
+from runtimes.errors import UsageError
+from runtimes.npz import write as write_npz
+from runtimes.sampling.closed_loop import SamplingPlan
+
+BATCH = 8
+"""Samples that come together, if nobody says: those of MLPerf's multi_stream."""
+CAVEAT = "Each run of LoadGen took seconds, where MLPerf Inference asks for ten minutes: this is no MLPerf result."
+_OFFLINE_RUNS = 8  # of each worker, at least; nobody asks for a percentile of theirs
+_CAPACITY_RUNS = 2  # the faster one tells: what disturbs one only slows it
+_MOST_QUERIES = 20_000  # of server: high rates are measured for as long as low ones, and meet as many disturbances
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to measure.
+
+    Attributes:
+        plan: how long each process measures.
+        batch: samples of a query of multi_stream, or of an inference of offline; None for `BATCH`, or the next multiple
+            of a batch that the model fixes.
+        bound: the latency that server holds.
+    """
+
+    scenario: LoadedScenario
+    plan: SamplingPlan
+    batch: int | None = None
+    bound: Budget | None = None
+
+    def __post_init__(self) -> None:
+        if self.bound is None and self.scenario == "server":
+            raise UsageError("server needs a bound on its latency; give one, as in --bound 'p99<=20ms'.")
+        if self.bound is not None and self.scenario != "server":
+            raise UsageError(f"{self.scenario} holds no bound; leave out --bound, or measure --scenario server.")
+        if self.batch is not None and self.scenario == "server":
+            raise UsageError("server's queries are of one sample each; leave out --batch.")
+        if self.bound is not None and (self.bound.relative or not server_max_rate.is_percentile(self.bound)):
+            raise UsageError(
+                f"The bound '{self.bound.text}' does not limit a percentile of the latency in a unit of time; "
+                "write it like p99<=20ms."
+            )
+
+
+def measure(
+    path: Path, ask: Ask, tick: Tick, evaluation: Evaluation | None = None
+) -> tuple[Report, tuple[Verdict, ...]]:
+    """Measure a bundle under a load, here and now.
+
+    Args:
+        path: the bundle.
+        ask: the scenario.
+        tick: called after each process.
+        evaluation: samples to score on, as for any other measurement.
+
+    Returns:
+        Its report, and the verdict on server's bound. Where one query at a time misses that already, the report is of
+        single_stream.
+
+    Raises:
+        NotInstalledError: there is no LoadGen.
+        BundleError: the file was refused.
+        BackendError: the bundle could not be run; a CrashError, where its process crashed or hung.
+        UsageError: a bound whose rates would take too long to judge, or a batch that the model does not take.
+    """
+    check_installed()
+    item, target, machine = open_bundle(path), LocalTarget(), this_machine()
+    if not device_profiles.fits(item.manifest.profile, machine):
+        why = f"this machine is no {item.manifest.profile.title}"
+        unjudged = (Verdict(ask.bound, "inconclusive", None, why),) if ask.bound else ()
+        return report_of(item, None, why, evaluation, target), unjudged
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+        inputs = Path(work, "inputs.npz")
+        write_npz(inputs, item.inputs)
+        bench = _Bench(item, inputs, machine.cores, tick)
+        if ask.bound is None:
+            return report_of(item, bench.run(_plan(bench, ask), BLOCKS), "", evaluation, target), ()
+        rates, verdict = _serve(bench, ask.plan, ask.bound)
+    latency = rates[server_max_rate.largest(rates, ask.bound) or 0]
+    report = report_of(item, latency, "", evaluation, target)
+    return dataclasses.replace(report, rates=tuple(rate for rate in rates if rate is not latency)), (verdict,)
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """A bundle that is ready to be measured under any load."""
+
+    item: OpenedBundle
+    inputs: Path
+    cores: int
+    tick: Tick
+
+    @property
+    def threads(self) -> int:
+        """Of an inference; 0 where the runtime chooses."""
+        return self.item.manifest.artifact.settings.threads
+
+    @property
+    def workers(self) -> int:
+        """As many as there are processors for; of a runtime that chooses its threads, one. A runtime may use fewer."""
+        return max(1, self.cores // self.threads) if self.threads else 1
+
+    @property
+    def fixed(self) -> int:
+        """The model's own batch."""
+        return samples.batch_size(self.item.manifest.artifact.inputs, self.item.inputs)
+
+    def run(self, plan: LoadPlan, blocks: int, first: int = 0) -> Latency:
+        """Measure in as many processes, each with other random numbers: its place, counted from the first's."""
+        loaded = []
+        for seed in range(first, first + blocks):
+            loaded.append(under_load(self.item.path, self.inputs, dataclasses.replace(plan, seed=seed)))
+            rate = f" at {per_s(plan.target_per_s)} per s" if plan.target_per_s else ""
+            self.tick(f"measured {plan.scenario}{rate}")
+        load = Load(loaded[0].batched, loaded[0].workers, plan.target_per_s or None)
+        found = tuple(each.block for each in loaded)
+        return Latency(plan.scenario, found[0].batch, self.threads, found, load)
+
+    def single_stream(self, plan: SamplingPlan) -> Latency:
+        """One query at a time, by our own loop."""
+        block = LocalTarget().sample(self.item.path, self.inputs, plan)
+        self.tick("measured one query at a time")
+        return Latency("single_stream", block.batch, self.threads, (block,))
+
+
+def _plan(bench: _Bench, ask: Ask) -> LoadPlan:
+    """Of multi_stream or offline."""
+    together = ask.batch or -(-BATCH // bench.fixed) * bench.fixed
+    if ask.scenario == "multi_stream":
+        return LoadPlan("multi_stream", ask.plan, together)
+    return _offline(bench, ask.plan, together)
+
+
+def _offline(bench: _Bench, plan: SamplingPlan, together: int) -> LoadPlan:
+    return LoadPlan("offline", dataclasses.replace(plan, min_runs=_OFFLINE_RUNS), together, bench.workers)
+
+
+def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[tuple[Latency, ...], Verdict]:
+    """Server's latency at the rates that the search looked at; that of single stream, where it misses the bound.
+
+    Raises:
+        UsageError: a rate would take too long to judge.
+    """
+    percent = server_max_rate.percent_of(bound)
+    lone = _lasting(plan, max(plan.min_runs, intervals.quantile_runs_needed(percent / 100)))
+    alone = bench.single_stream(lone)
+    if _impossible(alone, bound) is not None:  # which another process has to confirm, as every miss
+        alone = dataclasses.replace(alone, blocks=alone.blocks + bench.single_stream(lone).blocks)
+    if (impossible := _impossible(alone, bound)) is not None:
+        return (alone,), impossible
+    needed = intervals.early_stopping_runs_needed(percent / 100)
+    fastest = bench.run(_offline(bench, plan, bench.fixed), _CAPACITY_RUNS).throughput_per_s.high
+    capacity_per_s = fastest / bench.fixed
+    lowest_per_s = needed / plan.time_limit_s
+    if capacity_per_s < lowest_per_s:
+        raise UsageError(
+            f"{bound.quantity} takes {needed:,} queries, and this model answers about {capacity_per_s:.3g} per s; give "
+            f"--duration {math.ceil(needed / capacity_per_s)} or more, or bound a lower percentile."
+        )
+    sampling = _lasting(plan, needed)
+    sampling = dataclasses.replace(sampling, max_runs=max(sampling.max_runs, _MOST_QUERIES))
+
+    def at(rate: float, place: int) -> Latency:
+        return bench.run(LoadPlan("server", sampling, bench.fixed, bench.workers, rate), 1, place)
+
+    rates = server_max_rate.search(at, bound, capacity_per_s, lowest_per_s)
+    return rates, server_max_rate.verdict(rates, bound, lowest_per_s)
+
+
+def _lasting(plan: SamplingPlan, runs: int) -> SamplingPlan:
+    """Until there are as many, which may be more than the plan allows."""
+    return dataclasses.replace(plan, min_runs=runs, max_runs=max(runs, plan.max_runs))
+
+
+def _impossible(alone: Latency, bound: Budget) -> Verdict | None:
+    """The verdict, where one query at a time misses the bound, by more than what disturbed every process explains."""
+    try:
+        figure = alone.percentile(server_max_rate.percent_of(bound))
+    except ValueError:  # too slow a model for the time there is; the search says how long it takes
+        return None
+    disturbed = all(interference.interruption(block) is not None for block in alone.blocks)
+    least_ms = min(float(alone.samples_ms.min()) / NOISE, figure.low) if disturbed else figure.low
+    if least_ms <= bound.limit:
+        return None
+    found = f"{bound.quantity} {figure.value:.3g} ms ({figure.low:.3g} to {figure.high:.3g})"
+    return Verdict(bound, "fail", figure, f"no rate holds it: one query at a time takes {found} already")

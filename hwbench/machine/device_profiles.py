@@ -1,0 +1,101 @@
+"""The device profiles: one TOML file each, under `profiles/`."""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+import sys
+from pathlib import Path
+
+from hwbench.machine.identity import Machine
+from runtimes.codec import decode
+from runtimes.errors import UsageError
+from runtimes.profile import Gpu, HardwareProfile
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+KERNEL_FLAGS = frozenset(
+    {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimdhp", "asimddp", "i8mm"}
+)
+"""The flags with which runtimes choose faster kernels, or kernels that round otherwise."""
+
+
+def names() -> tuple[str, ...]:
+    """The devices we know."""
+    files = importlib.resources.files("profiles").iterdir()
+    return tuple(sorted(file.name[: -len(".toml")] for file in files if file.name.endswith(".toml")))
+
+
+def load(name: str) -> HardwareProfile:
+    """A profile by name, or from a file of the user's own that ends in .toml.
+
+    Raises:
+        UsageError: there is no such profile, or the file is wrong; says which key and what was expected.
+    """
+    if name.endswith(".toml"):
+        return read(Path(name))
+    if name not in names():
+        raise UsageError(f"Unknown profile '{name}'; choose from {', '.join(names())}, or give a .toml file.")
+    text = importlib.resources.files("profiles").joinpath(f"{name}.toml").read_text("utf-8")
+    return parse(text, f"profiles/{name}.toml", name)
+
+
+def read(path: Path) -> HardwareProfile:
+    """A profile from a file.
+
+    Raises:
+        UsageError: the file is missing or wrong.
+    """
+    try:
+        return parse(path.read_text("utf-8"), str(path), path.stem)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"Profile '{path}' cannot be read: {error}.") from None
+
+
+def parse(text: str, where: str, stem: str) -> HardwareProfile:
+    """A profile from TOML text; `where` is what errors call it, `stem` the name it must have."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{where}: not valid TOML: {error}.") from None
+    profile = decode(HardwareProfile, data, where)
+    if profile.name != stem:
+        raise UsageError(f"{where}: 'name' should be {stem!r}, the file's name, got {profile.name!r}.")
+    return profile
+
+
+def detect(machine: Machine) -> HardwareProfile:
+    """The profile that fits a machine best: its GPU's, its board's, else the one whose instruction set
+    the machine has and that asks for most.
+
+    Raises:
+        UsageError: none fits.
+    """
+    fitting = [profile for profile in map(load, names()) if fits(profile, machine)]
+    if not fitting:
+        raise UsageError(
+            f"No profile fits this machine ({machine.arch}, {machine.cpu}); "
+            "write one and pass it as --profile FILE.toml."
+        )
+    return max(fitting, key=lambda profile: (profile.gpu is not None, profile.board is not None, len(profile.cpu.isa)))
+
+
+def fits(profile: HardwareProfile, machine: Machine) -> bool:
+    """Whether a machine is the device, or one like it."""
+    if profile.arch != machine.arch or not set(profile.cpu.isa) <= set(machine.isa):
+        return False
+    if profile.board is not None:  # its GPU is soldered on, and JetPack before 6 has no nvidia-smi to name it
+        return profile.board in (machine.board or "")
+    return profile.gpu is None or any(_is_gpu(profile.gpu, gpu) for gpu in machine.gpus)
+
+
+def _is_gpu(wanted: Gpu, listed: str) -> bool:
+    """Whether nvidia-smi's "NVIDIA A100-SXM4-80GB, 8.0" is an "A100": words count, an "L40S" is no "L4"."""
+    name, _, capability = listed.rpartition(",")
+    words, wanted_words = set(re.split(r"[\s-]+", name)), set(wanted.model.split())
+    laptop = "Laptop" in words and "Laptop" not in wanted_words  # the desktop card's name on a smaller chip
+    return capability.strip() == wanted.compute_capability and wanted_words <= words and not laptop

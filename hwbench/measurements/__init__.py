@@ -1,0 +1,1 @@
+"""Measurements of one artifact: latency, accuracy, memory, the roofline; and warnings about them."""

@@ -1,0 +1,166 @@
+"""Accuracy against labels, beside the source model's own on the same samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwbench import metrics
+from hwbench.metrics import Metric
+from hwbench.stats import intervals
+from hwbench.stats.intervals import Estimate
+from runtimes.errors import UsageError
+from runtimes.tensors import Array
+
+_REPLICATES = 500
+_DRAWS = 100
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A metric's value on the evaluation data.
+
+    Attributes:
+        scores: one per sample, where the metric is their mean.
+        proportion: the scores say right or wrong, 1 or 0, rather than how close.
+        replicates: otherwise, the metric on bootstrap resamples; equal seeds make equal resamples, so that
+            two models' replicates are paired.
+        reference: the source model's, on the same samples; None where there is none to compare with.
+        data_sha256: digest of the evaluation samples and labels; two scores are paired only where it is equal.
+        is_source: this is the source model itself, on the runtime that the reference ran on, so that there is
+            no drop to estimate.
+    """
+
+    metric: str
+    higher_is_better: bool
+    n: int
+    value: float
+    scores: tuple[float, ...] | None = None
+    proportion: bool = False
+    replicates: tuple[float, ...] | None = None
+    reference: Accuracy | None = None
+    data_sha256: str | None = None
+    is_source: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.scores is None) == (self.replicates is None):
+            raise ValueError("has neither scores nor replicates, or both; expected one of them")
+        if self.scores is not None and len(self.scores) != self.n:
+            raise ValueError(f"has {len(self.scores)} scores for n = {self.n} samples")
+        if self.proportion and not set(self.scores or ()) <= {0.0, 1.0}:
+            raise ValueError("is a proportion of scores that are not all 0 or 1")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the most that the metric can be, as far as its name and its scores tell."""
+        return (0.0, 1.0) if self.proportion else metrics.bounds(self.metric)
+
+    def estimate(self) -> Estimate:
+        """The metric with its confidence interval.
+
+        Raises:
+            ValueError: too few samples for one.
+        """
+        if self.scores is not None:
+            return intervals.mean(self.scores, proportion=self.proportion)
+        self._check_resampled()
+        return intervals.percentile_of_replicates(self.value, np.asarray(self.replicates))
+
+    def drop(self) -> Estimate | None:
+        """How much worse than the reference, paired by sample; None without one. Negative is better.
+
+        Raises:
+            ValueError: too few samples for an interval.
+        """
+        reference = self.reference
+        if self.is_source:
+            return Estimate(0.0, 0.0, 0.0)
+        if reference is None:
+            return None
+        better, worse = (reference, self) if self.higher_is_better else (self, reference)
+        if better.scores is not None and worse.scores is not None:
+            proportion = better.proportion and worse.proportion
+            return intervals.paired_difference(better.scores, worse.scores, proportion=proportion)
+        self._check_resampled()
+        replicates = np.asarray(better.replicates) - np.asarray(worse.replicates)
+        return intervals.percentile_of_replicates(better.value - worse.value, replicates)
+
+    def _check_resampled(self) -> None:
+        if self.n < 2:  # all resamples of one sample are equal, which is no certainty
+            raise ValueError("an interval takes at least 2 samples, there is 1")
+
+
+def evaluate(
+    metric: Metric, outputs: Mapping[str, Array], labels: Array, reference: Accuracy | None = None
+) -> Accuracy:
+    """Score outputs against labels.
+
+    Args:
+        metric: what to compute.
+        outputs: the model's outputs, samples first.
+        labels: one entry per sample.
+        reference: the source model's accuracy on the same samples.
+
+    Raises:
+        UsageError: the outputs are not one per sample, the metric failed, or it returned neither a finite number nor
+            one per sample. Booleans per sample make a proportion.
+    """
+    n = len(labels)
+    for name, array in outputs.items():
+        if array.ndim == 0 or len(array) != n:
+            raise UsageError(
+                f"Output '{name}' has shape {list(array.shape)} for {n} samples; its first axis should be they."
+            )
+    result, proportion = _score(metric, outputs, labels)
+    if result.shape == (n,):
+        scores, value = tuple(result.tolist()), float(result.mean())
+        return Accuracy(metric.name, metric.higher_is_better, n, value, scores, proportion, reference=reference)
+    if result.shape != ():
+        raise UsageError(
+            f"Metric '{metric.name}' returned an array of shape {list(result.shape)} for {n} samples; "
+            "return one number, or one score per sample."
+        )
+    replicates = tuple(_replicate(metric, outputs, labels, index) for index in range(_REPLICATES))
+    return Accuracy(metric.name, metric.higher_is_better, n, float(result), replicates=replicates, reference=reference)
+
+
+def _score(
+    metric: Metric, outputs: Mapping[str, Array], labels: Array, rows: Array | None = None
+) -> tuple[Array, bool]:
+    """What the metric returns, as finite floats, and whether it was booleans; on some samples if `rows` says which."""
+    try:
+        if rows is not None:
+            outputs, labels = {name: array[rows] for name, array in outputs.items()}, labels[rows]
+        returned = metric.score(outputs, labels)
+    except Exception as error:  # a user's own function may raise anything
+        raise UsageError(f"Metric '{metric.name}' failed: {type(error).__name__}: {error}") from error
+    try:
+        result = np.asarray(returned, dtype=np.float64) if returned is not None else None
+    except (TypeError, ValueError):
+        result = None
+    if result is None:
+        raise UsageError(
+            f"Metric '{metric.name}' returned {repr(returned)[:60]}; return one number, or one score per sample."
+        )
+    if not np.isfinite(result).all():
+        first = np.argwhere(~np.isfinite(result))[0]
+        where = f" for sample {first[0]}" if len(first) else ""
+        raise UsageError(f"Metric '{metric.name}' came to {result[tuple(first)]}{where}; it should be a finite number.")
+    return result, np.asarray(returned).dtype == bool
+
+
+def _replicate(metric: Metric, outputs: Mapping[str, Array], labels: Array, index: int) -> float:
+    """The metric on resample number `index`. One on which it is undefined, as the AUC is on a single class, is drawn
+    anew; every number has its own seed, so that this leaves the others paired.
+    """
+    rng, n = np.random.default_rng((_SEED, index)), len(labels)
+    problem: UsageError | None = None
+    for _ in range(_DRAWS):
+        try:
+            return float(_score(metric, outputs, labels, rng.integers(0, n, n))[0])
+        except UsageError as error:
+            problem = error
+    raise UsageError(f"There are too few samples to resample: {problem}") from problem

@@ -1,0 +1,136 @@
+"""What a long measurement in one process shows that short ones cannot: drift, throttling, and memory that grows.
+
+Trends are Mann and Kendall's test, with the slope of Theil and Sen (Sen, 1968, JASA 63, 1379-1389): neither asks how
+the noise is distributed, and a burst does not bend them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from runtimes.sampling.closed_loop import MOST_RUNS, Block, SamplingPlan
+from runtimes.tensors import Array
+
+_WINDOWS = 60
+_LEAST = 8  # values that a trend can be told from
+_ALPHA = 0.001
+_DRIFT, _GROWTH = 0.03, 0.01  # relative changes that matter; memory must also grow by 4 MiB
+_GROWTH_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How a series moved from its start to its end.
+
+    Attributes:
+        change: relative to the start, by Theil and Sen's slope.
+        p: Mann and Kendall's, two-sided.
+    """
+
+    change: float
+    p: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is no chance."""
+        return self.p < _ALPHA
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What a soak came to.
+
+    Attributes:
+        runs: inferences.
+        seconds: how long they took.
+        latency: of the median latencies of sixty windows, or fewer.
+        probe: of the fixed work beside it: a machine that slows down slows both.
+        memory: of what the process held; None where the system doesn't say.
+        grown_bytes: from the start to the end of that.
+        throttled: times a processor slowed down for its heat; None where the system doesn't say.
+    """
+
+    runs: int
+    seconds: float
+    latency: Trend
+    probe: Trend | None
+    memory: Trend | None
+    grown_bytes: int
+    throttled: int | None
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is wrong, one sentence each; none where nothing is."""
+        found = []
+        if self.latency.is_sure and abs(self.latency.change) > _DRIFT:
+            with_it = self.probe is not None and self.probe.is_sure and self.probe.change > _DRIFT
+            why = "and so did the probe: the machine slowed down" if with_it else "and the probe did not"
+            found.append(f"the latency moved by {self.latency.change:+.1%}, {why}")
+        if self.throttled:
+            found.append(f"a processor throttled {self.throttled} times")
+        if _is_leak(self.memory, self.grown_bytes):
+            hourly = self.grown_bytes / 1e6 / self.seconds * 3600
+            found.append(f"the memory grew by {self.grown_bytes / 1e6:.1f} MB, which is {hourly:,.0f} MB an hour")
+        return tuple(found)
+
+
+def plan(minutes: float) -> SamplingPlan:
+    """One process that goes on for minutes, or a million inferences."""
+    seconds = 60 * minutes
+    return SamplingPlan(min_runs=1, max_runs=MOST_RUNS, duration_s=seconds, time_limit_s=seconds)
+
+
+def soak(block: Block) -> Soak:
+    """Look for trends in a long block.
+
+    Raises:
+        ValueError: it is too short to tell a trend.
+    """
+    samples = np.asarray(block.samples_ns, dtype=np.float64)
+    if len(samples) < _LEAST:
+        raise ValueError(f"a trend takes {_LEAST} inferences, there were {len(samples)}; soak for longer")
+    resident = block.resident_bytes
+    return Soak(
+        runs=len(samples),
+        seconds=float(samples.sum()) / 1e9,
+        latency=trend(_medians(samples)),
+        probe=trend(_medians(np.asarray(block.probe_ns, dtype=np.float64))) if len(block.probe_ns) >= _LEAST else None,
+        memory=trend(_medians(np.asarray(resident, dtype=np.float64))) if len(resident) >= _LEAST else None,
+        grown_bytes=resident[-1] - resident[0] if resident else 0,
+        throttled=block.conditions.throttled if block.conditions else None,
+    )
+
+
+def leak(block: Block) -> str | None:
+    """That the process leaks, in words; None where it does not, or the block is too short to tell."""
+    resident = block.resident_bytes
+    if len(resident) < _LEAST:
+        return None
+    grown = resident[-1] - resident[0]
+    if not _is_leak(trend(resident), grown):
+        return None
+    return f"its process leaks: {grown / 1e6:.1f} MB in {len(block.samples_ns):,} inferences"
+
+
+def trend(values: Sequence[float] | Array) -> Trend:
+    """The trend of at least two values."""
+    series = np.asarray(values, dtype=np.float64)
+    if np.ptp(series) == 0:
+        return Trend(0.0, 1.0)
+    slope, start, _, _ = stats.theilslopes(series)
+    first = float(start) if start > 0 else float(np.median(series))
+    p = float(stats.kendalltau(np.arange(len(series)), series).pvalue)
+    return Trend(float(slope) * (len(series) - 1) / first, p)
+
+
+def _medians(values: Array) -> list[float]:
+    """Of windows of equal length, as many as there are values for."""
+    return [float(np.median(part)) for part in np.array_split(values, min(_WINDOWS, len(values)))]
+
+
+def _is_leak(memory: Trend | None, grown_bytes: int) -> bool:
+    return memory is not None and memory.is_sure and memory.change > _GROWTH and grown_bytes > _GROWTH_BYTES

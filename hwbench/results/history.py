@@ -1,0 +1,169 @@
+"""What was measured of a model on a device over time: an SQLite file, or any database that SQLAlchemy opens."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sql
+
+from hwbench.machine.identity import Machine
+from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.report import NotMeasuredError
+from hwbench.results.profile_results import Field, Results
+from runtimes.errors import UsageError
+
+_TABLE = sql.Table(
+    "figures",
+    sql.MetaData(),
+    sql.Column("id", sql.Integer, primary_key=True),
+    sql.Column("at", sql.DateTime, nullable=False),
+    *(sql.Column(name, sql.String, nullable=False) for name in ("model", "profile", "device", "source_sha256")),
+    sql.Column("quantity", sql.String, nullable=False),
+    *(sql.Column(name, sql.Float, nullable=False) for name in ("value", "low", "high")),
+    sql.Column("outcome", sql.String, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One figure of one run.
+
+    Attributes:
+        at: UTC, without a time zone.
+        device: the machine, in words.
+        outcome: of all budgets of that run; "measured" where there were none.
+    """
+
+    at: datetime.datetime
+    model: str
+    profile: str
+    device: str
+    source_sha256: str
+    quantity: str
+    value: float
+    low: float
+    high: float
+    outcome: str
+
+
+@contextlib.contextmanager
+def prepared(where: str) -> Iterator[None]:
+    """A database, made if there is none, so that one that cannot be written shows before anything is measured.
+
+    If the work fails, a file that was made goes again.
+
+    Raises:
+        UsageError: as `record`; or there is no folder for the file.
+    """
+    is_file = "://" not in where
+    if is_file and not Path(where).parent.exists():
+        raise UsageError(f"There is no folder '{Path(where).parent}' for the history '{where}'; make it first.")
+    made = is_file and not Path(where).exists()
+    try:
+        _create(where)
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # it could not be made
+                Path(where).unlink()
+        raise
+
+
+def record(where: str, results: Results, at: datetime.datetime | None = None) -> int:
+    """Add the figures of each field's chosen candidate; returns how many there were.
+
+    Args:
+        where: a file's path, or an SQLAlchemy URL.
+        results: what was measured.
+        at: when; now, if None.
+
+    Raises:
+        UsageError: the database cannot be opened or written.
+    """
+    now = at or datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    rows = [row for field in results.fields for row in _rows(field, now)]
+    _create(where)
+    try:
+        with _engine(where).begin() as connection:
+            if rows:
+                connection.execute(sql.insert(_TABLE), rows)
+    except sql.exc.SQLAlchemyError as error:
+        raise _cannot(where, error) from None
+    return len(rows)
+
+
+def read(where: str, quantity: str, model: str | None = None) -> tuple[Point, ...]:
+    """The points of a quantity, oldest first.
+
+    Raises:
+        UsageError: there is no such database, or it cannot be read.
+    """
+    if "://" not in where and not Path(where).is_file():
+        raise UsageError(f"There is no history '{where}'; edgewright gate --history {where} begins one.")
+    query = sql.select(_TABLE).where(_TABLE.c.quantity == quantity).order_by(_TABLE.c.at, _TABLE.c.id)
+    if model is not None:
+        query = query.where(_TABLE.c.model == model)
+    try:
+        with _engine(where).connect() as connection:
+            return tuple(
+                Point(**{k: v for k, v in row._mapping.items() if k != "id"}) for row in connection.execute(query)
+            )
+    except sql.exc.SQLAlchemyError as error:
+        raise _cannot(where, error) from None
+
+
+def device(machine: Machine) -> str:
+    """A machine's name in the history: what its figures depend on, in words."""
+    board = machine.board or machine.cpu
+    return ", ".join([board, f"{machine.cores} cores", *machine.gpus])
+
+
+def _create(where: str) -> None:
+    try:
+        _TABLE.metadata.create_all(_engine(where))
+    except sql.exc.SQLAlchemyError as error:
+        raise _cannot(where, error) from None
+
+
+def _rows(field: Field, at: datetime.datetime) -> list[dict[str, object]]:
+    chosen = field.chosen
+    if chosen is None or chosen.report is None:
+        return []
+    report, rows = chosen.report, []
+    for quantity in QUANTITIES:
+        try:
+            figure = report.estimate(quantity)
+        except NotMeasuredError:
+            continue
+        rows.append(
+            {
+                "at": at,
+                "model": field.model,
+                "profile": field.profile,
+                "device": device(report.machine),
+                "source_sha256": report.artifact.source_sha256,
+                "quantity": quantity,
+                "value": figure.value,
+                "low": figure.low,
+                "high": figure.high,
+                "outcome": field.outcome if field.budgets else "measured",
+            }
+        )
+    return rows
+
+
+def _engine(where: str) -> sql.Engine:
+    try:
+        return sql.create_engine(where if "://" in where else f"sqlite:///{where}")
+    except (sql.exc.SQLAlchemyError, ImportError) as error:  # a driver that is not installed
+        raise _cannot(where, error) from None
+
+
+def _cannot(where: str, error: Exception) -> UsageError:
+    reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+    shown = where.rpartition("@")[2]  # a URL may hold a password
+    return UsageError(f"The history '{shown}' cannot be used: {reason}.")

@@ -1,0 +1,193 @@
+"""Measure bundles that exist already: what `measure` and `gate` do on the machine they run on."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwbench import metrics
+from hwbench.data import dataset
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from hwbench.measurements import accuracy, interleaved
+from hwbench.measurements.accuracy import Accuracy
+from hwbench.measurements.interleaved import Tick
+from hwbench.measurements.latency import Latency
+from hwbench.measurements.report import Report
+from hwbench.metrics import Metric
+from hwbench.results import profile_results
+from hwbench.targets import Target
+from hwbench.wording import described
+from runtimes.bundles.bundle import REPORT, Bundle
+from runtimes.bundles.manifest import Manifest
+from runtimes.errors import BackendError, UsageError
+from runtimes.npz import write as write_npz
+from runtimes.sampling.closed_loop import SamplingPlan
+from runtimes.tensors import Array
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Labelled samples to score on; `metric` None takes that of the bundle's own report, top1 in place of parity."""
+
+    file: Path
+    metric: str | None = None
+
+
+def measure_bundles(
+    paths: Sequence[Path],
+    target: Target,
+    plan: SamplingPlan,
+    tick: Tick,
+    evaluation: Evaluation | None = None,
+    blocks: int = interleaved.BLOCKS,
+) -> list[Report]:
+    """Measure bundles here and now, their blocks interleaved.
+
+    Without an evaluation, the accuracy is what the bundle's own report says: it is the artifact's, not the
+    machine's. Latency is not measured on a machine that is not the bundle's.
+
+    Raises:
+        BundleError: a file was refused.
+        BackendError: a bundle could not be run.
+        UsageError: the evaluation data does not fit.
+    """
+    machine = this_machine()
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+        opened = {}
+        for number, path in enumerate(paths):
+            name = f"{path} ({number + 1})" if path in paths[:number] else str(path)  # a path may come twice
+            opened[name] = open_bundle(path)
+        here = {name: item for name, item in opened.items() if device_profiles.fits(item.manifest.profile, machine)}
+        inputs = {name: Path(work, f"{number}.npz") for number, name in enumerate(here)}
+        for name, item in here.items():  # models may differ in their inputs, so each bundle brings its own
+            write_npz(inputs[name], item.inputs)
+        latencies = interleaved.latency(
+            {name: item.path for name, item in here.items()},
+            {name: item.manifest.artifact.settings for name, item in here.items()},
+            inputs,
+            target,
+            plan,
+            tick,
+            blocks,
+        )
+        reports = []
+        for name, item in opened.items():
+            latency = latencies.get(name)
+            if isinstance(latency, str):
+                raise BackendError(f"'{item.path}' could not be measured: {latency}")
+            why = "" if latency else f"this machine is no {item.manifest.profile.title}"
+            reports.append(report_of(item, latency, why, evaluation, target))
+        return reports
+
+
+def report_of(
+    item: OpenedBundle, latency: Latency | None, why: str, evaluation: Evaluation | None, target: Target
+) -> Report:
+    """A bundle's report: its latency or why there is none, and its accuracy on the evaluation's samples or as packed.
+
+    Raises:
+        BackendError: the bundle could not be run.
+        UsageError: the evaluation data does not fit.
+    """
+    return Report(
+        model=item.manifest.model,
+        profile=item.manifest.profile.name,
+        artifact=item.manifest.artifact,
+        machine=this_machine(),
+        latency=latency,
+        accuracy=_accuracy(item, evaluation, target),
+        unmeasured={"latency": why} if why else {},
+        candidate=item.name,
+    )
+
+
+def scored_by(item: OpenedBundle, evaluation: Evaluation | None) -> tuple[str, bool, tuple[float, float]] | None:
+    """The name of the metric that `report_of` scores or finds, whether more of it is better, and the least and the most
+    it can be; None without one.
+
+    Raises:
+        UsageError: there is no such metric.
+    """
+    packed = item.packed.accuracy if item.packed else None
+    if evaluation is None:
+        return (packed.metric, packed.higher_is_better, packed.bounds) if packed else None
+    metric = _metric(item, evaluation)
+    return metric.name, metric.higher_is_better, metric.bounds
+
+
+def packed_report(path: Path) -> Report | None:
+    """The report that was packed with a bundle.
+
+    Raises:
+        BundleError: the file was refused.
+    """
+    return _read(path).packed
+
+
+@dataclass(frozen=True)
+class OpenedBundle:
+    """What measuring needs of a bundle.
+
+    Attributes:
+        inputs: its golden samples.
+        packed: the report that came with it.
+        name: what `build` called the candidate; of a bundle without a report, what it is.
+    """
+
+    path: Path
+    manifest: Manifest
+    inputs: Mapping[str, Array]
+    packed: Report | None
+    name: str
+
+
+def open_bundle(path: Path) -> OpenedBundle:
+    """Read a bundle that is to be measured.
+
+    Raises:
+        BundleError: the file was refused.
+        UsageError: it holds no samples to run.
+    """
+    item = _read(path)
+    if not item.inputs:
+        raise UsageError(f"'{path}' holds no golden samples to run; rebuild it with edgewright build.")
+    return item
+
+
+def _read(path: Path) -> OpenedBundle:
+    with Bundle(path) as bundle:
+        bundle.check()
+        manifest = bundle.manifest
+        inputs = bundle.golden("input", manifest.artifact.inputs) if manifest.golden.samples else {}
+        chosen = None
+        if REPORT in manifest.members:
+            fields = profile_results.from_json(bundle.read(REPORT), f"{path}: {REPORT}").fields
+            chosen = fields[0].chosen if fields else None
+    artifact = manifest.artifact
+    name = chosen.name if chosen else described(artifact.precision, artifact.runtime, manifest.recipe)
+    return OpenedBundle(path, manifest, inputs, chosen.report if chosen else None, name)
+
+
+def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target) -> Accuracy | None:
+    packed = item.packed.accuracy if item.packed else None
+    if evaluation is None:
+        return packed
+    metric = _metric(item, evaluation)
+    data = dataset.read(evaluation.file, item.manifest.artifact.inputs, labels=True)
+    assert data.labels is not None
+    scored = accuracy.evaluate(metric, interleaved.outputs(item.path, data.file, target), data.labels)
+    digest = data.sha256()
+    same = packed is not None and (packed.metric, packed.data_sha256) == (scored.metric, digest)
+    reference = packed.reference if packed and same else None
+    is_source = bool(packed and same and packed.is_source)
+    return dataclasses.replace(scored, reference=reference, data_sha256=digest, is_source=is_source)
+
+
+def _metric(item: OpenedBundle, evaluation: Evaluation) -> Metric:
+    """Parity is to the source's outputs, which only `build` has; what comes with labels is a classifier's."""
+    packed = item.packed.accuracy if item.packed else None
+    return metrics.load(evaluation.metric or (packed.metric if packed and packed.metric != "parity" else "top1"))

@@ -1,0 +1,1 @@
+"""Statistics: confidence intervals, confidence sequences, trends and change points."""

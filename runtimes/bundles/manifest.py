@@ -1,0 +1,132 @@
+"""What one runtime loads, and what the bundle that ships it declares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runtimes.bundles.build_plan import BuildPlan, EngineLayer
+from runtimes.bundles.work import Work
+from runtimes.errors import UsageError
+from runtimes.inference.drift import Distribution
+from runtimes.profile import HardwareProfile
+from runtimes.tensors import TensorSpec
+
+_MAX_THREADS = 1024  # runtimes start as many as they are told, or crash trying
+
+SCHEMA_VERSION = 1
+"""Version of the manifest. History: 1, the first."""
+
+
+@dataclass(frozen=True)
+class RuntimeSettings:
+    """How a runtime is to run an artifact.
+
+    Attributes:
+        threads: threads inside one inference; 0 leaves the choice to the runtime.
+        options: the runtime's own options, by its own names.
+    """
+
+    threads: int = 1
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threads <= _MAX_THREADS:
+            raise UsageError(f"A runtime cannot be given {self.threads} threads; choose 0 to {_MAX_THREADS}.")
+
+    def __hash__(self) -> int:
+        return hash((self.threads, frozenset(self.options.items())))
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One model, in the form one runtime loads.
+
+    Attributes:
+        file: where it is; inside a bundle, the member's name.
+        runtime: the backend that opens it.
+        precision: as recipes name it.
+        source_sha256: digest of the ONNX file (and its external data) it was made from.
+        tool_versions: the packages that made it.
+        plan: how its engine was built; or is to be built on the device, where `file` is an ONNX model.
+        layers: the engine's layers, where TensorRT listed them.
+        work: what one inference computes and moves; None where that was not counted.
+    """
+
+    file: Path
+    runtime: str
+    precision: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    settings: RuntimeSettings
+    source_sha256: str
+    size_bytes: int
+    tool_versions: Mapping[str, str]
+    plan: BuildPlan | None = None
+    layers: tuple[EngineLayer, ...] = ()
+    work: Work | None = None
+
+    def __post_init__(self) -> None:
+        for kind, specs in (("inputs", self.inputs), ("outputs", self.outputs)):
+            names = [spec.name for spec in specs]
+            if len(set(names)) < len(names):
+                raise ValueError(f"has {kind} of one name: {', '.join(names)}")
+
+    @property
+    def is_compiled_on_device(self) -> bool:
+        """Whether the device makes the engine, by `python -m runtimes compile`."""
+        return self.plan is not None and self.file.suffix == ".onnx"
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether the file is an engine, which TensorRT alone can read."""
+        return self.plan is not None and not self.is_compiled_on_device
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in a bundle."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Recorded inputs and outputs that a device replays to prove itself.
+
+    Attributes:
+        samples: how many there are.
+        tolerance: the largest ||y - recorded|| / ||recorded|| that passes, per output.
+    """
+
+    samples: int
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        if self.samples < 0 or not (math.isfinite(self.tolerance) and self.tolerance >= 0):
+            raise ValueError(f"has samples = {self.samples} and tolerance = {self.tolerance}; expected 0 or more")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle is. Holds no time stamp, so that equal inputs give equal bytes.
+
+    Attributes:
+        model: the model's name.
+        recipe: how its precision was made, as the toolchain wrote it.
+        members: every other file in the bundle.
+        distributions: what calibration saw of inputs and outputs, by tensor name; empty where there were no samples.
+    """
+
+    schema_version: int
+    model: str
+    profile: HardwareProfile
+    artifact: Artifact
+    golden: Golden
+    recipe: Mapping[str, Any]
+    members: Mapping[str, Member]
+    distributions: Mapping[str, Distribution]

@@ -1,0 +1,83 @@
+"""Ed25519 signatures of bundles (RFC 8032), by the `cryptography` package.
+
+Keys are PEM files, as `openssl` writes them:
+
+openssl genpkey -algorithm ed25519 -out key.pem
+openssl pkey -in key.pem -pubout -out public.pem
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from runtimes.bundles import archive
+from runtimes.bundles.bundle import MANIFEST, SIGNATURE, Bundle
+from runtimes.errors import UsageError
+from runtimes.files import replacing
+
+
+def sign(bundle: Bundle, key: Ed25519PrivateKey, out: Path) -> None:
+    """Write a bundle with a signature over its manifest, in place of any it had. The key goes nowhere.
+
+    Raises:
+        TamperedError: a member is not what was packed.
+        UsageError: `out` cannot be written.
+    """
+    members = {name: bundle.read(name) for name in sorted(bundle.manifest.members)}
+    manifest = bundle.manifest_bytes
+    with replacing(out) as beside, beside.open("wb") as stream:
+        archive.write(stream, {MANIFEST: manifest, SIGNATURE: key.sign(manifest), **members})
+
+
+def is_valid(key: Ed25519PublicKey, signature: bytes, manifest: bytes) -> bool:
+    """Whether the owner of `key` signed these bytes."""
+    try:
+        key.verify(signature, manifest)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def read_private_key(path: Path) -> Ed25519PrivateKey:
+    """The Ed25519 key in a PEM file without a passphrase.
+
+    Raises:
+        UsageError: there is none; the message holds nothing of the file's content.
+    """
+    try:
+        key = load_pem_private_key(_read(path), password=None)
+    except TypeError:
+        raise UsageError(
+            f"The key in '{path}' has a passphrase; give one without, as openssl pkey writes it."
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise UsageError(f"'{path}' holds no private key in PEM.") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UsageError(f"The key in '{path}' is not an Ed25519 key; make one: openssl genpkey -algorithm ed25519.")
+    return key
+
+
+def read_public_key(path: Path) -> Ed25519PublicKey:
+    """The Ed25519 key in a PEM file.
+
+    Raises:
+        UsageError: there is none.
+    """
+    try:
+        key = load_pem_public_key(_read(path))
+    except (ValueError, UnsupportedAlgorithm):
+        raise UsageError(f"'{path}' holds no public key in PEM; openssl pkey -pubout writes it.") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise UsageError(f"The public key in '{path}' is not an Ed25519 key.")
+    return key
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"The key '{path}' cannot be read: {error.strerror or error}.") from None

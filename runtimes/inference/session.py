@@ -1,0 +1,139 @@
+"""A loaded artifact: the one interface over every runtime."""
+
+from __future__ import annotations
+
+import abc
+import threading
+from collections.abc import Mapping
+from contextlib import nullcontext
+from time import perf_counter_ns
+from types import TracebackType
+from typing import ClassVar, TypeVar
+
+import numpy as np
+
+from runtimes.bundles.manifest import Artifact
+from runtimes.errors import BackendError, FeedError
+from runtimes.inference.drift import Distribution, DriftMonitor
+from runtimes.inference.stats import Recorder, Stats
+from runtimes.tensors import Array, Feeds, check_feeds, check_out
+
+S = TypeVar("S", bound="Session")
+
+
+class Session(abc.ABC):
+    """Runs one artifact; safe to use from several threads. Use it as a context manager.
+
+    A backend implements `_infer` and, if it holds resources, `_release`; checks and statistics are here, so that
+    every backend refuses the same mistakes with the same words. Its `_infer` may be called by several threads at
+    once, and `_release` while one of them is inside; where the runtime cannot stand that, set `serial`, and this
+    class lets in one at a time. `_infer_into` may be overridden to write into the caller's arrays without a copy, and
+    `_run_bound` to save the checks and lookups of arrays that fit buffers bound in an earlier call.
+
+    Attributes:
+        on_gpu: whether it computes on a GPU.
+    """
+
+    serial: ClassVar[bool] = False
+    on_gpu: ClassVar[bool] = False
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.artifact = artifact
+        self.inputs = artifact.inputs
+        self.outputs = artifact.outputs
+        self._turn = threading.Lock() if self.serial else nullcontext()
+        self.watch({})
+        self._closed = False
+
+    def run(self, feeds: Feeds, out: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Infer once.
+
+        Args:
+            feeds: an array for every input, of the dtype and shape that `inputs` declares.
+            out: arrays to write the outputs into, one for every output; new ones are made, if None.
+
+        Returns:
+            An array for every output. They are the caller's: no later run writes to them.
+
+        Raises:
+            FeedError: an array is missing, unknown, or of another dtype or shape.
+            BackendError: the session is closed, or the runtime failed; its text is passed on.
+        """
+        start = perf_counter_ns()
+        try:
+            outputs = self._run_bound(feeds) if out is None else None
+            if outputs is None:
+                outputs = self._run_checked(feeds, out)
+        except BaseException:
+            self._recorder.fail()
+            raise
+        pending = self._pending
+        pending.append(perf_counter_ns() - start)
+        if len(pending) >= self._recorder.batch:
+            self._recorder.settle(feeds, outputs)
+        return outputs
+
+    def __call__(self, /, **feeds: Array) -> dict[str, Array]:
+        """`run`, with the inputs' names as keywords."""
+        return self.run(feeds)
+
+    def stats(self) -> Stats:
+        """Calls, errors, latency and drift since the session was loaded."""
+        return self._recorder.stats()
+
+    def watch(self, references: Mapping[str, Distribution]) -> None:
+        """Compare inputs and outputs of some calls with what calibration saw; statistics begin anew."""
+        self._recorder = Recorder(DriftMonitor(references) if references else None)
+        self._pending = self._recorder.pending
+
+    def close(self) -> None:
+        """Free what the runtime holds. Closing twice is harmless."""
+        if not self._closed:
+            self._closed = True
+            with self._turn:
+                self._release()
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abc.abstractmethod
+    def _infer(self, feeds: Feeds) -> dict[str, Array]:
+        """Infer on feeds that were checked; the arrays returned are new, in the order of `outputs`."""
+
+    def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
+        """Infer on feeds that were checked, into arrays that were checked and share no memory with the feeds.
+
+        Raises:
+            FeedError: an output has another shape than the array for it.
+        """
+        outputs = self._infer(feeds)
+        for name, array in outputs.items():
+            if out[name].shape != array.shape:
+                raise FeedError(
+                    f"Output '{name}' has shape {list(array.shape)}; the array for it has {list(out[name].shape)}."
+                )
+        for name, array in outputs.items():
+            np.copyto(out[name], array)
+        return {name: out[name] for name in outputs}
+
+    def _release(self) -> None:  # noqa: B027  # a backend that holds nothing has nothing to free
+        """Free what the runtime holds."""
+
+    def _run_bound(self, feeds: Feeds) -> dict[str, Array] | None:
+        """A short way for feeds that are certainly right, of a backend that has one; None sends them the long way."""
+        return None
+
+    def _run_checked(self, feeds: Feeds, out: Mapping[str, Array] | None) -> dict[str, Array]:
+        with self._turn:
+            if self._closed:
+                raise BackendError("The session is closed; load the bundle again.")
+            check_feeds(self.inputs, feeds)
+            if out is None:
+                return self._infer(feeds)
+            check_out(self.outputs, out, feeds)
+            return self._infer_into(feeds, out)

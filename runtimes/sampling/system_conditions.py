@@ -1,0 +1,155 @@
+"""What the system says about itself while a model runs: who else had the processors, how fast and hot they were, and
+what was drawn.
+
+Linux counts most of it; what a system does not show is None, never zero.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtimes.sampling.energy import Energy
+
+_EVERY_S = 0.05  # more often than meters are read
+_TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What happened between two moments.
+
+    Attributes:
+        wall_ns: time that passed.
+        waited_ns: time that its threads were ready to run and had no processor (/proc/self/task/*/schedstat).
+        stolen_ns: processor time that a hypervisor gave to others, over all processors.
+        busy_ns: processor time that anyone on this system used, over the processors that we may run on.
+        pressure_ns: time in which some task of the system waited for a processor (pressure stall information).
+        energy_uj: what was drawn, by the meter's name ("package-0", "gpu", "VDD_IN"); empty where nothing is metered.
+        unmetered: why that is.
+        throttled: times a processor slowed down for its heat.
+        frequency_khz: mean over processors of their clocks, at the end.
+        temperature_mc: the hottest sensor in thousandths of a degree Celsius, at the end.
+    """
+
+    wall_ns: int
+    waited_ns: int | None = None
+    stolen_ns: int | None = None
+    busy_ns: int | None = None
+    pressure_ns: int | None = None
+    energy_uj: Mapping[str, int] = field(default_factory=dict)
+    unmetered: str | None = None
+    throttled: int | None = None
+    frequency_khz: int | None = None
+    temperature_mc: int | None = None
+
+
+class Watch:
+    """Counts from its creation to `conditions()`.
+
+    Args:
+        on_gpu: whether the model runs on a GPU, whose energy is then part of what is drawn.
+        root: where /proc and /sys are.
+    """
+
+    def __init__(self, *, on_gpu: bool = False, root: Path = Path("/")) -> None:
+        self._proc, self._sys = root / "proc", root / "sys"
+        self._energy = Energy(on_gpu=on_gpu, sys=self._sys)
+        self._before = self._counters()
+
+    def tick(self) -> None:
+        """To be called every second or more often, for meters that have to be read meanwhile."""
+        self._energy.tick()
+
+    @contextlib.contextmanager
+    def ticking(self) -> Iterator[None]:
+        """Ticks from a thread of its own, where the loop that runs is not ours to do it in."""
+        over = threading.Event()
+
+        def work() -> None:
+            while not over.wait(_EVERY_S):
+                self.tick()
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def conditions(self) -> Conditions:
+        """What happened since the start."""
+        now = self._counters()
+        passed = {name: _difference(value, self._before[name]) for name, value in now.items()}
+        return Conditions(
+            wall_ns=passed.pop("wall_ns") or 0,
+            **passed,
+            energy_uj=self._energy.drawn_uj(),
+            unmetered=self._energy.missing,
+            frequency_khz=_mean(_numbers(self._sys.glob("devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq"))),
+            temperature_mc=max(_numbers(self._sys.glob("class/thermal/thermal_zone*/temp")), default=None),
+        )
+
+    def _counters(self) -> dict[str, int | None]:
+        lines = [line.split() for line in _text(self._proc / "stat").splitlines() if line.startswith("cpu")]
+        ticks = [int(word) for word in lines[0][1:]] if lines else []  # user nice system idle iowait irq softirq steal
+        return {
+            "wall_ns": time.perf_counter_ns(),
+            "waited_ns": _waited_ns((self._proc / "self/task").glob("*/schedstat")),
+            "stolen_ns": ticks[7] * _TICK_NS if len(ticks) > 7 else None,
+            "busy_ns": _busy_ns({words[0]: list(map(int, words[1:])) for words in lines}),
+            "pressure_ns": _pressure_ns(self._proc / "pressure/cpu"),
+            "throttled": _throttled(self._sys / "devices/system/cpu"),
+        }
+
+
+def _busy_ns(ticks: Mapping[str, list[int]]) -> int | None:
+    """Of the processors that this process may run on; in a container, the others' are other people's."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    ours = [words for number in allowed if len(words := ticks.get(f"cpu{number}", ())) > 6]
+    return sum(sum(words[:3]) + sum(words[5:7]) for words in ours) * _TICK_NS if ours else None
+
+
+def _waited_ns(tasks: Iterable[Path]) -> int | None:
+    """Second field: time spent waiting on a run queue (Documentation/scheduler/sched-stats.rst)."""
+    fields = [_text(task).split() for task in tasks]
+    return sum(int(words[1]) for words in fields if len(words) == 3) if any(fields) else None
+
+
+def _pressure_ns(file: Path) -> int | None:
+    """The `some` line's total, in microseconds (Documentation/accounting/psi.rst)."""
+    first = _text(file).partition("\n")[0]
+    total = first.rpartition("total=")[2]
+    return int(total) * 1000 if total.isdigit() else None
+
+
+def _throttled(cpus: Path) -> int | None:
+    """Of every processor; those of one package share its clock, so that one event may be counted for each."""
+    counts = _numbers(cpus.glob("cpu[0-9]*/thermal_throttle/core_throttle_count"))
+    return sum(counts) if counts else None
+
+
+def _difference(now: int | None, before: int | None) -> int | None:
+    return None if now is None or before is None or now < before else now - before  # a processor may have gone
+
+
+def _mean(numbers: list[int]) -> int | None:
+    return sum(numbers) // len(numbers) if numbers else None
+
+
+def _numbers(files: Iterable[Path]) -> list[int]:
+    texts = (_text(file).strip() for file in files)
+    return [int(text) for text in texts if text.lstrip("-").isdigit()]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""A session over HTTP. Needs packages beyond NumPy: the extra `serve`."""

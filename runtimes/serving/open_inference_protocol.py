@@ -1,0 +1,165 @@
+"""Requests and answers of the Open Inference Protocol, version 2, over HTTP, as bytes: no server, no network.
+
+The protocol is KServe's "open inference protocol"; tensors as raw bytes behind the JSON are its binary data extension.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from runtimes.bundles.manifest import Artifact
+from runtimes.errors import UsageError
+from runtimes.tensors import Array, TensorSpec
+
+_DATATYPES = {
+    "bool": "BOOL",
+    **{f"{sign}int{bits}": f"{sign.upper()}INT{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    **{f"float{bits}": f"FP{bits}" for bits in (16, 32, 64)},
+    "bfloat16": "BF16",
+}
+_DTYPES = {datatype: dtype for dtype, datatype in _DATATYPES.items() if dtype != "bfloat16"}
+_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}  # what JSON values may be, for each kind of dtype
+
+
+@dataclass(frozen=True)
+class Request:
+    """One inference that was asked for.
+
+    Attributes:
+        id: the caller's own, to be given back.
+        outputs: (name, whether as raw bytes) in the order they are wanted.
+    """
+
+    feeds: Mapping[str, Array]
+    id: str | None
+    outputs: tuple[tuple[str, bool], ...]
+
+
+def metadata(name: str, artifact: Artifact) -> dict[str, Any]:
+    """What the model takes and gives; -1 is a dynamic dimension."""
+    return {
+        "name": name,
+        "versions": ["1"],
+        "platform": f"{artifact.runtime}_{artifact.precision}",
+        "inputs": [_tensor(spec) for spec in artifact.inputs],
+        "outputs": [_tensor(spec) for spec in artifact.outputs],
+    }
+
+
+def parse(body: bytes, json_bytes: int | None, outputs: Sequence[TensorSpec]) -> Request:
+    """Read an inference request.
+
+    Args:
+        body: of the HTTP request.
+        json_bytes: how much of it is JSON (Inference-Header-Content-Length); all of it, if None.
+        outputs: what the model has.
+
+    Raises:
+        UsageError: it is not one; says where.
+    """
+    if json_bytes is not None and json_bytes > len(body):
+        raise UsageError(f"The request has {len(body):,} bytes, fewer than its header says of its JSON alone.")
+    try:
+        head = json.loads(body[:json_bytes])
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"The request is not JSON: {error}.") from None
+    tensors = head.get("inputs") if isinstance(head, dict) else None
+    if not isinstance(tensors, list) or not all(isinstance(tensor, dict) for tensor in tensors):
+        raise UsageError("The request has no list `inputs` of tensors.")
+    feeds: dict[str, Array] = {}
+    position = len(body) if json_bytes is None else json_bytes
+    for tensor in tensors:
+        name = str(tensor.get("name"))
+        if name in feeds:
+            raise UsageError(f"The request has two inputs named '{name}'.")
+        feeds[name], position = _array(tensor, name, body, position)
+    if position != len(body):
+        raise UsageError(f"The request has {len(body) - position:,} bytes behind its tensors.")
+    return Request(feeds, str(head["id"]) if "id" in head else None, _wanted(head, outputs))
+
+
+def answer(request: Request, outputs: Mapping[str, Array], name: str) -> tuple[bytes, int | None]:
+    """The body of an answer, and how much of it is JSON where raw bytes follow."""
+    tensors, raw = [], []
+    for wanted, binary in request.outputs:
+        array = outputs[wanted]
+        tensor: dict[str, Any] = {
+            "name": wanted,
+            "datatype": _DATATYPES[array.dtype.name],
+            "shape": list(array.shape),
+        }
+        if binary:
+            raw.append(np.ascontiguousarray(array).tobytes())
+            tensor["parameters"] = {"binary_data_size": len(raw[-1])}
+        else:
+            tensor["data"] = array.reshape(-1).tolist()
+        tensors.append(tensor)
+    head: dict[str, Any] = {"model_name": name, "model_version": "1", "outputs": tensors}
+    if request.id is not None:
+        head["id"] = request.id
+    text = json.dumps(head).encode()
+    return b"".join((text, *raw)), len(text) if raw else None
+
+
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
+    shape = [size if isinstance(size, int) else -1 for size in spec.shape]
+    return {"name": spec.name, "datatype": _DATATYPES.get(spec.dtype, spec.dtype), "shape": shape}
+
+
+def _array(tensor: Mapping[str, Any], name: str, body: bytes, position: int) -> tuple[Array, int]:
+    shape, datatype = tensor.get("shape"), tensor.get("datatype")
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise UsageError(f"Input '{name}' has no `shape` of sizes of 0 or more.")
+    if not isinstance(datatype, str) or datatype not in _DTYPES:
+        raise UsageError(f"Input '{name}' has the `datatype` {datatype!r:.40}; choose from {', '.join(_DTYPES)}.")
+    dtype = np.dtype(_DTYPES[datatype])
+    parameters = tensor.get("parameters")
+    if not isinstance(parameters, dict) or "binary_data_size" not in parameters:
+        return _from_json(tensor.get("data"), dtype, shape, name), position
+    size = math.prod(shape) * dtype.itemsize
+    if parameters["binary_data_size"] != size or position + size > len(body):
+        raise UsageError(f"Input '{name}' takes {size:,} bytes of data, and the request does not hold so many for it.")
+    data = np.frombuffer(body[position : position + size], dtype.newbyteorder("<"))
+    try:
+        return data.reshape(shape), position + size
+    except ValueError as error:  # NumPy has a limit to the number of axes, and to what their sizes multiply to
+        raise UsageError(f"Input '{name}' has a `shape` that no array has: {str(error).rstrip('.')}.") from None
+
+
+def _from_json(data: Any, dtype: np.dtype[Any], shape: Sequence[int], name: str) -> Array:
+    try:
+        values = np.asarray(data).reshape(shape)
+        if values.size and values.dtype.kind not in _KINDS[dtype.kind]:
+            raise ValueError(f"values of the kind {values.dtype.name}")
+        with np.errstate(over="raise"):
+            array = values.astype(dtype)
+        if dtype.kind in "iu" and (array != values).any():
+            raise ValueError("values that do not fit")
+    except (ValueError, TypeError, OverflowError, FloatingPointError, RecursionError) as error:
+        raise UsageError(f"Input '{name}' holds no `data` for {dtype.name}{list(shape)}: {error}.") from None
+    return array
+
+
+def _wanted(head: Mapping[str, Any], specs: Sequence[TensorSpec]) -> tuple[tuple[str, bool], ...]:
+    everything = _flag(head, "binary_data_output")
+    asked = head.get("outputs")
+    if asked is None:
+        return tuple((spec.name, everything) for spec in specs)
+    if not isinstance(asked, list) or not all(isinstance(output, dict) for output in asked):
+        raise UsageError("The request's `outputs` should be a list of objects with a `name`.")
+    known = [spec.name for spec in specs]
+    for output in asked:
+        if output.get("name") not in known:
+            raise UsageError(f"There is no output {output.get('name')!r:.60}; the model has {', '.join(known)}.")
+    return tuple((output["name"], _flag(output, "binary_data", everything)) for output in asked)
+
+
+def _flag(holder: Mapping[str, Any], name: str, default: bool = False) -> bool:
+    parameters = holder.get("parameters")
+    return bool(parameters.get(name, default)) if isinstance(parameters, dict) else default

@@ -1,0 +1,48 @@
+"""The layers of an engine: what TensorRT fused, and what each layer computes in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from runtimes.bundles.build_plan import EngineLayer
+
+_NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
+_LINE = re.compile(r"^Name: (?P<name>.*?), LayerType: (?P<kind>[^,]*), (?P<rest>.*)$")
+_OUTPUT = re.compile(r"Outputs: \[ \{.*?Datatype: (?P<type>\w+)")
+
+
+def from_engine(trt: Any, engine: Any) -> tuple[EngineLayer, ...]:
+    """What the engine's inspector lists; the engine was built with detailed profiling verbosity."""
+    inspector = engine.create_engine_inspector()
+    text = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
+    return tuple(_of_json(layer) for layer in json.loads(text).get("Layers", ()))
+
+
+def from_log(lines: Sequence[str]) -> tuple[EngineLayer, ...]:
+    """What the builder's log lists.
+
+    An inspector needs a loaded engine, and that a GPU; the builder of tensorrt-rtx says the same on a machine without.
+    """
+    text = next((text for text in lines if text.startswith("Layers:")), "")
+    table = text.partition("I/O Tensors:")[0].removeprefix("Layers:")
+    found = (_LINE.match(line.strip()) for line in table.splitlines())
+    return tuple(_of_line(match) for match in found if match)
+
+
+def _of_json(layer: Any) -> EngineLayer:
+    if isinstance(layer, str):  # an engine built without detailed verbosity has names alone
+        return EngineLayer(layer, "", "")
+    outputs = layer.get("Outputs") or [{}]
+    precision = outputs[0].get("Datatype") or outputs[0].get("Format/Datatype") or ""
+    nodes = tuple(_NODE.findall(layer.get("Metadata") or ""))
+    return EngineLayer(layer.get("Name", ""), layer.get("LayerType", ""), precision, nodes)
+
+
+def _of_line(match: re.Match[str]) -> EngineLayer:
+    output = _OUTPUT.search(match["rest"])
+    return EngineLayer(
+        match["name"], match["kind"], output["type"] if output else "", tuple(_NODE.findall(match["rest"]))
+    )

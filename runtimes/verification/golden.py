@@ -1,0 +1,114 @@
+"""A bundle proves itself on the device: recorded inputs, replayed, give the recorded outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtimes import samples
+from runtimes.bundles.bundle import Bundle
+from runtimes.errors import BundleError, TamperedError
+from runtimes.inference.load import open_session
+from runtimes.inference.session import Session
+from runtimes.tensors import Array
+
+_FLOAT32_TOLERANCE = 1e-3
+_FLOOR = 3e-2
+
+
+@dataclass(frozen=True)
+class GoldenResult:
+    """How far one output is from what was recorded: its `slice_error` where floats compute, else `relative_error`."""
+
+    output: str
+    error: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Within the tolerance. NaN is not."""
+        return self.error <= self.tolerance
+
+
+def replay(bundle: Bundle, *, any_machine: bool = False) -> tuple[GoldenResult, ...]:
+    """Check every digest, run the golden inputs, and compare each output.
+
+    Raises:
+        TamperedError: a member is not what was packed.
+        FeedError: the golden arrays do not fit the model.
+        EdgewrightError: the bundle cannot be loaded here; see `load`.
+    """
+    bundle.check()
+    with open_session(bundle, any_machine=any_machine) as session:
+        return compare(bundle, session)
+
+
+def compare(bundle: Bundle, session: Session) -> tuple[GoldenResult, ...]:
+    """Run the golden inputs through a session of a bundle's artifact, and compare each output.
+
+    Raises:
+        BundleError: there are no golden samples, or not as many as the manifest declares.
+        FeedError: the golden arrays do not fit the model.
+    """
+    if bundle.manifest.golden.samples < 1:
+        raise BundleError(f"'{bundle.path}' holds no golden samples to prove itself with.")
+    artifact = bundle.manifest.artifact
+    inputs = bundle.golden("input", artifact.inputs)
+    recorded = bundle.golden("output", artifact.outputs)
+    held, declared = samples.count(artifact.inputs, inputs), bundle.manifest.golden.samples
+    if held != declared:
+        raise TamperedError(f"'{bundle.path}' holds {held} golden samples; the manifest declares {declared}.")
+    runs = [session.run(feed) for feed in samples.feeds(artifact.inputs, inputs)]
+    outputs = samples.gather(runs, samples.batch_size(artifact.inputs, inputs))
+    tolerance = bundle.manifest.golden.tolerance
+    # Where integers or halves compute, one rounding that two machines do differently moves what is small next to
+    # the rest by more than its own size, so the norm of a whole output decides.
+    error = slice_error if tolerance <= _FLOAT32_TOLERANCE else relative_error
+    return tuple(GoldenResult(name, error(outputs[name], recorded[name]), tolerance) for name in recorded)
+
+
+def relative_error(actual: Array, expected: Array) -> float:
+    """||actual - expected|| / ||expected|| in float64.
+
+    Infinity for another shape, or for what is not numbers. NaN where either has NaN or the two differ in an
+    infinity; infinities that both have (a log-softmax's) are left out.
+    """
+    if actual.shape != expected.shape or not _is_numeric(actual) or not _is_numeric(expected):
+        return float("inf")
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are answers here
+        ours, theirs = actual.astype(np.float64), expected.astype(np.float64)
+        kept = ~(np.isinf(theirs) & (ours == theirs))
+        ours, theirs = ours[kept], theirs[kept]
+        if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+            return float("nan")
+        difference, scale = float(np.linalg.norm(ours - theirs)), float(np.linalg.norm(theirs))
+    return difference / scale if scale else difference
+
+
+def slice_error(actual: Array, expected: Array) -> float:
+    """The largest `relative_error` of an array or of a slice of it along any axis.
+
+    One norm does not see scores of 1 beside boxes of 640. A slice whose root mean square is below 3% of the array's
+    is taken as if it had that much, for float32 errs by parts of the terms, not of a sum in which they cancel. A
+    tolerance of 1e-3 so allows 3e-5 of the array's; deep networks show 1e-6, and thrice that in single elements.
+    """
+    whole = relative_error(actual, expected)
+    if not np.isfinite(whole) or expected.dtype.kind != "f" or expected.size == 0:
+        return whole
+    with np.errstate(invalid="ignore", over="ignore"):
+        theirs = expected.astype(np.float64)
+        theirs = np.where(np.isfinite(theirs), theirs, 0.0)  # infinities are in both, or `whole` were not finite
+        ours = np.where(np.isfinite(expected), actual.astype(np.float64), 0.0)
+        floor = _FLOOR * float(np.sqrt(np.mean(theirs**2)))
+        errors = [whole]
+        for axis in range(expected.ndim if floor else 0):  # of nothing but zeros, `whole` is the difference itself
+            others = tuple(other for other in range(expected.ndim) if other != axis)
+            difference = np.sqrt(np.mean((ours - theirs) ** 2, axis=others))
+            scale = np.sqrt(np.mean(theirs**2, axis=others))
+            errors.append(float(np.max(difference / np.maximum(scale, floor))))
+    return float(np.max(errors))
+
+
+def _is_numeric(array: Array) -> bool:
+    return array.dtype.kind in "biuf"

@@ -1,0 +1,338 @@
+"""Verdicts: a pass only where the whole interval is within the budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwbench.budgets import verdicts
+from hwbench.budgets.budget import Budget, parse, parse_all
+from hwbench.budgets.verdicts import EXIT_CODES, Verdict, judge, overall
+from hwbench.measurements.accuracy import Accuracy
+from hwbench.measurements.latency import Latency, Load
+from hwbench.stats.intervals import Estimate
+from runtimes.errors import UsageError
+
+UPPER = ("p50", "p90", "load_time", "accuracy_drop", "peak_memory", "size")
+LOWER = ("throughput", "accuracy")
+
+
+def below(value):
+    return math.nextafter(value, -math.inf)
+
+
+def above(value):
+    return math.nextafter(value, math.inf)
+
+
+def judge_one(report, limit, baseline=None):
+    (verdict,) = judge(report, [limit if isinstance(limit, Budget) else parse(limit)], baseline)
+    return verdict
+
+
+@pytest.mark.parametrize("quantity", UPPER)
+def test_an_upper_limit_is_met_above_the_interval_and_broken_below_it(make_report, quantity):
+    report = make_report()
+    figure = report.estimate(quantity)
+    assert judge_one(report, Budget("x", quantity, figure.high)).outcome == "pass"
+    assert judge_one(report, Budget("x", quantity, below(figure.low))).outcome == "fail"
+    if figure.low < figure.high:
+        assert judge_one(report, Budget("x", quantity, below(figure.high))).outcome == "inconclusive"
+        assert judge_one(report, Budget("x", quantity, figure.low)).outcome == "inconclusive"
+
+
+@pytest.mark.parametrize("quantity", LOWER)
+def test_a_lower_limit_is_met_below_the_interval_and_broken_above_it(make_report, quantity):
+    report = make_report()
+    figure = report.estimate(quantity)
+    assert judge_one(report, Budget("x", quantity, figure.low)).outcome == "pass"
+    assert judge_one(report, Budget("x", quantity, above(figure.high))).outcome == "fail"
+    assert judge_one(report, Budget("x", quantity, above(figure.low))).outcome == "inconclusive"
+    assert judge_one(report, Budget("x", quantity, figure.high)).outcome == "inconclusive"
+
+
+class Measured:
+    """A report of one figure."""
+
+    accuracy = None
+
+    def __init__(self, figure):
+        self.figure = figure
+
+    def estimate(self, quantity):
+        return self.figure
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3).map(sorted),
+    st.floats(-1e6, 1e6),
+    st.sampled_from(UPPER + LOWER),
+)
+@settings(derandomize=True)
+def test_a_verdict_is_what_holds_for_every_value_in_the_interval(bounds, limit, quantity):
+    low, value, high = bounds
+    verdict = judge_one(Measured(Estimate(value, low, high)), Budget("x", quantity, limit))
+    met = [(end <= limit) if quantity in UPPER else (end >= limit) for end in (low, high)]
+    assert verdict.outcome == ("pass" if all(met) else "inconclusive" if any(met) else "fail")
+    assert verdict.measured == Estimate(value, low, high)
+
+
+def test_a_figure_that_is_no_number_never_passes():
+    nan = float("nan")
+    for text in ("p90<=10ms", "throughput>=10/s", "accuracy>=0.5", "accuracy_drop<=0.5"):
+        report = Measured(Estimate(nan, nan, nan))
+        report.accuracy = Accuracy("auc", True, 10, nan, replicates=(nan,))
+        assert judge_one(report, text).outcome == "inconclusive"
+
+
+def test_while_no_pair_differs_the_interval_narrows_with_the_number_of_samples():
+    right = Accuracy("top1", True, 900, 1.0, scores=(1.0,) * 900, proportion=True)
+    report = Measured(dataclasses.replace(right, reference=right).drop())
+    report.accuracy = right
+    # z^2 / (n + z^2) = 0.001 takes n = 3,838; a tenth is added.
+    assert judge_one(report, "accuracy_drop<=0.001").reason.endswith("900 samples cannot tell, about 4,300 would")
+
+
+def test_samples_beyond_all_reach_are_not_counted():
+    report = Measured(Estimate(0.5, 0.4, 0.6))
+    report.accuracy = Accuracy("auc", True, 10, 0.5, replicates=(0.5,))
+    assert judge_one(report, Budget("x", "accuracy", 0.5 - 5e-17)).reason.endswith("10 samples cannot tell, add some")
+    assert judge_one(report, Budget("x", "accuracy", below(0.5))).reason.endswith("10 samples cannot tell, add some")
+    assert judge_one(report, Budget("x", "accuracy_drop", 0.55)).reason.endswith("about 100 would")
+
+
+def test_an_inconclusive_latency_asks_for_more_time(make_report):
+    report = make_report()
+    assert judge_one(report, Budget("x", "p90", report.estimate("p90").value)).reason.endswith("; measure for longer")
+
+
+def test_the_reason_holds_the_figure_its_interval_and_the_limit(make_report):
+    report = make_report(right=50)
+    reason = judge_one(report, "accuracy>=0.97").reason
+    assert re.fullmatch(r"0\.5000 \(0\.4038 to 0\.5962\) breaks 0\.9700", reason)
+    assert judge_one(report, "accuracy>=0.3").reason.endswith("is within 0.3000")
+    assert judge_one(report, "accuracy>=0.5").reason.endswith("straddles 0.5000; 100 samples cannot tell, add some")
+    # The interval reaches .096 below and the limit is .05 below: (.096 / .05) ** 2 of 100 samples, and a tenth more.
+    assert judge_one(report, "accuracy>=0.45").reason.endswith("100 samples cannot tell, about 500 would")
+
+
+@pytest.mark.parametrize(("percent", "needed"), [("p99", 368), ("p99.9", 3688)])
+def test_too_few_samples_are_inconclusive_and_say_how_many_it_takes(make_report, make_latency, percent, needed):
+    report = make_report(latency=make_latency(median_ms=1, runs=20))
+    verdict = judge_one(report, f"{percent}<=1s")
+    assert (verdict.outcome, verdict.measured) == ("inconclusive", None)
+    assert verdict.reason == f"{percent} takes {needed} samples, there are 120"
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "told"),
+    [
+        ("p90<=1s", {"latency": None}, "latency was not measured"),
+        ("p90<=1s", {"latency": None, "unmeasured": {"latency": "no Pi here"}}, "no Pi here"),
+        ("throughput>=1/s", {"latency": None}, "latency was not measured"),
+        ("load_time<=1s", {"latency": None}, "latency was not measured"),
+        ("peak_memory<=9GB", {"latency": None}, "latency was not measured"),
+        ("accuracy>=0.1", {"accuracy": None}, "give --evaluation"),
+        ("accuracy_drop<=0.9", {"accuracy": None}, "give --evaluation"),
+        ("accuracy_drop<=0.9", {"accuracy": Accuracy("top1", True, 2, 1.0, (1.0, 1.0))}, "no source model's accuracy"),
+        ("accuracy>=0.1", {"accuracy": Accuracy("iou", True, 1, 0.9, (0.9,))}, "at least 2 samples"),
+        ("p90<=+5%", {"latency": None}, "latency was not measured"),
+    ],
+)
+def test_what_was_not_measured_is_inconclusive_with_the_reason(make_report, text, changes, told):
+    verdict = judge_one(make_report(**changes), text, make_report())
+    assert (verdict.outcome, verdict.measured) == ("inconclusive", None)
+    assert told in verdict.reason
+
+
+def test_the_reason_is_the_baselines_where_that_was_not_measured(make_report):
+    verdict = judge_one(make_report(), "p90<=+5%", make_report(latency=None, unmeasured={"latency": "not then"}))
+    assert (verdict.outcome, verdict.reason) == ("inconclusive", "not then")
+
+
+def test_a_metric_of_which_less_is_better_is_not_judged_by_a_lower_limit(make_report):
+    errors = Accuracy("wer", False, 100, 0.99, scores=(1.0,) * 99 + (0.0,))
+    with pytest.raises(UsageError, match=r"less is better of wer, so write accuracy<=0\.5"):
+        judge_one(make_report(accuracy=errors), "accuracy>=0.5")
+    assert judge_one(make_report(accuracy=errors), "accuracy<=1.1").outcome == "pass"
+    assert judge_one(make_report(accuracy=errors), "accuracy<=0.5").outcome == "fail"
+
+
+def test_a_metric_of_which_more_is_better_is_not_judged_by_an_upper_limit(make_report):
+    with pytest.raises(UsageError, match=r"more is better of top1, so write accuracy>=0\.99"):
+        judge_one(make_report(), "accuracy<=0.99")
+    with pytest.raises(UsageError, match=r"more is better of top1, so write accuracy>=\+1%"):
+        judge_one(make_report(), "accuracy<=+1%", make_report())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("accuracy>=97", "Budget 'accuracy>=97': top1 goes from 0 to 1; write accuracy>=0.97."),
+        ("accuracy>=1000", "top1 goes from 0 to 1; give a limit within that."),
+        ("accuracy>=-0.5", "top1 goes from 0 to 1; give a limit within that."),
+        ("accuracy_drop<=2", "Budget 'accuracy_drop<=2': top1 goes from 0 to 1; write accuracy_drop<=0.02."),
+    ],
+)
+def test_a_limit_beyond_what_the_metric_can_be_is_refused(make_report, text, words):
+    with pytest.raises(UsageError, match=re.escape(words)):
+        judge_one(make_report(), text)
+
+
+def test_limits_at_the_bounds_and_of_metrics_without_any_are_judged(make_report):
+    assert judge_one(make_report(), "accuracy_drop<=1").outcome == "pass"
+    assert judge_one(make_report(), "accuracy>=0").outcome == "pass"
+    decibels = Accuracy("psnr", True, 2, 31.0, scores=(30.0, 32.0))
+    assert judge_one(make_report(accuracy=decibels), "accuracy>=97").outcome == "fail"
+
+
+def test_a_change_is_bounded_by_opposite_ends_of_the_intervals(make_report, make_latency):
+    report, baseline = make_report(latency=make_latency(10, seed=1)), make_report(latency=make_latency(12, seed=2))
+    ours, theirs = report.estimate("p90"), baseline.estimate("p90")
+    verdict = judge_one(report, "p90<=+5%", baseline)
+    assert verdict.measured is not None
+    assert verdict.measured.value == pytest.approx(ours.value / theirs.value - 1)
+    assert verdict.measured.low == pytest.approx(ours.low / theirs.high - 1)
+    assert verdict.measured.high == pytest.approx(ours.high / theirs.low - 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "ratio", "outcome"),
+    [
+        ("p90<=+50%", 1.0, "pass"),
+        ("p90<=+0%", 1.0, "inconclusive"),
+        ("p90<=+50%", 3.0, "fail"),
+        ("p90<=-30%", 0.3, "pass"),
+        ("throughput>=-50%", 1.0, "pass"),
+        ("throughput>=-50%", 4.0, "fail"),
+        ("throughput>=+50%", 0.3, "pass"),
+    ],
+)
+def test_relative_limits_on_latency(make_report, make_latency, text, ratio, outcome):
+    report = make_report(latency=make_latency(10 * ratio, seed=1))
+    assert judge_one(report, text, make_report(latency=make_latency(10, seed=2))).outcome == outcome
+
+
+def test_relative_limits_on_size_are_exact(make_report):
+    report, baseline = make_report(size_bytes=1050), make_report(size_bytes=1000)
+    assert judge_one(report, "size<=+6%", baseline).outcome == "pass"
+    assert judge_one(report, "size<=+4%", baseline).outcome == "fail"
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(50, 0), (0, 0)])
+def test_a_change_from_zero_is_inconclusive(make_report, ours, theirs):
+    verdict = judge_one(make_report(right=ours), "accuracy>=-50%", make_report(right=theirs))
+    assert verdict.outcome == "inconclusive"
+    assert "reaches zero" in verdict.reason
+
+
+def test_a_change_of_a_metric_below_zero_is_inconclusive(make_report):
+    loss = Accuracy("r2", True, 3, -2.0, scores=(-1.0, -2.0, -3.0))
+    verdict = judge_one(make_report(accuracy=loss), "accuracy>=-5%", make_report(accuracy=loss))
+    assert verdict.outcome == "inconclusive"
+
+
+def test_a_change_takes_a_baseline(make_report):
+    with pytest.raises(UsageError, match=re.escape("'p90<=+5%' compares with a baseline; give one with --baseline")):
+        judge(make_report(), parse_all(["p90<=1s", "p90<=+5%"]))
+
+
+@pytest.mark.parametrize("text", ["p90<=+5%", "throughput>=-5%", "load_time<=+5%", "peak_memory<=+5%"])
+def test_latency_of_another_machine_is_refused_with_what_differs(make_report, machine, text):
+    other = dataclasses.replace(machine, cpu="Other CPU", cores=8, isa=("avx2", "avx512f", "fma"))
+    with pytest.raises(UsageError) as caught:
+        judge(make_report(), [parse(text)], make_report(machine=other))
+    message = str(caught.value)
+    assert "measured on another machine" in message
+    assert "cpu: Other CPU there, Some CPU here" in message
+    assert "cores: 8 there, 4 here" in message
+    assert "isa: avx512f there" in message
+    assert "give the baseline's bundle" in message
+
+
+@pytest.mark.parametrize("text", ["size<=+5%", "accuracy>=-50%", "p90<=1s"])
+def test_what_no_machine_changes_is_compared_across_machines(make_report, machine, text):
+    other = dataclasses.replace(machine, cpu="Other CPU")
+    assert judge_one(make_report(), text, make_report(machine=other)).outcome == "pass"
+
+
+def test_another_kernel_or_python_is_the_same_machine(make_report, machine):
+    other = dataclasses.replace(machine, system="Linux 6.8", python="3.13")
+    assert judge_one(make_report(), "p90<=+50%", make_report(machine=other)).outcome == "pass"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"model": "cubic"}, "another model (cubic, not linear)"), ({"profile": "rpi5"}, "another profile (rpi5")],
+)
+def test_a_baseline_of_another_model_or_profile_is_refused(make_report, change, told):
+    with pytest.raises(UsageError, match=re.escape(told)):
+        judge(make_report(), [parse("size<=+5%")], make_report(**change))
+
+
+@pytest.mark.parametrize(
+    ("load", "told"),
+    [
+        (Load(False, 2, 500.0), "another load, by its target_per_s (500.0, not 100.0)"),
+        (Load(False, 1, 100.0), "another load, by its workers (1, not 2)"),
+        (Load(True, 2, 100.0), "another load, by its batched (True, not False)"),
+    ],
+)
+def test_a_baseline_under_another_load_is_refused_where_latency_is_compared(make_report, make_latency, load, told):
+    def served(load):
+        return make_report(latency=Latency("server", 1, 1, make_latency().blocks, load))
+
+    ours = served(Load(False, 2, 100.0))
+    with pytest.raises(UsageError, match=re.escape(told)):
+        judge(ours, [parse("p90<=+50%")], served(load))
+    assert judge_one(ours, "size<=+5%", served(load)).outcome == "pass"
+    assert judge_one(ours, "p90<=+50%", ours).outcome == "pass"
+
+
+def test_a_baseline_of_another_metric_is_refused_where_accuracy_is_compared(make_report):
+    baseline = make_report(accuracy=Accuracy("auc", True, 100, 0.9, scores=(0.9,) * 100))
+    with pytest.raises(UsageError, match=re.escape("another metric (auc, not top1)")):
+        judge(make_report(), [parse("accuracy>=-5%")], baseline)
+    assert judge_one(make_report(), "size<=+5%", baseline).outcome == "pass"
+
+
+def verdict_of(outcome):
+    return Verdict(parse("p90<=1s"), outcome, None, "")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "worst", "code"),
+    [
+        (["pass", "pass"], "pass", 0),
+        (["pass", "fail", "pass"], "fail", 1),
+        (["inconclusive", "fail"], "fail", 1),
+        (["pass", "inconclusive", "pass"], "inconclusive", 3),
+    ],
+)
+def test_the_worst_verdict_counts(outcomes, worst, code):
+    assert overall([verdict_of(outcome) for outcome in outcomes]) == worst
+    assert EXIT_CODES[overall([verdict_of(outcome) for outcome in outcomes])] == code
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "shown"),
+    [
+        ("p90<=1ms", 1.2345, "1.23 ms"),
+        ("p90<=1ms", 0.00123, "0.00123 ms"),
+        ("load_time<=1s", 1234.5, "1,234 ms"),
+        ("size<=5MB", 3_620_000, "3.62 MB"),
+        ("throughput>=100/s", 12345.6, "12,346/s"),
+        ("throughput>=1/s", 0.4321, "0.432/s"),
+        ("accuracy>=0.97", 0.97654, "0.9765"),
+        ("accuracy_drop<=0.01", -0.002, "-0.0020"),
+        ("p90<=+5%", 0.0512, "+5.1%"),
+        ("size<=-5%", -0.0512, "-5.1%"),
+    ],
+)
+def test_figures_are_shown_in_the_budgets_unit(text, value, shown):
+    assert verdicts.show(value, parse(text)) == shown

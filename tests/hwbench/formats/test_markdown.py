@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import re
+
+from formats_data import HOSTILE, failed_field
+from markdown_it import MarkdownIt
+
+from hwbench.formats import markdown
+from hwbench.formats.sections.headline import clean
+from hwbench.results import profile_results
+
+
+def tables(text):
+    """Tables as lists of rows of cells."""
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            yield [re.split(r"(?<!\\)\|", line)[1:-1] for line in block.splitlines()]
+
+
+def test_every_row_has_as_many_cells_as_the_heading(results, hostile):
+    for shown in (results, hostile):
+        found = list(tables(markdown.render(shown)))
+        assert len(found) == len(shown.fields)
+        for table, each in zip(found, shown.fields):
+            assert {len(row) for row in table} == {11}
+            assert len(table) == len(each.entries) + 2
+
+
+def test_hostile_text_starts_no_markup(hostile):
+    text = markdown.render(hostile).replace("<br>", "")
+    assert not re.search(r"(?<!\\)<[a-zA-Z/]", text)
+    assert not re.search(r"(?<!\\)`", text)
+    assert "\n<script" not in text
+
+
+def test_github_shows_a_table_and_every_text_as_it_is(results, hostile):
+    """By markdown-it's parser of CommonMark with GitHub's tables."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for shown in (results, hostile):
+        tokens = parser.parse(markdown.render(shown))
+        kinds = [token.type for token in tokens]
+        assert kinds.count("table_open") == kinds.count("heading_open") == len(shown.fields)
+        assert kinds.count("tr_open") == sum(1 + len(each.entries) for each in shown.fields)
+        assert kinds.count("td_open") == 11 * sum(len(each.entries) for each in shown.fields)
+        inside = [child for token in tokens for child in token.children or ()]
+        assert {child.content for child in inside if child.type == "html_inline"} == {"<br>"}
+        assert {child.type for child in inside} == {"text", "strong_open", "strong_close", "html_inline"}
+    said = "".join(child.content for child in inside if child.type == "text")
+    assert " ".join(clean(HOSTILE).split()) in said
+
+
+def test_verdicts_are_words_and_budgets_read_as_typed(results):
+    text = markdown.render(results)
+    assert "- **pass** p90<=20ms: 15.1 ms" in text
+    assert "- **inconclusive** p90<=20ms: raspberry-pi-5 was not here" in text
+    assert "All profiles: **inconclusive**" in text
+    assert text.isascii()
+
+
+def test_where_none_was_chosen_a_verdict_names_the_nearest_candidate():
+    text = markdown.render(profile_results.of([failed_field()]))
+    assert "- **fail** p90<=20ms: 3 candidates, the nearest fp32 on onnxruntime: " in text
+    assert "- **fail** accuracy_drop<=0.01: int8-dynamic on onnxruntime: " in text

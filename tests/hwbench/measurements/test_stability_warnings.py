@@ -1,0 +1,86 @@
+"""What is said of figures that may be unstable."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from hwbench.measurements.latency import Latency, Load
+from hwbench.measurements.stability_warnings import doubts
+from runtimes.sampling.system_conditions import Conditions
+
+S = 10**9
+
+
+@pytest.fixture
+def doubted(make_report):
+    """The texts by kind; the machine has four processors."""
+
+    def find(blocks, scenario="single_stream", threads=1):
+        load = None if scenario == "single_stream" else Load(False, 4, 1e3)
+        report = make_report(latency=Latency(scenario, 1, threads, tuple(blocks), load))
+        return {doubt.kind: doubt.text for doubt in doubts(report)}
+
+    return find
+
+
+@pytest.fixture
+def seen(make_block):
+    """As many blocks of a second as there are conditions."""
+
+    def make(*conditions, cpu_ns=0):
+        return [dataclasses.replace(make_block([1.0]), conditions=each, cpu_ns=cpu_ns) for each in conditions]
+
+    return make
+
+
+def waited(share):
+    return Conditions(wall_ns=S, waited_ns=int(share * S))
+
+
+def test_unsettled_blocks_and_a_wandering_median(doubted, make_block):
+    assert doubted([make_block([1, 1]), make_block([1.2, 1.2])]) == {}
+    assert doubted([make_block([1]), make_block([1], settled=False)]) == {
+        "warm-up": "1 of 2 blocks did not settle during warm-up; measure for longer"
+    }
+    wandering = doubted([make_block([1, 1, 9]), make_block([1.3, 1.3, 9])])
+    assert "between 1 and 1.3 ms" in wandering["wandering"]
+
+
+def test_random_arrivals_make_medians_differ_without_a_doubt(doubted, make_block):
+    blocks = [dataclasses.replace(make_block([level] * 9), arrivals_ns=tuple(range(9))) for level in (1.0, 3.0)]
+    assert set(doubted(blocks)) == {"wandering"}
+    assert doubted(blocks, "server") == {}
+
+
+def test_more_threads_than_processors_are_said_and_what_they_wait_is_their_own(doubted, seen):
+    assert doubted(seen(waited(67.5)), threads=64) == {
+        "threads": "64 threads on 4 processors wait for one another; give --threads 4 or fewer"
+    }
+    assert doubted(seen(waited(0.0)), threads=4) == {}
+
+
+def test_more_than_half_of_the_blocks_have_to_be_disturbed(doubted, seen):
+    busy, stolen = waited(0.02), Conditions(wall_ns=S, stolen_ns=S // 10)
+    assert doubted(seen(busy, busy, waited(0.01), waited(0.0))) == {}
+    assert doubted(seen(busy, busy, stolen, waited(0.0))) == {
+        "disturbed": "3 of 4 blocks were disturbed (2 waited for a processor, 1 lost the processor to the hypervisor); "
+        "measure on a quieter machine"
+    }
+
+
+@pytest.mark.parametrize("scenario", ["server", "offline"])
+def test_workers_that_wait_for_one_another_are_not_disturbed_but_by_other_programs(doubted, seen, scenario):
+    own = dataclasses.replace(waited(0.9), busy_ns=4 * S)
+    assert doubted(seen(own, own, cpu_ns=4 * S), scenario) == {}
+    assert doubted(seen(own, own, cpu_ns=3 * S), scenario) == {
+        "others": "other programs took 1.0 of 4 processors meanwhile; measure on a quieter machine"
+    }
+    assert doubted(seen(waited(0.9)), scenario) == {}  # nothing is known of others
+    stolen = Conditions(wall_ns=S, waited_ns=S, stolen_ns=S)
+    assert "1 lost the processor to the hypervisor" in doubted(seen(stolen), scenario)["disturbed"]
+
+
+def test_what_was_not_measured_is_not_doubted(make_report):
+    assert doubts(make_report(latency=None)) == ()

@@ -1,0 +1,75 @@
+"""A profile is taken in a process of its own, which may die."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tiny_models
+from onnx import numpy_helper, parser
+
+from hwbench.targets import CrashError
+from runtimes import samples
+from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.errors import BackendError
+from toolchain.analysis import node_times
+from toolchain.builders import onnxruntime
+from toolchain.models.onnx_model import open_model
+from toolchain.recipes.recipe import Recipe
+
+
+@pytest.fixture
+def artifact(tmp_path: Path):
+    model = open_model(tiny_models.conv(tmp_path / "m.onnx"))
+    np.savez(tmp_path / "s.npz", **tiny_models.samples("conv", 4))
+    return onnxruntime.build(model, Recipe("fp32"), RuntimeSettings(threads=1), tmp_path)
+
+
+def test_it_tells_of_every_kernel(artifact, tmp_path: Path):
+    found = node_times.profile(artifact, tmp_path / "s.npz")
+    assert "float product" in {item.kind for item in found}
+    assert all(item.us >= 0 for item in found)
+
+
+def test_what_the_runtime_refuses_is_an_error_in_its_words(artifact, tmp_path: Path):
+    artifact.file.write_bytes(b"no model")
+    with pytest.raises(BackendError, match="ONNX Runtime cannot load"):
+        node_times.profile(artifact, tmp_path / "s.npz")
+
+
+def test_a_crash_of_the_runtime_is_an_error(artifact, tmp_path: Path):
+    # The quotient of the smallest int64 and -1 is none: the processor raises SIGFPE (onnxruntime 1.31).
+    proto = parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]> model (float[N,4] x) => (int64[N] y) {
+            shape = Shape(x)
+            nothing = Sub(shape, shape)
+            least = Add(nothing, smallest)
+            minus = Add(nothing, minus_one)
+            y = Div(least, minus)
+        }""")
+    for name, number in (("smallest", np.iinfo(np.int64).min), ("minus_one", -1)):
+        proto.graph.initializer.append(numpy_helper.from_array(np.array([number]), name))
+    onnx.save(proto, tmp_path / "crash.onnx")
+    model = open_model(tmp_path / "crash.onnx")
+    np.savez(tmp_path / "x.npz", x=np.ones((4, 4), np.float32))
+    crashing = dataclasses.replace(artifact, file=model.path, inputs=model.inputs, outputs=model.outputs)
+    with pytest.raises(CrashError, match="died of signal 8"):
+        node_times.profile(crashing, tmp_path / "x.npz")
+
+
+def test_the_null_runtime_does_not_tell():
+    assert node_times.can_profile("onnxruntime")
+    assert not node_times.can_profile("null")
+
+
+@pytest.mark.parametrize("static_shapes", ["0", "1"])
+def test_openvino_is_profiled_in_the_form_that_a_session_runs(static_shapes, tmp_path: Path):
+    backend = pytest.importorskip("runtimes.backends.openvino", reason="openvino is not installed")
+    model = tiny_models.conv(tmp_path / "m.onnx").read_bytes()
+    feeds = next(samples.feeds(open_model(tmp_path / "m.onnx").inputs, tiny_models.samples("conv", 2)))
+    settings = RuntimeSettings(threads=1, options={"static_shapes": static_shapes})
+    compiled = backend.profiled(model, settings, feeds).get_compiled_model()
+    assert compiled.input(0).partial_shape.is_static == (static_shapes == "1")

@@ -1,0 +1,97 @@
+"""Samples that a user's function yields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pytest
+
+from hwbench.data import dataset
+from runtimes.errors import UsageError
+from runtimes.tensors import TensorSpec
+from toolchain.calibration.sample_factory import as_npz
+
+X = TensorSpec("x", "float32", ("N", 3))
+BATCH_OF_2 = TensorSpec("x", "float32", (2, 3))
+
+
+@pytest.fixture
+def write(tmp_path):
+    def make(body: str, head: str = "import numpy as np") -> Path:
+        (tmp_path / "data.py").write_text(
+            f"{head}\ndef samples():\n" + "\n".join(f"    {line}" for line in body.splitlines())
+        )
+        return Path(f"{tmp_path / 'data.py'}:samples")
+
+    return make
+
+
+def refused(source: Path, work: Path) -> str:
+    with pytest.raises(UsageError) as caught:
+        as_npz(source, work)
+    assert [file.name for file in work.iterdir() if file.name != "data.py" and not file.name.startswith("__")] == []
+    return str(caught.value)
+
+
+def test_a_file_stays_itself(tmp_path):
+    assert as_npz(tmp_path / "none.npz", tmp_path) == tmp_path / "none.npz"
+
+
+def test_samples_without_a_batch_axis_become_the_arrays_that_an_npz_would_hold(write, tmp_path):
+    source = write("for i in range(5):\n    yield {'x': np.full(3, i, np.float32), 'labels': i}")
+    found = dataset.read(as_npz(source, tmp_path), [X], labels=True)
+    np.testing.assert_array_equal(found.arrays["x"][:], np.arange(5, dtype=np.float32)[:, None].repeat(3, axis=1))
+    assert found.labels is not None
+    assert found.labels.tolist() == list(range(5))
+
+
+def test_samples_with_a_batch_axis_are_whole_inferences(write, tmp_path):
+    source = write("for i in range(5):\n    yield {'x': np.full((2, 3), i, np.float32)}")
+    for spec in (X, BATCH_OF_2):
+        assert dataset.read(as_npz(source, tmp_path), [spec]).arrays["x"].shape == (5, 2, 3)
+
+
+def test_a_factory_finds_the_files_beside_it_while_it_runs(write, tmp_path):
+    (tmp_path / "numbers_of_mine.py").write_text("N = 4")
+    source = write("import numbers_of_mine\nfor i in range(numbers_of_mine.N):\n    yield {'x': np.ones(3)}")
+    assert dataset.read(as_npz(source, tmp_path), [TensorSpec("x", "float64", ("N", 3))]).n == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        pytest.param("return []", "yielded no samples", id="nothing"),
+        pytest.param("return 7", "returned a int; yield dicts of arrays", id="no-iterable"),
+        pytest.param("yield [1, 2]", "sample 0 is a list; yield a dict of arrays by input name", id="no-dict"),
+        pytest.param("yield {'x': object()}", "sample 0: 'x' is no array of numbers", id="objects"),
+        pytest.param("yield {'x': np.ones(3)}\nraise KeyError('more')", "raised KeyError: 'more'", id="raises"),
+        pytest.param("raise SystemExit('stop')", "raised SystemExit: stop", id="exits"),
+        pytest.param("yield {'x': np.ones(3)}\nyield {'x': np.ones(4)}", "sample 1 of 'x' is float64[4]", id="shape"),
+        pytest.param("yield {'x': np.ones(3)}\nyield {'x': np.ones(3, 'f')}", "sample 1 of 'x' is float32", id="dtype"),
+        pytest.param("yield {'x': np.ones(3)}\nyield {'y': np.ones(3)}", "sample 1 has y; the first had x", id="names"),
+        pytest.param(
+            "yield {'x': np.ones(3)}\nyield {'x': np.array([1, np.nan, 1])}",
+            "sample 1 of 'x' holds NaN or infinity; remove it.",
+            id="nan",
+        ),
+    ],
+)
+def test_what_is_no_sample_is_told(write, tmp_path, body, told):
+    source = write(body)
+    message = refused(source, tmp_path)
+    assert told in message
+    assert str(source) in message
+
+
+def test_a_function_that_is_not_there_is_told(write, tmp_path):
+    source = Path(str(write("yield 1")).replace(":samples", ":smaples"))
+    assert "has no function 'smaples'; give the samples as FILE.npz or FILE.py:FACTORY" in refused(source, tmp_path)
+    assert "There is no file" in refused(tmp_path / "none.py:make", tmp_path)
+
+
+def test_what_does_not_fit_the_model_is_told_with_the_factorys_name(write, tmp_path):
+    source = write(dedent("yield {'x': np.ones(3)}"))
+    with pytest.raises(UsageError, match=r"data.py:samples': array 'x' is float64; the model takes float32"):
+        dataset.read(as_npz(source, tmp_path), [X], called=str(source))

@@ -1,0 +1,28 @@
+"""What is made once, and what is known of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import tiny_models
+
+from toolchain.candidates.build_candidate import Workshop
+from toolchain.graphs.edits import Edits, array_of
+from toolchain.models.onnx_model import open_model
+from toolchain.recipes.recipe import Recipe
+
+
+def test_what_mending_left_is_known_of_every_candidate_that_has_the_file(tmp_path, monkeypatch):
+    def defective(model, recipe, ranges):
+        """Forgets to cast what the weights are multiplied with."""
+        edits = Edits(model.graph)
+        for node in model.graph:
+            if node.op_type in ("Conv", "Gemm") and node.name not in recipe.keep:
+                node.replace_input_with(1, edits.constant("half", array_of(node.inputs[1]).astype(np.float16)))
+        return model
+
+    monkeypatch.setattr("toolchain.quantizers.bf16_storage.quantize", defective)
+    workshop = Workshop("m", open_model(tiny_models.conv(tmp_path / "m.onnx")), None, tmp_path)
+    told = Recipe("bf16-storage", keep_in="bf16")
+    assert workshop.kept(told) == ()
+    made = workshop.variant(told)
+    assert workshop.kept(told) == workshop.kept(Recipe("bf16-storage")) == made.kept != ()

@@ -1,0 +1,157 @@
+"""What is tried for a profile, and what is refused before it is tried."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from hwbench.machine import device_profiles
+from runtimes import plugins
+from runtimes.errors import NotInstalledError, UsageError
+from runtimes.profile import QuantizationScheme
+from toolchain.candidates import candidate
+from toolchain.candidates.candidate import plan, precisions, quantizer
+from toolchain.recipes.recipe import Recipe
+
+
+def test_every_quantizer_is_a_precision_and_the_reference_is_first():
+    assert precisions()[0] == "fp32"
+    assert sorted(precisions()) == sorted(plugins.names("toolchain.quantizers"))
+    assert {"fp32", "fp16", "bf16", "int8", "int8-dynamic", "fp16-storage", "bf16-storage"} <= set(precisions())
+
+
+@pytest.mark.parametrize(
+    ("precision", "computes_in"),
+    [("fp32", "fp32"), ("fp16-storage", "fp32"), ("int8-dynamic", "int8"), ("int8", "int8"), ("bf16", "bf16")],
+)
+def test_a_precision_says_what_it_computes_in(precision, computes_in):
+    assert computes_in == quantizer(precision).COMPUTES_IN
+
+
+def test_tries_every_precision_on_every_runtime(device):
+    tried = plan(device)
+    assert [(c.recipe.precision, c.runtime) for c in tried] == [
+        (precision, runtime) for runtime in ("onnxruntime", "null") for precision in precisions()
+    ]
+    assert {c.settings.threads for c in tried} == {device.threads}
+
+
+def test_tries_what_was_asked_for(device):
+    tried = plan(device, ["int8", "fp32"], ["null"], threads=3)
+    assert [c.name for c in tried] == ["int8 on null", "fp32 on null"]
+    assert {c.settings.threads for c in tried} == {3}
+
+
+def test_what_the_runtime_cannot_compute_is_a_row_with_the_reason_and_a_way_out(device):
+    refusals = {c.recipe.precision: c.refusal for c in plan(device, runtimes=["onnxruntime"])}
+    assert {p for p, refusal in refusals.items() if refusal is None} >= {"fp32", "int8", "int8-dynamic", "fp16-storage"}
+    for precision in ("fp16", "bf16"):
+        assert refusals[precision] == (
+            f"onnxruntime has no {precision} arithmetic on bench. "
+            f"{precision}-storage makes the file smaller and computes in fp32."
+        )
+
+
+def test_int8_follows_the_profiles_scheme(device):
+    recipes = {c.name: c.recipe for c in plan(device, ["fp32", "int8", "int8-dynamic", "int8-storage"])}
+    assert recipes["int8 on onnxruntime"].scheme == QuantizationScheme(reduce_range=True)
+    assert recipes["int8 on onnxruntime"].calibration is not None
+    assert recipes["int8 on null"].scheme == QuantizationScheme()
+    assert recipes["int8-dynamic on onnxruntime"].calibration is None
+    assert recipes["int8-storage on onnxruntime"] == Recipe("int8-storage", None, QuantizationScheme(reduce_range=True))
+    assert recipes["fp32 on onnxruntime"].scheme is None
+
+
+def test_a_runtime_that_nothing_is_built_for_is_one_row(device, monkeypatch):
+    device = dataclasses.replace(device, runtimes=("openvx",), precisions={"openvx": ("fp32",)}, quantization={})
+    (row,) = plan(device)
+    assert (row.name, row.refusal) == ("any on openvx", "This release of edgewright does not build for openvx.")
+
+
+def test_a_runtime_that_is_not_installed_is_one_row_with_the_line_that_installs_it(device, monkeypatch):
+    def missing(*_):
+        raise NotInstalledError("install it with: pip install 'edgewright[onnxruntime]'")
+
+    monkeypatch.setattr(candidate.plugins, "load", missing)
+    assert [c.refusal for c in plan(device, runtimes=["null"])] == [
+        "install it with: pip install 'edgewright[onnxruntime]'"
+    ]
+
+
+def test_without_its_package_openvino_is_one_row_with_the_line_that_installs_it():
+    program = (
+        "import sys; sys.modules['openvino'] = None\n"  # as Python finds a package that is not installed
+        "from hwbench import devices\nfrom toolchain.candidates.candidate import plan\n"
+        "print(*((c.name, c.refusal) for c in plan(devices.load('x86-64-amx')) if c.runtime == 'openvino'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ast.literal_eval(done.stdout) == (
+        "any on openvino",
+        "The runtime 'openvino' needs the package 'openvino'; install it with: pip install 'edgewright[openvino]'",
+    )
+
+
+def test_openvino_is_told_what_to_compute_in():
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    tried = {c.name: c for c in plan(device_profiles.load("x86-64-amx"), ["fp32", "bf16", "int8"], ["openvino"])}
+    told = {name: (c.recipe.precision, dict(c.settings.options)) for name, c in tried.items()}
+    assert told == {
+        "fp32 on openvino": ("fp32", {}),
+        "bf16-storage+bf16 on openvino": ("bf16-storage", {"inference_precision": "bf16"}),
+        "int8 on openvino": ("int8", {}),
+        "int8+bf16 on openvino": ("int8", {"inference_precision": "bf16"}),
+    }
+    assert {c.refusal for c in tried.values()} == {None}
+    (refused,) = plan(device_profiles.load("x86-64-v3-avx2"), ["bf16"], ["openvino"])
+    assert refused.refusal.startswith("openvino has no bf16 arithmetic on x86-64-v3-avx2.")
+
+
+def test_files_that_tensorrts_parser_does_not_read_are_refused():
+    tried = {c.recipe.precision: c.refusal for c in plan(device_profiles.load("l4"), runtimes=["tensorrt"])}
+    assert {precision for precision, refusal in tried.items() if refusal} == {"int8-dynamic", "int8-storage"}
+    assert tried["int8-dynamic"].startswith("TensorRT's parser takes no DynamicQuantizeLinear")
+    assert tried["int8-storage"].startswith("TensorRT's parser takes int8 constants before a DequantizeLinear alone")
+
+
+@pytest.mark.parametrize("name", device_profiles.names())
+def test_every_profile_has_candidates(name):
+    tried = plan(device_profiles.load(name))
+    assert any(c.refusal is None for c in tried if c.runtime == "onnxruntime")
+    assert len({c.name for c in tried}) == len(tried)
+
+
+def test_unknown_words_are_answered_with_the_choices(device):
+    with pytest.raises(UsageError, match=r"^Unknown precision 'fp61'; choose from fp32, .*int8"):
+        plan(device, ["fp61"])
+    with pytest.raises(UsageError, match=r"^Profile bench has no runtime 'tensorrt'; choose from onnxruntime, null\.$"):
+        plan(device, runtimes=["tensorrt"])
+
+
+def test_corrections_can_be_chosen_and_left_out(device):
+    assert candidate.corrections() == candidate.DEFAULT_CORRECTIONS
+    assert candidate.corrections(["bias", "tail", "bias"]) == ("bias", "tail")
+    assert candidate.corrections(["none"]) == ()
+    recipes = {c.recipe.precision: c.recipe for c in plan(device, ["int8", "fp32"], corrections=["bias"])}
+    assert recipes["int8"].corrections == ("bias",)
+    assert recipes["fp32"].corrections == ()
+
+
+@pytest.mark.parametrize("wanted", [["magic"], ["none", "bias"]])
+def test_an_unknown_correction_is_refused(wanted):
+    with pytest.raises(UsageError, match="choose from bias, equalization, smoothing, tail, or none alone"):
+        candidate.corrections(wanted)
+
+
+def test_every_correction_says_when_it_runs():
+    names = plugins.names("toolchain.corrections")
+    assert {plugins.load("toolchain.corrections", name, "correction").STAGE for name in names} == {"before", "after"}
+    assert set(candidate.DEFAULT_CORRECTIONS) <= set(names)
+
+
+def test_sessions_start_with_the_profiles_options(device):
+    quiet = dataclasses.replace(device, options={"onnxruntime": {"spinning": "0"}})
+    assert {c.runtime: c.settings.options for c in plan(quiet)} == {"onnxruntime": {"spinning": "0"}, "null": {}}

@@ -1,0 +1,110 @@
+"""What candidates are judged by, with labels, without, and with nothing at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny_models
+
+from hwbench.data import dataset
+from runtimes.errors import UsageError
+from toolchain.candidates.scoring import metric_of, plan_trial
+from toolchain.models.onnx_model import open_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return open_model(tiny_models.conv(tmp_path_factory.mktemp("trial") / "m.onnx"))
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    path = tmp_path / "evaluation.npz"
+    np.savez(path, **tiny_models.samples("conv", 6), labels=np.arange(6) % 5)
+    return path
+
+
+@pytest.fixture
+def unlabelled(tmp_path):
+    path = tmp_path / "unlabelled.npz"
+    np.savez(path, **tiny_models.samples("conv", 6))
+    return path
+
+
+def plan(model, evaluation, calibration, metric, work):
+    return plan_trial(model, evaluation, calibration, metric_of(evaluation, metric), work)
+
+
+def scores(labels):
+    return {"scores": np.eye(5, dtype=np.float32)[labels]}
+
+
+def test_labels_are_judged_by_top1(model, labelled, tmp_path):
+    trial = plan(model, labelled, None, None, tmp_path)
+    assert (trial.metric.name, trial.note) == ("top1", None)
+    trial = trial.with_reference(scores(np.arange(6) % 5))
+    assert trial.reference.value == 1.0
+    worse = trial.score(scores(np.zeros(6, int)))
+    assert worse.value == pytest.approx(2 / 6)
+    assert worse.drop().value == pytest.approx(4 / 6)
+
+
+def test_another_metric_goes_before_top1(model, labelled, tmp_path):
+    assert plan(model, labelled, None, "top5", tmp_path).metric.name == "top5"
+
+
+def test_labels_are_not_used_where_parity_is_asked_for(model, labelled, tmp_path):
+    trial = plan(model, labelled, None, "parity", tmp_path)
+    assert trial.metric.name == "parity"
+    assert "closeness to the source's outputs" in trial.note
+
+
+def test_without_labels_the_source_is_the_reference(model, unlabelled, tmp_path):
+    trial = plan(model, unlabelled, None, None, tmp_path)
+    assert trial.metric.name == "parity"
+    outputs = {"scores": np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32)}
+    trial = trial.with_reference(outputs)
+    assert trial.score(outputs).value == 1.0
+    assert trial.score({"scores": outputs["scores"] * 1.1}).value == pytest.approx(0.9)
+
+
+def test_calibration_samples_stand_in_for_evaluation(model, unlabelled, tmp_path):
+    calibration = dataset.read(unlabelled, model.inputs)
+    trial = plan(model, None, calibration, None, tmp_path)
+    assert trial.samples is calibration
+    assert "on the calibration's" in trial.note
+
+
+def test_without_any_samples_random_ones_prove_little(model, tmp_path):
+    trial = plan(model, None, None, None, tmp_path)
+    assert trial.samples.n == 64
+    assert trial.note.endswith("on random inputs, which proves little; latency is of random inputs, too.")
+
+
+def test_sizes_that_nobody_gave_are_named(tmp_path):
+    model = open_model(tiny_models.double(tmp_path / "m.onnx", inputs="float[N,T] x"))
+    note = plan(model, None, None, None, tmp_path).note
+    assert note.endswith("latency is of random inputs, too, at sizes of our own: x=float32[N,T] as [8] a sample.")
+
+
+def test_random_samples_can_be_named_as_savez_names_its_own_argument(tmp_path):
+    model = open_model(tiny_models.double(tmp_path / "m.onnx", inputs="float[N,2] x, float[N,2] file"))
+    assert set(plan(model, None, None, None, tmp_path).samples.arrays) == {"x", "file"}
+
+
+def test_a_metric_needs_labels(model, unlabelled, tmp_path):
+    with pytest.raises(UsageError, match=r"has no array 'labels'; put one entry per sample beside the inputs"):
+        plan(model, unlabelled, None, "top1", tmp_path)
+    with pytest.raises(UsageError, match=r"The metric top1 needs labelled samples; give --evaluation FILE\.npz"):
+        plan(model, None, dataset.read(unlabelled, model.inputs), "top1", tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "text"])
+def test_a_file_that_cannot_be_read_is_named(model, labelled, tmp_path, damage):
+    path = tmp_path / "damaged.npz"
+    if damage == "truncated":
+        path.write_bytes(labelled.read_bytes()[:200])
+    elif damage == "text":
+        path.write_text("not an npz")
+    with pytest.raises(UsageError, match=r"damaged\.npz'"):
+        plan(model, path, None, None, tmp_path)

@@ -1,0 +1,315 @@
+"""From every kind of source to ONNX, and the check that the export computes what its source does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from torch import nn
+
+from runtimes.errors import UsageError
+from runtimes.tensors import TensorSpec
+from toolchain.exporters import module, pt2, torchscript
+from toolchain.models.onnx_model import OnnxModel
+from toolchain.sources.input_specs import example_samples, parse_input
+from toolchain.sources.open_source import open_source
+
+IMAGE = (parse_input("image=float32[N,1,8,8]"),)
+FACTORY = """
+from torch import nn
+import torch
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.norm, self.drop = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5)
+        self.head = nn.Linear(4 * 36, 3)
+
+    def forward(self, image):
+        return self.head(self.drop(self.norm(self.conv(image)).relu().flatten(1)))
+
+make = Net
+"""
+
+
+class Scaled(nn.Module):
+    """Two inputs, outputs in a dict and a tuple."""
+
+    def forward(self, x, mask):
+        return {"kept": torch.where(mask, x, 0.0), "more": (x * 2, x.sum(1))}
+
+
+class Noisy(nn.Module):
+    def forward(self, x):
+        return x + torch.randn_like(x)
+
+
+class AlwaysDropping(nn.Module):
+    """Dropout that `eval()` does not reach."""
+
+    def forward(self, x):
+        return nn.functional.dropout(x, 0.5, training=True)
+
+
+class HalfPrecision(nn.Module):
+    """A bfloat16 product, which ONNX Runtime's CPU provider cannot compute."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 2).bfloat16()
+
+    def forward(self, x):
+        return self.head(x.bfloat16()).float()
+
+
+class Branching(nn.Module):
+    """Python control flow on a value, which torch.export cannot trace."""
+
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+def factory(folder: Path, text: str = FACTORY, file: str = "net.py") -> str:
+    """FILE.py:make for a file with this text."""
+    (folder / file).write_text(dedent(text))
+    return f"{folder / file}:make"
+
+
+def run(model: OnnxModel, n: int = 3) -> list[np.ndarray]:
+    arrays = example_samples(model.inputs, n, seed=5)
+    return ort.InferenceSession(model.path).run(None, arrays)
+
+
+def export_here(built: nn.Module, out: Path, *inputs: str) -> OnnxModel:
+    """Export a module of this file."""
+    globals()["_built"] = built
+    return module.export(f"{__name__}:_make", tuple(map(parse_input, inputs)), out)
+
+
+def _make() -> nn.Module:
+    return globals()["_built"]
+
+
+def test_a_factory_in_a_file(tmp_path):
+    model = module.export(factory(tmp_path), IMAGE, tmp_path / "net.onnx")
+    assert model.inputs == (TensorSpec("image", "float32", ("N", 1, 8, 8)),)
+    assert [spec.shape for spec in model.outputs] == [("N", 3)]
+    source = module.make(f"{tmp_path / 'net.py'}:make")
+    expected = source(torch.from_numpy(example_samples(model.inputs, 3, seed=5)["image"])).detach().numpy()
+    assert np.allclose(run(model)[0], expected, atol=1e-5)
+
+
+def test_a_factory_in_a_package_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "somepackage").mkdir()
+    factory(tmp_path / "somepackage", file="nets.py")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    model = module.export("somepackage.nets:make", IMAGE, tmp_path / "net.onnx")
+    assert run(model)[0].shape == (3, 3)
+
+
+def test_dropout_and_batch_norm_are_put_in_eval_mode(tmp_path):
+    built = module.make(factory(tmp_path, FACTORY.replace("make = Net", "make = lambda: Net().train()")))
+    assert not any(part.training for part in built.modules())
+
+
+def test_several_inputs_and_nested_outputs(tmp_path):
+    model = export_here(Scaled(), tmp_path / "m.onnx", "x=float32[N,4]", "mask=bool[N,4]")
+    assert [str(spec) for spec in model.inputs] == ["x=float32[N,4]", "mask=bool[N,4]"]
+    assert [spec.shape for spec in model.outputs] == [("N", 4), ("N", 4), ("N",)]
+
+
+def test_several_dynamic_dimensions(tmp_path):
+    model = export_here(nn.Linear(4, 2), tmp_path / "m.onnx", "x=float32[batch,length,4]")
+    assert model.inputs[0].shape == ("batch", "length", 4)
+    session = ort.InferenceSession(model.path)
+    for shape in ((1, 1, 4), (3, 17, 4)):
+        assert session.run(None, {"x": np.zeros(shape, np.float32)})[0].shape == (*shape[:2], 2)
+
+
+def test_an_input_without_dimensions(tmp_path):
+    model = export_here(nn.Identity(), tmp_path / "m.onnx", "x=float32[]")
+    assert model.inputs[0].shape == ()
+
+
+@pytest.mark.parametrize("built", [Noisy(), AlwaysDropping()], ids=["noise", "dropout"])
+def test_randomness_is_caught_by_the_parity_check(tmp_path, built):
+    with pytest.raises(
+        UsageError, match=r"computes something else: output .* differs by .*in eval mode, and free of rand"
+    ):
+        export_here(built, tmp_path / "m.onnx", "x=float32[N,64]")
+
+
+def test_a_program_saved_in_train_mode_is_caught_by_the_parity_check(tmp_path):
+    path = tmp_path / "training.pt2"
+    built = nn.Sequential(nn.Linear(16, 16), nn.Dropout(0.5)).train()
+    torch.export.save(torch.export.export(built, (torch.ones(2, 16),)), path)
+    with pytest.raises(UsageError, match=r"computes something else: .*Is the model in eval mode"):
+        pt2.export(str(path), (), tmp_path / "m.onnx")
+
+
+def test_what_onnx_runtime_cannot_compute_is_said(tmp_path):
+    with pytest.raises(UsageError, match="ONNX Runtime cannot run the ONNX export of"):
+        export_here(HalfPrecision(), tmp_path / "m.onnx", "x=float32[N,4]")
+
+
+@pytest.mark.parametrize(
+    ("built", "inputs", "words"),
+    [
+        (Branching(), ["x=float32[N,4]"], "cannot be exported to ONNX: .+"),
+        (Scaled(), ["x=float32[N,4]"], "cannot be exported to ONNX: .*mask"),
+        (nn.Linear(4, 2), ["x=float32[N,5]"], "cannot be exported to ONNX: .*5"),
+        (nn.Linear(4, 2), ["x=int64[N,4]"], "fails on inputs of the declared shapes: .*dtype"),
+    ],
+    ids=["control-flow", "missing-input", "wrong-shape", "wrong-dtype"],
+)
+def test_what_cannot_be_exported_is_one_sentence_without_a_traceback(tmp_path, capfd, built, inputs, words):
+    with pytest.raises(UsageError, match=words) as error:
+        export_here(built, tmp_path / "m.onnx", *inputs)
+    assert "\n" not in str(error.value)
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def make(): raise ValueError('the weights are missing')", "raised ValueError: the weights are missing"),
+        ("def make(): import sys; sys.exit(3)", "raised SystemExit: 3"),
+        ("def make(): return {'a': 1}", r"returned a dict; return a torch\.nn\.Module"),
+        ("def make(): return None", "returned a NoneType"),
+        ("def make(size): return None", "raised TypeError: .*size"),
+        ("def other(): return None", "has no function 'make'"),
+        ("make = 3", "has no function 'make'"),
+        ("import no_such_package_anywhere", "cannot be imported: ModuleNotFoundError: .*no_such_package_anywhere"),
+        ("def make(:", "cannot be imported: SyntaxError"),
+        ("raise SystemExit", "cannot be imported: SystemExit"),
+    ],
+)
+def test_a_factory_that_cannot_be_used_is_named_with_the_reason(tmp_path, text, words):
+    with pytest.raises(UsageError, match=rf"net\.py.*{words}"):
+        module.export(factory(tmp_path, text), IMAGE, tmp_path / "net.onnx")
+
+
+def test_a_missing_factory_file_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"There is no file '.*nothing\.py'"):
+        module.make(f"{tmp_path / 'nothing.py'}:make")
+
+
+@pytest.mark.parametrize("exporter", [module, torchscript])
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_sources_that_declare_no_inputs_need_them_described(tmp_path, exporter):
+    source = tmp_path / "net.pt"
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), source)
+    with pytest.raises(UsageError, match="needs its inputs described; add --input, as in --input image=float32"):
+        exporter.export(str(source), (), tmp_path / "net.onnx")
+
+
+def test_a_saved_program_brings_its_own_shapes(tmp_path, digits):
+    model = pt2.export(str(digits.program), (), tmp_path / "m.onnx")
+    assert [spec.shape[1:] for spec in model.inputs] == [(1, 8, 8)]
+    assert isinstance(model.inputs[0].shape[0], str)
+    assert run(model)[0].shape == (3, 10)
+
+
+def test_a_saved_programs_inputs_can_be_named(tmp_path, digits):
+    model = pt2.export(str(digits.program), IMAGE, tmp_path / "m.onnx")
+    assert [spec.name for spec in model.inputs] == ["image"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a program", b"PK\x05\x06" + bytes(18)], ids=["empty", "text", "zip"])
+def test_a_file_that_is_no_program_is_refused(tmp_path, content):
+    path = tmp_path / "net.pt2"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"net\.pt2' cannot be read as a torch\.export program"):
+        pt2.export(str(path), (), tmp_path / "m.onnx")
+
+
+def test_a_program_with_keyword_arguments_is_refused(tmp_path):
+    path = tmp_path / "net.pt2"
+    torch.export.save(torch.export.export(nn.Identity(), (), {"input": torch.ones(2, 2)}), path)
+    with pytest.raises(UsageError, match="takes keyword arguments; export it with positional arguments"):
+        pt2.export(str(path), (), tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("exporter", [pt2, torchscript])
+def test_a_missing_torch_file_is_named(tmp_path, exporter):
+    with pytest.raises(UsageError, match=r"There is no file '.*nothing\.pt'"):
+        exporter.export(str(tmp_path / "nothing.pt"), IMAGE, tmp_path / "m.onnx")
+
+
+class Words(nn.Module):
+    """An embedding of tokens that random numbers are not among."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(10, 4)
+
+    def forward(self, tokens):
+        return self.table(tokens - 900)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("kind", ["module", "torchscript"])
+def test_real_samples_are_used_where_random_ones_do_not_do(tmp_path, kind):
+    specs, samples = (parse_input("tokens=int64[N,L]"),), {"tokens": np.full((4, 6), 900), "labels": np.zeros(4)}
+    torch.jit.save(torch.jit.script(Words()), tmp_path / "net.pt")
+    globals()["_built"] = Words()
+    source = str(tmp_path / "net.pt") if kind == "torchscript" else f"{__name__}:_make"
+    with pytest.raises(UsageError, match="fails on inputs of the declared shapes"):
+        open_source(source, specs, tmp_path / "m.onnx")
+    assert open_source(source, specs, tmp_path / "m.onnx", samples).inputs == specs
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_values_that_the_source_does_not_take_are_told_how_to_replace(tmp_path):
+    torch.jit.save(torch.jit.script(nn.Embedding(1, 4)), tmp_path / "net.pt")
+    with pytest.raises(UsageError, match=r"fails on inputs .*out of range.* give samples that the model takes"):
+        torchscript.export(str(tmp_path / "net.pt"), (parse_input("t=int64[N,9]"),), tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("name", ["linear", "relu", "relu_1", "0.weight", "x"])
+def test_an_input_may_be_named_like_anything_inside(tmp_path, name):
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU()).eval()
+    model = export_here(net, tmp_path / "m.onnx", f"{name}=float32[N,4]")
+    assert [spec.name for spec in model.inputs] == [name]
+
+
+class Passing(nn.Module):
+    """Returns what it was given beside what it computes, twice."""
+
+    def forward(self, x):
+        y = x * 2
+        return {"x": x, "y": y, "again": y}
+
+
+def test_an_input_that_is_returned_is_an_output_of_another_name(tmp_path):
+    model = export_here(Passing(), tmp_path / "m.onnx", "x=float32[N,4]")
+    assert len({spec.name for spec in (*model.inputs, *model.outputs)}) == 4
+
+
+class Writing(nn.Module):
+    def forward(self, x):
+        return x.add_(1) * 2
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_model_may_write_into_its_input(tmp_path):
+    torch.jit.save(torch.jit.script(Writing()), tmp_path / "net.pt")
+    torchscript.export(str(tmp_path / "net.pt"), (parse_input("x=float32[N,4]"),), tmp_path / "m.onnx")
+
+
+def test_a_factory_finds_the_files_beside_it_and_keeps_real_packages(tmp_path):
+    (tmp_path / "blocks.py").write_text("from torch import nn\ndef head(): return nn.Linear(4, 2)")
+    text = "import onnx\nassert onnx.ModelProto\ndef make():\n    from blocks import head\n    return head()"
+    source = factory(tmp_path, text, "onnx.py")
+    model = module.export(source, (parse_input("x=float32[N,4]"),), tmp_path / "net.onnx")
+    assert model.inputs[0].name == "x"
+    assert hasattr(sys.modules["onnx"], "ModelProto")
+    assert str(tmp_path) not in sys.path

@@ -1,0 +1,108 @@
+"""A build that is killed, interrupted or out of time, or that a candidate crashes in."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from hwbench.budgets.budget import parse_all
+from hwbench.targets.local import LocalTarget
+from runtimes.bundles.bundle import Bundle
+from runtimes.errors import BackendError
+from runtimes.verification.golden import replay
+from toolchain.pipeline.build import build
+
+
+class Killed(BaseException):
+    """What nothing catches."""
+
+
+class Interrupted:
+    """A target that counts what it measures, and is interrupted before the n-th measurement."""
+
+    def __init__(self, turn=None, by=KeyboardInterrupt):
+        self._target, self._turn, self._by, self.measured = LocalTarget(), turn, by, 0
+
+    def run(self, bundle, inputs, outputs):
+        self._target.run(bundle, inputs, outputs)
+
+    def sample(self, bundle, inputs, plan):
+        if self.measured + 1 == self._turn:
+            raise self._by
+        self.measured += 1
+        return self._target.sample(bundle, inputs, plan)
+
+
+def test_a_build_that_was_killed_goes_on_where_it_was(digits_request, device, tmp_path):
+    request = digits_request(
+        profiles=(device,),
+        precisions=("fp32", "int8"),
+        budgets=parse_all(["accuracy_drop<=0.05"]),
+        cache=tmp_path / "cache",
+    )
+    first, second, third = Interrupted(turn=8, by=Killed), Interrupted(), Interrupted()
+    with pytest.raises(Killed):
+        build(request, first)
+    results = build(request, second)
+    assert (first.measured, second.measured) == (7, 5)  # of twelve
+    assert results.outcome == "pass"
+    assert results.fields[0].search.reused == 7
+    assert any("an earlier build here made 7; " in c for c in results.fields[0].caveats)
+    again = build(request, third)
+    assert [e.report.latency for e in again.fields[0].entries] == [e.report.latency for e in results.fields[0].entries]
+    assert third.measured == 0
+
+
+def test_an_interrupt_keeps_the_best_so_far(digits_request, device):
+    """Two are screened and then tuned; in the middle of that comes Ctrl-C."""
+    asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": False}
+    target = Interrupted(turn=4)
+    (found,) = build(digits_request(profiles=(device,), **asked), target).fields
+    assert target.measured == 3
+    assert found.search.stopped == "Ctrl-C ended the search"
+    assert found.caveats[-1] == "Ctrl-C ended the search; what it had not tried by then may be better."
+    assert found.chosen.report.accuracy is not None
+    assert found.chosen.report.latency is not None
+    with Bundle(found.bundle) as bundle:
+        assert all(result.passed for result in replay(bundle))
+
+
+def test_a_time_limit_ends_the_search_and_packs_what_there_is(digits_request, device):
+    asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "time_limit_s": 1e-3}
+    (found,) = build(digits_request(profiles=(device,), **asked)).fields
+    reason = "The time limit of 0.001 s ended the search"
+    assert [(entry.precision, entry.status) for entry in found.entries] == [("fp32", "chosen"), ("int8", "skipped")]
+    assert found.entries[1].reason == f"not tried: {reason}"
+    assert found.search.stopped == reason
+    assert found.bundle.is_file()
+
+
+class Failing:
+    """A target that runs models, but whose n-th measurement fails."""
+
+    def __init__(self, target, turn):
+        self._target, self._calls, self._turn = target, itertools.count(1), turn
+
+    def run(self, bundle, inputs, outputs):
+        self._target.run(bundle, inputs, outputs)
+
+    def sample(self, bundle, inputs, plan):
+        if next(self._calls) == self._turn:
+            raise BackendError("The process that runs the model died of signal 11.")
+        return self._target.sample(bundle, inputs, plan)
+
+
+def test_a_candidate_that_crashes_while_it_is_measured_is_a_row_with_the_reason(digits_request, device):
+    results = build(
+        digits_request(
+            profiles=(device,), precisions=("fp32", "bf16-storage"), budgets=parse_all(["accuracy_drop<=0.05"])
+        ),
+        Failing(LocalTarget(), 3),
+    )
+    rows = {entry.precision: entry for entry in results.fields[0].entries}
+    assert (rows["fp32"].status, rows["fp32"].reason) == (
+        "skipped",
+        "The process that runs the model died of signal 11.",
+    )
+    assert rows["bf16-storage"].status == "chosen"

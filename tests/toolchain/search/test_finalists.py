@@ -1,0 +1,45 @@
+"""Who is measured to the end, and who need not be."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+from search_parts import attempt, block
+
+from hwbench.measurements.latency import Latency
+from toolchain.search.finalists import contenders
+
+
+def timed(number, *ms):
+    return dataclasses.replace(attempt(number), latency=Latency("single_stream", 1, 1, tuple(map(block, ms))))
+
+
+def test_after_three_rounds_what_is_clearly_slower_is_left_behind():
+    fast, close, slow = timed(1, 1, 1.1, 1), timed(2, 1.1, 1.2, 1.3), timed(3, 1.2, 1.3, 1.4)
+    assert contenders([fast, close, slow], lambda one: True) == [fast, close]
+
+
+def test_two_rounds_are_too_few():
+    field = [timed(1, 1, 1), timed(2, 9, 9)]
+    assert contenders(field, lambda one: True) == field
+
+
+def test_one_that_may_not_be_chosen_leaves_nobody_behind():
+    field = [timed(1, 1, 1, 1), timed(2, 2, 2, 2), timed(3, 9, 9, 9)]
+    assert contenders(field, lambda one: one is not field[0]) == field[:2]
+
+
+_blocks = st.lists(st.floats(0.5, 2), min_size=3, max_size=6)
+
+
+@given(st.lists(st.tuples(_blocks, st.booleans()), min_size=1, max_size=7))
+def test_the_fastest_that_will_do_is_never_left_behind(figures):
+    field = [timed(number, *ms) for number, (ms, _) in enumerate(figures)]
+    good = {one.name for one, (_, met) in zip(field, figures) if met}
+    kept = contenders(field, lambda one: one.name in good)
+    if good:
+        assert min((one for one in field if one.name in good), key=lambda one: one.speed_ms) in kept
+    else:
+        assert kept == field

@@ -1,0 +1,78 @@
+"""Why int8 did not pay, from a profile, and which layers go back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+
+from hwbench.data import dataset
+from runtimes import plugins, samples
+from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.errors import NotInstalledError
+from toolchain.analysis.node_times import NodeTime
+from toolchain.models.onnx_model import open_model
+from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.recipe import Recipe
+from toolchain.search.slow_layers import explain, slower_in_int8
+
+
+def times(*items):
+    return [NodeTime(*item) for item in items]
+
+
+def test_the_sentence_names_the_conversions_and_what_stayed_in_float():
+    int8 = times(
+        ("a.quantize", "QuantizeLinear", "conversion", 30),
+        ("conv_1", "QLinearConv", "integer product", 60),
+        *((f"lstm_{n}", "LSTM", "float product", 2) for n in range(5)),
+    )
+    assert explain(int8, 1.4, "fp32 on onnxruntime") == (
+        "int8 did not pay: 1.4x slower than fp32 on onnxruntime; 30% of its time is in 1 Quantize, Dequantize or Cast "
+        "kernel, and 5 products stayed in float: lstm_0, lstm_1, lstm_2, lstm_3 and 1 more"
+    )
+
+
+def test_without_conversions_or_float_products_the_kernels_are_to_blame():
+    int8 = times(("conv_1", "QLinearConv", "integer product", 60))
+    assert explain(int8, 1.2, "fp32 on null") == (
+        "int8 did not pay: 1.2x slower than fp32 on null; its integer kernels are no faster here"
+    )
+
+
+def test_layers_whose_integer_kernel_is_slower_go_back():
+    int8 = times(
+        ("conv_1_token_7", "QLinearConv", "integer product", 50),
+        ("q", "QuantizeLinear", "conversion", 9),
+        ("conv_10/WithoutBiases", "Convolution", "integer product", 50),
+        ("fc", "Gemm", "float product", 90),
+    )
+    floats = times(
+        ("anything", "FusedConv", "float product", 40),
+        ("else", "FusedConv", "float product", 60),
+        ("fc", "Gemm", "float product", 10),
+    )
+    assert slower_in_int8(int8, floats, ["conv_1", "conv_10", "fc"]) == ("conv_1",)
+    assert slower_in_int8(int8, floats[1:], ["conv_1", "conv_10", "fc"]) == ()  # no pairs, no claim
+
+
+@pytest.mark.parametrize("runtime", plugins.names("toolchain.analysis.node_times"))
+def test_each_profiler_finds_the_products_and_what_they_compute_in(runtime, tmp_path: Path):
+    try:
+        profiler = plugins.load("toolchain.analysis.node_times", runtime, "runtime")
+    except NotInstalledError as error:
+        pytest.skip(str(error))
+    model = open_model(tiny_models.conv(tmp_path / "m.onnx"))
+    np.savez(tmp_path / "s.npz", **tiny_models.samples("conv", 8))
+    data = dataset.read(tmp_path / "s.npz", model.inputs)
+    feeds = list(samples.feeds(model.inputs, data.arrays))
+    int8 = quantize(model, Recipe("int8", "minmax"), data, tmp_path / "int8.onnx")
+    settings = RuntimeSettings(threads=1)
+    floats = profiler.node_times(model.path, settings, feeds, 3)
+    integers = profiler.node_times(int8.path, settings, feeds, 3)
+    assert {item.kind for item in floats} >= {"float product"}
+    assert "integer product" not in {item.kind for item in floats}
+    assert {item.kind for item in integers} >= {"integer product", "conversion"}
+    assert all(item.us >= 0 for item in [*floats, *integers])

@@ -1,0 +1,45 @@
+"""A candidate and its variants: who takes whose place."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from search_parts import attempt, block
+
+from toolchain.search.variants import measure, settle
+
+
+def test_they_are_measured_in_turns_and_what_was_before_does_not_count():
+    asked = []
+
+    def screen(one):
+        asked.append(one.name)
+        return dataclasses.replace(one, blocks=(*one.blocks, block(1)))
+
+    field = measure(attempt(0, 9), [attempt(1), attempt(2)], screen)
+    assert asked == [a.name for a in field] * 2
+    assert [a.median_ms for a in field] == [1, 1, 1]
+
+
+def test_a_variant_that_is_clearly_faster_takes_the_place():
+    parent, fast, slow = settle(attempt(1, 10), [attempt(2, 9), attempt(3, 9.5)])
+    assert fast.is_running
+    assert parent.dropped == "fp16 on onnxruntime is faster (p50 10 against 9 ms)"
+    assert slow.dropped == "slower than fp16 on onnxruntime (p50 9.5 against 9 ms)"
+
+
+def test_one_that_is_hardly_faster_does_not():
+    parent, rival = settle(attempt(1, 10), [attempt(2, 9.8)])
+    assert parent.is_running
+    assert rival.dropped == "not clearly faster than int8 on onnxruntime (p50 9.8 against 10 ms)"
+
+
+def test_the_source_stays_to_compare_with():
+    parent, rival = settle(attempt(0, 10), [attempt(1, 5)])
+    assert parent.is_running
+    assert rival.is_running
+
+
+def test_what_failed_is_left_as_it_is():
+    failed = attempt(2, failure="it crashed")
+    assert settle(attempt(1, 10), [failed]) == [attempt(1, 10), failed]

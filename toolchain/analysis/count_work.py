@@ -1,0 +1,176 @@
+"""A model's work, counted from the nodes that one inference executes.
+
+Shapes that depend on data, the branch of an If and the turns of a Loop are known then, where inference of shapes from
+the graph alone has to give up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+import onnxruntime as ort
+
+from runtimes.bundles.work import Work
+from runtimes.errors import UsageError
+from runtimes.tensors import Array
+from toolchain.analysis.macs import Shapes, macs
+from toolchain.graphs.product_precision import INTEGER, precision_of
+from toolchain.models import ort_session
+from toolchain.models.onnx_model import OnnxModel, load_ir
+
+_SUFFIX = "_kernel_time"
+_MOST_EVENTS = 1_000_000  # that ONNX Runtime records; it drops the others (core/common/profiler.cc)
+_PICKS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})  # read as much as they write
+_DTYPES = {
+    ir.DataType.FLOAT: "fp32",
+    ir.DataType.FLOAT16: "fp16",
+    ir.DataType.BFLOAT16: "bf16",
+    **dict.fromkeys((ir.DataType.INT8, ir.DataType.UINT8), "int8"),
+}
+_FLOAT16 = {"float16": "fp16", "bfloat16": "bf16"}  # as ONNX Runtime names them
+_HALVES = ("fp16", "bf16")
+_ENDS = ("input", "output")
+
+
+def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
+    """Count one inference; what the graph has in float32 is called fp32, whatever a runtime is told to compute it in.
+
+    Raises:
+        UsageError: ONNX Runtime cannot run it here, such as bf16 arithmetic; or it takes too many steps to record.
+    """
+    graph = ir.external_data.load_to_model(load_ir(model.path))
+    nodes: dict[str, ir.Node] = {}
+    for number, node in enumerate(graph.graph.all_nodes()):
+        node.name = f"n{number}"
+        nodes[node.name] = node
+    operations: Counter[str] = Counter()
+    uncounted: Counter[str] = Counter()
+    read: dict[ir.Value, int] = {}
+    sources = _sources(graph.graph)
+    events, tensor_bytes = _run(graph, feeds)
+    for name, op, inputs, outputs, dtype in events:
+        known = nodes.get(name)  # None inside a function, which ONNX Runtime has put in its place
+        count = macs(op, known.domain if known is not None else None, inputs, outputs)
+        if count is None:
+            uncounted[op] += 1
+        elif count:
+            operations[_precision(known, op, dtype)] += 2 * count
+        if known is not None:
+            _read(known, outputs, sources, read)
+    weights: Counter[str] = Counter()
+    for value, size in read.items():
+        weights[_DTYPES.get(_tensor(value).dtype, "other")] += size
+    return Work(
+        dict(sorted(operations.items())),
+        dict(sorted(weights.items())),
+        tensor_bytes,
+        tuple(f"{op} ({n})" for op, n in sorted(uncounted.items())),
+    )
+
+
+def computed_in(work: Work, floats: str) -> Work:
+    """The same work where a runtime computes float32 in something else."""
+    if floats == "fp32":
+        return work
+    weights = dict(work.weight_bytes)
+    if floats in _HALVES and "fp32" in weights:
+        weights[floats] = weights.get(floats, 0) + weights.pop("fp32") // 2
+    operations = dict(work.operations)
+    if "fp32" in operations:
+        operations[floats] = operations.get(floats, 0) + operations.pop("fp32")
+    return dataclasses.replace(work, operations=operations, weight_bytes=weights)
+
+
+_Event = tuple[str, str, Shapes, Shapes, str]
+_Sources = Mapping[ir.Value, Sequence[ir.Value]]
+
+
+def _run(graph: ir.Model, feeds: Mapping[str, Array]) -> tuple[list[_Event], int]:
+    """One inference by the graph's own nodes, and the bytes that went in and came out."""
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # Of weights that it has packed, the profiler shows no shape.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        options.enable_profiling, options.profile_file_prefix = True, str(Path(folder, "profile"))
+        session = ort_session.session(graph, options)
+        try:
+            outputs = ort_session.run_sample(session, 0, feeds)
+        finally:
+            profile = Path(session.end_profiling()).read_text()
+    recorded = json.loads(profile)
+    if len(recorded) >= _MOST_EVENTS:
+        raise UsageError(f"one inference takes more than the {_MOST_EVENTS:,} steps that ONNX Runtime records")
+    moved = sum(array.nbytes for array in feeds.values()) + sum(getattr(array, "nbytes", 0) for array in outputs)
+    return list(_executed(recorded)), moved
+
+
+def _executed(events: list[dict[str, Any]]) -> Iterator[_Event]:
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(_SUFFIX):
+            told = event["args"]
+            inputs, outputs = ([item for s in told[f"{end}_type_shape"] for item in s.items()] for end in _ENDS)
+            name = event["name"].removesuffix(_SUFFIX)
+            dtype = inputs[0][0] if inputs else ""
+            yield name, told["op_name"], [shape for _, shape in inputs], [shape for _, shape in outputs], dtype
+
+
+def _precision(node: ir.Node | None, op: str, dtype: str) -> str:
+    if node is not None:
+        return precision_of(node, "fp32")
+    return "int8" if op in INTEGER else _FLOAT16.get(dtype, "fp32")
+
+
+def _sources(graph: ir.Graph) -> _Sources:
+    """The constants that each value is computed from before the model runs; values that depend on an input are missing.
+
+    Runtimes compute such a value once, when they load the model: weights from what is stored of them.
+    """
+    found: dict[ir.Value, tuple[ir.Value, ...]] = {}
+    for inner in (graph, *graph.subgraphs()):
+        found.update({value: (value,) for value in inner.initializers.values() if _constant(value) is not None})
+    for node in graph.all_nodes():
+        inputs = [value for value in node.inputs if value is not None]
+        if _constant(node.outputs[0]) is not None:
+            found[node.outputs[0]] = (node.outputs[0],)
+        elif inputs and all(value in found for value in inputs):
+            together = tuple(dict.fromkeys(source for value in inputs for source in found[value]))
+            found.update(dict.fromkeys(node.outputs, together))
+    return found
+
+
+def _read(node: ir.Node, outputs: Shapes, sources: _Sources, read: dict[ir.Value, int]) -> None:
+    """Add the constants that a node reads, each once, however often it is read."""
+    if node.op_type == "Shape" or node.outputs[0] in sources:
+        return
+    for value in node.inputs:
+        known = sources.get(value, ()) if value is not None else ()
+        most = max((_tensor(source).size for source in known), default=0)
+        picks = node.op_type in _PICKS and value is node.inputs[0] and most > 0
+        share = min(1.0, prod(outputs[0]) / most) if picks else 1.0
+        for source in known:
+            size = _tensor(source).nbytes
+            read[source] = min(size, read.get(source, 0) + math.ceil(size * share))
+
+
+def _constant(value: ir.Value) -> ir.TensorProtocol | None:
+    """What a value is known to be before the model runs."""
+    producer = value.producer()
+    if producer is not None and producer.op_type == "Constant" and "value" in producer.attributes:
+        return producer.attributes["value"].as_tensor()
+    return value.const_value if value.is_initializer() else None
+
+
+def _tensor(value: ir.Value) -> ir.TensorProtocol:
+    tensor = _constant(value)
+    assert tensor is not None
+    return tensor

@@ -1,0 +1,98 @@
+"""Where a half precision loses accuracy: what computing each node in it, alone, does to that node's output.
+
+All in float32 with roundings in between, in one pass, so it takes no runtime that computes in the precision. Only means
+leave the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+import numpy as np
+import onnx_ir as ir
+
+from runtimes.samples import Rows
+from runtimes.tensors import TensorSpec
+from toolchain.graphs.edits import Edits, array_of, is_constant
+from toolchain.models import ort_session
+
+_RUNS = 64  # the order of nodes hardly moves with more
+
+
+def half_sensitivity(
+    model: ir.Model,
+    nodes: Sequence[ir.Node],
+    dtype: ir.DataType,
+    specs: Sequence[TensorSpec],
+    arrays: Mapping[str, Rows],
+) -> tuple[str, ...]:
+    """Names of nodes, that of the worst error relative to its output's variance first.
+
+    The variance, since what all values of a tensor have in common tells nothing, and takes up the mantissa's bits.
+
+    Args:
+        model: the prepared float model; left as it is.
+        nodes: of its main graph, what computes in `dtype`; none are no names.
+        dtype: FLOAT16 or BFLOAT16.
+        specs: the model's inputs.
+        arrays: samples, one array per input, samples first.
+    """
+    names = [str(node.name) for node in nodes]
+    if not names:
+        return ()
+    session = ort_session.session(_compared(model, set(names), dtype))
+    with np.errstate(all="ignore"):  # what overflows is the worst
+        seen = [
+            np.asarray(outputs, np.float64)
+            for _, outputs in islice(ort_session.over_samples(session, specs, arrays), _RUNS)
+        ]
+        mean, spread, noise = np.moveaxis(np.stack(seen).reshape(len(seen), len(names), 3), 2, 0)
+        error = noise.mean(axis=0)
+        # What is always the same, and exact, would be 0 / 0.
+        ratio = np.where(error == 0, 0.0, error / (spread.mean(axis=0) + mean.var(axis=0)))
+    order = np.argsort(-np.nan_to_num(ratio, nan=np.inf, posinf=np.inf), kind="stable")
+    return tuple(names[index] for index in order)
+
+
+def _compared(model: ir.Model, names: set[str], dtype: ir.DataType) -> ir.Model:
+    """For each node, in order: its output's mean, its mean square around that, and the mean square of its error."""
+    compared = model.clone()
+    graph, edits = compared.graph, Edits(compared.graph)
+    graph.outputs.clear()
+    rounded: dict[ir.Value, ir.Value] = {}
+    for node in [node for node in graph if node.name in names]:
+        inputs = [_rounded(edits, value, dtype, rounded) for value in node.inputs]
+        copy = ir.Node("", node.op_type, inputs, node.attributes.values(), num_outputs=len(node.outputs))
+        for value, original in zip(copy.outputs, node.outputs):
+            value.name, value.type, value.shape = edits.fresh(f"{original.name}.own"), original.type, original.shape
+        copy.name = edits.fresh(f"{node.name}.own")
+        graph.append(copy)
+        own = _rounded(edits, copy.outputs[0], dtype, {})
+        assert own is not None
+        mean = edits.append("ReduceMean", node.outputs[0], keepdims=0)
+        for value in (mean, *(_mean_square(edits, node.outputs[0], other) for other in (mean, own))):
+            edits.give(value, [])
+    return compared
+
+
+def _mean_square(edits: Edits, value: ir.Value, other: ir.Value) -> ir.Value:
+    difference = edits.append("Sub", value, other)
+    return edits.append("ReduceMean", edits.append("Mul", difference, difference), keepdims=0)
+
+
+def _rounded(
+    edits: Edits, value: ir.Value | None, dtype: ir.DataType, known: dict[ir.Value, ir.Value]
+) -> ir.Value | None:
+    if value is None or value.dtype != ir.DataType.FLOAT:
+        return value
+    if value not in known:
+        hint = f"{value.name}.rounded"
+        if is_constant(value):
+            known[value] = edits.constant(hint, array_of(value).astype(dtype.numpy()).astype(np.float32))
+        else:
+            narrow = edits.cast(value, dtype, f"{hint}.half")
+            wide = edits.cast(narrow.outputs[0], ir.DataType.FLOAT, hint)
+            edits.graph.extend([narrow, wide])
+            known[value] = wide.outputs[0]
+    return known[value]

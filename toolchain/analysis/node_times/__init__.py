@@ -1,0 +1,61 @@
+"""Where an inference's time goes: one file per runtime that can tell.
+
+Each holds `node_times(model, settings, feeds, runs) -> list[NodeTime]`, from the runtime's own profiler, which
+`profile` calls in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hwbench.child_process import run_module
+from runtimes import plugins
+from runtimes.bundles.manifest import Artifact
+from runtimes.codec import decode, encode
+
+Kind = Literal["conversion", "integer product", "float product", "other"]
+
+RUNS = 10
+"""Inferences that a profile is the median of."""
+
+_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True)
+class NodeTime:
+    """One kernel that ran.
+
+    Attributes:
+        node: the runtime's name for it, which begins with that of an operator of the ONNX graph.
+        op: what the runtime calls it.
+        kind: converting between integers and floats; a product (Conv, MatMul, Gemm, recurrent) in either; the rest.
+        us: microseconds per inference, the median over runs.
+    """
+
+    node: str
+    op: str
+    kind: Kind
+    us: float
+
+
+def can_profile(runtime: str) -> bool:
+    """Whether a runtime tells where its time goes."""
+    return runtime in plugins.names(__name__)
+
+
+def profile(artifact: Artifact, inputs: Path) -> list[NodeTime]:
+    """Where an artifact's time goes, on the samples of an .npz.
+
+    Raises:
+        BackendError: its runtime refuses it, or crashed or hung while it profiled.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as name:
+        folder = Path(name)
+        request, times = folder / "request.json", folder / "times.json"
+        request.write_text(json.dumps(encode(artifact)))
+        run_module(__name__, [str(request), str(inputs.absolute()), str(times)], folder, _LIMIT_S)
+        return [decode(NodeTime, item, "a profile") for item in json.loads(times.read_text())]

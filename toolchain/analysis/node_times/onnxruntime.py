@@ -1,0 +1,54 @@
+"""ONNX Runtime's profiler: one event per kernel and run."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtimes.backends import onnxruntime as backend
+from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.tensors import Array
+from toolchain.analysis.node_times import Kind, NodeTime
+from toolchain.models import ort_session
+
+_CONVERSIONS = {"QuantizeLinear", "DequantizeLinear", "Cast", "DynamicQuantizeLinear"}
+_INTEGER = {
+    *("QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
+    *("ConvInteger", "QAttention", "DynamicQuantizeLSTM", "MatMulNBits"),
+}
+_FLOAT = {
+    *("Conv", "FusedConv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm", "FusedGemm", "Attention"),
+    *("LSTM", "GRU", "RNN"),
+}
+_SUFFIX = "_kernel_time"
+
+
+def node_times(model: Path, settings: RuntimeSettings, feeds: Sequence[dict[str, Array]], runs: int) -> list[NodeTime]:
+    """Run a model under the profiler, the feeds in turn.
+
+    Raises:
+        UsageError: ONNX Runtime cannot load it.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        options = backend.session_options(settings)
+        options.enable_profiling, options.profile_file_prefix = True, str(Path(folder, "profile"))
+        session = ort_session.session(model, options)
+        for run in range(runs):
+            session.run(None, feeds[run % len(feeds)])
+        events = json.loads(Path(session.end_profiling()).read_text())
+    durations: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(_SUFFIX):
+            name = event["name"].removesuffix(_SUFFIX)
+            durations[name, event["args"]["op_name"]].append(event["dur"])
+    return [NodeTime(name, op, _kind(op), statistics.median(found)) for (name, op), found in durations.items()]
+
+
+def _kind(op: str) -> Kind:
+    if op in _CONVERSIONS:
+        return "conversion"
+    return "integer product" if op in _INTEGER else "float product" if op in _FLOAT else "other"

@@ -1,0 +1,95 @@
+"""Calibration tables of earlier builds, found again where nothing that they depend on has changed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import onnx_ir as ir
+
+import runtimes
+import toolchain
+from hwbench.data.dataset import Dataset
+from runtimes import cpu, samples
+from runtimes.errors import UsageError
+from toolchain.calibration import table as tables
+from toolchain.calibration.table import CalibrationTable
+from toolchain.output_folder import cache_folder
+
+CODE = Path(toolchain.__file__).parent
+"""Where the code lies that ranges come from."""
+
+_LIBRARIES = ("onnxruntime", "numpy", "onnx", "onnx-ir", "scipy")
+
+
+def folder() -> Path:
+    """Where tables are kept."""
+    return cache_folder("calibration")
+
+
+def causes(
+    graph: ir.Model, method: str, tensors: Sequence[str], data: Dataset, infinities: bool
+) -> Mapping[str, object]:
+    """All that a table depends on.
+
+    The graph stands for the model's bytes, its external data, and what prepared and corrected it: it is what samples
+    run through, weights included. The code stands for the method with its constants.
+    """
+    return {
+        "graph": graph_sha256(graph),
+        "method": method,
+        "tensors": list(tensors),
+        "data": data.sha256(),
+        "infinities": infinities,
+        "code": _code_sha256(),
+        "versions": {"edgewright": runtimes.__version__, **{name: version(name) for name in _LIBRARIES}},
+        "processor": [cpu.arch(), *sorted(cpu.isa_flags())],  # its kernels differ in the last bits
+    }
+
+
+def key(of: Mapping[str, object]) -> str:
+    """The name that causes give a table."""
+    return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
+
+
+def find(cache: Path, name: str) -> CalibrationTable | None:
+    """The table of that name, if there is one and it can be read."""
+    try:
+        return tables.read(cache / f"{name}.json")
+    except UsageError:
+        return None
+
+
+def keep(cache: Path, name: str, table: CalibrationTable) -> None:
+    """Put a table there; where that is not possible, the next build calibrates again."""
+    with contextlib.suppress(OSError, UsageError):
+        cache.mkdir(parents=True, exist_ok=True)
+        tables.write(table, cache / f"{name}.json")
+
+
+def graph_sha256(graph: ir.Model) -> str:
+    """Digest of a graph and its weights, which need not fit into one protobuf."""
+    bare = graph.clone()
+    digest = hashlib.sha256()
+    for name, value in sorted(bare.graph.initializers.items()):
+        tensor = value.const_value
+        assert tensor is not None
+        digest.update(f"{name}:{tensor.dtype}:{tensor.shape};".encode())
+        is_text = tensor.dtype == ir.DataType.STRING  # which has no bytes of one layout
+        digest.update(repr(tensor.numpy().tolist()).encode() if is_text else tensor.tobytes())
+    bare.graph.initializers.clear()
+    digest.update(ir.to_proto(bare).SerializeToString(deterministic=True))
+    return digest.hexdigest()
+
+
+def _code_sha256() -> str:
+    digest = hashlib.sha256()
+    folders = (file for folder in ("calibration", "graphs") for file in (CODE / folder).rglob("*.py"))
+    for file in (*sorted([CODE / "inference.py", *folders]), Path(samples.__file__)):  # which cuts the feeds
+        digest.update(f"{file.relative_to(CODE) if file.is_relative_to(CODE) else file.name}:".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Candidates: what could ship. Building one, scoring it, and choosing among them."""

@@ -1,0 +1,208 @@
+"""Where candidates are made: quantized, built, and packed as bundles, so that what is measured is what would ship."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import onnx_ir as ir
+
+from hwbench.data.dataset import Dataset
+from runtimes import cpu, plugins
+from runtimes.bundles.manifest import Artifact
+from runtimes.bundles.work import Work
+from runtimes.errors import UsageError
+from runtimes.profile import HardwareProfile
+from runtimes.tensors import Feeds
+from toolchain.analysis.count_work import computed_in, work_of
+from toolchain.analysis.half_errors import half_sensitivity
+from toolchain.analysis.int8_errors import sensitivity
+from toolchain.calibration import table_cache
+from toolchain.calibration.table import CalibrationTable
+from toolchain.candidates.build_cache import Cache
+from toolchain.candidates.candidate import BUILDERS, Candidate, quantizer
+from toolchain.candidates.emulated_engine import obstacle, stand_in
+from toolchain.candidates.source_recipe import as_is
+from toolchain.engines.build_target import Destination
+from toolchain.engines.shape_ranges import DimensionRanges
+from toolchain.models.onnx_model import OnnxModel, is_quantized, load_ir, open_model
+from toolchain.models.prepare import prepare
+from toolchain.packaging.pack import Contents, pack
+from toolchain.recipes.apply_recipe import REFERENCE, Calibrated, calibrated, check_table, keeping, quantize
+from toolchain.recipes.recipe import Recipe
+
+_MAKERS = ("onnx", "onnx-ir", "onnxruntime", "onnxconverter-common", "numpy", "ml-dtypes", "scipy")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A candidate, made.
+
+    Attributes:
+        bundle: what is measured, without golden samples.
+        artifact: what ships.
+        stands_in: why the bundle holds the same graph on ONNX Runtime in the place of the artifact, an engine that
+            cannot run here; None where it holds the artifact.
+    """
+
+    bundle: Path
+    artifact: Artifact
+    stands_in: str | None
+
+
+class Workshop:
+    """One source model, its calibration samples, and the variants made so far, in a folder that goes away.
+
+    Where there is a cache, variants of earlier builds are taken from it.
+
+    Attributes:
+        as_is: the recipe that makes nothing of the source.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: OnnxModel,
+        calibration: Dataset | None,
+        folder: Path,
+        table: CalibrationTable | None = None,
+        variants: Cache | None = None,
+        ranges: tuple[DimensionRanges, ...] = (),
+    ) -> None:
+        self.name, self.model, self.calibration = name, model, calibration
+        self._folder, self._table, self._cache, self._ranges = folder, table, variants, ranges
+        self.as_is = as_is(model)
+        self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
+        self._works: dict[Recipe, Work] = {}
+        self._calibrations: dict[Recipe, Calibrated] = {}
+        self._bundles = 0
+        if table is not None and self._prepared is not None:
+            check_table(table, self._prepared)
+
+    def make(self, candidate: Candidate, profile: HardwareProfile) -> Made:
+        """Make a candidate; the bundle of an engine that cannot run here holds a stand-in that computes the same graph.
+
+        Raises:
+            EdgewrightError: the recipe does not apply to this model, or the runtime's builder fails.
+        """
+        variant = self.variant(candidate.recipe)
+        folder = self._folder / f"candidate-{self._bundles}"
+        self._bundles += 1
+        folder.mkdir()
+        builder = plugins.load(BUILDERS, candidate.runtime, "runtime")
+        artifact: Artifact = builder.build(
+            variant, candidate.recipe, candidate.settings, folder, Destination(profile, self._ranges)
+        )
+        bundle = folder / "candidate.edge"
+        reason = obstacle(artifact)
+        shown = artifact if reason is None else stand_in(artifact, variant, candidate.recipe, folder / "stand-in")
+        pack(Contents(self.name, profile, shown, candidate.recipe, {}, {}), bundle)
+        return Made(bundle, artifact, reason)
+
+    @property
+    def source_sha256(self) -> str:
+        """The source model's digest, which bundles carry."""
+        return self.model.source_sha256 or self.model.sha256
+
+    def kept(self, recipe: Recipe) -> tuple[str, ...]:
+        """The nodes that had to be left in the source's precision for a variant to run."""
+        recipe = _graph_of(recipe)
+        return self._variants[recipe].kept if recipe in self._variants else ()
+
+    def work(self, recipe: Recipe, feeds: Feeds) -> Work:
+        """What one inference of a candidate computes and moves, at the shapes of these feeds.
+
+        Raises:
+            UsageError: ONNX Runtime cannot run its graph here, so that it cannot be counted.
+        """
+        graph = _graph_of(recipe)
+        if graph not in self._works:
+            self._works[graph] = work_of(self.variant(graph), feeds)
+        return computed_in(self._works[graph], recipe.keep_in)
+
+    def sensitivity(self, recipe: Recipe) -> tuple[str, ...]:
+        """The nodes that a recipe computes in a lower precision, the one that adds most error of its own first.
+
+        Raises:
+            UsageError: there are no calibration samples, or they do not do.
+        """
+        samples, known, inputs = self.calibration, self._calibrated(recipe), self.model.inputs
+        if samples is None or known is None:
+            raise UsageError("There are no calibration samples to see errors on; give --calibration FILE.npz.")
+        if recipe.precision == "int8":
+            return sensitivity(known, recipe, inputs, samples.arrays)
+        half = quantizer(recipe.precision)
+        nodes = half.computed(known.model, known.ranges)
+        return half_sensitivity(known.model, nodes, half.HALF, inputs, samples.arrays)
+
+    def layers(self) -> tuple[str, ...]:
+        """The names of the source's operators, as recipes keep them."""
+        graph = self._prepared or load_ir(self.model.path)
+        return tuple(str(node.name) for node in graph.graph)
+
+    def variant(self, recipe: Recipe) -> OnnxModel:
+        """The model that a recipe makes. Several profiles and runtimes may ask for one recipe; it is made once.
+
+        Raises:
+            EdgewrightError: the recipe does not apply to this model.
+        """
+        recipe = _graph_of(recipe)
+        if recipe not in self._variants:
+            file = self._folder / f"variant-{len(self._variants)}.onnx"
+            self._variants[recipe] = self._known(recipe, file) or self._quantized(recipe, file)
+        return self._variants[recipe]
+
+    def _quantized(self, recipe: Recipe, file: Path) -> OnnxModel:
+        made = quantize(
+            self.model,
+            recipe,
+            self.calibration,
+            file,
+            known=self._calibrated(recipe) if recipe.precision != REFERENCE else None,
+        )
+        alone = len(list(file.parent.glob(f"{file.name}*"))) == 1
+        if self._cache is not None and made.path == file and alone and not made.kept:
+            self._cache.put(file.read_bytes(), *self._key(recipe))
+        return made
+
+    def _calibrated(self, recipe: Recipe) -> Calibrated | None:
+        """Corrected and calibrated once for all that differ in the nodes they keep; None where there is no graph to."""
+        if self._prepared is None:
+            return None
+        base = dataclasses.replace(recipe, keep=(), keep_in="fp32")
+        if base not in self._calibrations:
+            self._calibrations[base] = calibrated(
+                self._prepared, base, self.calibration, self.model.inputs, self._table, table_cache.folder()
+            )
+        return keeping(self._calibrations[base], recipe.keep)
+
+    def _known(self, recipe: Recipe, file: Path) -> OnnxModel | None:
+        known = self._cache.get(*self._key(recipe)) if self._cache is not None else None
+        if known is None:
+            return None
+        try:
+            shutil.copyfile(known, file)
+        except FileNotFoundError:  # another build has just trimmed it away
+            return None
+        return dataclasses.replace(open_model(file), source_sha256=self.source_sha256)
+
+    def _key(self, recipe: Recipe) -> tuple[object, ...]:
+        data = self.calibration.sha256() if self.calibration is not None else None
+        makers = {name: version(name) for name in _MAKERS}
+        # Corrections compare with int8 as this processor computes it.
+        processor = cpu.arch(), *sorted(cpu.isa_flags())
+        return "variant", self.model.sha256, recipe, data, self._table, makers, processor
+
+    @cached_property
+    def _prepared(self) -> ir.Model | None:
+        """The source's graph, folded once for all recipes; None of a source that is not quantized again."""
+        return None if is_quantized(load_ir(self.model.path)) else prepare(self.model)
+
+
+def _graph_of(recipe: Recipe) -> Recipe:
+    """What a graph is made by: without what a runtime alone is told."""
+    return dataclasses.replace(recipe, keep_in="fp32")

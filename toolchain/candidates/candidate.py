@@ -1,0 +1,205 @@
+"""What to try for a profile: recipe x runtime x settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from runtimes import plugins
+from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.errors import NotInstalledError, UsageError
+from runtimes.profile import HardwareProfile, QuantizationScheme
+from toolchain.recipes.apply_recipe import CORRECTIONS, QUANTIZERS
+from toolchain.recipes.recipe import Recipe
+
+BUILDERS = "toolchain.builders"
+DEFAULT_CALIBRATION = "minmax"
+_HALVES = ("bf16", "fp16")
+_ANY = "any"  # of the one row of a runtime that nothing is built for
+DEFAULT_CORRECTIONS = ("equalization", "smoothing", "tail", "bias")
+"""All there are; benchmarks/results/corrections.txt shows what each wins and loses on real models."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One thing to try. Two are equal where recipe, runtime and settings are.
+
+    Attributes:
+        refusal: why this profile's runtime cannot compute it; None where it can.
+        variant: how its settings differ from what was planned ("2 threads"); empty where they do not.
+    """
+
+    recipe: Recipe
+    runtime: str
+    settings: RuntimeSettings
+    refusal: str | None = field(default=None, compare=False)
+    variant: str = field(default="", compare=False)
+
+    @property
+    def name(self) -> str:
+        """How tables name it; no two candidates of a build share one."""
+        recipe = self.recipe
+        name = recipe.precision if recipe.keep_in == "fp32" else f"{recipe.precision}+{recipe.keep_in}"
+        if recipe.calibration not in (None, DEFAULT_CALIBRATION):
+            name += f" ({recipe.calibration})"
+        if recipe.keep:  # many sets have the same size
+            name += f" keeping {len(recipe.keep)} ({_digest(recipe.keep)[:4]})"
+        return f"{name} on {self.runtime}" + (f", {self.variant}" if self.variant else "")
+
+
+def precisions() -> tuple[str, ...]:
+    """Every precision there is, the reference first."""
+    return ("fp32", *(name for name in plugins.names(QUANTIZERS) if name != "fp32"))
+
+
+def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:
+    """The corrections that `--correction` asks for: the default, if empty; "none" alone asks for none.
+
+    Raises:
+        UsageError: there is no correction of that name; says which there are.
+    """
+    if tuple(wanted) == ("none",):
+        return ()
+    known = plugins.names(CORRECTIONS)
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"Unknown correction '{name}'; choose from {', '.join(known)}, or none alone.")
+    return tuple(dict.fromkeys(wanted)) or DEFAULT_CORRECTIONS
+
+
+def plan(
+    profile: HardwareProfile,
+    wanted: Sequence[str] = (),
+    runtimes: Sequence[str] = (),
+    threads: int | None = None,
+    corrections: Sequence[str] = DEFAULT_CORRECTIONS,
+) -> tuple[Candidate, ...]:
+    """The candidates of a profile, at each runtime's own defaults.
+
+    Args:
+        profile: the device.
+        wanted: precisions to try; all, if empty.
+        runtimes: runtimes to try; all that the profile lists, if empty.
+        threads: in place of the profile's.
+        corrections: of int8 with calibrated ranges, in order.
+
+    Raises:
+        UsageError: an unknown precision, or a runtime that the profile does not list.
+    """
+    for precision in wanted:
+        if precision not in precisions():
+            raise UsageError(f"Unknown precision '{precision}'; choose from {', '.join(precisions())}.")
+    for runtime in runtimes:
+        if runtime not in profile.runtimes:
+            raise UsageError(
+                f"Profile {profile.name} has no runtime '{runtime}'; choose from {', '.join(profile.runtimes)}."
+            )
+    most = threads or profile.threads
+    tried: list[Candidate] = []
+    for runtime in runtimes or profile.runtimes:
+        missing = _missing_builder(runtime)
+        if missing is not None:
+            tried.append(Candidate(Recipe(_ANY), runtime, RuntimeSettings(most), missing))
+            continue
+        for precision in wanted or precisions():
+            refusal = _refusal(precision, runtime, profile)
+            for recipe in _recipes(precision, runtime, profile, corrections):
+                told = {**profile.options.get(runtime, {}), **_float_options(runtime).get(recipe.keep_in, {})}
+                settings = RuntimeSettings(most, told)
+                tried.append(Candidate(recipe, runtime, settings, refusal))
+    return tuple(tried)
+
+
+def untried(plan: Sequence[Candidate]) -> tuple[str, ...]:
+    """Sentences on the runtimes of a plan that nothing can be built for, such as one that is not installed."""
+    rows = [candidate for candidate in plan if candidate.recipe.precision == _ANY]
+    return tuple(f"{row.runtime} was not tried: {row.refusal}" for row in rows)
+
+
+def quantizer(precision: str) -> ModuleType:
+    """The module that makes a precision; it declares what the precision computes in, and what it needs."""
+    return plugins.load(QUANTIZERS, precision, "precision")
+
+
+def typed(candidate: Candidate) -> Candidate | None:
+    """The candidate in which the graph says what each node computes in, so that a recipe can keep some in float.
+
+    None where its precision keeps none, or its runtime computes all of a graph in what it is told.
+    """
+    recipe, half = candidate.recipe, candidate.recipe.keep_in
+    if recipe.precision in ("int8", *_HALVES):
+        return candidate
+    if not recipe.precision.endswith("-storage") or half not in _declared(candidate.runtime, "TYPED", ()):
+        return None
+    told = _float_options(candidate.runtime)[half]
+    options = {name: value for name, value in candidate.settings.options.items() if name not in told}
+    method = None if quantizer(half).NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
+    settings = RuntimeSettings(candidate.settings.threads, options)
+    return dataclasses.replace(candidate, recipe=Recipe(half, method), settings=settings)
+
+
+def _missing_builder(runtime: str) -> str | None:
+    """Why nothing can be built for a runtime: no builder, or its package is not installed."""
+    if runtime not in plugins.names(BUILDERS):
+        return f"This release of edgewright does not build for {runtime}."
+    try:
+        plugins.load(BUILDERS, runtime, "runtime")
+    except NotInstalledError as error:
+        return str(error)
+    return None
+
+
+def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections: Sequence[str]) -> Iterator[Recipe]:
+    """A precision as the graph says it, and with what stays float32 there computed in a half, where that is faster."""
+    module = quantizer(precision)
+    method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
+    scheme = profile.quantization.get(runtime, QuantizationScheme()) if module.TAKES_SCHEME else None
+    wanted = tuple(corrections) if scheme and method else ()
+    told = [half for half in _HALVES if half in _float_options(runtime) and half in profile.precisions[runtime]]
+    if precision in _HALVES:  # the graph's own Casts cost more than they tell, and the runtime has to be told anyway
+        if precision in told:
+            yield Recipe(f"{precision}-storage", keep_in=precision)
+        else:
+            yield Recipe(precision, method)
+        return
+    yield Recipe(precision, method, scheme, corrections=wanted)
+    if precision == "int8":
+        for half in told:
+            yield Recipe(precision, method, scheme, keep_in=half, corrections=wanted)
+
+
+def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:
+    unread: Mapping[str, str] = _declared(runtime, "REFUSED", {})
+    if precision in unread:
+        return unread[precision]
+    needed = quantizer(precision).COMPUTES_IN
+    if needed in profile.precisions[runtime]:
+        return None
+    detour = (
+        f" {precision}-storage makes the file smaller and computes in fp32."
+        if f"{precision}-storage" in precisions()
+        else ""
+    )
+    return f"{runtime} has no {needed} arithmetic on {profile.name}.{detour}"
+
+
+def _float_options(runtime: str) -> Mapping[str, Mapping[str, str]]:
+    """By precision, what makes a runtime compute float32 nodes in it."""
+    found: Mapping[str, Mapping[str, str]] = _declared(runtime, "FLOAT_OPTIONS", {})
+    return found
+
+
+def _declared(runtime: str, name: str, default: Any) -> Any:
+    """What a runtime's builder says of precisions; the default, where it says nothing or there is no builder."""
+    if _missing_builder(runtime) is not None:
+        return default
+    return getattr(plugins.load(BUILDERS, runtime, "runtime"), name, default)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,136 @@
+"""What candidates are judged on: samples, a metric, and the source model's own score."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from hwbench import metrics
+from hwbench.data import dataset
+from hwbench.data.dataset import Dataset
+from hwbench.measurements import accuracy, interleaved
+from hwbench.measurements.accuracy import Accuracy
+from hwbench.metrics import Metric
+from hwbench.metrics.parity import flatten
+from runtimes import npz, samples
+from runtimes.errors import UsageError
+from runtimes.tensors import Array
+from toolchain.models.onnx_model import OnnxModel
+from toolchain.sources.input_specs import example_samples, random_note
+
+_RANDOM_SAMPLES = 64
+_RANKING_SAMPLES = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A metric and the samples it is computed on.
+
+    Attributes:
+        reference: the source's score; None until the source has been run.
+        note: what must be said where there were no labels.
+    """
+
+    metric: Metric
+    samples: Dataset
+    reference: Accuracy | None = None
+    note: str | None = None
+
+    def with_reference(self, outputs: Mapping[str, Array]) -> Trial:
+        """This trial, once the source's outputs are known. For parity they are the labels, too."""
+        samples = self.samples
+        if self.metric.name == "parity":
+            samples = dataclasses.replace(samples, labels=flatten(outputs))
+        trial = dataclasses.replace(self, samples=samples)
+        return dataclasses.replace(trial, reference=trial.score(outputs))
+
+    def score(self, outputs: Mapping[str, Array]) -> Accuracy:
+        """A candidate's accuracy, beside the reference.
+
+        Raises:
+            UsageError: the metric fails on these outputs.
+        """
+        assert self.samples.labels is not None
+        scored = accuracy.evaluate(self.metric, outputs, self.samples.labels, self.reference)
+        return dataclasses.replace(scored, data_sha256=self.samples.sha256())
+
+    def source(self) -> Accuracy:
+        """The accuracy of the candidate that is the source itself: the reference, once the source has been run."""
+        assert self.reference is not None
+        return dataclasses.replace(self.reference, reference=self.reference, is_source=True)
+
+
+def metric_of(evaluation: Path | None, name: str | None) -> Metric:
+    """The metric that is asked for, before any model is looked at.
+
+    Args:
+        evaluation: the user's samples.
+        name: a metric's, or FILE.py:FUNCTION; None for top1 with labels, parity without.
+
+    Raises:
+        UsageError: there is no such metric, or it needs samples and there are none.
+    """
+    if evaluation is None and name not in (None, "parity"):
+        raise UsageError(f"The metric {name} needs labelled samples; give --evaluation FILE.npz.")
+    labelled = evaluation is not None and _has_labels(evaluation)
+    return metrics.load(name or ("top1" if labelled else "parity"))
+
+
+def plan_trial(
+    model: OnnxModel, evaluation: Path | None, calibration: Dataset | None, metric: Metric, work: Path
+) -> Trial:
+    """Decide what to judge by: labelled samples if there are, else parity with the source.
+
+    Args:
+        model: the source.
+        evaluation: the user's samples, with labels unless the metric is parity.
+        calibration: stands in where there are no evaluation samples.
+        metric: by `metric_of`.
+        work: a folder for random samples, where there are none at all.
+
+    Raises:
+        UsageError: the data does not fit the model, or the metric needs labels that are not there.
+    """
+    if evaluation is not None:
+        is_parity = metric.name == "parity"
+        data = dataset.read(evaluation, model.inputs, labels=not is_parity)
+        note = "No labels were given, so accuracy is closeness to the source's outputs." if is_parity else None
+        return Trial(metric, data, note=note)
+    if calibration is not None:
+        note = (
+            "No evaluation samples were given, so accuracy is closeness to the source's outputs on the calibration's."
+        )
+        return Trial(metric, calibration, note=note)
+    file = work / "random.npz"
+    npz.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
+    note = (
+        "No samples were given, so accuracy is closeness to the source's outputs on random inputs, which proves "
+        f"little{random_note(model.inputs)}."
+    )
+    return Trial(metric, dataset.read(file, model.inputs), note=note)
+
+
+def plan_ranking(model: OnnxModel, calibration: Dataset | None, trial: Trial, work: Path) -> Trial:
+    """What the search orders candidates by, so that it need not look at the evaluation data: some of the calibration
+    samples, by the same metric if they have labels and by closeness to the source if not; random inputs where there
+    are none.
+    """
+    if calibration is None:
+        file = work / "ranking.npz"
+        npz.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
+        return Trial(metrics.load("parity"), dataset.read(file, model.inputs))
+    batch = samples.batch_size(model.inputs, calibration.arrays)
+    n = min(calibration.n, math.ceil(_RANKING_SAMPLES / batch) * batch)
+    some = interleaved.subset(calibration, range(n), work / "ranking.npz")
+    return Trial(trial.metric if some.labels is not None else metrics.load("parity"), some)
+
+
+def _has_labels(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return f"{dataset.LABELS}.npy" in archive.namelist()
+    except Exception:  # `dataset.read` says what is wrong with the file
+        return False

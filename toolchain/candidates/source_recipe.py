@@ -1,0 +1,33 @@
+"""The source as it is, under its own precision: it may come quantized, or in half precision, already."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from toolchain.candidates.candidate import Candidate
+from toolchain.models.onnx_model import OnnxModel, load_ir, precision_of
+from toolchain.recipes.apply_recipe import REFERENCE
+from toolchain.recipes.recipe import Recipe
+
+
+def as_is(model: OnnxModel) -> Recipe:
+    """The recipe that makes nothing of a model: its precision, and neither scheme nor calibration."""
+    return Recipe(precision_of(load_ir(model.path)))
+
+
+def settle(plan: Sequence[Candidate], source: Recipe) -> tuple[Candidate, ...]:
+    """A plan in which the source has its own precision, and is not made again from itself."""
+    settled: dict[tuple[Recipe, str], Candidate] = {}
+    for candidate in plan:
+        if candidate.recipe.precision in (REFERENCE, source.precision):
+            candidate = dataclasses.replace(candidate, recipe=source)
+        settled.setdefault((candidate.recipe, candidate.runtime), candidate)
+    return tuple(settled.values())
+
+
+def note(source: Recipe) -> tuple[str, ...]:
+    """What must be said about a source that is in a lower precision than fp32."""
+    if source.precision == REFERENCE:
+        return ()
+    return (f"The source is {source.precision} already; it is measured and packed as it is, under that name.",)

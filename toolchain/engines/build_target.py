@@ -1,0 +1,20 @@
+"""Where an artifact is to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtimes.profile import HardwareProfile
+from toolchain.engines.shape_ranges import DimensionRanges
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The device, for builders that compile for one.
+
+    Attributes:
+        ranges: the sizes that dynamic dimensions take there, once per optimization profile.
+    """
+
+    profile: HardwareProfile
+    ranges: tuple[DimensionRanges, ...] = ()

@@ -1,0 +1,1 @@
+"""ONNX models: opening, preparing, running and repairing them."""

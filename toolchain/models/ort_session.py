@@ -1,0 +1,105 @@
+"""ONNX Runtime as the toolchain's own calculator: models that watch, compare and fold, on calibration samples."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
+
+from runtimes import samples
+from runtimes.errors import UsageError
+from runtimes.samples import Rows
+from runtimes.tensors import Array, Feeds, TensorSpec
+from toolchain.models import onnx_model as models
+
+_LARGE_BYTES = 1024
+_PASSED_ON = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT64}
+
+
+def session(model: ir.Model | Path, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
+    """Load a file, or a graph, whatever its size, on the CPU.
+
+    Raises:
+        UsageError: ONNX Runtime cannot load it; passes its reason on.
+    """
+    options = options or ort.SessionOptions()
+    options.log_severity_level = 4  # errors reach us as exceptions
+    if isinstance(model, Path):
+        return _load(model, f"'{model}'", options)
+    if models.weights_bytes(model) <= models.PROTOBUF_LIMIT_BYTES:
+        with _without_weights(model) as weights:
+            graph = ir.to_proto(model).SerializeToString()
+        values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+        options.add_external_initializers(list(weights), values)
+        made = _load(graph, "the model", options)
+        made.weights = weights  # it reads them where they are, and would not keep them
+        return made
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        path = Path(folder, "model.onnx")
+        ir.save(model, path, external_data="model.data")
+        return _load(path, "the model", options)
+
+
+def over_samples(
+    session: ort.InferenceSession, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
+) -> Iterator[tuple[int, list[Array]]]:
+    """Run calibration samples through a session: the number of an inference's first sample, and all outputs.
+
+    Raises:
+        UsageError: as `run_sample`.
+    """
+    for index, feeds in enumerate(samples.feeds(specs, arrays)):
+        first = index * samples.batch_size(specs, arrays)
+        yield first, run_sample(session, first, feeds)
+
+
+def run_sample(session: ort.InferenceSession, number: int, feeds: Feeds) -> list[Array]:
+    """All outputs for one sample.
+
+    Raises:
+        UsageError: ONNX Runtime fails on it; says which number it had and passes the reason on.
+    """
+    try:
+        outputs: list[Array] = session.run(None, feeds)
+    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
+        raise UsageError(f"Calibration sample {number}: ONNX Runtime failed: {_reason(error)}") from error
+    return outputs
+
+
+@contextlib.contextmanager
+def _without_weights(model: ir.Model) -> Iterator[Mapping[str, Array]]:
+    """The larger initializers as arrays, and the model meanwhile without: a protobuf would copy them three times."""
+    apart = {
+        name: (value, tensor)
+        for name, value in model.graph.initializers.items()
+        if (tensor := value.const_value) is not None
+        and tensor.dtype in _PASSED_ON
+        and tensor.nbytes >= _LARGE_BYTES
+        and not value.is_graph_input()
+        and value.uses()  # ONNX Runtime drops the others first, and then misses them
+    }
+    arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, (_, tensor) in apart.items()}
+    try:
+        for name, (value, tensor) in apart.items():
+            shape = ir.Shape(arrays[name].shape)
+            value.const_value = ir.ExternalTensor("passed on", 0, tensor.nbytes, tensor.dtype, shape=shape, name=name)
+        yield arrays
+    finally:
+        for value, tensor in apart.values():
+            value.const_value = tensor
+
+
+def _load(source: Path | bytes, name: str, options: ort.SessionOptions) -> ort.InferenceSession:
+    try:
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as above
+        raise UsageError(f"ONNX Runtime cannot load {name}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip()[:500]

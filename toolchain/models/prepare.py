@@ -1,0 +1,95 @@
+"""Make a float model ready for a quantizer: constants folded, an opset that can say per-channel, names."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import onnx_ir as ir
+import onnxruntime as ort
+from onnx_ir.passes.common import (
+    LiftConstantsToInitializersPass,
+    LiftSubgraphInitializersToMainGraphPass,
+    NameFixPass,
+    RemoveInitializersFromInputsPass,
+    ShapeInferencePass,
+)
+
+from runtimes.errors import UsageError
+from toolchain.graphs.edits import Edits, deduplicate
+from toolchain.graphs.gemm import plain_gemms
+from toolchain.models import opset, ort_session
+from toolchain.models.onnx_model import OnnxModel, load_ir, weights_bytes
+from toolchain.output_folder import disk_full
+
+MIN_OPSET = 13  # DequantizeLinear has `axis` from 13 on; below, a per-channel file is invalid
+
+
+def prepare(model: OnnxModel) -> ir.Model:
+    """A graph that computes the same, with batch norms and constants folded into weights.
+
+    ONNX Runtime's own basic level does the folding: it stays within ONNX's operators, and leaves no constant
+    that the runtime would fold later under other names.
+
+    Raises:
+        UsageError: ONNX Runtime cannot load the model (its reason is passed on), or its opset cannot be
+            raised to 13.
+    """
+    graph = opset.at_least(_fold(model), MIN_OPSET, "per-channel int8 needs")
+    for step in (
+        RemoveInitializersFromInputsPass(),
+        LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        LiftSubgraphInitializersToMainGraphPass(),
+        NameFixPass(),
+    ):
+        graph = step(graph).model
+    if not all(map(_is_described, (value for node in graph.graph.all_nodes() for value in node.outputs))):
+        graph = ShapeInferencePass()(graph).model  # ONNX Runtime wrote all that it found out, as it mostly can
+    graph = deduplicate(plain_gemms(graph))  # folding copies what several nodes share
+    _name_nodes(graph)
+    _name_values(graph)
+    return graph
+
+
+def _fold(model: OnnxModel) -> ir.Model:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        path = Path(folder, "folded.onnx")
+        options.optimized_model_filepath = str(path)
+        # Without a file of their own, weights that the source keeps beside it would be looked for beside the copy.
+        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "folded.data")
+        options.add_session_config_entry("session.disable_prepacking", "1")  # nothing is computed
+        try:
+            ort_session.session(model.path, options)
+        except UsageError as error:
+            free = shutil.disk_usage(folder).free
+            if free < weights_bytes(load_ir(model.path)):  # ONNX Runtime does not say why it cannot write
+                raise disk_full(Path(folder).parent) from error
+            raise
+        return ir.external_data.load_to_model(load_ir(path))  # the folder goes away, so nothing may stay on disk
+
+
+def _is_described(value: ir.Value) -> bool:
+    return not value.name or (value.shape is not None and value.dtype is not None)
+
+
+def _name_values(graph: ir.Model) -> None:
+    """Ranges are kept by name, and two branches of an If may use the same one."""
+    seen: set[str] = set()
+    edits = Edits(graph.graph)
+    for inner in graph.graphs():
+        for value in [*inner.inputs, *(value for node in inner for value in node.outputs)]:
+            if value.name and value.name in seen:
+                value.name = edits.fresh(value.name)
+            seen.add(str(value.name))
+
+
+def _name_nodes(graph: ir.Model) -> None:
+    """Recipes name the nodes they keep, so every node has a name, and no two the same."""
+    seen: set[str] = set()
+    for index, node in enumerate(graph.graph.all_nodes()):
+        if not node.name or node.name in seen:
+            node.name = f"{node.op_type}_{index}"
+        seen.add(node.name)

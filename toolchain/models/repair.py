@@ -1,0 +1,69 @@
+"""A variant that ONNX Runtime runs: what it refuses is made again, with the nodes to blame left as they are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import onnx_ir as ir
+
+from runtimes.errors import BackendError
+from runtimes.tensors import Array
+from toolchain.models.load_check import culprit, failure
+from toolchain.models.onnx_model import OnnxModel, load_ir
+
+_TRIES = 4
+
+Make = Callable[[tuple[str, ...]], OnnxModel]
+
+
+def mended(make: Make, source: Path, names: Collection[str], feeds: Mapping[str, Array]) -> OnnxModel:
+    """Make a variant, run it in a child process, and make it again with more nodes kept until it runs.
+
+    Args:
+        make: writes the variant, given nodes to keep in the source's precision.
+        source: the file that it is made from. Where that fails on the same feeds, they say nothing about the variant.
+        names: of the source's nodes.
+        feeds: one inference's inputs.
+
+    Returns:
+        The variant; its `kept` names the nodes that had to be left as they were.
+
+    Raises:
+        BackendError: ONNX Runtime does not run it after four tries; its reason, and the node.
+    """
+    kept: tuple[str, ...] = ()
+    blamed: list[str | None] = []
+    for _ in range(_TRIES):
+        made = make(kept)
+        reason = failure(made.path, feeds)
+        if reason is None or (not kept and failure(source, feeds) is not None):
+            return dataclasses.replace(made, kept=kept)
+        node = culprit(made.path, feeds, reason)
+        more = _nearest(load_ir(made.path), node, set(names) - set(kept))
+        made.path.unlink()
+        if not more or node in blamed:  # to keep what is around it did not help
+            break
+        kept, blamed = (*kept, *more), [*blamed, node]
+    where = f" at the node '{node}'" if node else ""
+    raise BackendError(f"ONNX Runtime cannot run the file that was made{where}: {reason}")
+
+
+def _nearest(model: ir.Model, name: str | None, wanted: Collection[str]) -> tuple[str, ...]:
+    """The wanted nodes that are the fewest steps from a node; itself, if it is wanted."""
+    front = [node for node in model.graph.all_nodes() if node.name == name]
+    seen = set(front)
+    while front:
+        found = tuple(str(node.name) for node in front if node.name in wanted)
+        if found:
+            return found
+        front = [other for node in front for other in _neighbours(node) if other not in seen]
+        front = list(dict.fromkeys(front))
+        seen.update(front)
+    return ()
+
+
+def _neighbours(node: ir.Node) -> list[ir.Node]:
+    before = [producer for value in node.inputs if value is not None and (producer := value.producer()) is not None]
+    return before + [use.node for value in node.outputs for use in value.uses()]

@@ -1,0 +1,89 @@
+"""Write a bundle, whose bytes depend on nothing but what goes in."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from runtimes.bundles import archive
+from runtimes.bundles.bundle import MANIFEST, REPORT, golden_member
+from runtimes.bundles.manifest import SCHEMA_VERSION, Artifact, Golden, Manifest, Member
+from runtimes.codec import encode
+from runtimes.files import replacing
+from runtimes.profile import HardwareProfile
+from runtimes.tensors import Array
+from toolchain.candidates.candidate import quantizer
+from toolchain.packaging.distributions import distributions
+from toolchain.recipes.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What goes into a bundle.
+
+    Attributes:
+        golden_inputs: samples first; may be empty for a bundle that only measures.
+        golden_outputs: what the artifact computed for them.
+        report: the text of report.json, or None.
+        calibration: inputs and outputs that a device's own are compared with, by tensor name; may lack any.
+    """
+
+    model: str
+    profile: HardwareProfile
+    artifact: Artifact
+    recipe: Recipe
+    golden_inputs: Mapping[str, Array]
+    golden_outputs: Mapping[str, Array]
+    report: str | None = None
+    calibration: Mapping[str, Array] = dataclasses.field(default_factory=dict)
+
+
+def pack(contents: Contents, path: Path) -> None:
+    """Write a bundle atomically; equal contents give equal bytes."""
+    artifact = contents.artifact
+    file = PurePosixPath("artifact", artifact.file.name)
+    members = {str(file): artifact.file.read_bytes()}
+    members.update(_golden_members("input", [spec.name for spec in artifact.inputs], contents.golden_inputs))
+    members.update(_golden_members("output", [spec.name for spec in artifact.outputs], contents.golden_outputs))
+    if contents.report is not None:
+        members[REPORT] = contents.report.encode()
+    first = next(iter(contents.golden_inputs.values()), None)
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        model=contents.model,
+        profile=contents.profile,
+        artifact=dataclasses.replace(artifact, file=Path(file)),
+        golden=Golden(0 if first is None else len(first), _tolerance(contents)),
+        recipe=encode(contents.recipe),
+        members={name: Member(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(members.items())},
+        distributions=distributions(contents.calibration),
+    )
+    text = json.dumps(encode(manifest), indent=1, sort_keys=True)
+    with replacing(path) as beside, beside.open("wb") as stream:
+        archive.write(stream, {MANIFEST: text.encode(), **dict(sorted(members.items()))})
+
+
+def _tolerance(contents: Contents) -> float:
+    """That of the coarsest of what it computes in."""
+    recipe, plan = contents.recipe, contents.artifact.plan
+    # TF32 rounds factors to fp16's ten bits, and TensorRT may use it for what the graph calls float32.
+    tf32 = ("fp16",) if plan is not None and "TF32" in plan.builder_flags else ()
+    tolerance: float = max(quantizer(name).GOLDEN_TOLERANCE for name in (recipe.precision, recipe.keep_in, *tf32))
+    return tolerance
+
+
+def _golden_members(kind: str, names: list[str], arrays: Mapping[str, Array]) -> dict[str, bytes]:
+    if not arrays:
+        return {}
+    members = {}
+    for index, name in enumerate(names):
+        buffer = io.BytesIO()
+        np.save(buffer, arrays[name], allow_pickle=False)
+        members[golden_member(kind, index)] = buffer.getvalue()
+    return members

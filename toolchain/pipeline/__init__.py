@@ -1,0 +1,1 @@
+"""The main job: a trained model in, a measured, packed, gated bundle per profile out."""

@@ -1,0 +1,103 @@
+"""Put a build's results into the output folder, in the place of an earlier build's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwbench.formats import html
+from hwbench.progress import say
+from hwbench.results import profile_results
+from hwbench.results.profile_results import Field, Results
+from runtimes.bundles.bundle import Bundle
+from runtimes.errors import BundleError, UsageError
+from runtimes.files import replacing
+from toolchain.packaging.pack import Contents, pack
+
+
+def write_results(built: Sequence[tuple[Field, Contents | None]], out: Path, source_sha256: str) -> Results:
+    """Write `<model>-<profile>.edge` for each profile that has a chosen candidate, report.json and report.html.
+
+    Everything is staged beside, then renamed. An earlier bundle of a profile that has none now is removed, so that
+    nobody ships what the report does not name. It stays where it is of the same source and no candidate could be made
+    this time, which says nothing against it. Either way stderr says so.
+
+    Args:
+        built: per profile, its field and what is packed.
+        out: the folder.
+        source_sha256: the source model's digest.
+
+    Returns:
+        The fields, each with the path of its bundle.
+
+    Raises:
+        UsageError: a folder has the name of a file that is to be written; nothing was changed.
+        OSError: the folder cannot be written to, or its disk is full; nothing was changed.
+    """
+    try:
+        return _write(built, out, source_sha256)
+    except OSError as error:
+        error.filename = str(out)  # a failed write does not say where
+        raise
+
+
+def _write(built: Sequence[tuple[Field, Contents | None]], out: Path, source_sha256: str) -> Results:
+    with tempfile.TemporaryDirectory(dir=out, prefix=".edgewright-") as folder:
+        staged = Path(folder)
+        fields = []
+        for result, contents in built:
+            name = f"{result.model}-{result.profile}.edge"
+            if contents is not None:
+                pack(contents, staged / name)
+            fields.append(dataclasses.replace(result, bundle=out / name if contents is not None else None))
+        results = profile_results.of(fields)
+        for name, text in (("report.json", profile_results.to_json(results)), ("report.html", html.render(results))):
+            with replacing(staged / name) as beside:
+                beside.write_text(text, encoding="utf-8")
+        others = _models(out / "report.json") - {item.model for item in results.fields}
+        _move(staged, out)
+        if others:
+            say(f"Replaced the report of {', '.join(sorted(others))} in '{out}'; give each model its own --out.")
+        for item in results.fields:
+            earlier = out / f"{item.model}-{item.profile}.edge"
+            if item.bundle is None and earlier.exists():
+                _clear(earlier, item, source_sha256)
+    return results
+
+
+def _clear(earlier: Path, now: Field, source_sha256: str) -> None:
+    made_none = now.search is not None and now.search.made == 0
+    if made_none and _source_of(earlier) == source_sha256:
+        say(f"Kept '{earlier}' of an earlier build: this one could make no candidate for {now.profile}.")
+        return
+    earlier.unlink()
+    say(f"Removed '{earlier}' of an earlier build: this one chose no candidate for {now.profile}.")
+
+
+def _source_of(bundle: Path) -> str | None:
+    """The digest of the model that a bundle was made from; None of what is no bundle."""
+    try:
+        with Bundle(bundle) as opened:
+            return opened.manifest.artifact.source_sha256
+    except (BundleError, OSError):
+        return None
+
+
+def _models(report: Path) -> set[str]:
+    """The models that a report is of; none of a file that is no report."""
+    try:
+        return {str(item["model"]) for item in json.loads(report.read_bytes())["fields"]}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return set()
+
+
+def _move(staged: Path, out: Path) -> None:
+    files = sorted(staged.iterdir())
+    for file in files:
+        if (out / file.name).is_dir():
+            raise UsageError(f"'{out / file.name}' is a folder; remove it, or give another folder with --out.")
+    for file in files:
+        file.replace(out / file.name)

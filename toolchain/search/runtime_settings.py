@@ -1,0 +1,28 @@
+"""Settings that may make a candidate faster: fewer threads, and the options that its runtime's builder names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from runtimes import plugins
+from runtimes.bundles.manifest import RuntimeSettings
+from toolchain.candidates.candidate import BUILDERS, Candidate
+
+
+def variants(candidate: Candidate) -> Iterator[Candidate]:
+    """The candidate with other settings, one changed at a time. It has the most threads that the profile allows."""
+    settings = candidate.settings
+    builder = plugins.load(BUILDERS, candidate.runtime, "runtime")
+    threads = settings.threads // 2 if getattr(builder, "USES_THREADS", True) else 0
+    while threads:
+        shown = "1 thread" if threads == 1 else f"{threads} threads"
+        yield _with(candidate, RuntimeSettings(threads, settings.options), shown)
+        threads //= 2
+    for options in builder.tunings(settings.threads) if hasattr(builder, "tunings") else ():
+        shown = ", ".join(f"{name}={value}" for name, value in options.items())
+        yield _with(candidate, RuntimeSettings(settings.threads, {**settings.options, **options}), shown)
+
+
+def _with(candidate: Candidate, settings: RuntimeSettings, variant: str) -> Candidate:
+    return dataclasses.replace(candidate, settings=settings, variant=variant)
