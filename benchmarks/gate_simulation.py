@@ -4,8 +4,9 @@
 
 A gate of ours runs as shipped (`hwbench.gate.sequential_gate.decide`, `hwbench.gate.rounds`) on a clock of the
 simulation's: each block costs what it costs on the recording machine. Only the samples are drawn
-(`benchmarks.populations`). A slowdown multiplies the candidate's. The truth is then known exactly, and the gate is put to the hardest place, its own limit:
-there both a pass and a fail are errors, and inconclusive is right. The table's rows:
+(`benchmarks.populations`). A slowdown multiplies the candidate's. The truth is then known exactly, and the gate is
+put to the hardest place, its own limit: there both a pass and a fail are errors, and inconclusive is right. The
+table's rows:
 
     false pass   true change just above the limit, verdict pass
     false fail   true change just below the limit, verdict fail
@@ -31,9 +32,9 @@ import numpy as np
 from benchmarks import naive_gates
 from benchmarks.populations import BLOCK_S, SYNTHETIC, Population, recorded, synthetic
 from hwbench.budgets.budget import Budget
-from hwbench.gate.rounds import NOISE, Observed, Rounds
+from hwbench.gate.rounds import Observed, Rounds
 from hwbench.gate.sequential_gate import decide
-from hwbench.measurements.interference import Surroundings
+from hwbench.measurements.interference import NOISE, Surroundings
 from runtimes.tensors import Array
 
 GATES = 2_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,7 +23,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from hwbench.measurements.interleaved import Tick
+Tick = Callable[[str], None]
+"""A function to call after each step, with what was done."""
 
 _BAR_WIDTH = 12  # of 80 columns, so that there is room for what is being done
 _RECENT = 20  # steps that tell the speed

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtimes.bundles.bundle import Bundle
+    from runtimes.bundles.distribution import Distribution
     from runtimes.bundles.manifest import Artifact, Golden, Manifest, Member, RuntimeSettings
     from runtimes.errors import (
         BackendError,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
-    from runtimes.inference.drift import Distribution, TensorDrift
+    from runtimes.inference.drift import TensorDrift
     from runtimes.inference.load import load
     from runtimes.inference.session import Session
     from runtimes.inference.stats import Stats
@@ -73,6 +74,7 @@ _MODULES = (
     "bundles.bundle",
     "inference.session",
     "inference.stats",
+    "bundles.distribution",
     "inference.drift",
     "inference.load",
     "verification.golden",

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hwbench.budgets.budget import Budget
-from hwbench.gate.rounds import Rounds
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.metrics import UNBOUNDED
-from hwbench.stats.confidence_sequences import ALPHA
 from hwbench.stats.intervals import Estimate, reach_without_disagreement
 from runtimes.errors import UsageError
 
@@ -57,35 +55,6 @@ def judge(report: Report, budgets: Sequence[Budget], baseline: Report | None = N
     return tuple(_judge_one(report, budget, baseline) for budget in budgets)
 
 
-def judge_rounds(rounds: Rounds, budget: Budget, budgets: int = 1) -> Verdict:
-    """The verdict on a quantity of the machine from what was measured so far; it may be asked for after every round.
-
-    A wrong verdict at the limit has a probability of `ALPHA` at most to each side. To fail any of several is to fail,
-    so each of `budgets` has its share of that.
-    """
-    try:
-        bounds = rounds.bounds(budget, ALPHA / budgets)
-    except NotMeasuredError as missing:
-        return Verdict(budget, "inconclusive", None, str(missing))
-    if rounds.counted(budget) < len(rounds):
-        alone = rounds.bounds(budget, ALPHA / budgets, counted_only=True)
-    else:
-        alone = bounds
-    outcome, visible = _outcome(budget, bounds), rounds.visible(budget, len(rounds))
-    seen = visible if math.isfinite(visible) else None
-    if outcome != "inconclusive" and _outcome(budget, alone) == "inconclusive":
-        reason = f"{_in_spite(budget, outcome, rounds.middle(budget))}; {rounds.evidence(budget, 'undisturbed')}"
-    elif alone.low > (-1.0 if budget.relative else 0.0) and math.isfinite(alone.high):
-        reason = f"{_reason(budget, outcome, bounds)}; {rounds.evidence(budget)}"
-    else:  # too few for an interval that a reader would not take for what was measured
-        sides = {"pass": "is surely within", "fail": "surely breaks", "inconclusive": "may be on either side of"}
-        figures = f"{show(bounds.value, budget)} {sides[outcome]} {show(budget.limit, budget)}"
-        reason = f"{figures}; {rounds.evidence(budget)}"
-    reason += f"; a change of {seen:.1%} would have shown" if seen is not None else ""
-    finite = math.isfinite(bounds.low) and math.isfinite(bounds.high)
-    return Verdict(budget, outcome, bounds if finite else None, reason, seen, rounds.counted(budget))
-
-
 def overall(verdicts: Sequence[Verdict]) -> Outcome:
     """The worst: one failure fails, else one inconclusive is inconclusive."""
     outcomes = {verdict.outcome for verdict in verdicts}
@@ -101,8 +70,8 @@ def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdi
             measured = _change(measured, baseline.estimate(budget.quantity))
     except NotMeasuredError as missing:
         return Verdict(budget, "inconclusive", None, str(missing))
-    outcome = _outcome(budget, measured)
-    reason = _reason(budget, outcome, measured)
+    outcome = outcome_of(budget, measured)
+    reason = reason_of(budget, outcome, measured)
     if outcome == "inconclusive":
         of_accuracy = report.accuracy is not None and budget.quantity.startswith("accuracy") and not budget.relative
         n = report.accuracy.n if report.accuracy else 0
@@ -111,7 +80,8 @@ def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdi
     return Verdict(budget, outcome, measured, reason)
 
 
-def _outcome(budget: Budget, measured: Estimate) -> Outcome:
+def outcome_of(budget: Budget, measured: Estimate) -> Outcome:
+    """Pass where the whole interval is within the budget, fail where it is all beyond it, else inconclusive."""
     best, worst = (measured.low, measured.high) if budget.is_upper else (-measured.high, -measured.low)
     limit = budget.limit if budget.is_upper else -budget.limit
     return "pass" if worst <= limit else "fail" if best > limit else "inconclusive"
@@ -130,23 +100,12 @@ def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
     )
 
 
-def _reason(budget: Budget, outcome: Outcome, measured: Estimate) -> str:
+def reason_of(budget: Budget, outcome: Outcome, measured: Estimate) -> str:
+    """Describe a verdict: the figure, its interval and the limit."""
     value, low, high = (show(figure, budget) for figure in (measured.value, measured.low, measured.high))
     interval = value if low == high else f"{value} ({low} to {high})"
     side = {"pass": "is within", "fail": "breaks", "inconclusive": "straddles"}[outcome]
     return f"{interval} {side} {show(budget.limit, budget)}"
-
-
-def _in_spite(budget: Budget, outcome: Outcome, value: float) -> str:
-    """What is sure only by what disturbed blocks show: they are slower than quiet ones, but not by any factor."""
-    figure, limit = show(value, budget), show(budget.limit, budget)
-    if budget.relative:
-        side = "is within" if outcome == "pass" else "breaks"
-        return f"{figure} {side} {limit} by more than any disturbance explains"
-    if outcome == "pass":
-        return f"{figure} is within {limit} even where it was disturbed, which makes nothing better"
-    ratio = value / budget.limit if budget.is_upper else budget.limit / value
-    return f"{figure} breaks {limit} {ratio:.3g} times over, more than any disturbance explains"
 
 
 def _samples_hint(budget: Budget, measured: Estimate, n: int) -> str:

@@ -14,17 +14,13 @@ import numpy as np
 
 from hwbench.budgets.budget import Budget
 from hwbench.measurements import interference, soak
-from hwbench.measurements.interference import Surroundings
+from hwbench.measurements.interference import NOISE, Surroundings
 from hwbench.measurements.latency import STOOD_STILL, block_figure, meter_stood_still
 from hwbench.measurements.report import NeverMeasuredError, NotMeasuredError
 from hwbench.stats import confidence_sequences
 from hwbench.stats.intervals import Estimate
 from runtimes.sampling.closed_loop import Block
 from runtimes.tensors import Array
-
-NOISE = 4.0
-"""How much slower than on a quiet machine a block's fastest run may be: a neighbour on the same core and a clock that
-falls take half each, and a run that meets a preemption is not the fastest."""
 
 
 class Observed(NamedTuple):

@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwbench.budgets import verdicts as gate
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict
+from hwbench.budgets.verdicts import Outcome, Verdict, check_comparable, check_directions, judge
 from hwbench.gate.rounds import Rounds
+from hwbench.gate.sequential_verdict import judge_rounds
 from hwbench.machine import device_profiles, remembered
 from hwbench.machine.identity import this_machine
 from hwbench.measurements import interference
-from hwbench.measurements.interleaved import Tick
 from hwbench.measurements.latency import Latency, block_runs_needed
 from hwbench.measurements.quantities import PERCENTILES, QUANTITIES
 from hwbench.measurements.report import Report
+from hwbench.progress import Tick
 from hwbench.results.measure_bundles import Evaluation, OpenedBundle, open_bundle, report_of, scored_by
 from hwbench.stats.confidence_sequences import blocks_needed
 from hwbench.targets import CrashError, Target
@@ -88,7 +88,7 @@ def gate_bundle(
         if budget.relative and baseline is None:
             raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
     if (metric := scored_by(ours, evaluation)) is not None:
-        gate.check_directions(budgets, *metric)
+        check_directions(budgets, *metric)
     elsewhere = f"this machine is no {ours.manifest.profile.title}"
     is_here = device_profiles.fits(ours.manifest.profile, this_machine())
     why = "no budget limits it" if is_here else elsewhere
@@ -96,7 +96,7 @@ def gate_bundle(
     other = report_of(theirs, None, why, evaluation, target) if theirs else None
     other = baseline if isinstance(baseline, Report) else other
     if other is not None:
-        gate.check_comparable(report, other, budgets)
+        check_comparable(report, other, budgets)
     sequential = [
         budget
         for budget in budgets
@@ -111,9 +111,9 @@ def gate_bundle(
         if other is not None and theirs is not None:
             other = _with_latency(other, theirs, rounds.baseline, decided)
         if other is not None:
-            gate.check_comparable(report, other, budgets)
+            check_comparable(report, other, budgets)
     rest = [budget for budget in budgets if budget.text not in decided]
-    judged = {verdict.budget.text: verdict for verdict in gate.judge(report, rest, other)}
+    judged = {verdict.budget.text: verdict for verdict in judge(report, rest, other)}
     return Gated(report, other, tuple((decided | judged)[budget.text] for budget in budgets))
 
 
@@ -155,7 +155,7 @@ def decide(
         rounds = take()
         passed = clock() - start
         each_s = passed / len(rounds)
-        verdicts = {b.text: gate.judge_rounds(rounds, b, len(budgets)) for b in budgets if b.text not in decided}
+        verdicts = {b.text: judge_rounds(rounds, b, len(budgets)) for b in budgets if b.text not in decided}
         decided |= {
             text: verdict
             for text, verdict in verdicts.items()

@@ -13,17 +13,18 @@ from pathlib import Path
 
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
-from hwbench.gate.rounds import NOISE
 from hwbench.load import server_max_rate
 from hwbench.load.loadgen.load_plan import LoadedScenario, LoadPlan
 from hwbench.load.loadgen.process import check_installed, under_load
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.measurements import interference
-from hwbench.measurements.interleaved import BLOCKS, Tick
+from hwbench.measurements.interference import NOISE
+from hwbench.measurements.interleaved import BLOCKS
 from hwbench.measurements.latency import Latency, Load
 from hwbench.measurements.quantities import per_s
 from hwbench.measurements.report import Report
+from hwbench.progress import Tick
 from hwbench.results.measure_bundles import Evaluation, OpenedBundle, open_bundle, report_of
 from hwbench.stats import intervals
 from hwbench.targets.local import LocalTarget

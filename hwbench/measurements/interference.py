@@ -18,6 +18,9 @@ OTHERS = 0.1
 """Processors that other programs may take where a load fills all; Linux counts them in steps of 10 ms."""
 SLOWED = 0.05
 """How much longer than in the fastest tenth of blocks the probe may take."""
+NOISE = 4.0
+"""How much slower than on a quiet machine a block's fastest run may be: a neighbour on the same core and a clock that
+falls take half each, and a run that meets a preemption is not the fastest."""
 
 
 @dataclass(frozen=True)

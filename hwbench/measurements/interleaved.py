@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwbench.data.dataset import Dataset
 from hwbench.measurements.latency import Latency
+from hwbench.progress import Tick
 from hwbench.targets import Target
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import EdgewrightError
@@ -18,9 +19,6 @@ from runtimes.tensors import Array
 
 BLOCKS = 6
 """Processes per artifact. The range of six medians covers the median process with probability 1 - 2 / 2**6 = 97%."""
-
-Tick = Callable[[str], None]
-"""Called after each step with what was done."""
 
 
 def latency(

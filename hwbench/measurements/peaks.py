@@ -15,8 +15,8 @@ from pathlib import Path
 from hwbench.machine.identity import Machine
 from hwbench.machine.remembered import KEPT_S, file_of, keep
 from hwbench.measurements import memory_bandwidth
-from hwbench.measurements.interleaved import Tick
 from hwbench.measurements.memory_bandwidth import Bandwidth
+from hwbench.progress import Tick
 from hwbench.targets import Target
 from runtimes.codec import decode
 from runtimes.errors import EdgewrightError, UsageError

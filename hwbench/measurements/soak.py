@@ -1,43 +1,19 @@
-"""What a long measurement in one process shows that short ones cannot: drift, throttling, and memory that grows.
-
-Trends are Mann and Kendall's test, with the slope of Theil and Sen (Sen, 1968, JASA 63, 1379-1389): neither asks how
-the noise is distributed, and a burst does not bend them.
-"""
+"""A soak: a long measurement in one process, which shows drift, throttling, and memory that grows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from hwbench.stats.trends import Trend, trend
 from runtimes.sampling.closed_loop import MOST_RUNS, Block, SamplingPlan
 from runtimes.tensors import Array
 
 _WINDOWS = 60
 _LEAST = 8  # values that a trend can be told from
-_ALPHA = 0.001
 _DRIFT, _GROWTH = 0.03, 0.01  # relative changes that matter; memory must also grow by 4 MiB
 _GROWTH_BYTES = 4 << 20
-
-
-@dataclass(frozen=True)
-class Trend:
-    """How a series moved from its start to its end.
-
-    Attributes:
-        change: relative to the start, by Theil and Sen's slope.
-        p: Mann and Kendall's, two-sided.
-    """
-
-    change: float
-    p: float
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether it is no chance."""
-        return self.p < _ALPHA
 
 
 @dataclass(frozen=True)
@@ -114,17 +90,6 @@ def leak(block: Block) -> str | None:
     if not _is_leak(trend(resident), grown):
         return None
     return f"its process leaks: {grown / 1e6:.1f} MB in {len(block.samples_ns):,} inferences"
-
-
-def trend(values: Sequence[float] | Array) -> Trend:
-    """The trend of at least two values."""
-    series = np.asarray(values, dtype=np.float64)
-    if np.ptp(series) == 0:
-        return Trend(0.0, 1.0)
-    slope, start, _, _ = stats.theilslopes(series)
-    first = float(start) if start > 0 else float(np.median(series))
-    p = float(stats.kendalltau(np.arange(len(series)), series).pvalue)
-    return Trend(float(slope) * (len(series) - 1) / first, p)
 
 
 def _medians(values: Array) -> list[float]:

@@ -14,10 +14,10 @@ from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.measurements import accuracy, interleaved
 from hwbench.measurements.accuracy import Accuracy
-from hwbench.measurements.interleaved import Tick
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
 from hwbench.metrics import Metric
+from hwbench.progress import Tick
 from hwbench.results import profile_results
 from hwbench.targets import Target
 from hwbench.wording import described

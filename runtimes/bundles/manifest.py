@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.bundles.build_plan import BuildPlan, EngineLayer
+from runtimes.bundles.distribution import Distribution
 from runtimes.bundles.work import Work
 from runtimes.errors import UsageError
-from runtimes.inference.drift import Distribution
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import TensorSpec
 

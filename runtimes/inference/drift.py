@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from runtimes.bundles.distribution import Distribution
 from runtimes.tensors import Array, Feeds
 
 _ELEMENTS = 2048  # of one tensor in one call, evenly spaced
 LEAST_CALLS = 100
 """Calls to look at before an index means anything: with ten bins, chance alone then gives it about 0.09."""
 _LEAST_SHARE = 1e-4  # an empty bin would make the index infinite
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """What calibration saw of one tensor.
-
-    Attributes:
-        low, high: the extremes.
-        edges: inner bounds of bins, rising; about as many values in each, where the values allow it.
-        shares: the part of the values in each bin, one more than there are edges; bin i ends where edges[i] begins.
-    """
-
-    low: float
-    high: float
-    edges: tuple[float, ...]
-    shares: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        bounds = (self.low, *self.edges, self.high)
-        if not all(map(math.isfinite, bounds)) or any(a > b for a, b in itertools.pairwise(bounds)):
-            raise ValueError("has bounds that are not rising, finite numbers")
-        if len(self.shares) != len(self.edges) + 1 or not all(0 <= share <= 1 for share in self.shares):
-            raise ValueError(
-                f"has {len(self.shares)} shares for {len(self.edges)} edges; expected one more, each 0 to 1"
-            )
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
+from runtimes.bundles.distribution import Distribution
 from runtimes.bundles.manifest import Artifact
 from runtimes.errors import BackendError, FeedError
-from runtimes.inference.drift import Distribution, DriftMonitor
+from runtimes.inference.drift import DriftMonitor
 from runtimes.inference.stats import Recorder, Stats
 from runtimes.tensors import Array, Feeds, check_feeds, check_out
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hwbench.budgets import budget
-from hwbench.budgets import verdicts as gate
+from hwbench.budgets.verdicts import judge
 from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
@@ -175,7 +175,7 @@ def _measured(precision: str, seed: int) -> Entry:
 
 
 def _judged(precision: str, status: Status, report: Report) -> Entry:
-    verdicts = gate.judge(report, BUDGETS)
+    verdicts = judge(report, BUDGETS)
     broken = "; ".join(f"{v.budget.text}: {v.reason}" for v in verdicts if v.outcome == "fail")
     reasons = {"chosen": "the fastest that meets every budget", "dropped": broken, "kept": "slower than int8"}
     runtime = report.artifact.runtime

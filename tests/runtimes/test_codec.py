@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import PLAIN, mutated
 
+from runtimes.bundles.distribution import Distribution
 from runtimes.bundles.manifest import Artifact, Golden, Manifest, Member, RuntimeSettings
 from runtimes.codec import decode, encode
 from runtimes.errors import UsageError
-from runtimes.inference.drift import Distribution
 from runtimes.profile import Cpu, Gpu, HardwareProfile, Memory, QuantizationScheme
 from runtimes.tensors import TensorSpec
 

@@ -12,8 +12,8 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits
+from toolchain.graphs.value_range import Range
 from toolchain.quantizers import int8
 from toolchain.recipes.qdq_placement import CLAMPS, place
 from toolchain.recipes.recipe import Recipe

@@ -18,7 +18,8 @@ from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
 from toolchain.calibration.histogram import Histogram, Histograms
 from toolchain.calibration.observe import observe
-from toolchain.calibration.table import CalibrationTable, Range
+from toolchain.calibration.table import CalibrationTable
+from toolchain.graphs.value_range import Range
 
 METHODS = "toolchain.calibration.methods"
 MIN_ELEMENTS = 2048  # below, a tail or a divergence is an estimate of nothing

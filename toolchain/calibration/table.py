@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,22 +11,7 @@ from pathlib import Path
 from runtimes.codec import decode, encode
 from runtimes.errors import UsageError
 from runtimes.files import replacing
-
-
-@dataclass(frozen=True)
-class Range:
-    """What a tensor's values are taken to lie in."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
-            raise ValueError(f"is no range: low {self.low}, high {self.high}")
-
-    def join(self, other: Range) -> Range:
-        """The smallest range that holds both."""
-        return Range(min(self.low, other.low), max(self.high, other.high))
+from toolchain.graphs.value_range import Range
 
 
 @dataclass(frozen=True)

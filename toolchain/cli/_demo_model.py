@@ -10,7 +10,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from hwbench.measurements.interleaved import Tick
+from hwbench.progress import Tick
 from runtimes.tensors import Array
 
 EPOCHS = 12

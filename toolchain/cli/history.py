@@ -10,10 +10,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from hwbench.formats.charts.history_chart import plot as draw
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.results import history
 from hwbench.results.history import Point
-from hwbench.stats import change_points
 from hwbench.stats.change_points import change, levels, why_untold
 from runtimes.errors import UsageError
 from toolchain.cli._options import LOG_WIDTH
@@ -44,7 +44,7 @@ def command(where: str, model: str | None, quantity: str, plot: Path | None) -> 
         names = ", ".join(f"{group[0].model} for {group[0].profile} on {group[0].device}" for group in courses)
         raise UsageError(f"There are several courses ({names}), and a plot shows one; choose with --model.")
     if plot is not None:  # first: one that fails shows no table as if all were well
-        change_points.plot(courses[0], plot)
+        draw(courses[0], plot)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
     for group in courses:
         console.print(_table(group))

@@ -15,8 +15,8 @@ import onnx_ir as ir
 from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain.analysis.comparison_graph import Layer, Shadow, shadow
-from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers, is_constant
+from toolchain.graphs.value_range import Range
 from toolchain.models import ort_session
 from toolchain.recipes.recipe import Recipe
 

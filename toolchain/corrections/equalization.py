@@ -14,9 +14,9 @@ import onnx_ir as ir
 
 from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
-from toolchain.calibration.table import Range
 from toolchain.corrections._balance import balance
 from toolchain.graphs.products import PRODUCTS
+from toolchain.graphs.value_range import Range
 from toolchain.recipes.recipe import Recipe
 
 STAGE = "before"

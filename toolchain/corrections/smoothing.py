@@ -15,10 +15,10 @@ import onnx_ir as ir
 
 from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
-from toolchain.calibration.table import Range
 from toolchain.corrections._balance import balance
 from toolchain.graphs.channel_groups import channel_classes
 from toolchain.graphs.edits import Edits, array_of
+from toolchain.graphs.value_range import Range
 from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 

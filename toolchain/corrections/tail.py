@@ -13,9 +13,9 @@ import onnx_ir as ir
 
 from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
-from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of
 from toolchain.graphs.products import PRODUCTS, channel_axis
+from toolchain.graphs.value_range import Range
 from toolchain.models import ort_session
 from toolchain.recipes.qdq_placement import KEPT, place
 from toolchain.recipes.recipe import Recipe

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from runtimes.inference.drift import Distribution
+from runtimes.bundles.distribution import Distribution
 from runtimes.tensors import Array
 
 _BINS = 10  # deciles, as is usual for the population stability index

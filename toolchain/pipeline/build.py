@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwbench.budgets import energy_budgets
-from hwbench.budgets import verdicts as gate
 from hwbench.budgets.budget import Budget, parse
+from hwbench.budgets.verdicts import check_directions, judge
 from hwbench.data import dataset
 from hwbench.data.dataset import Dataset
 from hwbench.data.lazy_npz import open_arrays
 from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements import interleaved
-from hwbench.measurements.interleaved import Tick
 from hwbench.measurements.report import Report
-from hwbench.progress import course, limit, phase, say
+from hwbench.progress import Tick, course, limit, phase, say
 from hwbench.results import profile_results
 from hwbench.results.profile_results import Entry, Field, Results, Screening, Search, Status
 from hwbench.targets import Target
@@ -154,7 +153,7 @@ def _open_bench(
 ) -> Bench:
     target = CachedTarget(target, cache, machine) if cache is not None else target
     metric = metric_of(request.evaluation, request.metric)
-    gate.check_directions(request.budgets, metric.name, metric.higher_is_better, metric.bounds)
+    check_directions(request.budgets, metric.name, metric.higher_is_better, metric.bounds)
     table = tables.read(request.calibration_table) if request.calibration_table else None
     called = str(request.calibration)
     observed = as_npz(request.calibration, work) if request.calibration else None
@@ -239,7 +238,7 @@ def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: S
     report = _bounded(report, candidate.recipe, bench)
     graph = load_ir(bench.workshop.variant(candidate.recipe).path)
     layers = by_precision(graph, candidate.recipe.keep_in) if tried.artifact.size_bytes else {}
-    verdicts = gate.judge(report, budgets)
+    verdicts = judge(report, budgets)
     status: Status = "measured" if tried.dropped is None else "dropped"
     return Entry(*names, status, reason, report, verdicts, recipe, layers, screening, settings)
 

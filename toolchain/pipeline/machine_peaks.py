@@ -24,9 +24,10 @@ from runtimes.errors import EdgewrightError, NotInstalledError, UsageError
 from runtimes.npz import write as write_npz
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import Array, Feeds
-from toolchain.calibration.table import CalibrationTable, Range
+from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates.build_candidate import Workshop
 from toolchain.candidates.candidate import Candidate, plan
+from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, save_ir
 from toolchain.pipeline.stages import CEILINGS
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 
 _SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 from toolchain.models import opset
 from toolchain.quantizers._half import compute_in, where_it_pays, with_writers
 from toolchain.recipes.recipe import Recipe

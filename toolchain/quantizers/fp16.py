@@ -10,7 +10,7 @@ import onnx
 import onnx_ir as ir
 from onnxconverter_common import float16
 
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 from toolchain.graphs.weights import RECURRENT
 from toolchain.quantizers._half import compute_in, drop_unused, with_writers
 from toolchain.recipes.recipe import Recipe

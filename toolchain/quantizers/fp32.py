@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "fp32"

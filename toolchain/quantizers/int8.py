@@ -11,8 +11,8 @@ import onnx_ir as ir
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of, deduplicate, drop_unused_initializers
+from toolchain.graphs.value_range import Range
 from toolchain.quantizers import _affine
 from toolchain.quantizers._affine import Parameters
 from toolchain.quantizers._int8_weights import store_weights

@@ -13,9 +13,9 @@ import onnx_ir as ir
 
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
-from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of, deduplicate, drop_unused_initializers, is_constant
 from toolchain.graphs.products import channel_axis
+from toolchain.graphs.value_range import Range
 from toolchain.quantizers import _affine
 from toolchain.quantizers._int8_weights import store_weights
 from toolchain.quantizers._lstm import integer_lstms

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from runtimes.errors import UsageError
-from toolchain.calibration.table import Range
 from toolchain.graphs.edits import deduplicate
+from toolchain.graphs.value_range import Range
 from toolchain.quantizers._int8_weights import store_weights
 from toolchain.quantizers._tables import store_tables
 from toolchain.recipes.recipe import Recipe

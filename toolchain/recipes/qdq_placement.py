@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from toolchain.calibration.table import Range
 from toolchain.graphs.edits import array_of, is_constant
 from toolchain.graphs.products import PRODUCTS, channel_axis
+from toolchain.graphs.value_range import Range
 
 CLAMPS = frozenset({"Relu", "Clip"})
 """What a quantizer's saturation does anyway, so the runtime drops it between a Conv and its Q."""

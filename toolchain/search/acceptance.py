@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hwbench.budgets import verdicts as gate
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Verdict
+from hwbench.budgets.verdicts import Verdict, judge
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
@@ -41,7 +40,7 @@ class Acceptance:
         """Whether an attempt that was scored and timed passes every budget, as far as can be told by now."""
         assert attempt.artifact is not None
         report = self._report(attempt, latency=attempt.latency, accuracy=attempt.accuracy)
-        rest = gate.judge(report, self._without_accuracy)
+        rest = judge(report, self._without_accuracy)
         return self.meets(attempt) and all(verdict.outcome == "pass" for verdict in rest)
 
     def breaks(self, attempt: Attempt) -> bool:
@@ -92,11 +91,11 @@ class Acceptance:
         if attempt.artifact is None:
             return None
         report = self._report(attempt, latency=attempt.latency or screened_latency(attempt))
-        return _told(gate.judge(report, budgets))
+        return _told(judge(report, budgets))
 
     def _verdicts(self, attempt: Attempt, accuracy: Accuracy) -> tuple[Verdict, ...]:
         budgets = [budget for budget in self.budgets if budget.quantity.startswith("accuracy")]
-        return gate.judge(self._report(attempt, accuracy=accuracy), budgets)
+        return judge(self._report(attempt, accuracy=accuracy), budgets)
 
     def _report(self, attempt: Attempt, latency: Latency | None = None, accuracy: Accuracy | None = None) -> Report:
         assert attempt.artifact is not None

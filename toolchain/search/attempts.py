@@ -14,8 +14,8 @@ from pathlib import Path
 from hwbench.machine.identity import Machine
 from hwbench.measurements import interleaved
 from hwbench.measurements.accuracy import Accuracy
-from hwbench.measurements.interleaved import Tick
 from hwbench.measurements.latency import Latency
+from hwbench.progress import Tick
 from hwbench.targets import Target
 from runtimes.bundles.manifest import Artifact
 from runtimes.errors import EdgewrightError, UnsupportedError

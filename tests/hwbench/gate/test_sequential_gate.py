@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hwbench.budgets.budget import parse_all
-from hwbench.budgets.verdicts import judge_rounds
 from hwbench.gate.rounds import Rounds
 from hwbench.gate.sequential_gate import GatePlan, decide, gate_bundle, sampling_plan
+from hwbench.gate.sequential_verdict import judge_rounds
 from hwbench.machine import remembered
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.report import NotMeasuredError

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hwbench.budgets.budget import parse
-from hwbench.budgets.verdicts import judge_rounds
 from hwbench.gate.rounds import Rounds
+from hwbench.gate.sequential_verdict import judge_rounds
 from hwbench.measurements import soak
 from runtimes.inference.session import Session
 from runtimes.sampling.closed_loop import SamplingPlan, sample

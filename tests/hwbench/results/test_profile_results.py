@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwbench.budgets import verdicts as gate
 from hwbench.budgets.budget import Budget, parse, parse_all
-from hwbench.budgets.verdicts import Verdict
+from hwbench.budgets.verdicts import Verdict, judge
 from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
@@ -139,7 +138,7 @@ def test_results_are_the_same_after_json(results):
 
 def test_a_report_without_latency_comes_back(make_report):
     report = make_report(latency=None)
-    verdicts = gate.judge(report, [parse("p90<=1s")])
+    verdicts = judge(report, [parse("p90<=1s")])
     assert verdicts[0].measured is None
     results = profile_results.of([Field("m", "p", (), (Entry("int8", "int8", "r", "chosen", "", report, verdicts),))])
     assert from_json(to_json(results), "report.json") == results
@@ -195,7 +194,7 @@ def test_what_is_no_report_is_refused(text, told):
 )
 def test_a_wrong_value_is_told_its_key(make_report, key, value, told):
     report = make_report()
-    entry = Entry("int8", "int8", "r", "measured", "", report, gate.judge(report, parse_all(["p90<=1s"])))
+    entry = Entry("int8", "int8", "r", "measured", "", report, judge(report, parse_all(["p90<=1s"])))
     data = json.loads(to_json(profile_results.of([Field("m", "p", (), (entry,))])))
     *parents, last = key.split(".")
     place = data["fields"][0]["entries"][0]

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from runtimes.inference.drift import LEAST_CALLS, Distribution, DriftMonitor, TensorDrift
+from runtimes.bundles.distribution import Distribution
+from runtimes.inference.drift import LEAST_CALLS, DriftMonitor, TensorDrift
 from runtimes.tensors import Array
 from toolchain.packaging.distributions import distributions
 

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtimes.backends import null
+from runtimes.bundles.distribution import Distribution
 from runtimes.bundles.manifest import Artifact
 from runtimes.errors import FeedError
-from runtimes.inference.drift import Distribution, DriftMonitor
+from runtimes.inference.drift import DriftMonitor
 from runtimes.inference.stats import Recorder
 from runtimes.tensors import Array, Feeds, TensorSpec
 

@@ -16,7 +16,7 @@ from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
 from toolchain.analysis import count_work
 from toolchain.analysis.count_work import computed_in, work_of
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import load_ir, open_model, save_ir
 from toolchain.models.prepare import prepare
 from toolchain.quantizers import int8

@@ -16,7 +16,7 @@ from hwbench.budgets.budget import parse_all
 from hwbench.data import dataset
 from hwbench.machine import device_profiles
 from toolchain.analysis.half_errors import half_sensitivity
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import open_model
 from toolchain.models.prepare import prepare
 from toolchain.pipeline.build import BuildRequest, build

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from runtimes.tensors import Array
 from toolchain.calibration.histogram import HALF_BINS, Histogram, Histograms
 from toolchain.calibration.methods import entropy, mse, percentile
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 
 samples = st.lists(
     hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(-1e6, 1e6, width=32)), min_size=1, max_size=8

@@ -18,7 +18,8 @@ from runtimes.tensors import Array
 from toolchain.calibration.calibrate import METHODS as METHODS_FOLDER
 from toolchain.calibration.calibrate import CalibrationInterrupted
 from toolchain.calibration.calibrate import calibrate as observe_ranges
-from toolchain.calibration.table import CalibrationTable, Range, read, write
+from toolchain.calibration.table import CalibrationTable, read, write
+from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, open_model
 from toolchain.models.prepare import prepare
 from toolchain.quantizers import int8

@@ -14,7 +14,7 @@ from runtimes.tensors import Array
 from toolchain.calibration.calibrate import calibrate
 from toolchain.calibration.observe import observe
 from toolchain.calibration.observer_graph import watcher
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 from toolchain.models import ort_session
 from toolchain.models.onnx_model import load_ir, open_model
 from toolchain.models.prepare import prepare

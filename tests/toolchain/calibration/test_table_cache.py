@@ -15,7 +15,8 @@ from onnx import numpy_helper
 from hwbench.data import dataset
 from runtimes import samples
 from toolchain.calibration import table_cache
-from toolchain.calibration.table import CalibrationTable, Range
+from toolchain.calibration.table import CalibrationTable
+from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import open_model
 from toolchain.models.prepare import prepare
 from toolchain.recipes.apply_recipe import calibrate

@@ -16,7 +16,7 @@ import tiny_models
 from onnx import numpy_helper
 
 from toolchain.calibration import table as tables
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 
 
 @pytest.fixture

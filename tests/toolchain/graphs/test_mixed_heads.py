@@ -11,7 +11,7 @@ import pytest
 
 from hwbench.data import dataset
 from runtimes.tensors import Array
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, load_ir, open_model
 from toolchain.models.prepare import prepare
 from toolchain.recipes.apply_recipe import quantize

@@ -14,8 +14,8 @@ from onnx import numpy_helper, parser
 
 from runtimes.errors import BackendError
 from runtimes.tensors import Array
-from toolchain.calibration.table import Range
 from toolchain.graphs.edits import Edits, array_of
+from toolchain.graphs.value_range import Range
 from toolchain.models import load_check
 from toolchain.models.onnx_model import OnnxModel, load_ir, open_model
 from toolchain.recipes.apply_recipe import quantize

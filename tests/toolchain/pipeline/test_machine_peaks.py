@@ -18,9 +18,10 @@ from hwbench.targets.local import LocalTarget
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import UsageError
 from runtimes.sampling.closed_loop import SamplingPlan
-from toolchain.calibration.table import CalibrationTable, Range
+from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates.build_candidate import Workshop
 from toolchain.candidates.candidate import Candidate, plan
+from toolchain.graphs.value_range import Range
 from toolchain.pipeline import machine_peaks
 from toolchain.pipeline.machine_peaks import known_or_measured, with_ceilings
 from toolchain.pipeline.pack_model import pack_as_is

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 from toolchain.quantizers import _affine
 
 numbers = st.floats(-1e4, 1e4, width=32)

@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 
 from runtimes.bundles.manifest import RuntimeSettings
 from toolchain.analysis.node_times import onnxruntime as profiler
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import save_ir
 from toolchain.quantizers import int8
 from toolchain.recipes.qdq_placement import place

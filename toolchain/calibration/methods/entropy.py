@@ -11,7 +11,7 @@ from scipy.special import xlogy
 
 from runtimes.tensors import Array
 from toolchain.calibration.histogram import HALF_BINS, Histogram
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 
 NEEDS_DISTRIBUTION = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolchain.calibration.histogram import Histogram
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 
 NEEDS_DISTRIBUTION = False
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from runtimes.tensors import Array
 from toolchain.calibration.histogram import Histogram
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 
 NEEDS_DISTRIBUTION = True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolchain.calibration.histogram import Histogram
-from toolchain.calibration.table import Range
+from toolchain.graphs.value_range import Range
 
 NEEDS_DISTRIBUTION = True
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from formats_data import BUDGETS, make_latency, make_report, measured_field
 
-from hwbench.budgets import verdicts as gate
+from hwbench.budgets.verdicts import judge
 from hwbench.formats import html, markdown, text
 from hwbench.formats.sections.conditions import conditions, energy
 from hwbench.formats.sections.provenance import warnings
@@ -99,7 +99,7 @@ def test_no_energy_says_why(seen, reason):
 
 def shown(*seen: Conditions | None):
     report = make_report("int8", latency(*seen), 2, 3, 3.62)
-    verdicts = tuple(dataclasses.replace(v, counted=12) for v in gate.judge(report, BUDGETS))
+    verdicts = tuple(dataclasses.replace(v, counted=12) for v in judge(report, BUDGETS))
     entry = Entry("candidate", "int8", "onnxruntime", "measured", "", report, verdicts)
     return profile_results.of([Field("m", "d", BUDGETS, (entry,))])
 
