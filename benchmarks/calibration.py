@@ -35,11 +35,10 @@ from hwbench.data import dataset
 from hwbench.data.lazy_npz import open_arrays
 from runtimes import plugins, samples
 from runtimes.tensors import Array
-from toolchain.calibration.calibrate import METHODS
 from toolchain.models import ort_session
 from toolchain.models.onnx_model import open_model
 from toolchain.models.prepare import prepare
-from toolchain.recipes.apply_recipe import QUANTIZERS, calibrate
+from toolchain.recipes.apply_recipe import calibrate
 from toolchain.recipes.recipe import Recipe
 
 _SIZES = (64, 256, 1024)
@@ -155,8 +154,8 @@ def _forward() -> Run:
 
 def _ours(method: str) -> Callable[[], Run]:
     def flow() -> Run:
-        plugins.load(QUANTIZERS, "int8", "precision")
-        plugins.load(METHODS, method, "calibration method")
+        plugins.load("toolchain.quantizers", "int8", "precision")
+        plugins.load("toolchain.calibration.methods", method, "calibration method")
 
         def run(model: Path, file: Path) -> object:
             source = open_model(model)

@@ -36,7 +36,7 @@ from hwbench.targets.local import LocalTarget
 from runtimes import samples
 from runtimes.errors import EdgewrightError
 from runtimes.sampling.closed_loop import SamplingPlan
-from toolchain.candidates.build_candidate import Workshop
+from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, plan
 from toolchain.models.onnx_model import open_model
 from toolchain.pipeline.machine_peaks import known_or_measured
@@ -124,14 +124,14 @@ def _measured(
     source = open_model(model.onnx)
     data = _few(dataset.read(model.calibration, source.inputs), folder)
     feeds = next(samples.feeds(source.inputs, data.arrays))
-    workshop = Workshop(name, source, data, folder)
+    builder = CandidateBuilder(name, source, data, folder)
     profile = device_profiles.detect(machine)
     planned = plan(profile, threads=ceilings.threads, corrections=())
     candidates = {each.name: each for each in planned if each.refusal is None}
     bundles, made, failed = {}, {}, {}
     for called, candidate in candidates.items():
         try:
-            made[called] = workshop.make(candidate, profile)
+            made[called] = builder.make(candidate, profile)
             bundles[called] = made[called].bundle
         except EdgewrightError as error:
             failed[called] = str(error)
@@ -143,7 +143,7 @@ def _measured(
         if not isinstance(latency, Latency):
             yield candidate, latency
             continue
-        work = workshop.work(candidate.recipe, feeds)
+        work = builder.work(candidate.recipe, feeds)
         artifact = dataclasses.replace(made[called].artifact, work=work)
         yield candidate, Report(name, profile.name, artifact, machine, latency, ceilings=ceilings)
 

@@ -22,8 +22,9 @@ from onnx import helper, numpy_helper
 from hwbench.budgets.budget import parse
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
-from hwbench.results.profile_results import Entry
-from toolchain.pipeline.build import BuildRequest, build
+from hwbench.results.profile_results import CandidateResult
+from toolchain.pipeline.build import build
+from toolchain.pipeline.request import BuildRequest
 
 LAYERS = 9
 _INPUTS, _CLASSES = 64, 10
@@ -92,12 +93,12 @@ def main() -> None:
         print(f"at most {2 + math.log2(LAYERS):.1f} are allowed")
 
 
-def _score(entry: Entry) -> str:
+def _score(entry: CandidateResult) -> str:
     assert entry.report is not None and entry.report.accuracy is not None
     return f"{entry.report.accuracy.value:.4f}"
 
 
-def _p50(entry: Entry) -> str:
+def _p50(entry: CandidateResult) -> str:
     latency = entry.report.latency if entry.report is not None else None
     return f"{latency.percentile(50).value:.3f} ms" if latency is not None else "not timed"
 

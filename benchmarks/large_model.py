@@ -23,9 +23,9 @@ from hwbench.data import dataset
 from runtimes import plugins
 from runtimes.errors import EdgewrightError
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS, precisions
+from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.models.onnx_model import load_ir, open_model, size_bytes
-from toolchain.recipes.apply_recipe import QUANTIZERS, REFERENCE, quantize
+from toolchain.recipes.apply_recipe import REFERENCE, precisions, quantize
 from toolchain.recipes.recipe import Recipe
 
 _WIDTH, _LAYERS, _SAMPLES = 8192, 9, 4
@@ -85,7 +85,7 @@ def _run_apart(source: Path, precision: str) -> dict[str, object]:
 
 
 def _one(source: Path, precision: str) -> None:
-    module = plugins.load(QUANTIZERS, precision, "precision")
+    module = plugins.load("toolchain.quantizers", precision, "precision")
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
     int8 = module.COMPUTES_IN == "int8"
     corrections = DEFAULT_CORRECTIONS if int8 and method else ()

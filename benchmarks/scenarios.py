@@ -35,7 +35,7 @@ from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.results.measure_bundles import measure_bundles
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 from hwbench.targets.local import LocalTarget
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.sampling.closed_loop import Block, SamplingPlan
@@ -87,8 +87,8 @@ def _figure(report: Report, quantity: str) -> str:
 
 
 def _print_rates(report: Report, verdict: Verdict) -> None:
-    entry = Entry("int8", "int8", "onnxruntime", "measured", "", report, (verdict,))
-    table = rate_rows.table(Field(report.model, report.profile, (verdict.budget,), (entry,)))
+    entry = CandidateResult("int8", "int8", "onnxruntime", "measured", "", report, (verdict,))
+    table = rate_rows.table(ProfileResult(report.model, report.profile, (verdict.budget,), (entry,)))
     assert table is not None
     print(f"\nserver, {verdict.budget.text}: {verdict.outcome}, {verdict.reason}\n")
     for line in (table.heads, *table.lines):

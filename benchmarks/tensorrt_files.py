@@ -25,9 +25,9 @@ from hwbench.data import dataset
 from hwbench.machine import device_profiles
 from runtimes import plugins, samples
 from runtimes.errors import EdgewrightError
-from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS, precisions
+from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.models.onnx_model import open_model
-from toolchain.recipes.apply_recipe import QUANTIZERS, quantize
+from toolchain.recipes.apply_recipe import precisions, quantize
 from toolchain.recipes.recipe import Recipe
 
 MODELS = ("efficientnet", "centerface", "ppocr", "silero", "minilm", "g2p", "esrgan")
@@ -94,7 +94,7 @@ def _one(name: str, precision: str) -> None:
     model: ZooModel = importlib.import_module(f"benchmarks.zoo.{name}").prepare()
     source = open_model(model.onnx)
     data = dataset.read(model.calibration, source.inputs)
-    module = plugins.load(QUANTIZERS, precision, "precision")
+    module = plugins.load("toolchain.quantizers", precision, "precision")
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
     int8 = module.COMPUTES_IN == "int8"
     scheme = device_profiles.load(PROFILE).quantization["tensorrt"] if int8 else None

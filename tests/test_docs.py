@@ -16,7 +16,7 @@ from hwbench.measurements.latency import Latency, Load
 from hwbench.measurements.memory_bandwidth import Bandwidth
 from hwbench.measurements.peaks import Ceilings
 from hwbench.measurements.report import Report
-from hwbench.results.profile_results import Entry, Field, Results, Screening, Search
+from hwbench.results.profile_results import CandidateResult, ProfileResult, Results, Screening, Search
 from runtimes.bundles.manifest import Artifact
 from runtimes.bundles.work import Work
 from runtimes.sampling.closed_loop import Block
@@ -24,7 +24,7 @@ from runtimes.sampling.system_conditions import Conditions
 
 ROOT = Path(__file__).parent.parent
 TYPES = (
-    *(Results, Field, Entry, Screening, Search, Verdict, Budget),
+    *(Results, ProfileResult, CandidateResult, Screening, Search, Verdict, Budget),
     *(Report, Artifact, Work, Machine, Ceilings, Bandwidth, Latency, Load, Block, Conditions, Accuracy),
 )
 

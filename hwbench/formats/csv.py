@@ -14,7 +14,7 @@ from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.measurements.roofline import roofline
 from hwbench.measurements.stability_warnings import doubts
-from hwbench.results.profile_results import Field, Results
+from hwbench.results.profile_results import ProfileResult, Results
 
 _ENDS = ("", "_low", "_high")
 
@@ -30,7 +30,7 @@ def render(results: Results) -> str:
     return clean(out.getvalue())
 
 
-def _line(field: Field | None, row: Row | None) -> dict[str, object]:
+def _line(field: ProfileResult | None, row: Row | None) -> dict[str, object]:
     """One line by heading; without a row, the headings."""
     entry = row.entry if row else None
     report = entry.report if entry else None

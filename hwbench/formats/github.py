@@ -13,7 +13,7 @@ from hwbench.formats.sections import budget_lines, rows
 from hwbench.formats.sections.headline import clean, headline, outcome
 from hwbench.formats.sections.provenance import machines, warnings
 from hwbench.formats.sections.rows import label
-from hwbench.results.profile_results import Field, Results
+from hwbench.results.profile_results import ProfileResult, Results
 
 _COMMANDS: dict[Outcome, str] = {"fail": "error", "inconclusive": "warning", "pass": "notice"}
 
@@ -24,7 +24,7 @@ def render(results: Results) -> str:
     return "\n".join(lines or [_command("warning", "edgewright", "There are no results.")]) + "\n"
 
 
-def _lines(field: Field) -> Iterable[str]:
+def _lines(field: ProfileResult) -> Iterable[str]:
     judged = budget_lines.lines(field)
     where = f"{field.model} for {field.profile}"
     who = f"{where}, {label(field.chosen)}" if field.chosen is not None else where

@@ -13,7 +13,7 @@ from hwbench.formats.sections import budget_lines, headline, provenance, rate_ro
 from hwbench.formats.sections.rows import Row, columns
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import Report
-from hwbench.results.profile_results import Field, Results
+from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
 
 _KEY_FIGURES = {  # and how each compares
@@ -52,7 +52,7 @@ def render(results: Results) -> str:
     return headline.clean(page) + "\n"
 
 
-def _section(field: Field, key: str) -> dict[str, object]:
+def _section(field: ProfileResult, key: str) -> dict[str, object]:
     """What the template shows of one field; `key` is unique on the page."""
     table = rows.rows(field)
     chosen, reference = headline.chosen_row(table), headline.reference(table)
@@ -94,7 +94,7 @@ def _breakable(text: str) -> Markup:
     return Markup(re.sub(r"(?<=[_=/.+])(?=\w)", "<wbr>", str(escape(text))))
 
 
-def _facts(field: Field, chosen: Row | None) -> list[tuple[str, str]]:
+def _facts(field: ProfileResult, chosen: Row | None) -> list[tuple[str, str]]:
     facts = [("Measured on", machine) for machine in provenance.machines(field)]
     reports = [entry.report for entry in field.entries if entry.report is not None]
     report = chosen.entry.report if chosen is not None else None

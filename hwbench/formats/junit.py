@@ -14,7 +14,7 @@ from hwbench.formats.sections import rows
 from hwbench.formats.sections.headline import clean, headline, verdicts
 from hwbench.formats.sections.provenance import machines, warnings
 from hwbench.formats.sections.rows import label
-from hwbench.results.profile_results import Entry, Field, Results
+from hwbench.results.profile_results import CandidateResult, ProfileResult, Results
 
 _TAGS: dict[Outcome, str] = {"fail": "failure", "inconclusive": "error"}
 
@@ -30,7 +30,7 @@ def render(results: Results) -> str:
     return clean('<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode")) + "\n"
 
 
-def _suite(field: Field) -> ET.Element:
+def _suite(field: ProfileResult) -> ET.Element:
     suite = ET.Element("testsuite", name=f"{field.model} for {field.profile}")
     properties = ET.SubElement(suite, "properties")
     for name, value in _properties(field):
@@ -50,14 +50,14 @@ def _suite(field: Field) -> ET.Element:
     return suite
 
 
-def _details(field: Field) -> Iterable[str]:
+def _details(field: ProfileResult) -> Iterable[str]:
     for entry in field.entries:
         yield f"{label(entry)}: {entry.status}{entry.reason and ', '}{entry.reason}"
     for entry, verdict in verdicts(field):
         yield f"{label(entry)}: {verdict.budget.text}: {verdict.outcome}, {verdict.reason}"
 
 
-def _case(suite: ET.Element, field: Field, name: str, outcome: Outcome, reason: str, details: str) -> None:
+def _case(suite: ET.Element, field: ProfileResult, name: str, outcome: Outcome, reason: str, details: str) -> None:
     """The name holds no figure and no candidate, so that a server's history of it goes on from run to run."""
     case = ET.SubElement(suite, "testcase", name=name, classname=f"{field.model}.{field.profile}")
     if outcome in _TAGS:
@@ -67,7 +67,7 @@ def _case(suite: ET.Element, field: Field, name: str, outcome: Outcome, reason: 
         ET.SubElement(case, "system-out").text = f"{reason}\n{details}"
 
 
-def _properties(field: Field) -> Iterable[tuple[str, str]]:
+def _properties(field: ProfileResult) -> Iterable[tuple[str, str]]:
     yield "model", field.model
     yield "profile", field.profile
     if field.chosen is not None:
@@ -78,7 +78,7 @@ def _properties(field: Field) -> Iterable[tuple[str, str]]:
         yield "bundle", str(field.bundle)
 
 
-def _candidate(entry: Entry) -> Iterable[tuple[str, str]]:
+def _candidate(entry: CandidateResult) -> Iterable[tuple[str, str]]:
     yield "candidate", label(entry)
     if entry.report is not None:
         yield "source_sha256", entry.report.artifact.source_sha256

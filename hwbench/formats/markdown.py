@@ -12,7 +12,7 @@ from hwbench.formats.sections.rate_rows import RateTable
 from hwbench.formats.sections.roofline_share import ceilings, rooflines
 from hwbench.formats.sections.rows import Row, columns, label
 from hwbench.measurements.quantities import QUANTITIES
-from hwbench.results.profile_results import Field, Results
+from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
 
 # What would end a cell or start markup: `<` only where a tag could begin, so that p90<=20ms reads as it is.
@@ -27,7 +27,7 @@ def render(results: Results) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _blocks(field: Field) -> Iterable[str]:
+def _blocks(field: ProfileResult) -> Iterable[str]:
     table = rows.rows(field)
     notes = rows.notes(table)
     yield f"## {_escape(field.model)} for {_escape(field.profile)}: {outcome(field)}"
@@ -42,7 +42,7 @@ def _blocks(field: Field) -> Iterable[str]:
     yield _list(_remarks(field, notes))
 
 
-def _remarks(field: Field, notes: dict[str, int]) -> Iterable[str]:
+def _remarks(field: ProfileResult, notes: dict[str, int]) -> Iterable[str]:
     for entry in field.entries:
         if entry.reason:
             yield f"{_escape(label(entry))}, {entry.status}: {_escape(entry.reason)}"
@@ -80,7 +80,7 @@ def _cell(value: str, interval: str) -> str:
     return f"{value}<br>{interval.replace(' ', '&nbsp;')}" if interval else value
 
 
-def _provenance(field: Field) -> Iterable[str]:
+def _provenance(field: ProfileResult) -> Iterable[str]:
     for machine in machines(field):
         yield f"Measured on {_escape(machine)}"
     chosen = field.chosen

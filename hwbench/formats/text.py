@@ -20,7 +20,7 @@ from hwbench.formats.sections.rate_rows import RateTable
 from hwbench.formats.sections.roofline_share import ceilings, rooflines
 from hwbench.formats.sections.rows import Row, columns, label
 from hwbench.measurements.quantities import QUANTITIES
-from hwbench.results.profile_results import Field, Results
+from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "chosen": "bold"}
@@ -51,7 +51,7 @@ def render(results: Results, *, width: int | None = None, color: bool = False) -
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-def _print(console: Console, field: Field) -> None:
+def _print(console: Console, field: ProfileResult) -> None:
     table = rows.rows(field)
     notes = rows.notes(table)
     came_to = _text(outcome(field), style=outcome(field))
@@ -116,7 +116,7 @@ def _why(row: Row) -> tuple[str, str, str]:
     return row.entry.status, row.verdict, row.entry.reason
 
 
-def _provenance(field: Field) -> list[tuple[str, str]]:
+def _provenance(field: ProfileResult) -> list[tuple[str, str]]:
     lines = [("on", machine) for machine in machines(field)]
     chosen = field.chosen
     lines += how(chosen.report) if chosen is not None and chosen.report is not None else []

@@ -13,7 +13,7 @@ import sqlalchemy as sql
 from hwbench.machine.identity import Machine
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import NotMeasuredError
-from hwbench.results.profile_results import Field, Results
+from hwbench.results.profile_results import ProfileResult, Results
 from runtimes.errors import UsageError
 
 _TABLE = sql.Table(
@@ -129,7 +129,7 @@ def _create(where: str) -> None:
         raise _cannot(where, error) from None
 
 
-def _rows(field: Field, at: datetime.datetime) -> list[dict[str, object]]:
+def _rows(field: ProfileResult, at: datetime.datetime) -> list[dict[str, object]]:
     chosen = field.chosen
     if chosen is None or chosen.report is None:
         return []

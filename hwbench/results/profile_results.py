@@ -42,7 +42,7 @@ class Screening:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CandidateResult:
     """One candidate and what came of it.
 
     Attributes:
@@ -93,7 +93,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Field:
+class ProfileResult:
     """All candidates for one profile.
 
     Attributes:
@@ -104,13 +104,13 @@ class Field:
     model: str
     profile: str
     budgets: tuple[Budget, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[CandidateResult, ...]
     caveats: tuple[str, ...] = ()
     bundle: Path | None = None
     search: Search | None = None
 
     @property
-    def chosen(self) -> Entry | None:
+    def chosen(self) -> CandidateResult | None:
         """The candidate that was packed, or the only one measured."""
         for entry in self.entries:
             if entry.status in ("chosen", "measured"):
@@ -131,7 +131,7 @@ class Results:
     """What report.json holds: one field per profile."""
 
     schema_version: int
-    fields: tuple[Field, ...]
+    fields: tuple[ProfileResult, ...]
 
     @property
     def outcome(self) -> Outcome:
@@ -140,7 +140,7 @@ class Results:
         return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
 
 
-def of(fields: Sequence[Field]) -> Results:
+def of(fields: Sequence[ProfileResult]) -> Results:
     """Results of the current schema."""
     return Results(SCHEMA_VERSION, tuple(fields))
 
@@ -169,7 +169,7 @@ def from_json(text: str | bytes, where: str) -> Results:
     return decode(Results, data, where)
 
 
-def pareto(entries: Sequence[Entry], latency: str = "p50") -> tuple[Entry, ...]:
+def pareto(entries: Sequence[CandidateResult], latency: str = "p50") -> tuple[CandidateResult, ...]:
     """The entries that no other beats on accuracy or latency without losing on the other, fastest first.
 
     Entries without both figures are left out.
@@ -183,7 +183,7 @@ def pareto(entries: Sequence[Entry], latency: str = "p50") -> tuple[Entry, ...]:
     return tuple(entry for _, entry in sorted(front, key=lambda pair: pair[0]))
 
 
-def _figure(entry: Entry, latency: str) -> tuple[float, float] | None:
+def _figure(entry: CandidateResult, latency: str) -> tuple[float, float] | None:
     """Latency and inaccuracy, less of both being better."""
     if entry.report is None or entry.report.accuracy is None:
         return None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tensorrt as trt
 
+from runtimes.bundles.bundle import Bundle
 from runtimes.bundles.manifest import Artifact
 from runtimes.inference.session import Session
+from runtimes.tensorrt import bundle_engine
 from runtimes.tensorrt.cuda._choice import open_memory
 from runtimes.tensorrt.engine_session import open_engine
 
-__all__ = ["load", "open_memory", "trt", "version"]
+__all__ = ["load", "open_memory", "read_engine", "trt", "version"]
 
 
 def version() -> str:
@@ -20,3 +22,9 @@ def version() -> str:
 def load(artifact: Artifact, model: bytes) -> Session:
     """See `runtimes.tensorrt.engine_session.open_engine`."""
     return open_engine(artifact, trt, model, open_memory)
+
+
+def read_engine(bundle: Bundle, artifact: Artifact) -> bytes:
+    """See `runtimes.tensorrt.bundle_engine.read`."""
+    memory = open_memory(artifact.settings.options.get("memory"))
+    return bundle_engine.read(bundle, trt, memory)

@@ -6,7 +6,8 @@ import dataclasses
 import os
 from pathlib import Path
 
-from runtimes import cpu, plugins
+from runtimes import cpu
+from runtimes.backends import backend, engine_backend
 from runtimes.bundles.bundle import Bundle
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import UnsupportedError
@@ -51,14 +52,12 @@ def open_session(bundle: Bundle, *, settings: RuntimeSettings | None = None, any
         check_machine(bundle.manifest.profile)
     if settings is not None:
         artifact = dataclasses.replace(artifact, settings=settings)
-    backend = plugins.load("runtimes.backends", artifact.runtime, "runtime")
+    opened = backend(artifact.runtime)
     if artifact.is_compiled_on_device:
-        from runtimes.tensorrt import bundle_engine  # a device without TensorRT does not wait for its import
-
-        model = bundle_engine.read(bundle, artifact, backend)
+        model = engine_backend(artifact.runtime).read_engine(bundle, artifact)
     else:
         model = bundle.read(artifact.file.as_posix())
-    session: Session = backend.load(artifact, model)
+    session = opened.load(artifact, model)
     session.watch(bundle.manifest.distributions)
     return session
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runtimes import plugins, samples
+from runtimes import samples
+from runtimes.backends import backend
 from runtimes.errors import UsageError
 from runtimes.inference.session import Session
 from runtimes.sampling.speed_probe import Probe
@@ -151,8 +152,7 @@ def distinct_feeds(session: Session, arrays: Mapping[str, Array]) -> list[dict[s
 def environment(session: Session) -> dict[str, str]:
     """Versions of what runs here; a bundle's own are those of what built it."""
     runtime = session.artifact.runtime
-    version: str = plugins.load("runtimes.backends", runtime, "runtime").version()
-    return {"python": platform.python_version(), "numpy": np.__version__, runtime: version}
+    return {"python": platform.python_version(), "numpy": np.__version__, runtime: backend(runtime).version()}
 
 
 def warm_up(run: Callable[[], object], limit_s: float) -> tuple[list[int], bool]:

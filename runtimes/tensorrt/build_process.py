@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import plugins
+from runtimes.backends import engine_backend
 from runtimes.bundles.build_plan import EngineLayer
 from runtimes.codec import decode, encode
 from runtimes.errors import BackendError, EdgewrightError
@@ -58,8 +58,8 @@ def main(folder: Path) -> int:
         print(f"{done:.3f} {phase}", flush=True)
 
     try:
-        backend = plugins.load("runtimes.backends", key.plan.runtime, "runtime")
-        built = build_here(backend.trt, key.plan, (folder / "model.onnx").read_bytes(), key, show)
+        trt = engine_backend(key.plan.runtime).trt
+        built = build_here(trt, key.plan, (folder / "model.onnx").read_bytes(), key, show)
     except EdgewrightError as error:
         print(error, file=sys.stderr)
         return 2

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtimes import plugins
+from runtimes.backends import engine_backend
 from runtimes.bundles.build_plan import BuildPlan
 from runtimes.bundles.bundle import Bundle
 from runtimes.codec import encode
@@ -54,11 +54,11 @@ def compile_bundle(bundle: Bundle, on_progress: OnProgress | None = None) -> Com
     artifact = bundle.manifest.artifact
     if artifact.plan is None or not artifact.is_compiled_on_device:
         raise UsageError(f"'{bundle.path}' holds nothing to compile; it runs as it is.")
-    backend = plugins.load("runtimes.backends", artifact.runtime, "runtime")
+    backend = engine_backend(artifact.runtime)
     check_dialect(backend.trt, artifact.plan)
-    memory: DeviceMemory = backend.open_memory(artifact.settings.options.get("memory"))
+    memory = backend.open_memory(artifact.settings.options.get("memory"))
     _check_chip(artifact.plan, memory)
-    file, key = bundle_engine.path_of(bundle.path), bundle_engine.key_of(bundle, backend, memory)
+    file, key = bundle_engine.path_of(bundle.path), bundle_engine.key_of(bundle, backend.trt, memory)
     kept = engine_file.read(file, key)
     if kept is not None:
         return Compiled(file, kept[1], was_there=True)

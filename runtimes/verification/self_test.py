@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes import cpu, plugins
+from runtimes import cpu
+from runtimes.backends import backend
 from runtimes.bundles.bundle import Bundle
 from runtimes.bundles.manifest import Manifest
 from runtimes.errors import UnsupportedError
@@ -84,7 +85,7 @@ def _signature_words(bundle: Bundle) -> str:
 def _causes(manifest: Manifest) -> Iterator[str]:
     artifact = manifest.artifact
     built = artifact.tool_versions.get(artifact.runtime)
-    here = plugins.load("runtimes.backends", artifact.runtime, "runtime").version()
+    here = backend(artifact.runtime).version()
     if built is not None and built != here:
         yield f"Cause to look at: it was packed with {artifact.runtime} {built}, and {here} is installed here."
     if artifact.precision.startswith("int8") and cpu.arch() == "x86_64" and not _VNNI & cpu.isa_flags():

@@ -13,7 +13,7 @@ from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
-from hwbench.results.profile_results import Entry, Field, Status
+from hwbench.results.profile_results import CandidateResult, ProfileResult, Status
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.sampling.closed_loop import Block
 from runtimes.tensors import TensorSpec
@@ -47,13 +47,14 @@ _SKIPPED = {
 }
 
 
-def measured_field() -> Field:
+def measured_field() -> ProfileResult:
     """Seven candidates: one chosen, four dropped, two skipped."""
     entries = [_measured(precision, number) for number, precision in enumerate(_MEASURED)]
     skipped = [
-        Entry(f"{name} on onnxruntime", name, "onnxruntime", "skipped", reason) for name, reason in _SKIPPED.items()
+        CandidateResult(f"{name} on onnxruntime", name, "onnxruntime", "skipped", reason)
+        for name, reason in _SKIPPED.items()
     ]
-    return Field(
+    return ProfileResult(
         "mobilenet-v2",
         "x86-avx512-vnni",
         BUDGETS,
@@ -63,7 +64,7 @@ def measured_field() -> Field:
     )
 
 
-def elsewhere_field() -> Field:
+def elsewhere_field() -> ProfileResult:
     """For a device that was not here: no latency, so its budget is inconclusive."""
     reason = "raspberry-pi-5 was not here; measure there with: edgewright measure BUNDLE"
     entries = []
@@ -73,33 +74,33 @@ def elsewhere_field() -> Field:
         report = dataclasses.replace(report, profile="raspberry-pi-5", unmeasured={"latency": reason})
         entries.append(_judged(precision, "chosen" if status == "chosen" else "kept", report))
     caveat = "Latency and peak memory were not measured: this machine is no raspberry-pi-5."
-    return Field("mobilenet-v2", "raspberry-pi-5", BUDGETS, tuple(entries), (caveat,))
+    return ProfileResult("mobilenet-v2", "raspberry-pi-5", BUDGETS, tuple(entries), (caveat,))
 
 
-def few_samples_field() -> Field:
+def few_samples_field() -> ProfileResult:
     """One candidate with too few samples for p90 and p99, unsettled; nothing was to be decided."""
     latency = make_latency(14.6, seed=9, runs=4, settled=False)
     report = make_report("int8", latency, 2, 3, 3.62)
-    entry = Entry("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report)
-    return Field("mobilenet-v2", "x86-avx512-vnni", (), (entry,))
+    entry = CandidateResult("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report)
+    return ProfileResult("mobilenet-v2", "x86-avx512-vnni", (), (entry,))
 
 
-def failed_field() -> Field:
+def failed_field() -> ProfileResult:
     """Every candidate breaks a budget."""
     entries = [_measured(precision, number) for number, precision in enumerate(_MEASURED) if precision != "int8"]
-    return Field("mobilenet-v2", "x86-avx512-vnni", BUDGETS, tuple(entries))
+    return ProfileResult("mobilenet-v2", "x86-avx512-vnni", BUDGETS, tuple(entries))
 
 
-def unmade_field() -> Field:
+def unmade_field() -> ProfileResult:
     """Not one candidate could be made."""
     entries = [
-        Entry(f"{name} on onnxruntime", name, "onnxruntime", "skipped", "The time limit ran out.")
+        CandidateResult(f"{name} on onnxruntime", name, "onnxruntime", "skipped", "The time limit ran out.")
         for name in ("fp32", "int8")
     ]
-    return Field("mobilenet-v2", "x86-avx512-vnni", BUDGETS, tuple(entries))
+    return ProfileResult("mobilenet-v2", "x86-avx512-vnni", BUDGETS, tuple(entries))
 
 
-def many_field() -> Field:
+def many_field() -> ProfileResult:
     """Fifteen candidates on three runtimes whose latencies span 35x."""
     entries = []
     for factor, runtime in ((1.0, "onnxruntime"), (0.7, "openvino"), (0.06, "tensorrt")):
@@ -108,10 +109,10 @@ def many_field() -> Field:
             report = dataclasses.replace(report, artifact=dataclasses.replace(report.artifact, runtime=runtime))
             status: Status = "chosen" if (precision, runtime) == ("int8", "tensorrt") else "kept"
             entries.append(_judged(precision, status, report))
-    return Field("mobilenet-v2", "x86-l4", BUDGETS, tuple(entries))
+    return ProfileResult("mobilenet-v2", "x86-l4", BUDGETS, tuple(entries))
 
 
-def hostile_field() -> Field:
+def hostile_field() -> ProfileResult:
     """Every free text holds what breaks tables, markup and terminals."""
     entries = [_measured(precision, number) for number, precision in enumerate(_MEASURED)]
     named = []
@@ -124,8 +125,8 @@ def hostile_field() -> Field:
         named.append(
             dataclasses.replace(entry, name=f"{number}{HOSTILE}", reason=HOSTILE, report=report, verdicts=verdicts)
         )
-    named.append(Entry(HOSTILE, HOSTILE, HOSTILE, "skipped", HOSTILE))
-    return Field(HOSTILE, HOSTILE, BUDGETS, tuple(named), (HOSTILE,), Path(HOSTILE))
+    named.append(CandidateResult(HOSTILE, HOSTILE, HOSTILE, "skipped", HOSTILE))
+    return ProfileResult(HOSTILE, HOSTILE, BUDGETS, tuple(named), (HOSTILE,), Path(HOSTILE))
 
 
 def make_latency(median_ms: float, seed: int, runs: int = 180, settled: bool = True, blocks: int = 6) -> Latency:
@@ -168,15 +169,15 @@ def make_report(precision: str, latency: Latency | None, gained: int, lost: int,
     return Report("mobilenet-v2", "x86-avx512-vnni", artifact, MACHINE, latency, accuracy)
 
 
-def _measured(precision: str, seed: int) -> Entry:
+def _measured(precision: str, seed: int) -> CandidateResult:
     status, median_ms, gained, lost, size_mb = _MEASURED[precision]
     report = make_report(precision, make_latency(median_ms, seed), gained, lost, size_mb)
     return _judged(precision, status, report)
 
 
-def _judged(precision: str, status: Status, report: Report) -> Entry:
+def _judged(precision: str, status: Status, report: Report) -> CandidateResult:
     verdicts = judge(report, BUDGETS)
     broken = "; ".join(f"{v.budget.text}: {v.reason}" for v in verdicts if v.outcome == "fail")
     reasons = {"chosen": "the fastest that meets every budget", "dropped": broken, "kept": "slower than int8"}
     runtime = report.artifact.runtime
-    return Entry(f"{precision} on {runtime}", precision, runtime, status, reasons[status], report, verdicts)
+    return CandidateResult(f"{precision} on {runtime}", precision, runtime, status, reasons[status], report, verdicts)

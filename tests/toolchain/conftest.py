@@ -23,7 +23,7 @@ from runtimes.profile import HardwareProfile
 from runtimes.sampling.closed_loop import SamplingPlan
 from runtimes.tensors import Array
 from toolchain.cli import main
-from toolchain.pipeline.build import BuildRequest
+from toolchain.pipeline.request import BuildRequest
 
 _EVALUATION = 600
 

@@ -19,7 +19,7 @@ from runtimes.tensorrt.build_engine import Built
 from runtimes.tensorrt.build_process import Notes, build_apart
 from runtimes.tensorrt.engine_file import CacheKey, Toolkit
 from toolchain.builders import onnxruntime as onnx_builder
-from toolchain.engines.build_target import Destination
+from toolchain.engines.build_target import BuildTarget
 from toolchain.engines.overview import arithmetic
 from toolchain.engines.planner import plan_engine
 from toolchain.models.onnx_model import OnnxModel, load_ir
@@ -31,7 +31,7 @@ _STEPS = 100
 _REFUSED_OPS = frozenset({"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"})
 
 
-def plan_for(model: OnnxModel, recipe: Recipe, destination: Destination | None, runtime: str) -> BuildPlan:
+def plan_for(model: OnnxModel, recipe: Recipe, destination: BuildTarget | None, runtime: str) -> BuildPlan:
     """The plan of a model's engine.
 
     Raises:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runtimes.backends import null
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
-from toolchain.engines.build_target import Destination
+from toolchain.engines.build_target import BuildTarget
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.recipes.recipe import Recipe
+
+FLOAT_OPTIONS: Mapping[str, Mapping[str, str]] = {}
+TYPED = ()
+REFUSED: Mapping[str, str] = {}
+USES_THREADS = False
 
 
 def versions() -> Mapping[str, str]:
@@ -18,7 +23,7 @@ def versions() -> Mapping[str, str]:
 
 
 def build(
-    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: Destination | None = None
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: BuildTarget | None = None
 ) -> Artifact:
     """Write an empty file into the folder `out`."""
     file = out / "model.null"
@@ -34,3 +39,8 @@ def build(
         size_bytes=0,
         tool_versions=versions(),
     )
+
+
+def tunings(threads: int) -> Iterator[Mapping[str, str]]:
+    """None are known."""
+    return iter(())

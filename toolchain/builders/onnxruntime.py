@@ -10,9 +10,14 @@ import onnxruntime as ort
 
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from toolchain.builders import _onnx_file
-from toolchain.engines.build_target import Destination
+from toolchain.engines.build_target import BuildTarget
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.recipes.recipe import Recipe
+
+FLOAT_OPTIONS: Mapping[str, Mapping[str, str]] = {}
+TYPED = ()
+REFUSED: Mapping[str, str] = {}
+USES_THREADS = True
 
 
 def versions() -> Mapping[str, str]:
@@ -21,7 +26,7 @@ def versions() -> Mapping[str, str]:
 
 
 def build(
-    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: Destination | None = None
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: BuildTarget | None = None
 ) -> Artifact:
     """Write `model.onnx` into the folder `out`.
 

@@ -13,7 +13,7 @@ import onnx
 from runtimes.backends import openvino
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from toolchain.builders import _onnx_file
-from toolchain.engines.build_target import Destination
+from toolchain.engines.build_target import BuildTarget
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.recipes.recipe import Recipe
 
@@ -21,6 +21,8 @@ FLOAT_OPTIONS = {"bf16": {"inference_precision": "bf16"}, "fp16": {"inference_pr
 
 # Told f32, the CPU plug-in still computes in bf16 what the graph says is bf16 (2026.4), and turns fp16 into float32.
 TYPED = ("bf16",)
+REFUSED: Mapping[str, str] = {}
+USES_THREADS = True
 
 
 def versions() -> Mapping[str, str]:
@@ -29,7 +31,7 @@ def versions() -> Mapping[str, str]:
 
 
 def build(
-    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: Destination | None = None
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: BuildTarget | None = None
 ) -> Artifact:
     """Write `model.onnx` into the folder `out`.
 

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 
-from runtimes import plugins
+from runtimes.backends import EngineBackend, engine_backend
 from runtimes.bundles.build_plan import BuildPlan
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import NotInstalledError, UnsupportedError
@@ -20,10 +19,12 @@ from runtimes.tensorrt.cuda._protocol import DeviceMemory
 from runtimes.tensorrt.engine_session import EngineSession
 from toolchain.builders import _engine
 from toolchain.engines import planner, trtexec
-from toolchain.engines.build_target import Destination
+from toolchain.engines.build_target import BuildTarget
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.recipes.recipe import Recipe
 
+FLOAT_OPTIONS: Mapping[str, Mapping[str, str]] = {}
+TYPED = ()
 REFUSED = planner.REFUSED
 USES_THREADS = False
 
@@ -34,7 +35,7 @@ def versions() -> Mapping[str, str]:
 
 
 def build(
-    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: Destination | None = None
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: BuildTarget | None = None
 ) -> Artifact:
     """Write `model.engine` into the folder `out` where this machine has the device and its TensorRT, else `model.onnx`.
 
@@ -55,18 +56,23 @@ def build(
     return carried if here is None else _compiled(carried, plan, *here)
 
 
-def _here(plan: BuildPlan) -> tuple[ModuleType, DeviceMemory] | None:
+def tunings(threads: int) -> Iterator[Mapping[str, str]]:
+    """None are known."""
+    return iter(())
+
+
+def _here(plan: BuildPlan) -> tuple[EngineBackend, DeviceMemory] | None:
     """The backend and the GPU, if this machine has both and they are the plan's."""
     try:
-        backend = plugins.load("runtimes.backends", "tensorrt", "runtime")
-        memory: DeviceMemory = backend.open_memory()
+        backend = engine_backend("tensorrt")
+        memory = backend.open_memory()
         fits = dialect(backend.trt) == plan.dialect and memory.compute_capability == plan.compute_capability
     except (NotInstalledError, UnsupportedError):
         return None
     return (backend, memory) if fits else None
 
 
-def _compiled(carried: Artifact, plan: BuildPlan, backend: ModuleType, memory: DeviceMemory) -> Artifact:
+def _compiled(carried: Artifact, plan: BuildPlan, backend: EngineBackend, memory: DeviceMemory) -> Artifact:
     toolkit = engine_file.toolkit(backend.trt, memory.compute_capability, memory.cuda, memory.name)
     built = _engine.engine_for(plan, carried.file.read_bytes(), toolkit)
     file = carried.file.with_name("model.engine")

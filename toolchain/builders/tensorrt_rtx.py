@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runtimes.backends import tensorrt_rtx as backend
@@ -10,10 +10,12 @@ from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.tensorrt import engine_file
 from toolchain.builders import _engine
 from toolchain.engines import planner
-from toolchain.engines.build_target import Destination
+from toolchain.engines.build_target import BuildTarget
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.recipes.recipe import Recipe
 
+FLOAT_OPTIONS: Mapping[str, Mapping[str, str]] = {}
+TYPED = ()
 REFUSED = planner.REFUSED
 USES_THREADS = False
 
@@ -24,7 +26,7 @@ def versions() -> Mapping[str, str]:
 
 
 def build(
-    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: Destination | None = None
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: BuildTarget | None = None
 ) -> Artifact:
     """Write `model.engine` into the folder `out`.
 
@@ -41,3 +43,8 @@ def build(
     file = out / "model.engine"
     file.write_bytes(built.engine)
     return _engine.artifact(model, recipe, settings, file, plan, versions(), built.layers)
+
+
+def tunings(threads: int) -> Iterator[Mapping[str, str]]:
+    """None are known."""
+    return iter(())

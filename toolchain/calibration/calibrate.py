@@ -12,16 +12,16 @@ import onnx_ir as ir
 import psutil
 
 from hwbench.progress import bar, say
-from runtimes import plugins, samples
+from runtimes import samples
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
+from toolchain.calibration import methods
 from toolchain.calibration.histogram import Histogram, Histograms
 from toolchain.calibration.observe import observe
 from toolchain.calibration.table import CalibrationTable
 from toolchain.graphs.value_range import Range
 
-METHODS = "toolchain.calibration.methods"
 MIN_ELEMENTS = 2048  # below, a tail or a divergence is an estimate of nothing
 
 _FORECAST_AFTER = 3  # samples: the first allocates, and the second may load a session that watches less
@@ -63,7 +63,7 @@ def calibrate(
             many it takes.
         CalibrationInterrupted: with what was seen so far, if that makes a table.
     """
-    chooser = plugins.load(METHODS, method, "calibration method")
+    chooser = methods.method(method)
     batch, n = samples.batch_size(specs, arrays), samples.count(specs, arrays)
     histograms, done, start = Histograms(len(tensors)), 0, 0
     wanted = bool(chooser.NEEDS_DISTRIBUTION)
@@ -101,7 +101,7 @@ def forecast(method: str, n: int, seconds: float) -> str:
 
 
 def _ranges(method: str, tensors: Sequence[str], found: Sequence[Histogram], n: int) -> dict[str, Range]:
-    chooser = plugins.load(METHODS, method, "calibration method")
+    chooser = methods.method(method)
     ranges = {}
     for name, histogram in zip(tensors, found):
         if histogram.low > histogram.high:

@@ -12,7 +12,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from hwbench.data.dataset import Dataset
-from runtimes import cpu, plugins
+from runtimes import cpu
 from runtimes.bundles.manifest import Artifact
 from runtimes.bundles.work import Work
 from runtimes.errors import UsageError
@@ -21,17 +21,19 @@ from runtimes.tensors import Feeds
 from toolchain.analysis.count_work import computed_in, work_of
 from toolchain.analysis.half_errors import half_sensitivity
 from toolchain.analysis.int8_errors import sensitivity
+from toolchain.builders import builder
 from toolchain.calibration import table_cache
 from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates.build_cache import Cache
-from toolchain.candidates.candidate import BUILDERS, Candidate, quantizer
+from toolchain.candidates.candidate import Candidate
 from toolchain.candidates.emulated_engine import obstacle, stand_in
 from toolchain.candidates.source_recipe import as_is
-from toolchain.engines.build_target import Destination
+from toolchain.engines.build_target import BuildTarget
 from toolchain.engines.shape_ranges import DimensionRanges
 from toolchain.models.onnx_model import OnnxModel, is_quantized, load_ir, open_model
 from toolchain.models.prepare import prepare
 from toolchain.packaging.pack import Contents, pack
+from toolchain.quantizers import half_quantizer
 from toolchain.recipes.apply_recipe import REFERENCE, Calibrated, calibrated, check_table, keeping, quantize
 from toolchain.recipes.recipe import Recipe
 
@@ -39,7 +41,7 @@ _MAKERS = ("onnx", "onnx-ir", "onnxruntime", "onnxconverter-common", "numpy", "m
 
 
 @dataclass(frozen=True)
-class Made:
+class BuiltCandidate:
     """A candidate, made.
 
     Attributes:
@@ -54,7 +56,7 @@ class Made:
     stands_in: str | None
 
 
-class Workshop:
+class CandidateBuilder:
     """One source model, its calibration samples, and the variants made so far, in a folder that goes away.
 
     Where there is a cache, variants of earlier builds are taken from it.
@@ -83,7 +85,7 @@ class Workshop:
         if table is not None and self._prepared is not None:
             check_table(table, self._prepared)
 
-    def make(self, candidate: Candidate, profile: HardwareProfile) -> Made:
+    def make(self, candidate: Candidate, profile: HardwareProfile) -> BuiltCandidate:
         """Make a candidate; the bundle of an engine that cannot run here holds a stand-in that computes the same graph.
 
         Raises:
@@ -93,15 +95,14 @@ class Workshop:
         folder = self._folder / f"candidate-{self._bundles}"
         self._bundles += 1
         folder.mkdir()
-        builder = plugins.load(BUILDERS, candidate.runtime, "runtime")
-        artifact: Artifact = builder.build(
-            variant, candidate.recipe, candidate.settings, folder, Destination(profile, self._ranges)
+        artifact = builder(candidate.runtime).build(
+            variant, candidate.recipe, candidate.settings, folder, BuildTarget(profile, self._ranges)
         )
         bundle = folder / "candidate.edge"
         reason = obstacle(artifact)
         shown = artifact if reason is None else stand_in(artifact, variant, candidate.recipe, folder / "stand-in")
         pack(Contents(self.name, profile, shown, candidate.recipe, {}, {}), bundle)
-        return Made(bundle, artifact, reason)
+        return BuiltCandidate(bundle, artifact, reason)
 
     @property
     def source_sha256(self) -> str:
@@ -135,7 +136,7 @@ class Workshop:
             raise UsageError("There are no calibration samples to see errors on; give --calibration FILE.npz.")
         if recipe.precision == "int8":
             return sensitivity(known, recipe, inputs, samples.arrays)
-        half = quantizer(recipe.precision)
+        half = half_quantizer(recipe.precision)
         nodes = half.computed(known.model, known.ranges)
         return half_sensitivity(known.model, nodes, half.HALF, inputs, samples.arrays)
 

@@ -7,17 +7,16 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any
 
-from runtimes import plugins
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile, QuantizationScheme
-from toolchain.recipes.apply_recipe import CORRECTIONS, QUANTIZERS
+from toolchain import builders
+from toolchain.builders import Builder, builder
+from toolchain.corrections import names as correction_names
+from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.recipe import Recipe
 
-BUILDERS = "toolchain.builders"
 DEFAULT_CALIBRATION = "minmax"
 _HALVES = ("bf16", "fp16")
 _ANY = "any"  # of the one row of a runtime that nothing is built for
@@ -52,11 +51,6 @@ class Candidate:
         return f"{name} on {self.runtime}" + (f", {self.variant}" if self.variant else "")
 
 
-def precisions() -> tuple[str, ...]:
-    """Every precision there is, the reference first."""
-    return ("fp32", *(name for name in plugins.names(QUANTIZERS) if name != "fp32"))
-
-
 def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:
     """The corrections that `--correction` asks for: the default, if empty; "none" alone asks for none.
 
@@ -65,7 +59,7 @@ def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:
     """
     if tuple(wanted) == ("none",):
         return ()
-    known = plugins.names(CORRECTIONS)
+    known = correction_names()
     for name in wanted:
         if name not in known:
             raise UsageError(f"Unknown correction '{name}'; choose from {', '.join(known)}, or none alone.")
@@ -100,30 +94,25 @@ def plan(
                 f"Profile {profile.name} has no runtime '{runtime}'; choose from {', '.join(profile.runtimes)}."
             )
     most = threads or profile.threads
-    tried: list[Candidate] = []
+    trial: list[Candidate] = []
     for runtime in runtimes or profile.runtimes:
         missing = _missing_builder(runtime)
         if missing is not None:
-            tried.append(Candidate(Recipe(_ANY), runtime, RuntimeSettings(most), missing))
+            trial.append(Candidate(Recipe(_ANY), runtime, RuntimeSettings(most), missing))
             continue
         for precision in wanted or precisions():
             refusal = _refusal(precision, runtime, profile)
             for recipe in _recipes(precision, runtime, profile, corrections):
                 told = {**profile.options.get(runtime, {}), **_float_options(runtime).get(recipe.keep_in, {})}
                 settings = RuntimeSettings(most, told)
-                tried.append(Candidate(recipe, runtime, settings, refusal))
-    return tuple(tried)
+                trial.append(Candidate(recipe, runtime, settings, refusal))
+    return tuple(trial)
 
 
 def untried(plan: Sequence[Candidate]) -> tuple[str, ...]:
     """Sentences on the runtimes of a plan that nothing can be built for, such as one that is not installed."""
     rows = [candidate for candidate in plan if candidate.recipe.precision == _ANY]
     return tuple(f"{row.runtime} was not tried: {row.refusal}" for row in rows)
-
-
-def quantizer(precision: str) -> ModuleType:
-    """The module that makes a precision; it declares what the precision computes in, and what it needs."""
-    return plugins.load(QUANTIZERS, precision, "precision")
 
 
 def typed(candidate: Candidate) -> Candidate | None:
@@ -134,7 +123,7 @@ def typed(candidate: Candidate) -> Candidate | None:
     recipe, half = candidate.recipe, candidate.recipe.keep_in
     if recipe.precision in ("int8", *_HALVES):
         return candidate
-    if not recipe.precision.endswith("-storage") or half not in _declared(candidate.runtime, "TYPED", ()):
+    if not recipe.precision.endswith("-storage") or half not in _typed_in(candidate.runtime):
         return None
     told = _float_options(candidate.runtime)[half]
     options = {name: value for name, value in candidate.settings.options.items() if name not in told}
@@ -145,10 +134,10 @@ def typed(candidate: Candidate) -> Candidate | None:
 
 def _missing_builder(runtime: str) -> str | None:
     """Why nothing can be built for a runtime: no builder, or its package is not installed."""
-    if runtime not in plugins.names(BUILDERS):
+    if runtime not in builders.names():
         return f"This release of edgewright does not build for {runtime}."
     try:
-        plugins.load(BUILDERS, runtime, "runtime")
+        builder(runtime)
     except NotInstalledError as error:
         return str(error)
     return None
@@ -174,9 +163,9 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:
-    unread: Mapping[str, str] = _declared(runtime, "REFUSED", {})
-    if precision in unread:
-        return unread[precision]
+    found = _builder_if_any(runtime)
+    if found is not None and precision in found.REFUSED:
+        return found.REFUSED[precision]
     needed = quantizer(precision).COMPUTES_IN
     if needed in profile.precisions[runtime]:
         return None
@@ -190,15 +179,17 @@ def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | No
 
 def _float_options(runtime: str) -> Mapping[str, Mapping[str, str]]:
     """By precision, what makes a runtime compute float32 nodes in it."""
-    found: Mapping[str, Mapping[str, str]] = _declared(runtime, "FLOAT_OPTIONS", {})
-    return found
+    found = _builder_if_any(runtime)
+    return found.FLOAT_OPTIONS if found is not None else {}
 
 
-def _declared(runtime: str, name: str, default: Any) -> Any:
-    """What a runtime's builder says of precisions; the default, where it says nothing or there is no builder."""
-    if _missing_builder(runtime) is not None:
-        return default
-    return getattr(plugins.load(BUILDERS, runtime, "runtime"), name, default)
+def _typed_in(runtime: str) -> tuple[str, ...]:
+    found = _builder_if_any(runtime)
+    return found.TYPED if found is not None else ()
+
+
+def _builder_if_any(runtime: str) -> Builder | None:
+    return builder(runtime) if _missing_builder(runtime) is None else None
 
 
 def _digest(value: object) -> str:

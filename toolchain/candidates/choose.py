@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 from hwbench.budgets.verdicts import Verdict
 from hwbench.measurements.report import NotMeasuredError, Report
-from hwbench.results.profile_results import Entry
+from hwbench.results.profile_results import CandidateResult
 from hwbench.stats.intervals import Estimate
 
 _SPEED = "p50"
@@ -20,7 +20,7 @@ _SLIGHT = 0.001  # of a score: below, a difference is no reason for one file or 
 _SAME_SIZE = 1.05  # times as large is as large
 
 
-def choose(entries: Sequence[Entry], behind: Collection[str] = ()) -> tuple[Entry, ...]:
+def choose(entries: Sequence[CandidateResult], behind: Collection[str] = ()) -> tuple[CandidateResult, ...]:
     """Give every measured entry its status and reason; one that the search dropped keeps them.
 
     Of those that meet every budget the fastest is chosen. Of those as fast, the ones go that are less accurate for
@@ -50,36 +50,36 @@ def choose(entries: Sequence[Entry], behind: Collection[str] = ()) -> tuple[Entr
     return tuple(_judged(entry, winner, why, bar, lost) if entry in measured else entry for entry in entries)
 
 
-def _bar(pool: Sequence[Entry]) -> Entry | None:
+def _bar(pool: Sequence[CandidateResult]) -> CandidateResult | None:
     """The entry that was shown to be fastest; None where none was timed."""
     timed = [(speed.high, index) for index, entry in enumerate(pool) if (speed := _speed(entry)) is not None]
     return pool[min(timed)[1]] if timed else None
 
 
-def _is_as_fast(entry: Entry, bar: Entry | None) -> bool:
+def _is_as_fast(entry: CandidateResult, bar: CandidateResult | None) -> bool:
     if bar is None:
         return True
     mine, best = _speed(entry), _speed(bar)
     return mine is not None and best is not None and mine.value <= best.high
 
 
-def _best(tied: Sequence[Entry], *, timed: bool) -> Entry:
+def _best(tied: Sequence[CandidateResult], *, timed: bool) -> CandidateResult:
     """Of those as fast; where nothing was timed, size is what there is to tell of speed, and goes before accuracy."""
     return min(_small(_right(tied)), key=_complexity) if timed else min(tied, key=_size)
 
 
-def _right(tied: Sequence[Entry]) -> list[Entry]:
+def _right(tied: Sequence[CandidateResult]) -> list[CandidateResult]:
     """Those that no other is more accurate than for sure."""
     return [entry for entry in tied if not any(_loss(entry, other) for other in tied)]
 
 
-def _small(tied: Sequence[Entry]) -> list[Entry]:
+def _small(tied: Sequence[CandidateResult]) -> list[CandidateResult]:
     """Those whose file is about as small as the smallest."""
     smallest = min(map(_size, tied))
     return [entry for entry in tied if _size(entry) <= _SAME_SIZE * smallest]
 
 
-def _loss(entry: Entry, other: Entry) -> float | None:
+def _loss(entry: CandidateResult, other: CandidateResult) -> float | None:
     """How much less accurate one is than another, if that is sure and worth a word."""
     mine, others = _report(entry).accuracy, _report(other).accuracy
     if mine is None or others is None or entry is other:
@@ -91,25 +91,33 @@ def _loss(entry: Entry, other: Entry) -> float | None:
     return drop.value if drop is not None and drop.low > _SLIGHT * abs(others.value) else None
 
 
-def _complexity(entry: Entry) -> tuple[int, ...]:
+def _complexity(entry: CandidateResult) -> tuple[int, ...]:
     """Of recipes as simple, the smaller file, be it by a byte; of equals, the first that was tried."""
     return *_extras(entry), _size(entry)
 
 
-def _extras(entry: Entry) -> tuple[int, int, int]:
+def _extras(entry: CandidateResult) -> tuple[int, int, int]:
     """What more there is to a recipe than its precision, the weightiest first."""
     recipe, options = entry.recipe, entry.settings.options if entry.settings is not None else {}
     return len(recipe.get("keep", ())), len(options), len(recipe.get("corrections", ()))
 
 
-def _judged(entry: Entry, winner: Entry | None, why: str, bar: Entry | None, behind: Collection[str]) -> Entry:
+def _judged(
+    entry: CandidateResult,
+    winner: CandidateResult | None,
+    why: str,
+    bar: CandidateResult | None,
+    behind: Collection[str],
+) -> CandidateResult:
     judged = _with_status(entry, winner, why, bar)
     if judged.status == "kept" and entry.name in behind:  # which its own reason says
         return dataclasses.replace(entry, status="kept")
     return dataclasses.replace(judged, reason="; ".join(filter(None, (judged.reason, entry.reason))))
 
 
-def _with_status(entry: Entry, winner: Entry | None, why: str, bar: Entry | None) -> Entry:
+def _with_status(
+    entry: CandidateResult, winner: CandidateResult | None, why: str, bar: CandidateResult | None
+) -> CandidateResult:
     if entry is winner:
         return dataclasses.replace(entry, status="chosen", reason=why)
     broken = [verdict for verdict in entry.verdicts if verdict.outcome == "fail"]
@@ -126,7 +134,7 @@ def _evidence(verdicts: Sequence[Verdict]) -> str:
     return "; ".join(f"{verdict.budget.text}: {verdict.reason}" for verdict in verdicts)
 
 
-def _why_chosen(winner: Entry, tied: Sequence[Entry], *, alone: bool) -> str:
+def _why_chosen(winner: CandidateResult, tied: Sequence[CandidateResult], *, alone: bool) -> str:
     """Which of the rules of `choose` it was."""
     if winner.outcome == "inconclusive":
         return "the best of those that break no budget; see the verdicts for what is inconclusive"
@@ -149,7 +157,7 @@ def _why_chosen(winner: Entry, tied: Sequence[Entry], *, alone: bool) -> str:
     return f"{how} of the {len(tied)} fastest that meet every budget, whose speeds cannot be told apart"
 
 
-def _why_not(entry: Entry, winner: Entry, bar: Entry | None) -> str:
+def _why_not(entry: CandidateResult, winner: CandidateResult, bar: CandidateResult | None) -> str:
     sizes = f"({_size(entry) / 1e6:.3g} against {_size(winner) / 1e6:.3g} MB)"
     if bar is None and entry.runtime != winner.runtime:
         return f"latency was not measured here, and the profile puts {winner.runtime} first"
@@ -167,17 +175,17 @@ def _why_not(entry: Entry, winner: Entry, bar: Entry | None) -> str:
     return f"as fast as {winner.name}, and no smaller, simpler or more accurate beyond doubt"
 
 
-def _speed(entry: Entry) -> Estimate | None:
+def _speed(entry: CandidateResult) -> Estimate | None:
     try:
         return _report(entry).estimate(_SPEED)
     except NotMeasuredError:
         return None
 
 
-def _size(entry: Entry) -> int:
+def _size(entry: CandidateResult) -> int:
     return _report(entry).artifact.size_bytes
 
 
-def _report(entry: Entry) -> Report:
+def _report(entry: CandidateResult) -> Report:
     assert entry.report is not None
     return entry.report

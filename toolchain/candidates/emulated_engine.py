@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtimes import plugins
+from runtimes.backends import engine_backend
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import NotInstalledError, UnsupportedError
 from toolchain.builders import onnxruntime
@@ -17,7 +17,7 @@ def obstacle(artifact: Artifact) -> str | None:
     if artifact.plan is None:
         return None
     try:
-        backend = plugins.load("runtimes.backends", artifact.runtime, "runtime")
+        backend = engine_backend(artifact.runtime)
         memory = backend.open_memory()
     except (NotInstalledError, UnsupportedError) as error:
         return str(error)

@@ -26,7 +26,7 @@ _RANKING_SAMPLES = 128
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
+class Scorer:
     """A metric and the samples it is computed on.
 
     Attributes:
@@ -39,13 +39,13 @@ class Trial:
     reference: Accuracy | None = None
     note: str | None = None
 
-    def with_reference(self, outputs: Mapping[str, Array]) -> Trial:
+    def with_reference(self, outputs: Mapping[str, Array]) -> Scorer:
         """This trial, once the source's outputs are known. For parity they are the labels, too."""
         samples = self.samples
         if self.metric.name == "parity":
             samples = dataclasses.replace(samples, labels=flatten(outputs))
-        trial = dataclasses.replace(self, samples=samples)
-        return dataclasses.replace(trial, reference=trial.score(outputs))
+        scorer = dataclasses.replace(self, samples=samples)
+        return dataclasses.replace(scorer, reference=scorer.score(outputs))
 
     def score(self, outputs: Mapping[str, Array]) -> Accuracy:
         """A candidate's accuracy, beside the reference.
@@ -79,9 +79,9 @@ def metric_of(evaluation: Path | None, name: str | None) -> Metric:
     return metrics.load(name or ("top1" if labelled else "parity"))
 
 
-def plan_trial(
+def choose_scorer(
     model: OnnxModel, evaluation: Path | None, calibration: Dataset | None, metric: Metric, work: Path
-) -> Trial:
+) -> Scorer:
     """Decide what to judge by: labelled samples if there are, else parity with the source.
 
     Args:
@@ -98,22 +98,22 @@ def plan_trial(
         is_parity = metric.name == "parity"
         data = dataset.read(evaluation, model.inputs, labels=not is_parity)
         note = "No labels were given, so accuracy is closeness to the source's outputs." if is_parity else None
-        return Trial(metric, data, note=note)
+        return Scorer(metric, data, note=note)
     if calibration is not None:
         note = (
             "No evaluation samples were given, so accuracy is closeness to the source's outputs on the calibration's."
         )
-        return Trial(metric, calibration, note=note)
+        return Scorer(metric, calibration, note=note)
     file = work / "random.npz"
     npz.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
     note = (
         "No samples were given, so accuracy is closeness to the source's outputs on random inputs, which proves "
         f"little{random_note(model.inputs)}."
     )
-    return Trial(metric, dataset.read(file, model.inputs), note=note)
+    return Scorer(metric, dataset.read(file, model.inputs), note=note)
 
 
-def plan_ranking(model: OnnxModel, calibration: Dataset | None, trial: Trial, work: Path) -> Trial:
+def choose_ranking_scorer(model: OnnxModel, calibration: Dataset | None, scorer: Scorer, work: Path) -> Scorer:
     """What the search orders candidates by, so that it need not look at the evaluation data: some of the calibration
     samples, by the same metric if they have labels and by closeness to the source if not; random inputs where there
     are none.
@@ -121,11 +121,11 @@ def plan_ranking(model: OnnxModel, calibration: Dataset | None, trial: Trial, wo
     if calibration is None:
         file = work / "ranking.npz"
         npz.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
-        return Trial(metrics.load("parity"), dataset.read(file, model.inputs))
+        return Scorer(metrics.load("parity"), dataset.read(file, model.inputs))
     batch = samples.batch_size(model.inputs, calibration.arrays)
     n = min(calibration.n, math.ceil(_RANKING_SAMPLES / batch) * batch)
     some = interleaved.subset(calibration, range(n), work / "ranking.npz")
-    return Trial(trial.metric if some.labels is not None else metrics.load("parity"), some)
+    return Scorer(scorer.metric if some.labels is not None else metrics.load("parity"), some)
 
 
 def _has_labels(path: Path) -> bool:

@@ -11,7 +11,7 @@ import click
 from runtimes.codec import encode
 from runtimes.errors import UsageError
 from toolchain.engines.overview import overview, render
-from toolchain.pipeline.build import BuildRequest
+from toolchain.pipeline.request import BuildRequest
 from toolchain.sources.open_source import open_source
 
 

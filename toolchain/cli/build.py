@@ -15,7 +15,6 @@ from runtimes.errors import UsageError
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.candidates import candidate
 from toolchain.candidates.build_cache import default_folder
-from toolchain.candidates.candidate import precisions as known_precisions
 from toolchain.cli._config_file import BuildConfig, merge, read
 from toolchain.cli._options import (
     budget_option,
@@ -31,7 +30,9 @@ from toolchain.cli._options import (
 from toolchain.cli._plans import show_plans
 from toolchain.engines.shape_ranges import parse_ranges
 from toolchain.output_folder import output_folder
-from toolchain.pipeline.build import BuildRequest, build
+from toolchain.pipeline.build import build
+from toolchain.pipeline.request import BuildRequest
+from toolchain.quantizers import precisions as known_precisions
 from toolchain.sources.input_specs import parse_input
 from toolchain.sources.open_source import default_name
 

@@ -16,7 +16,8 @@ from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.cli import _demo_model as demo_model
 from toolchain.cli._options import format_option, show
 from toolchain.output_folder import output_folder
-from toolchain.pipeline.build import BuildRequest, build
+from toolchain.pipeline.build import build
+from toolchain.pipeline.request import BuildRequest
 from toolchain.sources.input_specs import parse_input
 
 

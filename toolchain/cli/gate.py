@@ -17,7 +17,7 @@ from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import Report
 from hwbench.progress import clock, say
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Entry, Field, Results, Status
+from hwbench.results.profile_results import CandidateResult, ProfileResult, Results, Status
 from hwbench.targets.local import LocalTarget
 from runtimes import plugins
 from runtimes.errors import UsageError
@@ -199,9 +199,9 @@ def _results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...])
             _entry(f"{candidate.candidate} (candidate)", candidate, "measured", gated.verdicts),
             _entry(f"{baseline.candidate} (baseline)", baseline, "kept"),
         ]
-    return profile_results.of([Field(candidate.model, candidate.profile, limits, tuple(entries), caveats)])
+    return profile_results.of([ProfileResult(candidate.model, candidate.profile, limits, tuple(entries), caveats)])
 
 
-def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> Entry:
+def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> CandidateResult:
     artifact = report.artifact
-    return Entry(name, artifact.precision, artifact.runtime, status, "", report, verdicts)
+    return CandidateResult(name, artifact.precision, artifact.runtime, status, "", report, verdicts)

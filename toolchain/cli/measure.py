@@ -25,7 +25,7 @@ from hwbench.measurements.report import Report
 from hwbench.progress import bar
 from hwbench.results import profile_results
 from hwbench.results.measure_bundles import measure_bundles, open_bundle
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 from hwbench.targets.local import LocalTarget
 from runtimes import plugins
 from runtimes.errors import EdgewrightError, UsageError
@@ -116,10 +116,10 @@ def command(
                 measured = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0]
             report, verdicts = bounded(measured), ()
     artifact = report.artifact
-    entry = Entry(report.candidate, artifact.precision, artifact.runtime, "measured", "", report, verdicts)
+    entry = CandidateResult(report.candidate, artifact.precision, artifact.runtime, "measured", "", report, verdicts)
     budgets = tuple(verdict.budget for verdict in verdicts)
     caveats += (scenarios.CAVEAT,) if ask else ()
-    results = profile_results.of([Field(report.model, report.profile, budgets, (entry,), caveats)])
+    results = profile_results.of([ProfileResult(report.model, report.profile, budgets, (entry,), caveats)])
     if out is not None:
         with replacing(out) as beside:
             beside.write_text(profile_results.to_json(results), encoding="utf-8")

@@ -149,11 +149,11 @@ class _Balance:
         for group in self._groups(usable & (self._gain > 0)):
             axes = [axis for axis, ids in self._classes.items() if np.isin(ids, group).any()]
             layers = [layer for layer in self._layers if layer.touches(group)]
-            tried = [self._with(group, alpha) for alpha in _ALPHAS]
-            noises = [self._noise(scales, axes, layers) for scales in tried]
+            trial = [self._with(group, alpha) for alpha in _ALPHAS]
+            noises = [self._noise(scales, axes, layers) for scales in trial]
             best = int(np.argmin(noises))
             if noises[best] < (1 - least_gain) * self._noise(self.scales, axes, layers):
-                self.scales = tried[best]
+                self.scales = trial[best]
 
     def _groups(self, usable: Array) -> list[Array]:
         """Classes that meet in some tensor."""

@@ -55,6 +55,11 @@ def correct(
     return model, len(tail)
 
 
+def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:
+    """Return the graph as it is: nodes that stay in float were left alone."""
+    return model
+
+
 def _last(ends: Collection[ir.Value], placed: Collection[ir.Node]) -> set[ir.Node]:
     """The products that are met first on the way back from some values."""
     met: set[ir.Node] = set()

@@ -9,7 +9,7 @@ from toolchain.engines.shape_ranges import DimensionRanges
 
 
 @dataclass(frozen=True)
-class Destination:
+class BuildTarget:
     """The device, for builders that compile for one.
 
     Attributes:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from runtimes import plugins
 from runtimes.bundles.build_plan import BuildPlan
 from runtimes.errors import UnsupportedError, UsageError
 from runtimes.profile import HardwareProfile, Precision
@@ -15,7 +14,7 @@ from runtimes.tensors import TensorSpec
 from toolchain.engines import trtexec
 from toolchain.engines.planner import REFUSED, RUNTIMES, plan_engine
 from toolchain.engines.shape_ranges import DimensionRanges
-from toolchain.recipes.apply_recipe import QUANTIZERS
+from toolchain.quantizers import quantizer
 
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8", "fp8", "fp4")
 _MIB = 1 << 20
@@ -67,7 +66,7 @@ def arithmetic(precision: str) -> tuple[Precision, ...]:
     for known in _PRECISIONS:
         if precision == known:
             return ("fp32",) if known == "fp32" else ("fp32", known)
-    return arithmetic(plugins.load(QUANTIZERS, precision, "precision").COMPUTES_IN)
+    return arithmetic(quantizer(precision).COMPUTES_IN)
 
 
 def render(rows: Sequence[Row]) -> str:

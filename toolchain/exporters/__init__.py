@@ -1,1 +1,38 @@
-"""One file per kind of source: `export(source, inputs, out, samples) -> OnnxModel`, checked against its source."""
+"""Exporters: one kind of source per file, checked against its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from runtimes import plugins
+
+if TYPE_CHECKING:  # telling a source's kind imports neither ONNX nor torch
+    from runtimes.samples import Rows
+    from runtimes.tensors import TensorSpec
+    from toolchain.models.onnx_model import OnnxModel
+
+
+class Exporter(Protocol):
+    """A module of this folder."""
+
+    def export(
+        self, source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
+    ) -> OnnxModel:
+        """Export a source to ONNX.
+
+        Args:
+            source: a file, or MODULE:FACTORY.
+            inputs: specs from --input; may be empty where the source declares its own.
+            out: where the ONNX file goes, if one is made.
+            samples: arrays by input, first axis the samples, to export and check with; random ones for inputs without.
+
+        Raises:
+            UsageError: the source cannot be read or exported; says why.
+        """
+
+
+def exporter(kind: str) -> Exporter:
+    """Load the exporter of a kind of source: "module", "onnx", "pt2" or "torchscript"."""
+    return cast(Exporter, plugins.load(__name__, kind, "kind of source"))

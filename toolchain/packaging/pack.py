@@ -18,8 +18,8 @@ from runtimes.codec import encode
 from runtimes.files import replacing
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import Array
-from toolchain.candidates.candidate import quantizer
 from toolchain.packaging.distributions import distributions
+from toolchain.quantizers import quantizer
 from toolchain.recipes.recipe import Recipe
 
 

@@ -3,107 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from hwbench.budgets import energy_budgets
 from hwbench.budgets.budget import Budget, parse
-from hwbench.budgets.verdicts import check_directions, judge
+from hwbench.budgets.verdicts import check_directions
 from hwbench.data import dataset
-from hwbench.data.dataset import Dataset
 from hwbench.data.lazy_npz import open_arrays
 from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements import interleaved
-from hwbench.measurements.report import Report
 from hwbench.progress import Tick, course, limit, phase, say
-from hwbench.results import profile_results
-from hwbench.results.profile_results import Entry, Field, Results, Screening, Search, Status
+from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
-from hwbench.wording import kept
-from runtimes import samples
 from runtimes.bundles.manifest import RuntimeSettings
-from runtimes.codec import encode
-from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
-from runtimes.sampling.closed_loop import SamplingPlan
-from runtimes.tensors import Array, TensorSpec
 from toolchain.calibration import table as tables
 from toolchain.calibration.sample_factory import as_npz
-from toolchain.candidates import candidate as candidates
 from toolchain.candidates import source_recipe
 from toolchain.candidates.build_cache import Cache, CachedTarget
-from toolchain.candidates.build_candidate import Workshop
-from toolchain.candidates.candidate import Candidate
+from toolchain.candidates.build_candidate import CandidateBuilder
+from toolchain.candidates.candidate import Candidate, plan, untried
 from toolchain.candidates.choose import choose
-from toolchain.candidates.scoring import metric_of, plan_ranking, plan_trial
-from toolchain.engines.shape_ranges import DimensionRanges
-from toolchain.graphs.product_precision import by_precision
-from toolchain.models.onnx_model import load_ir
+from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, metric_of
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
-from toolchain.pipeline.device_match import Standing, standing
-from toolchain.pipeline.machine_peaks import with_ceilings
+from toolchain.pipeline.bundle_contents import about, bundle_contents, calibration_tensors
+from toolchain.pipeline.device_match import device_match
+from toolchain.pipeline.report_entries import repair_notes, report_entry, search_notes, search_summary
+from toolchain.pipeline.request import BuildRequest
 from toolchain.pipeline.stages import OPENING, PACKING, REFERENCE, stages
 from toolchain.pipeline.write_results import write_results
-from toolchain.recipes.recipe import Recipe
-from toolchain.search.attempts import REFERENCE_RUNTIME, Attempt, Bench
 from toolchain.search.search import search
-from toolchain.search.time_limit import Clock
+from toolchain.search.time_limit import TimeLimit
+from toolchain.search.trials import REFERENCE_RUNTIME, BuildContext
 from toolchain.sources.open_source import is_onnx, open_source
 
 DEFAULT_BUDGET = "accuracy_drop<=0.01"
-_GOLDEN_SAMPLES = 4
 _TIMED_SAMPLES = 8
-_SEEN_SAMPLES = 64
-
-
-@dataclass(frozen=True)
-class BuildRequest:
-    """Everything that `edgewright build` is told.
-
-    Attributes:
-        source: a file, or MODULE:FACTORY.
-        name: the model's name, which bundles are named after.
-        metric: a metric's name, or FILE.py:FUNCTION; None for top1 with labels, parity without.
-        profiles: one bundle is made for each.
-        calibration: an .npz, or FILE.py:FACTORY.
-        calibration_table: ranges for static int8, in place of observing the samples.
-        precisions: what to try; all there are, if empty.
-        runtimes: where to try it; all that the profile lists, if empty.
-        corrections: what recovers int8's accuracy, in order.
-        threads: in place of the profile's.
-        plan: how long each measuring process goes on.
-        ranges: sizes of dynamic dimensions, for engines; once per optimization profile.
-        time_limit_s: how long the search may go on; what it has by then is packed.
-        cache: a folder for what later builds can use again; None for no cache.
-        fresh: use nothing that earlier builds left there.
-        exhaustive: measure every planned candidate well, and search no further.
-    """
-
-    source: str
-    name: str
-    out: Path
-    profiles: tuple[HardwareProfile, ...]
-    inputs: tuple[TensorSpec, ...] = ()
-    calibration: Path | None = None
-    calibration_table: Path | None = None
-    evaluation: Path | None = None
-    metric: str | None = None
-    precisions: tuple[str, ...] = ()
-    runtimes: tuple[str, ...] = ()
-    corrections: tuple[str, ...] = candidates.DEFAULT_CORRECTIONS
-    budgets: tuple[Budget, ...] = ()
-    threads: int | None = None
-    plan: SamplingPlan = dataclasses.field(default_factory=SamplingPlan)
-    ranges: tuple[DimensionRanges, ...] = ()
-    time_limit_s: float | None = None
-    cache: Path | None = None
-    fresh: bool = False
-    exhaustive: bool = False
 
 
 def build(request: BuildRequest, target: Target | None = None) -> Results:
@@ -125,7 +64,7 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     plans = [
         (
             profile,
-            candidates.plan(profile, request.precisions, request.runtimes, request.threads, request.corrections),
+            plan(profile, request.precisions, request.runtimes, request.threads, request.corrections),
         )
         for profile in request.profiles
     ]
@@ -140,9 +79,9 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     ):
         for doubt in energy_budgets.unjudged(request.budgets, machine):
             say(doubt)
-        bench = _open_bench(request, Path(folder), machine, target or LocalTarget(), cache, tick)
-        built = [_build_for(profile, plan, bench, request) for profile, plan in plans]
-        results = write_results(built, request.out, bench.workshop.source_sha256)
+        context = _open_bench(request, Path(folder), machine, target or LocalTarget(), cache, tick)
+        built = [_build_for(profile, plan, context, request) for profile, plan in plans]
+        results = write_results(built, request.out, context.builder.source_sha256)
     if cache is not None:
         cache.trim()
     return results
@@ -150,7 +89,7 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
 
 def _open_bench(
     request: BuildRequest, work: Path, machine: Machine, target: Target, cache: Cache | None, tick: Tick
-) -> Bench:
+) -> BuildContext:
     target = CachedTarget(target, cache, machine) if cache is not None else target
     metric = metric_of(request.evaluation, request.metric)
     check_directions(request.budgets, metric.name, metric.higher_is_better, metric.bounds)
@@ -167,160 +106,44 @@ def _open_bench(
     model = open_source(request.source, request.inputs, work / "source.onnx", open_arrays(real) if real else None)
     tick("exported the source")
     calibration = dataset.read(observed, model.inputs, called=called) if observed else None
-    trial = plan_trial(model, request.evaluation, calibration, metric, work)
-    ranking = plan_ranking(model, calibration, trial, work)
-    workshop = Workshop(request.name, model, calibration, work, table, cache, request.ranges)
+    scorer = choose_scorer(model, request.evaluation, calibration, metric, work)
+    ranking = choose_ranking_scorer(model, calibration, scorer, work)
+    builder = CandidateBuilder(request.name, model, calibration, work, table, cache, request.ranges)
     phase(REFERENCE)
-    reference = Candidate(workshop.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
-    bundle = workshop.make(reference, request.profiles[0]).bundle
-    trial = trial.with_reference(interleaved.outputs(bundle, trial.samples.file, target))
+    reference = Candidate(builder.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
+    bundle = builder.make(reference, request.profiles[0]).bundle
+    scorer = scorer.with_reference(interleaved.outputs(bundle, scorer.samples.file, target))
     ranking = ranking.with_reference(interleaved.outputs(bundle, ranking.samples.file, target))
     timed = interleaved.subset(
-        trial.samples, range(_some(_TIMED_SAMPLES, model.inputs, trial.samples)), work / "timed.npz"
+        scorer.samples, range(about(_TIMED_SAMPLES, model.inputs, scorer.samples)), work / "timed.npz"
     )
     tick("ran the source")
     limit(request.time_limit_s)
-    return Bench(workshop, trial, ranking, timed.file, machine, target, tick, Clock(request.time_limit_s))
+    return BuildContext(builder, scorer, ranking, timed.file, machine, target, tick, TimeLimit(request.time_limit_s))
 
 
 def _build_for(
-    profile: HardwareProfile, plan: Sequence[Candidate], bench: Bench, request: BuildRequest
-) -> tuple[Field, Contents | None]:
+    profile: HardwareProfile, plan: Sequence[Candidate], context: BuildContext, request: BuildRequest
+) -> tuple[ProfileResult, Contents | None]:
     """A profile's field, and what goes into the bundle of the chosen candidate, if one was chosen."""
     budgets, notes = _with_default(request.budgets)
-    place = standing(profile, bench.machine)
-    plan = source_recipe.settle(plan, bench.workshop.as_is)
-    found = search(plan, profile, budgets, bench, request.plan, timed=place.is_here, exhaustive=request.exhaustive)
-    attempts = found.attempts
-    behind = {tried.name for tried in attempts if tried.behind}
-    entries = choose([_entry(tried, profile, place, budgets, bench) for tried in attempts], behind)
-    notes = (*notes, *candidates.untried(plan), *preflight.unused_ranges(profile, plan, request.ranges))
-    notes = (*notes, *source_recipe.note(bench.workshop.as_is), *_mends(plan, bench))
-    notes = (*notes, *((bench.trial.note,) if bench.trial.note else ()), *place.caveats)
-    how = _search(attempts, bench)
-    notes = (*notes, *energy_budgets.unjudged(budgets, bench.machine), *_said(how), *found.defects)
-    result = Field(request.name, profile.name, budgets, entries, notes, search=how)
-    chosen = next((tried for tried, entry in zip(attempts, entries) if entry is result.chosen), None)
+    place = device_match(profile, context.machine)
+    plan = source_recipe.settle(plan, context.builder.as_is)
+    found = search(plan, profile, budgets, context, request.plan, timed=place.is_here, exhaustive=request.exhaustive)
+    trials = found.trials
+    behind = {trial.name for trial in trials if trial.behind}
+    entries = choose([report_entry(trial, profile, place, budgets, context) for trial in trials], behind)
+    notes = (*notes, *untried(plan), *preflight.unused_ranges(profile, plan, request.ranges))
+    notes = (*notes, *source_recipe.note(context.builder.as_is), *repair_notes(plan, context))
+    notes = (*notes, *((context.scorer.note,) if context.scorer.note else ()), *place.caveats)
+    how = search_summary(trials, context)
+    notes = (*notes, *energy_budgets.unjudged(budgets, context.machine), *search_notes(how), *found.defects)
+    result = ProfileResult(request.name, profile.name, budgets, entries, notes, search=how)
+    chosen = next((trial for trial, entry in zip(trials, entries) if entry is result.chosen), None)
     phase(PACKING.format(profile=profile.name))
-    return result, _contents(result, chosen, profile, bench, _seen(request, bench, chosen)) if chosen else None
-
-
-def _mends(plan: Sequence[Candidate], bench: Bench) -> list[str]:
-    return [
-        f"{candidate.name} leaves {', '.join(kept)} as in the source, since ONNX Runtime refused it otherwise."
-        for candidate in plan
-        if (kept := bench.workshop.kept(candidate.recipe))
-    ]
-
-
-def _entry(tried: Attempt, profile: HardwareProfile, place: Standing, budgets: Sequence[Budget], bench: Bench) -> Entry:
-    candidate = tried.candidate
-    names = (candidate.name, candidate.recipe.precision, candidate.runtime)
-    settings = candidate.settings
-    recipe, screening = encode(candidate.recipe), _screening(tried)
-    if tried.failure is not None or tried.artifact is None:
-        return Entry(*names, status="skipped", reason=tried.failure or "", recipe=recipe, settings=settings)
-    reason = "; ".join(filter(None, (tried.dropped, tried.behind, tried.remark, kept(recipe))))
-    if tried.dropped is not None and tried.accuracy is None:
-        return Entry(*names, "dropped", reason, recipe=recipe, screening=screening, settings=settings)
-    unscored = {} if tried.accuracy else {"accuracy": "the search ended before it was scored"}
-    untimed = {} if tried.latency else {"latency": "not measured" if place.is_here else place.caveats[0]}
-    report = Report(
-        model=bench.workshop.name,
-        profile=profile.name,
-        artifact=tried.artifact,
-        machine=bench.machine,
-        latency=tried.latency,
-        accuracy=tried.accuracy,
-        unmeasured={**unscored, **untimed},
-        candidate=candidate.name,
-    )
-    report = _bounded(report, candidate.recipe, bench)
-    graph = load_ir(bench.workshop.variant(candidate.recipe).path)
-    layers = by_precision(graph, candidate.recipe.keep_in) if tried.artifact.size_bytes else {}
-    verdicts = judge(report, budgets)
-    status: Status = "measured" if tried.dropped is None else "dropped"
-    return Entry(*names, status, reason, report, verdicts, recipe, layers, screening, settings)
-
-
-def _bounded(report: Report, recipe: Recipe, bench: Bench) -> Report:
-    """With the model's work, and what this machine can do at most: measured now, if it never was and there is time."""
-    try:
-        feeds = next(samples.feeds(report.artifact.inputs, open_arrays(bench.timed)))
-        artifact = dataclasses.replace(report.artifact, work=bench.workshop.work(recipe, feeds))
-        report = dataclasses.replace(report, artifact=artifact)
-    except EdgewrightError as error:
-        report = dataclasses.replace(report, unmeasured={**report.unmeasured, "work": str(error)})
-    with bench.clock.phase():
-        return with_ceilings(report, recall_only=bench.clock.is_over())
-    return with_ceilings(report, recall_only=True)
-
-
-def _screening(tried: Attempt) -> Screening | None:
-    rank, p50_ms = tried.ranked, tried.median_ms
-    if rank is None:
-        return Screening(p50_ms=p50_ms) if p50_ms is not None else None
-    return Screening(rank.metric, rank.value, rank.n, p50_ms, rank.higher_is_better)
-
-
-def _search(attempts: Sequence[Attempt], bench: Bench) -> Search:
-    return Search(
-        looks=sum(tried.accuracy is not None for tried in attempts),
-        made=sum(tried.artifact is not None for tried in attempts),
-        tried=sum(bool(tried.ranked or tried.blocks or tried.accuracy or tried.latency) for tried in attempts),
-        reused=bench.target.reused if isinstance(bench.target, CachedTarget) else 0,
-        stopped=bench.clock.stopped,
-    )
-
-
-def _said(found: Search) -> tuple[str, ...]:
-    """What a reader should know of how the search went."""
-    notes = [f"{found.stopped}; what it had not tried by then may be better."] if found.stopped else []
-    if found.reused:
-        notes.append(
-            f"Of the latency measurements, an earlier build here made {found.reused:,}; --fresh measures anew."
-        )
-    return tuple(notes)
-
-
-def _seen(request: BuildRequest, bench: Bench, chosen: Attempt) -> dict[str, Array]:
-    """Inputs and outputs that a device's own are to be compared with; none, where all samples are random."""
-    if chosen.artifact is None or (request.calibration is None and request.evaluation is None):
-        return {}
-    data = bench.workshop.calibration or bench.trial.samples
-    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        some = range(_some(_SEEN_SAMPLES, chosen.artifact.inputs, data))
-        subset = interleaved.subset(data, some, Path(folder, "seen.npz"))
-        outputs = interleaved.outputs(chosen.bundle, subset.file, bench.target)
-        return {**{name: array[:] for name, array in subset.arrays.items()}, **outputs}
-
-
-def _contents(
-    result: Field, chosen: Attempt, profile: HardwareProfile, bench: Bench, seen: dict[str, Array]
-) -> Contents:
-    assert chosen.artifact is not None
-    assert result.chosen is not None and result.chosen.report is not None
-    data = bench.trial.samples
-    n = _some(_GOLDEN_SAMPLES, chosen.artifact.inputs, data)
-    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        golden = interleaved.subset(data, range(n), Path(folder, "golden.npz"))
-        outputs = interleaved.outputs(chosen.bundle, golden.file, bench.target)
-    return Contents(
-        model=bench.workshop.name,
-        profile=profile,
-        artifact=result.chosen.report.artifact,
-        recipe=chosen.candidate.recipe,
-        golden_inputs={spec.name: golden.arrays[spec.name][:] for spec in chosen.artifact.inputs},
-        golden_outputs={spec.name: outputs[spec.name] for spec in chosen.artifact.outputs},
-        calibration=seen,
-        report=profile_results.to_json(profile_results.of([dataclasses.replace(result, entries=(result.chosen,))])),
-    )
-
-
-def _some(wanted: int, inputs: Sequence[TensorSpec], data: Dataset) -> int:
-    """About `wanted` samples: whole batches, where the model fixes its batch."""
-    batch = samples.batch_size(inputs, data.arrays)
-    return min(math.ceil(wanted / batch) * batch, data.n)
+    return result, bundle_contents(
+        result, chosen, profile, context, calibration_tensors(request, context, chosen)
+    ) if chosen else None
 
 
 def _with_default(budgets: tuple[Budget, ...]) -> tuple[tuple[Budget, ...], tuple[str, ...]]:

@@ -18,7 +18,7 @@ _ENGINES = (
 
 
 @dataclass(frozen=True)
-class Standing:
+class DeviceMatch:
     """A profile, seen from a machine.
 
     Attributes:
@@ -30,10 +30,10 @@ class Standing:
     caveats: tuple[str, ...]
 
 
-def standing(profile: HardwareProfile, machine: Machine) -> Standing:
+def device_match(profile: HardwareProfile, machine: Machine) -> DeviceMatch:
     """Whether a machine is the device, and what must be said beside figures taken on it."""
     if not device_profiles.fits(profile, machine):
-        return Standing(
+        return DeviceMatch(
             False,
             (
                 f"Latency and memory were not measured: this machine ({machine.cpu}, {machine.arch}) is no "
@@ -45,12 +45,12 @@ def standing(profile: HardwareProfile, machine: Machine) -> Standing:
         )
     beyond = sorted(set(machine.isa) & device_profiles.KERNEL_FLAGS - set(profile.cpu.isa))
     if not beyond or profile.gpu is not None:
-        return Standing(True, ())
+        return DeviceMatch(True, ())
     caveat = f"This machine has {', '.join(beyond)} beyond what {profile.name} asks for"
     if set(beyond) & _INT32_SUMS and not set(profile.cpu.isa) & _INT32_SUMS:
         # onnxruntime#12072: without them, int8 kernels add pairs of products in int16
-        return Standing(True, (f"{caveat}: where it is missing, int8 is slower and may saturate.",))
-    return Standing(True, (f"{caveat}; a machine that just meets the profile may be slower.",))
+        return DeviceMatch(True, (f"{caveat}: where it is missing, int8 is slower and may saturate.",))
+    return DeviceMatch(True, (f"{caveat}; a machine that just meets the profile may be slower.",))
 
 
 def _extras(profile: HardwareProfile) -> str:

@@ -18,14 +18,14 @@ from hwbench.measurements.peaks import Ceilings, Peak, Unmade
 from hwbench.measurements.report import Report
 from hwbench.progress import bar, phase
 from hwbench.targets.local import LocalTarget
-from runtimes import plugins
+from runtimes.backends import backend
 from runtimes.bundles.manifest import Artifact
 from runtimes.errors import EdgewrightError, NotInstalledError, UsageError
 from runtimes.npz import write as write_npz
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import Array, Feeds
 from toolchain.calibration.table import CalibrationTable
-from toolchain.candidates.build_candidate import Workshop
+from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, plan
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, save_ir
@@ -87,15 +87,15 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
         return known
     if recall_only:
         raise UsageError("the machine's ceilings were not measured; edgewright profiles --ceilings does")
-    tried = plan(_processor(machine), _PRECISIONS, threads=threads, corrections=())
-    candidates = [each for each in tried if each.refusal is None and not _is_twice(each)]
+    trial = plan(_processor(machine), _PRECISIONS, threads=threads, corrections=())
+    candidates = [each for each in trial if each.refusal is None and not _is_twice(each)]
     with (
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
         bar(CEILINGS, 1 + 2 * len(candidates)) as tick,
     ):
         phase(CEILINGS)
         peaks = _peaks(candidates, _processor(machine), Path(folder))
-        return ceilings.measure(machine, threads, versions, peaks, _missing(tried), LocalTarget(), tick)
+        return ceilings.measure(machine, threads, versions, peaks, _missing(trial), LocalTarget(), tick)
 
 
 def _versions() -> Mapping[str, str]:
@@ -103,7 +103,7 @@ def _versions() -> Mapping[str, str]:
     found = {"numpy": np.__version__}
     for runtime in _RUNTIMES:
         try:
-            found[runtime] = plugins.load("runtimes.backends", runtime, "runtime").version()
+            found[runtime] = backend(runtime).version()
         except NotInstalledError:
             continue
     return found
@@ -127,10 +127,10 @@ def _is_twice(candidate: Candidate) -> bool:
     return candidate.recipe.precision == "int8" and candidate.recipe.keep_in != "fp32"
 
 
-def _missing(tried: Sequence[Candidate]) -> dict[str, str]:
+def _missing(trial: Sequence[Candidate]) -> dict[str, str]:
     """Why no runtime computes in a precision."""
     reasons: dict[str, list[str]] = {}
-    for candidate in tried:
+    for candidate in trial:
         reasons.setdefault(_precision(candidate), []).append((candidate.refusal or "").partition(". ")[0].rstrip("."))
     reasons.pop("any", None)  # a runtime that is not installed, which says nothing of any precision
     return {precision: "; ".join(why) for precision, why in reasons.items() if all(why)}
@@ -148,18 +148,18 @@ def _peaks(candidates: Sequence[Candidate], profile: HardwareProfile, folder: Pa
         feeds = {"x0": np.random.default_rng(0).standard_normal(shape).astype(np.float32)}
         write_npz(work / "inputs.npz", {"x0": feeds["x0"][None]})
         ranges = {f"x{layer}": _RANGE for layer in range(_LAYERS + 1)}
-        workshop = Workshop(name, model, None, work, CalibrationTable("given", 0, ranges))
+        builder = CandidateBuilder(name, model, None, work, CalibrationTable("given", 0, ranges))
         for candidate in candidates:
-            yield _peak(f"{name}, {candidate.name}", candidate, workshop, profile, feeds, work / "inputs.npz")
+            yield _peak(f"{name}, {candidate.name}", candidate, builder, profile, feeds, work / "inputs.npz")
 
 
 def _peak(
-    name: str, candidate: Candidate, workshop: Workshop, profile: HardwareProfile, feeds: Feeds, inputs: Path
+    name: str, candidate: Candidate, builder: CandidateBuilder, profile: HardwareProfile, feeds: Feeds, inputs: Path
 ) -> Peak | Unmade:
     precision = _precision(candidate)
     try:
-        bundle = workshop.make(candidate, profile).bundle
-        operations = workshop.work(candidate.recipe, feeds).operations
+        bundle = builder.make(candidate, profile).bundle
+        operations = builder.work(candidate.recipe, feeds).operations
     except EdgewrightError as error:
         return Unmade(name, precision, str(error))
     if set(operations) != {precision}:  # some of it was kept in the source's precision

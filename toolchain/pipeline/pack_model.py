@@ -6,14 +6,14 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-from runtimes import plugins, samples
+from runtimes import samples
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 from toolchain.analysis.count_work import work_of
-from toolchain.candidates.candidate import BUILDERS
+from toolchain.builders import onnxruntime as builder
 from toolchain.candidates.source_recipe import as_is
-from toolchain.engines.build_target import Destination
+from toolchain.engines.build_target import BuildTarget
 from toolchain.packaging.pack import Contents, pack
 from toolchain.sources.input_specs import example_samples, random_note
 from toolchain.sources.open_source import default_name, open_source
@@ -30,8 +30,7 @@ def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work
     """
     model = open_source(str(source), (), work / "source.onnx")
     recipe = as_is(model)
-    builder = plugins.load(BUILDERS, "onnxruntime", "runtime")
-    artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work, Destination(profile))
+    artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work, BuildTarget(profile))
     inputs = example_samples(model.inputs, 1)
     with contextlib.suppress(UsageError):  # measuring says more of a model that cannot be run
         artifact = dataclasses.replace(artifact, work=work_of(model, next(samples.feeds(model.inputs, inputs))))

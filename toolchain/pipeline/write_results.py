@@ -11,14 +11,14 @@ from pathlib import Path
 from hwbench.formats import html
 from hwbench.progress import say
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Field, Results
+from hwbench.results.profile_results import ProfileResult, Results
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import BundleError, UsageError
 from runtimes.files import replacing
 from toolchain.packaging.pack import Contents, pack
 
 
-def write_results(built: Sequence[tuple[Field, Contents | None]], out: Path, source_sha256: str) -> Results:
+def write_results(built: Sequence[tuple[ProfileResult, Contents | None]], out: Path, source_sha256: str) -> Results:
     """Write `<model>-<profile>.edge` for each profile that has a chosen candidate, report.json and report.html.
 
     Everything is staged beside, then renamed. An earlier bundle of a profile that has none now is removed, so that
@@ -44,7 +44,7 @@ def write_results(built: Sequence[tuple[Field, Contents | None]], out: Path, sou
         raise
 
 
-def _write(built: Sequence[tuple[Field, Contents | None]], out: Path, source_sha256: str) -> Results:
+def _write(built: Sequence[tuple[ProfileResult, Contents | None]], out: Path, source_sha256: str) -> Results:
     with tempfile.TemporaryDirectory(dir=out, prefix=".edgewright-") as folder:
         staged = Path(folder)
         fields = []
@@ -68,7 +68,7 @@ def _write(built: Sequence[tuple[Field, Contents | None]], out: Path, source_sha
     return results
 
 
-def _clear(earlier: Path, now: Field, source_sha256: str) -> None:
+def _clear(earlier: Path, now: ProfileResult, source_sha256: str) -> None:
     made_none = now.search is not None and now.search.made == 0
     if made_none and _source_of(earlier) == source_sha256:
         say(f"Kept '{earlier}' of an earlier build: this one could make no candidate for {now.profile}.")

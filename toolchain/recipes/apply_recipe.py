@@ -12,9 +12,10 @@ import onnx_ir as ir
 
 from hwbench.data.dataset import Dataset
 from hwbench.progress import say
-from runtimes import plugins, samples
+from runtimes import samples
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
+from toolchain import corrections
 from toolchain.calibration import table_cache as cached
 from toolchain.calibration.calibrate import calibrate as observe_ranges
 from toolchain.calibration.table import CalibrationTable
@@ -22,12 +23,11 @@ from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.models.prepare import prepare
 from toolchain.models.repair import mended
+from toolchain.quantizers import quantizer, range_quantizer
 from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import example_samples
 
-QUANTIZERS = "toolchain.quantizers"
-CORRECTIONS = "toolchain.corrections"
 REFERENCE = "fp32"
 """The precision that is the source as it is."""
 
@@ -61,7 +61,6 @@ def quantize(
         UsageError: the recipe needs samples and there are none, or does not apply to this model; says why.
         BackendError: ONNX Runtime does not run what was made; its reason, and the node.
     """
-    quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
     if recipe.precision == REFERENCE:
         return model
     if is_quantized(load_ir(model.path)):
@@ -71,7 +70,7 @@ def quantize(
     def make(kept: tuple[str, ...]) -> OnnxModel:
         wanted = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
         graph = keeping(ready, wanted.keep).model if kept else ready.model
-        return save_ir(quantizer.quantize(graph.clone(), wanted, ready.ranges), out)
+        return save_ir(quantizer(recipe.precision).quantize(graph.clone(), wanted, ready.ranges), out)
 
     names = {str(node.name) for node in ready.model.graph.all_nodes()}
     made = mended(make, model.path, names, _feeds(model, calibration))
@@ -108,11 +107,11 @@ def calibrated(
     """
     observable = calibration is not None and recipe.calibration is not None
     check_samples(recipe, samples=observable, table=table is not None)
-    quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
+    needs = quantizer(recipe.precision).NEEDS_RANGES
     ranges: Mapping[str, Range] = {}
-    if quantizer.NEEDS_RANGES == "yes" and table is not None:
-        ranges = table.of(quantizer.tensors(graph, recipe)).ranges
-    elif quantizer.NEEDS_RANGES != "no" and recipe.calibration is not None and calibration is not None:
+    if needs == "yes" and table is not None:
+        ranges = table.of(range_quantizer(recipe.precision).tensors(graph, recipe)).ranges
+    elif needs != "no" and recipe.calibration is not None and calibration is not None:
         graph = correct(graph, recipe, "before", {}, calibration, specs)
         ranges = calibrate(graph, recipe, calibration, specs, cache).ranges
     if not ranges or not recipe.corrections or calibration is None:
@@ -131,7 +130,7 @@ def check_samples(recipe: Recipe, *, samples: bool, table: bool) -> None:
     Raises:
         UsageError: says what to give.
     """
-    if samples or plugins.load(QUANTIZERS, recipe.precision, "precision").NEEDS_RANGES != "yes":
+    if samples or quantizer(recipe.precision).NEEDS_RANGES != "yes":
         return
     if not table:
         raise UsageError(f"{recipe.precision} needs samples to observe ranges on; give --calibration FILE.npz.")
@@ -153,10 +152,8 @@ def keeping(known: Calibrated, keep: Collection[str]) -> Calibrated:
     model = known.model.clone()
     kept = {str(node.name) for node in place(model, (), known.ranges).nodes}
     kept -= {str(node.name) for node in place(model, keep, known.ranges).nodes}
-    for name in plugins.names(CORRECTIONS):
-        correction = plugins.load(CORRECTIONS, name, "correction")
-        if hasattr(correction, "undo"):
-            model = correction.undo(model, known.reference, kept)
+    for name in corrections.names():
+        model = corrections.correction(name).undo(model, known.reference, kept)
     return dataclasses.replace(known, model=model)
 
 
@@ -176,7 +173,7 @@ def calibrate(
         UsageError: an unknown method, or samples that do not do; says why.
         CalibrationInterrupted: Ctrl-C, with what was seen until then.
     """
-    quantizer = plugins.load(QUANTIZERS, recipe.precision, "precision")
+    quantizer = range_quantizer(recipe.precision)
     infinities = quantizer.COMPUTES_IN != "int8"  # every float format holds infinity, such as an attention mask's
     needed = quantizer.tensors(graph, recipe)
     every = quantizer.tensors(graph, dataclasses.replace(recipe, keep=())) if recipe.keep else needed
@@ -220,7 +217,7 @@ def correct(
         UsageError: an unknown correction, or samples that do not do; says why.
     """
     for name in recipe.corrections:
-        correction = plugins.load(CORRECTIONS, name, "correction")
+        correction = corrections.correction(name)
         if stage == correction.STAGE:
             graph, changed = correction.correct(graph.clone(), recipe, ranges, specs, calibration.arrays)
             done = graph.metadata_props.get(CORRECTIONS_KEY)
@@ -236,7 +233,7 @@ def check_table(table: CalibrationTable, graph: ir.Model) -> None:
     """
     values = [*graph.graph.inputs, *(value for node in graph.graph.all_nodes() for value in node.outputs)]
     table.check_known({str(value.name) for value in values})
-    table.of(plugins.load(QUANTIZERS, "int8", "precision").tensors(graph, Recipe("int8")))
+    table.of(range_quantizer("int8").tensors(graph, Recipe("int8")))
 
 
 def _feeds(model: OnnxModel, calibration: Dataset | None) -> Mapping[str, Array]:

@@ -5,30 +5,30 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from toolchain.search.attempts import Attempt, medians_ms
+from toolchain.search.trials import Trial, medians_ms
 
 _FAR = 1.5  # times the fastest that is right; short measurements are not wrong by as much
 _LEAST = 3  # blocks of both before any is left behind
 _CLEARLY = 1.05  # times the leader's slowest process
 
 
-def within_reach(running: Sequence[Attempt], best: Attempt) -> list[Attempt]:
+def within_reach(running: Sequence[Trial], best: Trial) -> list[Trial]:
     """Let go what screening found far slower than another that may be chosen; the source stays, to compare with."""
     bar = best.median_ms
     assert bar is not None
 
-    def judged(attempt: Attempt) -> Attempt:
-        mine = attempt.median_ms
-        if attempt.is_source or mine is None or mine <= _FAR * bar:
-            return attempt
+    def judged(trial: Trial) -> Trial:
+        mine = trial.median_ms
+        if trial.is_source or mine is None or mine <= _FAR * bar:
+            return trial
         figures = f"p50 {mine:.3g} against {bar:.3g} ms"
         reason = f"{mine / bar:.2g}x slower than {best.name} in screening ({figures}), which is right, too"
-        return dataclasses.replace(attempt, dropped=reason)
+        return dataclasses.replace(trial, dropped=reason)
 
-    return [judged(attempt) for attempt in running]
+    return [judged(trial) for trial in running]
 
 
-def contenders(finalists: Sequence[Attempt], is_met: Callable[[Attempt], bool]) -> list[Attempt]:
+def contenders(finalists: Sequence[Trial], is_met: Callable[[Trial], bool]) -> list[Trial]:
     """Those that may still turn out to be the fastest.
 
     One is left behind where its fastest process is slower than the slowest of a leader's, by a few percent more than
@@ -40,16 +40,16 @@ def contenders(finalists: Sequence[Attempt], is_met: Callable[[Attempt], bool]) 
         finalists: those that have been measured in every round so far.
         is_met: whether a finalist meets all budgets, as far as can be told by now.
     """
-    leaders = [attempt for attempt in finalists if _blocks(attempt) >= _LEAST and is_met(attempt)]
+    leaders = [trial for trial in finalists if _blocks(trial) >= _LEAST and is_met(trial)]
     bar = min((max(_medians_ms(leader)) for leader in leaders), default=None)
     if bar is None:
         return list(finalists)
-    return [attempt for attempt in finalists if min(_medians_ms(attempt)) <= _CLEARLY * bar]
+    return [trial for trial in finalists if min(_medians_ms(trial)) <= _CLEARLY * bar]
 
 
-def _blocks(attempt: Attempt) -> int:
-    return len(attempt.latency.blocks) if attempt.latency is not None else 0
+def _blocks(trial: Trial) -> int:
+    return len(trial.latency.blocks) if trial.latency is not None else 0
 
 
-def _medians_ms(attempt: Attempt) -> list[float]:
-    return medians_ms(attempt.latency.blocks) if attempt.latency is not None else []
+def _medians_ms(trial: Trial) -> list[float]:
+    return medians_ms(trial.latency.blocks) if trial.latency is not None else []

@@ -11,14 +11,14 @@ import dataclasses
 from collections.abc import Callable
 
 from toolchain.candidates.candidate import Candidate
-from toolchain.search.attempts import Attempt
+from toolchain.search.trials import Trial
 
-Try = Callable[[Candidate], Attempt]
+Try = Callable[[Candidate], Trial]
 
 
 def recover(
-    low: Candidate, ranking: tuple[str, ...], attempt: Try, meets: Callable[[Attempt], bool]
-) -> tuple[Attempt, ...]:
+    low: Candidate, ranking: tuple[str, ...], attempt: Try, meets: Callable[[Trial], bool]
+) -> tuple[Trial, ...]:
     """Keep the worst layers of a candidate in float until it meets the accuracy budget.
 
     Args:
@@ -31,7 +31,7 @@ def recover(
         Every attempt, in the order tried; all but the one with the fewest layers kept are dropped, with the reason.
         At most ceil(log2(layers)) of them.
     """
-    tried: dict[int, Attempt] = {}
+    tried: dict[int, Trial] = {}
 
     def holds(kept: int) -> bool:
         recipe = dataclasses.replace(low.recipe, keep=tuple(sorted({*low.recipe.keep, *ranking[:kept]})))
@@ -58,8 +58,8 @@ def smallest(count: int, holds: Callable[[int], bool]) -> int:
     return high
 
 
-def _why(attempt: Attempt, fewest: int) -> str:
-    kept = len(attempt.candidate.recipe.keep)
+def _why(trial: Trial, fewest: int) -> str:
+    kept = len(trial.candidate.recipe.keep)
     if kept < fewest:
         return f"with {_layers(kept)} in float it was not shown to meet the accuracy budget"
     return f"{_layers(fewest)} in float will do"

@@ -5,21 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from runtimes import plugins
 from runtimes.bundles.manifest import RuntimeSettings
-from toolchain.candidates.candidate import BUILDERS, Candidate
+from toolchain.builders import builder
+from toolchain.candidates.candidate import Candidate
 
 
 def variants(candidate: Candidate) -> Iterator[Candidate]:
     """The candidate with other settings, one changed at a time. It has the most threads that the profile allows."""
     settings = candidate.settings
-    builder = plugins.load(BUILDERS, candidate.runtime, "runtime")
-    threads = settings.threads // 2 if getattr(builder, "USES_THREADS", True) else 0
+    made_by = builder(candidate.runtime)
+    threads = settings.threads // 2 if made_by.USES_THREADS else 0
     while threads:
         shown = "1 thread" if threads == 1 else f"{threads} threads"
         yield _with(candidate, RuntimeSettings(threads, settings.options), shown)
         threads //= 2
-    for options in builder.tunings(settings.threads) if hasattr(builder, "tunings") else ():
+    for options in made_by.tunings(settings.threads):
         shown = ", ".join(f"{name}={value}" for name, value in options.items())
         yield _with(candidate, RuntimeSettings(settings.threads, {**settings.options, **options}), shown)
 

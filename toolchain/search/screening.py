@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from hwbench.wording import count
 from runtimes.sampling.closed_loop import SamplingPlan
-from toolchain.search.attempts import Attempt
+from toolchain.search.trials import Trial
 
 FINALISTS = 4
 """Candidates that are measured well, beside the source."""
@@ -23,10 +23,10 @@ MARGIN = 1.15
 _TO_MEND = 2  # candidates that break a budget, and may stay
 _CLOSE = 0.002  # of a score: a difference that the ranking data does not tell
 
-Screen = Callable[[Attempt, SamplingPlan], Attempt]
-Rank = Callable[[list[Attempt]], list[Attempt]]
-Keep = Callable[[Sequence[Attempt]], object]
-Breaks = Callable[[Attempt], str | None]
+Screen = Callable[[Trial, SamplingPlan], Trial]
+Rank = Callable[[list[Trial]], list[Trial]]
+Keep = Callable[[Sequence[Trial]], object]
+Breaks = Callable[[Trial], str | None]
 
 
 def plan_of(round_: int, full: SamplingPlan) -> SamplingPlan:
@@ -42,7 +42,7 @@ def plan_of(round_: int, full: SamplingPlan) -> SamplingPlan:
 
 
 def halve(
-    attempts: Sequence[Attempt],
+    trials: Sequence[Trial],
     screen: Screen,
     rank: Rank,
     full: SamplingPlan,
@@ -50,11 +50,11 @@ def halve(
     keep: Keep = lambda _: None,
     breaks: Breaks = lambda _: None,
     finalists: int = FINALISTS,
-) -> list[Attempt]:
+) -> list[Trial]:
     """Measure in rounds until few are running; those that go say why.
 
     Args:
-        attempts: all of them; only the running ones take part. The source always stays.
+        trials: all of them; only the running ones take part. The source always stays.
         screen: measures one block of an attempt.
         rank: scores those that are running, which what is slower than the source is not worth.
         full: the plan that finalists will be measured by.
@@ -62,10 +62,10 @@ def halve(
         breaks: which budget an attempt is known to break, if any, so that nothing may go for its sake.
         finalists: how many may stay beside the source.
     """
-    field, round_ = list(attempts), 0
+    field, round_ = list(trials), 0
     while True:
         # One block of everybody, so that a disturbance hits all alike.
-        field = [screen(attempt, plan_of(round_, full)) if attempt.is_running else attempt for attempt in field]
+        field = [screen(trial, plan_of(round_, full)) if trial.is_running else trial for trial in field]
         if round_ == 0:
             field = rank(outrun(field, breaks))
         if _running(field) > finalists + 1:
@@ -76,96 +76,93 @@ def halve(
         round_ += 1
 
 
-def outrun(attempts: Sequence[Attempt], breaks: Breaks) -> list[Attempt]:
+def outrun(trials: Sequence[Trial], breaks: Breaks) -> list[Trial]:
     """Let go what is slower than the source beyond doubt: whatever it would rank as, the source loses nothing.
 
     Unless the source itself breaks a budget, such as one of size.
     """
-    source = next((attempt for attempt in attempts if attempt.is_source and attempt.is_running), None)
+    source = next((trial for trial in trials if trial.is_source and trial.is_running), None)
     if source is None or source.median_ms is None or breaks(source):
-        return list(attempts)
+        return list(trials)
     bar = source.median_ms
     return [
-        dataclasses.replace(attempt, dropped=f"{_slower(attempt, source, 0)}, which loses nothing")
-        if attempt.is_running and attempt.median_ms is not None and attempt.median_ms > MARGIN * bar
-        else attempt
-        for attempt in attempts
+        dataclasses.replace(trial, dropped=f"{_slower(trial, source, 0)}, which loses nothing")
+        if trial.is_running and trial.median_ms is not None and trial.median_ms > MARGIN * bar
+        else trial
+        for trial in trials
     ]
 
 
-def cut(attempts: Sequence[Attempt], round_: int, breaks: Breaks, finalists: int = FINALISTS) -> list[Attempt]:
+def cut(trials: Sequence[Trial], round_: int, breaks: Breaks, finalists: int = FINALISTS) -> list[Trial]:
     """Let go what is dominated, and of the rest the slower ones, until no more than half are left.
 
     First what breaks a budget; the fastest of those stay, since keeping some of their layers in float may mend them.
     """
-    running = [attempt for attempt in attempts if attempt.is_running and not attempt.is_source]
+    running = [trial for trial in trials if trial.is_running and not trial.is_source]
     most = max(finalists, math.ceil(len(running) / 2))
-    able = [attempt for attempt in running if not breaks(attempt)]
+    able = [trial for trial in running if not breaks(trial)]
     gone: dict[str, str] = {}
-    for attempt in running:
-        better = next((other for other in able if dominates(other, attempt)), None)
+    for trial in running:
+        better = next((other for other in able if dominates(other, trial)), None)
         if better is not None:
-            gone[attempt.name] = _why(attempt, better, round_)
-    left = sorted((attempt for attempt in running if attempt.name not in gone), key=_speed)
-    good, bad = ([attempt for attempt in left if (attempt in able) is right] for right in (True, False))
+            gone[trial.name] = _why(trial, better, round_)
+    left = sorted((trial for trial in running if trial.name not in gone), key=_speed)
+    good, bad = ([trial for trial in left if (trial in able) is right] for right in (True, False))
     closest = [max(left, key=_closeness)] if left else []
     stay = [*closest, *bad[:_TO_MEND]][:most]
-    slowest = [attempt for attempt in [*reversed(bad), *reversed(good)] if attempt not in stay]
-    for attempt in slowest[: max(0, len(left) - most)]:
-        better = (good if attempt in good else bad)[0]
-        gone[attempt.name] = "; ".join(filter(None, (breaks(attempt), _why(attempt, better, round_))))
-    return [
-        dataclasses.replace(attempt, dropped=gone[attempt.name]) if attempt.name in gone else attempt
-        for attempt in attempts
-    ]
+    slowest = [trial for trial in [*reversed(bad), *reversed(good)] if trial not in stay]
+    for trial in slowest[: max(0, len(left) - most)]:
+        better = (good if trial in good else bad)[0]
+        gone[trial.name] = "; ".join(filter(None, (breaks(trial), _why(trial, better, round_))))
+    return [dataclasses.replace(trial, dropped=gone[trial.name]) if trial.name in gone else trial for trial in trials]
 
 
-def cut_short(running: Sequence[Attempt], why: str, breaks: Breaks, finalists: int = FINALISTS) -> list[Attempt]:
+def cut_short(running: Sequence[Trial], why: str, breaks: Breaks, finalists: int = FINALISTS) -> list[Trial]:
     """Of those that are running, let all but the fastest go, for want of time; the source stays."""
-    others = [attempt for attempt in running if not attempt.is_source]
-    others.sort(key=lambda attempt: (attempt.median_ms is None, breaks(attempt) is not None, _speed(attempt)))
-    gone = {attempt.name for attempt in others[finalists // 2 :]}
-    return [unfinished(attempt, why) if attempt.name in gone else attempt for attempt in running]
+    others = [trial for trial in running if not trial.is_source]
+    others.sort(key=lambda trial: (trial.median_ms is None, breaks(trial) is not None, _speed(trial)))
+    gone = {trial.name for trial in others[finalists // 2 :]}
+    return [unfinished(trial, why) if trial.name in gone else trial for trial in running]
 
 
-def unfinished(attempt: Attempt, why: str) -> Attempt:
+def unfinished(trial: Trial, why: str) -> Trial:
     """Let it go for want of time, with what is known of it."""
-    seen = "not looked at" if attempt.ranked is None else "ranked, not scored"
-    if attempt.median_ms is not None:
-        seen = f"screened at p50 {attempt.median_ms:.3g} ms, not scored"
-    return dataclasses.replace(attempt, dropped=f"{seen}: {why}")
+    seen = "not looked at" if trial.ranked is None else "ranked, not scored"
+    if trial.median_ms is not None:
+        seen = f"screened at p50 {trial.median_ms:.3g} ms, not scored"
+    return dataclasses.replace(trial, dropped=f"{seen}: {why}")
 
 
-def dominates(one: Attempt, other: Attempt) -> bool:
+def dominates(one: Trial, other: Trial) -> bool:
     """Whether one is faster beyond doubt, and as close to the source."""
     return _speed(one) * MARGIN < _speed(other) and _is_as_close(one, other)
 
 
-def _running(field: Sequence[Attempt]) -> int:
-    return sum(attempt.is_running for attempt in field)
+def _running(field: Sequence[Trial]) -> int:
+    return sum(trial.is_running for trial in field)
 
 
-def _speed(attempt: Attempt) -> float:
-    return attempt.median_ms if attempt.median_ms is not None else math.inf
+def _speed(trial: Trial) -> float:
+    return trial.median_ms if trial.median_ms is not None else math.inf
 
 
-def _closeness(attempt: Attempt) -> float:
-    if attempt.ranked is None:
+def _closeness(trial: Trial) -> float:
+    if trial.ranked is None:
         return -math.inf
-    return attempt.ranked.value if attempt.ranked.higher_is_better else -attempt.ranked.value
+    return trial.ranked.value if trial.ranked.higher_is_better else -trial.ranked.value
 
 
-def _is_as_close(one: Attempt, other: Attempt) -> bool:
+def _is_as_close(one: Trial, other: Trial) -> bool:
     bar = _closeness(other)
     return _closeness(one) >= bar - _CLOSE * abs(bar)
 
 
-def _why(attempt: Attempt, better: Attempt, round_: int) -> str:
-    lost = "no closer to the source" if _is_as_close(better, attempt) else "too slow to stay"
-    return f"{_slower(attempt, better, round_)}, and {lost}"
+def _why(trial: Trial, better: Trial, round_: int) -> str:
+    lost = "no closer to the source" if _is_as_close(better, trial) else "too slow to stay"
+    return f"{_slower(trial, better, round_)}, and {lost}"
 
 
-def _slower(attempt: Attempt, better: Attempt, round_: int) -> str:
-    mine, best = _speed(attempt), _speed(better)
+def _slower(trial: Trial, better: Trial, round_: int) -> str:
+    mine, best = _speed(trial), _speed(better)
     figures = f"p50 {mine:.3g} against {best:.3g} ms, {count(round_ + 1, 'process', 'processes')} each"
     return f"{mine / best:.2g}x slower than {better.name} in screening ({figures})"

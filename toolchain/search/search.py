@@ -20,8 +20,8 @@ from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.candidates.candidate import Candidate, typed
 from toolchain.search import finalists, mixed_precision, parallel, runtime_settings, screening, slow_layers, variants
 from toolchain.search.acceptance import Acceptance
-from toolchain.search.attempts import Attempt, Bench, Finish, make, rank, score, screen, screened_latency, time_once
 from toolchain.search.time_limit import SEARCHING, TimeUp
+from toolchain.search.trials import BuildContext, Finish, Trial, make, rank, score, screen, screened_latency, time_once
 
 _TUNED = 2  # candidates whose settings are tried: the fastest
 _NEAR = 1.3  # of the fastest's time; settings make up for no more
@@ -36,11 +36,11 @@ class Found:
     """What a search came to.
 
     Attributes:
-        attempts: every candidate that was tried, in the order tried, and what came of it.
+        trials: every candidate that was tried, in the order tried, and what came of it.
         defects: phases that failed, and why, in sentences.
     """
 
-    attempts: list[Attempt]
+    trials: list[Trial]
     defects: tuple[str, ...] = ()
 
 
@@ -48,7 +48,7 @@ def search(
     plan: Sequence[Candidate],
     profile: HardwareProfile,
     budgets: Sequence[Budget],
-    bench: Bench,
+    context: BuildContext,
     full: SamplingPlan,
     *,
     timed: bool,
@@ -60,7 +60,7 @@ def search(
         plan: what to start with.
         profile: the device.
         budgets: what the chosen one is to meet.
-        bench: what measures; its clock says when to stop.
+        context: what measures; its clock says when to stop.
         full: the plan that finalists are measured by.
         timed: whether this machine is the device; without, all are scored and none is timed.
         exhaustive: measure all of the plan well, and try nothing beyond it.
@@ -69,7 +69,7 @@ def search(
         KeyboardInterrupt: there was nothing to keep yet.
         OSError: the disk is full.
     """
-    run = _Search(profile, tuple(budgets), bench, full, timed)
+    run = _Search(profile, tuple(budgets), context, full, timed)
     run.make(plan)
     if not exhaustive:
         run.drop_what_is_too_large()
@@ -85,19 +85,24 @@ def search(
     if timed:
         run.phase(run.time_all if exhaustive else run.time, until=1.0)
         run.phase(run.explain, until=1.0)
-    return Found([run.reported(attempt) for attempt in run.attempts.values()], tuple(run.defects))
+    return Found([run.reported(trial) for trial in run.trials.values()], tuple(run.defects))
 
 
 class _Search:
     """The field as it stands: attempts by name. Phases replace them, so that one that is cut short loses nothing."""
 
     def __init__(
-        self, profile: HardwareProfile, budgets: tuple[Budget, ...], bench: Bench, full: SamplingPlan, timed: bool
+        self,
+        profile: HardwareProfile,
+        budgets: tuple[Budget, ...],
+        context: BuildContext,
+        full: SamplingPlan,
+        timed: bool,
     ) -> None:
-        self.attempts: dict[str, Attempt] = {}
+        self.trials: dict[str, Trial] = {}
         self.defects: list[str] = []
-        self._profile, self._bench, self._full = profile, bench, full
-        self._accepts = Acceptance(budgets, bench)
+        self._profile, self._context, self._full = profile, context, full
+        self._accepts = Acceptance(budgets, context)
         self._timed, self._is_screened = timed, False
 
     def phase(self, step: Callable[[], None], until: float | None = SEARCHING) -> None:
@@ -107,10 +112,10 @@ class _Search:
             step: a method of this class.
             until: the share of the time limit after which it is left out; None, if it never is.
         """
-        if until is not None and self._bench.clock.is_over(until):
+        if until is not None and self._context.clock.is_over(until):
             return
         phase(f"{self._profile.name}: {step.__name__.replace('_', ' ')}")
-        with self._bench.clock.phase(stoppable=self._has_something):
+        with self._context.clock.phase(stoppable=self._has_something):
             try:
                 step()
             except (OSError, TimeUp):
@@ -124,8 +129,8 @@ class _Search:
         """At least one, whatever the clock says."""
         phase(f"{self._profile.name}: make candidates")
         for number, candidate in enumerate(plan):
-            if number and self._bench.clock.is_over():
-                self._put(Attempt(candidate, f"not tried: {self._bench.clock.stopped}"))
+            if number and self._context.clock.is_over():
+                self._put(Trial(candidate, f"not tried: {self._context.clock.stopped}"))
             else:
                 self._make(candidate)
 
@@ -136,17 +141,17 @@ class _Search:
     def screen(self) -> None:
         """Measure all a little, then the better ones a little more; only those that may stay are ranked."""
 
-        def one(attempt: Attempt, plan: SamplingPlan) -> Attempt:
-            self._bench.clock.check()
-            return self._put(screen(attempt, self._bench, plan))
+        def one(trial: Trial, plan: SamplingPlan) -> Trial:
+            self._context.clock.check()
+            return self._put(screen(trial, self._context, plan))
 
-        def ranked(field: list[Attempt]) -> list[Attempt]:
+        def ranked(field: list[Trial]) -> list[Trial]:
             self._put_all(field)
             self.rank()
-            return [self.attempts[attempt.name] for attempt in field]
+            return [self.trials[trial.name] for trial in field]
 
         if len(self._running()) > 1:
-            field = list(self.attempts.values())
+            field = list(self.trials.values())
             self._put_all(
                 screening.halve(field, one, ranked, self._full, keep=self._put_all, breaks=self._accepts.is_out)
             )
@@ -159,13 +164,13 @@ class _Search:
 
         def keep(finish: Finish) -> None:
             self._put(finish())
-            self._bench.clock.check()
+            self._context.clock.check()
 
         self._each(rank, keep, self._running())
 
     def tune(self) -> None:
         """Try other settings for the fastest; a variant that is faster takes its parent's place."""
-        fastest = [attempt for attempt in self._fastest() if not self._accepts.is_wrong(attempt)]
+        fastest = [trial for trial in self._fastest() if not self._accepts.is_wrong(trial)]
         for parent in fastest[:_TUNED]:
             if _speed(parent) <= _NEAR * _speed(fastest[0]):
                 self._settle(
@@ -174,11 +179,11 @@ class _Search:
 
     def return_slow_layers(self) -> None:
         """One candidate in which the layers that int8 made slower are float again."""
-        right = (attempt for attempt in self._fastest() if not self._accepts.is_wrong(attempt))
-        int8 = next((attempt for attempt in right if attempt.computes_in("int8")), None)
+        right = (trial for trial in self._fastest() if not self._accepts.is_wrong(trial))
+        int8 = next((trial for trial in right if trial.computes_in("int8")), None)
         if int8 is not None:
-            layers = self._bench.workshop.layers()
-            slow = slow_layers.slow_layers(int8, self.attempts.values(), self._bench.timed, layers)
+            layers = self._context.builder.layers()
+            slow = slow_layers.slow_layers(int8, self.trials.values(), self._context.timed, layers)
             if slow:
                 recipe = dataclasses.replace(int8.candidate.recipe, keep=slow)
                 self._settle(int8, [self._try(dataclasses.replace(int8.candidate, recipe=recipe))])
@@ -188,7 +193,7 @@ class _Search:
 
         The source goes first, which takes no run, then the fastest; one of them, whatever the clock says.
         """
-        clock = self._bench.clock
+        clock = self._context.clock
         if clock.stopped and not self._is_screened:
             self._put_all(screening.cut_short(self._running(), clock.stopped, self._accepts.is_out))
 
@@ -197,11 +202,11 @@ class _Search:
             if clock.is_spent:
                 clock.check(1.0)
 
-        self._put_all(score(attempt, self._bench)() for attempt in self._running() if attempt.is_source)
+        self._put_all(score(trial, self._context)() for trial in self._running() if trial.is_source)
         try:
-            self._each(score, keep, [attempt for attempt in self._fastest() if not attempt.is_source])
+            self._each(score, keep, [trial for trial in self._fastest() if not trial.is_source])
         except TimeUp:
-            late = [attempt for attempt in self._running() if attempt.accuracy is None]
+            late = [trial for trial in self._running() if trial.accuracy is None]
             self._put_all(screening.unfinished(one, str(clock.stopped)) for one in late)
             raise
 
@@ -214,71 +219,69 @@ class _Search:
             if lowest is not None and not self._accepts.meets(lowest):
                 self._mend(lowest)
 
-    def _mend(self, attempt: Attempt) -> None:
+    def _mend(self, trial: Trial) -> None:
         """Unless one that is right is as fast, which no mended one can beat."""
         right = [other for other in self._fastest() if self._accepts.is_right(other)]
-        candidate = typed(attempt.candidate)
-        if candidate is None or self._is_slower(attempt, right):
+        candidate = typed(trial.candidate)
+        if candidate is None or self._is_slower(trial, right):
             return
 
-        def tried(candidate: Candidate) -> Attempt:
-            self._bench.clock.check()
+        def attempt(candidate: Candidate) -> Trial:
+            self._context.clock.check()
             return self._put(
-                (rank if self._accepts.ranks_by_same_metric else score)(self._make(candidate), self._bench)()
+                (rank if self._accepts.ranks_by_same_metric else score)(self._make(candidate), self._context)()
             )
 
-        ranking = self._bench.workshop.sensitivity(candidate.recipe)
-        for found in mixed_precision.recover(candidate, ranking, tried, self._accepts.meets):
+        ranking = self._context.builder.sensitivity(candidate.recipe)
+        for found in mixed_precision.recover(candidate, ranking, attempt, self._accepts.meets):
             self._put(found)
             if found.is_running:
-                self._put(score(found, self._bench)())
+                self._put(score(found, self._context)())
                 self.drop_what_is_too_large()
-                rival = self.attempts[found.name]
+                rival = self.trials[found.name]
                 if self._timed and rival.is_running:
-                    self._put_all(variants.measure(attempt, [rival], self._screen_well)[1:])
+                    self._put_all(variants.measure(trial, [rival], self._screen_well)[1:])
 
     def time(self) -> None:
         """Measure those that may be chosen as well as their order asks for, or as the time allows."""
-        best = next(
-            (attempt for attempt in self._fastest() if attempt.median_ms and self._accepts.is_right(attempt)), None
-        )
+        best = next((trial for trial in self._fastest() if trial.median_ms and self._accepts.is_right(trial)), None)
         if best is not None:
             self._put_all(finalists.within_reach(self._running(), best))
         plan = dataclasses.replace(self._full, min_runs=min(_ENOUGH_RUNS, self._full.min_runs))
-        self._time(plan, lambda attempts: finalists.contenders(attempts, self._accepts.is_met))
+        self._time(plan, lambda trials: finalists.contenders(trials, self._accepts.is_met))
 
     def time_all(self) -> None:
         """Measure all that break no accuracy budget to the end of the plan."""
-        self._time(self._full, lambda attempts: attempts)
+        self._time(self._full, lambda trials: trials)
 
-    def _time(self, plan: SamplingPlan, still: Callable[[list[Attempt]], list[Attempt]]) -> None:
+    def _time(self, plan: SamplingPlan, still: Callable[[list[Trial]], list[Trial]]) -> None:
         """Rounds of one block each for those that are still in the running."""
-        wanted = [attempt.name for attempt in self._running() if attempt.accuracy and not self._accepts.breaks(attempt)]
-        self._bench.clock.check(1.0)
-        plan = self._bench.clock.fitted(plan, blocks=len(wanted) * BLOCKS, startup_s=_STARTUP_S)
+        wanted = [trial.name for trial in self._running() if trial.accuracy and not self._accepts.breaks(trial)]
+        self._context.clock.check(1.0)
+        plan = self._context.clock.fitted(plan, blocks=len(wanted) * BLOCKS, startup_s=_STARTUP_S)
         for block in range(BLOCKS):
             for name in wanted:
-                self._put(time_once(self.attempts[name], self._bench, plan))
-            running = [self.attempts[name] for name in wanted if self.attempts[name].is_running]
-            wanted = [attempt.name for attempt in still(running)]
+                self._put(time_once(self.trials[name], self._context, plan))
+            running = [self.trials[name] for name in wanted if self.trials[name].is_running]
+            wanted = [trial.name for trial in still(running)]
             why = f"timed in {block + 1} of {BLOCKS} processes: slower beyond doubt than one that meets every budget"
             self._put_all(dataclasses.replace(one, behind=why) for one in running if one.name not in wanted)
 
     def explain(self) -> None:
         """Say of int8 that is slower than float why it is."""
-        for attempt in list(self.attempts.values()):
-            self._bench.clock.check(1.0)
-            if attempt.computes_in("int8") or attempt.computes_in("int8-dynamic"):
-                remark = slow_layers.remark(attempt, self.attempts.values(), self._bench.timed)
-                self._put(dataclasses.replace(attempt, remark=remark))
+        for trial in list(self.trials.values()):
+            self._context.clock.check(1.0)
+            if trial.computes_in("int8") or trial.computes_in("int8-dynamic"):
+                remark = slow_layers.remark(trial, self.trials.values(), self._context.timed)
+                self._put(dataclasses.replace(trial, remark=remark))
 
-    def reported(self, attempt: Attempt) -> Attempt:
+    def reported(self, trial: Trial) -> Trial:
         """With screening's latency where it has no better one."""
-        return dataclasses.replace(attempt, latency=attempt.latency or screened_latency(attempt))
+        return dataclasses.replace(trial, latency=trial.latency or screened_latency(trial))
 
-    def _make(self, candidate: Candidate) -> Attempt:
+    def _make(self, candidate: Candidate) -> Trial:
         """On its own device, an engine that cannot run goes, since what stands in for it has no say."""
-        made = make(candidate, self._profile, self._bench)
+        made = make(candidate, self._profile, self._context)
         if self._timed and made.is_running and made.stands_in is not None:
             made = dataclasses.replace(
                 made, dropped=f"its engine cannot run here, so it was not timed: {made.stands_in}"
@@ -286,27 +289,27 @@ class _Search:
         return self._put(made)
 
     def _each(
-        self, step: Callable[[Attempt, Bench], Finish], keep: Callable[[Finish], object], running: Sequence[Attempt]
+        self, step: Callable[[Trial, BuildContext], Finish], keep: Callable[[Finish], object], running: Sequence[Trial]
     ) -> None:
         """An untimed step for several."""
-        threads = max((attempt.candidate.settings.threads for attempt in running), default=0)
-        count = parallel.count(threads, self._bench.machine.cores)
-        parallel.each(lambda attempt: step(attempt, self._bench), running, count, keep)
+        threads = max((trial.candidate.settings.threads for trial in running), default=0)
+        count = parallel.count(threads, self._context.machine.cores)
+        parallel.each(lambda trial: step(trial, self._context), running, count, keep)
 
-    def _try(self, candidate: Candidate) -> Attempt:
-        self._bench.clock.check()
-        if candidate.name in self.attempts:
-            return dataclasses.replace(self.attempts[candidate.name], dropped="tried already")
-        self._put(rank(self._make(candidate), self._bench)())
+    def _try(self, candidate: Candidate) -> Trial:
+        self._context.clock.check()
+        if candidate.name in self.trials:
+            return dataclasses.replace(self.trials[candidate.name], dropped="tried already")
+        self._put(rank(self._make(candidate), self._context)())
         self.drop_what_is_too_large()
-        return self.attempts[candidate.name]
+        return self.trials[candidate.name]
 
-    def _vary(self, parent: Attempt, candidate: Candidate) -> Attempt:
+    def _vary(self, parent: Trial, candidate: Candidate) -> Trial:
         """The same file with other settings, which ranks as its parent does."""
-        self._bench.clock.check()
+        self._context.clock.check()
         return self._put(dataclasses.replace(self._make(candidate), ranked=parent.ranked))
 
-    def _settle(self, parent: Attempt, varied: Sequence[Attempt]) -> None:
+    def _settle(self, parent: Trial, varied: Sequence[Trial]) -> None:
         """Measure a parent and its variants side by side; the fastest stays, the others say why they go."""
         running = [rival for rival in varied if rival.is_running]
         if running:
@@ -314,33 +317,33 @@ class _Search:
             measured, *others = variants.settle(measured, others)
             self._put_all([dataclasses.replace(measured, blocks=(*parent.blocks, *measured.blocks)), *others])
 
-    def _screen_well(self, attempt: Attempt) -> Attempt:
-        self._bench.clock.check()
-        return screen(attempt, self._bench, screening.plan_of(_ROUND, self._full))
+    def _screen_well(self, trial: Trial) -> Trial:
+        self._context.clock.check()
+        return screen(trial, self._context, screening.plan_of(_ROUND, self._full))
 
-    def _is_slower(self, low: Attempt, right: Sequence[Attempt]) -> bool:
-        mine, best = low.speed_ms, min((attempt.speed_ms for attempt in right if attempt.speed_ms), default=None)
+    def _is_slower(self, low: Trial, right: Sequence[Trial]) -> bool:
+        mine, best = low.speed_ms, min((trial.speed_ms for trial in right if trial.speed_ms), default=None)
         return mine is not None and best is not None and mine >= best
 
     def _has_something(self) -> bool:
-        found = self.attempts.values()
+        found = self.trials.values()
         return any(one.blocks or one.latency if self._timed else one.accuracy for one in found)
 
-    def _running(self) -> list[Attempt]:
-        return [attempt for attempt in self.attempts.values() if attempt.is_running]
+    def _running(self) -> list[Trial]:
+        return [trial for trial in self.trials.values() if trial.is_running]
 
-    def _fastest(self) -> list[Attempt]:
+    def _fastest(self) -> list[Trial]:
         """Those that are running, by screening's figures; what has none comes last, the first tried first."""
         return sorted(self._running(), key=_speed)
 
-    def _put(self, attempt: Attempt) -> Attempt:
-        self.attempts[attempt.name] = attempt
-        return attempt
+    def _put(self, trial: Trial) -> Trial:
+        self.trials[trial.name] = trial
+        return trial
 
-    def _put_all(self, attempts: Iterable[Attempt]) -> None:
-        for attempt in attempts:
-            self._put(attempt)
+    def _put_all(self, trials: Iterable[Trial]) -> None:
+        for trial in trials:
+            self._put(trial)
 
 
-def _speed(attempt: Attempt) -> float:
-    return attempt.speed_ms if attempt.speed_ms is not None else math.inf
+def _speed(trial: Trial) -> float:
+    return trial.speed_ms if trial.speed_ms is not None else math.inf

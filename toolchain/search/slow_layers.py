@@ -9,32 +9,32 @@ from hwbench.wording import count, some
 from runtimes.errors import EdgewrightError
 from toolchain.analysis import node_times
 from toolchain.analysis.node_times import NodeTime
-from toolchain.search.attempts import Attempt
+from toolchain.search.trials import Trial
 
 _SLOWER = 1.1  # a layer goes back where its integer kernel takes this much longer than its float one
 _NAMED = 4  # layers that a sentence names
 _WORSE = 1.05  # by less, int8 is not called slower
 
 
-def remark(attempt: Attempt, attempts: Iterable[Attempt], timed: Path) -> str:
+def remark(trial: Trial, trials: Iterable[Trial], timed: Path) -> str:
     """Why an attempt in int8 is slower than float on the same runtime; nothing, if it is not, or nobody can tell.
 
     Args:
-        attempt: measured, perhaps in screening alone.
-        attempts: all there are, its float twin among them.
+        trial: measured, perhaps in screening alone.
+        trials: all there are, its float twin among them.
         timed: an .npz of samples to profile with.
     """
-    floats = float_twin(attempt, attempts)
-    mine, other = attempt.speed_ms, floats.speed_ms if floats is not None else None
+    floats = float_twin(trial, trials)
+    mine, other = trial.speed_ms, floats.speed_ms if floats is not None else None
     if floats is None or mine is None or other is None or mine <= _WORSE * other:
         return ""
-    times = _profile(attempt, timed)
+    times = _profile(trial, timed)
     return explain(times, mine / other, floats.name) if times else ""
 
 
-def slow_layers(int8: Attempt, attempts: Iterable[Attempt], timed: Path, layers: Sequence[str]) -> tuple[str, ...]:
+def slow_layers(int8: Trial, trials: Iterable[Trial], timed: Path, layers: Sequence[str]) -> tuple[str, ...]:
     """The layers that int8 made slower, if they are some and not all; for the arguments see `remark`."""
-    floats = float_twin(int8, attempts)
+    floats = float_twin(int8, trials)
     integers = _profile(int8, timed) if floats is not None else []
     if floats is None or not integers:
         return ()
@@ -42,10 +42,10 @@ def slow_layers(int8: Attempt, attempts: Iterable[Attempt], timed: Path, layers:
     return slow if len(slow) < sum(item.kind == "integer product" for item in integers) else ()
 
 
-def float_twin(attempt: Attempt, attempts: Iterable[Attempt]) -> Attempt | None:
+def float_twin(trial: Trial, trials: Iterable[Trial]) -> Trial | None:
     """The float model on the same runtime."""
-    for other in attempts:
-        same = other.candidate.runtime == attempt.candidate.runtime and other.artifact is not None
+    for other in trials:
+        same = other.candidate.runtime == trial.candidate.runtime and other.artifact is not None
         if same and other.candidate.recipe.precision == "fp32":
             return other
     return None
@@ -92,12 +92,12 @@ def slower_in_int8(int8: Sequence[NodeTime], floats: Sequence[NodeTime], layers:
     return tuple(sorted({name for name in slow if name is not None}))
 
 
-def _profile(attempt: Attempt, timed: Path) -> list[NodeTime]:
+def _profile(trial: Trial, timed: Path) -> list[NodeTime]:
     """Where an attempt's time goes; empty where its runtime does not tell, or crashes while it is asked."""
-    if attempt.artifact is None or not node_times.can_profile(attempt.candidate.runtime):
+    if trial.artifact is None or not node_times.can_profile(trial.candidate.runtime):
         return []
     try:
-        return node_times.profile(attempt.artifact, timed)
+        return node_times.profile(trial.artifact, timed)
     except EdgewrightError:  # it ran elsewhere; an explanation is not worth a candidate
         return []
 

@@ -22,7 +22,7 @@ class TimeUp(Exception):  # noqa: N818  # no error: it ends a phase
 
 
 @dataclass
-class Clock:
+class TimeLimit:
     """Counts from when it is made.
 
     Attributes:

@@ -6,15 +6,15 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from toolchain.search.attempts import Attempt
 from toolchain.search.screening import MARGIN
+from toolchain.search.trials import Trial
 
 _GAIN = 0.97  # a variant takes its parent's place where it takes this share of its time, or less
 
-Screen = Callable[[Attempt], Attempt]
+Screen = Callable[[Trial], Trial]
 
 
-def measure(parent: Attempt, rivals: Sequence[Attempt], screen: Screen) -> list[Attempt]:
+def measure(parent: Trial, rivals: Sequence[Trial], screen: Screen) -> list[Trial]:
     """New blocks for a parent and its variants, in turns, so that a disturbance hits all alike.
 
     What is slower beyond doubt after the first turn gets no second.
@@ -24,12 +24,12 @@ def measure(parent: Attempt, rivals: Sequence[Attempt], screen: Screen) -> list[
         rivals: variants of it.
         screen: measures one more block.
     """
-    field = [screen(dataclasses.replace(attempt, blocks=())) for attempt in (parent, *rivals)]
-    best = min((attempt.median_ms for attempt in field if attempt.median_ms is not None), default=math.inf)
+    field = [screen(dataclasses.replace(trial, blocks=())) for trial in (parent, *rivals)]
+    best = min((trial.median_ms for trial in field if trial.median_ms is not None), default=math.inf)
     return [screen(a) if a.median_ms is not None and a.median_ms <= MARGIN * best else a for a in field]
 
 
-def settle(parent: Attempt, rivals: Sequence[Attempt]) -> list[Attempt]:
+def settle(parent: Trial, rivals: Sequence[Trial]) -> list[Trial]:
     """Let all but the fastest go, each with the reason; the parent stays unless a variant is clearly faster.
 
     Args:
@@ -52,7 +52,7 @@ def settle(parent: Attempt, rivals: Sequence[Attempt]) -> list[Attempt]:
     return [parent, *(_judged(rival, winner, figure) if rival in running else rival for rival in rivals)]
 
 
-def _judged(rival: Attempt, winner: Attempt, figure: float) -> Attempt:
+def _judged(rival: Trial, winner: Trial, figure: float) -> Trial:
     if rival is winner:
         return rival
     how = "slower" if figure < _GAIN * _median_ms(rival) else "not clearly faster"
@@ -60,6 +60,6 @@ def _judged(rival: Attempt, winner: Attempt, figure: float) -> Attempt:
     return dataclasses.replace(rival, dropped=reason)
 
 
-def _median_ms(attempt: Attempt) -> float:
-    assert attempt.median_ms is not None
-    return attempt.median_ms
+def _median_ms(trial: Trial) -> float:
+    assert trial.median_ms is not None
+    return trial.median_ms

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
+from toolchain.exporters import exporter
 
 if TYPE_CHECKING:  # a device, where `measure` asks for `is_onnx` alone, has no onnx-ir
     from toolchain.models.onnx_model import OnnxModel
@@ -32,9 +32,7 @@ def open_source(
     Raises:
         UsageError: it is none of the kinds there are, or its exporter refuses it.
     """
-    exporter = plugins.load("toolchain.exporters", _kind(source), "kind of source")
-    model: OnnxModel = exporter.export(source, inputs, out, samples)
-    return model
+    return exporter(_kind(source)).export(source, inputs, out, samples)
 
 
 def is_onnx(path: Path) -> bool:

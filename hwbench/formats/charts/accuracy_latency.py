@@ -18,7 +18,7 @@ from hwbench.formats.charts.label_placement import Labels, Point
 from hwbench.formats.sections import rows
 from hwbench.formats.sections.rows import Row
 from hwbench.measurements.accuracy import Accuracy
-from hwbench.results.profile_results import Field, pareto
+from hwbench.results.profile_results import ProfileResult, pareto
 
 WIDTH, HEIGHT = 400, 330
 _MANY = 8  # more names than this would hide the points
@@ -26,17 +26,17 @@ _FAR_FLOOR = 3.0  # times as far off as the scores reach
 _SPREAD = 0.05  # of a score, at least
 
 
-def quantity(field: Field) -> str:
+def quantity(field: ProfileResult) -> str:
     """The latency to draw: what the budgets limit, else p50."""
     return next((budget.quantity for budget in field.budgets if _limits_percentile(budget)), "p50")
 
 
-def drawable(field: Field, table: Sequence[Row]) -> tuple[Row, ...]:
+def drawable(field: ProfileResult, table: Sequence[Row]) -> tuple[Row, ...]:
     """The candidates that have both figures."""
     return tuple(row for row in table if {"accuracy", quantity(field)} <= row.figures.keys())
 
 
-def front(field: Field, shown: Sequence[Row]) -> tuple[Row, ...]:
+def front(field: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
     """Those of the candidates that no other beats on both."""
     entries = pareto(field.entries, latency=quantity(field))
     return tuple(row for row in shown if row.entry in entries)
@@ -49,7 +49,7 @@ def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
     return tuple((row, score) for row, score in scores if not is_within(score, worst, higher_is_better))
 
 
-def named(field: Field, shown: Sequence[Row]) -> tuple[Row, ...]:
+def named(field: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
     """The candidates whose names are written: all on the axes, or if that were many, those that count."""
     best, far = front(field, shown), [row for row, _ in beyond(shown)]
     return tuple(
@@ -57,7 +57,7 @@ def named(field: Field, shown: Sequence[Row]) -> tuple[Row, ...]:
     )
 
 
-def draw(figure: Figure, field: Field, table: Sequence[Row]) -> None:
+def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
     """Fill the figure; at least one row must be drawable."""
     shown, latency = drawable(field, table), quantity(field)
     accuracy, far = _accuracy(shown), [row for row, _ in beyond(shown)]
@@ -169,7 +169,7 @@ def _shade(axes: Axes, limits: Sequence[float], floors: Sequence[float], higher_
         axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, color=BAND, linewidth=0, zorder=0.5))
 
 
-def _front(axes: Axes, field: Field, latency: str) -> list[tuple[float, float]]:
+def _front(axes: Axes, field: ProfileResult, latency: str) -> list[tuple[float, float]]:
     """Draw the Pareto front, and return its corners."""
     reports = [entry.report for entry in pareto(field.entries, latency=latency) if entry.report is not None]
     points = [(report.estimate(latency).value, report.estimate("accuracy").value) for report in reports]

@@ -12,7 +12,7 @@ from hwbench.formats.charts.inline_svg import ACCENT, INK, QUIET
 from hwbench.formats.sections import rows
 from hwbench.formats.sections.rows import Row
 from hwbench.measurements.quantities import QUANTITIES
-from hwbench.results.profile_results import Field
+from hwbench.results.profile_results import ProfileResult
 
 WIDTH = 400
 _ROW = 27
@@ -24,12 +24,12 @@ def drawable(table: Sequence[Row], quantity: str) -> tuple[Row, ...]:
     return tuple(sorted((r for r in table if quantity in r.figures), key=lambda r: r.figures[quantity].value))
 
 
-def height(field: Field, table: Sequence[Row], quantity: str) -> int:
+def height(field: ProfileResult, table: Sequence[Row], quantity: str) -> int:
     """What the bars take, in pixels."""
     return _rows_height(drawable(table, quantity)) + (_ABOVE if _limits(field, table, quantity) else 4)
 
 
-def draw(figure: Figure, field: Field, table: Sequence[Row], quantity: str) -> None:
+def draw(figure: Figure, field: ProfileResult, table: Sequence[Row], quantity: str) -> None:
     """Fill the figure; at least one row must be drawable."""
     shown, tall = drawable(table, quantity), height(field, table, quantity)
     left = inline_svg.name_width([row.tag for row in shown])
@@ -57,7 +57,7 @@ def _rows_height(shown: Sequence[Row]) -> int:
     return len(shown) * max(_ROW, inline_svg.name_height([row.tag for row in shown]))
 
 
-def _limits(field: Field, table: Sequence[Row], quantity: str) -> list[Budget]:
+def _limits(field: ProfileResult, table: Sequence[Row], quantity: str) -> list[Budget]:
     """Budgets that would be broken by one of the bars; a limit beyond them all would squeeze them."""
     longest = max(row.figures[quantity].value for row in drawable(table, quantity))
     return [b for b in field.budgets if b.quantity == quantity and not b.relative and b.limit <= longest]

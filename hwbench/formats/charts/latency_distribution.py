@@ -13,7 +13,7 @@ from hwbench.formats.charts import inline_svg
 from hwbench.formats.charts.inline_svg import ACCENT, MUTED, QUIET
 from hwbench.formats.sections import rows
 from hwbench.formats.sections.rows import Row
-from hwbench.results.profile_results import Field
+from hwbench.results.profile_results import ProfileResult
 from runtimes.tensors import Array
 
 WIDTH = 400
@@ -43,7 +43,7 @@ def height(table: Sequence[Row]) -> int:
     return len(shown) * max(row, inline_svg.name_height([row.tag for row in shown])) + 96
 
 
-def draw(figure: Figure, field: Field, table: Sequence[Row]) -> None:
+def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
     """Fill the figure; at least one row must be drawable."""
     shown = drawable(table)
     tall = height(table)

@@ -14,14 +14,14 @@ from hwbench.formats.charts.inline_svg import ACCENT, INK, LIMIT, MUTED, QUIET
 from hwbench.formats.sections import rate_rows
 from hwbench.load import server_max_rate
 from hwbench.measurements.latency import Latency
-from hwbench.results.profile_results import Field
+from hwbench.results.profile_results import ProfileResult
 
 WIDTH, HEIGHT = 400, 330
 _COLORS = {50.0: MUTED, 90.0: QUIET, 99.0: INK}
 _ROOM = 1.25  # above the highest point and below the lowest
 
 
-def draw(figure: Figure, field: Field) -> None:
+def draw(figure: Figure, field: ProfileResult) -> None:
     """Fill the figure; the field must be of a server."""
     assert field.chosen is not None
     found, bound = rate_rows.rates(field.chosen), field.budgets[0]

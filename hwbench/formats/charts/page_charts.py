@@ -16,7 +16,7 @@ from hwbench.formats.charts import (
 from hwbench.formats.charts.axis_limits import told
 from hwbench.formats.sections import rate_rows
 from hwbench.formats.sections.rows import Row
-from hwbench.results.profile_results import Field
+from hwbench.results.profile_results import ProfileResult
 from hwbench.stats.intervals import CONFIDENCE
 
 
@@ -34,7 +34,7 @@ class Chart:
     caption: str
 
 
-def charts(field: Field, table: tuple[Row, ...], prefix: str) -> tuple[Chart, ...]:
+def charts(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> tuple[Chart, ...]:
     """Those that there are figures for; comparisons only where there are two to compare.
 
     Args:
@@ -52,7 +52,7 @@ def charts(field: Field, table: tuple[Row, ...], prefix: str) -> tuple[Chart, ..
     return tuple(chart for chart in found if chart is not None)
 
 
-def _served(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:
+def _served(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart | None:
     if rate_rows.table(field) is None:
         return None
     title = "Latency against throughput"
@@ -67,7 +67,7 @@ def _served(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:
     return Chart(title, svg, f"{caption} Where latency soars, answers no longer keep up with them.")
 
 
-def _accuracy(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:
+def _accuracy(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart | None:
     shown = accuracy_latency.drawable(field, table)
     if len(shown) < 2:
         return None
@@ -109,7 +109,7 @@ def _screening(table: tuple[Row, ...], prefix: str) -> Chart | None:
     return Chart(title, svg, caption)
 
 
-def _latency(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:
+def _latency(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart | None:
     shown = latency_distribution.drawable(table)
     if not shown:
         return None
@@ -122,7 +122,9 @@ def _latency(field: Field, table: tuple[Row, ...], prefix: str) -> Chart | None:
     return Chart(title, svg, f"{caption} {latency_distribution.beyond(table)}".strip())
 
 
-def _bar(field: Field, table: tuple[Row, ...], quantity: str, title: str, caption: str, prefix: str) -> Chart | None:
+def _bar(
+    field: ProfileResult, table: tuple[Row, ...], quantity: str, title: str, caption: str, prefix: str
+) -> Chart | None:
     shown = bars.drawable(table, quantity)
     if len(shown) < 2:
         return None

@@ -10,7 +10,7 @@ from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Outcome, Verdict
 from hwbench.formats.sections.headline import verdicts
 from hwbench.formats.sections.rows import label
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 from hwbench.wording import count
 
 _OUTCOMES: tuple[Outcome, ...] = ("pass", "inconclusive", "fail")
@@ -30,14 +30,14 @@ class Line:
     evidence: str
 
 
-def lines(field: Field) -> tuple[Line, ...]:
+def lines(field: ProfileResult) -> tuple[Line, ...]:
     """One per budget of the chosen candidate; where none was chosen, one per budget and outcome."""
     if field.chosen is not None:
         return tuple(Line(_written(v.budget), v.outcome, _said(field, v)) for _, v in verdicts(field))
     return tuple(line for budget in field.budgets for line in _grouped(field, budget))
 
 
-def _grouped(field: Field, budget: Budget) -> Iterator[Line]:
+def _grouped(field: ProfileResult, budget: Budget) -> Iterator[Line]:
     found = [(entry, verdict) for entry, verdict in verdicts(field) if verdict.budget == budget]
     for outcome in _OUTCOMES:
         same = [(entry, verdict) for entry, verdict in found if verdict.outcome == outcome]
@@ -45,7 +45,7 @@ def _grouped(field: Field, budget: Budget) -> Iterator[Line]:
             yield Line(_written(budget), outcome, _evidence(field, same, len(found)))
 
 
-def _evidence(field: Field, found: Sequence[tuple[Entry, Verdict]], of: int) -> str:
+def _evidence(field: ProfileResult, found: Sequence[tuple[CandidateResult, Verdict]], of: int) -> str:
     entry, nearest = min(found, key=lambda pair: _distance(pair[1]))
     if len(found) == 1:
         return f"{label(entry)}: {_said(field, nearest)}"
@@ -56,7 +56,7 @@ def _evidence(field: Field, found: Sequence[tuple[Entry, Verdict]], of: int) -> 
     return f"{who}, the nearest {label(entry)}: {_said(field, nearest)}"
 
 
-def _said(field: Field, verdict: Verdict) -> str:
+def _said(field: ProfileResult, verdict: Verdict) -> str:
     """Its reason, unless a caveat gives it already."""
     given = verdict.measured is None and any(verdict.reason in caveat for caveat in field.caveats)
     return "see the caveats" if given else verdict.reason

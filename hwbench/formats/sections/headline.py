@@ -7,7 +7,7 @@ import re
 from hwbench.budgets.verdicts import Outcome, Verdict
 from hwbench.formats.sections.rows import Row, label, show
 from hwbench.measurements.accuracy import Accuracy
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -18,12 +18,12 @@ def clean(text: str) -> str:
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _ANSI.sub("", text).replace("\r\n", "\n"))
 
 
-def outcome(field: Field) -> str:
+def outcome(field: ProfileResult) -> str:
     """The field's outcome; "measured" where there was no budget to pass."""
     return "measured" if field.outcome == "pass" and not field.budgets else field.outcome
 
 
-def headline(field: Field, table: tuple[Row, ...]) -> str:
+def headline(field: ProfileResult, table: tuple[Row, ...]) -> str:
     """What was chosen, with its figures, in one sentence that ends without a full stop."""
     chosen = chosen_row(table)
     if chosen is None:
@@ -35,7 +35,7 @@ def headline(field: Field, table: tuple[Row, ...]) -> str:
 
 
 def chosen_row(table: tuple[Row, ...]) -> Row | None:
-    """The row of `Field.chosen`."""
+    """The row of `ProfileResult.chosen`."""
     return next((row for row in table if row.entry.status in ("chosen", "measured")), None)
 
 
@@ -81,13 +81,13 @@ def drop(row: Row, accuracy: Accuracy) -> str:
     return f"{'drop' if figure.value > 0 else 'gain'} {lost}{' points' if points else ''}"
 
 
-def verdicts(field: Field) -> tuple[tuple[Entry, Verdict], ...]:
+def verdicts(field: ProfileResult) -> tuple[tuple[CandidateResult, Verdict], ...]:
     """The chosen candidate's verdicts; where none was chosen, everyone's, for these are why."""
     entries = field.entries if field.chosen is None else (field.chosen,)
     return tuple((entry, verdict) for entry in entries if entry.report is not None for verdict in entry.verdicts)
 
 
-def _none_chosen(field: Field) -> str:
+def _none_chosen(field: ProfileResult) -> str:
     measured = [entry for entry in field.entries if entry.report is not None]
     if not measured:
         reasons = {entry.reason for entry in field.entries}

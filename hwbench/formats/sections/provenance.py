@@ -11,12 +11,12 @@ from hwbench.measurements.latency import Latency
 from hwbench.measurements.quantities import per_s
 from hwbench.measurements.report import Report
 from hwbench.measurements.stability_warnings import doubts
-from hwbench.results.profile_results import Field
+from hwbench.results.profile_results import ProfileResult
 from hwbench.wording import count, kept
 from runtimes import plugins
 
 
-def machines(field: Field) -> tuple[str, ...]:
+def machines(field: ProfileResult) -> tuple[str, ...]:
     """What measured it, one description per machine."""
     found = (describe(entry.report.machine) for entry in field.entries if entry.report is not None)
     return tuple(dict.fromkeys(found))
@@ -47,7 +47,7 @@ def how(report: Report) -> list[tuple[str, str]]:
     return [(name, fact) for name, fact in facts if fact]
 
 
-def judged(field: Field) -> str:
+def judged(field: ProfileResult) -> str:
     """Why a gate's verdict and the table show two figures for one quantity; empty where nothing was gated."""
     if all(verdict.counted is None for entry in field.entries for verdict in entry.verdicts):
         return ""
@@ -86,7 +86,7 @@ def _tail(latency: Latency) -> str:
     return f"; by MLPerf's early stopping {shown}" if shown else ""
 
 
-def search(field: Field) -> str:
+def search(field: ProfileResult) -> str:
     """How the candidates were found; empty where nothing was searched."""
     found = field.search
     if found is None:
@@ -97,7 +97,7 @@ def search(field: Field) -> str:
     )
 
 
-def layers(field: Field) -> str:
+def layers(field: ProfileResult) -> str:
     """The chosen candidate's products by precision, and those that were kept: "50 in int8; 1 kept in fp32: conv2"."""
     chosen = field.chosen
     if chosen is None:
@@ -106,7 +106,7 @@ def layers(field: Field) -> str:
     return "; ".join(filter(None, (counts, kept(chosen.recipe))))
 
 
-def warnings(field: Field) -> tuple[str, ...]:
+def warnings(field: ProfileResult) -> tuple[str, ...]:
     """What makes figures doubtful, and what to try: each kind once, of the chosen candidate where that has it."""
     told: dict[str, list[str]] = {}
     for entry in sorted(field.entries, key=lambda entry: entry is not field.chosen):
@@ -115,7 +115,7 @@ def warnings(field: Field) -> tuple[str, ...]:
     return tuple(first + (f" ({len(more):,} more likewise)" if more else "") for first, *more in told.values())
 
 
-def commands(field: Field) -> tuple[str, ...]:
+def commands(field: ProfileResult) -> tuple[str, ...]:
     """What to type to get these figures again."""
     budgets = "".join(f" --budget {shlex.quote(budget.text)}" for budget in field.budgets if not budget.relative)
     judged = _evaluation(field)
@@ -126,7 +126,7 @@ def commands(field: Field) -> tuple[str, ...]:
     return (*lines, f"edgewright gate {bundle}{judged}{budgets}") if budgets else lines
 
 
-def _evaluation(field: Field) -> str:
+def _evaluation(field: ProfileResult) -> str:
     """The options that judge accuracy; a metric of the user's own is a function in a file of theirs."""
     metrics = [entry.report.accuracy.metric for entry in field.entries if entry.report and entry.report.accuracy]
     if not metrics or metrics[0] == "parity":  # parity needs no labels, and so no file

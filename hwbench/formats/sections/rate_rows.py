@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hwbench.formats.sections import rows
 from hwbench.load import server_max_rate
 from hwbench.measurements.latency import Latency
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 from hwbench.stats import intervals
 
 _SHOWN = (50.0, 90.0, 99.0)
@@ -31,7 +31,7 @@ class RateTable:
     note: str
 
 
-def table(field: Field) -> RateTable | None:
+def table(field: ProfileResult) -> RateTable | None:
     """What a field has to show; None where it is of no server."""
     entry = field.chosen
     found = rates(entry) if entry is not None else ()
@@ -65,7 +65,7 @@ def table(field: Field) -> RateTable | None:
     return RateTable(heads, tuple(lines), best, note)
 
 
-def rates(entry: Entry) -> tuple[Latency, ...]:
+def rates(entry: CandidateResult) -> tuple[Latency, ...]:
     """All of an entry's rates, the lowest first; none where it is of no server."""
     report = entry.report
     if report is None or report.latency is None or report.latency.scenario != "server":
@@ -73,12 +73,12 @@ def rates(entry: Entry) -> tuple[Latency, ...]:
     return tuple(sorted((report.latency, *report.rates), key=lambda latency: latency.asked_per_s))
 
 
-def at_rates(entry: Entry) -> tuple[Entry, ...]:
+def at_rates(entry: CandidateResult) -> tuple[CandidateResult, ...]:
     """The entry at each of its rates, each with its own verdict; itself, where it is of no server."""
     return tuple(_at(entry, latency) for latency in rates(entry)) or (entry,)
 
 
-def _at(entry: Entry, latency: Latency) -> Entry:
+def _at(entry: CandidateResult, latency: Latency) -> CandidateResult:
     assert entry.report is not None
     verdicts = tuple(
         dataclasses.replace(verdict, outcome="pass" if server_max_rate.holds(latency, verdict.budget) else "fail")

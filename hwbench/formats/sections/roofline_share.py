@@ -6,7 +6,7 @@ from hwbench.formats.sections.rows import label, show
 from hwbench.measurements.peaks import Ceilings, rate_text
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.measurements.roofline import roofline
-from hwbench.results.profile_results import Field
+from hwbench.results.profile_results import ProfileResult
 from hwbench.wording import count
 
 _IMPOSSIBLE = (
@@ -15,7 +15,7 @@ _IMPOSSIBLE = (
 )
 
 
-def rooflines(field: Field) -> tuple[tuple[str, str], ...]:
+def rooflines(field: ProfileResult) -> tuple[tuple[str, str], ...]:
     """By candidate: "p50 4.1 ms, roofline 1.3 ms (compute-bound), 32%", or why there is none.
 
     Nothing of those whose roofline nobody asked for, such as a gate's.
@@ -24,7 +24,7 @@ def rooflines(field: Field) -> tuple[tuple[str, str], ...]:
     return tuple((label(entry), _said(report)) for entry, report in asked)
 
 
-def ceilings(field: Field) -> tuple[str, ...]:
+def ceilings(field: ProfileResult) -> tuple[str, ...]:
     """The machine's peaks that the rooflines are of, a sentence per number of threads."""
     reports = (entry.report for entry in field.entries)
     found = {report.ceilings.threads: report.ceilings for report in reports if report and report.ceilings}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import NotMeasuredError, Report
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 from hwbench.stats.intervals import Estimate
 
 _COLUMNS = ("accuracy", "accuracy_drop", "p50", "p90", "p99", "throughput", "size", "peak_memory")
@@ -31,7 +31,7 @@ class Row:
         missing: why there is none, by quantity.
     """
 
-    entry: Entry
+    entry: CandidateResult
     short: str
     name: str
     tag: str
@@ -60,7 +60,7 @@ class Row:
         return f"[{_fixed(quantity, figure.low, places)}, {_fixed(quantity, figure.high, places)}]"
 
 
-def rows(field: Field) -> tuple[Row, ...]:
+def rows(field: ProfileResult) -> tuple[Row, ...]:
     """One per entry, in the field's order."""
     names = [_short(entry) for entry in field.entries]
     runtimes = {entry.runtime for entry in field.entries}
@@ -76,7 +76,7 @@ def columns(table: Sequence[Row]) -> tuple[str, ...]:
     return (*_COLUMNS, *known)
 
 
-def label(entry: Entry) -> str:
+def label(entry: CandidateResult) -> str:
     """The candidate by name, precision and runtime, each said once: "int8 on onnxruntime"."""
     name = entry.name if entry.precision in entry.name else f"{entry.name} ({entry.precision})"
     return name if entry.runtime in name else f"{name} on {entry.runtime}"
@@ -102,7 +102,7 @@ def show(quantity: str, value: float) -> str:
     return _fixed(quantity, value, _places(quantity, value))
 
 
-def _row(entry: Entry, short: str, is_unique: bool, tag: str) -> Row:
+def _row(entry: CandidateResult, short: str, is_unique: bool, tag: str) -> Row:
     figures, missing = {}, {}
     if entry.report is not None:
         for quantity in QUANTITIES:
@@ -113,7 +113,7 @@ def _row(entry: Entry, short: str, is_unique: bool, tag: str) -> Row:
     return Row(entry, short, short if is_unique else label(entry), tag, figures, missing)
 
 
-def _short(entry: Entry) -> str:
+def _short(entry: CandidateResult) -> str:
     return entry.name.replace(f" on {entry.runtime}", "", 1)
 
 

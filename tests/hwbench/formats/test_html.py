@@ -18,7 +18,7 @@ from formats_data import (
 
 from hwbench.formats import html
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 
 VOID = {"meta", "br", "wbr"}
 
@@ -121,8 +121,8 @@ def test_a_few_slow_runs_do_not_squeeze_the_chart_but_are_told_of(text):
     latency = make_latency(5.0, seed=1)
     slow = dataclasses.replace(latency.blocks[0], samples_ns=(*latency.blocks[0].samples_ns, 70_000_000))
     report = make_report("int8", dataclasses.replace(latency, blocks=(slow, *latency.blocks[1:])), 2, 3, 3.62)
-    entry = Entry("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report)
-    page = html.render(profile_results.of([Field("mobilenet-v2", "x86-64-v3", (), (entry,))]))
+    entry = CandidateResult("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report)
+    page = html.render(profile_results.of([ProfileResult("mobilenet-v2", "x86-64-v3", (), (entry,))]))
     assert "took longer than the axis shows, the slowest 70.0 ms." in page
     assert "longer than the axis" not in text
 

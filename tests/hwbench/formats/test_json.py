@@ -8,7 +8,7 @@ from formats_data import failed_field, make_latency, make_report, unmade_field
 
 from hwbench.formats import json as json_format
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 from runtimes.sampling.system_conditions import Conditions
 
 
@@ -23,5 +23,7 @@ def test_conditions_and_energy_come_back():
     silent = Conditions(wall_ns=1, unmetered="nothing here")
     blocks = tuple(dataclasses.replace(b, conditions=c) for b, c in zip(made.blocks, (drawn, silent)))
     report = make_report("int8", dataclasses.replace(made, blocks=blocks), 2, 3, 3.62)
-    shown = profile_results.of([Field("m", "d", (), (Entry("c", "int8", "onnxruntime", "measured", "", report),))])
+    shown = profile_results.of(
+        [ProfileResult("m", "d", (), (CandidateResult("c", "int8", "onnxruntime", "measured", "", report),))]
+    )
     assert profile_results.from_json(json_format.render(shown), "text") == shown

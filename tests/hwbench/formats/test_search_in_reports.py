@@ -9,7 +9,7 @@ import pytest
 
 from hwbench.formats import html, text
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Entry, Screening, Search
+from hwbench.results.profile_results import CandidateResult, Screening, Search
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,12 @@ def screened() -> profile_results.Results:
         if entry.report is not None
     ]
     let_go = [
-        Entry(f"{name} on openvino", name, "openvino", "dropped", "slower", screening=Screening("parity", 0.9, 128, ms))
+        CandidateResult(
+            f"{name} on openvino", name, "openvino", "dropped", "slower", screening=Screening("parity", 0.9, 128, ms)
+        )
         for name, ms in (("int8-dynamic", 90.0), ("fp16-storage", 40.0))
     ]
-    unranked = Entry("fp32 on null", "fp32", "null", "dropped", "slower", screening=Screening(p50_ms=300.0))
+    unranked = CandidateResult("fp32 on null", "fp32", "null", "dropped", "slower", screening=Screening(p50_ms=300.0))
     return profile_results.of([dataclasses.replace(made, entries=(*went_on, *let_go, unranked))])
 
 

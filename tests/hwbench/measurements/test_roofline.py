@@ -10,7 +10,7 @@ from hwbench.measurements.memory_bandwidth import Bandwidth
 from hwbench.measurements.peaks import Ceilings
 from hwbench.measurements.report import NotMeasuredError
 from hwbench.measurements.roofline import roofline
-from hwbench.results.profile_results import Entry, Field, from_json, of, to_json
+from hwbench.results.profile_results import CandidateResult, ProfileResult, from_json, of, to_json
 from runtimes.bundles.work import Work
 
 CEILINGS = Ceilings(
@@ -80,5 +80,7 @@ def test_without_ceilings_or_latency_the_reason_is_theirs(report_of):
 
 def test_work_and_ceilings_survive_report_json(report_of):
     report = report_of(Work({"fp32": 10}, {"fp32": 40}, 4, ("Einsum (1)",)))
-    results = of([Field("net", "device", (), (Entry("fp32", "fp32", "onnxruntime", "measured", "", report),))])
+    results = of(
+        [ProfileResult("net", "device", (), (CandidateResult("fp32", "fp32", "onnxruntime", "measured", "", report),))]
+    )
     assert from_json(to_json(results), "report.json") == results

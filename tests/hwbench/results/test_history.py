@@ -9,7 +9,7 @@ import pytest
 from hwbench.budgets import verdicts
 from hwbench.budgets.budget import parse_all
 from hwbench.results import history, profile_results
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 from runtimes.errors import UsageError
 
 BUDGETS = parse_all(["p90<=1s"])
@@ -19,8 +19,10 @@ BUDGETS = parse_all(["p90<=1s"])
 def results_of(make_report, make_latency):
     def make(median_ms=10.0, seed=0, budgets=BUDGETS):
         report = make_report(latency=make_latency(median_ms, seed=seed))
-        entry = Entry("candidate", "int8", "onnxruntime", "measured", "", report, verdicts.judge(report, budgets))
-        return profile_results.of([Field("linear", "device", budgets, (entry,))])
+        entry = CandidateResult(
+            "candidate", "int8", "onnxruntime", "measured", "", report, verdicts.judge(report, budgets)
+        )
+        return profile_results.of([ProfileResult("linear", "device", budgets, (entry,))])
 
     return make
 

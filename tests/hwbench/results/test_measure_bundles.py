@@ -16,7 +16,7 @@ from hwbench.metrics import load
 from hwbench.results import measure_bundles as bundles
 from hwbench.results import profile_results
 from hwbench.results.measure_bundles import Evaluation, measure_bundles, packed_report
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 from hwbench.targets.local import LocalTarget
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import BackendError, BundleError, UsageError
@@ -41,8 +41,8 @@ def report_text(make_report):
     """report.json as `build` packs it, of a report with the accuracy given."""
 
     def make(accuracy):
-        entry = Entry("fp32", "fp32", "onnxruntime", "chosen", "", make_report(accuracy=accuracy))
-        return profile_results.to_json(profile_results.of([Field("linear", "here", (), (entry,))]))
+        entry = CandidateResult("fp32", "fp32", "onnxruntime", "chosen", "", make_report(accuracy=accuracy))
+        return profile_results.to_json(profile_results.of([ProfileResult("linear", "here", (), (entry,))]))
 
     return make
 

@@ -18,7 +18,15 @@ from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
 from hwbench.results import profile_results
-from hwbench.results.profile_results import SCHEMA_VERSION, Entry, Field, Results, from_json, pareto, to_json
+from hwbench.results.profile_results import (
+    SCHEMA_VERSION,
+    CandidateResult,
+    ProfileResult,
+    Results,
+    from_json,
+    pareto,
+    to_json,
+)
 from hwbench.stats.intervals import Estimate
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import UsageError
@@ -107,7 +115,7 @@ verdicts = st.builds(
     reason=text,
 )
 entries = st.builds(
-    Entry,
+    CandidateResult,
     name=text,
     precision=text,
     runtime=text,
@@ -117,7 +125,7 @@ entries = st.builds(
     verdicts=tuples(verdicts),
 )
 fields = st.builds(
-    Field,
+    ProfileResult,
     model=text,
     profile=text,
     budgets=tuples(budgets),
@@ -140,7 +148,9 @@ def test_a_report_without_latency_comes_back(make_report):
     report = make_report(latency=None)
     verdicts = judge(report, [parse("p90<=1s")])
     assert verdicts[0].measured is None
-    results = profile_results.of([Field("m", "p", (), (Entry("int8", "int8", "r", "chosen", "", report, verdicts),))])
+    results = profile_results.of(
+        [ProfileResult("m", "p", (), (CandidateResult("int8", "int8", "r", "chosen", "", report, verdicts),))]
+    )
     assert from_json(to_json(results), "report.json") == results
 
 
@@ -148,7 +158,9 @@ def test_report_json_is_strict_json_with_its_version(make_report):
     def refuse(constant):
         raise AssertionError(constant)
 
-    results = profile_results.of([Field("m", "p", (), (Entry("int8", "int8", "r", "measured", "", make_report()),))])
+    results = profile_results.of(
+        [ProfileResult("m", "p", (), (CandidateResult("int8", "int8", "r", "measured", "", make_report()),))]
+    )
     data = json.loads(to_json(results), parse_constant=refuse)
     assert data["schema_version"] == SCHEMA_VERSION
     assert len(data["fields"][0]["entries"][0]["report"]["latency"]["blocks"][0]["samples_ns"]) == 60
@@ -194,8 +206,8 @@ def test_what_is_no_report_is_refused(text, told):
 )
 def test_a_wrong_value_is_told_its_key(make_report, key, value, told):
     report = make_report()
-    entry = Entry("int8", "int8", "r", "measured", "", report, judge(report, parse_all(["p90<=1s"])))
-    data = json.loads(to_json(profile_results.of([Field("m", "p", (), (entry,))])))
+    entry = CandidateResult("int8", "int8", "r", "measured", "", report, judge(report, parse_all(["p90<=1s"])))
+    data = json.loads(to_json(profile_results.of([ProfileResult("m", "p", (), (entry,))])))
     *parents, last = key.split(".")
     place = data["fields"][0]["entries"][0]
     for parent in parents:
@@ -214,7 +226,7 @@ def entry_of(make_report, make_block):
             changes["latency"] = Latency("single_stream", 1, 1, (make_block([p50] * 6),))
         report = make_report(right=right, **{"latency": None, **changes}) if measured else None
         given = tuple(Verdict(parse("p90<=1s"), outcome, None, "") for outcome in outcomes)
-        return Entry(name, name, "onnxruntime", status, "", report, given)
+        return CandidateResult(name, name, "onnxruntime", status, "", report, given)
 
     return make
 
@@ -282,11 +294,11 @@ def _entry(index, p50, right):
         latency=None if p50 is None else Latency("single_stream", 1, 1, (block,)),
         accuracy=Accuracy("top1", True, 100, right / 100, scores=(1.0,) * right + (0.0,) * (100 - right)),
     )
-    return Entry(str(index), "p", "r", "kept", "", report)
+    return CandidateResult(str(index), "p", "r", "kept", "", report)
 
 
 def field_of(*entries):
-    return Field("m", "p", (), entries)
+    return ProfileResult("m", "p", (), entries)
 
 
 def test_an_entry_that_was_never_measured_is_inconclusive(entry_of):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwbench.stats.change_points import Level, change, levels
+from hwbench.stats.change_points import Level, change, levels, why_untold
 
 
 def starts(values):

@@ -19,7 +19,8 @@ from toolchain.analysis.half_errors import half_sensitivity
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import open_model
 from toolchain.models.prepare import prepare
-from toolchain.pipeline.build import BuildRequest, build
+from toolchain.pipeline.build import build
+from toolchain.pipeline.request import BuildRequest
 from toolchain.quantizers import bf16, fp16
 from toolchain.recipes.recipe import Recipe
 

@@ -21,7 +21,7 @@ from runtimes.errors import BackendError, UnsupportedError, UsageError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensorrt import engine_file
 from runtimes.tensorrt.build_engine import build as build_engine
-from toolchain.engines.build_target import Destination
+from toolchain.engines.build_target import BuildTarget
 from toolchain.engines.planner import plan_engine
 from toolchain.engines.shape_ranges import parse_ranges
 from toolchain.models.onnx_model import open_model
@@ -65,7 +65,7 @@ def variant(tmp_path):
 
 def engine(model, precision, out, profile=RTX, ranges=()):
     out.mkdir(exist_ok=True)
-    destination = Destination(profile, parse_ranges(ranges))
+    destination = BuildTarget(profile, parse_ranges(ranges))
     return builder.build(model, RECIPES[precision], RuntimeSettings(), out, destination)
 
 

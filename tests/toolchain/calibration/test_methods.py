@@ -15,7 +15,6 @@ import tiny_models
 from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
-from toolchain.calibration.calibrate import METHODS as METHODS_FOLDER
 from toolchain.calibration.calibrate import CalibrationInterrupted
 from toolchain.calibration.calibrate import calibrate as observe_ranges
 from toolchain.calibration.table import CalibrationTable, read, write
@@ -25,7 +24,7 @@ from toolchain.models.prepare import prepare
 from toolchain.quantizers import int8
 from toolchain.recipes.recipe import Recipe
 
-METHODS = plugins.names(METHODS_FOLDER)
+METHODS = plugins.names("toolchain.calibration.methods")
 
 
 @pytest.fixture(scope="module")

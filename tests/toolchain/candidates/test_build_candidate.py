@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tiny_models
 
-from toolchain.candidates.build_candidate import Workshop
+from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.graphs.edits import Edits, array_of
 from toolchain.models.onnx_model import open_model
 from toolchain.recipes.recipe import Recipe
@@ -21,8 +21,8 @@ def test_what_mending_left_is_known_of_every_candidate_that_has_the_file(tmp_pat
         return model
 
     monkeypatch.setattr("toolchain.quantizers.bf16_storage.quantize", defective)
-    workshop = Workshop("m", open_model(tiny_models.conv(tmp_path / "m.onnx")), None, tmp_path)
+    builder = CandidateBuilder("m", open_model(tiny_models.conv(tmp_path / "m.onnx")), None, tmp_path)
     told = Recipe("bf16-storage", keep_in="bf16")
-    assert workshop.kept(told) == ()
-    made = workshop.variant(told)
-    assert workshop.kept(told) == workshop.kept(Recipe("bf16-storage")) == made.kept != ()
+    assert builder.kept(told) == ()
+    made = builder.variant(told)
+    assert builder.kept(told) == builder.kept(Recipe("bf16-storage")) == made.kept != ()

@@ -15,7 +15,7 @@ from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
-from hwbench.results.profile_results import Entry
+from hwbench.results.profile_results import CandidateResult
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.sampling.closed_loop import Block
 from toolchain.candidates.choose import choose
@@ -31,7 +31,7 @@ def entry(
     outcomes: tuple[str, ...] = ("pass",),
     right: int | None = None,
     **changes,
-) -> Entry:
+) -> CandidateResult:
     """A measured candidate whose p50 is the middle of that interval; `right` of its 200 answers are."""
     latency = accuracy = None
     if ms is not None:
@@ -47,14 +47,14 @@ def entry(
         Verdict(limit, outcome, None, f"evidence of {outcome}") for limit, outcome in zip(LIMITS, outcomes)
     )
     reason = changes.pop("reason", "")
-    return Entry(name, "fp32", "onnxruntime", "measured", reason, report, verdicts, **changes)
+    return CandidateResult(name, "fp32", "onnxruntime", "measured", reason, report, verdicts, **changes)
 
 
-def skipped(name: str) -> Entry:
-    return Entry(name, "int8", "onnxruntime", "skipped", "it could not be made")
+def skipped(name: str) -> CandidateResult:
+    return CandidateResult(name, "int8", "onnxruntime", "skipped", "it could not be made")
 
 
-def chosen(entries: tuple[Entry, ...]) -> str | None:
+def chosen(entries: tuple[CandidateResult, ...]) -> str | None:
     names = [e.name for e in entries if e.status == "chosen"]
     assert len(names) <= 1
     return names[0] if names else None

@@ -8,7 +8,7 @@ import tiny_models
 
 from hwbench.data import dataset
 from runtimes.errors import UsageError
-from toolchain.candidates.scoring import metric_of, plan_trial
+from toolchain.candidates.scoring import choose_scorer, metric_of
 from toolchain.models.onnx_model import open_model
 
 
@@ -32,7 +32,7 @@ def unlabelled(tmp_path):
 
 
 def plan(model, evaluation, calibration, metric, work):
-    return plan_trial(model, evaluation, calibration, metric_of(evaluation, metric), work)
+    return choose_scorer(model, evaluation, calibration, metric_of(evaluation, metric), work)
 
 
 def scores(labels):
@@ -40,11 +40,11 @@ def scores(labels):
 
 
 def test_labels_are_judged_by_top1(model, labelled, tmp_path):
-    trial = plan(model, labelled, None, None, tmp_path)
-    assert (trial.metric.name, trial.note) == ("top1", None)
-    trial = trial.with_reference(scores(np.arange(6) % 5))
-    assert trial.reference.value == 1.0
-    worse = trial.score(scores(np.zeros(6, int)))
+    scorer = plan(model, labelled, None, None, tmp_path)
+    assert (scorer.metric.name, scorer.note) == ("top1", None)
+    scorer = scorer.with_reference(scores(np.arange(6) % 5))
+    assert scorer.reference.value == 1.0
+    worse = scorer.score(scores(np.zeros(6, int)))
     assert worse.value == pytest.approx(2 / 6)
     assert worse.drop().value == pytest.approx(4 / 6)
 
@@ -54,31 +54,31 @@ def test_another_metric_goes_before_top1(model, labelled, tmp_path):
 
 
 def test_labels_are_not_used_where_parity_is_asked_for(model, labelled, tmp_path):
-    trial = plan(model, labelled, None, "parity", tmp_path)
-    assert trial.metric.name == "parity"
-    assert "closeness to the source's outputs" in trial.note
+    scorer = plan(model, labelled, None, "parity", tmp_path)
+    assert scorer.metric.name == "parity"
+    assert "closeness to the source's outputs" in scorer.note
 
 
 def test_without_labels_the_source_is_the_reference(model, unlabelled, tmp_path):
-    trial = plan(model, unlabelled, None, None, tmp_path)
-    assert trial.metric.name == "parity"
+    scorer = plan(model, unlabelled, None, None, tmp_path)
+    assert scorer.metric.name == "parity"
     outputs = {"scores": np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32)}
-    trial = trial.with_reference(outputs)
-    assert trial.score(outputs).value == 1.0
-    assert trial.score({"scores": outputs["scores"] * 1.1}).value == pytest.approx(0.9)
+    scorer = scorer.with_reference(outputs)
+    assert scorer.score(outputs).value == 1.0
+    assert scorer.score({"scores": outputs["scores"] * 1.1}).value == pytest.approx(0.9)
 
 
 def test_calibration_samples_stand_in_for_evaluation(model, unlabelled, tmp_path):
     calibration = dataset.read(unlabelled, model.inputs)
-    trial = plan(model, None, calibration, None, tmp_path)
-    assert trial.samples is calibration
-    assert "on the calibration's" in trial.note
+    scorer = plan(model, None, calibration, None, tmp_path)
+    assert scorer.samples is calibration
+    assert "on the calibration's" in scorer.note
 
 
 def test_without_any_samples_random_ones_prove_little(model, tmp_path):
-    trial = plan(model, None, None, None, tmp_path)
-    assert trial.samples.n == 64
-    assert trial.note.endswith("on random inputs, which proves little; latency is of random inputs, too.")
+    scorer = plan(model, None, None, None, tmp_path)
+    assert scorer.samples.n == 64
+    assert scorer.note.endswith("on random inputs, which proves little; latency is of random inputs, too.")
 
 
 def test_sizes_that_nobody_gave_are_named(tmp_path):

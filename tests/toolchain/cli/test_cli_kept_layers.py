@@ -8,7 +8,7 @@ import json
 import pytest
 
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 from toolchain.packaging.pack import pack
 
 NAME = "fp32 keeping 1 (b18f) on onnxruntime"
@@ -20,9 +20,11 @@ def packed(contents, device, tmp_path):
     """A function that packs it, as `build` would with the name that it gave it, or without a report."""
 
     def make(name):
-        entries = (Entry(name, "fp32", "onnxruntime", "chosen", ""),) if name else ()
+        entries = (CandidateResult(name, "fp32", "onnxruntime", "chosen", ""),) if name else ()
         report = (
-            profile_results.to_json(profile_results.of([Field("tiny", device.name, (), entries)])) if name else None
+            profile_results.to_json(profile_results.of([ProfileResult("tiny", device.name, (), entries)]))
+            if name
+            else None
         )
         recipe = dataclasses.replace(contents.recipe, keep=("conv",))
         pack(dataclasses.replace(contents, profile=device, recipe=recipe, report=report), tmp_path / "kept.edge")

@@ -65,6 +65,6 @@ def test_the_command_prints_what_the_pipeline_found(cli, files, device, built, t
     ran = cli("demo", "--out", tmp_path / "out")
     assert ran.code == 0
     assert ran.out.splitlines()[-2:] == [
-        f"Bundle: {built / 'digits-bench.edge'}",
+        f"Bundle: {built / 'digits-context.edge'}",
         f"Report: {tmp_path / 'out' / 'report.html'}",
     ]

@@ -29,7 +29,7 @@ def refusal(profile: HardwareProfile, *arithmetic: str, **options: object) -> st
     return str(error.value)
 
 
-def attempt(*request: object, **options: object) -> tuple[BuildPlan | None, str]:
+def trial(*request: object, **options: object) -> tuple[BuildPlan | None, str]:
     """A plan, or why there is none."""
     try:
         return plan_engine(*request, **options), ""
@@ -57,7 +57,7 @@ def test_each_device_computes_in_what_its_profile_lists_and_refuses_the_rest(nam
 def test_each_release_speaks_its_dialect_or_refuses_the_chip(name, version, typing):
     profile = on(name, version=version, typing=typing)
     chip = releases.parse(profile.gpu.compute_capability)
-    plan, why = attempt(profile, [IMAGE], ("fp32", "fp16"))
+    plan, why = trial(profile, [IMAGE], ("fp32", "fp16"))
     if plan is None:
         assert why.startswith(f"TensorRT {version} ")
         assert chip < (7, 5) or chip > (8, 6)
@@ -91,7 +91,7 @@ def test_every_request_gets_a_plan_that_its_release_understands_or_a_sentence(
     name, version, settings, arithmetic, spec, runtime
 ):
     profile = on(name, version=".".join(map(str, version)), **settings)
-    plan, why = attempt(profile, [spec], arithmetic, runtime=runtime)
+    plan, why = trial(profile, [spec], arithmetic, runtime=runtime)
     if plan is None:
         assert why.endswith(".")
         return

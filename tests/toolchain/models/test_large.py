@@ -12,10 +12,9 @@ import pytest
 from benchmarks import large_model
 from hwbench.data import dataset
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates.candidate import precisions, quantizer
 from toolchain.models import onnx_model as models
 from toolchain.models.onnx_model import OnnxModel, open_model, precision_of
-from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.apply_recipe import precisions, quantize, quantizer
 from toolchain.recipes.recipe import Recipe
 
 NAMES = [name for name in precisions() if name != "fp32"]

@@ -15,9 +15,9 @@ from runtimes.bundles.bundle import Bundle
 from runtimes.codec import encode
 from runtimes.errors import UsageError
 from runtimes.verification.golden import replay
-from toolchain.candidates.candidate import precisions
 from toolchain.packaging import pack as packing
 from toolchain.packaging.pack import Contents, pack
+from toolchain.recipes.apply_recipe import precisions
 from toolchain.recipes.recipe import Recipe
 
 

@@ -16,8 +16,9 @@ from hwbench.results import profile_results
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import UsageError
 from runtimes.verification.golden import replay
-from toolchain.candidates.candidate import precisions
-from toolchain.pipeline.build import BuildRequest, build
+from toolchain.pipeline.build import build
+from toolchain.pipeline.request import BuildRequest
+from toolchain.recipes.apply_recipe import precisions
 from toolchain.sources.input_specs import parse_input
 
 
@@ -321,7 +322,7 @@ def test_the_search_looks_at_the_evaluation_data_for_finalists_alone(digits_requ
     scored = [entry for entry in found.entries if entry.report is not None]
     assert found.search.looks == len(scored) < len([e for e in found.entries if e.status != "skipped"])
     assert len(found.entries) == len({entry.name for entry in found.entries})
-    assert found.search.tried == len([entry for entry in found.entries if entry.screening or entry.report])
+    assert found.search.trial == len([entry for entry in found.entries if entry.screening or entry.report])
     assert found.chosen.runtime == "onnxruntime"
     assert found.entries[0].name == "fp32 on onnxruntime"
     assert found.entries[0].report is not None  # the source is always among them

@@ -6,27 +6,27 @@ import dataclasses
 
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine
-from toolchain.pipeline.device_match import standing
+from toolchain.pipeline.device_match import device_match
 
 VNNI = device_profiles.load("x86-64-v4-vnni")
 MACHINE = Machine("x86_64", "Some CPU", tuple(sorted(VNNI.cpu.isa)), 4, 2**33, "Linux", "3.12")
 
 
 def test_the_device_itself_needs_no_caveat():
-    assert standing(VNNI, MACHINE) == (standing(VNNI, MACHINE))
-    assert standing(VNNI, MACHINE).is_here
-    assert standing(VNNI, MACHINE).caveats == ()
+    assert device_match(VNNI, MACHINE) == (device_match(VNNI, MACHINE))
+    assert device_match(VNNI, MACHINE).is_here
+    assert device_match(VNNI, MACHINE).caveats == ()
 
 
 def test_a_machine_with_more_than_the_profile_asks_for_says_what():
-    found = standing(device_profiles.load("x86-64-v3-avx2"), MACHINE)
+    found = device_match(device_profiles.load("x86-64-v3-avx2"), MACHINE)
     assert found.is_here
     assert "avx512_vnni" in found.caveats[0]
     assert "int8 is slower and may saturate" in found.caveats[0]
 
 
 def test_another_device_says_what_could_not_be_measured_and_what_to_do_there():
-    found = standing(device_profiles.load("rpi5"), MACHINE)
+    found = device_match(device_profiles.load("rpi5"), MACHINE)
     assert not found.is_here
     assert found.caveats[0].startswith(
         "Latency and memory were not measured: this machine (Some CPU, x86_64) is no Raspberry Pi 5, 8 GB. "
@@ -37,7 +37,7 @@ def test_another_device_says_what_could_not_be_measured_and_what_to_do_there():
 
 def test_a_card_that_is_here_is_not_judged_by_its_host():
     machine = dataclasses.replace(MACHINE, gpus=("Tesla T4, 7.5",))
-    assert standing(device_profiles.load("t4"), machine) == standing(VNNI, MACHINE)
+    assert device_match(device_profiles.load("t4"), machine) == device_match(VNNI, MACHINE)
 
 
 def test_a_card_needs_the_packages_that_run_engines():
@@ -46,4 +46,4 @@ def test_a_card_needs_the_packages_that_run_engines():
 
 
 def standing_of(name):
-    return standing(device_profiles.load(name), MACHINE).caveats[0]
+    return device_match(device_profiles.load(name), MACHINE).caveats[0]

@@ -10,7 +10,8 @@ from hwbench.results import profile_results
 from runtimes.bundles.bundle import REPORT, Bundle
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.engines.shape_ranges import parse_ranges
-from toolchain.pipeline.build import BuildRequest, build
+from toolchain.pipeline.build import build
+from toolchain.pipeline.request import BuildRequest
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed: pip install 'edgewright[tensorrt-rtx]'")
 

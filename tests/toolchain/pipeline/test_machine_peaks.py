@@ -19,7 +19,7 @@ from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import UsageError
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.calibration.table import CalibrationTable
-from toolchain.candidates.build_candidate import Workshop
+from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, plan
 from toolchain.graphs.value_range import Range
 from toolchain.pipeline import machine_peaks
@@ -54,30 +54,32 @@ def test_they_are_measured_once_and_known_from_then_on(machine, monkeypatch):
 
 
 @pytest.fixture
-def workshop(tmp_path):
+def builder(tmp_path):
     model = machine_peaks._products("MatMul", (8, 8), (8, 8), tmp_path / "model.onnx")
-    return Workshop("small", model, None, tmp_path, CalibrationTable("given", 0, dict.fromkeys(TENSORS, Range(-4, 4))))
+    return CandidateBuilder(
+        "small", model, None, tmp_path, CalibrationTable("given", 0, dict.fromkeys(TENSORS, Range(-4, 4)))
+    )
 
 
 @pytest.fixture
-def peak_of(machine, workshop, tmp_path):
+def peak_of(machine, builder, tmp_path):
     """Makes a candidate of two small products for ONNX Runtime."""
 
     def make(recipe, **changes):
         candidate = Candidate(dataclasses.replace(recipe, **changes), "onnxruntime", RuntimeSettings(1))
         feeds = {"x0": np.ones((8, 8), np.float32)}
         return machine_peaks._peak(
-            "small", candidate, workshop, device_profiles.detect(machine), feeds, tmp_path / "x.npz"
+            "small", candidate, builder, device_profiles.detect(machine), feeds, tmp_path / "x.npz"
         )
 
     return make
 
 
-def test_a_candidate_of_one_precision_is_a_peak_and_any_other_says_why_not(machine, workshop, peak_of):
+def test_a_candidate_of_one_precision_is_a_peak_and_any_other_says_why_not(machine, builder, peak_of):
     (planned, *_) = plan(device_profiles.detect(machine), ("int8",), ("onnxruntime",), threads=1, corrections=())
     whole = peak_of(planned.recipe)
     assert (whole.precision, whole.operations) == ("int8", 2 * 2 * 8**3)
-    mixed = peak_of(planned.recipe, keep=workshop.layers()[:1])
+    mixed = peak_of(planned.recipe, keep=builder.layers()[:1])
     assert (type(mixed), mixed.precision) == (Unmade, "int8")
     assert "computes products in fp32, int8 for it" in mixed.reason
     assert "int3" in peak_of(planned.recipe, precision="int3").reason

@@ -8,14 +8,14 @@ import errno
 import pytest
 
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Entry, Field, Search
+from hwbench.results.profile_results import CandidateResult, ProfileResult, Search
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import UsageError
 from toolchain.pipeline import write_results as outputs
 from toolchain.pipeline.write_results import write_results
 
-EMPTY = Field("net", "device", (), ())
-OTHER = Field("net", "elsewhere", (), ())
+EMPTY = ProfileResult("net", "device", (), ())
+OTHER = ProfileResult("net", "elsewhere", (), ())
 SOURCE = "1" * 64
 
 
@@ -56,8 +56,8 @@ def test_an_earlier_bundle_does_not_outlive_a_report_that_says_something_of_it(
     contents, tmp_path, capfd, made, source, kept
 ):
     write_results([(EMPTY, contents)], tmp_path, SOURCE)
-    entry = Entry("int8 on null", "int8", "null", "skipped", "as it is")
-    now = dataclasses.replace(EMPTY, entries=(entry,), search=Search(looks=0, tried=0, made=made))
+    entry = CandidateResult("int8 on null", "int8", "null", "skipped", "as it is")
+    now = dataclasses.replace(EMPTY, entries=(entry,), search=Search(looks=0, trial=0, made=made))
     write_results([(now, None)], tmp_path, contents.artifact.source_sha256 if source == "same" else "0" * 64)
     assert (tmp_path / "net-device.edge").exists() == kept
     assert (
@@ -76,7 +76,7 @@ def test_what_is_no_bundle_is_no_reason_to_keep_it(tmp_path):
 def test_a_report_of_another_model_is_not_replaced_in_silence(contents, tmp_path, capfd):
     for model in ("cat", "cat", "dog"):
         capfd.readouterr()
-        write_results([(Field(model, "device", (), ()), contents)], tmp_path, SOURCE)
+        write_results([(ProfileResult(model, "device", (), ()), contents)], tmp_path, SOURCE)
         said = capfd.readouterr().err
         assert (f"Replaced the report of cat in '{tmp_path}'; give each model its own --out." in said) == (
             model == "dog"

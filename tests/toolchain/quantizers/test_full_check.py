@@ -15,9 +15,8 @@ from hwbench.data import dataset
 from hwbench.machine import device_profiles
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.candidates.candidate import precisions, quantizer
 from toolchain.models.onnx_model import open_model
-from toolchain.recipes.apply_recipe import quantize
+from toolchain.recipes.apply_recipe import precisions, quantize, quantizer
 from toolchain.recipes.recipe import Recipe
 
 SCHEMES = {

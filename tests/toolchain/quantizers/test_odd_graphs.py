@@ -13,7 +13,6 @@ from variants import error, make, normal, parse, rename
 from runtimes import plugins
 from runtimes.profile import QuantizationScheme
 from toolchain.models.onnx_model import load_ir, open_model
-from toolchain.recipes.apply_recipe import QUANTIZERS
 from toolchain.recipes.recipe import Recipe
 
 INT8 = Recipe("int8", "minmax", QuantizationScheme(), corrections=("bias",))
@@ -25,9 +24,9 @@ IMAGES = {"x": normal(16, 3, 8, 8)}
 every_precision = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.precision)
 
 
-@pytest.mark.parametrize("name", plugins.names(QUANTIZERS))
+@pytest.mark.parametrize("name", plugins.names("toolchain.quantizers"))
 def test_a_quantizer_declares_what_others_need_to_know(name: str) -> None:
-    quantizer = plugins.load(QUANTIZERS, name, "precision")
+    quantizer = plugins.load("toolchain.quantizers", name, "precision")
     assert quantizer.COMPUTES_IN in ("fp32", "fp16", "bf16", "int8")
     assert quantizer.NEEDS_RANGES in ("no", "optional", "yes")
     assert hasattr(quantizer, "tensors") == (quantizer.NEEDS_RANGES != "no")

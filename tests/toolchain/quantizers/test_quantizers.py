@@ -19,10 +19,10 @@ from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from runtimes.verification.golden import relative_error
 from toolchain.models.onnx_model import OnnxModel, load_ir, open_model
-from toolchain.recipes.apply_recipe import QUANTIZERS, quantize
+from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
-PRECISIONS = plugins.names(QUANTIZERS)
+PRECISIONS = plugins.names("toolchain.quantizers")
 # The largest ||y - y_fp32|| / ||y_fp32|| that a precision may cost on these shallow models.
 TOLERANCES = {
     "fp32": 0.0,

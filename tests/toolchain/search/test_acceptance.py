@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from types import SimpleNamespace
 
-from search_parts import attempt
+from search_parts import trial
 
 from hwbench.budgets.budget import parse_all
 from hwbench.machine.identity import this_machine
@@ -16,18 +16,18 @@ SIZE = ("size<=10B", "p50<=5ms")
 
 
 def accepts(*budgets, ranked_by="parity", scored_by="top1", calibration="real"):
-    ranking, trial = (SimpleNamespace(metric=SimpleNamespace(name=name)) for name in (ranked_by, scored_by))
-    bench = SimpleNamespace(
-        workshop=SimpleNamespace(name="m", calibration=calibration),
+    ranking, scorer = (SimpleNamespace(metric=SimpleNamespace(name=name)) for name in (ranked_by, scored_by))
+    context = SimpleNamespace(
+        builder=SimpleNamespace(name="m", calibration=calibration),
         machine=this_machine(),
         ranking=ranking,
-        trial=trial,
+        scorer=scorer,
     )
-    return Acceptance(tuple(parse_all(budgets)), bench)
+    return Acceptance(tuple(parse_all(budgets)), context)
 
 
 def of_size(number, size, **changes):
-    one = attempt(number, **changes)
+    one = trial(number, **changes)
     return dataclasses.replace(one, artifact=dataclasses.replace(one.artifact, size_bytes=size))
 
 
@@ -54,23 +54,23 @@ def test_what_was_timed_counts_too():
     judge = accepts(*SIZE)
     assert not judge.is_out(of_size(0, 10))
     assert judge.is_out(of_size(0, 11))
-    slow = attempt(0, 9)
+    slow = trial(0, 9)
     assert judge.is_out(dataclasses.replace(slow, blocks=slow.blocks * 6))
-    assert not accepts().is_out(attempt(0, 9))
+    assert not accepts().is_out(trial(0, 9))
 
 
 def test_a_collapse_shows_in_parity_whatever_the_budgets_measure():
     judge = accepts("accuracy_drop<=0.01")
-    assert judge.is_wrong(attempt(1, 1, 0.1)) == "its outputs are off by more than half (parity 0.1)"
-    assert not judge.is_wrong(attempt(1, 1, 0.9))
-    assert not accepts("accuracy_drop<=0.01", calibration=None).is_wrong(attempt(1, 1, 0.1))  # on random inputs
-    assert not judge.is_wrong(attempt(0, 1, 0.1))  # the source is right by definition
+    assert judge.is_wrong(trial(1, 1, 0.1)) == "its outputs are off by more than half (parity 0.1)"
+    assert not judge.is_wrong(trial(1, 1, 0.9))
+    assert not accepts("accuracy_drop<=0.01", calibration=None).is_wrong(trial(1, 1, 0.1))  # on random inputs
+    assert not judge.is_wrong(trial(0, 1, 0.1))  # the source is right by definition
 
 
 def test_where_the_ranking_data_has_labels_they_tell_what_is_wrong():
     judge = accepts("accuracy_drop<=0.05", ranked_by="top1")
     for right, wrong in ((500, True), (930, False), (980, False)):  # 930 of 1,000 may be within the budget
-        one = dataclasses.replace(attempt(1, 1), ranked=top1(right, 1000, 980))
+        one = dataclasses.replace(trial(1, 1), ranked=top1(right, 1000, 980))
         assert bool(judge.is_wrong(one)) is wrong
         assert judge.is_out(one) == judge.is_wrong(one)
         scored = dataclasses.replace(one, accuracy=top1(980, 1000, 980))

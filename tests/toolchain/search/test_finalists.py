@@ -6,14 +6,14 @@ import dataclasses
 
 from hypothesis import given
 from hypothesis import strategies as st
-from search_parts import attempt, block
+from search_parts import block, trial
 
 from hwbench.measurements.latency import Latency
 from toolchain.search.finalists import contenders
 
 
 def timed(number, *ms):
-    return dataclasses.replace(attempt(number), latency=Latency("single_stream", 1, 1, tuple(map(block, ms))))
+    return dataclasses.replace(trial(number), latency=Latency("single_stream", 1, 1, tuple(map(block, ms))))
 
 
 def test_after_three_rounds_what_is_clearly_slower_is_left_behind():

@@ -8,11 +8,12 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from search_parts import attempt
+from search_parts import trial
 
 from benchmarks import collapsing as benchmark
 from hwbench.budgets.budget import parse_all
-from toolchain.pipeline.build import BuildRequest, build
+from toolchain.pipeline.build import build
+from toolchain.pipeline.request import BuildRequest
 from toolchain.recipes.recipe import Recipe
 from toolchain.search import mixed_precision
 
@@ -34,12 +35,12 @@ def test_every_other_attempt_says_why_it_went():
     ranking = tuple(f"layer_{n}" for n in range(8))
     scores = iter((4, 2, 3))
 
-    def tried(candidate):
+    def attempt(candidate):
         assert len(candidate.recipe.keep) == next(scores)
-        return dataclasses.replace(attempt(1), candidate=candidate)
+        return dataclasses.replace(trial(1), candidate=candidate)
 
     found = mixed_precision.recover(
-        attempt(1).candidate, ranking, tried, lambda one: len(one.candidate.recipe.keep) >= 3
+        trial(1).candidate, ranking, attempt, lambda one: len(one.candidate.recipe.keep) >= 3
     )
     assert {len(one.candidate.recipe.keep): one.dropped for one in found} == {
         4: "3 layers in float will do",
@@ -51,11 +52,11 @@ def test_every_other_attempt_says_why_it_went():
 
 
 def test_layers_that_were_kept_before_count_too():
-    low = dataclasses.replace(attempt(1).candidate, recipe=Recipe("int8", keep=("slow_0", "slow_1")))
-    tried = mixed_precision.recover(
-        low, ("a", "b"), lambda one: dataclasses.replace(attempt(1), candidate=one), lambda _: False
+    low = dataclasses.replace(trial(1).candidate, recipe=Recipe("int8", keep=("slow_0", "slow_1")))
+    found = mixed_precision.recover(
+        low, ("a", "b"), lambda one: dataclasses.replace(trial(1), candidate=one), lambda _: False
     )
-    assert [one.dropped for one in tried] == ["with 3 layers in float it was not shown to meet the accuracy budget"]
+    assert [one.dropped for one in found] == ["with 3 layers in float it was not shown to meet the accuracy budget"]
     assert mixed_precision.recover(low, ("a",), lambda _: pytest.fail("nothing to try"), lambda _: False) == ()
 
 

@@ -13,16 +13,16 @@ from toolchain.search.runtime_settings import variants
 
 def test_fewer_threads_by_halves_and_each_option_by_itself():
     (candidate,) = plan(device_profiles.load("rpi5"), ["fp32"], ["onnxruntime"])
-    tried = list(variants(candidate))
-    assert [(one.settings.threads, dict(one.settings.options)) for one in tried] == [
+    trial = list(variants(candidate))
+    assert [(one.settings.threads, dict(one.settings.options)) for one in trial] == [
         (2, {}),
         (1, {}),
         (4, {"graph_optimization": "extended"}),
         (4, {"qdq_cleanup": "1"}),
         (4, {"spinning": "0"}),
     ]
-    assert {one.recipe for one in tried} == {candidate.recipe}
-    assert len({one.name for one in [candidate, *tried]}) == len({candidate, *tried}) == 6
+    assert {one.recipe for one in trial} == {candidate.recipe}
+    assert len({one.name for one in [candidate, *trial]}) == len({candidate, *trial}) == 6
 
 
 def test_what_a_runtime_was_told_to_compute_in_stays():

@@ -8,7 +8,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from search_parts import attempt, block
+from search_parts import block, trial
 
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.search.screening import FINALISTS, cut, cut_short, dominates, halve, outrun, plan_of
@@ -19,7 +19,7 @@ _fields = st.lists(
 
 
 def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
-    source, fast, slow = attempt(0, 9), attempt(1, 1, 0.99), attempt(2, 3, 0.99)
+    source, fast, slow = trial(0, 9), trial(1, 1, 0.99), trial(2, 3, 0.99)
     result = cut([source, fast, slow], 0, lambda one: None)
     assert [a.is_running for a in result] == [True, True, False]
     assert result[2].dropped == (
@@ -29,13 +29,13 @@ def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
 
 
 def test_a_slower_one_that_is_closer_stays():
-    result = cut([attempt(0, 9), attempt(1, 1, 0.9), attempt(2, 3, 0.99)], 0, lambda one: None)
+    result = cut([trial(0, 9), trial(1, 1, 0.9), trial(2, 3, 0.99)], 0, lambda one: None)
     assert all(a.is_running for a in result)
 
 
 def test_what_short_measurements_do_not_tell_apart_stays():
-    assert not dominates(attempt(1, 1.0), attempt(2, 1.1))
-    assert dominates(attempt(1, 1.0), attempt(2, 1.3))
+    assert not dominates(trial(1, 1.0), trial(2, 1.1))
+    assert dominates(trial(1, 1.0), trial(2, 1.3))
 
 
 def test_each_round_is_twice_as_long_as_the_last_and_none_longer_than_the_plan():
@@ -51,7 +51,7 @@ def test_halving_ends_with_few_and_never_loses_the_source_the_fastest_or_the_clo
     speeds = {}
     field = []
     for number, (ms, score) in enumerate(figures):
-        one = attempt(number, score=score)
+        one = trial(number, score=score)
         speeds[one.name] = ms
         field.append(one)
 
@@ -74,7 +74,7 @@ def test_halving_ends_with_few_and_never_loses_the_source_the_fastest_or_the_clo
 
 
 def test_what_is_slower_than_the_source_is_not_ranked():
-    field = [attempt(0, 5), attempt(1, 1), attempt(2, 5.5), attempt(3, 6)]
+    field = [trial(0, 5), trial(1, 1), trial(2, 5.5), trial(3, 6)]
     asked = []
 
     def rank(running):
@@ -89,21 +89,21 @@ def test_what_is_slower_than_the_source_is_not_ranked():
 
 
 def test_a_source_that_breaks_a_budget_lets_nothing_go():
-    field = [attempt(0, 5), attempt(1, 6)]
+    field = [trial(0, 5), trial(1, 6)]
     assert outrun(field, lambda one: "too large" if one.is_source else None) == field
     assert not outrun(field, lambda one: None)[1].is_running
 
 
 def test_what_breaks_a_budget_lets_nothing_go():
-    field = [attempt(0, 9), attempt(1, 1), attempt(2, 3)]
+    field = [trial(0, 9), trial(1, 1), trial(2, 3)]
     assert all(one.is_running for one in cut(field, 0, lambda one: "too large" if one is field[1] else None))
 
 
 def test_what_breaks_a_budget_goes_before_what_does_not_but_for_the_fastest():
     """Six that are wrong and fast, four that are right: two of the former may be mended."""
-    wrong = [attempt(n, n / 10, 0.1) for n in range(1, 7)]
-    right = [attempt(n, n, 0.9 + n / 100) for n in range(7, 11)]
-    result = cut([attempt(0, 20), *wrong, *right], 0, lambda one: "off by half" if one in wrong else None)
+    wrong = [trial(n, n / 10, 0.1) for n in range(1, 7)]
+    right = [trial(n, n, 0.9 + n / 100) for n in range(7, 11)]
+    result = cut([trial(0, 20), *wrong, *right], 0, lambda one: "off by half" if one in wrong else None)
     closest = right[3]
     assert [a.name for a in result if a.is_running][1:] == [a.name for a in (*wrong[:2], *right[:2], closest)]
     assert all(a.dropped.startswith(f"off by half; {n}x slower than int8 on") for n, a in enumerate(result[3:7], 3))
@@ -111,13 +111,13 @@ def test_what_breaks_a_budget_goes_before_what_does_not_but_for_the_fastest():
 
 
 def test_of_those_as_close_the_fastest_stays():
-    field = [attempt(0, 20), *(attempt(n, 5 + n / 10) for n in range(1, 10))]
+    field = [trial(0, 20), *(trial(n, 5 + n / 10) for n in range(1, 10))]
     assert [a.name for a in cut(field, 0, lambda one: None) if a.is_running] == [a.name for a in field[:6]]
 
 
 @pytest.mark.parametrize("finalists", [1, 2, 3])
 def test_halving_ends_however_few_may_stay(finalists):
-    field = [attempt(0, 20), *(attempt(n, n, n / 20) for n in range(1, 10))]
+    field = [trial(0, 20), *(trial(n, n, n / 20) for n in range(1, 10))]
     wrong = {one.name for one in field[1:4]}
 
     def breaks(one):
@@ -128,12 +128,12 @@ def test_halving_ends_however_few_may_stay(finalists):
 
 
 def test_for_want_of_time_what_was_measured_goes_before_what_was_not():
-    field = [attempt(0, 9), attempt(1), attempt(2), attempt(3, 5)]
+    field = [trial(0, 9), trial(1), trial(2), trial(3, 5)]
     assert cut_short(field, "no time", lambda one: "wrong" if one.median_ms else None)[3].is_running
 
 
 def test_what_goes_in_a_round_is_known_before_the_next():
-    field, kept = [attempt(0, 9), *(attempt(n, n, n / 20) for n in range(1, 11))], []
+    field, kept = [trial(0, 9), *(trial(n, n, n / 20) for n in range(1, 11))], []
 
     def screen(one, plan):
         if kept and not all(one.is_running for one in kept[-1]):
@@ -146,11 +146,11 @@ def test_what_goes_in_a_round_is_known_before_the_next():
 
 
 def test_as_close_is_relative_to_the_score():
-    assert dominates(attempt(1, 1, score=29.98), attempt(2, 2, score=30.0))  # such as dB
-    assert not dominates(attempt(1, 1, score=0.0100), attempt(2, 2, score=0.0101))
+    assert dominates(trial(1, 1, score=29.98), trial(2, 2, score=30.0))  # such as dB
+    assert not dominates(trial(1, 1, score=0.0100), trial(2, 2, score=0.0101))
 
 
 def test_for_want_of_time_the_fastest_and_the_source_stay():
-    field = [attempt(0, 9), *(attempt(n, 10 - n) for n in range(1, 6))]
+    field = [trial(0, 9), *(trial(n, 10 - n) for n in range(1, 6))]
     kept = [a.name for a in cut_short(field, "no time", lambda one: None) if a.is_running]
     assert kept == [field[0].name, field[4].name, field[5].name]

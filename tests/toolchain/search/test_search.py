@@ -10,28 +10,28 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from search_parts import attempt, block
+from search_parts import block, trial
 
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.accuracy import Accuracy
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.search.search import _Search
-from toolchain.search.time_limit import Clock
+from toolchain.search.time_limit import TimeLimit
 
 SCORE = Accuracy("top1", True, 1, 1.0, scores=(1.0,))
 
 
-class Bench:
+class BuildContext:
     """What `score` and `time_once` ask of one; a score takes `takes_s` of the time limit."""
 
     def __init__(self, limit_s=None, takes_s=0.0, interrupted_at=None):
         self._samples, self._interrupted_at = itertools.count(1), interrupted_at
-        self.clock, self.machine, self.workshop = (
-            Clock(limit_s),
+        self.clock, self.machine, self.builder = (
+            TimeLimit(limit_s),
             this_machine(),
             SimpleNamespace(name="m", calibration=None),
         )
-        self.trial = SimpleNamespace(
+        self.scorer = SimpleNamespace(
             samples=SimpleNamespace(file=Path("x.npz")),
             score=self._score,
             source=lambda: SCORE,
@@ -60,18 +60,18 @@ class Bench:
 
 @pytest.fixture
 def started(device):
-    def start(bench, *attempts, timed=True):
-        run = _Search(device, (), bench, SamplingPlan(), timed)
-        run.attempts.update({one.name: one for one in attempts})
+    def start(context, *trials, timed=True):
+        run = _Search(device, (), context, SamplingPlan(), timed)
+        run.trials.update({one.name: one for one in trials})
         return run
 
     return start
 
 
 def test_scoring_ends_with_the_time_limit_but_not_before_the_source_and_one_more(started):
-    run = started(Bench(100, takes_s=101), attempt(1, 3), attempt(2, 2), attempt(3, 4), attempt(0, 9))
+    run = started(BuildContext(100, takes_s=101), trial(1, 3), trial(2, 2), trial(3, 4), trial(0, 9))
     run.phase(run.accept, until=None)
-    *others, source = run.attempts.values()
+    *others, source = run.trials.values()
     assert source.accuracy is not None
     assert len([one for one in others if one.accuracy]) == 1
     for one in others:
@@ -80,12 +80,12 @@ def test_scoring_ends_with_the_time_limit_but_not_before_the_source_and_one_more
 
 
 def test_after_ctrl_c_what_is_left_is_scored(started):
-    bench = Bench(100)
-    with bench.clock.phase():
+    context = BuildContext(100)
+    with context.clock.phase():
         raise KeyboardInterrupt
-    run = started(bench, attempt(1, 3), attempt(2, 2), attempt(0, 9))
+    run = started(context, trial(1, 3), trial(2, 2), trial(0, 9))
     run.phase(run.accept, until=None)
-    assert all(one.accuracy for one in run.attempts.values())
+    assert all(one.accuracy for one in run.trials.values())
 
 
 def interrupted():
@@ -93,29 +93,29 @@ def interrupted():
 
 
 def test_where_nothing_is_timed_ctrl_c_keeps_what_was_scored(started):
-    bench = Bench()
-    run = started(bench, attempt(0), attempt(1), timed=False)
+    context = BuildContext()
+    run = started(context, trial(0), trial(1), timed=False)
     with pytest.raises(KeyboardInterrupt):
         run.phase(interrupted)
     run.phase(run.accept, until=None)
     run.phase(interrupted)
-    assert bench.clock.stopped == "Ctrl-C ended the search"
+    assert context.clock.stopped == "Ctrl-C ended the search"
 
 
 def test_where_speed_decides_scores_alone_are_nothing_to_keep(started):
-    run = started(Bench(), attempt(0), attempt(1))
+    run = started(BuildContext(), trial(0), trial(1))
     run.phase(run.accept, until=None)
     with pytest.raises(KeyboardInterrupt):
         run.phase(interrupted)
 
 
 def test_ctrl_c_in_screening_keeps_what_was_measured_by_then(started):
-    bench = Bench(interrupted_at=3)
-    run = started(bench, *(dataclasses.replace(attempt(n), bundle=Path(str(n + 1))) for n in range(5)))
+    context = BuildContext(interrupted_at=3)
+    run = started(context, *(dataclasses.replace(trial(n), bundle=Path(str(n + 1))) for n in range(5)))
     run.phase(run.screen)
     run.phase(run.tune)
     run.phase(run.accept, until=None)
-    source, measured, _, *others = run.attempts.values()
+    source, measured, _, *others = run.trials.values()
     assert (source.median_ms, measured.median_ms) == (1, 2)
     assert source.accuracy is not None
     assert measured.accuracy is not None
@@ -124,45 +124,45 @@ def test_ctrl_c_in_screening_keeps_what_was_measured_by_then(started):
 
 
 def test_a_field_that_was_screened_to_its_end_is_scored_whole_though_time_for_searching_is_over(started):
-    bench = Bench(100)
-    field = [dataclasses.replace(attempt(n), bundle=Path(str(5 + n / 10))) for n in range(1, 5)]
-    run = started(bench, dataclasses.replace(attempt(0), bundle=Path("9")), *field)
+    context = BuildContext(100)
+    field = [dataclasses.replace(trial(n), bundle=Path(str(5 + n / 10))) for n in range(1, 5)]
+    run = started(context, dataclasses.replace(trial(0), bundle=Path("9")), *field)
     run.phase(run.screen)
-    bench.clock._start -= 70
+    context.clock._start -= 70
     run.phase(run.tune)
     run.phase(run.accept, until=None)
-    assert all(one.accuracy for one in run.attempts.values())
+    assert all(one.accuracy for one in run.trials.values())
 
 
 def test_what_there_is_no_time_for_is_not_begun(started):
-    bench, began = Bench(100), []
-    run = started(bench, attempt(0))
-    bench.clock._start -= 70
+    context, began = BuildContext(100), []
+    run = started(context, trial(0))
+    context.clock._start -= 70
     run.phase(lambda: began.append("search"))
     run.phase(lambda: began.append("time"), until=1.0)
-    bench.clock._start -= 40
+    context.clock._start -= 40
     run.phase(lambda: began.append("late"), until=1.0)
     run.phase(lambda: began.append("accept"), until=None)
     assert began == ["time", "accept"]
 
 
 def test_the_users_metric_is_called_in_this_thread_alone(started):
-    bench = Bench()
-    run = started(bench, *(attempt(number, 1) for number in range(4)))
+    context = BuildContext()
+    run = started(context, *(trial(number, 1) for number in range(4)))
     run.phase(run.accept, until=None)
-    assert bench.scored_in == {threading.get_ident()}
+    assert context.scored_in == {threading.get_ident()}
 
 
 def test_who_is_left_behind_says_so(started):
-    field = [dataclasses.replace(attempt(n), bundle=Path(str(n)), accuracy=SCORE) for n in (1, 2)]
-    run = started(Bench(), *field)
+    field = [dataclasses.replace(trial(n), bundle=Path(str(n)), accuracy=SCORE) for n in (1, 2)]
+    run = started(BuildContext(), *field)
     run.phase(run.time)
-    fast, slow = run.attempts.values()
+    fast, slow = run.trials.values()
     assert (len(fast.latency.blocks), fast.behind) == (6, None)
     assert len(slow.latency.blocks) == 3
     assert slow.behind == "timed in 3 of 6 processes: slower beyond doubt than one that meets every budget"
 
 
 def test_what_was_not_measured_is_not_the_fastest(started):
-    run = started(Bench(), attempt(1), attempt(2, 2), attempt(3, 1))
+    run = started(BuildContext(), trial(1), trial(2, 2), trial(3, 1))
     assert [one.median_ms for one in run._fastest()] == [1, 2, None]

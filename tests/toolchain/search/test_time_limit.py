@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from runtimes.sampling.closed_loop import SamplingPlan
-from toolchain.search.time_limit import Clock, TimeUp
+from toolchain.search.time_limit import TimeLimit, TimeUp
 
 
 def test_without_a_limit_it_goes_on():
-    clock = Clock()
+    clock = TimeLimit()
     clock.check()
     assert not clock.is_over()
     assert clock.fitted(SamplingPlan(), 60, 1.0) == SamplingPlan()
@@ -17,7 +17,7 @@ def test_without_a_limit_it_goes_on():
 
 
 def test_a_limit_ends_the_search_before_it_ends_the_measuring():
-    clock = Clock(100.0)
+    clock = TimeLimit(100.0)
     clock._start -= 70
     with pytest.raises(TimeUp):
         clock.check()
@@ -29,7 +29,7 @@ def test_a_limit_ends_the_search_before_it_ends_the_measuring():
 
 
 def test_blocks_are_shortened_to_fit_what_is_left():
-    clock = Clock(100.0)
+    clock = TimeLimit(100.0)
     clock._start -= 70
     plan = clock.fitted(SamplingPlan(), blocks=20, startup_s=1.0)
     assert plan.time_limit_s == plan.duration_s == pytest.approx(0.5, abs=0.01)
@@ -38,7 +38,7 @@ def test_blocks_are_shortened_to_fit_what_is_left():
 
 
 def test_the_first_ctrl_c_ends_a_phase_and_the_second_one_all(capfd):
-    clock = Clock()
+    clock = TimeLimit()
     with clock.phase():
         raise KeyboardInterrupt
     assert clock.stopped == "Ctrl-C ended the search"
@@ -50,7 +50,7 @@ def test_the_first_ctrl_c_ends_a_phase_and_the_second_one_all(capfd):
 
 
 def test_where_there_is_nothing_to_keep_ctrl_c_ends_all():
-    clock = Clock()
+    clock = TimeLimit()
     with pytest.raises(KeyboardInterrupt), clock.phase(lambda: False):
         raise KeyboardInterrupt
     assert clock.stopped is None

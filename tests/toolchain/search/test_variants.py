@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from search_parts import attempt, block
+from search_parts import block, trial
 
 from toolchain.search.variants import measure, settle
 
@@ -16,30 +16,30 @@ def test_they_are_measured_in_turns_and_what_was_before_does_not_count():
         asked.append(one.name)
         return dataclasses.replace(one, blocks=(*one.blocks, block(1)))
 
-    field = measure(attempt(0, 9), [attempt(1), attempt(2)], screen)
+    field = measure(trial(0, 9), [trial(1), trial(2)], screen)
     assert asked == [a.name for a in field] * 2
     assert [a.median_ms for a in field] == [1, 1, 1]
 
 
 def test_a_variant_that_is_clearly_faster_takes_the_place():
-    parent, fast, slow = settle(attempt(1, 10), [attempt(2, 9), attempt(3, 9.5)])
+    parent, fast, slow = settle(trial(1, 10), [trial(2, 9), trial(3, 9.5)])
     assert fast.is_running
     assert parent.dropped == "fp16 on onnxruntime is faster (p50 10 against 9 ms)"
     assert slow.dropped == "slower than fp16 on onnxruntime (p50 9.5 against 9 ms)"
 
 
 def test_one_that_is_hardly_faster_does_not():
-    parent, rival = settle(attempt(1, 10), [attempt(2, 9.8)])
+    parent, rival = settle(trial(1, 10), [trial(2, 9.8)])
     assert parent.is_running
     assert rival.dropped == "not clearly faster than int8 on onnxruntime (p50 9.8 against 10 ms)"
 
 
 def test_the_source_stays_to_compare_with():
-    parent, rival = settle(attempt(0, 10), [attempt(1, 5)])
+    parent, rival = settle(trial(0, 10), [trial(1, 5)])
     assert parent.is_running
     assert rival.is_running
 
 
 def test_what_failed_is_left_as_it_is():
-    failed = attempt(2, failure="it crashed")
-    assert settle(attempt(1, 10), [failed]) == [attempt(1, 10), failed]
+    failed = trial(2, failure="it crashed")
+    assert settle(trial(1, 10), [failed]) == [trial(1, 10), failed]

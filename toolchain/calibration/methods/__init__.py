@@ -1,4 +1,33 @@
-"""One calibration method per file: `choose(distribution) -> Range`, from one tensor's `Histogram`.
+"""Calibration methods: one per file, which chooses a tensor's range from its histogram."""
 
-Beside it, `NEEDS_DISTRIBUTION` says whether it looks at more of the histogram than the extremes.
-"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, cast
+
+from runtimes import plugins
+
+if TYPE_CHECKING:
+    from toolchain.calibration.histogram import Histogram
+    from toolchain.graphs.value_range import Range
+
+
+class Method(Protocol):
+    """A module of this folder.
+
+    Attributes:
+        NEEDS_DISTRIBUTION: it looks at more of the histogram than the extremes.
+    """
+
+    NEEDS_DISTRIBUTION: bool
+
+    def choose(self, distribution: Histogram) -> Range:
+        """Choose the range to quantize a tensor over."""
+
+
+def method(name: str) -> Method:
+    """Load a calibration method.
+
+    Raises:
+        UsageError: there is no such method; lists those there are.
+    """
+    return cast(Method, plugins.load(__name__, name, "calibration method"))

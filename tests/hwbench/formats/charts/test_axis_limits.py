@@ -15,10 +15,10 @@ from hwbench.formats import html
 from hwbench.formats.charts import inline_svg
 from hwbench.formats.charts.axis_limits import is_within, reach
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Field
+from hwbench.results.profile_results import ProfileResult
 
 
-def collapsed(**scores: float) -> Field:
+def collapsed(**scores: float) -> ProfileResult:
     """The measured field, with other scores for some."""
     made = measured_field()
     entries = []
@@ -33,7 +33,7 @@ def collapsed(**scores: float) -> Field:
     return dataclasses.replace(made, entries=tuple(entries))
 
 
-def figure_of(made: Field, title: str) -> str:
+def figure_of(made: ProfileResult, title: str) -> str:
     page = html.render(profile_results.of([made]))
     figure = page[page.index(f"<h2>{title}") :]
     return figure[: figure.index("</figure>")]

@@ -11,12 +11,12 @@ from hwbench.budgets import budget, verdicts
 from hwbench.formats import github, html, markdown, text
 from hwbench.formats.sections import budget_lines
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Field
+from hwbench.results.profile_results import ProfileResult
 
 NO_METER = "energy was not recorded"  # as the blocks of these fields have it
 
 
-def with_energy(made: Field, *caveats: str) -> Field:
+def with_energy(made: ProfileResult, *caveats: str) -> ProfileResult:
     """The same field, with a budget that none of its figures can judge."""
     limits = (*made.budgets, budget.parse("energy<=5mJ"))
     entries = tuple(

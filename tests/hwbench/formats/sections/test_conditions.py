@@ -12,7 +12,7 @@ from hwbench.formats import html, markdown, text
 from hwbench.formats.sections.conditions import conditions, energy
 from hwbench.formats.sections.provenance import warnings
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 from runtimes.sampling.system_conditions import Conditions
 
 S = 10**9
@@ -72,10 +72,10 @@ def test_threads_that_wait_for_one_another_are_told_from_what_others_took(scenar
 def test_a_doubt_that_candidates_share_is_told_once_and_first_of_the_chosen():
     blocks = [make_latency(10, seed, settled=False) for seed in range(3)]
     entries = tuple(
-        Entry(name, name, "onnxruntime", status, "", make_report(name, made, 2, 3, 3.62))
+        CandidateResult(name, name, "onnxruntime", status, "", make_report(name, made, 2, 3, 3.62))
         for name, status, made in zip(("fp32", "int8", "bf16"), ("kept", "chosen", "dropped"), blocks)
     )
-    assert warnings(Field("m", "d", (), entries)) == (
+    assert warnings(ProfileResult("m", "d", (), entries)) == (
         "int8 on onnxruntime: 6 of 6 blocks did not settle during warm-up; measure for longer (2 more likewise)",
     )
 
@@ -100,8 +100,8 @@ def test_no_energy_says_why(seen, reason):
 def shown(*seen: Conditions | None):
     report = make_report("int8", latency(*seen), 2, 3, 3.62)
     verdicts = tuple(dataclasses.replace(v, counted=12) for v in judge(report, BUDGETS))
-    entry = Entry("candidate", "int8", "onnxruntime", "measured", "", report, verdicts)
-    return profile_results.of([Field("m", "d", BUDGETS, (entry,))])
+    entry = CandidateResult("candidate", "int8", "onnxruntime", "measured", "", report, verdicts)
+    return profile_results.of([ProfileResult("m", "d", BUDGETS, (entry,))])
 
 
 @pytest.mark.parametrize("render", [text.render, markdown.render, html.render])

@@ -15,7 +15,7 @@ from hwbench.budgets.verdicts import Verdict
 from hwbench.formats.sections import rate_rows
 from hwbench.measurements.latency import Latency, Load
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Entry, Field
+from hwbench.results.profile_results import CandidateResult, ProfileResult
 from runtimes import plugins
 from runtimes.sampling.closed_loop import Block
 from runtimes.sampling.system_conditions import Conditions
@@ -52,8 +52,8 @@ def served():
         make_report("int8", rates[2], 2, 3, 3.62), rates=tuple(rate for rate in rates if rate is not rates[2])
     )
     verdict = Verdict(BOUND, "pass", None, "held at 280 per s, missed at 300 per s")
-    entry = Entry("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report, (verdict,))
-    return profile_results.of([Field("mobilenet-v2", "x86-avx512-vnni", (BOUND,), (entry,))])
+    entry = CandidateResult("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report, (verdict,))
+    return profile_results.of([ProfileResult("mobilenet-v2", "x86-avx512-vnni", (BOUND,), (entry,))])
 
 
 def render(form, results, **options):
@@ -120,7 +120,9 @@ def test_offline_shows_a_rate_and_no_latency(served):
         "offline", 8, 1, tuple(_block((5_000_000, 9_000_000), (0, 0), 8) for _ in range(6)), Load(True, 2)
     )
     report = dataclasses.replace(entry.report, latency=offline, rates=())
-    results = profile_results.of([Field("m", "p", (), (dataclasses.replace(entry, report=report, verdicts=()),))])
+    results = profile_results.of(
+        [ProfileResult("m", "p", (), (dataclasses.replace(entry, report=report, verdicts=()),))]
+    )
     text = " ".join(render("text", results, width=160).split())
     assert "offline 1,778 per s" in text  # 16 samples in 9 ms
     assert "offline, batch 8, 2 workers" in text

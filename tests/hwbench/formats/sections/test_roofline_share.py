@@ -15,14 +15,14 @@ from hwbench.formats.sections.roofline_share import ceilings, rooflines
 from hwbench.measurements.memory_bandwidth import Bandwidth
 from hwbench.measurements.peaks import Ceilings
 from hwbench.results import profile_results
-from hwbench.results.profile_results import Field
+from hwbench.results.profile_results import ProfileResult
 from runtimes.bundles.work import Work
 
 CEILINGS = Ceilings(4, {"fp32": 1e11, "int8": 4e11}, (Bandwidth(1 << 20, 2e10),), {})
 
 
 @pytest.fixture(scope="module")
-def bounded() -> Field:
+def bounded() -> ProfileResult:
     """fp32 and int8 with a roofline, the storage precisions without a count; the rest was asked for none."""
     base = measured_field()
     entries = []

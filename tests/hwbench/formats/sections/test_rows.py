@@ -6,12 +6,12 @@ from formats_data import elsewhere_field, failed_field, few_samples_field, many_
 
 from hwbench.formats.sections import rows
 from hwbench.formats.sections.headline import headline, outcome, reference, saving, speedup
-from hwbench.results.profile_results import Entry
+from hwbench.results.profile_results import CandidateResult
 from hwbench.stats.intervals import Estimate
 
 
 def row(figures, precision="int8", status="measured"):
-    entry = Entry(precision, precision, "onnxruntime", status, "")
+    entry = CandidateResult(precision, precision, "onnxruntime", status, "")
     return rows.Row(entry, precision, precision, precision, figures, {})
 
 
@@ -73,9 +73,11 @@ def test_a_charts_name_goes_on_in_a_second_line_and_keeps_its_runtime():
 
 
 def test_a_label_says_each_word_once():
-    assert rows.label(Entry("int8 on onnxruntime", "int8", "onnxruntime", "kept", "")) == "int8 on onnxruntime"
-    assert rows.label(Entry("int8-onnxruntime", "int8", "onnxruntime", "kept", "")) == "int8-onnxruntime"
-    assert rows.label(Entry("candidate", "int8", "openvino", "kept", "")) == "candidate (int8) on openvino"
+    assert (
+        rows.label(CandidateResult("int8 on onnxruntime", "int8", "onnxruntime", "kept", "")) == "int8 on onnxruntime"
+    )
+    assert rows.label(CandidateResult("int8-onnxruntime", "int8", "onnxruntime", "kept", "")) == "int8-onnxruntime"
+    assert rows.label(CandidateResult("candidate", "int8", "openvino", "kept", "")) == "candidate (int8) on openvino"
 
 
 def test_headlines():

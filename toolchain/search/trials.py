@@ -22,22 +22,22 @@ from runtimes.errors import EdgewrightError, UnsupportedError
 from runtimes.profile import HardwareProfile
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 from runtimes.tensors import Array
-from toolchain.candidates.build_candidate import Workshop
+from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate
-from toolchain.candidates.scoring import Trial
+from toolchain.candidates.scoring import Scorer
 from toolchain.output_folder import disk_full
-from toolchain.search.time_limit import Clock
+from toolchain.search.time_limit import TimeLimit
 
 REFERENCE_RUNTIME = "onnxruntime"
 """Where the source runs as it is, whatever the profile: every accuracy is compared with that."""
 
 
-Finish = Callable[[], "Attempt"]
+Finish = Callable[[], "Trial"]
 """The rest of a step, for the main thread: it calls the user's metric, which need not bear another."""
 
 
 @dataclass(frozen=True)
-class Bench:
+class BuildContext:
     """What every candidate of a build shares.
 
     Attributes:
@@ -46,23 +46,23 @@ class Bench:
         timed: samples to time with.
     """
 
-    workshop: Workshop
-    trial: Trial
-    ranking: Trial
+    builder: CandidateBuilder
+    scorer: Scorer
+    ranking: Scorer
     timed: Path
     machine: Machine
     target: Target
     tick: Tick
-    clock: Clock = field(default_factory=Clock)
+    clock: TimeLimit = field(default_factory=TimeLimit)
 
     def is_source(self, candidate: Candidate) -> bool:
         """Whether a candidate is the source as it is, which nothing is lost by."""
-        as_is = (candidate.recipe, candidate.runtime) == (self.workshop.as_is, REFERENCE_RUNTIME)
+        as_is = (candidate.recipe, candidate.runtime) == (self.builder.as_is, REFERENCE_RUNTIME)
         return as_is and not candidate.variant
 
 
 @dataclass(frozen=True)
-class Attempt:
+class Trial:
     """A candidate, and how far it came.
 
     Attributes:
@@ -126,129 +126,127 @@ def medians_ms(blocks: Iterable[Block]) -> list[float]:
     return [statistics.median(block.samples_ns) / 1e6 for block in blocks]
 
 
-def make(candidate: Candidate, profile: HardwareProfile, bench: Bench) -> Attempt:
+def make(candidate: Candidate, profile: HardwareProfile, context: BuildContext) -> Trial:
     """Make a candidate. What goes wrong costs the others nothing.
 
     Raises:
         OSError: the disk is full.
     """
     if candidate.refusal is not None:
-        return Attempt(candidate, candidate.refusal)
+        return Trial(candidate, candidate.refusal)
 
-    def made(tried: Attempt) -> Attempt:
-        made = bench.workshop.make(candidate, profile)
-        bench.tick(f"made {candidate.name}")
-        return dataclasses.replace(tried, bundle=made.bundle, artifact=made.artifact, stands_in=made.stands_in)
+    def made(trial: Trial) -> Trial:
+        made = context.builder.make(candidate, profile)
+        context.tick(f"made {candidate.name}")
+        return dataclasses.replace(trial, bundle=made.bundle, artifact=made.artifact, stands_in=made.stands_in)
 
-    return _guarded(Attempt(candidate, is_source=bench.is_source(candidate)), made)
+    return _guarded(Trial(candidate, is_source=context.is_source(candidate)), made)
 
 
-def rank(attempt: Attempt, bench: Bench) -> Finish:
+def rank(trial: Trial, context: BuildContext) -> Finish:
     """Run a candidate on the ranking data; what is given back scores it.
 
     Raises:
         OSError: the disk is full.
     """
 
-    def ranked(tried: Attempt, outputs: Mapping[str, Array]) -> Attempt:
-        bench.tick(f"ranked {tried.name}")
-        return dataclasses.replace(tried, ranked=bench.ranking.score(outputs))
+    def ranked(trial: Trial, outputs: Mapping[str, Array]) -> Trial:
+        context.tick(f"ranked {trial.name}")
+        return dataclasses.replace(trial, ranked=context.ranking.score(outputs))
 
-    if attempt.failure or attempt.ranked:
-        return lambda: attempt
-    if attempt.is_source:
-        return lambda: dataclasses.replace(attempt, ranked=bench.ranking.source())
-    return _run(attempt, bench, bench.ranking, ranked)
+    if trial.failure or trial.ranked:
+        return lambda: trial
+    if trial.is_source:
+        return lambda: dataclasses.replace(trial, ranked=context.ranking.source())
+    return _run(trial, context, context.ranking, ranked)
 
 
-def score(attempt: Attempt, bench: Bench) -> Finish:
+def score(trial: Trial, context: BuildContext) -> Finish:
     """Run a candidate on the evaluation data; what is given back scores it.
 
     Raises:
         OSError: the disk is full.
     """
 
-    def scored(tried: Attempt, outputs: Mapping[str, Array]) -> Attempt:
-        bench.tick(f"scored {tried.name}")
-        return dataclasses.replace(tried, accuracy=bench.trial.score(outputs))
+    def scored(trial: Trial, outputs: Mapping[str, Array]) -> Trial:
+        context.tick(f"scored {trial.name}")
+        return dataclasses.replace(trial, accuracy=context.scorer.score(outputs))
 
-    if attempt.failure or attempt.accuracy:
-        return lambda: attempt
-    if attempt.is_source:
-        return lambda: dataclasses.replace(attempt, accuracy=bench.trial.source())
-    return _run(attempt, bench, bench.trial, scored)
+    if trial.failure or trial.accuracy:
+        return lambda: trial
+    if trial.is_source:
+        return lambda: dataclasses.replace(trial, accuracy=context.scorer.source())
+    return _run(trial, context, context.scorer, scored)
 
 
-def screen(attempt: Attempt, bench: Bench, plan: SamplingPlan) -> Attempt:
+def screen(trial: Trial, context: BuildContext, plan: SamplingPlan) -> Trial:
     """Measure one more short block.
 
     Raises:
         OSError: the disk is full.
     """
 
-    def sampled(tried: Attempt) -> Attempt:
-        block = bench.target.sample(tried.bundle, bench.timed, plan)
-        bench.tick(f"screened {tried.name}")
-        return dataclasses.replace(tried, blocks=(*tried.blocks, block))
+    def sampled(trial: Trial) -> Trial:
+        block = context.target.sample(trial.bundle, context.timed, plan)
+        context.tick(f"screened {trial.name}")
+        return dataclasses.replace(trial, blocks=(*trial.blocks, block))
 
-    return _guarded(attempt, sampled)
+    return _guarded(trial, sampled)
 
 
-def time_once(attempt: Attempt, bench: Bench, plan: SamplingPlan) -> Attempt:
+def time_once(trial: Trial, context: BuildContext, plan: SamplingPlan) -> Trial:
     """Measure one more block of a finalist.
 
     Raises:
         OSError: the disk is full.
     """
 
-    def timed(tried: Attempt) -> Attempt:
-        block = bench.target.sample(tried.bundle, bench.timed, plan)
-        bench.tick(f"measured {tried.name}")
-        before = tried.latency.blocks if tried.latency is not None else ()
-        return dataclasses.replace(tried, latency=_latency(tried, (*before, block)))
+    def timed(trial: Trial) -> Trial:
+        block = context.target.sample(trial.bundle, context.timed, plan)
+        context.tick(f"measured {trial.name}")
+        before = trial.latency.blocks if trial.latency is not None else ()
+        return dataclasses.replace(trial, latency=_latency(trial, (*before, block)))
 
-    return _guarded(attempt, timed)
+    return _guarded(trial, timed)
 
 
-def screened_latency(attempt: Attempt) -> Latency | None:
+def screened_latency(trial: Trial) -> Latency | None:
     """What screening measured, as a report holds it."""
-    return _latency(attempt, attempt.blocks) if attempt.blocks else None
+    return _latency(trial, trial.blocks) if trial.blocks else None
 
 
-def _latency(attempt: Attempt, blocks: tuple[Block, ...]) -> Latency:
-    return Latency("single_stream", blocks[0].batch, attempt.candidate.settings.threads, blocks)
+def _latency(trial: Trial, blocks: tuple[Block, ...]) -> Latency:
+    return Latency("single_stream", blocks[0].batch, trial.candidate.settings.threads, blocks)
 
 
 def _run(
-    attempt: Attempt, bench: Bench, trial: Trial, finish: Callable[[Attempt, Mapping[str, Array]], Attempt]
+    trial: Trial, context: BuildContext, scorer: Scorer, finish: Callable[[Trial, Mapping[str, Array]], Trial]
 ) -> Finish:
     outputs: dict[str, Array] = {}
 
-    def ran(tried: Attempt) -> Attempt:
+    def ran(trial: Trial) -> Trial:
         try:
-            outputs.update(interleaved.outputs(tried.bundle, trial.samples.file, bench.target))
+            outputs.update(interleaved.outputs(trial.bundle, scorer.samples.file, context.target))
         except EdgewrightError as error:
-            if tried.stands_in is None:
+            if trial.stands_in is None:
                 raise
             raise UnsupportedError(f"Its engine cannot run here, and nor can what stands in for it: {error}") from error
-        return tried
+        return trial
 
-    after = _guarded(attempt, ran)
-    return lambda: after if after.failure else _guarded(after, lambda tried: finish(tried, outputs))
+    after = _guarded(trial, ran)
+    return lambda: after if after.failure else _guarded(after, lambda trial: finish(trial, outputs))
 
 
-def _guarded(attempt: Attempt, step: Callable[[Attempt], Attempt]) -> Attempt:
+def _guarded(trial: Trial, step: Callable[[Trial], Trial]) -> Trial:
     try:
-        return step(attempt)
+        return step(trial)
     except EdgewrightError as error:
         _check_disk(str(error))
-        return dataclasses.replace(attempt, failure=str(error))
+        return dataclasses.replace(trial, failure=str(error))
     except OSError:
         raise
     except Exception as error:  # a defect of ours in one candidate must not cost the user the others
-        return dataclasses.replace(
-            attempt, failure=f"internal error, please report it: {type(error).__name__}: {error}"
-        )
+        return dataclasses.replace(trial, failure=f"internal error, please report it: {type(error).__name__}: {error}")
 
 
 def _check_disk(failure: str) -> None:

@@ -1,0 +1,65 @@
+"""The contents of the bundle that ships: the chosen artifact, golden samples, what calibration saw, and the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwbench.data.dataset import Dataset
+from hwbench.measurements import interleaved
+from hwbench.results import profile_results
+from hwbench.results.profile_results import ProfileResult
+from runtimes import samples
+from runtimes.profile import HardwareProfile
+from runtimes.tensors import Array, TensorSpec
+from toolchain.packaging.pack import Contents
+from toolchain.pipeline.request import BuildRequest
+from toolchain.search.trials import BuildContext, Trial
+
+_GOLDEN_SAMPLES = 4
+
+_SEEN_SAMPLES = 64
+
+
+def calibration_tensors(request: BuildRequest, context: BuildContext, chosen: Trial) -> dict[str, Array]:
+    """Inputs and outputs that a device's own are to be compared with; none, where all samples are random."""
+    if chosen.artifact is None or (request.calibration is None and request.evaluation is None):
+        return {}
+    data = context.builder.calibration or context.scorer.samples
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        some = range(about(_SEEN_SAMPLES, chosen.artifact.inputs, data))
+        subset = interleaved.subset(data, some, Path(folder, "seen.npz"))
+        outputs = interleaved.outputs(chosen.bundle, subset.file, context.target)
+        return {**{name: array[:] for name, array in subset.arrays.items()}, **outputs}
+
+
+def bundle_contents(
+    result: ProfileResult, chosen: Trial, profile: HardwareProfile, context: BuildContext, seen: dict[str, Array]
+) -> Contents:
+    """Assemble what the bundle of the chosen candidate holds; its golden outputs are computed now."""
+    assert chosen.artifact is not None
+    assert result.chosen is not None and result.chosen.report is not None
+    data = context.scorer.samples
+    n = about(_GOLDEN_SAMPLES, chosen.artifact.inputs, data)
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        golden = interleaved.subset(data, range(n), Path(folder, "golden.npz"))
+        outputs = interleaved.outputs(chosen.bundle, golden.file, context.target)
+    return Contents(
+        model=context.builder.name,
+        profile=profile,
+        artifact=result.chosen.report.artifact,
+        recipe=chosen.candidate.recipe,
+        golden_inputs={spec.name: golden.arrays[spec.name][:] for spec in chosen.artifact.inputs},
+        golden_outputs={spec.name: outputs[spec.name] for spec in chosen.artifact.outputs},
+        calibration=seen,
+        report=profile_results.to_json(profile_results.of([dataclasses.replace(result, entries=(result.chosen,))])),
+    )
+
+
+def about(wanted: int, inputs: Sequence[TensorSpec], data: Dataset) -> int:
+    """About `wanted` samples: whole batches, where the model fixes its batch."""
+    batch = samples.batch_size(inputs, data.arrays)
+    return min(math.ceil(wanted / batch) * batch, data.n)
