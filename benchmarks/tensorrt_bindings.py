@@ -77,7 +77,7 @@ print(json.dumps({{
 def uses() -> dict[str, set[str]]:
     """Every attribute of TensorRT's that our code uses, by class; enumerations are among the classes."""
     found: dict[str, set[str]] = defaultdict(set)
-    for folder in ("engines", "backends"):
+    for folder in ("tensorrt", "backends"):
         for file in sorted((ROOT / "runtimes" / folder).glob("*.py")):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.Attribute):

@@ -14,7 +14,7 @@ from toolchain.recipes.recipe import Recipe
 FLOAT_OPTIONS: Mapping[str, Mapping[str, str]] = {}
 TYPED = ()
 REFUSED: Mapping[str, str] = {}
-USES_THREADS = False
+USES_THREADS = True
 
 
 def versions() -> Mapping[str, str]:

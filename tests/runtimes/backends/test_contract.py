@@ -16,7 +16,7 @@ from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, FeedError, NotInstalledError, UnsupportedError
 from runtimes.inference.session import Session
 from runtimes.tensors import Array
-from toolchain.engines.build_target import Destination
+from toolchain.engines.build_target import BuildTarget
 from toolchain.models.onnx_model import open_model
 from toolchain.recipes.recipe import Recipe
 
@@ -39,7 +39,7 @@ def built(backend: ModuleType, contents: object, tiny_onnx: Path, tmp_path_facto
         pytest.skip(f"The toolchain has no builder for {name}.")
     build = plugins.load("toolchain.builders", builder, "runtime").build
     try:
-        out, device = tmp_path_factory.mktemp(name), Destination(device_profiles.load("rtx-5090"))
+        out, device = tmp_path_factory.mktemp(name), BuildTarget(device_profiles.load("rtx-5090"))
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("EDGEWRIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
             artifact = build(open_model(tiny_onnx), Recipe("fp32"), RuntimeSettings(), out, device)

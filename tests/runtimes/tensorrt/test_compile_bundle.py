@@ -19,7 +19,7 @@ from runtimes.errors import UnsupportedError, UsageError
 from runtimes.tensorrt import bundle_engine
 from runtimes.tensorrt.compile_bundle import build_here
 from toolchain.builders import tensorrt as builder
-from toolchain.engines.build_target import Destination
+from toolchain.engines.build_target import BuildTarget
 from toolchain.engines.shape_ranges import parse_ranges
 from toolchain.models.onnx_model import open_model
 from toolchain.packaging.pack import Contents, pack
@@ -44,7 +44,7 @@ def carried(contents, tiny_onnx, tmp_path, memory):
     """A bundle with a model and a plan for an Orin Nano; it was packed where no such GPU is."""
     (tmp_path / "made").mkdir()
     orin = device_profiles.load("jetson-orin-nano")
-    destination = Destination(orin, parse_ranges(["N=1:1:4"]))
+    destination = BuildTarget(orin, parse_ranges(["N=1:1:4"]))
     memory.compute_capability = "none"
     artifact = builder.build(open_model(tiny_onnx), Recipe("fp32"), RuntimeSettings(), tmp_path / "made", destination)
     memory.compute_capability = "8.7"
@@ -185,7 +185,7 @@ def test_a_machine_that_is_the_device_builds_at_once(tiny_onnx, tmp_path, trt, m
         return build_here(trt, key.plan, onnx, key, show)
 
     monkeypatch.setattr("toolchain.builders._engine.build_apart", here)
-    destination = Destination(device_profiles.load("jetson-orin-nano"))
+    destination = BuildTarget(device_profiles.load("jetson-orin-nano"))
     artifact = builder.build(open_model(tiny_onnx), Recipe("fp32"), RuntimeSettings(), tmp_path, destination)
     assert (artifact.file.name, artifact.is_compiled_on_device) == ("model.engine", False)
     assert (artifact.tool_versions["tensorrt"], artifact.tool_versions["cuda"]) == ("10.3.0", "12.6")

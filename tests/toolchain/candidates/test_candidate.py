@@ -15,7 +15,7 @@ from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import QuantizationScheme
 from toolchain.candidates import candidate
 from toolchain.candidates.candidate import plan
-from toolchain.recipes.apply_recipe import precisions, quantizer
+from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.recipe import Recipe
 
 
@@ -77,7 +77,7 @@ def test_a_runtime_that_is_not_installed_is_one_row_with_the_line_that_installs_
     def missing(*_):
         raise NotInstalledError("install it with: pip install 'edgewright[onnxruntime]'")
 
-    monkeypatch.setattr(candidate.plugins, "load", missing)
+    monkeypatch.setattr(candidate, "builder", missing)
     assert [c.refusal for c in plan(device, runtimes=["null"])] == [
         "install it with: pip install 'edgewright[onnxruntime]'"
     ]
@@ -86,8 +86,8 @@ def test_a_runtime_that_is_not_installed_is_one_row_with_the_line_that_installs_
 def test_without_its_package_openvino_is_one_row_with_the_line_that_installs_it():
     program = (
         "import sys; sys.modules['openvino'] = None\n"  # as Python finds a package that is not installed
-        "from hwbench import devices\nfrom toolchain.candidates.candidate import plan\n"
-        "print(*((c.name, c.refusal) for c in plan(devices.load('x86-64-amx')) if c.runtime == 'openvino'))"
+        "from hwbench.machine import device_profiles\nfrom toolchain.candidates.candidate import plan\n"
+        "print(*((c.name, c.refusal) for c in plan(device_profiles.load('x86-64-amx')) if c.runtime == 'openvino'))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ast.literal_eval(done.stdout) == (

@@ -17,7 +17,7 @@ from runtimes.errors import UsageError
 from runtimes.verification.golden import replay
 from toolchain.packaging import pack as packing
 from toolchain.packaging.pack import Contents, pack
-from toolchain.recipes.apply_recipe import precisions
+from toolchain.quantizers import precisions
 from toolchain.recipes.recipe import Recipe
 
 

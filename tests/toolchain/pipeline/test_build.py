@@ -18,7 +18,7 @@ from runtimes.errors import UsageError
 from runtimes.verification.golden import replay
 from toolchain.pipeline.build import build
 from toolchain.pipeline.request import BuildRequest
-from toolchain.recipes.apply_recipe import precisions
+from toolchain.quantizers import precisions
 from toolchain.sources.input_specs import parse_input
 
 
