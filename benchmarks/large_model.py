@@ -25,8 +25,8 @@ from runtimes.errors import EdgewrightError
 from runtimes.profile import QuantizationScheme
 from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.models.onnx_model import load_ir, open_model, size_bytes
-from toolchain.recipes.apply_recipe import REFERENCE, quantize
 from toolchain.quantizers import precisions
+from toolchain.recipes.apply_recipe import REFERENCE, quantize
 from toolchain.recipes.recipe import Recipe
 
 _WIDTH, _LAYERS, _SAMPLES = 8192, 9, 4

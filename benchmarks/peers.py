@@ -137,7 +137,7 @@ def _ours(model: ZooModel, threads: int, folder: Path) -> Contender:
         return contender
     contender.file = found[0]
     entries = json.loads((out / "report.json").read_text())["fields"][0]["entries"]
-    contender.what = next(entry["name"] for entry in entries if entry["status"] == "chosen")
+    contender.what = next(entry["name"] for entry in entries if entry["status"] == "selected")
     return contender
 
 

@@ -27,8 +27,8 @@ from runtimes import plugins, samples
 from runtimes.errors import EdgewrightError
 from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.models.onnx_model import open_model
-from toolchain.recipes.apply_recipe import quantize
 from toolchain.quantizers import precisions
+from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
 MODELS = ("efficientnet", "centerface", "ppocr", "silero", "minilm", "g2p", "esrgan")

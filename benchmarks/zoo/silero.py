@@ -63,9 +63,9 @@ def _make(folder: Path, cache: Path | None) -> None:
     sounds = _fetch.debian("asterisk-core-sounds-en-wav", cache) / "usr/share/asterisk/sounds/en_US_f_Allison"
     rng = np.random.default_rng(0)
     prompts = _prompts(sounds)
-    chosen = [prompts[i] for i in rng.permutation(len(prompts))[: _EVALUATION_RECORDINGS + _CALIBRATION_RECORDINGS]]
-    evaluation, labels = _frames(chosen[:_EVALUATION_RECORDINGS], folder / "model.onnx", rng)
-    others, speech = _frames(chosen[_EVALUATION_RECORDINGS:], folder / "model.onnx", rng)
+    selected = [prompts[i] for i in rng.permutation(len(prompts))[: _EVALUATION_RECORDINGS + _CALIBRATION_RECORDINGS]]
+    evaluation, labels = _frames(selected[:_EVALUATION_RECORDINGS], folder / "model.onnx", rng)
+    others, speech = _frames(selected[_EVALUATION_RECORDINGS:], folder / "model.onnx", rng)
     rows = rng.permutation(len(speech))[:_CALIBRATION_N]
     _samples.write(folder, {name: array[rows] for name, array in others.items()}, evaluation, labels)
 

@@ -103,8 +103,8 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
             f"'{called}' holds {n} samples and labels of shape {list(found.shape)}; they should be as many."
         )
     digests = {spec.name: _digest_of_finite(called, spec.name, arrays[spec.name]) for spec in inputs}
-    chosen = {spec.name: arrays[spec.name] for spec in inputs}
-    return Dataset(path, chosen, n, None if found is None else found[:], digests)
+    selected = {spec.name: arrays[spec.name] for spec in inputs}
+    return Dataset(path, selected, n, None if found is None else found[:], digests)
 
 
 def _unlabelled(called: str) -> UsageError:

@@ -27,7 +27,7 @@ def render(results: Results) -> str:
 def _lines(field: ProfileResult) -> Iterable[str]:
     judged = budget_lines.lines(field)
     where = f"{field.model} for {field.profile}"
-    who = f"{where}, {label(field.chosen)}" if field.chosen is not None else where
+    who = f"{where}, {label(field.selected)}" if field.selected is not None else where
     for line in judged:
         message = f"{who}: {line.evidence}. Measured on {'; '.join(machines(field))}"
         yield _command(_COMMANDS[line.outcome], f"{line.budget}: {line.outcome}", message)

@@ -55,14 +55,14 @@ def render(results: Results) -> str:
 def _section(field: ProfileResult, key: str) -> dict[str, object]:
     """What the template shows of one field; `key` is unique on the page."""
     table = rows.rows(field)
-    chosen, reference = headline.chosen_row(table), headline.reference(table)
+    selected, reference = headline.chosen_row(table), headline.reference(table)
     return {
         "key": key,
         "field": field,
         "outcome": headline.outcome(field),
         "headline": headline.headline(field, table),
-        "chosen": chosen,
-        "tiles": _tiles(chosen, reference) if chosen is not None else (),
+        "selected": selected,
+        "tiles": _tiles(selected, reference) if selected is not None else (),
         "reference": reference,
         "rows": table,
         "columns": [(name, rows.heading(name, table), QUANTITIES[name].unit) for name in columns(table)],
@@ -72,7 +72,7 @@ def _section(field: ProfileResult, key: str) -> dict[str, object]:
         "rooflines": roofline_share.rooflines(field),
         "budgets": budget_lines.lines(field),
         "warnings": provenance.warnings(field),
-        "provenance": _facts(field, chosen),
+        "provenance": _facts(field, selected),
         "commands": provenance.commands(field),
     }
 
@@ -94,10 +94,10 @@ def _breakable(text: str) -> Markup:
     return Markup(re.sub(r"(?<=[_=/.+])(?=\w)", "<wbr>", str(escape(text))))
 
 
-def _facts(field: ProfileResult, chosen: Row | None) -> list[tuple[str, str]]:
+def _facts(field: ProfileResult, selected: Row | None) -> list[tuple[str, str]]:
     facts = [("Measured on", machine) for machine in provenance.machines(field)]
     reports = [entry.report for entry in field.entries if entry.report is not None]
-    report = chosen.entry.report if chosen is not None else None
+    report = selected.entry.report if selected is not None else None
     facts += _how(report) if report is not None else []
     facts += [("At most", peaks) for peaks in roofline_share.ceilings(field)]
     facts += [("Verdicts", provenance.judged(field))] if provenance.judged(field) else []

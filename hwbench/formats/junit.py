@@ -35,10 +35,10 @@ def _suite(field: ProfileResult) -> ET.Element:
     properties = ET.SubElement(suite, "properties")
     for name, value in _properties(field):
         ET.SubElement(properties, "property", name=name, value=value)
-    chosen = field.chosen
-    if chosen is not None and chosen.report is not None and chosen.verdicts:
-        for verdict in chosen.verdicts:
-            _case(suite, field, verdict.budget.text, verdict.outcome, verdict.reason, label(chosen))
+    selected = field.selected
+    if selected is not None and selected.report is not None and selected.verdicts:
+        for verdict in selected.verdicts:
+            _case(suite, field, verdict.budget.text, verdict.outcome, verdict.reason, label(selected))
     else:
         reason = headline(field, rows.rows(field))
         details = "\n".join(_details(field))
@@ -70,8 +70,8 @@ def _case(suite: ET.Element, field: ProfileResult, name: str, outcome: Outcome, 
 def _properties(field: ProfileResult) -> Iterable[tuple[str, str]]:
     yield "model", field.model
     yield "profile", field.profile
-    if field.chosen is not None:
-        yield from _candidate(field.chosen)
+    if field.selected is not None:
+        yield from _candidate(field.selected)
     yield from (("machine", machine) for machine in machines(field))
     yield from (("caveat", caveat) for caveat in field.caveats)
     if field.bundle is not None:

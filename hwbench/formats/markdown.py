@@ -83,9 +83,9 @@ def _cell(value: str, interval: str) -> str:
 def _provenance(field: ProfileResult) -> Iterable[str]:
     for machine in machines(field):
         yield f"Measured on {_escape(machine)}"
-    chosen = field.chosen
-    if chosen is not None and chosen.report is not None:
-        yield from (f"{name.capitalize()}: {_escape(fact)}" for name, fact in how(chosen.report))
+    selected = field.selected
+    if selected is not None and selected.report is not None:
+        yield from (f"{name.capitalize()}: {_escape(fact)}" for name, fact in how(selected.report))
         yield f"Intervals: {CONFIDENCE:.0%} confidence"
     if judged(field):
         yield f"Verdicts: {judged(field)}"

@@ -23,7 +23,7 @@ from hwbench.measurements.quantities import QUANTITIES
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
 
-_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "chosen": "bold"}
+_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "selected": "bold"}
 
 
 def render(results: Results, *, width: int | None = None, color: bool = False) -> str:
@@ -71,7 +71,7 @@ def _print(console: Console, field: ProfileResult) -> None:
     _section(console, "Candidates", [(label(row.entry), *_why(row)) for row in table])
     _section(
         console,
-        f"Budgets, {label(field.chosen)}" if field.chosen is not None else "Budgets",
+        f"Budgets, {label(field.selected)}" if field.selected is not None else "Budgets",
         [(line.budget, line.outcome, line.evidence) for line in budget_lines.lines(field)],
     )
     _section(console, "Rooflines", rooflines(field))
@@ -118,8 +118,8 @@ def _why(row: Row) -> tuple[str, str, str]:
 
 def _provenance(field: ProfileResult) -> list[tuple[str, str]]:
     lines = [("on", machine) for machine in machines(field)]
-    chosen = field.chosen
-    lines += how(chosen.report) if chosen is not None and chosen.report is not None else []
+    selected = field.selected
+    lines += how(selected.report) if selected is not None and selected.report is not None else []
     lines += [("at most", peaks) for peaks in ceilings(field)]
     lines += [("layers", layers(field))] if layers(field) else []
     lines += [("search", search(field))] if search(field) else []

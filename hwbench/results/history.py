@@ -130,10 +130,10 @@ def _create(where: str) -> None:
 
 
 def _rows(field: ProfileResult, at: datetime.datetime) -> list[dict[str, object]]:
-    chosen = field.chosen
-    if chosen is None or chosen.report is None:
+    selected = field.selected
+    if selected is None or selected.report is None:
         return []
-    report, rows = chosen.report, []
+    report, rows = selected.report, []
     for quantity in QUANTITIES:
         try:
             figure = report.estimate(quantity)

@@ -163,13 +163,13 @@ def _read(path: Path) -> OpenedBundle:
         bundle.check()
         manifest = bundle.manifest
         inputs = bundle.golden("input", manifest.artifact.inputs) if manifest.golden.samples else {}
-        chosen = None
+        selected = None
         if REPORT in manifest.members:
             fields = profile_results.from_json(bundle.read(REPORT), f"{path}: {REPORT}").fields
-            chosen = fields[0].chosen if fields else None
+            selected = fields[0].selected if fields else None
     artifact = manifest.artifact
-    name = chosen.name if chosen else described(artifact.precision, artifact.runtime, manifest.recipe)
-    return OpenedBundle(path, manifest, inputs, chosen.report if chosen else None, name)
+    name = selected.name if selected else described(artifact.precision, artifact.runtime, manifest.recipe)
+    return OpenedBundle(path, manifest, inputs, selected.report if selected else None, name)
 
 
 def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target) -> Accuracy | None:

@@ -20,7 +20,7 @@ from runtimes.errors import UsageError
 SCHEMA_VERSION = 1
 """Version of report.json. History: 1, the first."""
 
-Status = Literal["chosen", "kept", "dropped", "skipped", "measured"]
+Status = Literal["selected", "eligible", "rejected", "not built", "measured"]
 
 
 @dataclass(frozen=True)
@@ -110,18 +110,18 @@ class ProfileResult:
     search: Search | None = None
 
     @property
-    def chosen(self) -> CandidateResult | None:
+    def selected(self) -> CandidateResult | None:
         """The candidate that was packed, or the only one measured."""
         for entry in self.entries:
-            if entry.status in ("chosen", "measured"):
+            if entry.status in ("selected", "measured"):
                 return entry
         return None
 
     @property
     def outcome(self) -> Outcome:
         """The chosen candidate's; fail where every candidate breaks a budget."""
-        if self.chosen is not None:
-            return self.chosen.outcome
+        if self.selected is not None:
+            return self.selected.outcome
         measured = [entry for entry in self.entries if entry.report is not None]
         return "fail" if measured and all(entry.outcome == "fail" for entry in measured) else "inconclusive"
 

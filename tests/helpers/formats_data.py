@@ -35,11 +35,11 @@ MACHINE = Machine(
 
 _MEASURED: dict[str, tuple[Status, float, int, int, float]] = {
     # precision: status, median in ms, right answers gained and lost, size in MB
-    "fp32": ("dropped", 31.2, 0, 0, 13.96),
-    "fp16-storage": ("dropped", 31.9, 0, 0, 7.02),
-    "bf16-storage": ("dropped", 32.6, 1, 2, 7.02),
-    "int8": ("chosen", 14.6, 2, 3, 3.62),
-    "int8-dynamic": ("dropped", 19.4, 1, 31, 3.71),
+    "fp32": ("rejected", 31.2, 0, 0, 13.96),
+    "fp16-storage": ("rejected", 31.9, 0, 0, 7.02),
+    "bf16-storage": ("rejected", 32.6, 1, 2, 7.02),
+    "int8": ("selected", 14.6, 2, 3, 3.62),
+    "int8-dynamic": ("rejected", 19.4, 1, 31, 3.71),
 }
 _SKIPPED = {
     "fp16": "ONNX Runtime's CPU provider has no fp16 kernels on x86",
@@ -51,7 +51,7 @@ def measured_field() -> ProfileResult:
     """Seven candidates: one chosen, four dropped, two skipped."""
     entries = [_measured(precision, number) for number, precision in enumerate(_MEASURED)]
     skipped = [
-        CandidateResult(f"{name} on onnxruntime", name, "onnxruntime", "skipped", reason)
+        CandidateResult(f"{name} on onnxruntime", name, "onnxruntime", "not built", reason)
         for name, reason in _SKIPPED.items()
     ]
     return ProfileResult(
@@ -72,7 +72,7 @@ def elsewhere_field() -> ProfileResult:
         status, _, gained, lost, size_mb = _MEASURED[precision]
         report = make_report(precision, None, gained, lost, size_mb)
         report = dataclasses.replace(report, profile="raspberry-pi-5", unmeasured={"latency": reason})
-        entries.append(_judged(precision, "chosen" if status == "chosen" else "kept", report))
+        entries.append(_judged(precision, "selected" if status == "selected" else "eligible", report))
     caveat = "Latency and peak memory were not measured: this machine is no raspberry-pi-5."
     return ProfileResult("mobilenet-v2", "raspberry-pi-5", BUDGETS, tuple(entries), (caveat,))
 
@@ -94,7 +94,7 @@ def failed_field() -> ProfileResult:
 def unmade_field() -> ProfileResult:
     """Not one candidate could be made."""
     entries = [
-        CandidateResult(f"{name} on onnxruntime", name, "onnxruntime", "skipped", "The time limit ran out.")
+        CandidateResult(f"{name} on onnxruntime", name, "onnxruntime", "not built", "The time limit ran out.")
         for name in ("fp32", "int8")
     ]
     return ProfileResult("mobilenet-v2", "x86-avx512-vnni", BUDGETS, tuple(entries))
@@ -107,7 +107,7 @@ def many_field() -> ProfileResult:
         for number, (precision, (_, median_ms, gained, lost, size_mb)) in enumerate(_MEASURED.items()):
             report = make_report(precision, make_latency(median_ms * factor, number), gained, lost, size_mb)
             report = dataclasses.replace(report, artifact=dataclasses.replace(report.artifact, runtime=runtime))
-            status: Status = "chosen" if (precision, runtime) == ("int8", "tensorrt") else "kept"
+            status: Status = "selected" if (precision, runtime) == ("int8", "tensorrt") else "eligible"
             entries.append(_judged(precision, status, report))
     return ProfileResult("mobilenet-v2", "x86-l4", BUDGETS, tuple(entries))
 
@@ -125,7 +125,7 @@ def hostile_field() -> ProfileResult:
         named.append(
             dataclasses.replace(entry, name=f"{number}{HOSTILE}", reason=HOSTILE, report=report, verdicts=verdicts)
         )
-    named.append(CandidateResult(HOSTILE, HOSTILE, HOSTILE, "skipped", HOSTILE))
+    named.append(CandidateResult(HOSTILE, HOSTILE, HOSTILE, "not built", HOSTILE))
     return ProfileResult(HOSTILE, HOSTILE, BUDGETS, tuple(named), (HOSTILE,), Path(HOSTILE))
 
 
@@ -178,6 +178,6 @@ def _measured(precision: str, seed: int) -> CandidateResult:
 def _judged(precision: str, status: Status, report: Report) -> CandidateResult:
     verdicts = judge(report, BUDGETS)
     broken = "; ".join(f"{v.budget.text}: {v.reason}" for v in verdicts if v.outcome == "fail")
-    reasons = {"chosen": "the fastest that meets every budget", "dropped": broken, "kept": "slower than int8"}
+    reasons = {"selected": "the fastest that meets every budget", "rejected": broken, "eligible": "slower than int8"}
     runtime = report.artifact.runtime
     return CandidateResult(f"{precision} on {runtime}", precision, runtime, status, reasons[status], report, verdicts)

@@ -65,8 +65,8 @@ def shadow(
     combined = reference.clone()
     edits = Edits(combined.graph)
     originals = {node.name: node for node in combined.graph}
-    chosen = place(model, recipe.keep, ranges).nodes
-    nodes = [node for node in model.graph if node in chosen and node.op_type not in CLAMPS]
+    selected = place(model, recipe.keep, ranges).nodes
+    nodes = [node for node in model.graph if node in selected and node.op_type not in CLAMPS]
     written = {copy: _add_copy(edits, originals, model, recipe, ranges, copy) for copy in copies}
     layers = [
         Layer(node, originals[node.name].outputs[0], {copy: written[copy][node.name] for copy in copies})

@@ -181,9 +181,9 @@ def _pairs(matrices: Array) -> Iterator[_Pair]:
         least = _LARGEST_ACTIVATION * (np.minimum(firsts, 0) + np.minimum(seconds, 0))
         over = (most > _HIGH) | (least < _LOW)
         for pair in np.flatnonzero(over.any(axis=1)):
-            chosen = np.flatnonzero(over[pair])
-            weights = np.stack([firsts[pair, chosen], seconds[pair, chosen]])
-            yield _Pair(group * depth + 2 * int(pair), group * width + chosen, weights)
+            selected = np.flatnonzero(over[pair])
+            weights = np.stack([firsts[pair, selected], seconds[pair, selected]])
+            yield _Pair(group * depth + 2 * int(pair), group * width + selected, weights)
 
 
 def _watcher(model: ir.Model, layers: Sequence[_Layer]) -> ir.Model:

@@ -89,7 +89,10 @@ def graph_sha256(graph: ir.Model) -> str:
 def _code_sha256() -> str:
     digest = hashlib.sha256()
     folders = (file for folder in ("calibration", "graphs") for file in (CODE / folder).rglob("*.py"))
-    for file in (*sorted([CODE / "models" / "ort_session.py", *folders]), Path(samples.__file__)):  # which cuts the feeds
+    for file in (
+        *sorted([CODE / "models" / "ort_session.py", *folders]),
+        Path(samples.__file__),
+    ):  # which cuts the feeds
         digest.update(f"{file.relative_to(CODE) if file.is_relative_to(CODE) else file.name}:".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

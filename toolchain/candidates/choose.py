@@ -110,8 +110,8 @@ def _judged(
     behind: Collection[str],
 ) -> CandidateResult:
     judged = _with_status(entry, winner, why, bar)
-    if judged.status == "kept" and entry.name in behind:  # which its own reason says
-        return dataclasses.replace(entry, status="kept")
+    if judged.status == "eligible" and entry.name in behind:  # which its own reason says
+        return dataclasses.replace(entry, status="eligible")
     return dataclasses.replace(judged, reason="; ".join(filter(None, (judged.reason, entry.reason))))
 
 
@@ -119,15 +119,15 @@ def _with_status(
     entry: CandidateResult, winner: CandidateResult | None, why: str, bar: CandidateResult | None
 ) -> CandidateResult:
     if entry is winner:
-        return dataclasses.replace(entry, status="chosen", reason=why)
+        return dataclasses.replace(entry, status="selected", reason=why)
     broken = [verdict for verdict in entry.verdicts if verdict.outcome == "fail"]
     if broken:
-        return dataclasses.replace(entry, status="dropped", reason=_evidence(broken))
+        return dataclasses.replace(entry, status="rejected", reason=_evidence(broken))
     if entry.outcome == "inconclusive" and winner is not None and winner.outcome == "pass":
         unsure = [verdict for verdict in entry.verdicts if verdict.outcome == "inconclusive"]
-        return dataclasses.replace(entry, status="dropped", reason=f"inconclusive: {_evidence(unsure)}")
+        return dataclasses.replace(entry, status="rejected", reason=f"inconclusive: {_evidence(unsure)}")
     assert winner is not None
-    return dataclasses.replace(entry, status="kept", reason=_why_not(entry, winner, bar))
+    return dataclasses.replace(entry, status="eligible", reason=_why_not(entry, winner, bar))
 
 
 def _evidence(verdicts: Sequence[Verdict]) -> str:

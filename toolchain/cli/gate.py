@@ -172,10 +172,10 @@ def _stored(path: Path) -> Report:
     fields = profile_results.from_json(text, str(path)).fields
     if len(fields) != 1:
         raise UsageError(f"'{path}' holds {len(fields)} profiles; gate one bundle of them instead.")
-    chosen = fields[0].chosen
-    if chosen is None or chosen.report is None:
+    selected = fields[0].selected
+    if selected is None or selected.report is None:
         raise UsageError(f"'{path}' holds no chosen candidate to judge.")
-    return dataclasses.replace(chosen.report, candidate=chosen.report.candidate or chosen.name)
+    return dataclasses.replace(selected.report, candidate=selected.report.candidate or selected.name)
 
 
 def _caveats(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> tuple[str, ...]:
@@ -197,7 +197,7 @@ def _results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...])
     else:  # the two may share one
         entries = [
             _entry(f"{candidate.candidate} (candidate)", candidate, "measured", gated.verdicts),
-            _entry(f"{baseline.candidate} (baseline)", baseline, "kept"),
+            _entry(f"{baseline.candidate} (baseline)", baseline, "eligible"),
         ]
     return profile_results.of([ProfileResult(candidate.model, candidate.profile, limits, tuple(entries), caveats)])
 

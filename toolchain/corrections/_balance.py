@@ -70,9 +70,9 @@ def balance(
         _layer(weight.node, array_of(weight.value), weight.axis, channels, statistics) for weight in placement.weights
     ]
     scheme = recipe.scheme or QuantizationScheme()
-    chosen = _Balance(channels, statistics, [layer for layer in layers if layer is not None], scheme)
-    chosen.choose(usable, least_gain)
-    return model, scale_constants(model.graph, channels.classes, chosen.scales)
+    selected = _Balance(channels, statistics, [layer for layer in layers if layer is not None], scheme)
+    selected.choose(usable, least_gain)
+    return model, scale_constants(model.graph, channels.classes, selected.scales)
 
 
 @dataclass(frozen=True)
@@ -172,9 +172,9 @@ class _Balance:
     def _with(self, group: Array, alpha: float) -> Array:
         spans, weights = self._span[group], np.sqrt(self._gain[group])
         spans, weights = (np.maximum(sizes, max(_FLOOR * sizes.max(), _TINY)) for sizes in (spans, weights))
-        chosen = spans**alpha / weights ** (1 - alpha)
+        selected = spans**alpha / weights ** (1 - alpha)
         scales: Array = self.scales.copy()
-        scales[group] = chosen * (spans / chosen).max() / spans.max()  # the widest channel stays about as wide
+        scales[group] = selected * (spans / selected).max() / spans.max()  # the widest channel stays about as wide
         return scales
 
     def _noise(self, scales: Array, axes: Sequence[Axis], layers: Sequence[_Layer]) -> float:

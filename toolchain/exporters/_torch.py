@@ -148,8 +148,8 @@ def _compare(
     try:
         computed = session.run(None, kept)
     except Exception as error:  # as in _session
-        dropped = ", ".join(sorted(set(feed) - set(kept)))
-        because = f" (the exporter dropped {dropped}, which it took for unused)" if dropped else ""
+        rejected = ", ".join(sorted(set(feed) - set(kept)))
+        because = f" (the exporter dropped {rejected}, which it took for unused)" if rejected else ""
         raise UsageError(f"{subject} fails in ONNX Runtime: {root_cause(error)}{because}") from error
     if len(computed) != len(expected):
         raise UsageError(f"{subject} has {len(computed)} outputs, and the source {len(expected)} tensors.")

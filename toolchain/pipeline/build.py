@@ -139,11 +139,11 @@ def _build_for(
     how = search_summary(trials, context)
     notes = (*notes, *energy_budgets.unjudged(budgets, context.machine), *search_notes(how), *found.defects)
     result = ProfileResult(request.name, profile.name, budgets, entries, notes, search=how)
-    chosen = next((trial for trial, entry in zip(trials, entries) if entry is result.chosen), None)
+    selected = next((trial for trial, entry in zip(trials, entries) if entry is result.selected), None)
     phase(PACKING.format(profile=profile.name))
     return result, bundle_contents(
-        result, chosen, profile, context, calibration_tensors(request, context, chosen)
-    ) if chosen else None
+        result, selected, profile, context, calibration_tensors(request, context, selected)
+    ) if selected else None
 
 
 def _with_default(budgets: tuple[Budget, ...]) -> tuple[tuple[Budget, ...], tuple[str, ...]]:

@@ -24,38 +24,38 @@ _GOLDEN_SAMPLES = 4
 _SEEN_SAMPLES = 64
 
 
-def calibration_tensors(request: BuildRequest, context: BuildContext, chosen: Trial) -> dict[str, Array]:
+def calibration_tensors(request: BuildRequest, context: BuildContext, selected: Trial) -> dict[str, Array]:
     """Inputs and outputs that a device's own are to be compared with; none, where all samples are random."""
-    if chosen.artifact is None or (request.calibration is None and request.evaluation is None):
+    if selected.artifact is None or (request.calibration is None and request.evaluation is None):
         return {}
     data = context.builder.calibration or context.scorer.samples
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        some = range(about(_SEEN_SAMPLES, chosen.artifact.inputs, data))
+        some = range(about(_SEEN_SAMPLES, selected.artifact.inputs, data))
         subset = interleaved.subset(data, some, Path(folder, "seen.npz"))
-        outputs = interleaved.outputs(chosen.bundle, subset.file, context.target)
+        outputs = interleaved.outputs(selected.bundle, subset.file, context.target)
         return {**{name: array[:] for name, array in subset.arrays.items()}, **outputs}
 
 
 def bundle_contents(
-    result: ProfileResult, chosen: Trial, profile: HardwareProfile, context: BuildContext, seen: dict[str, Array]
+    result: ProfileResult, selected: Trial, profile: HardwareProfile, context: BuildContext, seen: dict[str, Array]
 ) -> Contents:
     """Assemble what the bundle of the chosen candidate holds; its golden outputs are computed now."""
-    assert chosen.artifact is not None
-    assert result.chosen is not None and result.chosen.report is not None
+    assert selected.artifact is not None
+    assert result.selected is not None and result.selected.report is not None
     data = context.scorer.samples
-    n = about(_GOLDEN_SAMPLES, chosen.artifact.inputs, data)
+    n = about(_GOLDEN_SAMPLES, selected.artifact.inputs, data)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         golden = interleaved.subset(data, range(n), Path(folder, "golden.npz"))
-        outputs = interleaved.outputs(chosen.bundle, golden.file, context.target)
+        outputs = interleaved.outputs(selected.bundle, golden.file, context.target)
     return Contents(
         model=context.builder.name,
         profile=profile,
-        artifact=result.chosen.report.artifact,
-        recipe=chosen.candidate.recipe,
-        golden_inputs={spec.name: golden.arrays[spec.name][:] for spec in chosen.artifact.inputs},
-        golden_outputs={spec.name: outputs[spec.name] for spec in chosen.artifact.outputs},
+        artifact=result.selected.report.artifact,
+        recipe=selected.candidate.recipe,
+        golden_inputs={spec.name: golden.arrays[spec.name][:] for spec in selected.artifact.inputs},
+        golden_outputs={spec.name: outputs[spec.name] for spec in selected.artifact.outputs},
         calibration=seen,
-        report=profile_results.to_json(profile_results.of([dataclasses.replace(result, entries=(result.chosen,))])),
+        report=profile_results.to_json(profile_results.of([dataclasses.replace(result, entries=(result.selected,))])),
     )
 
 

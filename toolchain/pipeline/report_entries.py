@@ -43,10 +43,10 @@ def report_entry(
     settings = candidate.settings
     recipe, screening = encode(candidate.recipe), _screening(trial)
     if trial.failure is not None or trial.artifact is None:
-        return CandidateResult(*names, status="skipped", reason=trial.failure or "", recipe=recipe, settings=settings)
-    reason = "; ".join(filter(None, (trial.dropped, trial.behind, trial.remark, kept(recipe))))
-    if trial.dropped is not None and trial.accuracy is None:
-        return CandidateResult(*names, "dropped", reason, recipe=recipe, screening=screening, settings=settings)
+        return CandidateResult(*names, status="not built", reason=trial.failure or "", recipe=recipe, settings=settings)
+    reason = "; ".join(filter(None, (trial.rejected, trial.behind, trial.remark, kept(recipe))))
+    if trial.rejected is not None and trial.accuracy is None:
+        return CandidateResult(*names, "rejected", reason, recipe=recipe, screening=screening, settings=settings)
     unscored = {} if trial.accuracy else {"accuracy": "the search ended before it was scored"}
     untimed = {} if trial.latency else {"latency": "not measured" if place.is_here else place.caveats[0]}
     report = Report(
@@ -63,7 +63,7 @@ def report_entry(
     graph = load_ir(context.builder.variant(candidate.recipe).path)
     layers = by_precision(graph, candidate.recipe.keep_in) if trial.artifact.size_bytes else {}
     verdicts = judge(report, budgets)
-    status: Status = "measured" if trial.dropped is None else "dropped"
+    status: Status = "measured" if trial.rejected is None else "rejected"
     return CandidateResult(*names, status, reason, report, verdicts, recipe, layers, screening, settings)
 
 

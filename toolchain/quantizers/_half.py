@@ -19,9 +19,9 @@ _OPS = frozenset(
 def compute_in(model: ir.Model, dtype: ir.DataType, keep: Collection[str]) -> ir.Model:
     """Compute in `dtype` where it pays, but for the nodes named in `keep`. Inputs and outputs keep their dtype."""
     edits = Edits(model.graph)
-    chosen = [node for node in where_it_pays(model) if node.name not in keep]
+    selected = [node for node in where_it_pays(model) if node.name not in keep]
     narrow: dict[ir.Value, ir.Value] = {}
-    for node in chosen:
+    for node in selected:
         for index, value in enumerate(node.inputs):
             if value is not None and value.dtype == ir.DataType.FLOAT:
                 if value not in narrow:

@@ -30,8 +30,8 @@ def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[
     """
     whole = dataclasses.replace(scheme, per_channel=False)
     edits = Edits(model.graph)
-    chosen = [node for node in model.graph.all_nodes() if node.name not in keep and _is_known(node)]
-    for node in chosen:
+    selected = [node for node in model.graph.all_nodes() if node.name not in keep and _is_known(node)]
+    for node in selected:
         node.resize_inputs(_INPUTS + 4)
         for index in (1, 2):
             weight = node.inputs[index]
@@ -45,10 +45,10 @@ def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[
             node.replace_input_with(place + 1, edits.constant(f"{name}.zero_point", zeros))
         node.op_type, node.domain = "DynamicQuantizeLSTM", _DOMAIN
         node.attributes.pop("layout", None)
-    if chosen:
+    if selected:
         model.opset_imports.setdefault(_DOMAIN, 1)
     drop_unused_initializers(model.graph)
-    return len(chosen)
+    return len(selected)
 
 
 def _is_known(node: ir.Node) -> bool:

@@ -107,14 +107,14 @@ def _weight_parameters(
     placement: Placement, activations: Mapping[ir.Value, Parameters], scheme: QuantizationScheme
 ) -> dict[WeightKey, Parameters]:
     """Parameters by weight and axis; nodes that share both share the integers."""
-    chosen: dict[WeightKey, Parameters] = {}
+    selected: dict[WeightKey, Parameters] = {}
     for weight in placement.weights:
-        if weight.key not in chosen:
-            chosen[weight.key] = _affine.for_weight(array_of(weight.value), weight.axis, scheme)
+        if weight.key not in selected:
+            selected[weight.key] = _affine.for_weight(array_of(weight.value), weight.axis, scheme)
     if scheme.quantize_bias:
         for bias in placement.biases:
-            chosen[bias.weight.key] = _with_room_for(bias, chosen[bias.weight.key], activations)
-    return chosen
+            selected[bias.weight.key] = _with_room_for(bias, selected[bias.weight.key], activations)
+    return selected
 
 
 def _with_room_for(bias: Bias, parameters: Parameters, activations: Mapping[ir.Value, Parameters]) -> Parameters:

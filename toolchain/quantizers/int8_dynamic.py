@@ -39,15 +39,15 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
         UsageError: there is nothing to quantize.
     """
     scheme = recipe.scheme or QuantizationScheme()
-    chosen = [node for node in model.graph.all_nodes() if node.name not in recipe.keep and _is_product(node)]
+    selected = [node for node in model.graph.all_nodes() if node.name not in recipe.keep and _is_product(node)]
     lstms = integer_lstms(model, scheme, recipe.keep) if scheme.contrib_ops else 0
-    if not chosen and not lstms:
+    if not selected and not lstms:
         raise UsageError(
             f"No MatMul or Gemm with {_MIN_WEIGHTS:,} constant weights or more was found, which int8-dynamic pays for; "
             "int8-storage makes any model smaller."
         )
     edits = Edits(model.graph)
-    for node in chosen:
+    for node in selected:
         _rewrite(edits, node, scheme)
     drop_unused_initializers(model.graph)
     if scheme.integer_constants:

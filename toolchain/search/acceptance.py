@@ -71,7 +71,7 @@ class Acceptance:
         size = [budget for budget in self.budgets if budget.quantity == "size"]
         large = {trial.name: why for trial in running if (why := self._broken(trial, size))}
         return [
-            dataclasses.replace(trial, dropped=large[trial.name])
+            dataclasses.replace(trial, rejected=large[trial.name])
             if trial.name in large and len(large) < len(running) and not trial.is_source
             else trial
             for trial in running

@@ -23,7 +23,7 @@ def within_reach(running: Sequence[Trial], best: Trial) -> list[Trial]:
             return trial
         figures = f"p50 {mine:.3g} against {bar:.3g} ms"
         reason = f"{mine / bar:.2g}x slower than {best.name} in screening ({figures}), which is right, too"
-        return dataclasses.replace(trial, dropped=reason)
+        return dataclasses.replace(trial, rejected=reason)
 
     return [judged(trial) for trial in running]
 

@@ -41,7 +41,7 @@ def recover(
     found = smallest(len(ranking), holds)
     fewest = len({*low.recipe.keep, *ranking[:found]})
     return tuple(
-        one if kept == found or one.failure else dataclasses.replace(one, dropped=_why(one, fewest))
+        one if kept == found or one.failure else dataclasses.replace(one, rejected=_why(one, fewest))
         for kept, one in tried.items()
     )
 

@@ -86,7 +86,7 @@ def outrun(trials: Sequence[Trial], breaks: Breaks) -> list[Trial]:
         return list(trials)
     bar = source.median_ms
     return [
-        dataclasses.replace(trial, dropped=f"{_slower(trial, source, 0)}, which loses nothing")
+        dataclasses.replace(trial, rejected=f"{_slower(trial, source, 0)}, which loses nothing")
         if trial.is_running and trial.median_ms is not None and trial.median_ms > MARGIN * bar
         else trial
         for trial in trials
@@ -114,7 +114,7 @@ def cut(trials: Sequence[Trial], round_: int, breaks: Breaks, finalists: int = F
     for trial in slowest[: max(0, len(left) - most)]:
         better = (good if trial in good else bad)[0]
         gone[trial.name] = "; ".join(filter(None, (breaks(trial), _why(trial, better, round_))))
-    return [dataclasses.replace(trial, dropped=gone[trial.name]) if trial.name in gone else trial for trial in trials]
+    return [dataclasses.replace(trial, rejected=gone[trial.name]) if trial.name in gone else trial for trial in trials]
 
 
 def cut_short(running: Sequence[Trial], why: str, breaks: Breaks, finalists: int = FINALISTS) -> list[Trial]:
@@ -130,7 +130,7 @@ def unfinished(trial: Trial, why: str) -> Trial:
     seen = "not looked at" if trial.ranked is None else "ranked, not scored"
     if trial.median_ms is not None:
         seen = f"screened at p50 {trial.median_ms:.3g} ms, not scored"
-    return dataclasses.replace(trial, dropped=f"{seen}: {why}")
+    return dataclasses.replace(trial, rejected=f"{seen}: {why}")
 
 
 def dominates(one: Trial, other: Trial) -> bool:

@@ -284,7 +284,7 @@ class _Search:
         made = make(candidate, self._profile, self._context)
         if self._timed and made.is_running and made.stands_in is not None:
             made = dataclasses.replace(
-                made, dropped=f"its engine cannot run here, so it was not timed: {made.stands_in}"
+                made, rejected=f"its engine cannot run here, so it was not timed: {made.stands_in}"
             )
         return self._put(made)
 
@@ -299,7 +299,7 @@ class _Search:
     def _try(self, candidate: Candidate) -> Trial:
         self._context.clock.check()
         if candidate.name in self.trials:
-            return dataclasses.replace(self.trials[candidate.name], dropped="tried already")
+            return dataclasses.replace(self.trials[candidate.name], rejected="tried already")
         self._put(rank(self._make(candidate), self._context)())
         self.drop_what_is_too_large()
         return self.trials[candidate.name]

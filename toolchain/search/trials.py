@@ -69,7 +69,7 @@ class Trial:
         failure: why it came no further.
         ranked: its score on the ranking data.
         blocks: what screening measured.
-        dropped: why the search let it go.
+        rejected: why the search let it go.
         accuracy: its score on the evaluation data.
         latency: what was measured of it as a finalist, or else in screening.
         behind: why it was measured no further as a finalist; None if it was measured to the end.
@@ -84,7 +84,7 @@ class Trial:
     artifact: Artifact | None = None
     ranked: Accuracy | None = None
     blocks: tuple[Block, ...] = ()
-    dropped: str | None = None
+    rejected: str | None = None
     accuracy: Accuracy | None = None
     latency: Latency | None = None
     behind: str | None = None
@@ -100,7 +100,7 @@ class Trial:
     @property
     def is_running(self) -> bool:
         """Neither failed nor let go."""
-        return self.failure is None and self.dropped is None
+        return self.failure is None and self.rejected is None
 
     @property
     def median_ms(self) -> float | None:

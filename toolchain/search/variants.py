@@ -48,7 +48,7 @@ def settle(parent: Trial, rivals: Sequence[Trial]) -> list[Trial]:
     winner, figure = (best, _median_ms(best)) if wins else (parent, base)
     if wins and not parent.is_source:  # which stays, to compare with
         reason = f"{best.name} is faster (p50 {base:.3g} against {figure:.3g} ms)"
-        parent = dataclasses.replace(parent, dropped=reason)
+        parent = dataclasses.replace(parent, rejected=reason)
     return [parent, *(_judged(rival, winner, figure) if rival in running else rival for rival in rivals)]
 
 
@@ -57,7 +57,7 @@ def _judged(rival: Trial, winner: Trial, figure: float) -> Trial:
         return rival
     how = "slower" if figure < _GAIN * _median_ms(rival) else "not clearly faster"
     reason = f"{how} than {winner.name} (p50 {_median_ms(rival):.3g} against {figure:.3g} ms)"
-    return dataclasses.replace(rival, dropped=reason)
+    return dataclasses.replace(rival, rejected=reason)
 
 
 def _median_ms(trial: Trial) -> float:

@@ -53,7 +53,9 @@ def named(field: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
     """The candidates whose names are written: all on the axes, or if that were many, those that count."""
     best, far = front(field, shown), [row for row, _ in beyond(shown)]
     return tuple(
-        row for row in shown if row not in far and (len(shown) <= _MANY or row in best or row.entry.status == "chosen")
+        row
+        for row in shown
+        if row not in far and (len(shown) <= _MANY or row in best or row.entry.status == "selected")
     )
 
 
@@ -78,7 +80,7 @@ def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
     floors = [(value, text) for value, text in floors if bottom < value < top]
     _limits(axes, labels, [(b.limit, b.text) for b in limits if left < b.limit < right], floors)
     for point, row in zip(points, near):
-        _mark(axes, point, ACCENT if row.entry.status == "chosen" else QUIET)
+        _mark(axes, point, ACCENT if row.entry.status == "selected" else QUIET)
     mark(axes, beside, QUIET, accuracy.higher_is_better)
     labels.name([_point(row, latency) for row in named(field, shown)])
 
@@ -118,8 +120,8 @@ def scale(
 
 
 def _reach_of(shown: Sequence[Row]) -> float:
-    chosen = next((row.figures["accuracy"].value for row in shown if row.entry.status == "chosen"), None)
-    return reach([row.figures["accuracy"].value for row in shown], chosen, _accuracy(shown).higher_is_better)
+    selected = next((row.figures["accuracy"].value for row in shown if row.entry.status == "selected"), None)
+    return reach([row.figures["accuracy"].value for row in shown], selected, _accuracy(shown).higher_is_better)
 
 
 def _accuracy(shown: Sequence[Row]) -> Accuracy:
@@ -127,9 +129,9 @@ def _accuracy(shown: Sequence[Row]) -> Accuracy:
 
 
 def _point(row: Row, latency: str) -> Point:
-    x, y, chosen = row.figures[latency], row.figures["accuracy"], row.entry.status == "chosen"
+    x, y, selected = row.figures[latency], row.figures["accuracy"], row.entry.status == "selected"
     bars = (x.low, x.high, y.low, y.high)
-    return Point(row.tag, x.value, y.value, bars, ACCENT if chosen else INK, chosen)
+    return Point(row.tag, x.value, y.value, bars, ACCENT if selected else INK, selected)
 
 
 def _mark(axes: Axes, point: Point, color: str) -> None:

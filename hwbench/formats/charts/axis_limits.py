@@ -15,16 +15,16 @@ _SLIGHT = {True: 0.03, False: 0.2}  # of the score, by whether more is better: e
 _NAMED = 2
 
 
-def reach(scores: Sequence[float], chosen: float | None, higher_is_better: bool) -> float:
+def reach(scores: Sequence[float], selected: float | None, higher_is_better: bool) -> float:
     """The worst score to show: before a gap that is wide beside what lies before it. Half of them are always shown.
 
     Args:
         scores: at least one.
-        chosen: the chosen one's; the best counts, if None.
+        selected: the chosen one's; the best counts, if None.
         higher_is_better: of the metric.
     """
     best = max(scores) if higher_is_better else min(scores)
-    anchor = best if chosen is None else chosen
+    anchor = best if selected is None else selected
     ordered = sorted(scores, reverse=higher_is_better)  # the best first
     for number, (shown, next_) in enumerate(itertools.pairwise(ordered), 1):
         slight = _SLIGHT[higher_is_better] * abs(anchor)

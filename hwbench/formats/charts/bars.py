@@ -36,15 +36,15 @@ def draw(figure: Figure, field: ProfileResult, table: Sequence[Row], quantity: s
     axes = figure.add_axes((left / WIDTH, 2 / tall, (WIDTH - left - 74) / WIDTH, _rows_height(shown) / tall))
     scale = QUANTITIES[quantity].scale
     values = [row.figures[quantity].value * scale for row in shown]
-    chosen = [row.entry.status == "chosen" for row in shown]
-    axes.barh(range(len(shown)), values, height=0.64, color=[ACCENT if is_chosen else QUIET for is_chosen in chosen])
+    selected = [row.entry.status == "selected" for row in shown]
+    axes.barh(range(len(shown)), values, height=0.64, color=[ACCENT if is_chosen else QUIET for is_chosen in selected])
     for position, (row, value) in enumerate(zip(shown, values)):
         axes.annotate(
             f"{rows.show(quantity, row.figures[quantity].value)} {QUANTITIES[quantity].unit}", (value, position),
             xytext=(6, 0), textcoords="offset points", va="center_baseline", fontsize=12, annotation_clip=False,
-            color=ACCENT if chosen[position] else INK, weight="bold" if chosen[position] else "normal",
+            color=ACCENT if selected[position] else INK, weight="bold" if selected[position] else "normal",
         )  # fmt: skip
-    inline_svg.name_rows(axes, [row.tag for row in shown], chosen)
+    inline_svg.name_rows(axes, [row.tag for row in shown], selected)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlim(0, max(values) or 1)
     axes.set_xticks([])

@@ -95,10 +95,10 @@ def limit_above(axes: Axes, x: float, text: str) -> None:
     )  # fmt: skip
 
 
-def name_rows(axes: Axes, tags: Sequence[str], chosen: Sequence[bool]) -> None:
+def name_rows(axes: Axes, tags: Sequence[str], selected: Sequence[bool]) -> None:
     """Names on the y axis, from 0 up, the chosen one in bold."""
     axes.set_yticks(range(len(tags)), list(tags))
-    for text, is_chosen in zip(axes.get_yticklabels(), chosen):
+    for text, is_chosen in zip(axes.get_yticklabels(), selected):
         text.set(color=ACCENT if is_chosen else INK, weight="bold" if is_chosen else "normal")
         two_lines = "\n" in text.get_text()
         text.set(fontsize=11 if two_lines else 12, va="center" if two_lines else "center_baseline")

@@ -53,8 +53,8 @@ def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
     for position, row in enumerate(reversed(shown)):
         _strip(axes, position, row, edges)
     axes.set_ylim(-0.4, len(shown) - 0.05)
-    chosen = [row.entry.status == "chosen" for row in reversed(shown)]
-    inline_svg.name_rows(axes, [row.tag for row in reversed(shown)], chosen)
+    selected = [row.entry.status == "selected" for row in reversed(shown)]
+    inline_svg.name_rows(axes, [row.tag for row in reversed(shown)], selected)
     axes.spines["left"].set_visible(False)
     inline_svg.title_axes(axes, "latency in ms")
     for budget in field.budgets:
@@ -96,7 +96,7 @@ def _edge(series: Sequence[Array]) -> float:
 
 def _strip(axes: Axes, position: int, row: Row, edges: Array) -> None:
     samples = _samples(row)
-    color = ACCENT if row.entry.status == "chosen" else QUIET
+    color = ACCENT if row.entry.status == "selected" else QUIET
     counts, _ = np.histogram(samples, edges)
     axes.stairs(position + 0.72 * counts / counts.max(), edges, baseline=position, fill=True, color=color, alpha=0.45)
     below = position - 0.17

@@ -23,8 +23,8 @@ _ROOM = 1.25  # above the highest point and below the lowest
 
 def draw(figure: Figure, field: ProfileResult) -> None:
     """Fill the figure; the field must be of a server."""
-    assert field.chosen is not None
-    found, bound = rate_rows.rates(field.chosen), field.budgets[0]
+    assert field.selected is not None
+    found, bound = rate_rows.rates(field.selected), field.budgets[0]
     axes = figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 68) / WIDTH, (HEIGHT - 82) / HEIGHT))
     bounded = server_max_rate.percent_of(bound)
     colors = dict(sorted({**_COLORS, bounded: ACCENT}.items()))

@@ -28,9 +28,9 @@ def went_on(row: Row) -> bool:
 def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
     """The candidates, with their score, that lie beyond the axis."""
     scores = {row.entry.name: figures[1] for row in shown if (figures := _figures(row)) is not None}
-    chosen = next((scores[row.entry.name] for row in shown if row.entry.status == "chosen"), None)
+    selected = next((scores[row.entry.name] for row in shown if row.entry.status == "selected"), None)
     higher_is_better = _higher_is_better(shown)
-    worst = reach(list(scores.values()), chosen, higher_is_better)
+    worst = reach(list(scores.values()), selected, higher_is_better)
     found = ((row, scores[row.entry.name]) for row in shown)
     return tuple((row, score) for row, score in found if not is_within(score, worst, higher_is_better))
 
@@ -71,10 +71,10 @@ def _higher_is_better(shown: Sequence[Row]) -> bool:
 
 
 def _point(row: Row) -> Point:
-    figures, chosen = _figures(row), row.entry.status == "chosen"
+    figures, selected = _figures(row), row.entry.status == "selected"
     assert figures is not None
     x, y = figures
-    return Point(row.tag, x, y, (x, x, y, y), ACCENT if chosen else INK, chosen)
+    return Point(row.tag, x, y, (x, x, y, y), ACCENT if selected else INK, selected)
 
 
 def _figures(row: Row) -> tuple[float, float] | None:

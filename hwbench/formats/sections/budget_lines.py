@@ -32,7 +32,7 @@ class Line:
 
 def lines(field: ProfileResult) -> tuple[Line, ...]:
     """One per budget of the chosen candidate; where none was chosen, one per budget and outcome."""
-    if field.chosen is not None:
+    if field.selected is not None:
         return tuple(Line(_written(v.budget), v.outcome, _said(field, v)) for _, v in verdicts(field))
     return tuple(line for budget in field.budgets for line in _grouped(field, budget))
 

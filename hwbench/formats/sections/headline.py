@@ -25,26 +25,26 @@ def outcome(field: ProfileResult) -> str:
 
 def headline(field: ProfileResult, table: tuple[Row, ...]) -> str:
     """What was chosen, with its figures, in one sentence that ends without a full stop."""
-    chosen = chosen_row(table)
-    if chosen is None:
+    selected = chosen_row(table)
+    if selected is None:
         return _none_chosen(field)
-    if chosen.entry.report is None:
-        return f"{label(chosen.entry)} was not measured: {chosen.entry.reason}".rstrip(".")
-    parts = [_speed(chosen, reference(table)), _accuracy(chosen), *_budgets(chosen.entry.verdicts)]
-    return f"{label(chosen.entry)}: {', '.join(part for part in parts if part)}"
+    if selected.entry.report is None:
+        return f"{label(selected.entry)} was not measured: {selected.entry.reason}".rstrip(".")
+    parts = [_speed(selected, reference(table)), _accuracy(selected), *_budgets(selected.entry.verdicts)]
+    return f"{label(selected.entry)}: {', '.join(part for part in parts if part)}"
 
 
 def chosen_row(table: tuple[Row, ...]) -> Row | None:
-    """The row of `ProfileResult.chosen`."""
-    return next((row for row in table if row.entry.status in ("chosen", "measured")), None)
+    """The row of `ProfileResult.selected`."""
+    return next((row for row in table if row.entry.status in ("selected", "measured")), None)
 
 
 def reference(table: tuple[Row, ...]) -> Row | None:
     """What the chosen candidate is compared with: fp32 on the same runtime, any fp32, or the only other one."""
-    chosen = chosen_row(table)
-    others = [row for row in table if row.figures and row is not chosen]
+    selected = chosen_row(table)
+    others = [row for row in table if row.figures and row is not selected]
     fp32 = [row for row in others if row.entry.precision == "fp32"]
-    same_runtime = [row for row in fp32 if chosen is not None and row.entry.runtime == chosen.entry.runtime]
+    same_runtime = [row for row in fp32 if selected is not None and row.entry.runtime == selected.entry.runtime]
     return next(iter(same_runtime or fp32 or (others if len(others) == 1 else [])), None)
 
 
@@ -83,7 +83,7 @@ def drop(row: Row, accuracy: Accuracy) -> str:
 
 def verdicts(field: ProfileResult) -> tuple[tuple[CandidateResult, Verdict], ...]:
     """The chosen candidate's verdicts; where none was chosen, everyone's, for these are why."""
-    entries = field.entries if field.chosen is None else (field.chosen,)
+    entries = field.entries if field.selected is None else (field.selected,)
     return tuple((entry, verdict) for entry in entries if entry.report is not None for verdict in entry.verdicts)
 
 

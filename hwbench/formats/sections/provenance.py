@@ -99,17 +99,17 @@ def search(field: ProfileResult) -> str:
 
 def layers(field: ProfileResult) -> str:
     """The chosen candidate's products by precision, and those that were kept: "50 in int8; 1 kept in fp32: conv2"."""
-    chosen = field.chosen
-    if chosen is None:
+    selected = field.selected
+    if selected is None:
         return ""
-    counts = ", ".join(f"{number:,} in {precision}" for precision, number in chosen.layers.items())
-    return "; ".join(filter(None, (counts, kept(chosen.recipe))))
+    counts = ", ".join(f"{number:,} in {precision}" for precision, number in selected.layers.items())
+    return "; ".join(filter(None, (counts, kept(selected.recipe))))
 
 
 def warnings(field: ProfileResult) -> tuple[str, ...]:
     """What makes figures doubtful, and what to try: each kind once, of the chosen candidate where that has it."""
     told: dict[str, list[str]] = {}
-    for entry in sorted(field.entries, key=lambda entry: entry is not field.chosen):
+    for entry in sorted(field.entries, key=lambda entry: entry is not field.selected):
         for doubt in doubts(entry.report) if entry.report is not None else ():
             told.setdefault(doubt.kind, []).append(f"{label(entry)}: {doubt.text}")
     return tuple(first + (f" ({len(more):,} more likewise)" if more else "") for first, *more in told.values())

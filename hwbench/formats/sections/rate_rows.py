@@ -33,7 +33,7 @@ class RateTable:
 
 def table(field: ProfileResult) -> RateTable | None:
     """What a field has to show; None where it is of no server."""
-    entry = field.chosen
+    entry = field.selected
     found = rates(entry) if entry is not None else ()
     if not found or not field.budgets:
         return None

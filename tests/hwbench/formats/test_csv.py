@@ -17,8 +17,8 @@ def read(results):
 def test_one_line_per_entry_and_plain_numbers(results):
     lines = read(results)
     assert len(lines) == sum(len(each.entries) for each in results.fields)
-    entry = results.fields[0].chosen
-    line = next(line for line in lines if line["status"] == "chosen")
+    entry = results.fields[0].selected
+    line = next(line for line in lines if line["status"] == "selected")
     p90 = entry.report.estimate("p90")
     assert [float(line[f"p90_ms{end}"]) for end in ("", "_low", "_high")] == [p90.value, p90.low, p90.high]
     assert float(line["size_bytes"]) == entry.report.artifact.size_bytes

@@ -21,7 +21,7 @@ def results() -> profile_results.Results:
         "recipe": {"keep": ["stem", "head/conv", "a", "b"], "keep_in": "fp32"},
         "screening": Screening("parity", 0.97, 128, 14.5),
     }
-    entries = [dataclasses.replace(entry, **changes) if entry.status == "chosen" else entry for entry in made.entries]
+    entries = [dataclasses.replace(entry, **changes) if entry.status == "selected" else entry for entry in made.entries]
     return profile_results.of([dataclasses.replace(made, entries=tuple(entries), search=Search(looks=5, tried=21))])
 
 
@@ -53,11 +53,11 @@ def screened() -> profile_results.Results:
     ]
     let_go = [
         CandidateResult(
-            f"{name} on openvino", name, "openvino", "dropped", "slower", screening=Screening("parity", 0.9, 128, ms)
+            f"{name} on openvino", name, "openvino", "rejected", "slower", screening=Screening("parity", 0.9, 128, ms)
         )
         for name, ms in (("int8-dynamic", 90.0), ("fp16-storage", 40.0))
     ]
-    unranked = CandidateResult("fp32 on null", "fp32", "null", "dropped", "slower", screening=Screening(p50_ms=300.0))
+    unranked = CandidateResult("fp32 on null", "fp32", "null", "rejected", "slower", screening=Screening(p50_ms=300.0))
     return profile_results.of([dataclasses.replace(made, entries=(*went_on, *let_go, unranked))])
 
 

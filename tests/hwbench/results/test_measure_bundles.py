@@ -41,7 +41,7 @@ def report_text(make_report):
     """report.json as `build` packs it, of a report with the accuracy given."""
 
     def make(accuracy):
-        entry = CandidateResult("fp32", "fp32", "onnxruntime", "chosen", "", make_report(accuracy=accuracy))
+        entry = CandidateResult("fp32", "fp32", "onnxruntime", "selected", "", make_report(accuracy=accuracy))
         return profile_results.to_json(profile_results.of([ProfileResult("linear", "here", (), (entry,))]))
 
     return make

@@ -119,7 +119,7 @@ entries = st.builds(
     name=text,
     precision=text,
     runtime=text,
-    status=st.sampled_from(["chosen", "kept", "dropped", "skipped", "measured"]),
+    status=st.sampled_from(["selected", "eligible", "rejected", "not built", "measured"]),
     reason=text,
     report=st.none() | reports,
     verdicts=tuples(verdicts),
@@ -149,7 +149,7 @@ def test_a_report_without_latency_comes_back(make_report):
     verdicts = judge(report, [parse("p90<=1s")])
     assert verdicts[0].measured is None
     results = profile_results.of(
-        [ProfileResult("m", "p", (), (CandidateResult("int8", "int8", "r", "chosen", "", report, verdicts),))]
+        [ProfileResult("m", "p", (), (CandidateResult("int8", "int8", "r", "selected", "", report, verdicts),))]
     )
     assert from_json(to_json(results), "report.json") == results
 
@@ -221,7 +221,7 @@ def test_a_wrong_value_is_told_its_key(make_report, key, value, told):
 def entry_of(make_report, make_block):
     """An entry by its p50 in ms (None: without latency) and how many of 100 samples it gets right."""
 
-    def make(name, p50=None, right=97, status="kept", outcomes=("pass",), measured=True, **changes):
+    def make(name, p50=None, right=97, status="eligible", outcomes=("pass",), measured=True, **changes):
         if p50 is not None:
             changes["latency"] = Latency("single_stream", 1, 1, (make_block([p50] * 6),))
         report = make_report(right=right, **{"latency": None, **changes}) if measured else None
@@ -294,7 +294,7 @@ def _entry(index, p50, right):
         latency=None if p50 is None else Latency("single_stream", 1, 1, (block,)),
         accuracy=Accuracy("top1", True, 100, right / 100, scores=(1.0,) * right + (0.0,) * (100 - right)),
     )
-    return CandidateResult(str(index), "p", "r", "kept", "", report)
+    return CandidateResult(str(index), "p", "r", "eligible", "", report)
 
 
 def field_of(*entries):
@@ -302,24 +302,24 @@ def field_of(*entries):
 
 
 def test_an_entry_that_was_never_measured_is_inconclusive(entry_of):
-    assert entry_of("skipped", measured=False, outcomes=()).outcome == "inconclusive"
+    assert entry_of("not built", measured=False, outcomes=()).outcome == "inconclusive"
     assert entry_of("a", outcomes=("pass", "fail")).outcome == "fail"
     assert entry_of("a", outcomes=("pass", "inconclusive")).outcome == "inconclusive"
 
 
 def test_a_fields_outcome_is_its_chosen_candidates(entry_of):
-    broken = entry_of("a", status="dropped", outcomes=("fail",))
-    chosen = entry_of("b", status="chosen", outcomes=("inconclusive",))
-    assert field_of(broken, chosen).chosen == chosen
-    assert field_of(broken, chosen).outcome == "inconclusive"
-    assert field_of(broken, entry_of("c", status="chosen")).outcome == "pass"
+    broken = entry_of("a", status="rejected", outcomes=("fail",))
+    selected = entry_of("b", status="selected", outcomes=("inconclusive",))
+    assert field_of(broken, selected).selected == selected
+    assert field_of(broken, selected).outcome == "inconclusive"
+    assert field_of(broken, entry_of("c", status="selected")).outcome == "pass"
 
 
 def test_a_field_without_a_choice_fails_only_where_every_candidate_broke_a_budget(entry_of):
-    broken = entry_of("a", status="dropped", outcomes=("fail",))
-    skipped = entry_of("b", status="skipped", measured=False)
-    unsure = entry_of("c", status="dropped", outcomes=("inconclusive",))
-    assert field_of(broken, skipped).chosen is None
+    broken = entry_of("a", status="rejected", outcomes=("fail",))
+    skipped = entry_of("b", status="not built", measured=False)
+    unsure = entry_of("c", status="rejected", outcomes=("inconclusive",))
+    assert field_of(broken, skipped).selected is None
     assert field_of(broken, skipped).outcome == "fail"
     assert field_of(broken, unsure).outcome == "inconclusive"
     assert field_of(skipped).outcome == "inconclusive"
@@ -335,7 +335,7 @@ def test_a_field_without_a_choice_fails_only_where_every_candidate_broke_a_budge
     ],
 )
 def test_the_worst_field_counts(entry_of, outcomes, worst):
-    made = [field_of(entry_of("a", status="chosen", outcomes=(outcome,))) for outcome in outcomes]
+    made = [field_of(entry_of("a", status="selected", outcomes=(outcome,))) for outcome in outcomes]
     assert profile_results.of(made) == Results(SCHEMA_VERSION, tuple(made))
     assert profile_results.of(made).outcome == worst
 

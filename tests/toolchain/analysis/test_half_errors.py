@@ -114,7 +114,7 @@ def _mended(folder, half, profile, runtime):
     (found,) = build(request).fields
     kept = [entry for entry in found.entries if entry.recipe.get("keep")]
     assert 1 + len(kept) <= 2 + math.log2(2 * _LAYERS)
-    (back,) = [entry for entry in kept if entry.status != "dropped"]
+    (back,) = [entry for entry in kept if entry.status != "rejected"]
     assert set(back.recipe["keep"]) <= {"layer2", "relu2", "layer3"}
     assert back.outcome == "pass"
     assert 1 <= back.layers["fp32"] <= 2

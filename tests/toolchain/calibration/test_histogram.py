@@ -78,8 +78,8 @@ def test_an_empty_sample_adds_nothing() -> None:
 @given(parts=samples)
 def test_no_method_chooses_beyond_the_extremes(choose, parts: list[Array]) -> None:  # type: ignore[no-untyped-def]
     histogram = grown(parts)
-    chosen = choose(histogram)
-    assert histogram.low <= chosen.low <= chosen.high <= histogram.high
+    selected = choose(histogram)
+    assert histogram.low <= selected.low <= selected.high <= histogram.high
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -97,10 +97,10 @@ def normal_with_outliers() -> Histogram:
 
 
 def test_percentile_leaves_out_what_is_rarer_than_its_tail() -> None:
-    chosen = percentile.choose(normal_with_outliers())
+    selected = percentile.choose(normal_with_outliers())
     # 99.99% of a standard normal lies within 3.89; a bin is 128 / 2048 wide.
-    assert chosen.low == pytest.approx(-3.89, abs=0.5)
-    assert chosen.high == pytest.approx(3.89, abs=0.5)
+    assert selected.low == pytest.approx(-3.89, abs=0.5)
+    assert selected.high == pytest.approx(3.89, abs=0.5)
 
 
 def test_mse_clips_outliers_and_keeps_a_uniform_whole() -> None:
@@ -111,8 +111,8 @@ def test_mse_clips_outliers_and_keeps_a_uniform_whole() -> None:
 
 
 def test_entropy_clips_outliers() -> None:
-    chosen = entropy.choose(normal_with_outliers())
-    assert 2 < chosen.high < 50
+    selected = entropy.choose(normal_with_outliers())
+    assert 2 < selected.high < 50
 
 
 def test_entropy_is_not_misled_by_relus_zeros() -> None:
@@ -149,7 +149,7 @@ def extremes(histogram: Histogram) -> Range:
 
 
 def error(histogram: Histogram, choose) -> float:  # type: ignore[no-untyped-def]
-    chosen = choose(histogram)
-    step = (chosen.high - chosen.low) / 255
-    restored = np.rint(np.clip(histogram.centres, chosen.low, chosen.high) / step) * step
+    selected = choose(histogram)
+    step = (selected.high - selected.low) / 255
+    restored = np.rint(np.clip(histogram.centres, selected.low, selected.high) / step) * step
     return float(((restored - histogram.centres) ** 2 * histogram.counts).sum())

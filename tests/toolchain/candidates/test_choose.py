@@ -51,25 +51,25 @@ def entry(
 
 
 def skipped(name: str) -> CandidateResult:
-    return CandidateResult(name, "int8", "onnxruntime", "skipped", "it could not be made")
+    return CandidateResult(name, "int8", "onnxruntime", "not built", "it could not be made")
 
 
-def chosen(entries: tuple[CandidateResult, ...]) -> str | None:
-    names = [e.name for e in entries if e.status == "chosen"]
+def selected(entries: tuple[CandidateResult, ...]) -> str | None:
+    names = [e.name for e in entries if e.status == "selected"]
     assert len(names) <= 1
     return names[0] if names else None
 
 
 def test_the_fastest_is_chosen():
     result = choose([entry("slow", (5, 6), 1), entry("fast", (1, 2), 100)])
-    assert chosen(result) == "fast"
+    assert selected(result) == "fast"
     assert result[0].reason == "slower than fast: p50 5.5 against 1.5 ms"
     assert result[1].reason == "the fastest that meets every budget"
 
 
 def test_of_those_as_fast_the_smallest_is_chosen():
     result = choose([entry("fast", (1, 3), 3_000_000), entry("small", (2, 3), 1_000_000), entry("slow", (3, 4), 1)])
-    assert chosen(result) == "small"
+    assert selected(result) == "small"
     assert result[0].reason == "as fast as small, and larger (3 against 1 MB)"
     assert result[2].reason == "slower than fast: p50 3.5 against 2 ms"
     assert result[1].reason == (
@@ -79,14 +79,14 @@ def test_of_those_as_fast_the_smallest_is_chosen():
 
 def test_of_those_as_fast_one_that_is_less_accurate_for_sure_is_not_chosen():
     result = choose([entry("small", (1, 3), 1_000_000, right=180), entry("right", (1, 3), 3_000_000, right=200)])
-    assert chosen(result) == "right"
+    assert selected(result) == "right"
     assert result[0].reason == "as fast as right, and less accurate by 0.1"
     assert result[1].reason.startswith("the best by accuracy of the 2 fastest")
 
 
 def test_a_difference_in_accuracy_that_is_not_sure_says_nothing():
     result = choose([entry("small", (1, 3), 1_000_000, right=199), entry("right", (1, 3), 3_000_000, right=200)])
-    assert chosen(result) == "small"
+    assert selected(result) == "small"
 
 
 def test_a_few_bytes_say_nothing_and_the_simpler_recipe_is_chosen():
@@ -94,7 +94,7 @@ def test_a_few_bytes_say_nothing_and_the_simpler_recipe_is_chosen():
     tuned = {"settings": RuntimeSettings(1, {"graph_optimization": "extended"})}
     field = [entry("mixed", (1, 3), 100, **kept), entry("tuned", (1, 3), 100, **tuned), entry("plain", (1, 3), 104)]
     result = choose(field)
-    assert chosen(result) == "plain"
+    assert selected(result) == "plain"
     assert {e.reason for e in result[:2]} == {"as fast as plain, and no smaller, simpler or more accurate beyond doubt"}
     assert result[2].reason.startswith("the best by simplicity of the 3 fastest")
 
@@ -115,33 +115,33 @@ def test_each_rule_that_decided_is_named():
 
 def test_one_that_breaks_a_budget_is_dropped_however_fast():
     result = choose([entry("wrong", (1, 1), 1, ("pass", "fail")), entry("right", (5, 6), 9)])
-    assert chosen(result) == "right"
-    assert (result[0].status, result[0].reason) == ("dropped", "accuracy_drop<=0.01: evidence of fail")
+    assert selected(result) == "right"
+    assert (result[0].status, result[0].reason) == ("rejected", "accuracy_drop<=0.01: evidence of fail")
     assert result[1].reason == "the only one that meets every budget"
 
 
 def test_none_is_chosen_where_all_break_a_budget():
     result = choose([entry("a", (1, 1), 1, ("fail",)), entry("b", (2, 2), 1, ("inconclusive", "fail"))])
-    assert chosen(result) is None
-    assert [e.status for e in result] == ["dropped", "dropped"]
+    assert selected(result) is None
+    assert [e.status for e in result] == ["rejected", "rejected"]
 
 
 def test_certainty_goes_before_speed():
     result = choose([entry("unsure", (1, 1), 1, ("inconclusive",)), entry("sure", (5, 6), 9)])
-    assert chosen(result) == "sure"
+    assert selected(result) == "sure"
     assert result[0].reason == "inconclusive: p90<=10ms: evidence of inconclusive"
 
 
 def test_where_none_is_sure_the_best_is_chosen_and_says_so():
     result = choose([entry("a", (3, 4), 1, ("inconclusive",)), entry("b", (1, 2), 1, ("inconclusive",))])
-    assert chosen(result) == "b"
+    assert selected(result) == "b"
     assert "see the verdicts" in result[1].reason
-    assert result[0].status == "kept"
+    assert result[0].status == "eligible"
 
 
 def test_without_latency_the_smallest_is_chosen():
     result = choose([entry("large", None, 2_000_000), entry("small", None, 1_000_000)])
-    assert chosen(result) == "small"
+    assert selected(result) == "small"
     assert result[1].reason == "the smallest that meets the budgets; latency was not measured here"
     assert result[0].reason == "no smaller than small (2 against 1 MB)"
 
@@ -151,7 +151,7 @@ def test_without_latency_the_runtime_that_the_profile_puts_first_is_chosen():
         dataclasses.replace(entry("a", None, size), runtime=r) for r, size in (("tensorrt", 20), ("b", 10))
     )
     engine, other = choose((first, second))
-    assert (engine.status, other.status) == ("chosen", "kept")
+    assert (engine.status, other.status) == ("selected", "eligible")
     assert other.reason == "latency was not measured here, and the profile puts tensorrt first"
 
 
@@ -172,7 +172,7 @@ _entries = st.lists(st.tuples(_intervals, st.integers(1, 5), _outcomes) | st.non
 def test_never_chooses_one_that_breaks_a_budget_nor_prefers_doubt_to_certainty(entries):
     result = choose(entries)
     outcomes = {e.name: overall(e.verdicts) for e in entries if e.report is not None}
-    winner = chosen(result)
+    winner = selected(result)
     if winner is None:
         assert set(outcomes.values()) <= {"fail"}
     else:
@@ -183,7 +183,7 @@ def test_never_chooses_one_that_breaks_a_budget_nor_prefers_doubt_to_certainty(e
         if before.report is None:
             assert after is before
         else:
-            assert (after.status == "dropped") == (
+            assert (after.status == "rejected") == (
                 outcomes[after.name] == "fail" or outcomes[after.name] != outcomes[winner]
             )
 
@@ -191,8 +191,8 @@ def test_never_chooses_one_that_breaks_a_budget_nor_prefers_doubt_to_certainty(e
 @given(_entries)
 def test_nothing_in_the_running_was_shown_to_be_faster_than_the_chosen_one(entries):
     result = choose(entries)
-    timed = [e for e in result if e.status in ("chosen", "kept") and e.report.latency is not None]
-    winner = next((e for e in timed if e.status == "chosen"), None)
+    timed = [e for e in result if e.status in ("selected", "eligible") and e.report.latency is not None]
+    winner = next((e for e in timed if e.status == "selected"), None)
     if timed and winner is None:
         pytest.fail("one without latency was chosen before one with it")
     for other in timed:
@@ -201,17 +201,17 @@ def test_nothing_in_the_running_was_shown_to_be_faster_than_the_chosen_one(entri
 
 def test_a_noisy_candidate_does_not_let_a_slow_one_pass_for_fast():
     result = choose([entry("fast", (4.9, 5.1), 3), entry("noisy", (4, 40), 2), entry("slow", (29, 31), 1)])
-    assert chosen(result) == "fast"
+    assert selected(result) == "fast"
     assert result[2].reason.startswith("slower than fast: p50 30 against 5")
 
 
 def test_one_that_was_left_behind_is_not_chosen_since_another_was_disturbed_later():
     field = [entry("fast", (1, 1.3), 3_000_000), entry("small", (1.1, 1.1), 1_000_000, reason="left behind")]
     fast, small = choose(field, {"small"})
-    assert (fast.status, small.status, small.reason) == ("chosen", "kept", "left behind")
-    assert chosen(choose(field)) == "small"  # which only that tells
+    assert (fast.status, small.status, small.reason) == ("selected", "eligible", "left behind")
+    assert selected(choose(field)) == "small"  # which only that tells
 
 
 def test_one_that_was_left_behind_is_chosen_where_no_other_will_do():
     field = [entry("fast", (1, 1), 1, ("fail",)), entry("slow", (2, 2), 1)]
-    assert chosen(choose(field, {"slow"})) == "slow"
+    assert selected(choose(field, {"slow"})) == "slow"

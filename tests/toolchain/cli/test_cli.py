@@ -226,7 +226,7 @@ def test_measure_takes_a_bundle(cli, built_bundle, tmp_path):
     ran = cli("measure", built_bundle, *QUICK, "--out", tmp_path / "again.json", "--format", "json")
     assert (ran.code, ran.err) == (0, "")
     results = profile_results.from_json(ran.out, "stdout")
-    entry = results.fields[0].chosen
+    entry = results.fields[0].selected
     assert len(entry.report.latency.blocks) == 6
     assert entry.report.accuracy.metric == "top1"
     assert profile_results.from_json((tmp_path / "again.json").read_text(), "again.json") == results
@@ -259,7 +259,7 @@ def test_measure_takes_a_bare_model(cli, digits, device_file, temp_folder):
         *("--evaluation", digits.evaluation, "--metric", "top5"),
     )
     assert (ran.code, ran.err) == (0, "")
-    report = profile_results.from_json(ran.out, "stdout").fields[0].chosen.report
+    report = profile_results.from_json(ran.out, "stdout").fields[0].selected.report
     assert report.latency.threads == 2
     assert report.accuracy.metric == "top5"
     assert report.accuracy.value > 0.95

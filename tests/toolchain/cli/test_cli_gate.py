@@ -38,8 +38,8 @@ def report(built) -> Path:
     ],
 )
 def test_gate_has_four_answers(cli, built_bundle, report, code, budgets):
-    chosen = profile_results.from_json(report.read_text(), "report").fields[0].chosen
-    limits = [text.format(accuracy=chosen.report.accuracy.value) for text in budgets]
+    selected = profile_results.from_json(report.read_text(), "report").fields[0].selected
+    limits = [text.format(accuracy=selected.report.accuracy.value) for text in budgets]
     ran = cli("gate", built_bundle, *QUICK, *(word for text in limits for word in ("--budget", text)))
     assert ran.code == code
     answer = {0: "pass", 1: "fail", 3: "inconclusive"}.get(code)
@@ -52,8 +52,8 @@ def test_gate_has_four_answers(cli, built_bundle, report, code, budgets):
 
 @pytest.mark.parametrize(("mapped", "code"), [("fail", 1), ("pass", 0), ("report", 3)])
 def test_an_inconclusive_verdict_is_mapped_only_where_asked(cli, report, mapped, code):
-    chosen = profile_results.from_json(report.read_text(), "report").fields[0].chosen
-    ran = cli("gate", report, "--budget", f"accuracy>={chosen.report.accuracy.value}", "--inconclusive", mapped)
+    selected = profile_results.from_json(report.read_text(), "report").fields[0].selected
+    ran = cli("gate", report, "--budget", f"accuracy>={selected.report.accuracy.value}", "--inconclusive", mapped)
     assert ran.code == code
     assert "inconclusive" in ran.out
 
@@ -179,8 +179,8 @@ def test_a_history_that_fails_at_last_takes_no_result_along(cli, report, tmp_pat
 def test_a_history_of_what_may_be_zero_says_that_no_change_can_be_told(cli, report, tmp_path):
     where = tmp_path / "runs.sqlite"
     (found,) = profile_results.from_json(report.read_text(), "report").fields
-    as_good = dataclasses.replace(found.chosen.report.accuracy, is_source=True)
-    entry = dataclasses.replace(found.chosen, report=dataclasses.replace(found.chosen.report, accuracy=as_good))
+    as_good = dataclasses.replace(found.selected.report.accuracy, is_source=True)
+    entry = dataclasses.replace(found.selected, report=dataclasses.replace(found.selected.report, accuracy=as_good))
     history.record(str(where), profile_results.of([dataclasses.replace(found, entries=(entry,))]))
     shown = cli("history", where, "--quantity", "accuracy_drop")
     assert shown.code == 0

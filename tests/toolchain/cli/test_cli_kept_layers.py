@@ -20,7 +20,7 @@ def packed(contents, device, tmp_path):
     """A function that packs it, as `build` would with the name that it gave it, or without a report."""
 
     def make(name):
-        entries = (CandidateResult(name, "fp32", "onnxruntime", "chosen", ""),) if name else ()
+        entries = (CandidateResult(name, "fp32", "onnxruntime", "selected", ""),) if name else ()
         report = (
             profile_results.to_json(profile_results.of([ProfileResult("tiny", device.name, (), entries)]))
             if name

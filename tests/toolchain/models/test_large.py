@@ -14,8 +14,8 @@ from hwbench.data import dataset
 from runtimes.profile import QuantizationScheme
 from toolchain.models import onnx_model as models
 from toolchain.models.onnx_model import OnnxModel, open_model, precision_of
-from toolchain.recipes.apply_recipe import quantize
 from toolchain.quantizers import precisions, quantizer
+from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
 NAMES = [name for name in precisions() if name != "fp32"]

@@ -64,12 +64,12 @@ def whole(digits, device, out, short):
 def test_every_candidate_is_a_row_and_one_is_chosen(whole, out, short):
     (found,) = whole.fields
     assert [entry.precision for entry in found.entries] == list(precisions())
-    assert {entry.status for entry in found.entries} <= {"chosen", "kept", "dropped", "skipped"}
-    assert [entry.status for entry in found.entries].count("chosen") == 1
+    assert {entry.status for entry in found.entries} <= {"selected", "eligible", "rejected", "not built"}
+    assert [entry.status for entry in found.entries].count("selected") == 1
     assert all(entry.reason for entry in found.entries)
     rows = entries(whole)
     for precision in ("fp16", "bf16"):  # this device has no such arithmetic
-        assert rows[precision].status == "skipped"
+        assert rows[precision].status == "not built"
         assert f"{precision}-storage" in rows[precision].reason
     for precision in ("fp32", "fp16-storage", "bf16-storage", "int8", "int8-dynamic"):
         report = rows[precision].report
@@ -103,16 +103,16 @@ def test_the_bundle_computes_what_was_scored(whole, digits):
     with Bundle(found.bundle) as bundle:
         assert all(result.error == 0 for result in replay(bundle))
         packed = profile_results.from_json(bundle.read("report.json"), "packed")
-        assert packed.fields[0].entries == (found.chosen,)
-        assert bundle.manifest.artifact.precision == found.chosen.precision
-        assert bundle.manifest.artifact.work == found.chosen.report.artifact.work is not None
-        assert bundle.manifest.artifact.source_sha256 == found.chosen.report.artifact.source_sha256
+        assert packed.fields[0].entries == (found.selected,)
+        assert bundle.manifest.artifact.precision == found.selected.precision
+        assert bundle.manifest.artifact.work == found.selected.report.artifact.work is not None
+        assert bundle.manifest.artifact.source_sha256 == found.selected.report.artifact.source_sha256
     with np.load(digits.evaluation) as data, runtimes.load(found.bundle) as session:
         (name,) = [spec.name for spec in session.outputs]
         right = [session.run({"image": image[None]})[name].argmax() for image in data["image"][:50]] == data["labels"][
             :50
         ]
-    assert right.sum() == sum(found.chosen.report.accuracy.scores[:50])
+    assert right.sum() == sum(found.selected.report.accuracy.scores[:50])
 
 
 def test_the_bundle_records_what_calibration_saw(whole, digits):
@@ -151,23 +151,23 @@ def test_a_profile_per_bundle_and_what_cannot_be_measured_here_is_inconclusive(
 def test_a_device_elsewhere_passes_where_nothing_depends_on_its_speed(digits_request, elsewhere):
     results = build(digits_request(profiles=(elsewhere,), budgets=parse_all(["accuracy_drop<=0.05", "size<=1MB"])))
     assert results.outcome == "pass"
-    assert results.fields[0].chosen.reason == "the smallest that meets the budgets; latency was not measured here"
+    assert results.fields[0].selected.reason == "the smallest that meets the budgets; latency was not measured here"
 
 
 def test_no_bundle_is_packed_where_every_candidate_breaks_a_budget(digits_request, tmp_path):
     results = build(digits_request(budgets=parse_all(["size<=1kB"])))
     assert results.outcome == "fail"
-    assert results.fields[0].chosen is None
+    assert results.fields[0].selected is None
     assert list(leaf_files(tmp_path / "out")) == ["report.html", "report.json"]
     (entry,) = results.fields[0].entries
-    assert (entry.status, entry.reason.startswith("size<=1kB: ")) == ("dropped", True)
+    assert (entry.status, entry.reason.startswith("size<=1kB: ")) == ("rejected", True)
 
 
 def test_the_null_runtime_goes_the_whole_way(digits_request, device):
     asked = {"profiles": (device,), "runtimes": ("null",)}
     results = build(digits_request(**asked, budgets=parse_all(["p90<=1s", "accuracy>=0.01"])))
     assert results.outcome == "pass"
-    assert results.fields[0].chosen.name == "fp32 on null"
+    assert results.fields[0].selected.name == "fp32 on null"
     with Bundle(results.fields[0].bundle) as bundle:
         assert bundle.manifest.artifact.runtime == "null"
         assert all(result.passed for result in replay(bundle))
@@ -178,20 +178,20 @@ def test_a_wrong_candidate_is_never_chosen(digits_request, device):
     asked = {"profiles": (device,), "runtimes": ("onnxruntime", "null")}
     results = build(digits_request(**asked, budgets=parse_all(["accuracy_drop<=0.05"])))
     statuses = {entry.name: entry.status for entry in results.fields[0].entries}
-    assert statuses == {"fp32 on onnxruntime": "chosen", "fp32 on null": "dropped"}
+    assert statuses == {"fp32 on onnxruntime": "selected", "fp32 on null": "rejected"}
 
 
 def test_a_program_gives_the_same_as_its_onnx(digits_request, digits):
     asked = {"precisions": ("int8",), "budgets": parse_all(["accuracy_drop<=0.05"])}
     first = build(digits_request(**asked)).fields[0]
     second = build(digits_request(digits.program, inputs=(parse_input("image=float32[N,1,8,8]"),), **asked)).fields[0]
-    assert first.chosen.report.accuracy.scores == second.chosen.report.accuracy.scores
+    assert first.selected.report.accuracy.scores == second.selected.report.accuracy.scores
 
 
 def test_without_calibration_int8_is_skipped_with_the_reason(digits_request):
     results = build(digits_request(calibration=None, precisions=()))
     rows = entries(results)
-    assert rows["int8"].status == "skipped"
+    assert rows["int8"].status == "not built"
     assert rows["int8"].reason == "int8 needs samples to observe ranges on; give --calibration FILE.npz."
     assert rows["int8-dynamic"].report is not None
 
@@ -226,12 +226,12 @@ def test_a_model_that_is_quantized_already_is_packed_as_it_is(request_for, tmp_p
     results = build(request_for(path, calibration=data, precisions=(), budgets=parse_all(["accuracy>=0.1"])))
     rows = entries(results)
     assert "fp32" not in rows
-    assert rows["int8"].status == "chosen"
+    assert rows["int8"].status == "selected"
     assert rows["int8"].report.artifact.precision == "int8"
     assert rows["int8"].report.accuracy.is_source
     assert any("The source is int8 already" in caveat for caveat in results.fields[0].caveats)
     for precision in ("int8-dynamic", "fp16-storage", "bf16-storage"):
-        assert rows[precision].status == "skipped"
+        assert rows[precision].status == "not built"
         assert rows[precision].reason == "The model is quantized already; it is packed as it is."
 
 
@@ -243,8 +243,8 @@ def test_a_defect_in_one_quantizer_is_a_row_and_costs_the_others_nothing(request
     path, data = model_and_samples(tmp_path, "conv")
     results = build(request_for(path, calibration=data, precisions=("fp32", "bf16-storage")))
     rows = entries(results)
-    assert rows["fp32"].status == "chosen"
-    assert rows["bf16-storage"].status == "skipped"
+    assert rows["fp32"].status == "selected"
+    assert rows["bf16-storage"].status == "not built"
     assert rows["bf16-storage"].reason == "internal error, please report it: KeyError: 'weight'"
 
 
@@ -254,7 +254,7 @@ def test_takes_external_data_control_flow_and_integer_inputs(request_for, tmp_pa
     wanted = ("fp32", "int8", "fp16-storage", "bf16-storage")
     results = build(request_for(path, calibration=data, precisions=wanted, budgets=parse_all(["accuracy>=0.5"])))
     rows = entries(results)
-    assert {precision: row.status for precision, row in rows.items() if row.status == "skipped"} == {}
+    assert {precision: row.status for precision, row in rows.items() if row.status == "not built"} == {}
     assert all(row.report.accuracy.value > 0.95 for row in rows.values())
     with Bundle(results.fields[0].bundle) as bundle:
         assert all(result.passed for result in replay(bundle, any_machine=True))
@@ -320,12 +320,12 @@ def test_the_search_looks_at_the_evaluation_data_for_finalists_alone(digits_requ
     asked = {"precisions": (), "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": False}
     (found,) = build(digits_request(profiles=(device,), runtimes=("onnxruntime", "null"), **asked)).fields
     scored = [entry for entry in found.entries if entry.report is not None]
-    assert found.search.looks == len(scored) < len([e for e in found.entries if e.status != "skipped"])
+    assert found.search.looks == len(scored) < len([e for e in found.entries if e.status != "not built"])
     assert len(found.entries) == len({entry.name for entry in found.entries})
     assert found.search.trial == len([entry for entry in found.entries if entry.screening or entry.report])
-    assert found.chosen.runtime == "onnxruntime"
+    assert found.selected.runtime == "onnxruntime"
     assert found.entries[0].name == "fp32 on onnxruntime"
     assert found.entries[0].report is not None  # the source is always among them
     assert all(entry.reason for entry in found.entries)
-    assert all(entry.screening or entry.report for entry in found.entries if entry.status == "dropped")
-    assert sum(found.chosen.layers.values()) == 3  # a Conv and two Gemms
+    assert all(entry.screening or entry.report for entry in found.entries if entry.status == "rejected")
+    assert sum(found.selected.layers.values()) == 3  # a Conv and two Gemms

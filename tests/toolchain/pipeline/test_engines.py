@@ -49,7 +49,7 @@ def _made(folder):
 
 def test_a_jetson_gets_the_typed_model_and_its_plan(built):
     result = built["tensorrt"].fields[0]
-    assert result.chosen.name == "fp16 on tensorrt"
+    assert result.selected.name == "fp16 on tensorrt"
     with Bundle(result.bundle) as bundle:
         artifact = bundle.manifest.artifact
         assert artifact.is_compiled_on_device
@@ -66,9 +66,9 @@ def test_a_geforce_gets_an_engine_that_is_called_tensorrt_rtx(built):
         artifact = bundle.manifest.artifact
         report = profile_results.from_json(bundle.read(REPORT), "report")
     assert (artifact.runtime, artifact.file.name) == ("tensorrt-rtx", "model.engine")
-    assert result.chosen.layers == {"fp16": 2}
+    assert result.selected.layers == {"fp16": 2}
     assert "tensorrt" not in artifact.tool_versions
-    layers = report.fields[0].chosen.report.artifact.layers
+    layers = report.fields[0].selected.report.artifact.layers
     assert "Half" in {layer.precision for layer in layers}
     assert any(layer.nodes for layer in layers)
 
@@ -76,8 +76,8 @@ def test_a_geforce_gets_an_engine_that_is_called_tensorrt_rtx(built):
 def test_the_report_says_what_could_not_be_done_here(built):
     for results in built.values():
         result = results.fields[0]
-        assert result.chosen.report.latency is None
-        assert result.chosen.report.accuracy is not None
+        assert result.selected.report.latency is None
+        assert result.selected.report.accuracy is not None
         assert any(caveat.startswith("Latency and memory were not measured") for caveat in result.caveats)
         assert any("is that of the same graph on ONNX Runtime" in caveat for caveat in result.caveats)
 
@@ -97,14 +97,14 @@ def test_on_its_own_device_an_engine_that_cannot_run_is_not_timed(tmp_path, monk
     engine, source = entries["fp32 on tensorrt"], entries["fp32 on onnxruntime"]
     if engine.report is not None and engine.report.latency is not None:
         pytest.skip("There is an L4 here.")
-    assert engine.status == "dropped"
+    assert engine.status == "rejected"
     assert engine.reason.startswith("its engine cannot run here, so it was not timed: ")
     assert source.report.latency is not None
-    assert "tensorrt" not in next(name for name, entry in entries.items() if entry.status == "chosen")
+    assert "tensorrt" not in next(name for name, entry in entries.items() if entry.status == "selected")
 
 
 def test_a_board_whose_python_is_too_old_gets_a_command(built):
     (entry,) = built["tensorrt"].fields[1].entries
-    assert (entry.status, built["tensorrt"].fields[1].bundle) == ("skipped", None)
+    assert (entry.status, built["tensorrt"].fields[1].bundle) == ("not built", None)
     assert "trtexec --onnx=model.onnx" in entry.reason
     assert "--fp16" in entry.reason

@@ -39,7 +39,7 @@ def test_a_source_that_is_int8_already_needs_no_samples_for_it(request_for, tmp_
     np.savez(tmp_path / "e.npz", **tiny_models.samples("quantized", 12))
     asked = {"evaluation": tmp_path / "e.npz", "budgets": parse_all(["accuracy>=0.1"])}
     (found,) = build(request_for(path, precisions=("int8",), **asked)).fields
-    assert (found.chosen.precision, found.chosen.report.accuracy.is_source) == ("int8", True)
+    assert (found.selected.precision, found.selected.report.accuracy.is_source) == ("int8", True)
 
 
 def test_a_table_does_for_int8_only_without_corrections(request_for, tmp_path):

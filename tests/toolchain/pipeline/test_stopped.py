@@ -62,8 +62,8 @@ def test_an_interrupt_keeps_the_best_so_far(digits_request, device):
     assert target.measured == 3
     assert found.search.stopped == "Ctrl-C ended the search"
     assert found.caveats[-1] == "Ctrl-C ended the search; what it had not tried by then may be better."
-    assert found.chosen.report.accuracy is not None
-    assert found.chosen.report.latency is not None
+    assert found.selected.report.accuracy is not None
+    assert found.selected.report.latency is not None
     with Bundle(found.bundle) as bundle:
         assert all(result.passed for result in replay(bundle))
 
@@ -72,7 +72,7 @@ def test_a_time_limit_ends_the_search_and_packs_what_there_is(digits_request, de
     asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "time_limit_s": 1e-3}
     (found,) = build(digits_request(profiles=(device,), **asked)).fields
     reason = "The time limit of 0.001 s ended the search"
-    assert [(entry.precision, entry.status) for entry in found.entries] == [("fp32", "chosen"), ("int8", "skipped")]
+    assert [(entry.precision, entry.status) for entry in found.entries] == [("fp32", "selected"), ("int8", "not built")]
     assert found.entries[1].reason == f"not tried: {reason}"
     assert found.search.stopped == reason
     assert found.bundle.is_file()
@@ -102,7 +102,7 @@ def test_a_candidate_that_crashes_while_it_is_measured_is_a_row_with_the_reason(
     )
     rows = {entry.precision: entry for entry in results.fields[0].entries}
     assert (rows["fp32"].status, rows["fp32"].reason) == (
-        "skipped",
+        "not built",
         "The process that runs the model died of signal 11.",
     )
-    assert rows["bf16-storage"].status == "chosen"
+    assert rows["bf16-storage"].status == "selected"

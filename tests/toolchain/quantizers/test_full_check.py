@@ -16,8 +16,8 @@ from hwbench.machine import device_profiles
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain.models.onnx_model import open_model
-from toolchain.recipes.apply_recipe import quantize
 from toolchain.quantizers import precisions, quantizer
+from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
 SCHEMES = {

@@ -42,7 +42,7 @@ def test_what_is_too_large_goes_and_the_source_stays_to_compare_with():
     source, large, small = accepts(*SIZE).small_enough([of_size(0, 40), of_size(1, 20), of_size(2, 10)])
     assert source.is_running
     assert small.is_running
-    assert large.dropped.startswith("size<=10B: ")
+    assert large.rejected.startswith("size<=10B: ")
 
 
 def test_where_all_are_too_large_all_are_measured():

@@ -42,7 +42,7 @@ def test_every_other_attempt_says_why_it_went():
     found = mixed_precision.recover(
         trial(1).candidate, ranking, attempt, lambda one: len(one.candidate.recipe.keep) >= 3
     )
-    assert {len(one.candidate.recipe.keep): one.dropped for one in found} == {
+    assert {len(one.candidate.recipe.keep): one.rejected for one in found} == {
         4: "3 layers in float will do",
         2: "with 2 layers in float it was not shown to meet the accuracy budget",
         3: None,
@@ -56,7 +56,7 @@ def test_layers_that_were_kept_before_count_too():
     found = mixed_precision.recover(
         low, ("a", "b"), lambda one: dataclasses.replace(trial(1), candidate=one), lambda _: False
     )
-    assert [one.dropped for one in found] == ["with 3 layers in float it was not shown to meet the accuracy budget"]
+    assert [one.rejected for one in found] == ["with 3 layers in float it was not shown to meet the accuracy budget"]
     assert mixed_precision.recover(low, ("a",), lambda _: pytest.fail("nothing to try"), lambda _: False) == ()
 
 
@@ -81,12 +81,12 @@ def test_a_model_that_collapses_in_int8_comes_back(collapsing, elsewhere, tmp_pa
     source, int8, *mixed_ones = found.entries
     assert [source.name, int8.name] == ["fp32 on onnxruntime", "int8 on onnxruntime"]
     assert source.report.accuracy.value == 1.0
-    assert (int8.status, int8.outcome) == ("dropped", "fail")
+    assert (int8.status, int8.outcome) == ("rejected", "fail")
     assert int8.report.accuracy.drop().value > 0.3
     assert all(entry.recipe["keep"] for entry in mixed_ones)
-    (back,) = [entry for entry in mixed_ones if entry.status != "dropped"]
+    (back,) = [entry for entry in mixed_ones if entry.status != "rejected"]
     assert back.outcome == "pass"
-    assert back.status == "chosen"  # it is smaller than float32, and latency is not measured here
+    assert back.status == "selected"  # it is smaller than float32, and latency is not measured here
     assert back.layers["int8"] > back.layers["fp32"] > 0
     assert 1 + len(mixed_ones) <= 2 + math.log2(benchmark.LAYERS)  # int8 itself was evaluated, too
     assert found.search.looks == 2 + len(mixed_ones)

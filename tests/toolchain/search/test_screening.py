@@ -22,7 +22,7 @@ def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
     source, fast, slow = trial(0, 9), trial(1, 1, 0.99), trial(2, 3, 0.99)
     result = cut([source, fast, slow], 0, lambda one: None)
     assert [a.is_running for a in result] == [True, True, False]
-    assert result[2].dropped == (
+    assert result[2].rejected == (
         "3x slower than int8 on onnxruntime in screening (p50 3 against 1 ms, 1 process each), "
         "and no closer to the source"
     )
@@ -63,7 +63,7 @@ def test_halving_ends_with_few_and_never_loses_the_source_the_fastest_or_the_clo
     assert len(running) <= FINALISTS + 1
     assert [a.name for a in result] == [a.name for a in field]
     assert result[0].is_running
-    assert all(a.dropped for a in result if not a.is_running)
+    assert all(a.rejected for a in result if not a.is_running)
     assert all(speeds[a.name] <= 1.15 * speeds[field[0].name] for a in running)
     others = [a for a in field[1:] if speeds[a.name] <= 1.15 * speeds[field[0].name]]
     if others:
@@ -83,7 +83,7 @@ def test_what_is_slower_than_the_source_is_not_ranked():
 
     result = halve(field, lambda one, plan: one, rank, SamplingPlan())
     assert asked == [a.name for a in field[:3]]
-    assert result[3].dropped == (
+    assert result[3].rejected == (
         "1.2x slower than fp32 on onnxruntime in screening (p50 6 against 5 ms, 1 process each), which loses nothing"
     )
 
@@ -106,8 +106,8 @@ def test_what_breaks_a_budget_goes_before_what_does_not_but_for_the_fastest():
     result = cut([trial(0, 20), *wrong, *right], 0, lambda one: "off by half" if one in wrong else None)
     closest = right[3]
     assert [a.name for a in result if a.is_running][1:] == [a.name for a in (*wrong[:2], *right[:2], closest)]
-    assert all(a.dropped.startswith(f"off by half; {n}x slower than int8 on") for n, a in enumerate(result[3:7], 3))
-    assert f"slower than {right[0].name} in" in result[9].dropped
+    assert all(a.rejected.startswith(f"off by half; {n}x slower than int8 on") for n, a in enumerate(result[3:7], 3))
+    assert f"slower than {right[0].name} in" in result[9].rejected
 
 
 def test_of_those_as_close_the_fastest_stays():

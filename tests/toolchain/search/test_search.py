@@ -76,7 +76,7 @@ def test_scoring_ends_with_the_time_limit_but_not_before_the_source_and_one_more
     assert len([one for one in others if one.accuracy]) == 1
     for one in others:
         told = f"screened at p50 {one.median_ms:.0f} ms, not scored: The time limit of 100 s ended the search"
-        assert one.dropped == (None if one.accuracy else told)
+        assert one.rejected == (None if one.accuracy else told)
 
 
 def test_after_ctrl_c_what_is_left_is_scored(started):
@@ -119,7 +119,7 @@ def test_ctrl_c_in_screening_keeps_what_was_measured_by_then(started):
     assert (source.median_ms, measured.median_ms) == (1, 2)
     assert source.accuracy is not None
     assert measured.accuracy is not None
-    assert {one.dropped for one in others} == {"ranked, not scored: Ctrl-C ended the search"}
+    assert {one.rejected for one in others} == {"ranked, not scored: Ctrl-C ended the search"}
     assert not run.defects
 
 

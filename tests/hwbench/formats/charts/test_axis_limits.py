@@ -61,11 +61,11 @@ def test_of_errors_more_is_worse():
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.booleans())
 def test_the_best_one_and_the_chosen_one_are_always_shown(scores, higher_is_better):
-    for chosen in (None, *scores):
-        worst = reach(scores, chosen, higher_is_better)
+    for selected in (None, *scores):
+        worst = reach(scores, selected, higher_is_better)
         best = max(scores) if higher_is_better else min(scores)
         assert worst in scores
-        assert is_within(best if chosen is None else chosen, worst, higher_is_better)
+        assert is_within(best if selected is None else selected, worst, higher_is_better)
         assert is_within(best, worst, higher_is_better)
 
 

@@ -73,7 +73,7 @@ def test_a_doubt_that_candidates_share_is_told_once_and_first_of_the_chosen():
     blocks = [make_latency(10, seed, settled=False) for seed in range(3)]
     entries = tuple(
         CandidateResult(name, name, "onnxruntime", status, "", make_report(name, made, 2, 3, 3.62))
-        for name, status, made in zip(("fp32", "int8", "bf16"), ("kept", "chosen", "dropped"), blocks)
+        for name, status, made in zip(("fp32", "int8", "bf16"), ("eligible", "selected", "rejected"), blocks)
     )
     assert warnings(ProfileResult("m", "d", (), entries)) == (
         "int8 on onnxruntime: 6 of 6 blocks did not settle during warm-up; measure for longer (2 more likewise)",

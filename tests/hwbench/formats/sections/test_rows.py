@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 from formats_data import elsewhere_field, failed_field, few_samples_field, many_field, measured_field, unmade_field
 
 from hwbench.formats.sections import rows
@@ -72,12 +73,16 @@ def test_a_charts_name_goes_on_in_a_second_line_and_keeps_its_runtime():
     assert "\N{HORIZONTAL ELLIPSIS}" in tags[2]
 
 
-def test_a_label_says_each_word_once():
-    assert (
-        rows.label(CandidateResult("int8 on onnxruntime", "int8", "onnxruntime", "kept", "")) == "int8 on onnxruntime"
-    )
-    assert rows.label(CandidateResult("int8-onnxruntime", "int8", "onnxruntime", "kept", "")) == "int8-onnxruntime"
-    assert rows.label(CandidateResult("candidate", "int8", "openvino", "kept", "")) == "candidate (int8) on openvino"
+@pytest.mark.parametrize(
+    ("name", "runtime", "shown"),
+    [
+        ("int8 on onnxruntime", "onnxruntime", "int8 on onnxruntime"),
+        ("int8-onnxruntime", "onnxruntime", "int8-onnxruntime"),
+        ("candidate", "openvino", "candidate (int8) on openvino"),
+    ],
+)
+def test_a_label_says_each_word_once(name, runtime, shown):
+    assert rows.label(CandidateResult(name, "int8", runtime, "eligible", "")) == shown
 
 
 def test_headlines():
@@ -116,7 +121,7 @@ def test_what_had_no_budget_is_measured_not_passed():
 
 
 def test_comparisons_admit_when_intervals_overlap():
-    base = row({"p50": Estimate(10, 9, 11), "size": Estimate(8, 8, 8)}, "fp32", "kept")
+    base = row({"p50": Estimate(10, 9, 11), "size": Estimate(8, 8, 8)}, "fp32", "eligible")
     assert speedup(row({"p50": Estimate(5, 4.9, 5.1)}), base, "p50") == "2.0x faster"
     assert speedup(row({"p50": Estimate(20, 19, 21)}), base, "p50") == "2.0x slower"
     assert speedup(row({"p50": Estimate(9.5, 9, 10)}), base, "p50") == "no clear difference"
@@ -128,6 +133,6 @@ def test_comparisons_admit_when_intervals_overlap():
 def test_the_reference_is_fp32_of_the_same_runtime_or_the_only_other():
     many = reference(rows.rows(many_field()))
     assert many is not None and many.name == "fp32 on tensorrt"
-    pair = (row({"p50": Estimate(1, 1, 1)}), row({"p50": Estimate(2, 2, 2)}, "int8", "kept"))
+    pair = (row({"p50": Estimate(1, 1, 1)}), row({"p50": Estimate(2, 2, 2)}, "int8", "eligible"))
     assert reference(pair) is pair[1]
     assert reference(pair[:1]) is None
