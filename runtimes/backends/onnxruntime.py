@@ -47,6 +47,21 @@ def version() -> str:
     return str(ort.__version__)
 
 
+def exact_settings(threads: int = 0) -> RuntimeSettings:
+    """Settings under which Q/DQ pairs compute what the graph says, up to float32's rounding, on any processor.
+
+    ONNX Runtime optimises a Q/DQ graph into integer kernels, whose results depend on the processor: on x86 without
+    VNNI, u8 x s8 and s8 x s8 saturate in int16 at eight bits of weight (onnxruntime#12072). Fusing also rounds float
+    biases to int32 in steps of the product's scales, which overflows where a channel's weights are nearly zero.
+    Unoptimised, every pair is computed as written, in float32, and more slowly. Operators that are integers in the file
+    (MatMulInteger, DynamicQuantizeLSTM) run on the same kernels under any settings.
+
+    Args:
+        threads: inside one inference; 0 leaves the choice to ONNX Runtime.
+    """
+    return RuntimeSettings(threads, {"graph_optimization": "disable"})
+
+
 def load(artifact: Artifact, model: bytes) -> Session:
     """Open an ONNX or ORT-format model.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,12 @@ from hwbench.data import dataset
 from runtimes.samples import feeds
 from runtimes.tensors import Array
 from runtimes.verification.golden import relative_error
+from toolchain.models import ort_session
 from toolchain.models.onnx_model import OnnxModel, open_model
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
+
+_INTEGERS = ("int8", "int8-dynamic")
 
 
 def parse(text: str, constants: Mapping[str, object], domains: str = "", opset: int = 17) -> onnx.ModelProto:
@@ -36,11 +39,21 @@ def rename(proto: onnx.ModelProto, names: Mapping[str, str]) -> onnx.ModelProto:
     return proto
 
 
-def error(folder: Path, proto: onnx.ModelProto, recipe: Recipe, samples: Mapping[str, Array]) -> float:
-    """The largest relative error of an output that a valid variant makes."""
+def error(
+    folder: Path,
+    proto: onnx.ModelProto,
+    recipe: Recipe,
+    samples: Mapping[str, Array],
+    load: Callable[[Path], ort.InferenceSession] | None = None,
+) -> float:
+    """The largest relative error of an output that a valid variant makes.
+
+    Integers are computed exactly, if not loaded otherwise; what computes in float, by the kernels that it will run on.
+    """
+    load = load or (ort_session.exact_session if recipe.precision in _INTEGERS else ort.InferenceSession)
     source, made = make(folder, proto, recipe, samples)
     onnx.checker.check_model(str(made.path), full_check=True)
-    sessions = [ort.InferenceSession(model.path) for model in (made, source)]
+    sessions = [load(model.path) for model in (made, source)]
     errors = [0.0]
     for feed in feeds(source.inputs, samples):
         errors += [relative_error(*pair) for pair in zip(*(session.run(None, feed) for session in sessions))]

@@ -13,13 +13,14 @@ from textwrap import dedent
 import numpy as np
 import pytest
 import torch
+from arithmetic import saturates
 from leftovers import leftovers
 from sklearn.datasets import load_digits
 from torch import nn
 
 from hwbench.machine import device_profiles
 from runtimes import cpu
-from runtimes.profile import HardwareProfile
+from runtimes.profile import HardwareProfile, QuantizationScheme
 from runtimes.sampling.closed_loop import SamplingPlan
 from runtimes.tensors import Array
 from toolchain.cli import main
@@ -100,6 +101,12 @@ def _train(images: Array, labels: Array) -> nn.Module:
             nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
             optimizer.step()
     return model.eval()
+
+
+@pytest.fixture(scope="session")
+def cpu_scheme() -> QuantizationScheme:
+    """The int8 that ONNX Runtime's kernels compute without saturating on the CPU that really runs the tests."""
+    return QuantizationScheme("uint8", reduce_range=saturates(), contrib_ops=True)
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ def half_sensitivity(
     names = [str(node.name) for node in nodes]
     if not names:
         return ()
-    session = ort_session.session(_compared(model, set(names), dtype))
+    session = ort_session.exact_session(_compared(model, set(names), dtype))
     with np.errstate(all="ignore"):  # what overflows is the worst
         seen = [
             np.asarray(outputs, np.float64)

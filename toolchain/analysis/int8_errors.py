@@ -84,7 +84,8 @@ def _compare(
     for layer in compared.layers:
         _add_sums(compared, layer, copies)
     sums = np.zeros((len(compared.layers), 1 + len(copies)))
-    for _, outputs in islice(ort_session.over_samples(ort_session.session(compared.model), specs, arrays), runs):
+    session = ort_session.exact_session(compared.model)
+    for _, outputs in islice(ort_session.over_samples(session, specs, arrays), runs):
         sums += np.asarray(outputs, np.float64).reshape(sums.shape)
     decibels = [[_decibels(signal, noise) for noise in noises] for signal, *noises in sums]
     return [layer.node for layer in compared.layers], decibels

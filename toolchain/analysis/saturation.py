@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime as ort
 
 from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
@@ -62,9 +61,7 @@ def saturation(model: ir.Model, specs: Sequence[TensorSpec], arrays: Mapping[str
     risky = [layer for layer in layers if layer.pairs]
     tallies = {layer.index: _Tally(layer) for layer in risky}
     if risky:
-        options = ort.SessionOptions()  # unfused, Q/DQ pairs compute in float32
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        session = ort_session.session(_watcher(model, risky), options)
+        session = ort_session.exact_session(_watcher(model, risky))
         for _, outputs in ort_session.over_samples(session, specs, arrays):
             for layer, integers, signal in zip(risky, outputs[: len(risky)], outputs[len(risky) :]):
                 tallies[layer.index].add(integers, float(signal))

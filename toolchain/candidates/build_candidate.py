@@ -12,6 +12,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from hwbench.data.dataset import Dataset
+from hwbench.machine.identity import Machine, this_machine
 from runtimes import cpu
 from runtimes.bundles.manifest import Artifact
 from runtimes.bundles.work import Work
@@ -26,7 +27,7 @@ from toolchain.calibration import table_cache
 from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates.build_cache import Cache
 from toolchain.candidates.candidate import Candidate
-from toolchain.candidates.emulated_engine import obstacle, stand_in
+from toolchain.candidates.emulated_engine import is_foreign, obstacle, stand_in
 from toolchain.candidates.source_recipe import as_is
 from toolchain.engines.build_target import BuildTarget
 from toolchain.engines.shape_ranges import DimensionRanges
@@ -47,8 +48,8 @@ class BuiltCandidate:
     Attributes:
         bundle: what is measured, without golden samples.
         artifact: what ships.
-        stands_in: why the bundle holds the same graph on ONNX Runtime in the place of the artifact, an engine that
-            cannot run here; None where it holds the artifact.
+        stands_in: why an engine cannot run here, so that the bundle holds the same graph on ONNX Runtime; None where
+            the artifact, or the same file under exact settings, is in the bundle.
     """
 
     bundle: Path
@@ -86,7 +87,7 @@ class CandidateBuilder:
             check_table(table, self._prepared)
 
     def make(self, candidate: Candidate, profile: HardwareProfile) -> BuiltCandidate:
-        """Make a candidate; the bundle of an engine that cannot run here holds a stand-in that computes the same graph.
+        """Make a candidate; the bundle of what is for another device than this holds a stand-in for its graph.
 
         Raises:
             EdgewrightError: the recipe does not apply to this model, or the runtime's builder fails.
@@ -100,9 +101,15 @@ class CandidateBuilder:
         )
         bundle = folder / "candidate.edge"
         reason = obstacle(artifact)
-        shown = artifact if reason is None else stand_in(artifact, variant, candidate.recipe, folder / "stand-in")
+        shown = artifact
+        if reason is not None or is_foreign(artifact, profile, self._machine):
+            shown = stand_in(artifact, variant, candidate.recipe, folder / "stand-in")
         pack(Contents(self.name, profile, shown, candidate.recipe, {}, {}), bundle)
         return BuiltCandidate(bundle, artifact, reason)
+
+    @cached_property
+    def _machine(self) -> Machine:
+        return this_machine()
 
     @property
     def source_sha256(self) -> str:

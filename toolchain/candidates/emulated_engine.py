@@ -1,14 +1,20 @@
-"""What is run here in the place of an engine that cannot run here: the same typed graph, on ONNX Runtime."""
+"""What is run here in the place of what is for another device: the same typed graph, as written, on ONNX Runtime."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import Machine
 from runtimes.backends import engine_backend
-from runtimes.bundles.manifest import Artifact, RuntimeSettings
+from runtimes.backends import onnxruntime as backend
+from runtimes.bundles.manifest import Artifact
 from runtimes.errors import NotInstalledError, UnsupportedError
+from runtimes.profile import HardwareProfile
 from toolchain.builders import onnxruntime
-from toolchain.models.onnx_model import OnnxModel
+from toolchain.graphs.unsigned import with_unsigned_weights
+from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
 from toolchain.recipes.recipe import Recipe
 
 
@@ -31,16 +37,25 @@ def obstacle(artifact: Artifact) -> str | None:
     return None
 
 
-def stand_in(artifact: Artifact, model: OnnxModel, recipe: Recipe, folder: Path) -> Artifact:
-    """An engine's graph as an ONNX Runtime artifact.
+def is_foreign(artifact: Artifact, profile: HardwareProfile, machine: Machine) -> bool:
+    """Tell whether ONNX Runtime's kernels here say nothing about the device: theirs may saturate where its do not."""
+    return artifact.runtime == "onnxruntime" and not device_profiles.fits(profile, machine)
 
-    What that computes is the graph's own arithmetic; the engine's kernels may round otherwise.
+
+def stand_in(artifact: Artifact, model: OnnxModel, recipe: Recipe, folder: Path) -> Artifact:
+    """Write the graph of what is for another device as an ONNX Runtime artifact.
+
+    That computes the graph's own arithmetic, whatever processor this is; the device's kernels may round otherwise.
 
     Args:
-        artifact: the engine.
+        artifact: the engine, or what ONNX Runtime is to run there.
         model: the variant it was built from.
         recipe: how the variant was made.
         folder: where the stand-in goes.
     """
     folder.mkdir()
-    return onnxruntime.build(model, recipe, RuntimeSettings(artifact.settings.threads), folder)
+    graph = load_ir(model.path)
+    unsigned = with_unsigned_weights(graph)
+    if unsigned is not graph:
+        model = dataclasses.replace(model, path=save_ir(unsigned, folder / "unsigned.onnx").path)
+    return onnxruntime.build(model, recipe, backend.exact_settings(artifact.settings.threads), folder)

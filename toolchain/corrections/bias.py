@@ -53,7 +53,7 @@ def correct(
     for layer in layers:
         _add_mean_shift(compared, layer)
     totals, n = [np.zeros(1)] * len(layers), 0
-    for _, shifts in ort_session.over_samples(ort_session.session(compared.model), specs, arrays):
+    for _, shifts in ort_session.over_samples(ort_session.exact_session(compared.model), specs, arrays):
         totals = [total + shift for total, shift in zip(totals, shifts)]  # of an empty tensor, the mean comes as 0
         n += 1
     edits = Edits(model.graph)

@@ -15,10 +15,29 @@ from runtimes import samples
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
 from runtimes.tensors import Array, Feeds, TensorSpec
+from toolchain.graphs.unsigned import with_unsigned_weights
 from toolchain.models import onnx_model as models
 
 _LARGE_BYTES = 1024
 _PASSED_ON = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT64}
+
+
+def exact_session(model: ir.Model | Path) -> ort.InferenceSession:
+    """Load a model to ask what its graph computes, rather than what this processor's kernels make of it.
+
+    Q/DQ pairs run as written (see `exact_settings` of the ONNX Runtime backend), and integer products on kernels that
+    saturate nowhere.
+
+    Args:
+        model: a file, or a graph, which is left as it is.
+
+    Raises:
+        UsageError: as `session`.
+    """
+    graph = models.load_ir(model) if isinstance(model, Path) else model
+    options = ort.SessionOptions()  # not the backend's, which read no weights outside of the file
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return session(with_unsigned_weights(graph), options)
 
 
 def session(model: ir.Model | Path, options: ort.SessionOptions | None = None) -> ort.InferenceSession:

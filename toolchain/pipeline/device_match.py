@@ -39,7 +39,7 @@ def device_match(profile: HardwareProfile, machine: Machine) -> DeviceMatch:
                 f"Latency and memory were not measured: this machine ({machine.cpu}, {machine.arch}) is no "
                 f"{profile.title}. Install edgewright[{_extras(profile)}] there and run: edgewright gate BUNDLE "
                 "--budget ...",
-                f"Accuracy was computed with this machine's {machine.arch} kernels; the device's may round otherwise.",
+                f"Accuracy was computed on this machine ({machine.arch}); the device's kernels may round otherwise.",
                 *((_ENGINES,) if profile.gpu is not None else ()),
             ),
         )

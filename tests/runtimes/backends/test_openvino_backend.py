@@ -33,12 +33,14 @@ def test_it_computes_the_model_in_float32_if_not_told_otherwise(contents: Conten
     np.testing.assert_allclose(scores, contents.golden_outputs["scores"], rtol=1e-4, atol=1e-5)
 
 
-def test_bf16_computes_nearly_the_same_and_not_the_same(contents: Contents, images: Array) -> None:
+def test_bf16_computes_nearly_the_same_and_where_the_cpu_has_it_not_the_same(contents: Contents, images: Array) -> None:
     expected = contents.golden_outputs["scores"]
     with load(contents.artifact, inference_precision="bf16") as session:
         scores = session.run({"image": images})["scores"]
     error = np.linalg.norm(scores - expected) / np.linalg.norm(expected)
-    assert 1e-5 < error < 3e-2  # bfloat16 keeps 8 bits
+    assert error < 3e-2  # bfloat16 keeps 8 bits
+    has_bf16 = "BF16" in pytest.importorskip("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert (error > 1e-5) == has_bf16  # elsewhere OpenVINO computes in float32 and does not say so
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
+from arithmetic import exactly
 
 from hwbench.data import dataset
 from hwbench.data.dataset import Dataset
@@ -23,6 +23,8 @@ from toolchain.models.onnx_model import OnnxModel, load_ir, open_model
 from toolchain.models.prepare import prepare
 from toolchain.recipes.apply_recipe import Calibrated, calibrated, keeping, quantize
 from toolchain.recipes.recipe import Recipe
+
+pytestmark = pytest.mark.int8
 
 RECIPE = Recipe("int8", "minmax", QuantizationScheme("uint8"))
 CORRECTED = replace(RECIPE, corrections=("bias",))
@@ -107,8 +109,7 @@ def outputs(case: Case, recipe: Recipe) -> tuple[Array, Array]:
     """What int8 and the source compute."""
     made = quantize(case.model, recipe, case.samples, case.model.path.parent / f"{recipe.corrections}.onnx")
     feeds = {name: array[:] for name, array in case.samples.arrays.items()}
-    first, second = (ort.InferenceSession(path).run(None, feeds)[0] for path in (made.path, case.model.path))
-    return first, second
+    return exactly(made.path, feeds)[0], exactly(case.model.path, feeds)[0]
 
 
 def test_correction_gives_no_bias_to_a_layer_without_one(case: Case) -> None:
@@ -240,7 +241,7 @@ def test_variants_that_share_corrections_are_as_good_as_those_made_alone(case: C
     shared = keeping(known(case, CORRECTED), recipe.keep)
     made = quantize(case.model, recipe, case.samples, tmp_path / "shared.onnx", known=shared)
     feeds = {name: array[:] for name, array in case.samples.arrays.items()}
-    first, second = (ort.InferenceSession(model.path).run(None, feeds)[0] for model in (alone, made))
+    first, second = (exactly(model.path, feeds)[0] for model in (alone, made))
     np.testing.assert_allclose(first, second, atol=1e-5)
 
 

@@ -17,6 +17,8 @@ from toolchain.models.onnx_model import CORRECTIONS_KEY
 from toolchain.models.prepare import prepare
 from toolchain.recipes.recipe import Recipe
 
+pytestmark = pytest.mark.int8
+
 PER_TENSOR = Recipe("int8", "minmax", QuantizationScheme("uint8", per_channel=False))
 PER_CHANNEL = Recipe("int8", "minmax", QuantizationScheme("uint8"))
 SYMMETRIC = Recipe("int8", "minmax", QuantizationScheme("int8", symmetric=True, quantize_bias=False))

@@ -16,6 +16,8 @@ from runtimes.verification.golden import relative_error
 from toolchain.models.prepare import prepare
 from toolchain.recipes.recipe import Recipe
 
+pytestmark = pytest.mark.int8
+
 PLAIN = Recipe("int8", "minmax", QuantizationScheme("uint8"))
 SMOOTHED = replace(PLAIN, corrections=("smoothing",))
 WIDTH = 32

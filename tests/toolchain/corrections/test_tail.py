@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from correction_models import Case
 
 from runtimes.profile import QuantizationScheme
 from toolchain.models.onnx_model import load_ir
 from toolchain.recipes.recipe import Recipe
+
+pytestmark = pytest.mark.int8
 
 PLAIN = Recipe("int8", "minmax", QuantizationScheme("uint8"))
 TAILED = replace(PLAIN, corrections=("tail",))

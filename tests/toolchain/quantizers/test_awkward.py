@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
+from arithmetic import exactly
 from networks import IMAGES, NETWORKS
 from variants import error, make, normal, parse
 
@@ -17,6 +18,8 @@ from runtimes.profile import QuantizationScheme
 from runtimes.verification.golden import relative_error
 from toolchain.models.onnx_model import load_ir, weights_bytes
 from toolchain.recipes.recipe import Recipe
+
+pytestmark = pytest.mark.int8
 
 RECIPES = {
     "int8": Recipe("int8", "minmax", QuantizationScheme(contrib_ops=True), corrections=("bias",)),
@@ -57,6 +60,19 @@ def test_an_awkward_network_computes_nearly_the_same(tmp_path: Path, name: str, 
             make(tmp_path, proto, RECIPES[recipe], network.samples)
     else:
         assert error(tmp_path, proto, RECIPES[recipe], network.samples) <= TOLERANCES.get(recipe, 1e-2)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("precision", ["int8", "int8-dynamic"])
+def test_the_kernels_of_this_cpu_compute_it_too(
+    tmp_path: Path, cpu_scheme: QuantizationScheme, name: str, precision: str
+) -> None:
+    if (precision, name) in REFUSED:
+        pytest.skip("nothing to compute in this recipe")
+    network = NETWORKS[name]
+    recipe = dataclasses.replace(RECIPES[precision], scheme=cpu_scheme)
+    proto = parse(network.text, network.constants)
+    assert error(tmp_path, proto, recipe, network.samples, ort.InferenceSession) <= TOLERANCES[precision]
 
 
 @pytest.mark.parametrize("opset", [9, 11, 13, 18, 24])
@@ -102,7 +118,7 @@ def test_a_branch_that_no_sample_took_stays_in_float_and_is_named(
     assert found["QLinearConv"] == 1
     assert found["Conv"] + found["FusedConv"] == 2
     feeds = {"x": -positive["x"][:4]}
-    outputs = [ort.InferenceSession(model.path).run(None, feeds)[0] for model in (made, source)]
+    outputs = [exactly(model.path, feeds)[0] for model in (made, source)]
     assert relative_error(*outputs) <= 1e-2  # its weights are int8, and nothing else
 
 
@@ -132,10 +148,13 @@ def test_an_lstm_is_integer_where_the_runtime_knows_it_and_int8_in_the_file_else
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU with a state", "a tied table", "upsampling"])
 @pytest.mark.parametrize("precision", ["int8", "int8-storage"])
-def test_openvino_loads_what_has_no_operators_of_onnx_runtime(tmp_path: Path, precision: str, name: str) -> None:
+def test_openvino_loads_what_has_no_operators_of_onnx_runtime(
+    tmp_path: Path, cpu_scheme: QuantizationScheme, precision: str, name: str
+) -> None:
     openvino = pytest.importorskip("openvino", reason="openvino is not installed")
     network = NETWORKS[name]
-    recipe = dataclasses.replace(RECIPES[precision], scheme=QuantizationScheme())
+    scheme = dataclasses.replace(cpu_scheme, contrib_ops=False)
+    recipe = dataclasses.replace(RECIPES[precision], scheme=scheme)
     source, made = make(tmp_path, parse(network.text, network.constants), recipe, network.samples)
     feeds = {name: array[:1] for name, array in network.samples.items()}
     outputs = openvino.Core().compile_model(str(made.path), "CPU")(feeds)

@@ -15,6 +15,8 @@ from runtimes.profile import QuantizationScheme
 from toolchain.models.onnx_model import load_ir, open_model
 from toolchain.recipes.recipe import Recipe
 
+pytestmark = pytest.mark.int8
+
 INT8 = Recipe("int8", "minmax", QuantizationScheme(), corrections=("bias",))
 DYNAMIC = Recipe("int8-dynamic", None, QuantizationScheme())
 RECIPES = [INT8, DYNAMIC, Recipe("fp16", "minmax"), Recipe("fp16-storage"), Recipe("bf16-storage")]

@@ -11,6 +11,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 import tiny_models
+from arithmetic import exactly
 from onnx.reference import ReferenceEvaluator
 
 from hwbench.data import dataset
@@ -22,6 +23,7 @@ from toolchain.models.onnx_model import OnnxModel, load_ir, open_model
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
+pytestmark = pytest.mark.int8
 PRECISIONS = plugins.names("toolchain.quantizers")
 # The largest ||y - y_fp32|| / ||y_fp32|| that a precision may cost on these shallow models.
 TOLERANCES = {
@@ -70,7 +72,8 @@ def test_a_variant_is_valid_and_computes_nearly_the_same(tmp_path: Path, precisi
         (s.name, s.dtype) for s in source.inputs + source.outputs
     ]
     feeds = tiny_models.samples("conv", 8)
-    assert relative_error(run(made, feeds), run(source, feeds)) <= TOLERANCES[precision]
+    output = exactly(made.path, feeds)[0] if precision == "int8" else run(made, feeds)
+    assert relative_error(output, run(source, feeds)) <= TOLERANCES[precision]
 
 
 @pytest.mark.parametrize("opset", [9, 13, 17, 21])
@@ -130,13 +133,15 @@ def test_int8_follows_the_scheme(tmp_path: Path, scheme: QuantizationScheme) -> 
     assert all((constant(value).ndim == 1) == scheme.per_channel for value in scales)
     assert any(value.dtype == ir.DataType.INT32 for value in graph.initializers.values()) == scheme.quantize_bias
     feeds = tiny_models.samples("conv", 8)
-    assert relative_error(run(made, feeds), run(source, feeds)) <= TOLERANCES["int8"]
+    assert relative_error(exactly(made.path, feeds)[0], run(source, feeds)) <= TOLERANCES["int8"]
 
 
-def test_onnx_runtime_fuses_what_int8_places(tmp_path: Path) -> None:
-    _, made = variant(tmp_path, "conv", recipe_for("int8", QuantizationScheme("uint8")))
+def test_onnx_runtime_fuses_what_int8_places(tmp_path: Path, cpu_scheme: QuantizationScheme) -> None:
+    source, made = variant(tmp_path, "conv", recipe_for("int8", cpu_scheme))
     optimized = tmp_path / "optimized.onnx"
-    run(made, tiny_models.samples("conv", 1), optimized_model_filepath=str(optimized))
+    feeds = tiny_models.samples("conv", 8)
+    fused = run(made, feeds, optimized_model_filepath=str(optimized))
+    assert relative_error(fused, run(source, feeds)) <= TOLERANCES["int8"]
     found = operators(optimized)
     assert found["QLinearConv"] == operators(tmp_path / "source.onnx")["Conv"]
     assert found["QGemm"] == operators(tmp_path / "source.onnx")["Gemm"]
@@ -177,7 +182,7 @@ def test_a_shared_weight_is_stored_once(tmp_path: Path) -> None:
         assert [value.dtype for value in wide] == [ir.DataType.INT8]
 
 
-def test_dynamic_int8_computes_nearly_the_same_and_fuses(tmp_path: Path) -> None:
+def test_dynamic_int8_computes_nearly_the_same_and_fuses(tmp_path: Path, cpu_scheme: QuantizationScheme) -> None:
     text = """ products (float[N,64] x) => (float[N,32] y) {
         a = MatMul(x, w)
         b = Relu(a)
@@ -191,7 +196,7 @@ def test_dynamic_int8_computes_nearly_the_same_and_fuses(tmp_path: Path) -> None
         )
     onnx.save(proto, tmp_path / "products.onnx")
     source = open_model(tmp_path / "products.onnx")
-    made = quantize(source, recipe_for("int8-dynamic"), None, tmp_path / "dynamic.onnx")
+    made = quantize(source, recipe_for("int8-dynamic", cpu_scheme), None, tmp_path / "dynamic.onnx")
     feeds = {"x": rng.standard_normal((8, 64)).astype(np.float32)}
     assert relative_error(run(made, feeds), run(source, feeds)) <= 3e-2
     optimized = tmp_path / "optimized.onnx"
