@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
-import formats_data
 import pytest
+from formats_data import measured_field, rendered
 
-from hwbench.formats import html, text
 from hwbench.results import profile_results
 from hwbench.results.profile_results import CandidateResult, Screening, Search
 
 
-@pytest.fixture(scope="module")
-def results() -> profile_results.Results:
+@functools.cache
+def searched() -> profile_results.Results:
     """The measured field, as a search would leave it."""
-    made = formats_data.measured_field()
+    made = measured_field()
     changes = {
         "layers": {"int8": 50, "fp32": 5},
         "recipe": {"keep": ["stem", "head/conv", "a", "b"], "keep_in": "fp32"},
@@ -25,27 +25,26 @@ def results() -> profile_results.Results:
     return profile_results.of([dataclasses.replace(made, entries=tuple(entries), search=Search(looks=5, tried=21))])
 
 
-@pytest.mark.parametrize("module", [text, html])
-def test_says_how_often_the_evaluation_data_was_looked_at_and_the_layers_by_precision(module, results):
-    shown = " ".join(module.render(results).split())
+@pytest.mark.parametrize("form", ["text", "html"])
+def test_says_how_often_the_evaluation_data_was_looked_at_and_the_layers_by_precision(form):
+    shown = " ".join(rendered(form, searched).split())
     assert "21 candidates tried, ordered by the calibration data; the evaluation data was looked at 5 times" in shown
     assert "50 in int8, 5 in fp32; 4 kept in fp32: stem, head/conv, a and 1 more" in shown
 
 
-@pytest.mark.parametrize("module", [text, html])
-def test_says_nothing_where_nothing_was_searched(module):
-    shown = module.render(profile_results.of([formats_data.measured_field()]))
-    assert "evaluation data was looked at" not in shown
+@pytest.mark.parametrize("form", ["text", "html"])
+def test_says_nothing_where_nothing_was_searched(form):
+    assert "evaluation data was looked at" not in rendered(form, measured_field)
 
 
-def test_survives_its_json(results):
-    assert profile_results.from_json(profile_results.to_json(results), "report.json") == results
+def test_survives_its_json():
+    assert profile_results.from_json(profile_results.to_json(searched()), "report.json") == searched()
 
 
-@pytest.fixture(scope="module")
+@functools.cache
 def screened() -> profile_results.Results:
     """The measured field, and what was let go before: by its speed, by both figures, or without a score."""
-    made = formats_data.measured_field()
+    made = measured_field()
     went_on = [
         dataclasses.replace(entry, screening=Screening("parity", 0.99, 128, 20.0 + number))
         for number, entry in enumerate(made.entries)
@@ -61,8 +60,8 @@ def screened() -> profile_results.Results:
     return profile_results.of([dataclasses.replace(made, entries=(*went_on, *let_go, unranked))])
 
 
-def test_all_that_was_ranked_and_timed_is_drawn(screened):
-    page = html.render(screened)
+def test_all_that_was_ranked_and_timed_is_drawn():
+    page = rendered("html", screened)
     figure = page[page.index("<h2>What was screened") :]
     figure = figure[: figure.index("</figure>")]
     assert figure.count("var(--surface)") >= 2  # hollow
@@ -72,5 +71,5 @@ def test_all_that_was_ranked_and_timed_is_drawn(screened):
     assert "hollow: let go before that." in figure
 
 
-def test_where_all_went_on_one_chart_is_enough(results):
-    assert "What was screened" not in html.render(results)
+def test_where_all_went_on_one_chart_is_enough():
+    assert "What was screened" not in rendered("html", searched)

@@ -66,6 +66,11 @@ def test_throttling_and_growing_memory_are_findings(block):
     assert "MB an hour" in growth
 
 
+def test_chance_is_no_trend():
+    assert not soak.trend(range(1, 7)).is_sure  # one order in 360 is as good
+    assert soak.trend(range(1, 8)).is_sure  # one in 2,520
+
+
 def test_too_short_a_soak_is_refused(make_block):
     with pytest.raises(ValueError, match="a trend takes 8 inferences, there were 3"):
         soak.soak(make_block([1, 2, 3]))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from pathlib import Path
 
 import pytest
 from fake_sysfs import chip, zone
 
+from runtimes.meters._kinds import Gauge
 from runtimes.sampling.system_conditions import _TICK_NS, Watch
 
 
@@ -61,7 +62,7 @@ def test_a_counter_that_went_back_tells_nothing(tmp_path: Path) -> None:
     assert (seen.waited_ns, seen.throttled, seen.pressure_ns) == (None, None, 0)
 
 
-def test_power_is_read_while_something_else_runs(tmp_path: Path) -> None:
+def test_power_is_read_while_something_else_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     current = chip(tmp_path / "sys", 0, [("VDD_IN", 1_000, 1_000)]) / "curr1_input"
 
     def draw(ma: int) -> None:
@@ -69,10 +70,12 @@ def test_power_is_read_while_something_else_runs(tmp_path: Path) -> None:
         beside.write_text(str(ma))
         beside.replace(current)
 
+    is_read, read = threading.Event(), Gauge.drawn_uj
+    monkeypatch.setattr(Gauge, "drawn_uj", lambda gauge: (read(gauge), is_read.set())[0])
     watch = Watch(root=tmp_path)  # one watt
+    draw(9_000)
     with watch.ticking():
-        draw(9_000)
-        time.sleep(0.3)
+        assert is_read.wait(30)
     draw(1_000)
     seen = watch.conditions()
     assert seen.energy_uj["VDD_IN"] > 2 * seen.wall_ns / 1_000  # the first and the last reading alone come to one watt

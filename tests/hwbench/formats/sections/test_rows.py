@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import pytest
 from formats_data import elsewhere_field, failed_field, few_samples_field, many_field, measured_field, unmade_field
@@ -9,6 +10,11 @@ from hwbench.formats.sections import rows
 from hwbench.formats.sections.headline import headline, outcome, reference, saving, speedup
 from hwbench.results.profile_results import CandidateResult
 from hwbench.stats.intervals import Estimate
+
+
+@functools.cache
+def table_of(make):
+    return rows.rows(make())
 
 
 def row(figures, precision="int8", status="measured"):
@@ -34,9 +40,9 @@ def test_an_interval_has_the_decimals_of_its_value():
 
 
 def test_reasons_are_numbered_once_and_skipped_candidates_have_none():
-    table = rows.rows(measured_field())
+    table = table_of(measured_field)
     assert rows.notes(table) == {}
-    table = rows.rows(elsewhere_field())
+    table = table_of(elsewhere_field)
     assert list(rows.notes(table).values()) == [1]
     assert table[0].value("p99", rows.notes(table)) == "n/a [1]"
 
@@ -53,10 +59,10 @@ def test_a_figure_that_is_no_number_counts_as_missing():
 
 
 def test_names_carry_the_runtime_only_where_they_would_be_ambiguous():
-    assert rows.rows(measured_field())[0].name == "fp32"
-    assert rows.rows(many_field())[0].name == "fp32 on onnxruntime"
-    assert rows.rows(many_field())[0].tag == "fp32\nonnxruntime"
-    assert rows.rows(measured_field())[0].tag == "fp32"
+    assert table_of(measured_field)[0].name == "fp32"
+    assert table_of(many_field)[0].name == "fp32 on onnxruntime"
+    assert table_of(many_field)[0].tag == "fp32\nonnxruntime"
+    assert table_of(measured_field)[0].tag == "fp32"
 
 
 def test_a_charts_name_goes_on_in_a_second_line_and_keeps_its_runtime():
@@ -86,24 +92,24 @@ def test_a_label_says_each_word_once(name, runtime, shown):
 
 
 def test_headlines():
-    assert headline(few_samples_field(), rows.rows(few_samples_field())) == (
+    assert headline(few_samples_field(), table_of(few_samples_field)) == (
         "int8 on onnxruntime: p50 14.5 ms, accuracy 97.9% (drop 0.1 points)"
     )
-    assert headline(elsewhere_field(), rows.rows(elsewhere_field())) == (
+    assert headline(elsewhere_field(), table_of(elsewhere_field)) == (
         "int8 on onnxruntime: latency not measured, accuracy 97.9% (drop 0.1 points), "
         "inconclusive on 1 of 2 budgets (p90<=20ms)"
     )
-    assert headline(failed_field(), rows.rows(failed_field())) == (
+    assert headline(failed_field(), table_of(failed_field)) == (
         "No candidate meets the budgets: of 4 judged, each breaks at least one"
     )
-    assert headline(unmade_field(), rows.rows(unmade_field())) == (
+    assert headline(unmade_field(), table_of(unmade_field)) == (
         "Nothing was measured for x86-avx512-vnni: The time limit ran out"
     )
 
 
 def test_the_headline_says_which_budget_nobody_gave():
     passed = measured_field()
-    assert headline(passed, rows.rows(passed)).endswith(", passes both budgets")
+    assert headline(passed, table_of(measured_field)).endswith(", passes both budgets")
     entries = []
     for entry in passed.entries:
         verdicts = tuple(
@@ -131,7 +137,7 @@ def test_comparisons_admit_when_intervals_overlap():
 
 
 def test_the_reference_is_fp32_of_the_same_runtime_or_the_only_other():
-    many = reference(rows.rows(many_field()))
+    many = reference(table_of(many_field))
     assert many is not None and many.name == "fp32 on tensorrt"
     pair = (row({"p50": Estimate(1, 1, 1)}), row({"p50": Estimate(2, 2, 2)}, "int8", "eligible"))
     assert reference(pair) is pair[1]

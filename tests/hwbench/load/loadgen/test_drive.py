@@ -79,7 +79,7 @@ def test_a_query_of_several_samples_takes_as_long_as_all_of_its_inferences(sessi
 def test_a_query_that_runs_as_one_batch_takes_one_inference(session):
     seen = run(session, library(2, each=4, batched=True), LoadPlan("multi_stream", PLAN, samples=4), 10)
     assert (len(seen.latencies_ns), len(session.calls)) == (10, 10)
-    assert PAUSE_S * 1e9 <= float(np.median(seen.latencies_ns)) < 4 * PAUSE_S * 1e9
+    assert min(seen.latencies_ns) >= PAUSE_S * 1e9
 
 
 def test_the_next_query_waits_for_the_last_one(session):
