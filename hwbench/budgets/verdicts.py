@@ -27,7 +27,7 @@ class Verdict:
         measured: the figure and its confidence interval, in the budget's unit; for a relative budget, the
             change against the baseline; None where there is no figure.
         reason: one sentence of evidence.
-        visible: the smallest relative change that the measurement could have shown; None where it was no gate's.
+        detectable_change: the smallest relative change that the gate could have shown; None without a gate.
         counted: how many processes (against a baseline, rounds) counted; the figure is their median, or that of all
             where none did. None where it was no gate's.
     """
@@ -36,7 +36,7 @@ class Verdict:
     outcome: Outcome
     measured: Estimate | None
     reason: str
-    visible: float | None = None
+    detectable_change: float | None = None
     counted: int | None = None
 
 

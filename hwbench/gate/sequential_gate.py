@@ -177,13 +177,14 @@ def _refused(rounds: Rounds, open_: Sequence[Verdict], possible: int, max_time_s
         budget = verdict.budget
         if not budget.relative or verdict.measured is None:
             continue
-        visible = rounds.visible(budget, possible)
-        if _HOPELESS * abs(budget.limit) < visible < math.inf:
+        detectable_change = rounds.detectable_change(budget, possible)
+        if _HOPELESS * abs(budget.limit) < detectable_change < math.inf:
             reason = (
-                f"this budget is tighter than the {visible:.1%} that this machine could show in {max_time_s:g} s; "
+                f"this budget is tighter than the change of {detectable_change:.1%} that this machine can show "
+                f"in {max_time_s:g} s; "
                 f"widen it, or give more with --max-time; {rounds.evidence(budget)}"
             )
-            refused[budget.text] = dataclasses.replace(verdict, reason=reason, visible=visible)
+            refused[budget.text] = dataclasses.replace(verdict, reason=reason, detectable_change=detectable_change)
     return refused
 
 

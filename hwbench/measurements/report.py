@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
-from hwbench.measurements.peaks import Ceilings
+from hwbench.measurements.peaks import Peaks
 from hwbench.measurements.quantities import PERCENTILES
 from hwbench.stats.intervals import Estimate
 from runtimes.bundles.manifest import Artifact
@@ -30,8 +30,8 @@ class Report:
         model: the model's name.
         profile: the device it was made for.
         machine: the machine it was measured on.
-        ceilings: what that machine can do at most with the artifact's threads; None where it was not measured.
-        unmeasured: why `latency`, `accuracy`, `ceilings` or the artifact's `work` is missing, by its name.
+        peaks: what that machine can do at most with the artifact's threads; None where it was not measured.
+        unmeasured: why `latency`, `accuracy`, `peaks` or the artifact's `work` is missing, by its name.
         rates: of server, what was measured at other rates of arrivals than `latency`'s, the lowest first.
         candidate: what `build` called it; empty where nobody named it.
     """
@@ -42,7 +42,7 @@ class Report:
     machine: Machine
     latency: Latency | None = None
     accuracy: Accuracy | None = None
-    ceilings: Ceilings | None = None
+    peaks: Peaks | None = None
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     rates: tuple[Latency, ...] = ()
     candidate: str = ""

@@ -165,7 +165,7 @@ def _read(path: Path) -> OpenedBundle:
         inputs = bundle.golden("input", manifest.artifact.inputs) if manifest.golden.samples else {}
         selected = None
         if REPORT in manifest.members:
-            fields = profile_results.from_json(bundle.read(REPORT), f"{path}: {REPORT}").fields
+            fields = profile_results.from_json(bundle.read(REPORT), f"{path}: {REPORT}").profiles
             selected = fields[0].selected if fields else None
     artifact = manifest.artifact
     name = selected.name if selected else described(artifact.precision, artifact.runtime, manifest.recipe)

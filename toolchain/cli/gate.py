@@ -169,7 +169,7 @@ def _stored(path: Path) -> Report:
         raise UsageError(f"There is no file '{path}'.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"'{path}' cannot be read: {error}.") from None
-    fields = profile_results.from_json(text, str(path)).fields
+    fields = profile_results.from_json(text, str(path)).profiles
     if len(fields) != 1:
         raise UsageError(f"'{path}' holds {len(fields)} profiles; gate one bundle of them instead.")
     selected = fields[0].selected

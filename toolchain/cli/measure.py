@@ -146,7 +146,7 @@ def _ask(
 
 
 def _bounded(bundle: Path) -> Callable[[Report], Report]:
-    """Adds the machine's ceilings to the bundle's report, or why there are none.
+    """Adds the machine's peaks to the bundle's report, or why there are none.
 
     They are found out before anything is measured: whatever fails or is interrupted then loses nothing.
     """
@@ -159,8 +159,8 @@ def _bounded(bundle: Path) -> Callable[[Report], Report]:
         found = machine_peaks.of_artifact(manifest.artifact, machine)
     except EdgewrightError as error:
         reason = str(error)
-        return lambda report: dataclasses.replace(report, unmeasured={**report.unmeasured, "ceilings": reason})
-    return lambda report: dataclasses.replace(report, ceilings=found)
+        return lambda report: dataclasses.replace(report, unmeasured={**report.unmeasured, "peaks": reason})
+    return lambda report: dataclasses.replace(report, peaks=found)
 
 
 def _as_it_is(report: Report) -> Report:
