@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwbench.budgets.baseline import check_comparable, judge_report
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict, check_comparable, check_directions, judge
+from hwbench.budgets.verdicts import Outcome, Verdict, check_directions
 from hwbench.gate.rounds import Rounds
 from hwbench.gate.sequential_verdict import judge_rounds
 from hwbench.machine import device_profiles, remembered
@@ -113,7 +114,7 @@ def gate_bundle(
         if other is not None:
             check_comparable(report, other, budgets)
     rest = [budget for budget in budgets if budget.text not in decided]
-    judged = {verdict.budget.text: verdict for verdict in judge(report, rest, other)}
+    judged = {verdict.budget.text: verdict for verdict in judge_report(report, rest, other)}
     return Gated(report, other, tuple((decided | judged)[budget.text] for budget in budgets))
 
 

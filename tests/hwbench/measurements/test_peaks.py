@@ -134,5 +134,5 @@ def test_a_damaged_file_is_none(take, folder, machine, text):
 def test_the_probe_of_the_same_machine_is_another_file(take, folder, machine):
     remembered.note_probe(machine, 100.0)
     take("fp32")
-    assert sorted(file.name.partition("-")[0] for file in folder.iterdir()) == ["peaks", "machine"]
+    assert sorted(file.name.partition("-")[0] for file in folder.iterdir()) == ["machine", "peaks"]
     assert remembered.recall(machine).probe_ns == 100.0

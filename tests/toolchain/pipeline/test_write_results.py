@@ -45,7 +45,7 @@ def test_a_failure_at_the_last_file_leaves_every_old_one(contents, tmp_path, mon
 
 
 @pytest.mark.parametrize(
-    ("made", "source", "eligible"),
+    ("made", "source", "kept"),
     [
         pytest.param(1, "same", False, id="what was made crashes, or breaks a budget"),
         pytest.param(0, "other", False, id="of another model nothing can be made"),
