@@ -90,9 +90,8 @@ def gate_bundle(
             raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
     if (metric := scored_by(ours, evaluation)) is not None:
         check_directions(budgets, *metric)
-    elsewhere = f"this machine is no {ours.manifest.profile.title}"
     is_here = device_profiles.fits(ours.manifest.profile, this_machine())
-    why = "no budget limits it" if is_here else elsewhere
+    why = "no budget limits it" if is_here else device_profiles.mismatch(ours.manifest.profile)
     report = report_of(ours, None, why, evaluation, target)
     other = report_of(theirs, None, why, evaluation, target) if theirs else None
     other = baseline if isinstance(baseline, Report) else other

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
@@ -75,9 +76,11 @@ class Report:
         profile: name of the device that the artifact was made for.
         machine: the machine that measured it.
         peaks: the most that this machine can do with the artifact's threads; None if that was not measured.
-        unmeasured: the reason why `latency`, `accuracy`, `peaks` or the artifact's `work` is missing, by its name.
+        unmeasured: the reason why `latency`, `accuracy`, `peaks`, `gpu_times` or the artifact's `work` is missing, by
+            its name.
         rates: latency at the other rates of arrivals that a search for server's largest rate tried, the lowest first.
         candidate: the candidate's name in its build; empty if it has none.
+        gpu_times: parts of inferences on a GPU; None on a processor, or if they were not measured.
     """
 
     model: str
@@ -90,6 +93,7 @@ class Report:
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     rates: tuple[Latency, ...] = ()
     candidate: str = ""
+    gpu_times: GpuTimes | None = None
 
     def estimate(self, quantity: str) -> Estimate:
         """Estimate a quantity, as `Figures.estimate` does.

@@ -88,7 +88,7 @@ def load(name: str) -> Metric:
 def _users_metric(name: str) -> Metric:
     file, _, function = name.rpartition(":")
     if not Path(file).is_file():
-        raise UsageError(f"File '{file}' was not found; give the metric as FILE.py:FUNCTION.")
+        raise UsageError(f"There is no file '{file}'; give the metric as FILE.py:FUNCTION.")
     users = getattr(user_code.load(Path(file)), function, None)
     if not callable(users):
         raise UsageError(f"'{file}' has no function '{function}'; give the metric as FILE.py:FUNCTION.")
