@@ -10,11 +10,12 @@ import pytest
 
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
+from hwbench.machine.gpu_timing import GpuState, GpuTimes
 from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency, Load
 from hwbench.measurements.memory_bandwidth import Bandwidth
-from hwbench.measurements.peaks import Ceilings
+from hwbench.measurements.peaks import Peaks
 from hwbench.measurements.report import Report
 from hwbench.results.profile_results import CandidateResult, ProfileResult, Results, Screening, Search
 from runtimes.bundles.manifest import Artifact
@@ -25,7 +26,21 @@ from runtimes.sampling.system_conditions import Conditions
 ROOT = Path(__file__).parent.parent
 TYPES = (
     *(Results, ProfileResult, CandidateResult, Screening, Search, Verdict, Budget),
-    *(Report, Artifact, Work, Machine, Ceilings, Bandwidth, Latency, Load, Block, Conditions, Accuracy),
+    *(
+        Report,
+        Artifact,
+        Work,
+        Machine,
+        Peaks,
+        Bandwidth,
+        Latency,
+        Load,
+        Block,
+        Conditions,
+        Accuracy,
+        GpuTimes,
+        GpuState,
+    ),
 )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from hwbench.budgets.budget import Budget
+from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.quantities import QUANTITIES
-from hwbench.measurements.report import NotMeasuredError, Report
+from hwbench.measurements.report import NotMeasuredError
 from hwbench.metrics import UNBOUNDED
 from hwbench.stats.intervals import Estimate, reach_without_disagreement
 from runtimes.errors import UsageError
@@ -27,7 +28,7 @@ class Verdict:
         measured: the figure and its confidence interval, in the budget's unit; for a relative budget, the
             change against the baseline; None where there is no figure.
         reason: one sentence of evidence.
-        visible: the smallest relative change that the measurement could have shown; None where it was no gate's.
+        detectable_change: the smallest relative change that the gate could have shown; None without a gate.
         counted: how many processes (against a baseline, rounds) counted; the figure is their median, or that of all
             where none did. None where it was no gate's.
     """
@@ -36,23 +37,42 @@ class Verdict:
     outcome: Outcome
     measured: Estimate | None
     reason: str
-    visible: float | None = None
+    detectable_change: float | None = None
     counted: int | None = None
 
 
-def judge(report: Report, budgets: Sequence[Budget], baseline: Report | None = None) -> tuple[Verdict, ...]:
-    """One verdict per budget: pass where the whole confidence interval is within it, fail where the whole
-    interval is beyond it, else inconclusive.
+class Estimates(Protocol):
+    """Figures by quantity, as a report has them."""
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """The measured accuracy, whose direction and bounds an accuracy budget has to fit; None without one."""
+
+    def estimate(self, quantity: str) -> Estimate:
+        """Estimate a quantity, in the unit of its limits.
+
+        Raises:
+            NotMeasuredError: the quantity has no figure; the message is the reason.
+        """
+
+
+def judge(figures: Estimates, budgets: Sequence[Budget], baseline: Estimates | None = None) -> tuple[Verdict, ...]:
+    """Judge figures by budgets: each passes if the whole confidence interval is within the limit, fails if the whole
+    interval is beyond it, and is inconclusive otherwise.
+
+    Args:
+        figures: the candidate's.
+        budgets: limits on them.
+        baseline: figures that relative budgets compare with, measured under the same conditions; see
+            `baseline.judge_report`.
 
     Raises:
-        UsageError: a relative budget without a baseline, or with one that cannot be compared; a limit on the wrong
-            side of the accuracy, or beyond its bounds.
+        UsageError: a relative budget has no baseline, or an accuracy budget limits the wrong side of the metric or is
+            beyond its bounds.
     """
-    if (found := report.accuracy) is not None:
-        check_directions(budgets, found.metric, found.higher_is_better, found.bounds)
-    if baseline is not None:
-        check_comparable(report, baseline, budgets)
-    return tuple(_judge_one(report, budget, baseline) for budget in budgets)
+    if (accuracy := figures.accuracy) is not None:
+        check_directions(budgets, accuracy.metric, accuracy.higher_is_better, accuracy.bounds)
+    return tuple(_judge_one(figures, budget, baseline) for budget in budgets)
 
 
 def overall(verdicts: Sequence[Verdict]) -> Outcome:
@@ -61,9 +81,9 @@ def overall(verdicts: Sequence[Verdict]) -> Outcome:
     return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
 
 
-def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdict:
+def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None) -> Verdict:
     try:
-        measured = report.estimate(budget.quantity)
+        measured = figures.estimate(budget.quantity)
         if budget.relative:
             if baseline is None:
                 raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
@@ -73,11 +93,16 @@ def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdi
     outcome = outcome_of(budget, measured)
     reason = reason_of(budget, outcome, measured)
     if outcome == "inconclusive":
-        of_accuracy = report.accuracy is not None and budget.quantity.startswith("accuracy") and not budget.relative
-        n = report.accuracy.n if report.accuracy else 0
-        remedy = QUANTITIES[budget.quantity].remedy
-        reason += _samples_hint(budget, measured, n) if of_accuracy else f"; {remedy}" if remedy else ""
+        reason += _hint(budget, measured, figures.accuracy)
     return Verdict(budget, outcome, measured, reason)
+
+
+def _hint(budget: Budget, measured: Estimate, accuracy: Accuracy | None) -> str:
+    """Say what would make an inconclusive verdict conclusive."""
+    if accuracy is not None and budget.quantity.startswith("accuracy") and not budget.relative:
+        return _samples_hint(budget, measured, accuracy.n)
+    remedy = QUANTITIES[budget.quantity].remedy
+    return f"; {remedy}" if remedy else ""
 
 
 def outcome_of(budget: Budget, measured: Estimate) -> Outcome:
@@ -156,45 +181,3 @@ def _check_bounds(budget: Budget, metric: str, bounds: tuple[float, float]) -> N
         meant = f"{budget.quantity}{'<=' if budget.is_upper else '>='}{budget.limit / 100:g}"
         remedy = f"write {meant}" if highest < budget.limit <= 100 * highest else "give a limit within that"
         raise UsageError(f"Budget '{budget.text}': {metric} goes from {bounds[0]:g} to {bounds[1]:g}; {remedy}.")
-
-
-def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:
-    """Refuse a baseline that a relative budget cannot be judged against.
-
-    Raises:
-        UsageError: it is of another model, profile, metric, kind of measurement, load or machine; says which.
-    """
-
-    def refuse(what: str, ours: object, theirs: object) -> None:
-        raise UsageError(f"The baseline is of another {what} ({theirs}, not {ours}); compare like with like.")
-
-    if report.model != baseline.model:
-        refuse("model", report.model, baseline.model)
-    if report.profile != baseline.profile:
-        refuse("profile", report.profile, baseline.profile)
-    relative = {budget.quantity for budget in budgets if budget.relative}
-    ours, theirs = report.accuracy, baseline.accuracy
-    if "accuracy" in relative and ours and theirs and ours.metric != theirs.metric:
-        refuse("metric", ours.metric, theirs.metric)
-    if "accuracy" in relative and ours and theirs and ours.data_sha256 != theirs.data_sha256:
-        raise UsageError(
-            "The baseline's accuracy is of other evaluation samples; give --evaluation, and both are scored."
-        )
-    mine, other = report.latency, baseline.latency
-    of_machine = any(QUANTITIES[quantity].of_machine for quantity in relative)
-    if "energy" in relative and mine and other and mine.meters != other.meters:
-        refuse("meter", ", ".join(mine.meters) or "none", ", ".join(other.meters) or "none")
-    if of_machine and mine and other:
-        for name in ("scenario", "batch", "threads"):
-            if getattr(mine, name) != getattr(other, name):
-                refuse(name, getattr(mine, name), getattr(other, name))
-        for name in ("target_per_s", "workers", "batched"):
-            if getattr(mine.load, name, None) != getattr(other.load, name, None):
-                refuse(f"load, by its {name}", getattr(mine.load, name, None), getattr(other.load, name, None))
-    if of_machine:
-        differing = report.machine.differences(baseline.machine)
-        if differing:
-            raise UsageError(
-                f"The baseline was measured on another machine ({'; '.join(differing)}), so it cannot be "
-                "compared; give the baseline's bundle, and both are measured here."
-            )

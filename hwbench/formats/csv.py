@@ -24,9 +24,9 @@ def render(results: Results) -> str:
     out = StringIO()
     writer = csv.DictWriter(out, list(_line(None, None)), lineterminator="\n")
     writer.writeheader()
-    for field in results.fields:
-        entries = tuple(each for entry in field.entries for each in rate_rows.at_rates(entry))
-        writer.writerows(_line(field, row) for row in rows.rows(dataclasses.replace(field, entries=entries)))
+    for field in results.profiles:
+        entries = tuple(each for entry in field.candidates for each in rate_rows.at_rates(entry))
+        writer.writerows(_line(field, row) for row in rows.rows(dataclasses.replace(field, candidates=entries)))
     return clean(out.getvalue())
 
 

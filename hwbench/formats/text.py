@@ -17,7 +17,7 @@ from hwbench.formats.sections import budget_lines, rate_rows, rows
 from hwbench.formats.sections.headline import clean, headline, outcome
 from hwbench.formats.sections.provenance import how, judged, layers, machines, search, warnings
 from hwbench.formats.sections.rate_rows import RateTable
-from hwbench.formats.sections.roofline_share import ceilings, rooflines
+from hwbench.formats.sections.roofline_share import peaks, rooflines
 from hwbench.formats.sections.rows import Row, columns, label
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.results.profile_results import ProfileResult, Results
@@ -42,11 +42,11 @@ def render(results: Results, *, width: int | None = None, color: bool = False) -
         legacy_windows=False,
     )
     with console.capture() as capture:
-        for number, field in enumerate(results.fields):
+        for number, field in enumerate(results.profiles):
             if number:
                 console.print()
             _print(console, field)
-        if len(results.fields) != 1:
+        if len(results.profiles) != 1:
             console.print(_text("\nAll profiles: ", _text(results.outcome, style=results.outcome)))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
@@ -120,7 +120,7 @@ def _provenance(field: ProfileResult) -> list[tuple[str, str]]:
     lines = [("on", machine) for machine in machines(field)]
     selected = field.selected
     lines += how(selected.report) if selected is not None and selected.report is not None else []
-    lines += [("at most", peaks) for peaks in ceilings(field)]
+    lines += [("at most", peaks) for peaks in peaks(field)]
     lines += [("layers", layers(field))] if layers(field) else []
     lines += [("search", search(field))] if search(field) else []
     if lines:

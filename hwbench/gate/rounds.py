@@ -84,7 +84,7 @@ class Rounds:
         value = float(np.nanmedian(self._seen(budget)[0].figures))
         return math.expm1(value) if budget.relative else value
 
-    def visible(self, budget: Budget, n: int) -> float:
+    def detectable_change(self, budget: Budget, n: int) -> float:
         """The smallest relative change that `n` rounds like these would show; infinite where none would.
 
         How far rounds stray comes from runs of one thing against itself: the baseline against its own next block, or
@@ -95,7 +95,7 @@ class Rounds:
             strays = self._against_itself(budget)
         else:
             strays = np.log(seen.figures[counts] / np.median(seen.figures[counts])) if counts.any() else np.empty(0)
-        shift = confidence_sequences.visible(strays, round(n * float(counts.mean())))
+        shift = confidence_sequences.detectable_shift(strays, round(n * float(counts.mean())))
         return math.expm1(shift) + (0.0 if budget.relative else self.wander) if math.isfinite(shift) else math.inf
 
     def can_measure(self, budget: Budget) -> bool:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwbench.budgets.baseline import check_comparable, judge_report
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict, check_comparable, check_directions, judge
+from hwbench.budgets.verdicts import Outcome, Verdict, check_directions
 from hwbench.gate.rounds import Rounds
 from hwbench.gate.sequential_verdict import judge_rounds
 from hwbench.machine import device_profiles, remembered
@@ -89,9 +90,8 @@ def gate_bundle(
             raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
     if (metric := scored_by(ours, evaluation)) is not None:
         check_directions(budgets, *metric)
-    elsewhere = f"this machine is no {ours.manifest.profile.title}"
     is_here = device_profiles.fits(ours.manifest.profile, this_machine())
-    why = "no budget limits it" if is_here else elsewhere
+    why = "no budget limits it" if is_here else device_profiles.mismatch(ours.manifest.profile)
     report = report_of(ours, None, why, evaluation, target)
     other = report_of(theirs, None, why, evaluation, target) if theirs else None
     other = baseline if isinstance(baseline, Report) else other
@@ -113,7 +113,7 @@ def gate_bundle(
         if other is not None:
             check_comparable(report, other, budgets)
     rest = [budget for budget in budgets if budget.text not in decided]
-    judged = {verdict.budget.text: verdict for verdict in judge(report, rest, other)}
+    judged = {verdict.budget.text: verdict for verdict in judge_report(report, rest, other)}
     return Gated(report, other, tuple((decided | judged)[budget.text] for budget in budgets))
 
 
@@ -177,13 +177,14 @@ def _refused(rounds: Rounds, open_: Sequence[Verdict], possible: int, max_time_s
         budget = verdict.budget
         if not budget.relative or verdict.measured is None:
             continue
-        visible = rounds.visible(budget, possible)
-        if _HOPELESS * abs(budget.limit) < visible < math.inf:
+        detectable_change = rounds.detectable_change(budget, possible)
+        if _HOPELESS * abs(budget.limit) < detectable_change < math.inf:
             reason = (
-                f"this budget is tighter than the {visible:.1%} that this machine could show in {max_time_s:g} s; "
+                f"this budget is tighter than the change of {detectable_change:.1%} that this machine can show "
+                f"in {max_time_s:g} s; "
                 f"widen it, or give more with --max-time; {rounds.evidence(budget)}"
             )
-            refused[budget.text] = dataclasses.replace(verdict, reason=reason, visible=visible)
+            refused[budget.text] = dataclasses.replace(verdict, reason=reason, detectable_change=detectable_change)
     return refused
 
 

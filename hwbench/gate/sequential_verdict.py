@@ -25,8 +25,8 @@ def judge_rounds(rounds: Rounds, budget: Budget, budgets: int = 1) -> Verdict:
         alone = rounds.bounds(budget, ALPHA / budgets, counted_only=True)
     else:
         alone = bounds
-    outcome, visible = outcome_of(budget, bounds), rounds.visible(budget, len(rounds))
-    seen = visible if math.isfinite(visible) else None
+    outcome, detectable_change = outcome_of(budget, bounds), rounds.detectable_change(budget, len(rounds))
+    seen = detectable_change if math.isfinite(detectable_change) else None
     if outcome != "inconclusive" and outcome_of(budget, alone) == "inconclusive":
         reason = f"{_in_spite(budget, outcome, rounds.middle(budget))}; {rounds.evidence(budget, 'undisturbed')}"
     elif alone.low > (-1.0 if budget.relative else 0.0) and math.isfinite(alone.high):

@@ -95,7 +95,7 @@ def measure(
     check_installed()
     item, target, machine = open_bundle(path), LocalTarget(), this_machine()
     if not device_profiles.fits(item.manifest.profile, machine):
-        why = f"this machine is no {item.manifest.profile.title}"
+        why = device_profiles.mismatch(item.manifest.profile)
         unjudged = (Verdict(ask.bound, "inconclusive", None, why),) if ask.bound else ()
         return report_of(item, None, why, evaluation, target), unjudged
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:

@@ -93,6 +93,11 @@ def fits(profile: HardwareProfile, machine: Machine) -> bool:
     return profile.gpu is None or any(_is_gpu(profile.gpu, gpu) for gpu in machine.gpus)
 
 
+def mismatch(profile: HardwareProfile) -> str:
+    """Describe in one clause that this machine is not the profile's device."""
+    return f"this machine does not fit the profile {profile.name} ({profile.title})"
+
+
 def _is_gpu(wanted: Gpu, listed: str) -> bool:
     """Whether nvidia-smi's "NVIDIA A100-SXM4-80GB, 8.0" is an "A100": words count, an "L40S" is no "L4"."""
     name, _, capability = listed.rpartition(",")

@@ -1,6 +1,6 @@
 """What this machine can do at most: products per second in each precision, and bytes per second.
 
-Measured once and remembered, like the probe (`hwbench.machine.remembered`), for each number of threads. A ceiling is
+Measured once and remembered, like the probe (`hwbench.machine.remembered`), for each number of threads. A peak is
 a maximum, so the best of several tries counts, and the best of several measurements.
 """
 
@@ -27,8 +27,8 @@ _PLAN = SamplingPlan(min_runs=5, duration_s=0.12, warmup_limit_s=0.12, time_limi
 
 
 @dataclass(frozen=True)
-class Ceilings:
-    """A machine's peaks with a number of threads.
+class Peaks:
+    """A machine's workloads with a number of threads.
 
     Attributes:
         operations_per_s: of products, by precision; two operations per multiply-accumulate.
@@ -47,7 +47,7 @@ class Ceilings:
 
 
 @dataclass(frozen=True)
-class Peak:
+class PeakWorkload:
     """A bundle that does little but products of one precision.
 
     Attributes:
@@ -63,19 +63,19 @@ class Peak:
 
 
 @dataclass(frozen=True)
-class Unmade:
-    """A peak whose bundle could not be made, and why."""
+class UnbuiltWorkload:
+    """A workload whose bundle could not be made, and why."""
 
     name: str
     precision: str
     reason: str
 
 
-def recall(machine: Machine, threads: int, versions: Mapping[str, str]) -> Ceilings | None:
+def recall(machine: Machine, threads: int, versions: Mapping[str, str]) -> Peaks | None:
     """What is known of a machine; None where nothing is, it is a month old, or it cannot be read."""
     try:
         text = _file(machine, threads, versions).read_text("utf-8")
-        known = decode(Ceilings, json.loads(text), "ceilings")
+        known = decode(Peaks, json.loads(text), "peaks")
     except (OSError, ValueError, UsageError):
         return None
     return known if time.time() - known.measured_at_s <= KEPT_S else None
@@ -85,18 +85,18 @@ def measure(
     machine: Machine,
     threads: int,
     versions: Mapping[str, str],
-    peaks: Iterable[Peak | Unmade],
+    workloads: Iterable[PeakWorkload | UnbuiltWorkload],
     missing: Mapping[str, str],
     target: Target,
     tick: Tick,
-) -> Ceilings:
+) -> Peaks:
     """Measure a machine, and remember the higher of each figure and what was known, of one thread, too.
 
     Args:
         machine: the one we are on.
         threads: inside one inference, and that move memory.
-        versions: of what computes the products; other versions have ceilings of their own.
-        peaks: what to compute; of several in a precision, the fastest counts.
+        versions: of what computes the products; other versions have peaks of their own.
+        workloads: what to compute; of several in a precision, the fastest counts.
         missing: why a precision is not among them.
         target: where bundles run, in processes of their own.
         tick: called after each step.
@@ -110,18 +110,18 @@ def measure(
     for precision, rate in (item for each in earlier for item in each.operations_per_s.items()):
         rates[precision] = max(rates.get(precision, 0.0), rate)
     why = dict(missing)
-    for peak in peaks:
-        rate, reason = _rate(peak, target)
+    for workload in workloads:
+        rate, reason = _rate(workload, target)
         if reason is None:
-            rates[peak.precision] = max(rates.get(peak.precision, 0.0), rate)
+            rates[workload.precision] = max(rates.get(workload.precision, 0.0), rate)
         else:
-            why[peak.precision] = reason
-        tick(f"measured {peak.name}")
+            why[workload.precision] = reason
+        tick(f"measured {workload.name}")
     memory = memory_bandwidth.measure(machine, threads)
     sizes = {each.bytes for each in memory}
     before = [read for each in earlier for read in each.memory if read.bytes in sizes]
     tick("measured memory")
-    found = Ceilings(
+    found = Peaks(
         threads,
         dict(sorted(rates.items())),
         memory_bandwidth.best(memory, before),
@@ -138,18 +138,18 @@ def rate_text(precision: str, rate: float) -> str:
     return f"{rate / 1e9:,.0f} {'GOP/s' if precision.startswith('int') else 'GFLOP/s'}"
 
 
-def _rate(peak: Peak | Unmade, target: Target) -> tuple[float, str | None]:
+def _rate(workload: PeakWorkload | UnbuiltWorkload, target: Target) -> tuple[float, str | None]:
     """Operations per second; or why there are none."""
-    if isinstance(peak, Unmade):
-        return 0.0, peak.reason
+    if isinstance(workload, UnbuiltWorkload):
+        return 0.0, workload.reason
     try:
-        fastest_ns = min(target.sample(peak.bundle, peak.inputs, _PLAN).samples_ns)
+        fastest_ns = min(target.sample(workload.bundle, workload.inputs, _PLAN).samples_ns)
     except EdgewrightError as error:
         return 0.0, str(error)
-    return peak.operations * 1e9 / fastest_ns, None
+    return workload.operations * 1e9 / fastest_ns, None
 
 
 def _file(machine: Machine, threads: int, versions: Mapping[str, str]) -> Path:
     # Unlike the probe, they depend on the caches, and on how much memory there is to read.
     memory = [round(machine.memory_bytes / 2**30), sorted(machine.caches_bytes.items()), machine.last_caches]
-    return file_of(machine, "ceilings", [_METHOD, threads, sorted(versions.items()), *memory])
+    return file_of(machine, "peaks", [_METHOD, threads, sorted(versions.items()), *memory])

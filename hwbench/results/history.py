@@ -85,7 +85,7 @@ def record(where: str, results: Results, at: datetime.datetime | None = None) ->
         UsageError: the database cannot be opened or written.
     """
     now = at or datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-    rows = [row for field in results.fields for row in _rows(field, now)]
+    rows = [row for field in results.profiles for row in _rows(field, now)]
     _create(where)
     try:
         with _engine(where).begin() as connection:

@@ -19,14 +19,16 @@ from hwbench.measurements.report import Report
 from hwbench.metrics import Metric
 from hwbench.progress import Tick
 from hwbench.results import profile_results
-from hwbench.targets import Target
+from hwbench.targets import GpuTarget, Target
 from hwbench.wording import described
 from runtimes.bundles.bundle import REPORT, Bundle
-from runtimes.bundles.manifest import Manifest
-from runtimes.errors import BackendError, UsageError
+from runtimes.bundles.manifest import Artifact, Manifest
+from runtimes.errors import BackendError, EdgewrightError, UsageError
 from runtimes.npz import write as write_npz
 from runtimes.sampling.closed_loop import SamplingPlan
 from runtimes.tensors import Array
+
+_GPU_PROVIDERS = ("cuda", "tensorrt")  # of ONNX Runtime
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Evaluation:
 
 def measure_bundles(
     paths: Sequence[Path],
-    target: Target,
+    target: GpuTarget,
     plan: SamplingPlan,
     tick: Tick,
     evaluation: Evaluation | None = None,
@@ -79,9 +81,25 @@ def measure_bundles(
             latency = latencies.get(name)
             if isinstance(latency, str):
                 raise BackendError(f"'{item.path}' could not be measured: {latency}")
-            why = "" if latency else f"this machine is no {item.manifest.profile.title}"
-            reports.append(report_of(item, latency, why, evaluation, target))
+            why = "" if latency else device_profiles.mismatch(item.manifest.profile)
+            report = report_of(item, latency, why, evaluation, target)
+            reports.append(_with_gpu_times(report, item, inputs[name], target) if latency else report)
         return reports
+
+
+def _with_gpu_times(report: Report, item: OpenedBundle, inputs: Path, target: GpuTarget) -> Report:
+    """Add the parts of inferences on a GPU to a report, or the reason why they are missing."""
+    if not _runs_on_gpu(item.manifest.artifact):
+        return report
+    try:
+        return dataclasses.replace(report, gpu_times=target.gpu_times(item.path, inputs))
+    except EdgewrightError as error:  # the latency was measured, and counts without its parts
+        return dataclasses.replace(report, unmeasured={**report.unmeasured, "gpu_times": str(error)})
+
+
+def _runs_on_gpu(artifact: Artifact) -> bool:
+    """Tell whether an artifact is an engine's, or asks ONNX Runtime for a GPU's provider."""
+    return artifact.plan is not None or artifact.settings.options.get("provider") in _GPU_PROVIDERS
 
 
 def report_of(
@@ -165,7 +183,7 @@ def _read(path: Path) -> OpenedBundle:
         inputs = bundle.golden("input", manifest.artifact.inputs) if manifest.golden.samples else {}
         selected = None
         if REPORT in manifest.members:
-            fields = profile_results.from_json(bundle.read(REPORT), f"{path}: {REPORT}").fields
+            fields = profile_results.from_json(bundle.read(REPORT), f"{path}: {REPORT}").profiles
             selected = fields[0].selected if fields else None
     artifact = manifest.artifact
     name = selected.name if selected else described(artifact.precision, artifact.runtime, manifest.recipe)

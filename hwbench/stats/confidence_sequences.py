@@ -22,7 +22,7 @@ from runtimes.tensors import Array
 ALPHA = 0.01
 """How often a verdict may be wrong at its limit, to each side."""
 POWER = 0.95
-"""How often the smallest visible change is seen."""
+"""How often the detectable shift is detected."""
 
 
 def upper_bound(figures: Array, ceilings: Array, alpha: float = ALPHA) -> float:
@@ -45,7 +45,7 @@ def lower_bound(figures: Array, floors: Array, alpha: float = ALPHA) -> float:
     return -upper_bound(-np.asarray(figures), -np.asarray(floors), alpha)
 
 
-def visible(deviations: Array, n: int, alpha: float = ALPHA) -> float:
+def detectable_shift(deviations: Array, n: int, alpha: float = ALPHA) -> float:
     """The smallest shift that `n` more figures would show with probability `POWER`.
 
     Args:

@@ -161,10 +161,10 @@ def command(
         results = build(request)
     show(results, form)
     if form == "text":
-        for bundle in (field.bundle for field in results.fields if field.bundle):
+        for bundle in (field.bundle for field in results.profiles if field.bundle):
             click.echo(f"Bundle: {bundle}")
         click.echo(f"Report: {request.out / 'report.html'}")
-    interrupted = any(field.search and "Ctrl-C" in (field.search.stopped or "") for field in results.fields)
+    interrupted = any(field.search and "Ctrl-C" in (field.search.stopped or "") for field in results.profiles)
     ctx.exit(_INTERRUPTED if interrupted else EXIT_CODES[results.outcome])
 
 

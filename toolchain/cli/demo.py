@@ -59,6 +59,6 @@ def command(ctx: click.Context, out: Path, form: str) -> None:
         results = build(request)
     show(results, form)
     if form == "text":
-        click.echo(f"Bundle: {results.fields[0].bundle}")
+        click.echo(f"Bundle: {results.profiles[0].bundle}")
         click.echo(f"Report: {out / 'report.html'}")
     ctx.exit(EXIT_CODES[results.outcome])

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from hwbench.budgets import energy_budgets
+from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import Budget, parse_all
-from hwbench.budgets.verdicts import EXIT_CODES, Outcome, Verdict, judge
+from hwbench.budgets.verdicts import EXIT_CODES, Outcome, Verdict
 from hwbench.gate.sequential_gate import MAX_TIME_S, Gated, GatePlan, gate_bundle, sampling_plan
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.quantities import QUANTITIES
@@ -159,7 +160,7 @@ def _stored_verdicts(candidate: Path, baseline: Path | None, limits: tuple[Budge
             "bundle, or a report.json as --baseline."
         )
     other = _stored(baseline) if baseline is not None else None
-    return Gated(report, other, judge(report, limits, other))
+    return Gated(report, other, judge_report(report, limits, other))
 
 
 def _stored(path: Path) -> Report:
@@ -169,7 +170,7 @@ def _stored(path: Path) -> Report:
         raise UsageError(f"There is no file '{path}'.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"'{path}' cannot be read: {error}.") from None
-    fields = profile_results.from_json(text, str(path)).fields
+    fields = profile_results.from_json(text, str(path)).profiles
     if len(fields) != 1:
         raise UsageError(f"'{path}' holds {len(fields)} profiles; gate one bundle of them instead.")
     selected = fields[0].selected

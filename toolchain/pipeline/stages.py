@@ -15,7 +15,7 @@ from toolchain.search.screening import FINALISTS
 
 OPENING = "Opening {source}"
 REFERENCE = "Running the source, to compare with"
-CEILINGS = "Measuring what this machine can do"
+PEAKS = "Measuring what this machine can do"
 PACKING = "{profile}: pack"
 
 _VARIANTS = 8  # steps of a finalist's other settings: two made, and measured beside it
@@ -39,7 +39,7 @@ def stages(
         phases = _search(made, timed=device_profiles.fits(profile, machine), exhaustive=exhaustive)
         shown = f"{profile.name}, " if len(plans) > 1 else ""
         found += [Stage(f"{profile.name}: {name}", steps, shown + name) for name, steps in phases]
-        found.append(Stage(CEILINGS, 0, f"{shown}measuring this machine"))  # once a month
+        found.append(Stage(PEAKS, 0, f"{shown}measuring this machine"))  # once a month
         found.append(Stage(PACKING.format(profile=profile.name), 1, f"{shown}pack"))
     return tuple(found)
 

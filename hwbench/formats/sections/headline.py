@@ -83,14 +83,14 @@ def drop(row: Row, accuracy: Accuracy) -> str:
 
 def verdicts(field: ProfileResult) -> tuple[tuple[CandidateResult, Verdict], ...]:
     """The chosen candidate's verdicts; where none was chosen, everyone's, for these are why."""
-    entries = field.entries if field.selected is None else (field.selected,)
+    entries = field.candidates if field.selected is None else (field.selected,)
     return tuple((entry, verdict) for entry in entries if entry.report is not None for verdict in entry.verdicts)
 
 
 def _none_chosen(field: ProfileResult) -> str:
-    measured = [entry for entry in field.entries if entry.report is not None]
+    measured = [entry for entry in field.candidates if entry.report is not None]
     if not measured:
-        reasons = {entry.reason for entry in field.entries}
+        reasons = {entry.reason for entry in field.candidates}
         why = f": {reasons.pop().rstrip('.')}" if len(reasons) == 1 else ""
         return f"Nothing was measured for {field.profile}{why}"
     if field.outcome == "fail":

@@ -62,11 +62,11 @@ class Row:
 
 def rows(field: ProfileResult) -> tuple[Row, ...]:
     """One per entry, in the field's order."""
-    names = [_short(entry) for entry in field.entries]
-    runtimes = {entry.runtime for entry in field.entries}
+    names = [_short(entry) for entry in field.candidates]
+    runtimes = {entry.runtime for entry in field.candidates}
     return tuple(
         _row(entry, name, names.count(name) == 1, _tag(name, entry.runtime if len(runtimes) > 1 else ""))
-        for entry, name in zip(field.entries, names)
+        for entry, name in zip(field.candidates, names)
     )
 
 

@@ -16,8 +16,8 @@ def read(make):
 
 def test_one_line_per_entry_and_plain_numbers(results):
     lines = read(three_fields)
-    assert len(lines) == sum(len(each.entries) for each in results.fields)
-    entry = results.fields[0].selected
+    assert len(lines) == sum(len(each.candidates) for each in results.profiles)
+    entry = results.profiles[0].selected
     line = next(line for line in lines if line["status"] == "selected")
     p90 = entry.report.estimate("p90")
     assert [float(line[f"p90_ms{end}"]) for end in ("", "_low", "_high")] == [p90.value, p90.low, p90.high]
@@ -42,7 +42,7 @@ def test_what_is_missing_is_empty_and_says_why():
 
 def test_hostile_text_stays_in_its_cell(hostile):
     lines = read(hostile_field)
-    assert len(lines) == len(hostile.fields[0].entries)
+    assert len(lines) == len(hostile.profiles[0].candidates)
     assert all(None not in line and None not in line.values() for line in lines)
     assert lines[0]["model"].startswith(HOSTILE[:30])
 

@@ -132,11 +132,11 @@ def test_a_few_slow_runs_do_not_squeeze_the_chart_but_are_told_of(text):
 
 def test_a_metric_where_less_is_better_says_so():
     entries = []
-    for entry in measured_field().entries:
+    for entry in measured_field().candidates:
         if entry.report is not None and entry.report.accuracy is not None:
             accuracy = dataclasses.replace(entry.report.accuracy, higher_is_better=False, metric="error_rate")
             entries.append(dataclasses.replace(entry, report=dataclasses.replace(entry.report, accuracy=accuracy)))
-    page = html.render(profile_results.of([dataclasses.replace(measured_field(), entries=tuple(entries))]))
+    page = html.render(profile_results.of([dataclasses.replace(measured_field(), candidates=tuple(entries))]))
     assert "error_rate (lower is better)" in page
 
 
@@ -147,9 +147,9 @@ def test_where_none_was_chosen_everyones_verdicts_show():
 
 
 def test_a_wide_table_breaks_names_at_their_joints_and_has_headings_for_narrow_pages():
-    entry = measured_field().entries[0]
+    entry = measured_field().candidates[0]
     long = dataclasses.replace(entry, name="fp32 on onnxruntime, graph_optimization=extended")
-    page = html.render(profile_results.of([dataclasses.replace(measured_field(), entries=(entry, long))]))
+    page = html.render(profile_results.of([dataclasses.replace(measured_field(), candidates=(entry, long))]))
     assert "fp32, graph_<wbr>optimization=<wbr>extended<" in page
     assert page.count('data-heading="p50, ms"') == 2
 

@@ -18,10 +18,10 @@ def tables(text):
 def test_every_row_has_as_many_cells_as_the_heading(results, hostile):
     for shown, make in ((results, three_fields), (hostile, hostile_field)):
         found = list(tables(rendered("markdown", make)))
-        assert len(found) == len(shown.fields)
-        for table, each in zip(found, shown.fields):
+        assert len(found) == len(shown.profiles)
+        for table, each in zip(found, shown.profiles):
             assert {len(row) for row in table} == {11}
-            assert len(table) == len(each.entries) + 2
+            assert len(table) == len(each.candidates) + 2
 
 
 def test_hostile_text_starts_no_markup():
@@ -37,9 +37,9 @@ def test_github_shows_a_table_and_every_text_as_it_is(results, hostile):
     for shown, make in ((results, three_fields), (hostile, hostile_field)):
         tokens = parser.parse(rendered("markdown", make))
         kinds = [token.type for token in tokens]
-        assert kinds.count("table_open") == kinds.count("heading_open") == len(shown.fields)
-        assert kinds.count("tr_open") == sum(1 + len(each.entries) for each in shown.fields)
-        assert kinds.count("td_open") == 11 * sum(len(each.entries) for each in shown.fields)
+        assert kinds.count("table_open") == kinds.count("heading_open") == len(shown.profiles)
+        assert kinds.count("tr_open") == sum(1 + len(each.candidates) for each in shown.profiles)
+        assert kinds.count("td_open") == 11 * sum(len(each.candidates) for each in shown.profiles)
         inside = [child for token in tokens for child in token.children or ()]
         assert {child.content for child in inside if child.type == "html_inline"} == {"<br>"}
         assert {child.type for child in inside} == {"text", "strong_open", "strong_close", "html_inline"}

@@ -21,8 +21,10 @@ def searched() -> profile_results.Results:
         "recipe": {"keep": ["stem", "head/conv", "a", "b"], "keep_in": "fp32"},
         "screening": Screening("parity", 0.97, 128, 14.5),
     }
-    entries = [dataclasses.replace(entry, **changes) if entry.status == "selected" else entry for entry in made.entries]
-    return profile_results.of([dataclasses.replace(made, entries=tuple(entries), search=Search(looks=5, tried=21))])
+    entries = [
+        dataclasses.replace(entry, **changes) if entry.status == "selected" else entry for entry in made.candidates
+    ]
+    return profile_results.of([dataclasses.replace(made, candidates=tuple(entries), search=Search(looks=5, tried=21))])
 
 
 @pytest.mark.parametrize("form", ["text", "html"])
@@ -47,7 +49,7 @@ def screened() -> profile_results.Results:
     made = measured_field()
     went_on = [
         dataclasses.replace(entry, screening=Screening("parity", 0.99, 128, 20.0 + number))
-        for number, entry in enumerate(made.entries)
+        for number, entry in enumerate(made.candidates)
         if entry.report is not None
     ]
     let_go = [
@@ -57,7 +59,7 @@ def screened() -> profile_results.Results:
         for name, ms in (("int8-dynamic", 90.0), ("fp16-storage", 40.0))
     ]
     unranked = CandidateResult("fp32 on null", "fp32", "null", "rejected", "slower", screening=Screening(p50_ms=300.0))
-    return profile_results.of([dataclasses.replace(made, entries=(*went_on, *let_go, unranked))])
+    return profile_results.of([dataclasses.replace(made, candidates=(*went_on, *let_go, unranked))])
 
 
 def test_all_that_was_ranked_and_timed_is_drawn():

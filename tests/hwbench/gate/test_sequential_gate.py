@@ -156,7 +156,7 @@ def test_a_change_is_said_with_its_bounds_and_the_smallest_that_would_have_shown
     decided, _ = run(make_rounds, ["p50<=+20%"], 1.05 * levels(seed=3), levels(seed=4))
     verdict = decided["p50<=+20%"]
     assert verdict.measured.low < 0.05 < verdict.measured.high
-    assert 0 < verdict.visible < 0.2
+    assert 0 < verdict.detectable_change < 0.2
     assert "would have shown" in verdict.reason
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from hwbench.stats import confidence_sequences
-from hwbench.stats.confidence_sequences import ALPHA, blocks_needed, lower_bound, upper_bound, visible, wealth
+from hwbench.stats.confidence_sequences import ALPHA, blocks_needed, detectable_shift, lower_bound, upper_bound, wealth
 
 
 @pytest.mark.parametrize(("n", "wins"), [(0, 0), (9, 9), (12, 3), (40, 29), (200, 100)])
@@ -62,18 +62,18 @@ def test_bounds_are_figures_around_the_median_and_scale_with_them(values, factor
 
 def test_the_smallest_visible_change_is_seen_as_often_as_it_says():
     rng, n, runs, sigma = np.random.default_rng(1), 40, 400, 0.02
-    shift = visible(rng.normal(0, sigma, 4_000), n)
+    shift = detectable_shift(rng.normal(0, sigma, 4_000), n)
     draws = rng.normal(shift, sigma, (runs, n))
     seen = sum(lower_bound(figures, figures) > 0 for figures in draws)
     assert seen / runs >= confidence_sequences.POWER - 0.03
     assert shift < 1.2 * sigma
-    assert visible(np.empty(0), n) == math.inf
-    assert visible(np.ones(5), 8) == math.inf
+    assert detectable_shift(np.empty(0), n) == math.inf
+    assert detectable_shift(np.ones(5), 8) == math.inf
 
 
 def test_more_figures_show_smaller_changes():
     strays = np.random.default_rng(2).normal(0, 1, 500)
-    shifts = [visible(strays, n) for n in (9, 20, 40, 80)]
+    shifts = [detectable_shift(strays, n) for n in (9, 20, 40, 80)]
     assert shifts == sorted(shifts, reverse=True)
 
 

@@ -186,7 +186,7 @@ def test_a_model_without_samples_says_that_it_was_timed_on_random_ones(cli, tmp_
 
     path: Path = tiny_models.double(tmp_path / "net.onnx", inputs="float[N,T] x")
     shown = cli("measure", path, "--duration", "0.05", "--format", "json")
-    (caveat,) = json.loads(shown.out)["fields"][0]["caveats"]
+    (caveat,) = json.loads(shown.out)["profiles"][0]["caveats"]
     assert caveat == (
         "No samples come with a bare model; latency is of random inputs, at sizes of our own: "
         "x=float32[N,T] as [8] a sample."

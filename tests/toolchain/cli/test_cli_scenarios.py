@@ -35,7 +35,7 @@ def test_server_shows_its_rates_and_writes_all_of_them(cli, built_bundle, tmp_pa
     ran = cli("measure", built_bundle, *arguments)
     assert ran.code == 0, ran.err
     assert "held (largest)" in ran.out and "the queue grew" in ran.out
-    (written,) = profile_results.from_json((tmp_path / "served.json").read_text(), "served.json").fields
+    (written,) = profile_results.from_json((tmp_path / "served.json").read_text(), "served.json").profiles
     report = written.selected.report
     assert report.latency.scenario == "server" and report.rates
     assert [budget.text for budget in written.budgets] == ["p90<=1s"]

@@ -36,7 +36,7 @@ def test_of_several_devices_each_stage_says_which(device):
     two = stages("m.onnx", [(device, plan), (other, plan)], this_machine(), exhaustive=False)
     assert [stage.title for stage in one][:3] == ["opening the model", "running the source", "make candidates"]
     assert f"{device.name}, make candidates" in [stage.title for stage in two]
-    assert len({stage.name for stage in two}) == len(two) - 1  # ceilings are the machine's
+    assert len({stage.name for stage in two}) == len(two) - 1  # peaks are the machine's
 
 
 def test_what_is_not_timed_takes_no_steps_of_timing():

@@ -22,7 +22,7 @@ def collapsed(**scores: float) -> ProfileResult:
     """The measured field, with other scores for some."""
     made = measured_field()
     entries = []
-    for entry in made.entries:
+    for entry in made.candidates:
         if entry.precision in scores and entry.report is not None and entry.report.accuracy is not None:
             right = round(scores[entry.precision] * 1000)
             accuracy = dataclasses.replace(
@@ -30,7 +30,7 @@ def collapsed(**scores: float) -> ProfileResult:
             )
             entry = dataclasses.replace(entry, report=dataclasses.replace(entry.report, accuracy=accuracy))
         entries.append(entry)
-    return dataclasses.replace(made, entries=tuple(entries))
+    return dataclasses.replace(made, candidates=tuple(entries))
 
 
 def figure_of(page: str, title: str) -> str:

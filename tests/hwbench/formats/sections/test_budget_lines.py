@@ -21,9 +21,9 @@ def with_energy(made: ProfileResult, *caveats: str) -> ProfileResult:
     limits = (*made.budgets, budget.parse("energy<=5mJ"))
     entries = tuple(
         dataclasses.replace(entry, verdicts=verdicts.judge(entry.report, limits)) if entry.report is not None else entry
-        for entry in made.entries
+        for entry in made.candidates
     )
-    return dataclasses.replace(made, budgets=limits, entries=entries, caveats=caveats)
+    return dataclasses.replace(made, budgets=limits, candidates=entries, caveats=caveats)
 
 
 def test_of_the_chosen_candidate_there_is_one_line_per_budget():
@@ -62,8 +62,8 @@ def test_the_default_budget_is_called_so(module):
     limits = (made.budgets[0], dataclasses.replace(made.budgets[1], is_default=True))
     entries = tuple(
         dataclasses.replace(entry, verdicts=verdicts.judge(entry.report, limits)) if entry.report is not None else entry
-        for entry in made.entries
+        for entry in made.candidates
     )
-    shown = module.render(profile_results.of([dataclasses.replace(made, budgets=limits, entries=entries)]))
+    shown = module.render(profile_results.of([dataclasses.replace(made, budgets=limits, candidates=entries)]))
     assert "accuracy_drop<=0.01 (default)" in shown.replace("&lt;", "<").replace("\\", "")
     assert "p90<=20ms (default)" not in shown.replace("&lt;", "<")

@@ -10,13 +10,13 @@ import io
 import pytest
 from formats_data import measured_field, rendered
 
-from hwbench.formats.sections.roofline_share import ceilings, rooflines
+from hwbench.formats.sections.roofline_share import peaks, rooflines
 from hwbench.measurements.memory_bandwidth import Bandwidth
-from hwbench.measurements.peaks import Ceilings
+from hwbench.measurements.peaks import Peaks
 from hwbench.results.profile_results import ProfileResult
 from runtimes.bundles.work import Work
 
-CEILINGS = Ceilings(4, {"fp32": 1e11, "int8": 4e11}, (Bandwidth(1 << 20, 2e10),), {})
+PEAKS = Peaks(4, {"fp32": 1e11, "int8": 4e11}, (Bandwidth(1 << 20, 2e10),), {})
 
 
 @functools.cache
@@ -24,15 +24,15 @@ def bounded() -> ProfileResult:
     """fp32 and int8 with a roofline, the storage precisions without a count; the rest was asked for none."""
     base = measured_field()
     entries = []
-    for entry in base.entries:
+    for entry in base.candidates:
         report = entry.report
         if report is not None and entry.precision in ("fp32", "int8"):
             artifact = dataclasses.replace(report.artifact, work=Work({entry.precision: 6 * 10**8}, {"fp32": 100}, 10))
-            report = dataclasses.replace(report, artifact=artifact, ceilings=CEILINGS)
+            report = dataclasses.replace(report, artifact=artifact, peaks=PEAKS)
         elif report is not None and entry.precision.endswith("-storage"):
-            report = dataclasses.replace(report, ceilings=CEILINGS)
+            report = dataclasses.replace(report, peaks=PEAKS)
         entries.append(dataclasses.replace(entry, report=report))
-    return dataclasses.replace(base, entries=tuple(entries))
+    return dataclasses.replace(base, candidates=tuple(entries))
 
 
 def test_the_sentences():
@@ -42,20 +42,20 @@ def test_the_sentences():
     assert said["fp32 on onnxruntime"].endswith("ms, roofline 6.00 ms (compute-bound), 19%")
     assert said["int8 on onnxruntime"].endswith("ms, roofline 1.50 ms (compute-bound), 10%")
     assert said["fp16-storage on onnxruntime"] == "none: what the model computes was not counted"
-    assert ceilings(bounded()) == ("with 4 threads: fp32 100 GFLOP/s, int8 400 GOP/s, memory 20 GB/s",)
+    assert peaks(bounded()) == ("with 4 threads: fp32 100 GFLOP/s, int8 400 GOP/s, memory 20 GB/s",)
 
 
 def test_a_share_above_all_there_is_comes_with_what_may_be_wrong():
-    slow = dataclasses.replace(CEILINGS, operations_per_s={"fp32": 1e9, "int8": 1e9})
+    slow = dataclasses.replace(PEAKS, operations_per_s={"fp32": 1e9, "int8": 1e9})
     entries = [
-        dataclasses.replace(entry, report=dataclasses.replace(entry.report, ceilings=slow))
-        for entry in bounded().entries
+        dataclasses.replace(entry, report=dataclasses.replace(entry.report, peaks=slow))
+        for entry in bounded().candidates
         if entry.precision == "fp32"
     ]
-    ((_, said),) = rooflines(dataclasses.replace(bounded(), entries=tuple(entries)))
+    ((_, said),) = rooflines(dataclasses.replace(bounded(), candidates=tuple(entries)))
     assert "roofline 600 ms (compute-bound), 19" in said
-    assert "which cannot be: a ceiling was measured too low" in said
-    assert "edgewright profiles --ceilings --fresh" in said
+    assert "which cannot be: a peak was measured too low" in said
+    assert "edgewright profiles --peaks --fresh" in said
     assert not any("cannot be" in other for _, other in rooflines(bounded()))
 
 

@@ -49,12 +49,12 @@ def test_reasons_are_numbered_once_and_skipped_candidates_have_none():
 
 def test_a_figure_that_is_no_number_counts_as_missing():
     field = measured_field()
-    report = field.entries[0].report
+    report = field.candidates[0].report
     assert report is not None and report.accuracy is not None
     nan = float("nan")
     broken = dataclasses.replace(report.accuracy, value=nan, scores=None, replicates=(nan,) * 9, reference=None)
-    entry = dataclasses.replace(field.entries[0], report=dataclasses.replace(report, accuracy=broken))
-    (first,) = rows.rows(dataclasses.replace(field, entries=(entry,)))
+    entry = dataclasses.replace(field.candidates[0], report=dataclasses.replace(report, accuracy=broken))
+    (first,) = rows.rows(dataclasses.replace(field, candidates=(entry,)))
     assert "nan" in first.missing["accuracy"]
 
 
@@ -66,13 +66,13 @@ def test_names_carry_the_runtime_only_where_they_would_be_ambiguous():
 
 
 def test_a_charts_name_goes_on_in_a_second_line_and_keeps_its_runtime():
-    (first, *_), others = measured_field().entries, many_field().entries
+    (first, *_), others = measured_field().candidates, many_field().candidates
     long = [
         dataclasses.replace(first, name="int8 keeping 1 (b18f) on onnxruntime"),
         dataclasses.replace(first, name="int8+bf16 keeping 12 (b18f) on onnxruntime"),
         dataclasses.replace(first, name="int8 on onnxruntime, graph_optimization=extended, and some more"),
     ]
-    tags = [row.tag for row in rows.rows(dataclasses.replace(many_field(), entries=(*long, *others)))]
+    tags = [row.tag for row in rows.rows(dataclasses.replace(many_field(), candidates=(*long, *others)))]
     assert tags[0] == "int8 keeping 1 (b18f)\nonnxruntime"
     assert tags[1] == "int8+bf16 keeping 12\n(b18f)\nonnxruntime"
     assert tags[2].count("\n") == 2
@@ -111,13 +111,13 @@ def test_the_headline_says_which_budget_nobody_gave():
     passed = measured_field()
     assert headline(passed, table_of(measured_field)).endswith(", passes both budgets")
     entries = []
-    for entry in passed.entries:
+    for entry in passed.candidates:
         verdicts = tuple(
             dataclasses.replace(verdict, budget=dataclasses.replace(verdict.budget, is_default=True))
             for verdict in entry.verdicts[1:]
         )
         entries.append(dataclasses.replace(entry, verdicts=verdicts))
-    default = dataclasses.replace(passed, entries=tuple(entries))
+    default = dataclasses.replace(passed, candidates=tuple(entries))
     assert headline(default, rows.rows(default)).endswith(", passes its budget (accuracy_drop<=0.01 by default)")
 
 
