@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from hwbench.data import dataset
-from hwbench.data.lazy_npz import open_arrays
 from runtimes.errors import UsageError
+from runtimes.npz import open_arrays
 from runtimes.profile import QuantizationScheme
 from toolchain.calibration import table, table_cache
 from toolchain.calibration.calibrate import CalibrationInterrupted

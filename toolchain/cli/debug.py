@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from hwbench.data import dataset
-from hwbench.data.lazy_npz import open_arrays
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from runtimes.codec import encode
 from runtimes.errors import UsageError
+from runtimes.npz import open_arrays
 from runtimes.profile import QuantizationScheme
 from toolchain.analysis.int8_errors import LayerError, layer_errors
 from toolchain.calibration import table_cache

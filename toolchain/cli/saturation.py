@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hwbench.data import dataset
-from hwbench.data.lazy_npz import open_arrays
 from hwbench.machine import device_profiles
 from runtimes.codec import encode
+from runtimes.npz import open_arrays
 from runtimes.profile import QuantizationScheme
 from toolchain.analysis.saturation import LayerSaturation, saturation
 from toolchain.calibration import table_cache

@@ -11,7 +11,6 @@ from hwbench.budgets import energy_budgets
 from hwbench.budgets.budget import Budget, parse
 from hwbench.budgets.verdicts import check_directions
 from hwbench.data import dataset
-from hwbench.data.lazy_npz import open_arrays
 from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements import interleaved
 from hwbench.progress import Tick, course, limit, phase, say
@@ -19,6 +18,7 @@ from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
 from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.npz import open_arrays
 from runtimes.profile import HardwareProfile
 from toolchain.calibration import table as tables
 from toolchain.calibration.sample_factory import as_npz
