@@ -76,7 +76,7 @@ def command(
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
         samples = dataset.read(file, model.inputs, called=str(calibration))
-        known = calibrated(prepare(model), recipe, samples, model.inputs, cache=table_cache.folder())
+        known = calibrated(prepare(model), recipe, samples, model.inputs, cache=table_cache.open_cache())
         errors = layer_errors(known, recipe, model.inputs, samples.arrays)
     done = known.model.metadata_props.get(CORRECTIONS_KEY)
     click.echo(f"corrections, and the operators that each changed: {done or 'none'}", err=True)
