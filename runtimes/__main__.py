@@ -48,8 +48,8 @@ def _compile(options: argparse.Namespace) -> int:
     with Bundle(options.bundle, options.public_key) as bundle:
         done = compile_bundle(bundle, _percent if sys.stderr.isatty() else None)
         count = bundle.manifest.golden.samples
-    toolkit = done.notes["toolkit"]
-    by = f"{toolkit['runtime']} {toolkit['version']}, CUDA {toolkit['cuda']}, {toolkit['gpu']}"
+    environment = done.notes["environment"]
+    by = f"{environment['runtime']} {environment['version']}, CUDA {environment['cuda']}, {environment['gpu']}"
     if done.was_there:
         print(f"'{done.file}' is there already, by {by}")
         return 0

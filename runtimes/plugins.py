@@ -35,7 +35,6 @@ _EXTRAS = {
     "click": "hwbench",
     "ml_dtypes": "toolchain",
     "onnxscript": "toolchain",
-    "platformdirs": "hwbench",
     "psutil": "hwbench",
     "rich": "hwbench",
 }

@@ -30,7 +30,7 @@ ALLOWED = {
         *("sqlalchemy", "ruptures", "pynvml"),
     },
     "toolchain": {
-        *("numpy", "scipy", "sklearn", "rich", "click", "tomli", "ml_dtypes", "platformdirs", "psutil"),
+        *("numpy", "scipy", "sklearn", "rich", "click", "tomli", "ml_dtypes", "psutil"),
         *("torch", "onnx", "onnx_ir", "onnxruntime", "onnxconverter_common"),
     },
 }

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hwbench.data.lazy_npz import open_arrays
 from runtimes import samples
 from runtimes.errors import UsageError
+from runtimes.npz import open_arrays
 from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
 

@@ -6,22 +6,21 @@ a maximum, so the best of several tries counts, and the best of several measurem
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hwbench.machine.identity import Machine
-from hwbench.machine.remembered import KEPT_S, file_of, keep
+from hwbench.machine.remembered import KEPT_S, find, keep
 from hwbench.measurements import memory_bandwidth
 from hwbench.measurements.memory_bandwidth import Bandwidth
 from hwbench.progress import Tick
 from hwbench.targets import Target
-from runtimes.codec import decode
-from runtimes.errors import EdgewrightError, UsageError
+from runtimes.errors import EdgewrightError
 from runtimes.sampling.closed_loop import SamplingPlan
 
+_KIND = "peaks"
 _METHOD = 2  # one more whenever what is measured changes
 _PLAN = SamplingPlan(min_runs=5, duration_s=0.12, warmup_limit_s=0.12, time_limit_s=3.0)
 
@@ -73,12 +72,8 @@ class UnbuiltWorkload:
 
 def recall(machine: Machine, threads: int, versions: Mapping[str, str]) -> Peaks | None:
     """What is known of a machine; None where nothing is, it is a month old, or it cannot be read."""
-    try:
-        text = _file(machine, threads, versions).read_text("utf-8")
-        known = decode(Peaks, json.loads(text), "peaks")
-    except (OSError, ValueError, UsageError):
-        return None
-    return known if time.time() - known.measured_at_s <= KEPT_S else None
+    known = find(Peaks, machine, _KIND, _depends_on(machine, threads, versions))
+    return known if known is not None and time.time() - known.measured_at_s <= KEPT_S else None
 
 
 def measure(
@@ -129,7 +124,7 @@ def measure(
         {precision: reason for precision, reason in why.items() if precision not in rates},
         min((each.measured_at_s for each in earlier), default=time.time()),
     )
-    keep(_file(machine, threads, versions), found)
+    keep(found, machine, _KIND, _depends_on(machine, threads, versions))
     return found
 
 
@@ -149,7 +144,7 @@ def _rate(workload: PeakWorkload | UnbuiltWorkload, target: Target) -> tuple[flo
     return workload.operations * 1e9 / fastest_ns, None
 
 
-def _file(machine: Machine, threads: int, versions: Mapping[str, str]) -> Path:
+def _depends_on(machine: Machine, threads: int, versions: Mapping[str, str]) -> object:
     # Unlike the probe, they depend on the caches, and on how much memory there is to read.
     memory = [round(machine.memory_bytes / 2**30), sorted(machine.caches_bytes.items()), machine.last_caches]
-    return file_of(machine, "peaks", [_METHOD, threads, sorted(versions.items()), *memory])
+    return [_METHOD, threads, sorted(versions.items()), *memory]

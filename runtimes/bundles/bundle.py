@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from runtimes import npy, plugins
+from runtimes import plugins
 from runtimes.bundles.archive import Archive
 from runtimes.bundles.manifest import SCHEMA_VERSION, Manifest
 from runtimes.codec import decode
@@ -86,8 +86,10 @@ class Bundle:
         return {spec.name: self._array(golden_member(kind, index)) for index, spec in enumerate(specs)}
 
     def _array(self, member: str) -> Array:
+        from runtimes import npz  # only golden samples are arrays; its zipfile and tempfile would slow down every load
+
         try:
-            return npy.parse(self.read(member))
+            return npz.parse_npy(self.read(member))
         except ValueError as error:
             raise BundleError(f"'{self.path}': '{member}' is not a plain array: {error}.") from None
 

@@ -20,7 +20,7 @@ from runtimes.errors import BackendError, EdgewrightError
 from runtimes.tensorrt.build_engine import Built
 from runtimes.tensorrt.build_progress import OnProgress
 from runtimes.tensorrt.compile_bundle import build_here
-from runtimes.tensorrt.engine_file import CacheKey
+from runtimes.tensorrt.engine_file import EngineKey
 
 _GRACE_S = 30.0
 
@@ -33,7 +33,7 @@ class Notes:
     warnings: tuple[str, ...]
 
 
-def build_apart(key: CacheKey, onnx: bytes, on_progress: OnProgress) -> Built:
+def build_apart(key: EngineKey, onnx: bytes, on_progress: OnProgress) -> Built:
     """`build_here`, in a child process; `key` holds the plan, and which TensorRT.
 
     Raises:
@@ -51,7 +51,7 @@ def build_apart(key: CacheKey, onnx: bytes, on_progress: OnProgress) -> Built:
 
 def main(folder: Path) -> int:
     """The child: build what lies in a folder, and write the engine beside it."""
-    key = decode(CacheKey, json.loads((folder / "key.json").read_text()), "key")
+    key = decode(EngineKey, json.loads((folder / "key.json").read_text()), "key")
     assert key.plan is not None
 
     def show(done: float, phase: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from runtimes.tensorrt import bundle_engine, engine_file, engine_layers
 from runtimes.tensorrt.build_engine import Built, build, check_dialect
 from runtimes.tensorrt.build_progress import OnProgress
 from runtimes.tensorrt.cuda._protocol import DeviceMemory
-from runtimes.tensorrt.engine_file import CacheKey
+from runtimes.tensorrt.engine_file import EngineKey
 from runtimes.tensorrt.engine_session import EngineSession
 from runtimes.verification.golden import GoldenResult, compare
 
@@ -69,7 +68,7 @@ def compile_bundle(bundle: Bundle, on_progress: OnProgress | None = None) -> Com
         golden = compare(bundle, session)
         listed = engine_layers.from_engine(backend.trt, session.engine)
     notes = {
-        "toolkit": encode(key.toolkit),
+        "environment": encode(key.environment),
         "seconds": seconds,
         "warnings": list(built.warnings),
         "layers": encode(listed),
@@ -79,15 +78,16 @@ def compile_bundle(bundle: Bundle, on_progress: OnProgress | None = None) -> Com
     return Compiled(file, notes, golden)
 
 
-def build_here(trt: Any, plan: BuildPlan, onnx: bytes, key: CacheKey, on_progress: OnProgress | None) -> Built:
+def build_here(trt: Any, plan: BuildPlan, onnx: bytes, key: EngineKey, on_progress: OnProgress | None) -> Built:
     """`build`, with the kernel times of earlier builds on this device; the new ones are kept."""
     timings_key = dataclasses.replace(key, plan=None, model_sha256=None)
-    timings = engine_file.folder() / f"timings-{timings_key.digest[:16]}"
-    known = engine_file.read(timings, timings_key) if plan.timing_cache else None
-    built = build(trt, plan, onnx, on_progress, known[0] if known else None)
+    cache = (
+        engine_file.open_cache()
+    )  # without `warn`: a damaged entry costs time alone, and this may be a child process
+    built = build(trt, plan, onnx, on_progress, cache.get(timings_key) if plan.timing_cache else None)
     if built.timing_cache is not None:
-        with contextlib.suppress(UsageError, OSError):  # a full or read-only cache costs time, no more
-            engine_file.write(timings, timings_key, built.timing_cache)
+        cache.put(timings_key, built.timing_cache)
+        cache.trim()
     return built
 
 

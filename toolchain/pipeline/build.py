@@ -11,7 +11,6 @@ from hwbench.budgets import energy_budgets
 from hwbench.budgets.budget import Budget, parse
 from hwbench.budgets.verdicts import check_directions
 from hwbench.data import dataset
-from hwbench.data.lazy_npz import open_arrays
 from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements import interleaved
 from hwbench.progress import Tick, course, limit, phase, say
@@ -19,11 +18,13 @@ from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
 from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.cache import Cache
+from runtimes.npz import open_arrays
 from runtimes.profile import HardwareProfile
 from toolchain.calibration import table as tables
 from toolchain.calibration.sample_factory import as_npz
 from toolchain.candidates import source_recipe
-from toolchain.candidates.build_cache import Cache, CachedTarget
+from toolchain.candidates.build_cache import CachedTarget, open_cache
 from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, plan, untried
 from toolchain.candidates.choose import choose
@@ -72,7 +73,7 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     preflight.check_samples(plans, request.precisions, request.source, request.calibration, request.calibration_table)
     machine = this_machine()
     ahead = stages(request.source, plans, machine, exhaustive=request.exhaustive)
-    cache = Cache(request.cache, request.fresh) if request.cache is not None else None
+    cache = open_cache(request.cache, fresh=request.fresh) if request.cache is not None else None
     with (
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
         course(f"Building {request.name}", ahead) as tick,

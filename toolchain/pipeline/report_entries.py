@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import judge
-from hwbench.data.lazy_npz import open_arrays
 from hwbench.measurements.report import Report
 from hwbench.results.profile_results import CandidateResult, Screening, Search, Status
 from hwbench.wording import kept
 from runtimes import samples
 from runtimes.codec import encode
 from runtimes.errors import EdgewrightError
+from runtimes.npz import open_arrays
 from runtimes.profile import HardwareProfile
 from toolchain.candidates.build_cache import CachedTarget
 from toolchain.candidates.candidate import Candidate

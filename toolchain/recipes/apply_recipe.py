@@ -13,12 +13,13 @@ import onnx_ir as ir
 from hwbench.data.dataset import Dataset
 from hwbench.progress import say
 from runtimes import samples
+from runtimes.cache import Cache
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain import corrections
-from toolchain.calibration import table_cache as cached
 from toolchain.calibration.calibrate import calibrate as observe_ranges
 from toolchain.calibration.table import CalibrationTable
+from toolchain.calibration.table_cache import causes
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.models.prepare import prepare
@@ -40,7 +41,7 @@ def quantize(
     *,
     known: Calibrated | None = None,
     table: CalibrationTable | None = None,
-    cache: Path | None = None,
+    cache: Cache | None = None,
 ) -> OnnxModel:
     """Make a model's variant.
 
@@ -98,7 +99,7 @@ def calibrated(
     calibration: Dataset | None,
     specs: Sequence[TensorSpec],
     table: CalibrationTable | None = None,
-    cache: Path | None = None,
+    cache: Cache | None = None,
 ) -> Calibrated:
     """Correct a graph and find its ranges, as the recipe says; for the arguments see `quantize`.
 
@@ -158,7 +159,7 @@ def keeping(known: Calibrated, keep: Collection[str]) -> Calibrated:
 
 
 def calibrate(
-    graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec], cache: Path | None = None
+    graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec], cache: Cache | None = None
 ) -> CalibrationTable:
     """Observe what a recipe's quantizer asks for, or find that it was observed before.
 
@@ -167,7 +168,7 @@ def calibrate(
         recipe: names the quantizer and the calibration method.
         calibration: the samples.
         specs: the model's inputs.
-        cache: the folder of tables from earlier; None to look at the samples in any case.
+        cache: the tables of earlier builds; None to look at the samples in any case.
 
     Raises:
         UsageError: an unknown method, or samples that do not do; says why.
@@ -179,12 +180,13 @@ def calibrate(
     every = quantizer.tensors(graph, dataclasses.replace(recipe, keep=())) if recipe.keep else needed
     watched = every if set(needed) <= set(every) else needed  # variants that keep other nodes share one table
     method = str(recipe.calibration)
-    name = cached.key(cached.causes(graph, method, watched, calibration, infinities)) if cache else ""
-    table = cached.find(cache, name) if cache else None
+    key = causes(graph, method, watched, calibration, infinities) if cache else None
+    table = cache.get_value(CalibrationTable, key) if cache else None
     if table is None:
         table = observe_ranges(method, graph, watched, specs, calibration.arrays, infinities)
         if cache:
-            cached.keep(cache, name, table)
+            cache.put_value(key, table)
+            cache.trim()
     else:
         say(f"Ranges by {method} of these {table.samples:,} samples are known already.")
     table = table.of(needed)

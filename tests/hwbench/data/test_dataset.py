@@ -177,7 +177,7 @@ def test_what_is_no_npz_of_plain_arrays_is_told_so(tmp_path, write):
 def test_a_zip_of_other_things_is_told_what_is_no_array(tmp_path):
     path = tmp_path / "data.npz"
     _write_zip(path, "x", "hello")
-    assert "'x' is not an array" in refused(path)
+    assert "'x', which is not an array" in refused(path)
 
 
 def test_nothing_is_unpickled(tmp_path):

@@ -80,11 +80,12 @@ def test_compiled_once_proven_kept_and_run(carried, capsys, trt, memory, images)
 
 def test_what_is_kept_says_what_built_it(carried):
     assert main(["compile", str(carried)]) == 0
-    header = json.loads(bundle_engine.path_of(carried).read_bytes().partition(b"\n")[0])
-    assert header["key"]["toolkit"]["compute_capability"] == "8.7"
-    assert header["key"]["plan"]["version"] == "10.3.0"
-    assert header["notes"]["layers"] == [{"name": "fused", "kind": "kgen", "precision": "Float", "nodes": ["a", "b"]}]
-    assert header["notes"]["warnings"] == ["a warning"]
+    header, notes, _ = bundle_engine.path_of(carried).read_bytes().split(b"\n", 2)
+    key, notes = json.loads(header)["key"], json.loads(notes)
+    assert key["environment"]["compute_capability"] == "8.7"
+    assert key["plan"]["version"] == "10.3.0"
+    assert notes["layers"] == [{"name": "fused", "kind": "kgen", "precision": "Float", "nodes": ["a", "b"]}]
+    assert notes["warnings"] == ["a warning"]
 
 
 def test_a_plan_is_followed(carried, trt):
@@ -118,7 +119,7 @@ def test_an_engine_of_another_build_is_refused_not_used(carried, trt, memory, ca
         memory.cuda = "12.8"
     else:
         memory.name = "Another GPU"
-    with pytest.raises(UsageError, match=r"was made by another build \(toolkit: .* there, .* here\); delete it"):
+    with pytest.raises(UsageError, match=r"was made by another build \(environment: .* there, .* here\); delete it"):
         load(carried)
     assert main(["compile", str(carried)]) == 2
     assert "was made by another build" in capsys.readouterr().err
@@ -166,13 +167,13 @@ def test_the_wrong_gpu_or_tensorrt(carried, capsys, trt, memory):
     assert not bundle_engine.path_of(carried).exists()
 
 
-def test_a_timing_cache_of_another_device_is_refused(carried, capsys, tmp_path):
+def test_a_damaged_timing_cache_costs_time_alone(carried, trt, tmp_path):
     assert main(["compile", str(carried)]) == 0
     bundle_engine.path_of(carried).unlink()
-    (timings,) = (tmp_path / "cache" / "engines").glob("timings-*")
+    (timings,) = (tmp_path / "cache" / "engines").iterdir()
     timings.write_bytes(timings.read_bytes().replace(b'"cuda": "12.6"', b'"cuda": "12.5"', 1))
-    assert main(["compile", str(carried)]) == 2
-    assert "was made by another build" in capsys.readouterr().err
+    assert main(["compile", str(carried)]) == 0
+    assert trt.state.config.cache.blob == b""  # the build measured its kernels anew
 
 
 def test_a_bundle_with_nothing_to_compile(bundle, capsys):
