@@ -30,6 +30,7 @@ from toolchain.cli._options import (
     evaluation_options,
     format_option,
     show,
+    verbose_option,
 )
 from toolchain.output_folder import output_file
 
@@ -76,6 +77,7 @@ _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "
 )
 @duration_option(sampling_plan())
 @format_option
+@verbose_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -90,6 +92,7 @@ def command(
     history: str | None,
     duration: float | None,
     form: str,
+    verbose: bool,
 ) -> None:
     """Judge a model against budgets; made for CI.
 
@@ -134,7 +137,7 @@ def command(
             text = plugins.load("hwbench.formats", output_form, "format").render(results)
             with replacing(file) as beside:
                 beside.write_text(text, encoding="utf-8")
-        show(results, form)
+        show(results, form, verbose=verbose)
         if history is not None:  # last: a database that fails by now takes no result along
             record(history, results)
     outcome = results.outcome

@@ -40,6 +40,7 @@ from toolchain.cli._options import (
     sampling_plan,
     scenario_options,
     show,
+    verbose_option,
 )
 from toolchain.output_folder import output_file
 from toolchain.sources.open_source import is_onnx
@@ -61,6 +62,7 @@ from toolchain.sources.open_source import is_onnx
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE.json", help="Write the report there as well.")
 @format_option
+@verbose_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -76,6 +78,7 @@ def command(
     minutes: float | None,
     out: Path | None,
     form: str,
+    verbose: bool,
 ) -> None:
     """Measure latency, throughput, memory and accuracy on this machine.
 
@@ -123,7 +126,7 @@ def command(
     if out is not None:
         with replacing(out) as beside:
             beside.write_text(profile_results.to_json(results), encoding="utf-8")
-    show(results, form)
+    show(results, form, verbose=verbose)
     if minutes is not None:
         ctx.exit(_show_soak(report.latency.blocks[0]) if report.latency else EXIT_CODES["inconclusive"])
     ctx.exit(EXIT_CODES[overall(verdicts)])
