@@ -70,7 +70,7 @@ def measured_field() -> ProfileResult:
     """Seven candidates: one chosen, four dropped, two skipped."""
     entries = [_measured(precision, number) for number, precision in enumerate(_MEASURED)]
     skipped = [
-        CandidateResult(f"{name} on onnxruntime", name, "onnxruntime", "not built", reason)
+        CandidateResult(f"{name} (onnxruntime)", name, "onnxruntime", "not built", reason)
         for name, reason in _SKIPPED.items()
     ]
     return ProfileResult(
@@ -102,7 +102,7 @@ def few_samples_field() -> ProfileResult:
     """One candidate with too few samples for p90 and p99, unsettled; nothing was to be decided."""
     latency = make_latency(14.6, seed=9, runs=4, settled=False)
     report = make_report("int8", latency, 2, 3, 3.62)
-    entry = CandidateResult("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report)
+    entry = CandidateResult("int8 (onnxruntime)", "int8", "onnxruntime", "measured", "", report)
     return ProfileResult("mobilenet-v2", "x86-avx512-vnni", (), (entry,))
 
 
@@ -116,7 +116,7 @@ def failed_field() -> ProfileResult:
 def unmade_field() -> ProfileResult:
     """Not one candidate could be made."""
     entries = [
-        CandidateResult(f"{name} on onnxruntime", name, "onnxruntime", "not built", "The time limit ran out.")
+        CandidateResult(f"{name} (onnxruntime)", name, "onnxruntime", "not built", "The time limit ran out.")
         for name in ("fp32", "int8")
     ]
     return ProfileResult("mobilenet-v2", "x86-avx512-vnni", BUDGETS, tuple(entries))
@@ -204,4 +204,4 @@ def _judged(precision: str, status: Status, report: Report) -> CandidateResult:
     broken = "; ".join(f"{v.budget.text}: {v.reason}" for v in verdicts if v.outcome == "fail")
     reasons = {"selected": "the fastest that meets every budget", "rejected": broken, "eligible": "slower than int8"}
     runtime = report.artifact.runtime
-    return CandidateResult(f"{precision} on {runtime}", precision, runtime, status, reasons[status], report, verdicts)
+    return CandidateResult(f"{precision} ({runtime})", precision, runtime, status, reasons[status], report, verdicts)

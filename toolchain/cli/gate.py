@@ -31,6 +31,7 @@ from toolchain.cli._options import (
     evaluation_options,
     format_option,
     show,
+    verbose_option,
 )
 from toolchain.output_folder import output_file
 
@@ -77,6 +78,7 @@ _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "
 )
 @duration_option(sampling_plan())
 @format_option
+@verbose_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -91,6 +93,7 @@ def command(
     history: str | None,
     duration: float | None,
     form: str,
+    verbose: bool,
 ) -> None:
     """Judge a model against budgets; made for CI.
 
@@ -135,7 +138,7 @@ def command(
             text = plugins.load("hwbench.formats", output_form, "format").render(results)
             with replacing(file) as beside:
                 beside.write_text(text, encoding="utf-8")
-        show(results, form)
+        show(results, form, verbose=verbose)
         if history is not None:  # last: a database that fails by now takes no result along
             record(history, results)
     outcome = results.outcome

@@ -41,6 +41,7 @@ from toolchain.cli._options import (
     sampling_plan,
     scenario_options,
     show,
+    verbose_option,
 )
 from toolchain.output_folder import output_file
 from toolchain.sources.open_source import is_onnx
@@ -62,6 +63,7 @@ from toolchain.sources.open_source import is_onnx
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE.json", help="Write the report there as well.")
 @format_option
+@verbose_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -77,6 +79,7 @@ def command(
     minutes: float | None,
     out: Path | None,
     form: str,
+    verbose: bool,
 ) -> None:
     """Measure latency, throughput, memory and accuracy on this machine.
 
@@ -124,7 +127,7 @@ def command(
     if out is not None:
         with replacing(out) as beside:
             beside.write_text(profile_results.to_json(results), encoding="utf-8")
-    show(results, form)
+    show(results, form, verbose=verbose)
     if report.gpu_times is not None:
         _show_gpu_times(report.gpu_times)
     if minutes is not None:

@@ -16,7 +16,7 @@ from hwbench.machine.identity import Machine
 from hwbench.measurements import peaks
 from hwbench.measurements.peaks import Peaks, PeakWorkload, UnbuiltWorkload
 from hwbench.measurements.report import Report
-from hwbench.progress import bar, phase
+from hwbench.progress import bar, begin_stage
 from hwbench.targets.local import LocalTarget
 from runtimes.backends import backend
 from runtimes.bundles.manifest import Artifact
@@ -93,7 +93,7 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
         bar(PEAKS, 1 + 2 * len(candidates)) as tick,
     ):
-        phase(PEAKS)
+        begin_stage(PEAKS)
         workloads = _workloads(candidates, _processor(machine), Path(folder))
         return peaks.measure(machine, threads, versions, workloads, _missing(trial), LocalTarget(), tick)
 

@@ -77,9 +77,9 @@ def columns(table: Sequence[Row]) -> tuple[str, ...]:
 
 
 def label(entry: CandidateResult) -> str:
-    """The candidate by name, precision and runtime, each said once: "int8 on onnxruntime"."""
-    name = entry.name if entry.precision in entry.name else f"{entry.name} ({entry.precision})"
-    return name if entry.runtime in name else f"{name} on {entry.runtime}"
+    """Name a candidate with its precision and runtime, each said once: "int8 (onnxruntime)"."""
+    name = entry.name if entry.precision in entry.name else f"{entry.name}, {entry.precision}"
+    return name if entry.runtime in name else f"{name} ({entry.runtime})"
 
 
 def notes(table: Sequence[Row]) -> dict[str, int]:
@@ -114,7 +114,7 @@ def _row(entry: CandidateResult, short: str, is_unique: bool, tag: str) -> Row:
 
 
 def _short(entry: CandidateResult) -> str:
-    return entry.name.replace(f" on {entry.runtime}", "", 1)
+    return entry.name.replace(f" ({entry.runtime})", "", 1)
 
 
 def _tag(name: str, runtime: str) -> str:

@@ -124,7 +124,7 @@ def test_a_few_slow_runs_do_not_squeeze_the_chart_but_are_told_of(text):
     latency = make_latency(5.0, seed=1)
     slow = dataclasses.replace(latency.blocks[0], samples_ns=(*latency.blocks[0].samples_ns, 70_000_000))
     report = make_report("int8", dataclasses.replace(latency, blocks=(slow, *latency.blocks[1:])), 2, 3, 3.62)
-    entry = CandidateResult("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report)
+    entry = CandidateResult("int8 (onnxruntime)", "int8", "onnxruntime", "measured", "", report)
     page = html.render(profile_results.of([ProfileResult("mobilenet-v2", "x86-64-v3", (), (entry,))]))
     assert "took longer than the axis shows, the slowest 70.0 ms." in page
     assert "longer than the axis" not in text
@@ -143,12 +143,12 @@ def test_a_metric_where_less_is_better_says_so():
 def test_where_none_was_chosen_everyones_verdicts_show():
     page = Page(rendered("html", failed_field)).text
     assert "No candidate meets the budgets: of 4 judged, each breaks at least one." in page
-    assert "3 candidates, the nearest fp32 on onnxruntime: 32 ms" in page
+    assert "3 candidates, the nearest fp32 (onnxruntime): 32 ms" in page
 
 
 def test_a_wide_table_breaks_names_at_their_joints_and_has_headings_for_narrow_pages():
     entry = measured_field().candidates[0]
-    long = dataclasses.replace(entry, name="fp32 on onnxruntime, graph_optimization=extended")
+    long = dataclasses.replace(entry, name="fp32 (onnxruntime), graph_optimization=extended")
     page = html.render(profile_results.of([dataclasses.replace(measured_field(), candidates=(entry, long))]))
     assert "fp32, graph_<wbr>optimization=<wbr>extended<" in page
     assert page.count('data-heading="p50, ms"') == 2

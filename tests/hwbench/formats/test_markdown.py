@@ -57,5 +57,5 @@ def test_verdicts_are_words_and_budgets_read_as_typed():
 
 def test_where_none_was_chosen_a_verdict_names_the_nearest_candidate():
     text = rendered("markdown", failed_field)
-    assert "- **fail** p90<=20ms: 3 candidates, the nearest fp32 on onnxruntime: " in text
-    assert "- **fail** accuracy_drop<=0.01: int8-dynamic on onnxruntime: " in text
+    assert "- **fail** p90<=20ms: 3 candidates, the nearest fp32 (onnxruntime): " in text
+    assert "- **fail** accuracy_drop<=0.01: int8-dynamic (onnxruntime): " in text

@@ -54,11 +54,11 @@ def screened() -> profile_results.Results:
     ]
     let_go = [
         CandidateResult(
-            f"{name} on openvino", name, "openvino", "rejected", "slower", screening=Screening("parity", 0.9, 128, ms)
+            f"{name} (openvino)", name, "openvino", "rejected", "slower", screening=Screening("parity", 0.9, 128, ms)
         )
         for name, ms in (("int8-dynamic", 90.0), ("fp16-storage", 40.0))
     ]
-    unranked = CandidateResult("fp32 on null", "fp32", "null", "rejected", "slower", screening=Screening(p50_ms=300.0))
+    unranked = CandidateResult("fp32 (null)", "fp32", "null", "rejected", "slower", screening=Screening(p50_ms=300.0))
     return profile_results.of([dataclasses.replace(made, candidates=(*went_on, *let_go, unranked))])
 
 
@@ -68,8 +68,8 @@ def test_all_that_was_ranked_and_timed_is_drawn():
     figure = figure[: figure.index("</figure>")]
     assert figure.count("var(--surface)") >= 2  # hollow
     assert "What was screened of" in figure
-    assert "int8-dynamic on openvino" in figure
-    assert "fp32 on null" not in figure
+    assert "int8-dynamic (openvino)" in figure
+    assert "fp32 (null)" not in figure
     assert "hollow: let go before that." in figure
 
 

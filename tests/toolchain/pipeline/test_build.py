@@ -167,7 +167,7 @@ def test_the_null_runtime_goes_the_whole_way(digits_request, device):
     asked = {"profiles": (device,), "runtimes": ("null",)}
     results = build(digits_request(**asked, budgets=parse_all(["p90<=1s", "accuracy>=0.01"])))
     assert results.outcome == "pass"
-    assert results.profiles[0].selected.name == "fp32 on null"
+    assert results.profiles[0].selected.name == "fp32 (null)"
     with Bundle(results.profiles[0].bundle) as bundle:
         assert bundle.manifest.artifact.runtime == "null"
         assert all(result.passed for result in replay(bundle))
@@ -178,7 +178,7 @@ def test_a_wrong_candidate_is_never_chosen(digits_request, device):
     asked = {"profiles": (device,), "runtimes": ("onnxruntime", "null")}
     results = build(digits_request(**asked, budgets=parse_all(["accuracy_drop<=0.05"])))
     statuses = {entry.name: entry.status for entry in results.profiles[0].candidates}
-    assert statuses == {"fp32 on onnxruntime": "selected", "fp32 on null": "rejected"}
+    assert statuses == {"fp32 (onnxruntime)": "selected", "fp32 (null)": "rejected"}
 
 
 def test_a_program_gives_the_same_as_its_onnx(digits_request, digits):
@@ -324,7 +324,7 @@ def test_the_search_looks_at_the_evaluation_data_for_finalists_alone(digits_requ
     assert len(found.candidates) == len({entry.name for entry in found.candidates})
     assert found.search.tried == len([entry for entry in found.candidates if entry.screening or entry.report])
     assert found.selected.runtime == "onnxruntime"
-    assert found.candidates[0].name == "fp32 on onnxruntime"
+    assert found.candidates[0].name == "fp32 (onnxruntime)"
     assert found.candidates[0].report is not None  # the source is always among them
     assert all(entry.reason for entry in found.candidates)
     assert all(entry.screening or entry.report for entry in found.candidates if entry.status == "rejected")

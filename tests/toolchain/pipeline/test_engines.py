@@ -49,7 +49,7 @@ def _made(folder):
 
 def test_a_jetson_gets_the_typed_model_and_its_plan(built):
     result = built["tensorrt"].profiles[0]
-    assert result.selected.name == "fp16 on tensorrt"
+    assert result.selected.name == "fp16 (tensorrt)"
     with Bundle(result.bundle) as bundle:
         artifact = bundle.manifest.artifact
         assert artifact.is_compiled_on_device
@@ -94,7 +94,7 @@ def test_on_its_own_device_an_engine_that_cannot_run_is_not_timed(tmp_path, monk
         ranges=parse_ranges(["N=1:2:4"]),
     )
     entries = {entry.name: entry for entry in build(request).profiles[0].candidates}
-    engine, source = entries["fp32 on tensorrt"], entries["fp32 on onnxruntime"]
+    engine, source = entries["fp32 (tensorrt)"], entries["fp32 (onnxruntime)"]
     if engine.report is not None and engine.report.latency is not None:
         pytest.skip("There is an L4 here.")
     assert engine.status == "rejected"

@@ -20,7 +20,7 @@ def test_every_phase_that_a_build_goes_through_is_a_stage_and_in_their_order(
 ):
     began: list[str] = []
     for module in ("toolchain.pipeline.build", "toolchain.search.search", "toolchain.pipeline.machine_peaks"):
-        monkeypatch.setattr(f"{module}.phase", began.append)
+        monkeypatch.setattr(f"{module}.begin_stage", began.append)
     asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": exhaustive}
     request = digits_request(profiles=(device,), runtimes=("onnxruntime",), **asked)
     build(request)

@@ -56,7 +56,7 @@ def test_an_earlier_bundle_does_not_outlive_a_report_that_says_something_of_it(
     contents, tmp_path, capfd, made, source, kept
 ):
     write_results([(EMPTY, contents)], tmp_path, SOURCE)
-    entry = CandidateResult("int8 on null", "int8", "null", "not built", "as it is")
+    entry = CandidateResult("int8 (null)", "int8", "null", "not built", "as it is")
     now = dataclasses.replace(EMPTY, candidates=(entry,), search=Search(looks=0, tried=0, made=made))
     write_results([(now, None)], tmp_path, contents.artifact.source_sha256 if source == "same" else "0" * 64)
     assert (tmp_path / "net-device.edge").exists() == kept

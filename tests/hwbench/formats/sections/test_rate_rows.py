@@ -52,7 +52,7 @@ def served():
         make_report("int8", rates[2], 2, 3, 3.62), rates=tuple(rate for rate in rates if rate is not rates[2])
     )
     verdict = Verdict(BOUND, "pass", None, "held at 280 per s, missed at 300 per s")
-    entry = CandidateResult("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report, (verdict,))
+    entry = CandidateResult("int8 (onnxruntime)", "int8", "onnxruntime", "measured", "", report, (verdict,))
     return profile_results.of([ProfileResult("mobilenet-v2", "x86-avx512-vnni", (BOUND,), (entry,))])
 
 

@@ -38,10 +38,10 @@ def bounded() -> ProfileResult:
 def test_the_sentences():
     said = dict(rooflines(bounded()))
     assert list(said) == [f"{name} on onnxruntime" for name in ("fp32", "fp16-storage", "bf16-storage", "int8")]
-    assert said["fp32 on onnxruntime"].startswith("p50 31.")
-    assert said["fp32 on onnxruntime"].endswith("ms, roofline 6.00 ms (compute-bound), 19%")
-    assert said["int8 on onnxruntime"].endswith("ms, roofline 1.50 ms (compute-bound), 10%")
-    assert said["fp16-storage on onnxruntime"] == "none: what the model computes was not counted"
+    assert said["fp32 (onnxruntime)"].startswith("p50 31.")
+    assert said["fp32 (onnxruntime)"].endswith("ms, roofline 6.00 ms (compute-bound), 19%")
+    assert said["int8 (onnxruntime)"].endswith("ms, roofline 1.50 ms (compute-bound), 10%")
+    assert said["fp16-storage (onnxruntime)"] == "none: what the model computes was not counted"
     assert peaks(bounded()) == ("with 4 threads: fp32 100 GFLOP/s, int8 400 GOP/s, memory 20 GB/s",)
 
 

@@ -60,7 +60,7 @@ def test_a_figure_that_is_no_number_counts_as_missing():
 
 def test_names_carry_the_runtime_only_where_they_would_be_ambiguous():
     assert table_of(measured_field)[0].name == "fp32"
-    assert table_of(many_field)[0].name == "fp32 on onnxruntime"
+    assert table_of(many_field)[0].name == "fp32 (onnxruntime)"
     assert table_of(many_field)[0].tag == "fp32\nonnxruntime"
     assert table_of(measured_field)[0].tag == "fp32"
 
@@ -68,13 +68,13 @@ def test_names_carry_the_runtime_only_where_they_would_be_ambiguous():
 def test_a_charts_name_goes_on_in_a_second_line_and_keeps_its_runtime():
     (first, *_), others = measured_field().candidates, many_field().candidates
     long = [
-        dataclasses.replace(first, name="int8 keeping 1 (b18f) on onnxruntime"),
-        dataclasses.replace(first, name="int8+bf16 keeping 12 (b18f) on onnxruntime"),
-        dataclasses.replace(first, name="int8 on onnxruntime, graph_optimization=extended, and some more"),
+        dataclasses.replace(first, name="int8, 1 layer in fp32 (onnxruntime)"),
+        dataclasses.replace(first, name="int8 + bf16, 12 layers in bf16 (onnxruntime), set b18f"),
+        dataclasses.replace(first, name="int8 (onnxruntime), graph_optimization=extended, and some more"),
     ]
     tags = [row.tag for row in rows.rows(dataclasses.replace(many_field(), candidates=(*long, *others)))]
-    assert tags[0] == "int8 keeping 1 (b18f)\nonnxruntime"
-    assert tags[1] == "int8+bf16 keeping 12\n(b18f)\nonnxruntime"
+    assert tags[0] == "int8, 1 layer in fp32\nonnxruntime"
+    assert tags[1] == "int8 + bf16, 12 layers\nin bf16, set b18f\nonnxruntime"
     assert tags[2].count("\n") == 2
     assert "\N{HORIZONTAL ELLIPSIS}" in tags[2]
 
@@ -82,9 +82,9 @@ def test_a_charts_name_goes_on_in_a_second_line_and_keeps_its_runtime():
 @pytest.mark.parametrize(
     ("name", "runtime", "shown"),
     [
-        ("int8 on onnxruntime", "onnxruntime", "int8 on onnxruntime"),
+        ("int8 (onnxruntime)", "onnxruntime", "int8 (onnxruntime)"),
         ("int8-onnxruntime", "onnxruntime", "int8-onnxruntime"),
-        ("candidate", "openvino", "candidate (int8) on openvino"),
+        ("candidate", "openvino", "candidate, int8 (openvino)"),
     ],
 )
 def test_a_label_says_each_word_once(name, runtime, shown):
@@ -93,10 +93,10 @@ def test_a_label_says_each_word_once(name, runtime, shown):
 
 def test_headlines():
     assert headline(few_samples_field(), table_of(few_samples_field)) == (
-        "int8 on onnxruntime: p50 14.5 ms, accuracy 97.9% (drop 0.1 points)"
+        "int8 (onnxruntime): p50 14.5 ms, accuracy 97.9% (drop 0.1 points)"
     )
     assert headline(elsewhere_field(), table_of(elsewhere_field)) == (
-        "int8 on onnxruntime: latency not measured, accuracy 97.9% (drop 0.1 points), "
+        "int8 (onnxruntime): latency not measured, accuracy 97.9% (drop 0.1 points), "
         "inconclusive on 1 of 2 budgets (p90<=20ms)"
     )
     assert headline(failed_field(), table_of(failed_field)) == (
@@ -138,7 +138,7 @@ def test_comparisons_admit_when_intervals_overlap():
 
 def test_the_reference_is_fp32_of_the_same_runtime_or_the_only_other():
     many = reference(table_of(many_field))
-    assert many is not None and many.name == "fp32 on tensorrt"
+    assert many is not None and many.name == "fp32 (tensorrt)"
     pair = (row({"p50": Estimate(1, 1, 1)}), row({"p50": Estimate(2, 2, 2)}, "int8", "eligible"))
     assert reference(pair) is pair[1]
     assert reference(pair[:1]) is None
