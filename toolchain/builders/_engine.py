@@ -1,4 +1,4 @@
-"""What the builders of engines share: the model in one file, its plan, and an engine that is built once."""
+"""Shared part of the engine builders: the model in one file, its plan, and an engine that is built once."""
 
 from __future__ import annotations
 
@@ -30,35 +30,37 @@ _STEPS = 100
 _REFUSED_OPS = frozenset({"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"})
 
 
-def plan_for(model: OnnxModel, recipe: Recipe, destination: BuildTarget | None, runtime: str) -> BuildPlan:
-    """The plan of a model's engine.
+def plan_for(model: OnnxModel, recipe: Recipe, target: BuildTarget | None, runtime: str) -> BuildPlan:
+    """Plan a model's engine.
 
     Raises:
-        UnsupportedError: there is no device to build for, or it cannot do what the recipe asks.
+        UnsupportedError: there is no device to build for, or it cannot compute the recipe.
         UsageError: a dynamic dimension has no range.
     """
-    if destination is None:
-        raise UnsupportedError(f"{runtime} builds for a device; give its profile.")
-    return plan_engine(destination.profile, model.inputs, arithmetic(recipe.precision), destination.ranges, runtime)
+    if target is None:
+        raise UnsupportedError(f"{runtime} builds engines for a device; give its profile.")
+    return plan_engine(target.profile, model.inputs, arithmetic(recipe.precision), target.ranges, runtime)
 
 
 def typed_model(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path) -> Path:
-    """The model as `model.onnx` in the folder `out`, weights inside.
+    """Write the model as `model.onnx`, including its weights, into the folder `out`.
 
     Raises:
-        UnsupportedError: one file cannot hold it, or TensorRT's parser is known to refuse an operator.
+        UnsupportedError: one file cannot hold the model, or TensorRT's parser is known to refuse an operator.
     """
     refused = sorted({node.op_type for node in load_ir(model.path).graph.all_nodes()} & _REFUSED_OPS)
     if refused:
-        raise UnsupportedError(f"TensorRT takes no {', '.join(refused)}; its int8 is Q/DQ pairs with fixed scales.")
+        raise UnsupportedError(
+            f"TensorRT does not support {', '.join(refused)}; its int8 is Q/DQ pairs with fixed scales."
+        )
     return onnx_builder.build(model, recipe, settings, out).file
 
 
 def engine_for(plan: BuildPlan, onnx: bytes, environment: BuildEnvironment) -> Built:
-    """The engine of a model: from the cache, or built in a process of its own, with progress on a terminal.
+    """Take a model's engine from the cache, or build it in a process of its own with progress on a terminal.
 
     Raises:
-        BackendError: TensorRT refuses the model, or crashes; its own text is passed on.
+        BackendError: TensorRT refuses the model, or crashes; the message has its own text.
     """
     key = EngineKey(environment, plan, hashlib.sha256(onnx).hexdigest())
     cache = engine_file.open_cache(say)
@@ -91,7 +93,7 @@ def artifact(
     versions: Mapping[str, str],
     layers: tuple[EngineLayer, ...] = (),
 ) -> Artifact:
-    """What was made: an engine, or a model with the plan that the device follows."""
+    """Describe the file that was made: an engine, or a model with the plan for the device."""
     return Artifact(
         file=file,
         runtime=plan.runtime,
@@ -108,5 +110,5 @@ def artifact(
 
 
 def onnx_version() -> str:
-    """The version of what writes the model."""
+    """Return the version of onnx-ir, which writes the model."""
     return str(ir.__version__)

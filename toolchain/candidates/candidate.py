@@ -21,8 +21,8 @@ from toolchain.recipes.recipe import Recipe
 DEFAULT_CALIBRATION = "minmax"
 _HALVES = ("bf16", "fp16")
 _ANY = "any"  # of the one row of a runtime that nothing is built for
-DEFAULT_CORRECTIONS = ("equalization", "smoothing", "tail", "bias")
-"""All there are; benchmarks/results/corrections.txt shows what each wins and loses on real models."""
+DEFAULT_CORRECTIONS = ("tail", "bias")
+"""Corrections that raised a score on real models and lowered none (benchmarks/results/corrections.txt)."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from toolchain.candidates.candidate import DEFAULT_CALIBRATION
 from toolchain.cli._options import calibration_option, correction_option, input_option, profile_option
 from toolchain.models.onnx_model import CORRECTIONS_KEY, is_quantized, load_ir
 from toolchain.models.prepare import prepare
-from toolchain.recipes.apply_recipe import calibrated
+from toolchain.recipes.apply_recipe import calibrate_graph
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import parse_input
 from toolchain.sources.open_source import open_source
@@ -76,7 +76,7 @@ def command(
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
         samples = dataset.read(file, model.inputs, called=str(calibration))
-        known = calibrated(prepare(model), recipe, samples, model.inputs, cache=table_cache.open_cache())
+        known = calibrate_graph(prepare(model), recipe, samples, model.inputs, cache=table_cache.open_cache())
         errors = layer_errors(known, recipe, model.inputs, samples.arrays)
     done = known.model.metadata_props.get(CORRECTIONS_KEY)
     click.echo(f"corrections, and the operators that each changed: {done or 'none'}", err=True)
