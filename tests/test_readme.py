@@ -1,4 +1,4 @@
-"""The README's own blocks, run as a reader would."""
+"""The README's and the tutorials' own blocks, run as a reader would."""
 
 from __future__ import annotations
 
@@ -9,27 +9,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from documents import ROOT, blocks
 
-README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
-# Set-up, and what would run this test inside itself.
-NOT_HERE = ("make ", "source ")
-
-
-def commands() -> list[str]:
-    lines = "".join(text for language, text in BLOCKS if language == "sh").replace("\\\n", " ").splitlines()
-    return [line for line in lines if line and not line.startswith(NOT_HERE)]
+README = ROOT / "README.md"
+PACKAGE = ROOT / "docs/tutorials/package-a-model.md"
+# In this order: a reader packages the README's model in seconds a second time, since its measurements are kept.
+RUN = (README, *(ROOT / "docs/tutorials" / f"{name}.md" for name in ("run-on-a-device", "benchmark-hardware")))
+RUN += (ROOT / "docs/tutorials/gate-in-ci.md", PACKAGE, ROOT / "docs/how-to/sign-bundles.md")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reader's folder, after `make demo` and with the README's Python and TOML saved under the names it gives."""
-    folder = tmp_path_factory.mktemp("readme")
-    for language, text in BLOCKS:
-        if language == "python" and text.startswith("# classifier.py"):
-            (folder / "classifier.py").write_text(text)
-        if language == "toml":
-            (folder / "edgewright.toml").write_text(text)
+    """A reader's folder, after `make demo`."""
+    folder = tmp_path_factory.mktemp("reader")
     assert run("edgewright demo --out out/demo", folder).returncode == 0
     return folder
 
@@ -46,27 +38,46 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_readme_has_the_blocks_we_think_it_has() -> None:
-    assert len(commands()) >= 10
-    assert {language for language, _ in BLOCKS} == {"sh", "python", "toml", "yaml"}
-
-
 @pytest.mark.timeout(600)
-def test_every_command_gives_the_exit_code_that_the_readme_says(folder: Path) -> None:
-    for command in commands():
-        promised = re.search(r"# exit code (\d)", command)
-        done = run(command, folder)
-        assert done.returncode == int(promised[1] if promised else 0), f"{command}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("document", RUN, ids=lambda path: path.stem)
+def test_every_block_does_what_the_document_says(document: Path, folder: Path) -> None:
+    """A reader saves the files that blocks name, runs the commands, and sees the promised exit codes."""
+    found = blocks(document)
+    for block in found:
+        if block.file is not None:
+            (folder / block.file).write_text(block.text)
+    for number, block in enumerate(found):
+        if block.language == "python" and block.file is None and block.text.startswith("import"):
+            (folder / f"block{number}.py").write_text(block.text)
+            succeeds(f"python block{number}.py", folder)
+        if block.language == "sh":
+            for command in block.commands:
+                succeeds(command, folder)
 
 
-@pytest.mark.timeout(600)
-def test_the_readmes_toml_and_device_code_run(folder: Path) -> None:
-    run("python classifier.py", folder)
-    done = run("edgewright build edgewright.toml", folder)
-    assert done.returncode == 0, done.stderr
-    device_code = next(text for language, text in BLOCKS if language == "python" and "runtimes.load" in text)
-    (folder / "device.py").write_text(device_code)
-    done = run("python device.py", folder)
-    assert done.returncode == 0, done.stderr
-    assert "(1, 10)" in done.stdout
+def succeeds(command: str, folder: Path) -> None:
+    if command.startswith("make "):  # it would run this test inside itself
+        return
+    promised = re.search(r"# exit code (\d)", command)
+    done = run(command, folder)
+    assert done.returncode == int(promised[1] if promised else 0), f"{command}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+
+
+def test_the_tutorials_pytest_fixture_gates(folder: Path) -> None:
+    (block,) = (block for block in blocks(ROOT / "docs/tutorials/gate-in-ci.md") if block.file == "test_model.py")
+    (folder / "test_model.py").write_text(block.text)
+    done = run("python -m pytest -q -p no:cacheprovider --rootdir . test_model.py", folder)
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
+
+
+def test_the_documents_have_the_blocks_we_think_they_have() -> None:
+    assert {block.language for block in blocks(README)} == {"sh", "python"}
+    for document in RUN:
+        assert sum(len(block.commands) for block in blocks(document) if block.language == "sh") >= 3, document
+    assert re.findall(r"# exit code (\d)", (ROOT / "docs/tutorials/gate-in-ci.md").read_text()) == list("0123")
+
+
+def test_the_tutorial_has_the_readmes_model() -> None:
+    (first,), (second,) = ([b for b in blocks(page) if b.file == "classifier.py"] for page in (README, PACKAGE))
+    assert first == second
