@@ -88,6 +88,13 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
+def test_pages_are_markdown_that_the_site_can_show() -> None:
+    """mkdocs' Markdown takes an indented fence for prose, and a list or table right below a sentence, too."""
+    for page in PAGES:
+        assert not re.search(r"^ +```", page.read_text(), re.MULTILINE), page
+        assert not re.search(r"^(?![-| #]|$).*\n(- |\|)", prose(page), re.MULTILINE), page
+
+
 def test_pages_link_to_pages_alone() -> None:
     """A site of the pages holds nothing that lies outside of docs/."""
     for page in PAGES:

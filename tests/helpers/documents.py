@@ -36,10 +36,10 @@ class Block:
 
 def blocks(document: Path) -> list[Block]:
     """Find a document's fenced blocks, in order."""
-    found = re.findall(r"^( *)```(\w*)\n(.*?)^ *```", document.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    return [Block(language, re.sub(f"^{indent}", "", text, flags=re.MULTILINE)) for indent, language, text in found]
+    found = re.findall(r"^```(\w*)\n(.*?)^```", document.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [Block(language, text) for language, text in found]
 
 
 def prose(document: Path) -> str:
     """A document without its fenced blocks."""
-    return re.sub(r"^ *```.*?^ *```", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
