@@ -10,11 +10,13 @@ from pathlib import Path
 from types import ModuleType
 
 import click
+import numpy as np
 import pytest
 import yaml
 from documents import DOCUMENTS, PAGES, ROOT, blocks, prose
 
 import runtimes
+from hwbench import metrics
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
 from hwbench.machine import device_profiles
@@ -157,6 +159,13 @@ def test_the_modules_that_documents_name_exist() -> None:
     for document in DOCUMENTS[:2] + PAGES:
         for path in re.findall(rf"`((?:{'|'.join(PACKAGES)}|docs|tests|benchmarks)/[\w/.-]+)`", document.read_text()):
             assert (ROOT / path).exists(), f"{document} names {path}"
+
+
+def test_the_how_to_s_metric_scores(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks(ROOT / "docs/how-to/own-metric.md") if block.file == "metrics.py")
+    (tmp_path / "metrics.py").write_text(block.text)
+    score = metrics.load(f"{tmp_path}/metrics.py:within_one").score
+    assert score({"scores": np.eye(5)}, np.array([0, 2, 2, 0, 1])).tolist() == [True, True, True, False, False]
 
 
 def test_toml_blocks_are_profiles_and_configuration_files(commands: dict[str, click.Command], tmp_path: Path) -> None:
