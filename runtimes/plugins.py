@@ -44,12 +44,12 @@ _OURS = ("profiles", "runtimes", "hwbench", "toolchain")
 
 
 def names(package: str) -> tuple[str, ...]:
-    """The plug-ins of a package, as users type them (hyphens for underscores), in alphabetical order.
+    """List the plug-ins of a package as users type them (hyphens for underscores), in alphabetical order.
 
-    Modules whose names start with an underscore are a package's own helpers.
+    Folders, and modules whose names start with an underscore, are the package's own helpers.
     """
     path = importlib.import_module(package).__path__
-    modules = (module.name for module in pkgutil.iter_modules(path))
+    modules = (module.name for module in pkgutil.iter_modules(path) if not module.ispkg)
     return tuple(sorted(name.replace("_", "-") for name in modules if not name.startswith("_")))
 
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for file in (ROOT / "runtimes").rglob("*.py")
-    if file.parent.name not in ("backends", "devicememory", "extras", "meters")
+    if file.parent.name not in ("backends", "cuda", "meters", "serving")
     or file.stem in ("__init__", "null", "_choice", "_protocol", "_kinds", "ina3221", "rapl")
 )
 PYTHONS = ("3.10", "3.12")  # the oldest that we promise, and one of the newest
