@@ -17,10 +17,10 @@ from runtimes import files, npz, plugins, samples
 from runtimes.bundles.bundle import Bundle
 from runtimes.codec import encode
 from runtimes.command_line import exit_code, read_plan
-from runtimes.errors import UsageError
+from runtimes.errors import UsageError, one_line
 from runtimes.inference.load import load
-from runtimes.printable import one_line
-from runtimes.sampling.closed_loop import SamplingPlan, distinct_feeds, environment, memory_bytes, sample
+from runtimes.sampling.closed_loop import SamplingPlan, distinct_feeds, environment, sample
+from runtimes.sampling.peak_memory import resident_bytes
 from runtimes.verification.self_test import render, result_line, self_test
 
 
@@ -84,7 +84,7 @@ def _run(options: argparse.Namespace) -> int:
 def _sample(options: argparse.Namespace) -> int:
     plan = read_plan(SamplingPlan, options.plan)
     inputs = npz.read(options.inputs)
-    idle_memory_bytes = memory_bytes("VmRSS")
+    idle_memory_bytes = resident_bytes()
     start = time.perf_counter_ns()
     with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
         load_ns = time.perf_counter_ns() - start

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from runtimes.codec import decode
-from runtimes.errors import EdgewrightError, UsageError
-from runtimes.printable import one_line
+from runtimes.errors import EdgewrightError, UsageError, one_line
 
 T = TypeVar("T")
 

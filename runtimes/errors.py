@@ -51,3 +51,11 @@ class UnsupportedError(EdgewrightError):
 
 class BackendError(EdgewrightError):
     """The runtime below failed."""
+
+
+def one_line(text: str) -> str:
+    """Make text from a bundle or a runtime safe to show on a terminal or to write into a log.
+
+    Line breaks become spaces, and characters that a terminal would act upon are escaped.
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))

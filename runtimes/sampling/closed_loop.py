@@ -12,7 +12,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -20,8 +19,9 @@ from runtimes import samples
 from runtimes.backends import backend
 from runtimes.errors import UsageError
 from runtimes.inference.session import Session
-from runtimes.sampling.speed_probe import Probe
-from runtimes.sampling.system_conditions import Conditions, Watch
+from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
+from runtimes.sampling.speed_probe import SpeedProbe
+from runtimes.sampling.system_conditions import Conditions, SystemMonitor
 from runtimes.tensors import Array
 
 _DISTINCT_FEEDS = 8  # enough to vary the data, few enough to hold
@@ -67,7 +67,7 @@ class Block:
         idle_memory_bytes: resident before the bundle was opened.
         peak_memory_bytes: the most that was ever resident; None where the system doesn't say.
         steady_memory_bytes: resident after the last inference.
-        probe_ns: what a fixed piece of work took between the inferences, every 20 ms (`speed_probe.Probe`).
+        probe_ns: what a fixed piece of work took between the inferences, every 20 ms (`speed_probe.SpeedProbe`).
         resident_bytes: what the process held each time that the probe ran.
         conditions: what the system said about itself during `samples_ns`.
         arrivals_ns: of a load that does not wait for answers, when each query was due, since the first; `samples_ns`
@@ -114,13 +114,13 @@ def sample(
     warmup, settled = warm_up(lambda: session.run(next(inputs)), plan.warmup_limit_s)
     times: list[int] = []
     resident: list[int] = []
-    probe, watch = Probe(), Watch(on_gpu=session.on_gpu)
+    probe, monitor = SpeedProbe(), SystemMonitor(on_gpu=session.on_gpu)
     switches, cpu, start = _involuntary_switches(), time.process_time_ns(), time.perf_counter_ns()
     now = start
     while not _is_done(len(times), (now - start) / 1e9, plan):
         if probe.tick(now):
-            watch.tick()
-            if (held := _resident_bytes()) is not None:
+            monitor.tick()
+            if (held := resident_bytes()) is not None:
                 resident.append(held)
         times.append(_time_one(session, next(inputs)))
         now = time.perf_counter_ns()
@@ -132,11 +132,11 @@ def sample(
         cpu_ns=time.process_time_ns() - cpu,
         preemptions=_involuntary_switches() - switches,
         idle_memory_bytes=idle_memory_bytes,
-        peak_memory_bytes=memory_bytes("VmHWM"),
-        steady_memory_bytes=memory_bytes("VmRSS"),
+        peak_memory_bytes=peak_bytes(),
+        steady_memory_bytes=resident_bytes(),
         probe_ns=tuple(probe.times_ns),
         resident_bytes=tuple(resident),
-        conditions=watch.conditions(),
+        conditions=monitor.conditions(),
     )
 
 
@@ -186,27 +186,6 @@ def warm_up(run: Callable[[], object], limit_s: float) -> tuple[list[int], bool]
         if median > best * _SETTLED_RATIO:
             return warmup, True
         best = median
-
-
-def memory_bytes(field: str) -> int | None:
-    """A field of /proc/self/status in bytes: "VmRSS" is resident now, "VmHWM" the most ever."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    for line in status.splitlines():
-        name, _, value = line.partition(":")
-        if name == field:
-            return int(value.split()[0]) * 1024
-    return None
-
-
-def _resident_bytes() -> int | None:
-    """As VmRSS, in a tenth of the time: the second number of /proc/self/statm, in pages."""
-    try:
-        return int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize()
-    except OSError:
-        return None
 
 
 def _is_done(runs: int, elapsed_s: float, plan: SamplingPlan) -> bool:

@@ -12,7 +12,7 @@ _COPIED = 1 << 19  # of float32: 2 MiB, more than most second caches, so that wh
 _EVERY_NS = 20_000_000
 
 
-class Probe:
+class SpeedProbe:
     """Times the work every 20 ms, between a model's runs; it takes a tenth of a millisecond or so.
 
     Half of it computes and half copies, for neighbours take clock and caches alike. It is elementwise, so that no

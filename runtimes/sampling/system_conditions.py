@@ -49,7 +49,7 @@ class Conditions:
     temperature_mc: int | None = None
 
 
-class Watch:
+class SystemMonitor:
     """Counts from its creation to `conditions()`.
 
     Args:

@@ -10,9 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import runtimes
-from runtimes.errors import BackendError, EdgewrightError
+from runtimes.errors import BackendError, EdgewrightError, one_line
 from runtimes.inference.session import Session
-from runtimes.printable import one_line
 from runtimes.serving import open_inference_protocol
 from runtimes.serving.prometheus import SessionMetrics
 

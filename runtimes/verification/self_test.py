@@ -11,9 +11,8 @@ from runtimes import cpu
 from runtimes.backends import backend
 from runtimes.bundles.bundle import Bundle
 from runtimes.bundles.manifest import Manifest
-from runtimes.errors import UnsupportedError
+from runtimes.errors import UnsupportedError, one_line
 from runtimes.inference.load import check_machine
-from runtimes.printable import one_line
 from runtimes.verification.golden import GoldenResult, replay
 
 _VNNI = frozenset({"avx_vnni", "avx512_vnni", "amx_int8"})

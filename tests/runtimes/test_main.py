@@ -23,7 +23,7 @@ from runtimes.bundles.bundle import Bundle
 from runtimes.bundles.manifest import Manifest
 from runtimes.codec import decode
 from runtimes.inference.session import Session
-from runtimes.sampling import closed_loop
+from runtimes.sampling import closed_loop, peak_memory
 from runtimes.sampling.closed_loop import Block
 from runtimes.tensors import Array
 from toolchain.packaging.pack import Contents, pack
@@ -283,7 +283,7 @@ def test_sample_writes_a_block_of_plausible_samples(bundle: Path, inputs: Path, 
     assert block.conditions is not None
     assert block.conditions.wall_ns >= sum(block.samples_ns)
     assert len(block.probe_ns) >= 1
-    if closed_loop.memory_bytes("VmHWM") is not None:
+    if peak_memory.peak_bytes() is not None:
         assert block.idle_memory_bytes is not None
         assert block.peak_memory_bytes is not None
         assert block.peak_memory_bytes >= block.idle_memory_bytes > 5 << 20
