@@ -27,8 +27,9 @@ from runtimes import files, npz
 from runtimes.codec import encode
 from runtimes.command_line import exit_code, read_plan
 from runtimes.inference.load import load
-from runtimes.sampling.closed_loop import Block, environment, memory_bytes, warm_up
-from runtimes.sampling.system_conditions import Watch
+from runtimes.sampling.closed_loop import Block, environment, warm_up
+from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
+from runtimes.sampling.system_conditions import SystemMonitor
 from runtimes.tensors import Array
 
 
@@ -55,7 +56,7 @@ def _write(options: argparse.Namespace) -> int:
 
 
 def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Path) -> Loaded:
-    idle_memory_bytes = memory_bytes("VmRSS")
+    idle_memory_bytes = resident_bytes()
     start = time.perf_counter_ns()
     with load(bundle, any_machine=True) as session:
         load_ns = time.perf_counter_ns() - start
@@ -65,12 +66,12 @@ def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Pa
         turns = itertools.count()
         warmup, settled = warm_up(lambda: session.run(library.feed(next(turns))), plan.sampling.warmup_limit_s)
         queries = plan.queries(_each_s(plan, library, warmup))
-        watch = Watch(on_gpu=session.on_gpu)
+        monitor = SystemMonitor(on_gpu=session.on_gpu)
         switches, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw, time.process_time_ns()
-        conditions = drive(session, library, plan, queries, logs, watch)
+        conditions = drive(session, library, plan, queries, logs, monitor)
         cpu_ns = time.process_time_ns() - cpu
         preemptions = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
-        peak_bytes, steady_bytes = memory_bytes("VmHWM"), memory_bytes("VmRSS")  # before the trace is in it
+        peak, steady = peak_bytes(), resident_bytes()  # before the trace is in it
         seen = read(logs, plan, library, queries)
         block = Block(
             samples_ns=seen.latencies_ns,
@@ -80,10 +81,10 @@ def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Pa
             cpu_ns=cpu_ns,
             preemptions=preemptions,
             idle_memory_bytes=idle_memory_bytes,
-            peak_memory_bytes=peak_bytes,
+            peak_memory_bytes=peak,
             batch=plan.samples if plan.scenario == "multi_stream" else library.each,
             inferences=plan.inferences(library.each),
-            steady_memory_bytes=steady_bytes,
+            steady_memory_bytes=steady,
             conditions=conditions,
             arrivals_ns=() if plan.scenario == "multi_stream" else seen.arrivals_ns,
             environment=environment(session) | _loadgen(),

@@ -16,7 +16,7 @@ from hwbench.load.loadgen.load_plan import LoadPlan
 from hwbench.load.loadgen.sample_library import Library
 from runtimes.errors import BackendError
 from runtimes.inference.session import Session
-from runtimes.sampling.system_conditions import Conditions, Watch
+from runtimes.sampling.system_conditions import Conditions, SystemMonitor
 
 _SCENARIOS = {
     "multi_stream": mlperf.TestScenario.MultiStream,
@@ -42,7 +42,9 @@ class Seen:
     arrivals_ns: tuple[int, ...]
 
 
-def drive(session: Session, library: Library, plan: LoadPlan, queries: int, folder: Path, watch: Watch) -> Conditions:
+def drive(
+    session: Session, library: Library, plan: LoadPlan, queries: int, folder: Path, monitor: SystemMonitor
+) -> Conditions:
     """Run LoadGen to its end, with so many queries; of offline, inferences. Its trace is left in the folder.
 
     Returns:
@@ -66,9 +68,9 @@ def drive(session: Session, library: Library, plan: LoadPlan, queries: int, fold
     answers = _Answers(session, library)
     at_once = plan.scenario == "multi_stream"
     with _Workers(answers, 0 if at_once else plan.workers) as workers:
-        with watch.ticking():
+        with monitor.ticking():
             _run(settings, answers.at_once if at_once else workers.issue, folder)
-        conditions = watch.conditions()
+        conditions = monitor.conditions()
     if answers.failure is not None:
         raise answers.failure
     return conditions

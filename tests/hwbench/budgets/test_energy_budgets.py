@@ -22,7 +22,7 @@ def machine_with(machine, monkeypatch, tmp_path):
 
 def test_without_a_meter_it_says_so_once_with_the_reason(machine_with):
     (said,) = energy_budgets.unjudged(LIMITS, machine_with())
-    assert said.startswith("Budget energy<=5mJ cannot be judged on this machine: no processor shows its energy")
+    assert said.startswith("Budget energy<=5mJ cannot be judged on this machine: no processor reports its energy")
 
 
 def test_a_meter_judges(machine_with, tmp_path):

@@ -89,7 +89,7 @@ def refused(path, specs=(X,), labels=False) -> str:
         pytest.param(
             [X, IDS],
             {"x": ones(5, 3), "ids": ones(4, 9, dtype="int64")},
-            ["disagree", "x has 5", "ids has 4"],
+            ["different numbers", "x has 5", "ids has 4"],
             id="unequal-lengths",
         ),
     ],

@@ -79,7 +79,7 @@ def test_the_log_is_heard_by_whoever_listens(trt):
             log.log(SimpleNamespace(name="INFO"), "chatter")
     assert (outer.errors, inner.errors) == ("one line; two", "two")
     assert last_errors() == "one line; two"
-    assert last_errors() == "it gave no reason"
+    assert last_errors() == "TensorRT gave no reason"
 
 
 def test_an_engine_file_is_good_for_its_key_alone(tmp_path):
