@@ -1,4 +1,4 @@
-"""What is remembered of this machine between runs, such as how fast its probe is in quiet times."""
+"""Facts about this machine that are kept between runs, such as the time of its probe without interference."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ KEPT_S = 30 * 86_400.0
 
 @dataclass(frozen=True)
 class Remembered:
-    """What earlier runs saw.
+    """Facts from earlier runs.
 
     Attributes:
         probe_ns: the probe's time in the quietest run.
-        probe_at_s: when that was, in seconds since 1970.
+        probe_at_s: time of that run, in seconds since 1970.
     """
 
     probe_ns: float | None = None
@@ -33,7 +33,7 @@ class Remembered:
 
 
 def recall(machine: Machine) -> Remembered:
-    """What is known of a machine; nothing, where nothing is, or it cannot be read."""
+    """Read the facts about a machine; empty if there are none, or they cannot be read."""
     try:
         remembered = decode(Remembered, json.loads(file_of(machine, "machine").read_text("utf-8")), "memory")
     except (OSError, ValueError, UsageError):
@@ -44,7 +44,7 @@ def recall(machine: Machine) -> Remembered:
 
 
 def note_probe(machine: Machine, probe_ns: float) -> None:
-    """Remember a probe that is faster than the one known."""
+    """Keep the time of a probe that is faster than the one known."""
     known = recall(machine)
     if known.probe_ns is None or probe_ns < known.probe_ns:
         keep(file_of(machine, "machine"), Remembered(probe_ns, time.time()))

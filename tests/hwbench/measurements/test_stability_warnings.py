@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from hwbench.measurements.latency import Latency, Load
-from hwbench.measurements.stability_warnings import doubts
+from hwbench.measurements.stability_warnings import stability_warnings
 from runtimes.sampling.system_conditions import Conditions
 
 S = 10**9
@@ -20,7 +20,7 @@ def doubted(make_report):
     def find(blocks, scenario="single_stream", threads=1):
         load = None if scenario == "single_stream" else Load(False, 4, 1e3)
         report = make_report(latency=Latency(scenario, 1, threads, tuple(blocks), load))
-        return {doubt.kind: doubt.text for doubt in doubts(report)}
+        return {doubt.kind: doubt.text for doubt in stability_warnings(report)}
 
     return find
 
@@ -83,4 +83,4 @@ def test_workers_that_wait_for_one_another_are_not_disturbed_but_by_other_progra
 
 
 def test_what_was_not_measured_is_not_doubted(make_report):
-    assert doubts(make_report(latency=None)) == ()
+    assert stability_warnings(make_report(latency=None)) == ()
