@@ -83,4 +83,4 @@ def _sentence(stderr: str) -> str:
 
 def _tail(stderr: str) -> str:
     lines = stderr.strip().splitlines()[-3:]
-    return " Its last output: " + " | ".join(lines) if lines else ""
+    return " It said: " + " | ".join(lines) if lines else ""

@@ -44,7 +44,7 @@ def edgewright_gate(request: pytest.FixtureRequest) -> Gate:
 
         try:
             if not budgets:
-                raise UsageError("No budget was given; give one, as in edgewright_gate(PATH, 'p90<=10ms').")
+                raise UsageError("There is no budget to judge by; give one, as in edgewright_gate(PATH, 'p90<=10ms').")
             gated = gate_bundle(
                 Path(candidate),
                 Path(baseline) if baseline is not None else None,

@@ -82,7 +82,7 @@ def test_others_have_what_was_used_and_not_by_the_block(make_block, busy_ns, oth
     [
         (Conditions(wall_ns=1_000, waited_ns=900), None),
         (Conditions(wall_ns=1_000, waited_ns=900, busy_ns=400 + 100), None),
-        (Conditions(wall_ns=1_000, busy_ns=400 + 1_500), "other programs took 1.5 processors"),
+        (Conditions(wall_ns=1_000, busy_ns=400 + 1_500), "other programs used 1.5 processors"),
         (Conditions(wall_ns=1_000, stolen_ns=50), "most processes lost the processor to the hypervisor"),
     ],
 )
