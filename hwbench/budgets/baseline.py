@@ -42,7 +42,7 @@ def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]
         refuse("metric", ours.metric, theirs.metric)
     if "accuracy" in relative and ours and theirs and ours.data_sha256 != theirs.data_sha256:
         raise UsageError(
-            "The baseline's accuracy is of other evaluation samples; give --evaluation, and both are scored."
+            "The baseline's accuracy was measured on other evaluation samples; give --evaluation to score both."
         )
     mine, other = report.latency, baseline.latency
     of_machine = any(QUANTITIES[quantity].of_machine for quantity in relative)

@@ -1,4 +1,4 @@
-"""Judge a report against budgets: pass, fail, or inconclusive with the reason. Never a pass by default."""
+"""Verdicts on budgets: pass, fail, or inconclusive with the reason. No verdict is a pass by default."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import NotMeasuredError
 from hwbench.metrics import UNBOUNDED
-from hwbench.stats.intervals import Estimate, reach_without_disagreement
+from hwbench.stats.intervals import CONFIDENCE, Estimate, reach_without_disagreement
 from runtimes.errors import UsageError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -22,15 +22,15 @@ EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one budget came to.
+    """The verdict on one budget.
 
     Attributes:
-        measured: the figure and its confidence interval, in the budget's unit; for a relative budget, the
-            change against the baseline; None where there is no figure.
-        reason: one sentence of evidence.
+        measured: the figure and its confidence interval, in the budget's unit; of a relative budget, the change against
+            the baseline; None if there is no figure.
+        reason: the evidence, in one sentence.
         detectable_change: the smallest relative change that the gate could have shown; None without a gate.
-        counted: how many processes (against a baseline, rounds) counted; the figure is their median, or that of all
-            where none did. None where it was no gate's.
+        counted: number of processes, or against a baseline rounds, that counted: the figure is their median, or the
+            median of all if none counted. None without a gate.
     """
 
     budget: Budget
@@ -76,7 +76,7 @@ def judge(figures: Estimates, budgets: Sequence[Budget], baseline: Estimates | N
 
 
 def overall(verdicts: Sequence[Verdict]) -> Outcome:
-    """The worst: one failure fails, else one inconclusive is inconclusive."""
+    """Return the worst outcome: one failure fails, otherwise one inconclusive verdict is inconclusive."""
     outcomes = {verdict.outcome for verdict in verdicts}
     return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
 
@@ -106,49 +106,69 @@ def _hint(budget: Budget, measured: Estimate, accuracy: Accuracy | None) -> str:
 
 
 def outcome_of(budget: Budget, measured: Estimate) -> Outcome:
-    """Pass where the whole interval is within the budget, fail where it is all beyond it, else inconclusive."""
+    """Compare an interval with a limit: pass within it, fail beyond it, inconclusive across it."""
     best, worst = (measured.low, measured.high) if budget.is_upper else (-measured.high, -measured.low)
     limit = budget.limit if budget.is_upper else -budget.limit
     return "pass" if worst <= limit else "fail" if best > limit else "inconclusive"
 
 
 def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
-    """The relative change. Dividing opposite ends of the two intervals is conservative for any dependence.
+    """Estimate the relative change. Opposite ends of the two intervals are divided, which is conservative for any
+    dependence.
 
     Raises:
-        NotMeasuredError: an interval reaches zero or below, where there is no ratio to bound.
+        NotMeasuredError: an interval reaches zero or below, where a ratio has no bounds.
     """
     if baseline.low <= 0 or candidate.low < 0:
-        raise NotMeasuredError("the interval reaches zero, so that there is no relative change; measure more samples")
+        raise NotMeasuredError("the interval reaches zero, so there is no relative change; measure more samples")
     return Estimate(
         candidate.value / baseline.value - 1, candidate.low / baseline.high - 1, candidate.high / baseline.low - 1
     )
 
 
-def reason_of(budget: Budget, outcome: Outcome, measured: Estimate) -> str:
-    """Describe a verdict: the figure, its interval and the limit."""
+def reason_of(budget: Budget, outcome: Outcome, measured: Estimate, confidence: float = CONFIDENCE) -> str:
+    """Describe a verdict: the figure, its interval and the limit.
+
+    Args:
+        budget: the limit.
+        outcome: the verdict's.
+        measured: the figure and its interval.
+        confidence: the probability that the interval holds the true value.
+    """
     value, low, high = (show(figure, budget) for figure in (measured.value, measured.low, measured.high))
-    interval = value if low == high else f"{value} ({low} to {high})"
-    side = {"pass": "is within", "fail": "breaks", "inconclusive": "straddles"}[outcome]
-    return f"{interval} {side} {show(budget.limit, budget)}"
+    interval = "" if low == high else f" ({low} to {high}, {confidence:.0%} confidence)"
+    return f"{subject(budget)} {value}{interval} {relation(budget, outcome)} {show(budget.limit, budget)}"
+
+
+def subject(budget: Budget) -> str:
+    """Return the subject of a sentence about a budget's figure: "p90", or "p90 change of" for a relative one."""
+    return f"{budget.quantity} change of" if budget.relative else budget.quantity
+
+
+def relation(budget: Budget, outcome: Outcome) -> str:
+    """Return the verb between a budget's figure and its limit."""
+    if outcome == "inconclusive":
+        return "may be on either side of"
+    upper = {"pass": "is within", "fail": "exceeds"}
+    return upper[outcome] if budget.is_upper else {"pass": "is at least", "fail": "is below"}[outcome]
 
 
 def _samples_hint(budget: Budget, measured: Estimate, n: int) -> str:
-    """How many samples would tell, if more are like these.
+    """Estimate how many samples like these would be conclusive.
 
     An interval narrows with the square root of their number; Tango's, while no pair differs, with the number itself.
     """
     room = budget.limit - measured.value if budget.is_upper else measured.value - budget.limit
     reach = measured.high - measured.value if budget.is_upper else measured.value - measured.low
-    if not 0 < room < reach <= 1e3 * room:  # nor is NaN
-        return f"; {n:,} samples cannot tell, add some"
+    if not 0 < room < reach <= 1e3 * room:  # NaN fails these comparisons, too
+        return f"; {n:,} samples are too few to decide; add some"
     agreeing = math.isclose(reach, reach_without_disagreement(n), rel_tol=1e-3)
     growth = reach / room if agreeing else (reach / room) ** 2
-    return f"; {n:,} samples cannot tell, about {math.ceil(n * growth * 1.1 / 100) * 100:,} would"
+    return f"; {n:,} samples are too few to decide; about {math.ceil(n * growth * 1.1 / 100) * 100:,} would suffice"
 
 
 def show(value: float, budget: Budget) -> str:
-    """A figure of a budget's quantity, with its unit."""
+    """Format a figure of a budget's quantity, with its unit."""
     if budget.relative:
         return f"{value:+.1%}"
     return QUANTITIES[budget.quantity].written(value)
@@ -157,18 +177,21 @@ def show(value: float, budget: Budget) -> str:
 def check_directions(
     budgets: Sequence[Budget], metric: str, higher_is_better: bool, bounds: tuple[float, float] = UNBOUNDED
 ) -> None:
-    """Refuse an upper limit on a metric of which more is better, a lower one where less is, and limits beyond what the
-    metric can be: "accuracy>=97" no model meets, "accuracy_drop<=2" every one.
+    """Refuse accuracy budgets that the metric makes meaningless.
+
+    An upper limit is refused on a metric where a higher value is better, and a lower limit where a lower value is; so
+    is a limit beyond the metric's bounds, such as "accuracy>=97", which no model meets, or "accuracy_drop<=2", which
+    every model meets.
 
     Raises:
-        UsageError: says what to write.
+        UsageError: a budget is refused; says what to write instead.
     """
-    better, operator = ("more", ">=") if higher_is_better else ("less", "<=")
+    better, operator = ("higher", ">=") if higher_is_better else ("lower", "<=")
     for budget in budgets:
         if budget.quantity == "accuracy" and budget.is_upper == higher_is_better:
             limit = f"{100 * budget.limit:+g}%" if budget.relative else f"{budget.limit:g}"
             raise UsageError(
-                f"Budget '{budget.text}': {better} is better of {metric}, so write accuracy{operator}{limit}."
+                f"Budget '{budget.text}': a {better} {metric} is better, so write accuracy{operator}{limit}."
             )
         if budget.quantity in ("accuracy", "accuracy_drop") and not budget.relative:
             _check_bounds(budget, metric, bounds)
@@ -179,5 +202,5 @@ def _check_bounds(budget: Budget, metric: str, bounds: tuple[float, float]) -> N
     lowest, highest = bounds if budget.quantity == "accuracy" else (-width, width)
     if not lowest <= budget.limit <= highest:
         meant = f"{budget.quantity}{'<=' if budget.is_upper else '>='}{budget.limit / 100:g}"
-        remedy = f"write {meant}" if highest < budget.limit <= 100 * highest else "give a limit within that"
-        raise UsageError(f"Budget '{budget.text}': {metric} goes from {bounds[0]:g} to {bounds[1]:g}; {remedy}.")
+        remedy = f"write {meant}" if highest < budget.limit <= 100 * highest else "give a limit in that range"
+        raise UsageError(f"Budget '{budget.text}': {metric} ranges from {bounds[0]:g} to {bounds[1]:g}; {remedy}.")

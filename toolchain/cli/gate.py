@@ -126,7 +126,7 @@ def command(
         if candidate.suffix == ".json":
             gated = _stored_verdicts(candidate, baseline, limits)
         else:
-            caveats = energy_budgets.unjudged(limits, this_machine())
+            caveats = energy_budgets.unmetered_budgets(limits, this_machine())
             for doubt in caveats:
                 say(doubt)
             other = _stored(baseline) if baseline is not None and baseline.suffix == ".json" else baseline

@@ -78,7 +78,7 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
         staged_bar(f"Building {request.name}", ahead) as tick,
     ):
-        for doubt in energy_budgets.unjudged(request.budgets, machine):
+        for doubt in energy_budgets.unmetered_budgets(request.budgets, machine):
             say(doubt)
         context = _open_bench(request, Path(folder), machine, target or LocalTarget(), cache, tick)
         built = [_build_for(profile, plan, context, request) for profile, plan in plans]
@@ -138,7 +138,7 @@ def _build_for(
     notes = (*notes, *source_recipe.note(context.builder.as_is), *repair_notes(plan, context))
     notes = (*notes, *((context.scorer.note,) if context.scorer.note else ()), *place.caveats)
     how = search_summary(trials, context)
-    notes = (*notes, *energy_budgets.unjudged(budgets, context.machine), *search_notes(how), *found.defects)
+    notes = (*notes, *energy_budgets.unmetered_budgets(budgets, context.machine), *search_notes(how), *found.defects)
     result = ProfileResult(request.name, profile.name, budgets, entries, notes, search=how)
     selected = next((trial for trial, entry in zip(trials, entries) if entry is result.selected), None)
     begin_stage(PACKING.format(profile=profile.name))

@@ -10,7 +10,7 @@ from hwbench.machine.identity import Machine
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.quantities import per_s
 from hwbench.measurements.report import Report
-from hwbench.measurements.stability_warnings import doubts
+from hwbench.measurements.stability_warnings import stability_warnings
 from hwbench.results.profile_results import ProfileResult
 from hwbench.wording import count, kept
 from runtimes import plugins
@@ -110,7 +110,7 @@ def warnings(field: ProfileResult) -> tuple[str, ...]:
     """What makes figures doubtful, and what to try: each kind once, of the chosen candidate where that has it."""
     told: dict[str, list[str]] = {}
     for entry in sorted(field.candidates, key=lambda entry: entry is not field.selected):
-        for doubt in doubts(entry.report) if entry.report is not None else ():
+        for doubt in stability_warnings(entry.report) if entry.report is not None else ():
             told.setdefault(doubt.kind, []).append(f"{label(entry)}: {doubt.text}")
     return tuple(first + (f" ({len(more):,} more likewise)" if more else "") for first, *more in told.values())
 

@@ -2,7 +2,7 @@
 
     python -m hwbench.load.loadgen BUNDLE --inputs FILE.npz --plan JSON --out FILE.json
 
-Exit codes are those of `python -m runtimes`: 0 done; 2 anything else, with a sentence on stderr.
+Exit codes are those of `python -m runtimes`: 0 done; 2 for an error, with a sentence on stderr.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Pa
     start = time.perf_counter_ns()
     with load(bundle, any_machine=True) as session:
         load_ns = time.perf_counter_ns() - start
-        if session.serial:  # more would only wait for their turn, and not in the order of arrival
+        if session.serial:  # more workers would only wait for their turn, and not in the order of arrival
             plan = dataclasses.replace(plan, workers=1)
         library = lay_out(session, inputs, plan.samples)
         turns = itertools.count()
@@ -71,7 +71,7 @@ def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Pa
         conditions = drive(session, library, plan, queries, logs, monitor)
         cpu_ns = time.process_time_ns() - cpu
         preemptions = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
-        peak, steady = peak_bytes(), resident_bytes()  # before the trace is in it
+        peak, steady = peak_bytes(), resident_bytes()  # before the trace takes memory
         seen = read(logs, plan, library, queries)
         block = Block(
             samples_ns=seen.latencies_ns,
@@ -93,7 +93,7 @@ def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Pa
 
 
 def _each_s(plan: LoadPlan, library: Library, warmup: Sequence[int]) -> float:
-    """How long a query will take, by the second half of the warm-up; of server, how often one comes."""
+    """Estimate a query's time by the second half of the warm-up; of server, return the time between arrivals."""
     if plan.scenario == "server":
         return 1 / plan.target_per_s
     inference_s = statistics.median(warmup[len(warmup) // 2 :]) / 1e9
@@ -101,7 +101,7 @@ def _each_s(plan: LoadPlan, library: Library, warmup: Sequence[int]) -> float:
 
 
 def _loadgen() -> dict[str, str]:
-    """LoadGen's version; nothing of one that was built from its source, under whatever name."""
+    """Return LoadGen's version; nothing for one that was built from source, under whatever name."""
     try:
         return {"mlcommons-loadgen": metadata.version("mlcommons-loadgen")}
     except metadata.PackageNotFoundError:

@@ -94,15 +94,21 @@ def test_while_no_pair_differs_the_interval_narrows_with_the_number_of_samples()
     report = Measured(dataclasses.replace(right, reference=right).drop())
     report.accuracy = right
     # z^2 / (n + z^2) = 0.001 takes n = 3,838; a tenth is added.
-    assert judge_one(report, "accuracy_drop<=0.001").reason.endswith("900 samples cannot tell, about 4,300 would")
+    assert judge_one(report, "accuracy_drop<=0.001").reason.endswith(
+        "900 samples are too few to decide; about 4,300 would suffice"
+    )
 
 
 def test_samples_beyond_all_reach_are_not_counted():
     report = Measured(Estimate(0.5, 0.4, 0.6))
     report.accuracy = Accuracy("auc", True, 10, 0.5, replicates=(0.5,))
-    assert judge_one(report, Budget("x", "accuracy", 0.5 - 5e-17)).reason.endswith("10 samples cannot tell, add some")
-    assert judge_one(report, Budget("x", "accuracy", below(0.5))).reason.endswith("10 samples cannot tell, add some")
-    assert judge_one(report, Budget("x", "accuracy_drop", 0.55)).reason.endswith("about 100 would")
+    assert judge_one(report, Budget("x", "accuracy", 0.5 - 5e-17)).reason.endswith(
+        "10 samples are too few to decide; add some"
+    )
+    assert judge_one(report, Budget("x", "accuracy", below(0.5))).reason.endswith(
+        "10 samples are too few to decide; add some"
+    )
+    assert judge_one(report, Budget("x", "accuracy_drop", 0.55)).reason.endswith("about 100 would suffice")
 
 
 def test_an_inconclusive_latency_asks_for_more_time(make_report):
@@ -113,11 +119,15 @@ def test_an_inconclusive_latency_asks_for_more_time(make_report):
 def test_the_reason_holds_the_figure_its_interval_and_the_limit(make_report):
     report = make_report(right=50)
     reason = judge_one(report, "accuracy>=0.97").reason
-    assert re.fullmatch(r"0\.5000 \(0\.4038 to 0\.5962\) breaks 0\.9700", reason)
-    assert judge_one(report, "accuracy>=0.3").reason.endswith("is within 0.3000")
-    assert judge_one(report, "accuracy>=0.5").reason.endswith("straddles 0.5000; 100 samples cannot tell, add some")
+    assert re.fullmatch(r"accuracy 0\.5000 \(0\.4038 to 0\.5962, 95% confidence\) is below 0\.9700", reason)
+    assert judge_one(report, "accuracy>=0.3").reason.endswith("is at least 0.3000")
+    assert judge_one(report, "accuracy>=0.5").reason.endswith(
+        "may be on either side of 0.5000; 100 samples are too few to decide; add some"
+    )
     # The interval reaches .096 below and the limit is .05 below: (.096 / .05) ** 2 of 100 samples, and a tenth more.
-    assert judge_one(report, "accuracy>=0.45").reason.endswith("100 samples cannot tell, about 500 would")
+    assert judge_one(report, "accuracy>=0.45").reason.endswith(
+        "100 samples are too few to decide; about 500 would suffice"
+    )
 
 
 @pytest.mark.parametrize(("percent", "needed"), [("p99", 368), ("p99.9", 3688)])
@@ -125,7 +135,7 @@ def test_too_few_samples_are_inconclusive_and_say_how_many_it_takes(make_report,
     report = make_report(latency=make_latency(median_ms=1, runs=20))
     verdict = judge_one(report, f"{percent}<=1s")
     assert (verdict.outcome, verdict.measured) == ("inconclusive", None)
-    assert verdict.reason == f"{percent} takes {needed} samples, there are 120"
+    assert verdict.reason == f"{percent} takes {needed} samples, and there are 120"
 
 
 @pytest.mark.parametrize(
@@ -156,26 +166,26 @@ def test_the_reason_is_the_baselines_where_that_was_not_measured(make_report):
 
 def test_a_metric_of_which_less_is_better_is_not_judged_by_a_lower_limit(make_report):
     errors = Accuracy("wer", False, 100, 0.99, scores=(1.0,) * 99 + (0.0,))
-    with pytest.raises(UsageError, match=r"less is better of wer, so write accuracy<=0\.5"):
+    with pytest.raises(UsageError, match=r"a lower wer is better, so write accuracy<=0\.5"):
         judge_one(make_report(accuracy=errors), "accuracy>=0.5")
     assert judge_one(make_report(accuracy=errors), "accuracy<=1.1").outcome == "pass"
     assert judge_one(make_report(accuracy=errors), "accuracy<=0.5").outcome == "fail"
 
 
 def test_a_metric_of_which_more_is_better_is_not_judged_by_an_upper_limit(make_report):
-    with pytest.raises(UsageError, match=r"more is better of top1, so write accuracy>=0\.99"):
+    with pytest.raises(UsageError, match=r"a higher top1 is better, so write accuracy>=0\.99"):
         judge_one(make_report(), "accuracy<=0.99")
-    with pytest.raises(UsageError, match=r"more is better of top1, so write accuracy>=\+1%"):
+    with pytest.raises(UsageError, match=r"a higher top1 is better, so write accuracy>=\+1%"):
         judge_one(make_report(), "accuracy<=+1%", make_report())
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("accuracy>=97", "Budget 'accuracy>=97': top1 goes from 0 to 1; write accuracy>=0.97."),
-        ("accuracy>=1000", "top1 goes from 0 to 1; give a limit within that."),
-        ("accuracy>=-0.5", "top1 goes from 0 to 1; give a limit within that."),
-        ("accuracy_drop<=2", "Budget 'accuracy_drop<=2': top1 goes from 0 to 1; write accuracy_drop<=0.02."),
+        ("accuracy>=97", "Budget 'accuracy>=97': top1 ranges from 0 to 1; write accuracy>=0.97."),
+        ("accuracy>=1000", "top1 ranges from 0 to 1; give a limit in that range."),
+        ("accuracy>=-0.5", "top1 ranges from 0 to 1; give a limit in that range."),
+        ("accuracy_drop<=2", "Budget 'accuracy_drop<=2': top1 ranges from 0 to 1; write accuracy_drop<=0.02."),
     ],
 )
 def test_a_limit_beyond_what_the_metric_can_be_is_refused(make_report, text, words):

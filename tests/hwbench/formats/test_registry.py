@@ -45,7 +45,7 @@ def test_people_are_told_what_was_chosen_why_and_what_to_doubt(form):
     assert "97.9% (drop 0.1 points)" in text
     assert "passes both budgets" in text
     assert "no fp16 kernels on x86" in text.replace("&#39;", "'")
-    assert "6 of 6 blocks did not settle during warm-up" in text
+    assert "6 of 6 processes did not settle during warm-up" in text
     assert "its neighbours are part of what was measured" in text
     assert "Xeon(R) Platinum 8481C" in text
     assert "out/mobilenet-v2-x86-avx512-vnni.edge" in text
@@ -55,7 +55,7 @@ def test_people_are_told_what_was_chosen_why_and_what_to_doubt(form):
 def test_a_figure_that_is_missing_has_a_note_that_says_why(form):
     text = rendered(form, three_fields)
     assert "n/a" in text
-    assert "takes 368 samples, there are 24" in " ".join(text.split())
+    assert "takes 368 samples, and there are 24" in " ".join(text.split())
 
 
 def test_json_reads_back(results):

@@ -98,7 +98,7 @@ class TestMeasuring:
         ticks = []
         report, (verdict,) = scenarios.measure(linear, ask("server", f"{quantity}<=0.01us"), ticks.append)
         assert verdict.outcome == "fail"
-        assert verdict.reason.startswith(f"no rate holds it: one query at a time takes {quantity} 0.")
+        assert verdict.reason.startswith(f"no rate holds the bound: one query at a time takes {quantity} 0.")
         assert verdict.measured == report.estimate(quantity)
         assert (report.latency.scenario, report.rates) == ("single_stream", ())
         assert len(report.latency.blocks) == len(ticks) == 2  # the second confirms the first
@@ -163,7 +163,7 @@ def test_without_loadgen_it_says_what_to_install(linear, monkeypatch):
     ("arguments", "words"),
     [
         pytest.param({"scenario": "server"}, "give one, as in --bound", id="a server without a bound"),
-        pytest.param({"scenario": "offline", "bound": "p90<=1ms"}, "offline holds no bound", id="a bound elsewhere"),
+        pytest.param({"scenario": "offline", "bound": "p90<=1ms"}, "offline takes no bound", id="a bound elsewhere"),
         pytest.param({"scenario": "server", "bound": "p90<=1ms", "batch": 4}, "one sample each", id="a batch"),
         pytest.param({"scenario": "server", "bound": "load_time<=1s"}, "does not limit a percentile", id="other"),
         pytest.param({"scenario": "server", "bound": "p90<=+5%"}, "does not limit a percentile", id="a change"),

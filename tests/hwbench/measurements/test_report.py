@@ -64,7 +64,7 @@ def test_a_drop_takes_a_reference(make_report):
 
 
 def test_too_few_samples_say_how_many_it_takes(make_report, make_latency):
-    with pytest.raises(NotMeasuredError, match=r"^p99 takes 368 samples, there are 18$"):
+    with pytest.raises(NotMeasuredError, match=r"^p99 takes 368 samples, and there are 18$"):
         make_report(latency=make_latency(runs=3)).estimate("p99")
 
 

@@ -55,11 +55,11 @@ def test_a_share_above_one_is_shown_as_it_is(report_of):
 @pytest.mark.parametrize(
     ("work", "words"),
     [
-        (None, "not counted"),
+        (None, "operations were not counted"),
         (Work({"fp32": 10}, {}, 0, ("Einsum (2)",)), "Einsum (2) cannot be counted"),
         (Work({"bf16": 10}, {}, 0), "no peak rate in bf16: this processor has no bf16"),
         (Work({"fp8": 10}, {}, 0), "no peak rate in fp8: it was not measured"),
-        (Work({}, {"fp32": 40}, 4), "too little for a bound"),
+        (Work({}, {"fp32": 40}, 4), "too few bytes for a bound"),
     ],
 )
 def test_what_is_unknown_leaves_no_roofline_and_says_why(report_of, work, words):

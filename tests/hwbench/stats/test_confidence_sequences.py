@@ -43,10 +43,10 @@ def test_nine_figures_on_one_side_are_sure_and_eight_are_not():
     assert lower_bound(figures[:8], figures[:8]) == -math.inf
 
 
-def test_what_does_not_count_still_bounds_by_its_ceiling():
-    nothing, ceilings = np.empty(0), np.full(11, 5.0)
-    assert upper_bound(nothing, ceilings) == 5  # eleven where nine would do: one of the two bettors has nothing
-    assert upper_bound(nothing, ceilings[:10]) == math.inf
+def test_what_does_not_count_still_bounds_by_its_highest_figure():
+    nothing, highest = np.empty(0), np.full(11, 5.0)
+    assert upper_bound(nothing, highest) == 5  # eleven where nine would do: one of the two bettors has nothing
+    assert upper_bound(nothing, highest[:10]) == math.inf
     assert lower_bound(nothing, np.full(11, 0.5)) == 0.5
 
 

@@ -29,7 +29,7 @@ def with_energy(made: ProfileResult, *caveats: str) -> ProfileResult:
 def test_of_the_chosen_candidate_there_is_one_line_per_budget():
     lines = budget_lines.lines(measured_field())
     assert [(line.budget, line.outcome) for line in lines] == [("p90<=20ms", "pass"), ("accuracy_drop<=0.01", "pass")]
-    assert "ms) is within 20 ms" in lines[0].evidence
+    assert "95% confidence) is within 20 ms" in lines[0].evidence
 
 
 def test_where_none_was_chosen_candidates_of_one_outcome_share_a_line():

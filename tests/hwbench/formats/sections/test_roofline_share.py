@@ -37,11 +37,11 @@ def bounded() -> ProfileResult:
 
 def test_the_sentences():
     said = dict(rooflines(bounded()))
-    assert list(said) == [f"{name} on onnxruntime" for name in ("fp32", "fp16-storage", "bf16-storage", "int8")]
+    assert list(said) == [f"{name} (onnxruntime)" for name in ("fp32", "fp16-storage", "bf16-storage", "int8")]
     assert said["fp32 (onnxruntime)"].startswith("p50 31.")
     assert said["fp32 (onnxruntime)"].endswith("ms, roofline 6.00 ms (compute-bound), 19%")
     assert said["int8 (onnxruntime)"].endswith("ms, roofline 1.50 ms (compute-bound), 10%")
-    assert said["fp16-storage (onnxruntime)"] == "none: what the model computes was not counted"
+    assert said["fp16-storage (onnxruntime)"] == "none: the model's operations were not counted"
     assert peaks(bounded()) == ("with 4 threads: fp32 100 GFLOP/s, int8 400 GOP/s, memory 20 GB/s",)
 
 
@@ -63,7 +63,7 @@ def test_a_share_above_all_there_is_comes_with_what_may_be_wrong():
 def test_people_read_them_in_every_format(form):
     shown = " ".join(rendered(form, bounded).split())
     assert "roofline 1.50 ms (compute-bound), 10%" in shown
-    assert "none: what the model computes was not counted" in shown
+    assert "none: the model's operations were not counted" in shown
     assert "with 4 threads: fp32 100 GFLOP/s" in shown
 
 
@@ -82,5 +82,5 @@ def test_csv_has_plain_numbers():
     assert lines["int8"]["roofline_bound"] == "compute"
     assert float(lines["int8"]["roofline_share"]) == pytest.approx(0.1, rel=0.1)
     assert lines["fp16-storage"]["roofline_share"] == ""
-    assert lines["fp16-storage"]["roofline_missing"] == "what the model computes was not counted"
+    assert lines["fp16-storage"]["roofline_missing"] == "the model's operations were not counted"
     assert lines["fp16"]["roofline_missing"] == ""

@@ -132,11 +132,11 @@ def test_meters_are_read_meanwhile_and_the_threads_that_answered_are_watched_to_
 def test_a_trace_that_tells_of_fewer_samples_than_were_asked_for_is_refused(session, tmp_path):
     plan = LoadPlan("multi_stream", PLAN, samples=2)
     drive(session, library(1), plan, 10, tmp_path, SystemMonitor())
-    with pytest.raises(BackendError, match=r"trace tells of 20 samples, and 22 were asked for"):
+    with pytest.raises(BackendError, match=r"trace holds 20 samples, and 22 were asked for"):
         read(tmp_path, plan, library(1), 11)
     trace = tmp_path / "mlperf_log_trace.json"
     trace.write_text(trace.read_text().replace("complete_ns", "completed_ns"))
-    with pytest.raises(BackendError, match=r"trace tells of 0 samples.*install that release"):
+    with pytest.raises(BackendError, match=r"trace holds 0 samples.*install that release"):
         read(tmp_path, plan, library(1), 10)
 
 
