@@ -20,7 +20,7 @@ def render(form: str, results: Results) -> str:
 
 
 def test_the_folder_is_the_list():
-    assert plugins.names("hwbench.formats") == FORMATS
+    assert set(plugins.names("hwbench.formats")) - {"charts", "sections"} == set(FORMATS)  # shared folders, no formats
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -47,7 +47,8 @@ def test_fields_without_a_choice_or_with_many_candidates_render(form, make):
 def test_people_are_told_what_was_chosen_why_and_what_to_doubt(form, results):
     text = " ".join(render(form, results).split())
     assert "int8 (onnxruntime): 2.1x faster than fp32 at p50" in text
-    assert "accuracy 97.9% (drop 0.1 points), passes both budgets" in text
+    assert "97.9% (drop 0.1 points)" in text
+    assert "passes both budgets" in text
     assert "no fp16 kernels on x86" in text.replace("&#39;", "'")
     assert "6 of 6 blocks did not settle during warm-up" in text
     assert "its neighbours are part of what was measured" in text

@@ -71,7 +71,7 @@ def test_the_best_one_and_the_chosen_one_are_always_shown(scores, higher_is_bett
 
 def test_the_chart_says_what_lies_beyond_it_and_does_not_name_it_twice():
     shown = figure_of(collapsed(**{"int8-dynamic": 0.1}), "Accuracy against latency")
-    assert "1 candidate beyond the axis, by the triangles: int8-dynamic (0.1000)." in shown
+    assert "Triangles mark 1 candidate beyond the axis: int8-dynamic (0.1000)." in shown
     assert ">int8-dynamic<" not in shown
     assert ">0.0<" not in shown and ">0.2<" not in shown  # the axis begins far above
     assert "beyond the axis" not in figure_of(measured_field(), "Accuracy against latency")
@@ -80,7 +80,7 @@ def test_the_chart_says_what_lies_beyond_it_and_does_not_name_it_twice():
 def test_where_one_is_best_on_both_counts_there_is_no_line_to_speak_of():
     best = collapsed(**{"fp32": 0.9, "fp16-storage": 0.9, "bf16-storage": 0.9, "int8-dynamic": 0.9})
     shown = figure_of(best, "Accuracy against latency")
-    assert "None is better than int8 on either count." in shown
+    assert "No candidate beats int8 on either axis." in shown
     assert "the line" not in shown
 
 
