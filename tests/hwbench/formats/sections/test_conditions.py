@@ -67,8 +67,6 @@ def test_threads_that_wait_for_one_another_are_told_from_what_others_took(scenar
     told = conditions(dataclasses.replace(made, scenario=scenario, threads=threads, blocks=own), 4)
     shares = "waited for a processor 50.0%, waits for one another included, taken by other programs 50.0%, "
     assert told.startswith(shares)
-        "waited for a processor 50.0%, waits for one another included, taken by other programs 50.0%, "
-    )
     assert "one another" not in conditions(made, 4)
 
 
