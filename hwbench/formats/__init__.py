@@ -1,5 +1,4 @@
-"""One report format per file: `render(results) -> str`.
+"""Report formats, one per file: `render(results) -> str`.
 
-Modules that start with an underscore are shared by several: rows and words by all that people read, the
-rest are the charts of the HTML page.
+`sections/` holds the rows and sentences that several formats share, `charts/` the charts of the HTML page.
 """

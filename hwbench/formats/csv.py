@@ -1,4 +1,4 @@
-"""For a spreadsheet or a data frame: one line per candidate, plain numbers, units in the headings."""
+"""CSV for a spreadsheet or a data frame: one line per candidate, plain numbers, units in the headings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENDS = ("", "_low", "_high")
 
 
 def render(results: Results) -> str:
-    """CSV with a heading line; of server, a line per rate. What is missing is empty; `not_measured` says why."""
+    """Write CSV with a heading line; a server has a line per rate. `not_measured` says why cells are empty."""
     out = StringIO()
     writer = csv.DictWriter(out, list(_line(None, None)), lineterminator="\n")
     writer.writeheader()
@@ -31,7 +31,7 @@ def render(results: Results) -> str:
 
 
 def _line(field: ProfileResult | None, row: Row | None) -> dict[str, object]:
-    """One line by heading; without a row, the headings."""
+    """Make one line by heading; without a row, the headings alone."""
     entry = row.entry if row else None
     report = entry.report if entry else None
     latency, accuracy = (report.latency, report.accuracy) if report else (None, None)
@@ -69,7 +69,7 @@ def _line(field: ProfileResult | None, row: Row | None) -> dict[str, object]:
 
 
 def _roofline(report: Report | None) -> dict[str, object]:
-    """Empty, with the reason, where there is none."""
+    """Give the roofline, or the reason why there is none."""
     line: dict[str, object] = dict.fromkeys(("roofline_ms", "roofline_bound", "roofline_share", "roofline_missing"))
     if report is None:
         return line
@@ -81,7 +81,7 @@ def _roofline(report: Report | None) -> dict[str, object]:
 
 
 def _missing(row: Row) -> str:
-    """Quantities by reason, as in "p99, p99.9: too few samples"."""
+    """List quantities by reason, as in "p99, p99.9: too few samples"."""
     names: dict[str, list[str]] = {}
     for name, reason in row.missing.items():
         names.setdefault(reason, []).append(name)

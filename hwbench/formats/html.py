@@ -1,4 +1,4 @@
-"""A page to look at and to pass on: one file, no scripts, nothing fetched from anywhere."""
+"""HTML page in one file, without scripts, that fetches nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hwbench.measurements.report import Report
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
 
-_KEY_FIGURES = {  # and how each compares
+_KEY_FIGURES = {  # with the function that compares each with the reference
     "p50": headline.speedup,
     "p90": headline.speedup,
     "p99": headline.speedup,
@@ -27,7 +27,7 @@ _KEY_FIGURES = {  # and how each compares
 
 @dataclass(frozen=True)
 class Tile:
-    """A key figure of the chosen candidate, and what it compares with."""
+    """A key figure of the selected candidate, and how it compares."""
 
     title: str
     value: str
@@ -36,7 +36,7 @@ class Tile:
 
 
 def render(results: Results) -> str:
-    """The text of report.html."""
+    """Write the text of report.html."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hwbench"),
         autoescape=True,
@@ -53,7 +53,7 @@ def render(results: Results) -> str:
 
 
 def _section(field: ProfileResult, key: str) -> dict[str, object]:
-    """What the template shows of one field; `key` is unique on the page."""
+    """Collect what the template shows of one profile; `key` is unique on the page."""
     table = rows.rows(field)
     selected, reference = headline.chosen_row(table), headline.reference(table)
     return {
@@ -90,7 +90,7 @@ def _tiles(row: Row, against: Row | None) -> tuple[Tile, ...]:
 
 
 def _breakable(text: str) -> Markup:
-    """A name that may go on in the next line behind what joins its words."""
+    """Let a name break into a new line after the characters that join its words."""
     return Markup(re.sub(r"(?<=[_=/.+])(?=\w)", "<wbr>", str(escape(text))))
 
 

@@ -1,7 +1,7 @@
 """JUnit XML for CI servers: one test suite per profile, one test case per budget.
 
-Follows the schema of Jenkins' xUnit plugin (junit-10.xsd). What is inconclusive is an error, so that no
-server shows it as passed.
+Follows the schema of Jenkins' xUnit plugin (junit-10.xsd). An inconclusive verdict is an error, so that no server
+shows it as passed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _TAGS: dict[Outcome, str] = {"fail": "failure", "inconclusive": "error"}
 
 
 def render(results: Results) -> str:
-    """An XML document."""
+    """Write an XML document."""
     root = ET.Element("testsuites", name="edgewright")
     for field in results.profiles:
         root.append(_suite(field))
     _count(root)
     ET.indent(root)
-    # "unicode" returns a string without a declaration; what it is encoded in is then the writer's to say.
+    # "unicode" returns a string without a declaration, since the encoding is up to the writer of the file.
     return clean('<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode")) + "\n"
 
 
@@ -58,7 +58,7 @@ def _details(field: ProfileResult) -> Iterable[str]:
 
 
 def _case(suite: ET.Element, field: ProfileResult, name: str, outcome: Outcome, reason: str, details: str) -> None:
-    """The name holds no figure and no candidate, so that a server's history of it goes on from run to run."""
+    """Add a case whose name holds no figure and no candidate, so that a server can follow it from run to run."""
     case = ET.SubElement(suite, "testcase", name=name, classname=f"{field.model}.{field.profile}")
     if outcome in _TAGS:
         problem = ET.SubElement(case, _TAGS[outcome], type=outcome, message=reason)

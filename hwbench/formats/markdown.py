@@ -1,4 +1,4 @@
-"""For a pull request or a CI job's summary: GitHub's Markdown."""
+"""GitHub's Markdown for a pull request or a CI job's summary."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hwbench.measurements.quantities import QUANTITIES
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
 
-# What would end a cell or start markup: `<` only where a tag could begin, so that p90<=20ms reads as it is.
+# Characters that would end a cell or start markup: `<` only where a tag could begin, so that p90<=20ms stays as it is.
 _MARKUP = re.compile(r"[\\`*|~$\[&]|<(?=[A-Za-z/!?])")
 
 
 def render(results: Results) -> str:
-    """One heading, list of verdicts and table per profile."""
+    """Write a heading, a list of verdicts and a table per profile."""
     blocks = [block for field in results.profiles for block in _blocks(field) if block]
     if len(results.profiles) != 1:
         blocks.append(f"All profiles: **{results.outcome}**")
@@ -76,7 +76,7 @@ def _served(served: RateTable) -> str:
 
 
 def _cell(value: str, interval: str) -> str:
-    """GitHub wraps cells at every space and makes wide tables scroll, so an interval is a line of its own."""
+    """Put an interval on a line of its own, since GitHub wraps cells at every space and wide tables scroll."""
     return f"{value}<br>{interval.replace(' ', '&nbsp;')}" if interval else value
 
 

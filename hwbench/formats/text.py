@@ -90,8 +90,9 @@ def _print(console: Console, field: ProfileResult, verbose: bool) -> None:
     compared = (chosen_row(table), reference(table))
     wanted = {label(row.entry) for row in (measured if verbose else compared) if row is not None}
     _section(console, "Rooflines", [(name, said) for name, said in rooflines(field) if name in wanted])
-    _section(console, "Warnings", [(warning,) for warning in warnings(field)])
-    _section(console, "Caveats", [(caveat,) for caveat in field.caveats])
+    doubts = warnings(field)  # the summary holds the first warning, or else the first caveat
+    _section(console, "Warnings", [(warning,) for warning in doubts[1:]])
+    _section(console, "Caveats", [(caveat,) for caveat in field.caveats[0 if doubts else 1 :]])
     _section(console, "Measured", _provenance(field))
 
 

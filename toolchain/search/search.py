@@ -108,9 +108,7 @@ class _Search:
     def phase(self, step: Callable[[], None], until: float | None = SEARCHING) -> None:
         """Do what there is time for. A first Ctrl-C ends the phase where there is something to keep.
 
-        Args:
-            step: a method of this class.
-            until: share of the time limit after which the phase is left out; None if it never is.
+        After the share `until` of the time limit the phase is left out; None if it never is.
         """
         if until is not None and self._context.clock.is_over(until):
             return

@@ -1,4 +1,4 @@
-"""Chart: accuracy against latency, with the candidates that no other beats on both."""
+"""Chart of accuracy against latency, with the candidates that no other one beats on both."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ from hwbench.measurements.accuracy import Accuracy
 from hwbench.results.profile_results import ProfileResult, pareto
 
 WIDTH, HEIGHT = 400, 330
-_MANY = 8  # more names than this would hide the points
-_FAR_FLOOR = 3.0  # times as far off as the scores reach
-_SPREAD = 0.05  # of a score, at least
+_MANY = 8  # more names than that would hide the points
+_FAR_FLOOR = 3.0  # a floor farther off than so many times the range of the scores is left out
+_SPREAD = 0.05  # least range of the scores, as a share of a score
 
 
 def quantity(field: ProfileResult) -> str:
-    """The latency to draw: what the budgets limit, else p50."""
+    """Choose the latency to draw: the one that a budget limits, else p50."""
     return next((budget.quantity for budget in field.budgets if _limits_percentile(budget)), "p50")
 
 
 def drawable(field: ProfileResult, table: Sequence[Row]) -> tuple[Row, ...]:
-    """The candidates that have both figures."""
+    """List the candidates that have both figures."""
     return tuple(row for row in table if {"accuracy", quantity(field)} <= row.figures.keys())
 
 
 def front(field: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
-    """Those of the candidates that no other beats on both."""
+    """List the candidates that no other one beats on both."""
     entries = pareto(field.candidates, latency=quantity(field))
     return tuple(row for row in shown if row.entry in entries)
 
 
 def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
-    """The candidates, with their accuracy, that lie beyond the axis."""
+    """List the candidates beyond the axis, with their accuracy."""
     worst, higher_is_better = _reach_of(shown), _accuracy(shown).higher_is_better
     scores = [(row, row.figures["accuracy"].value) for row in shown]
     return tuple((row, score) for row, score in scores if not is_within(score, worst, higher_is_better))
 
 
 def named(field: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
-    """The candidates whose names are written: all on the axes, or if that were many, those that count."""
+    """List the candidates whose names are written: all on the axes; of many, the front and the selected one."""
     best, far = front(field, shown), [row for row, _ in beyond(shown)]
     return tuple(
         row
@@ -60,7 +60,7 @@ def named(field: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
-    """Fill the figure; at least one row must be drawable."""
+    """Draw the chart; at least one row must be drawable."""
     shown, latency = drawable(field, table), quantity(field)
     accuracy, far = _accuracy(shown), [row for row, _ in beyond(shown)]
     axes = add_axes(figure)
@@ -86,7 +86,7 @@ def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
 
 
 def add_axes(figure: Figure) -> Axes:
-    """Axes that leave room for their titles."""
+    """Add axes that leave room for their titles."""
     return figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 64) / WIDTH, (HEIGHT - 82) / HEIGHT))
 
 
@@ -97,14 +97,14 @@ def scale(
     floors: Sequence[float] = (),
     beside: Sequence[float] = (),
 ) -> None:
-    """Give the axes their ranges. What is far from every point would squeeze the points, and is left out.
+    """Give the axes their ranges. A limit that is far from every point would squeeze the points, and is left out.
 
     Args:
         axes: of the chart.
-        points: what they show, with its error bars.
+        points: candidates, with their error bars.
         limits: of the latency.
         floors: of the score.
-        beside: latencies of what lies beyond the axis of scores.
+        beside: latencies of the candidates beyond the axis of scores.
     """
     xs = [bar for point in points for bar in point.error_bars[:2]] + list(beside)
     ys = [bar for point in points for bar in point.error_bars[2:]]
@@ -144,7 +144,7 @@ def _mark(axes: Axes, point: Point, color: str) -> None:
 def _limits(
     axes: Axes, labels: Labels, limits: Sequence[tuple[float, str]], floors: Sequence[tuple[float, str]]
 ) -> None:
-    """Lines where the budgets end, each with its budget's text."""
+    """Draw a line at each budget's limit, with the budget's text."""
     for value, _ in limits:
         inline_svg.limit_line(axes, x=value)
         labels.keep_free((), [(value, y) for y in axes.get_ylim()])
@@ -158,7 +158,7 @@ def _limits(
 
 
 def _shade(axes: Axes, limits: Sequence[float], floors: Sequence[float], higher_is_better: bool) -> None:
-    """What lies within the budgets."""
+    """Shade the area within the budgets."""
     if not limits and not floors:
         return
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
@@ -181,7 +181,7 @@ def _front(axes: Axes, field: ProfileResult, latency: str) -> list[tuple[float, 
 
 
 def _floor(budget: Budget, accuracy: Accuracy) -> list[tuple[float, str]]:
-    """The accuracy that a budget asks for; a drop counts from the source model's."""
+    """Find the accuracy that a budget asks for; a drop counts from the source model's accuracy."""
     if budget.quantity == "accuracy" and not budget.relative:
         return [(budget.limit, budget.text)]
     if budget.quantity == "accuracy_drop" and accuracy.reference is not None:

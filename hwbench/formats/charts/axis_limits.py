@@ -1,4 +1,4 @@
-"""Which scores a chart's axis shows: those within reach of the chosen one; one that collapsed would squeeze them."""
+"""Range of a chart's axis of scores: a score that collapsed is left out, since it would squeeze the others."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from matplotlib.axes import Axes
 from hwbench.formats.sections.rows import Row, show
 from hwbench.wording import count, some
 
-_FAR = 5.0  # times as much worse as the next better one
-_SLIGHT = {True: 0.03, False: 0.2}  # of the score, by whether more is better: errors differ by more of themselves
+_FAR = 5.0  # a score that is so many times worse than the next better one is far off
+_SLIGHT = {
+    True: 0.03,
+    False: 0.2,
+}  # share of the score, by higher_is_better: errors vary more
 _NAMED = 2
 
 
 def reach(scores: Sequence[float], selected: float | None, higher_is_better: bool) -> float:
-    """The worst score to show: before a gap that is wide beside what lies before it. Half of them are always shown.
+    """Find the worst score to show: the last one before a wide gap. At least half of the scores are shown.
 
     Args:
         scores: at least one.
-        selected: the chosen one's; the best counts, if None.
+        selected: score of the selected candidate; the best score counts, if None.
         higher_is_better: of the metric.
     """
     best = max(scores) if higher_is_better else min(scores)
@@ -35,20 +38,20 @@ def reach(scores: Sequence[float], selected: float | None, higher_is_better: boo
 
 
 def is_within(score: float, worst: float, higher_is_better: bool) -> bool:
-    """Whether the axis shows it."""
+    """Tell whether the axis shows a score."""
     return score >= worst if higher_is_better else score <= worst
 
 
 def mark(axes: Axes, xs: Sequence[float], color: str, higher_is_better: bool) -> None:
-    """Triangles at the axis's end, where a score lies beyond it."""
+    """Mark scores beyond the axis with triangles at its end."""
     bottom, top = axes.get_ylim()
     marker, end = ("v", bottom) if higher_is_better else ("^", top)
     axes.plot(xs, [end] * len(xs), marker, color=color, markersize=7, clip_on=False, zorder=4)
 
 
 def told(beyond: Sequence[tuple[Row, float]]) -> str:
-    """The sentence about those; empty where there are none."""
+    """Write the sentence about candidates beyond the axis; empty where there are none."""
     if not beyond:
         return ""
     names = some([f"{row.name} ({show('accuracy', score)})" for row, score in beyond], _NAMED)
-    return f" {count(len(beyond), 'candidate')} beyond the axis, by the triangles: {names}."
+    return f" Triangles mark {count(len(beyond), 'candidate')} beyond the axis: {names}."

@@ -1,4 +1,4 @@
-"""Chart: one bar per candidate, of a quantity where less is better."""
+"""Chart of one bar per candidate, for a quantity where a lower value is better."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from hwbench.results.profile_results import ProfileResult
 
 WIDTH = 400
 _ROW = 27
-_ABOVE = 20  # room for a budget's name
+_ABOVE = 20  # pixels for a budget's name
 
 
 def drawable(table: Sequence[Row], quantity: str) -> tuple[Row, ...]:
-    """The candidates that have the figure, least first."""
+    """List the candidates that have the figure, the lowest first."""
     return tuple(sorted((r for r in table if quantity in r.figures), key=lambda r: r.figures[quantity].value))
 
 
 def height(field: ProfileResult, table: Sequence[Row], quantity: str) -> int:
-    """What the bars take, in pixels."""
+    """Compute the height of the chart in pixels."""
     return _rows_height(drawable(table, quantity)) + (_ABOVE if _limits(field, table, quantity) else 4)
 
 
 def draw(figure: Figure, field: ProfileResult, table: Sequence[Row], quantity: str) -> None:
-    """Fill the figure; at least one row must be drawable."""
+    """Draw the chart; at least one row must be drawable."""
     shown, tall = drawable(table, quantity), height(field, table, quantity)
     left = inline_svg.name_width([row.tag for row in shown])
     axes = figure.add_axes((left / WIDTH, 2 / tall, (WIDTH - left - 74) / WIDTH, _rows_height(shown) / tall))
@@ -58,6 +58,6 @@ def _rows_height(shown: Sequence[Row]) -> int:
 
 
 def _limits(field: ProfileResult, table: Sequence[Row], quantity: str) -> list[Budget]:
-    """Budgets that would be broken by one of the bars; a limit beyond them all would squeeze them."""
+    """List the budgets that one of the bars breaks; a limit beyond all bars would squeeze them."""
     longest = max(row.figures[quantity].value for row in drawable(table, quantity))
     return [b for b in field.budgets if b.quantity == quantity and not b.relative and b.limit <= longest]

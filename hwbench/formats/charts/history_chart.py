@@ -1,4 +1,4 @@
-"""Chart: one figure from run to run, with its levels and where they changed; a picture file of its own."""
+"""Chart of one figure from run to run, with its levels and change points, in a picture file of its own."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hwbench.stats.change_points import change, levels
 from runtimes.errors import UsageError
 from runtimes.files import replacing
 
-_LABELS = 7  # dates that stand side by side
-_LOG_FROM = 10.0  # times the smallest value; on a plain scale such a course hides its lower level
+_LABELS = 7  # dates that fit side by side
+_LOG_FROM = 10.0  # times the smallest value; on a linear scale such a history hides its lower level
 _COLORS = {"pass": "#1b7f4b", "fail": "#c0392b", "inconclusive": "#c98a00", "measured": "#34516b"}
 _INK, _BAND, _CHANGE = "#34516b", "#c3d0dc", "#7a3b86"
 
 
 def plot(points: Sequence[Point], file: Path) -> None:
-    """Draw a course with its intervals and levels, as PNG, SVG or PDF by the file's suffix.
+    """Draw a history with its intervals and levels, as PNG, SVG or PDF by the file's suffix.
 
     Raises:
         UsageError: the file cannot be written, or its suffix is none of these.
@@ -43,7 +43,7 @@ def plot(points: Sequence[Point], file: Path) -> None:
     try:
         with replacing(file) as beside:
             figure.savefig(beside, format=file.suffix[1:])
-    except ValueError as error:  # of a format that there is not
+    except ValueError as error:  # the suffix names no format
         raise UsageError(f"'{file}' cannot be drawn: {error}.") from None
 
 
@@ -59,7 +59,7 @@ def _draw(axes: Axes, points: Sequence[Point], scale: float) -> None:
     found = levels([point.value for point in points])
     for number, level in enumerate(found):
         middle = scale * level.median
-        name = "level" if number == 0 else "_"  # of several, one is in the legend
+        name = "level" if number == 0 else "_"  # the legend shows one of several
         axes.hlines(middle, level.start - 0.4, level.end - 0.6, color=_INK, linewidth=1.2, zorder=2, label=name)
     for before, after in itertools.pairwise(found):
         axes.axvline(after.start - 0.5, color=_CHANGE, linestyle="--", linewidth=1)

@@ -1,4 +1,4 @@
-"""A drawing as inline SVG whose colours are the page's own, so that it follows dark mode."""
+"""Inline SVG of a drawing, in the page's own colours, so that it follows dark mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-# Each stands for a variable of the page's style sheet (its light value; the variables are what is drawn with).
+# Colours stand for variables of the page's style sheet: matplotlib draws with light values, `_inline` replaces them.
 INK, MUTED, GRID, ACCENT, QUIET, BAND, LIMIT, SURFACE = (
     "#1d2430", "#5a6473", "#e3e7ec", "#0b5cad", "#8993a1", "#eaf2fb", "#a35200", "#fffffe",
 )  # fmt: skip
@@ -53,18 +53,18 @@ _LOG_FROM = 10.0  # a range of more than 10x reads better in logarithms
 
 
 def render(draw: Callable[[Figure], None], width: int, height: int, name: str, description: str) -> str:
-    """One `<svg>` element, the same for the same drawing.
+    """Render one `<svg>` element, the same for the same drawing.
 
     Args:
-        draw: fills the figure; one unit is one pixel at full width.
+        draw: draws into the figure; one unit is one pixel at full width.
         width: in pixels.
         height: in pixels.
         name: unique on the page; begins every id.
-        description: what a screen reader says.
+        description: text for screen readers.
     """
     text = StringIO()
     with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": name}]), warnings.catch_warnings():
-        # Only the room for a label is measured in matplotlib's own font; the browser has the glyph.
+        # matplotlib's own font only measures the room for a label; the browser has the glyph.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         draw(figure)
@@ -73,13 +73,13 @@ def render(draw: Callable[[Figure], None], width: int, height: int, name: str, d
 
 
 def title_axes(axes: Axes, x: str = "", y: str = "") -> None:
-    """Axis titles that read from left to right: y above its axis, x below its right end."""
+    """Write axis titles that read from left to right: y above its axis, x below its right end."""
     axes.set_title(y, loc="left", fontsize=11.5, color=MUTED, pad=10)
     axes.set_xlabel(x, loc="right", fontsize=11.5, color=MUTED, labelpad=6)
 
 
 def limit_line(axes: Axes, *, x: float | None = None, y: float | None = None) -> None:
-    """A line at a budget's limit: vertical at x, or horizontal at y."""
+    """Draw a line at a budget's limit: vertical at x, or horizontal at y."""
     lines = [axes.axvline(x)] if x is not None else []
     lines += [axes.axhline(y)] if y is not None else []
     for line in lines:
@@ -87,7 +87,7 @@ def limit_line(axes: Axes, *, x: float | None = None, y: float | None = None) ->
 
 
 def limit_above(axes: Axes, x: float, text: str) -> None:
-    """A vertical line at a budget's limit, named at its upper end."""
+    """Draw a vertical line at a budget's limit, named at its upper end."""
     limit_line(axes, x=x)
     axes.annotate(
         text, (x, 1), xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points",
@@ -96,7 +96,7 @@ def limit_above(axes: Axes, x: float, text: str) -> None:
 
 
 def name_rows(axes: Axes, tags: Sequence[str], selected: Sequence[bool]) -> None:
-    """Names on the y axis, from 0 up, the chosen one in bold."""
+    """Write names on the y axis, from 0 up, the selected one in bold."""
     axes.set_yticks(range(len(tags)), list(tags))
     for text, is_chosen in zip(axes.get_yticklabels(), selected):
         text.set(color=ACCENT if is_chosen else INK, weight="bold" if is_chosen else "normal")
@@ -105,12 +105,12 @@ def name_rows(axes: Axes, tags: Sequence[str], selected: Sequence[bool]) -> None
 
 
 def name_width(tags: Sequence[str]) -> float:
-    """Room for names on the y axis, in pixels."""
+    """Compute the room for names on the y axis, in pixels."""
     return 16 + 6.8 * max(len(line) for tag in tags for line in tag.split("\n"))
 
 
 def name_height(tags: Sequence[str]) -> int:
-    """Room for the tallest of names on the y axis, in pixels."""
+    """Compute the room for the tallest name on the y axis, in pixels."""
     return 12 + 12 * max((tag.count("\n") + 1 for tag in tags), default=1)
 
 
@@ -136,7 +136,7 @@ def scale_x(axes: Axes, low: float, high: float) -> bool:
 
 
 def _stand_apart(axes: Axes) -> bool:
-    """Whether the numbers on the x axis leave room between them."""
+    """Tell whether the numbers on the x axis leave room between them."""
     low, high = axes.get_xlim()
     ticks = [tick for tick in axes.xaxis.get_majorticklocs() if low <= tick <= high]
     texts = axes.xaxis.get_major_formatter().format_ticks(ticks)
@@ -150,7 +150,7 @@ def _inline(document: str, width: int, height: int, name: str, description: str)
     body = document[document.index("<svg") :]
     body = body[body.index(">") + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)  # it would style the whole page
+    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)  # it would style the page
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r'(?:xlink:)?href="#', f'href="#{name}-', body).replace("url(#", f"url(#{name}-")

@@ -1,4 +1,4 @@
-"""Chart: how latency is distributed, one strip per candidate."""
+"""Chart of the distribution of latency, one strip per candidate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MARKS = {"p50": ("o", 6.0), "p90": ("|", 11.0), "p99": ("D", 4.5)}
 
 
 def drawable(table: Sequence[Row]) -> tuple[Row, ...]:
-    """The candidates whose latency was measured, fastest first; offline has none of a sample's own."""
+    """List the candidates whose latency was measured, the fastest first; offline has no latency per sample."""
     timed = [
         row
         for row in table
@@ -37,14 +37,14 @@ def drawable(table: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def height(table: Sequence[Row]) -> int:
-    """What the strips take, in pixels."""
+    """Compute the height of the chart in pixels."""
     shown = drawable(table)
     row = _ROW if len(shown) <= _MANY else _TIGHT_ROW
     return len(shown) * max(row, inline_svg.name_height([row.tag for row in shown])) + 96
 
 
 def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
-    """Fill the figure; at least one row must be drawable."""
+    """Draw the chart; at least one row must be drawable."""
     shown = drawable(table)
     tall = height(table)
     left = inline_svg.name_width([row.tag for row in shown])
@@ -64,7 +64,7 @@ def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
 
 
 def beyond(table: Sequence[Row]) -> str:
-    """What the axis leaves out, in a sentence; empty where it leaves out nothing."""
+    """Write a sentence on the runs beyond the axis; empty where there are none."""
     series = [_samples(row) for row in drawable(table)]
     edge, runs = _edge(series), np.concatenate(series)
     if not (runs > edge).any():
@@ -89,7 +89,7 @@ def _scale(axes: Axes, series: Sequence[Array]) -> Array:
 
 
 def _edge(series: Sequence[Array]) -> float:
-    """How far the axis goes: to the slowest run, unless the last few are so slow that they would squeeze the rest."""
+    """Find the end of the axis: the slowest run, unless a few are so slow that they would squeeze the rest."""
     slowest, most = max(float(s.max()) for s in series), max(float(np.quantile(s, _MOST)) for s in series)
     return slowest if slowest <= _FAR * most else most
 

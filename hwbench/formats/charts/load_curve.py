@@ -1,4 +1,4 @@
-"""Chart: server's latency against the rate of answers, up to where they no longer keep up with the arrivals."""
+"""Chart of a server's latency against its rate of answers, up to the rate where the queue grows."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hwbench.results.profile_results import ProfileResult
 
 WIDTH, HEIGHT = 400, 330
 _COLORS = {50.0: MUTED, 90.0: QUIET, 99.0: INK}
-_ROOM = 1.25  # above the highest point and below the lowest
+_ROOM = 1.25  # factor above the highest point and below the lowest
 
 
 def draw(figure: Figure, field: ProfileResult) -> None:
-    """Fill the figure; the field must be of a server."""
+    """Draw the chart; the profile's result must be of a server."""
     assert field.selected is not None
     found, bound = rate_rows.rates(field.selected), field.budgets[0]
     axes = figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 68) / WIDTH, (HEIGHT - 82) / HEIGHT))
@@ -49,7 +49,7 @@ def draw(figure: Figure, field: ProfileResult) -> None:
 
 
 def _points(found: tuple[Latency, ...], percent: float) -> list[tuple[float, float]]:
-    """Rates and latencies, where there are samples enough."""
+    """List rates and latencies where there are enough samples."""
     points = []
     for latency in found:
         try:

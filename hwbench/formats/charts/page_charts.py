@@ -1,4 +1,4 @@
-"""The charts of one field: which there are, and what to say under them."""
+"""Charts of one profile with their captions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Chart:
 
     Attributes:
         svg: an `<svg>` element.
-        caption: how to read it.
+        caption: explains how to read the chart.
     """
 
     title: str
@@ -35,19 +35,26 @@ class Chart:
 
 
 def charts(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> tuple[Chart, ...]:
-    """Those that there are figures for; comparisons only where there are two to compare.
+    """Draw the charts that there are figures for; comparisons only where there are two candidates.
 
     Args:
-        field: what to draw.
+        field: the profile's result.
         table: its rows.
         prefix: unique on the page; begins every chart's ids.
     """
     found = [_served(field, table, prefix), _accuracy(field, table, prefix), _screening(table, prefix)]
     found.append(_latency(field, table, prefix))
     found.append(
-        _bar(field, table, "size", "File size", "The artifact; the bundle adds golden samples and the report.", prefix)
+        _bar(
+            field,
+            table,
+            "size",
+            "File size",
+            "The model file; the bundle adds golden samples and the report.",
+            prefix,
+        )
     )
-    memory = "The most the inference process ever held, interpreter and runtime included."
+    memory = "Most memory that the inference process held at a time, with the interpreter and the runtime."
     found.append(_bar(field, table, "peak_memory", "Peak memory", memory, prefix))
     return tuple(chart for chart in found if chart is not None)
 
@@ -63,8 +70,8 @@ def _served(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart 
         f"{prefix}-load",
         _said(title, table),
     )
-    caption = "One point per rate of random arrivals. Large: the largest rate that holds the bound."
-    return Chart(title, svg, f"{caption} Where latency soars, answers no longer keep up with them.")
+    caption = "Each point is a rate of random arrivals. The large point is the highest rate that holds the bound."
+    return Chart(title, svg, f"{caption} Where latency soars, the server no longer keeps up with the arrivals.")
 
 
 def _accuracy(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart | None:
@@ -74,15 +81,15 @@ def _accuracy(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Char
     best, far = accuracy_latency.front(field, shown), accuracy_latency.beyond(shown)
     caption = f"Bars are {CONFIDENCE:.0%} confidence intervals. "
     if len(best) > 1:
-        caption += "No candidate beats those on the line on both counts."
+        caption += "No candidate beats one on the line on both axes."
     else:
-        caption += f"None is better than {best[0].name} on either count."
-    caption += " Shaded: within the budgets." if field.budgets else ""
+        caption += f"No candidate beats {best[0].name} on either axis."
+    caption += " The shaded area meets the budgets." if field.budgets else ""
     if len(accuracy_latency.named(field, shown)) < len(shown) - len(far):
-        caption += f" Named: {'those on the line' if len(best) > 1 else 'that one'}, and the chosen one."
+        caption += f" Names are shown for {'those on the line' if len(best) > 1 else 'that one'} and the selected one."
     caption += told(far)
     left_out = [row.name for row in table if row.entry.report is not None and row not in shown]
-    caption += f" Not drawn, for want of a figure: {', '.join(left_out)}." if left_out else ""
+    caption += f" Not drawn, since a figure is missing: {', '.join(left_out)}." if left_out else ""
     title = "Accuracy against latency"
     draw = partial(accuracy_latency.draw, field=field, table=table)
     svg = inline_svg.render(
@@ -92,16 +99,19 @@ def _accuracy(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Char
 
 
 def _screening(table: tuple[Row, ...], prefix: str) -> Chart | None:
-    """Where some went that the chart of accuracy does not hold."""
+    """Draw the candidates that were screened, if the chart of accuracy leaves some of them out."""
     shown = screening_scores.drawable(table)
     if len(shown) < 2 or all(map(screening_scores.went_on, shown)):
         return None
-    caption = "By short measurements and calibration data. Filled: measured well later on; hollow: let go before that."
+    caption = (
+        "Short measurements and scores on calibration data. Filled points were measured in full later; "
+        "hollow ones were rejected."
+    )
     far = screening_scores.beyond(shown)
     if len(screening_scores.named(shown)) < len(shown) - len(far):
-        caption += " Named: those measured well."
+        caption += " Names are shown for those measured in full."
     caption += told(far)
-    title = "What was screened"
+    title = "Screened candidates"
     draw = partial(screening_scores.draw, table=table)
     svg = inline_svg.render(
         draw, accuracy_latency.WIDTH, accuracy_latency.HEIGHT, f"{prefix}-screened", _said(title, shown)
@@ -118,7 +128,7 @@ def _latency(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart
     svg = inline_svg.render(
         draw, latency_distribution.WIDTH, latency_distribution.height(table), f"{prefix}-latency", _said(title, shown)
     )
-    caption = "Each strip shows how often a run took that long; the marks below it are its percentiles."
+    caption = "Each strip is a histogram of run times; the marks below it are percentiles."
     return Chart(title, svg, f"{caption} {latency_distribution.beyond(table)}".strip())
 
 

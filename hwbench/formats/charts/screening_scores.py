@@ -1,4 +1,4 @@
-"""Chart: all that was screened, by what the search ordered it by: its score on calibration data against its p50."""
+"""Chart of all screened candidates: score on calibration data against p50, by which the search orders them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from hwbench.formats.charts.inline_svg import ACCENT, INK, QUIET, SURFACE
 from hwbench.formats.charts.label_placement import Labels, Point
 from hwbench.formats.sections.rows import Row
 
-_MANY = 8  # more names than this would hide the points
+_MANY = 8  # more names than that would hide the points
 
 
 def drawable(table: Sequence[Row]) -> tuple[Row, ...]:
-    """The candidates that were ranked and timed."""
+    """List the candidates that were ranked and timed."""
     return tuple(row for row in table if _figures(row) is not None)
 
 
 def went_on(row: Row) -> bool:
-    """Whether a candidate was scored on the evaluation data, too."""
+    """Tell whether a candidate was also scored on the evaluation data."""
     return row.entry.report is not None
 
 
 def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
-    """The candidates, with their score, that lie beyond the axis."""
+    """List the candidates beyond the axis, with their scores."""
     scores = {row.entry.name: figures[1] for row in shown if (figures := _figures(row)) is not None}
     selected = next((scores[row.entry.name] for row in shown if row.entry.status == "selected"), None)
     higher_is_better = _higher_is_better(shown)
@@ -36,13 +36,13 @@ def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
 
 
 def named(shown: Sequence[Row]) -> tuple[Row, ...]:
-    """The candidates whose names are written: all on the axes, or if that were many, those that went on."""
+    """List the candidates whose names are written: all on the axes; of many, those that went on."""
     far = [row for row, _ in beyond(shown)]
     return tuple(row for row in shown if row not in far and (len(shown) <= _MANY or went_on(row)))
 
 
 def draw(figure: Figure, table: Sequence[Row]) -> None:
-    """Fill the figure; at least one row must be drawable."""
+    """Draw the chart; at least one row must be drawable."""
     shown = drawable(table)
     axes = accuracy_latency.add_axes(figure)
     screening = shown[0].entry.screening
@@ -78,7 +78,7 @@ def _point(row: Row) -> Point:
 
 
 def _figures(row: Row) -> tuple[float, float] | None:
-    """Latency in ms and score."""
+    """Give the latency in ms and the score; None where one is missing."""
     screening = row.entry.screening
     if screening is None or screening.p50_ms is None or screening.score is None:
         return None

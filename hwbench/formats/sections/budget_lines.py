@@ -1,4 +1,4 @@
-"""What each budget came to: of the chosen candidate, or in a line per outcome of all, for these are why none was."""
+"""Verdict on each budget: the selected candidate's, or a line per outcome of all candidates where none was selected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Line:
 
     Attributes:
         budget: as it was written, and whether it is the default.
-        evidence: the reason; of several candidates, that of the one nearest to the limit.
+        evidence: the reason; for several candidates, the reason of the one nearest to the limit.
     """
 
     budget: str
@@ -31,7 +31,7 @@ class Line:
 
 
 def lines(field: ProfileResult) -> tuple[Line, ...]:
-    """One per budget of the chosen candidate; where none was chosen, one per budget and outcome."""
+    """List one line per budget of the selected candidate; where there is none, one per budget and outcome."""
     if field.selected is not None:
         return tuple(Line(_written(v.budget), v.outcome, _said(field, v)) for _, v in verdicts(field))
     return tuple(line for budget in field.budgets for line in _grouped(field, budget))
@@ -57,7 +57,7 @@ def _evidence(field: ProfileResult, found: Sequence[tuple[CandidateResult, Verdi
 
 
 def _said(field: ProfileResult, verdict: Verdict) -> str:
-    """Its reason, unless a caveat gives it already."""
+    """Give a verdict's reason, unless a caveat gives it already."""
     given = verdict.measured is None and any(verdict.reason in caveat for caveat in field.caveats)
     return "see the caveats" if given else verdict.reason
 

@@ -1,4 +1,4 @@
-"""What surrounded the samples, in a line: who else had the processors, clock and heat, and the energy drawn."""
+"""Conditions of a measurement in a line: use of the processors by others, clock, heat, and energy."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from runtimes.sampling.system_conditions import Conditions
 
 
 def conditions(latency: Latency, cores: int) -> str:
-    """Shares of the time are of all blocks together, with the worst one's behind; empty where nothing was recorded.
+    """Describe the conditions; empty where nothing was recorded.
+
+    Shares of the time are those of all blocks together, followed by the worst block's.
 
     Args:
-        latency: what was measured.
+        latency: its blocks hold the conditions.
         cores: processors of the machine.
     """
     seen = _seen(latency)
@@ -27,7 +29,7 @@ def conditions(latency: Latency, cores: int) -> str:
 
 
 def energy(latency: Latency) -> str:
-    """Per inference and by which meters, or why there is none; empty where nothing was recorded."""
+    """Describe the energy per inference and its meters, or why there is none; empty where nothing was recorded."""
     if not _seen(latency):
         return ""
     try:
@@ -52,7 +54,7 @@ _READINGS: dict[str, Callable[[Conditions], int | None]] = {
 
 def _shares(latency: Latency, seen: list[Conditions], among_themselves: bool) -> Iterable[str]:
     waited = _share("waited for a processor", "threads", [(each.waited_ns, each.wall_ns) for each in seen])
-    yield f"{waited}, for one another included" if waited and among_themselves else waited
+    yield f"{waited}, waits for one another included" if waited and among_themselves else waited
     if among_themselves:
         taken = [
             (interference.other_programs_ns(block), block.conditions.wall_ns)
@@ -69,12 +71,12 @@ def _pressure(each: Conditions) -> int | None:
 
 
 def _share(what: str, whose: str, times_ns: list[tuple[int | None, int]]) -> str:
-    """Of the time that passed. A sum over threads or processors may be more: then it is how many at a time, on average.
+    """Express times as a share of the time that passed; a sum over threads above 100% as their number at a time.
 
     Args:
-        what: happened to them.
-        whose: times are added up.
-        times_ns: for each block, and the time that passed.
+        what: event, as in "waited for a processor".
+        whose: things whose times are added up, as in "threads".
+        times_ns: for each block, the time of the event and the time that passed.
     """
     known = [(value, wall) for value, wall in times_ns if value is not None and wall > 0]
     if not known:

@@ -1,4 +1,4 @@
-"""A field in words: what was chosen, and the figures that speak for it."""
+"""Headline of a profile: the selected candidate and its figures in words."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff
 
 
 def clean(text: str) -> str:
-    """Text that a terminal, XML and UTF-8 can hold: runtimes colour their errors, paths hold lone surrogates."""
+    """Remove what a terminal, XML or UTF-8 cannot hold: runtimes colour their errors, paths hold lone surrogates."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _ANSI.sub("", text).replace("\r\n", "\n"))
 
 
 def outcome(field: ProfileResult) -> str:
-    """The field's outcome; "measured" where there was no budget to pass."""
+    """Give the profile's outcome; "measured" where there was no budget to pass."""
     return "measured" if field.outcome == "pass" and not field.budgets else field.outcome
 
 
 def headline(field: ProfileResult, table: tuple[Row, ...]) -> str:
-    """What was chosen, with its figures, in one sentence that ends without a full stop."""
+    """Describe the selected candidate with its figures, in one sentence without a full stop."""
     selected = chosen_row(table)
     if selected is None:
         return none_chosen(field)
@@ -35,12 +35,12 @@ def headline(field: ProfileResult, table: tuple[Row, ...]) -> str:
 
 
 def chosen_row(table: tuple[Row, ...]) -> Row | None:
-    """The row of `ProfileResult.selected`."""
+    """Find the row of `ProfileResult.selected`."""
     return next((row for row in table if row.entry.status in ("selected", "measured")), None)
 
 
 def reference(table: tuple[Row, ...]) -> Row | None:
-    """What the chosen candidate is compared with: fp32 on the same runtime, any fp32, or the only other one."""
+    """Find the candidate to compare with: fp32 on the same runtime, any fp32, or the only other one."""
     selected = chosen_row(table)
     others = [row for row in table if row.figures and row is not selected]
     fp32 = [row for row in others if row.entry.precision == "fp32"]
@@ -49,28 +49,28 @@ def reference(table: tuple[Row, ...]) -> Row | None:
 
 
 def speedup(row: Row, against: Row | None, quantity: str) -> str:
-    """How two latencies compare: "2.1x faster"."""
+    """Compare two latencies: "2.1x faster"."""
     return _compare(row, against, quantity, better="{times} faster", worse="{times} slower")
 
 
 def saving(row: Row, against: Row | None, quantity: str) -> str:
-    """How two sizes compare: "74% less"."""
+    """Compare two sizes: "74% less"."""
     return _compare(row, against, quantity, better="{share:.0%} less", worse="{excess:.0%} more")
 
 
 def in_percent(accuracy: Accuracy) -> bool:
-    """Whether the metric is a share of right answers, which people say in percent."""
+    """Tell whether the metric is a share of correct answers, which is shown in percent."""
     return accuracy.scores is not None and set(accuracy.scores) <= {0.0, 1.0}
 
 
 def share(row: Row, accuracy: Accuracy) -> str:
-    """The accuracy, as people say it."""
+    """Write the accuracy in percent, or in the metric's own unit."""
     value = row.figures["accuracy"].value
     return f"{value:.1%}" if in_percent(accuracy) else show("accuracy", value)
 
 
 def drop(row: Row, accuracy: Accuracy) -> str:
-    """What the accuracy lost: "drop 0.1 points", "gain 0.1 points", "no drop"; empty without a reference."""
+    """Write the loss of accuracy: "drop 0.1 points", "gain 0.1 points", "no drop"; empty without a reference."""
     figure = row.figures.get("accuracy_drop")
     if figure is None:
         return ""
@@ -82,7 +82,7 @@ def drop(row: Row, accuracy: Accuracy) -> str:
 
 
 def verdicts(field: ProfileResult) -> tuple[tuple[CandidateResult, Verdict], ...]:
-    """The chosen candidate's verdicts; where none was chosen, everyone's, for these are why."""
+    """List the verdicts of the selected candidate; where there is none, of all, since they are the reason."""
     entries = field.candidates if field.selected is None else (field.selected,)
     return tuple((entry, verdict) for entry in entries if entry.report is not None for verdict in entry.verdicts)
 
@@ -96,7 +96,7 @@ def none_chosen(field: ProfileResult) -> str:
         return f"Nothing was measured for {field.profile}{why}"
     if field.outcome == "fail":
         return f"No candidate meets the budgets: of {len(measured)} judged, each breaks at least one"
-    return f"No candidate was chosen: of {len(measured)} judged, none is sure to meet the budgets"
+    return f"No candidate was selected: of {len(measured)} judged, none is sure to meet the budgets"
 
 
 def speed_line(row: Row, against: Row | None) -> str:
@@ -139,15 +139,16 @@ def budgets_line(judged: tuple[Verdict, ...]) -> list[str]:
 
 
 def _tally(judged: tuple[Verdict, ...], which: Outcome) -> str:
-    """How many, and which: "1 of 2 budgets (p90<=20ms)"."""
+    """Count budgets and name them: "1 of 2 budgets (p90<=20ms)"."""
     names = [verdict.budget.text for verdict in judged if verdict.outcome == which]
     return f"{len(names)} of {len(judged)} budget{'s' if len(judged) > 1 else ''} ({', '.join(names)})"
 
 
 def _compare(row: Row, against: Row | None, quantity: str, *, better: str, worse: str) -> str:
-    """One of two forms, filled in; empty where either figure is missing.
+    """Fill in one of two forms; empty where either figure is missing.
 
-    Where the ratio's interval (from opposite ends of the two, so for any dependence) holds 1, it says so.
+    "no clear difference" where the ratio's interval holds 1; the interval is from opposite ends of the two figures'
+    intervals, so that it holds for any dependence.
     """
     if against is None or against.entry is row.entry:
         return ""

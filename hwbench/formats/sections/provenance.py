@@ -1,4 +1,4 @@
-"""Where a field's figures come from: the machine, the method, what to doubt, and how to get them again."""
+"""Provenance of a profile's figures: the machine, the method, warnings, and commands to get the figures again."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from runtimes import plugins
 
 
 def machines(field: ProfileResult) -> tuple[str, ...]:
-    """What measured it, one description per machine."""
+    """Describe the machines that measured it, one line each."""
     found = (describe(entry.report.machine) for entry in field.candidates if entry.report is not None)
     return tuple(dict.fromkeys(found))
 
 
 def describe(machine: Machine) -> str:
-    """A machine in one line."""
+    """Describe a machine in one line."""
     parts = [machine.board or "", machine.cpu, count(machine.cores, "core"), f"{machine.memory_bytes / 2**30:.3g} GiB"]
     parts += [*machine.gpus, machine.system, f"Python {machine.python}"]
     parts.append(f"governor {machine.governor}" if machine.governor else "")
@@ -33,7 +33,7 @@ def describe(machine: Machine) -> str:
 
 
 def how(report: Report) -> list[tuple[str, str]]:
-    """How a report's figures came about, as names and sentences; those that there is nothing to say of are left out."""
+    """Describe how a report's figures were measured, as names and sentences."""
     latency, accuracy = report.latency, report.accuracy
     facts = []
     if latency is not None:
@@ -48,17 +48,17 @@ def how(report: Report) -> list[tuple[str, str]]:
 
 
 def judged(field: ProfileResult) -> str:
-    """Why a gate's verdict and the table show two figures for one quantity; empty where nothing was gated."""
+    """Explain why a gate's verdict and the table differ in their figures; empty where nothing was gated."""
     if all(verdict.counted is None for entry in field.candidates for verdict in entry.verdicts):
         return ""
     return (
-        "a figure in the table is of every sample; a verdict's is the median of the processes that counted by when it "
-        "became sure (of all, where none did), within bounds that hold however often one looks"
+        "the table uses every sample; a verdict uses the median of the undisturbed processes (of all processes, where "
+        "none was undisturbed) when its sequential test stopped, with bounds that hold at every look"
     )
 
 
 def method(latency: Latency) -> str:
-    """How latency was measured."""
+    """Describe how latency was measured."""
     threads = count(latency.threads, "thread") if latency.threads else "threads as the runtime chooses"
     samples = sum(len(block.samples_ns) for block in latency.blocks)
     processes = count(len(latency.blocks), "process", "processes")
@@ -66,7 +66,7 @@ def method(latency: Latency) -> str:
 
 
 def _load(latency: Latency) -> str:
-    """How queries came, and how they were answered."""
+    """Describe how queries arrived and were answered."""
     scenario, load = latency.scenario.replace("_", " "), latency.load
     if load is None:
         return f"{scenario}, batch {latency.batch}"
@@ -80,25 +80,25 @@ def _load(latency: Latency) -> str:
 
 
 def _tail(latency: Latency) -> str:
-    """MLPerf's own figures, for who compares with its results."""
+    """Give MLPerf's own figures, to compare with its published results."""
     figures = [(percent, latency.tail_ms(percent)) for percent in (90.0, 99.0)]
     shown = ", ".join(f"p{percent:g} {value:.3g} ms" for percent, value in figures if value is not None)
     return f"; by MLPerf's early stopping {shown}" if shown else ""
 
 
 def search(field: ProfileResult) -> str:
-    """How the candidates were found; empty where nothing was searched."""
+    """Describe how the candidates were found; empty where nothing was searched."""
     found = field.search
     if found is None:
         return ""
     return (
-        f"{count(found.tried, 'candidate')} tried, ordered by the calibration data; the evaluation data was looked at "
-        f"{'once' if found.looks == 1 else f'{found.looks:,} times'}"
+        f"{count(found.tried, 'candidate')} tried and ordered on the calibration samples; "
+        f"{count(found.looks, 'candidate')} scored on the evaluation samples"
     )
 
 
 def layers(field: ProfileResult) -> str:
-    """The chosen candidate's products by precision, and those that were kept: "50 in int8; 1 kept in fp32: conv2"."""
+    """Count the selected candidate's layers by precision: "50 in int8; 1 kept in fp32: conv2"."""
     selected = field.selected
     if selected is None:
         return ""
@@ -107,7 +107,7 @@ def layers(field: ProfileResult) -> str:
 
 
 def warnings(field: ProfileResult) -> tuple[str, ...]:
-    """What makes figures doubtful, and what to try: each kind once, of the chosen candidate where that has it."""
+    """List reasons to doubt the figures, and what to try: each kind once, first of the selected candidate."""
     told: dict[str, list[str]] = {}
     for entry in sorted(field.candidates, key=lambda entry: entry is not field.selected):
         for doubt in stability_warnings(entry.report) if entry.report is not None else ():
@@ -116,7 +116,7 @@ def warnings(field: ProfileResult) -> tuple[str, ...]:
 
 
 def commands(field: ProfileResult) -> tuple[str, ...]:
-    """What to type to get these figures again."""
+    """Write the commands that measure these figures again."""
     budgets = "".join(f" --budget {shlex.quote(budget.text)}" for budget in field.budgets if not budget.relative)
     judged = _evaluation(field)
     if field.bundle is None:
@@ -127,9 +127,9 @@ def commands(field: ProfileResult) -> tuple[str, ...]:
 
 
 def _evaluation(field: ProfileResult) -> str:
-    """The options that judge accuracy; a metric of the user's own is a function in a file of theirs."""
+    """Write the options that judge accuracy; a user's own metric is a function in a file."""
     metrics = [entry.report.accuracy.metric for entry in field.candidates if entry.report and entry.report.accuracy]
-    if not metrics or metrics[0] == "parity":  # parity needs no labels, and so no file
+    if not metrics or metrics[0] == "parity":  # parity needs no labels, and therefore no file
         return ""
     metric = shlex.quote(metrics[0])
     known = metrics[0] in plugins.names("hwbench.metrics")

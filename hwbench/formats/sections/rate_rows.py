@@ -1,4 +1,4 @@
-"""Server's latency at every rate of arrivals, as strings, so that every format shows the same ones."""
+"""Latency of a server at every rate of arrivals, as strings that all formats share."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class RateTable:
     Attributes:
         heads: with the units.
         lines: one per rate.
-        best: the line of the largest rate that holds the bound; None where none does.
-        note: how to read it.
+        best: the line of the largest rate that holds the bound; None where no rate does.
+        note: explains how to read the table.
     """
 
     heads: tuple[str, ...]
@@ -32,7 +32,7 @@ class RateTable:
 
 
 def table(field: ProfileResult) -> RateTable | None:
-    """What a field has to show; None where it is of no server."""
+    """Make the table of a server's rates; None for other scenarios."""
     entry = field.selected
     found = rates(entry) if entry is not None else ()
     if not found or not field.budgets:
@@ -56,9 +56,9 @@ def table(field: ProfileResult) -> RateTable | None:
             )
         )
     heads = ("asked per s", "done per s", *(f"p{each:g} ms" for each in shown), f"MLPerf p{percent:g} ms", bound.text)
-    note = f"MLPerf p{percent:g} is by early stopping, with a confidence of 99%; the bound is judged by it."
+    note = f"MLPerf p{percent:g} is computed by early stopping with 99% confidence; the bound is judged by it."
     if any(latency.undisturbed is not latency for latency in found):
-        note += " Percentiles are of the processes during which other programs left the machine alone, where two did."
+        note += " Percentiles use the undisturbed processes alone, where there are two of them."
     if any("n/a" in line for line in lines):
         needed = intervals.quantile_runs_needed(shown[-1] / 100)
         note += f" n/a: too few queries; p{shown[-1]:g} takes {needed:,}."
@@ -66,7 +66,7 @@ def table(field: ProfileResult) -> RateTable | None:
 
 
 def rates(entry: CandidateResult) -> tuple[Latency, ...]:
-    """All of an entry's rates, the lowest first; none where it is of no server."""
+    """List all of a server's rates, the lowest first; empty for other scenarios."""
     report = entry.report
     if report is None or report.latency is None or report.latency.scenario != "server":
         return ()
@@ -74,7 +74,7 @@ def rates(entry: CandidateResult) -> tuple[Latency, ...]:
 
 
 def at_rates(entry: CandidateResult) -> tuple[CandidateResult, ...]:
-    """The entry at each of its rates, each with its own verdict; itself, where it is of no server."""
+    """Split a server's entry into one per rate, each with its own verdict; other scenarios give the entry itself."""
     return tuple(_at(entry, latency) for latency in rates(entry)) or (entry,)
 
 

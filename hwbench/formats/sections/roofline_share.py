@@ -1,4 +1,4 @@
-"""Each latency as a share of what the machine could do at most, in words."""
+"""Roofline of each candidate in words: the least time this machine needs, as a share of the latency."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from hwbench.results.profile_results import ProfileResult
 from hwbench.wording import count
 
 _IMPOSSIBLE = (
-    ", which cannot be: a peak was measured too low, on a busy machine perhaps (edgewright profiles --peaks "
+    ", which is impossible: a peak was measured too low, perhaps on a busy machine (edgewright profiles --peaks "
     "--fresh measures again), or the work was counted too high"
 )
 
 
 def rooflines(field: ProfileResult) -> tuple[tuple[str, str], ...]:
-    """By candidate: "p50 4.1 ms, roofline 1.3 ms (compute-bound), 32%", or why there is none.
+    """Describe each candidate's roofline: "p50 4.1 ms, roofline 1.3 ms (compute-bound), 32%", or why there is none.
 
-    Nothing of those whose roofline nobody asked for, such as a gate's.
+    Candidates without a request for a roofline, such as a gate's, are left out.
     """
     asked = [
         (entry, entry.report) for entry in field.candidates if entry.report is not None and _is_asked(entry.report)
@@ -27,7 +27,7 @@ def rooflines(field: ProfileResult) -> tuple[tuple[str, str], ...]:
 
 
 def peaks(field: ProfileResult) -> tuple[str, ...]:
-    """The machine's peaks that the rooflines are of, a sentence per number of threads."""
+    """Describe the machine's peaks that the rooflines use, a sentence per number of threads."""
     reports = (entry.report for entry in field.candidates)
     found = {report.peaks.threads: report.peaks for report in reports if report and report.peaks}
     return tuple(_described(found[threads]) for threads in sorted(found))

@@ -1,4 +1,4 @@
-"""One row per candidate: its figures as strings, so that every format shows the same ones."""
+"""Rows of candidates: their figures as strings that all formats share."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Row:
     """A candidate's figures.
 
     Attributes:
-        short: the entry's name without its runtime.
-        name: the same, with the runtime where it would be ambiguous without.
-        tag: for a chart: the name in lines of some width, and the runtime below, where there are several.
+        short: its name without the runtime.
+        name: its name, with the runtime only where the short name would be ambiguous.
+        tag: its name for a chart, in short lines, with the runtime below where there are several.
         figures: by quantity.
-        missing: why there is none, by quantity.
+        missing: reasons for missing figures, by quantity.
     """
 
     entry: CandidateResult
@@ -40,11 +40,11 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """All verdicts in one word; empty where nothing was judged."""
+        """Outcome of all verdicts; empty where nothing was judged."""
         return self.entry.outcome if self.entry.report is not None and self.entry.verdicts else ""
 
     def value(self, quantity: str, notes: Mapping[str, int]) -> str:
-        """The figure; "-" for a candidate that was not measured, "n/a [1]" where note 1 says why there is none."""
+        """Write a figure; "-" for a candidate that was not measured, "n/a [1]" where note 1 gives the reason."""
         if self.entry.report is None:
             return "-"
         if quantity not in self.figures:
@@ -52,7 +52,7 @@ class Row:
         return show(quantity, self.figures[quantity].value)
 
     def interval(self, quantity: str) -> str:
-        """As "[low, high]"; empty where there is none to show."""
+        """Write the interval as "[low, high]"; empty where there is none to show."""
         figure = self.figures.get(quantity)
         if figure is None or not QUANTITIES[quantity].interval:
             return ""
@@ -61,7 +61,7 @@ class Row:
 
 
 def rows(field: ProfileResult) -> tuple[Row, ...]:
-    """One per entry, in the field's order."""
+    """Make one row per candidate, in the result's order."""
     names = [_short(entry) for entry in field.candidates]
     runtimes = {entry.runtime for entry in field.candidates}
     return tuple(
@@ -71,7 +71,7 @@ def rows(field: ProfileResult) -> tuple[Row, ...]:
 
 
 def columns(table: Sequence[Row]) -> tuple[str, ...]:
-    """The quantities that people are shown for every candidate; budgets on others show in the verdicts."""
+    """List the quantities to show for every candidate; verdicts show the others that have a budget."""
     known = (name for name in _WHERE_KNOWN if any(name in row.figures for row in table))
     return (*_COLUMNS, *known)
 
@@ -83,14 +83,14 @@ def label(entry: CandidateResult) -> str:
 
 
 def notes(table: Sequence[Row]) -> dict[str, int]:
-    """The reasons why figures of the columns are missing, numbered from 1 as they come up."""
+    """Number the reasons for missing figures from 1, in the order of the table."""
     shown = columns(table)
     reasons = [row.missing[quantity] for row in table for quantity in shown if quantity in row.missing]
     return {reason: number for number, reason in enumerate(dict.fromkeys(reasons), 1)}
 
 
 def heading(quantity: str, table: Sequence[Row]) -> str:
-    """What stands over a column, without its unit: for the accuracy, its metric's name."""
+    """Give a column's heading without its unit: for the accuracy, the metric's name."""
     if quantity != "accuracy":
         return QUANTITIES[quantity].heading
     metrics = {row.entry.report.accuracy.metric for row in table if row.entry.report and row.entry.report.accuracy}
@@ -98,7 +98,7 @@ def heading(quantity: str, table: Sequence[Row]) -> str:
 
 
 def show(quantity: str, value: float) -> str:
-    """A figure in the unit shown, without the unit: three significant digits, accuracy four decimals."""
+    """Write a figure in its shown unit, without the unit: three significant digits, accuracy four decimals."""
     return _fixed(quantity, value, _places(quantity, value))
 
 
@@ -123,7 +123,7 @@ def _tag(name: str, runtime: str) -> str:
 
 
 def _estimate(report: Report, quantity: str) -> Estimate:
-    """As `Report.estimate`; a figure that is no finite number counts as not measured, too."""
+    """Estimate as `Report.estimate` does; a figure that is not finite counts as not measured."""
     figure = report.estimate(quantity)
     if not all(map(math.isfinite, (figure.value, figure.low, figure.high))):
         raise NotMeasuredError(f"the {quantity} came out as {figure.value} [{figure.low}, {figure.high}]")

@@ -22,7 +22,7 @@ def summary(field: ProfileResult, table: tuple[Row, ...]) -> list[tuple[str, str
     doubts = (*warnings(field), *field.caveats)
     if doubts:
         more = f" ({len(doubts) - 1:,} more below)" if len(doubts) > 1 else ""
-        lines.append(("Warning", doubts[0] + more))
+        lines.append(("Warning" if warnings(field) else "Caveat", doubts[0] + more))
     return [(name, text) for name, text in lines if text]
 
 

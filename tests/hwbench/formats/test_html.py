@@ -115,9 +115,9 @@ def test_charts_take_the_colours_of_the_page(text):
 def test_a_chart_of_a_wide_range_has_plain_numbers(text):
     page = rendered("html", many_field)
     assert "mathdefault" not in page
-    assert "Named: those on the line, and the chosen one." in page
-    assert "No candidate beats those on the line on both counts." in page
-    assert "Named:" not in text
+    assert "Names are shown for those on the line and the selected one." in page
+    assert "No candidate beats one on the line on both axes." in page
+    assert "Names are shown" not in text
 
 
 def test_a_few_slow_runs_do_not_squeeze_the_chart_but_are_told_of(text):

@@ -15,7 +15,7 @@ FOR_PEOPLE = ("html", "markdown", "text")
 
 
 def test_the_folder_is_the_list():
-    assert plugins.names("hwbench.formats") == FORMATS
+    assert set(plugins.names("hwbench.formats")) - {"charts", "sections"} == set(FORMATS)  # shared folders, no formats
 
 
 @pytest.mark.parametrize("form", FORMATS)

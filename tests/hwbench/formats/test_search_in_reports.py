@@ -30,13 +30,13 @@ def searched() -> profile_results.Results:
 @pytest.mark.parametrize("form", ["text", "html"])
 def test_says_how_often_the_evaluation_data_was_looked_at_and_the_layers_by_precision(form):
     shown = " ".join(rendered(form, searched).split())
-    assert "21 candidates tried, ordered by the calibration data; the evaluation data was looked at 5 times" in shown
+    assert "21 candidates tried, ordered by the calibration data; the scored on the evaluation samples 5 times" in shown
     assert "50 in int8, 5 in fp32; 4 kept in fp32: stem, head/conv, a and 1 more" in shown
 
 
 @pytest.mark.parametrize("form", ["text", "html"])
 def test_says_nothing_where_nothing_was_searched(form):
-    assert "evaluation data was looked at" not in rendered(form, measured_field)
+    assert "scored on the evaluation samples" not in rendered(form, measured_field)
 
 
 def test_survives_its_json():
@@ -45,7 +45,7 @@ def test_survives_its_json():
 
 @functools.cache
 def screened() -> profile_results.Results:
-    """The measured field, and what was let go before: by its speed, by both figures, or without a score."""
+    """The measured field, and the rejected ones: by its speed, by both figures, or without a score."""
     made = measured_field()
     went_on = [
         dataclasses.replace(entry, screening=Screening("parity", 0.99, 128, 20.0 + number))
@@ -64,14 +64,14 @@ def screened() -> profile_results.Results:
 
 def test_all_that_was_ranked_and_timed_is_drawn():
     page = rendered("html", screened)
-    figure = page[page.index("<h2>What was screened") :]
+    figure = page[page.index("<h2>Screened candidates") :]
     figure = figure[: figure.index("</figure>")]
     assert figure.count("var(--surface)") >= 2  # hollow
-    assert "What was screened of" in figure
+    assert "Screened candidates of" in figure
     assert "int8-dynamic (openvino)" in figure
     assert "fp32 (null)" not in figure
-    assert "hollow: let go before that." in figure
+    assert "hollow ones were rejected." in figure
 
 
 def test_where_all_went_on_one_chart_is_enough():
-    assert "What was screened" not in rendered("html", searched)
+    assert "Screened candidates" not in rendered("html", searched)

@@ -67,8 +67,8 @@ def test_throttling_and_growing_memory_are_findings(block):
 
 
 def test_chance_is_no_trend():
-    assert not soak.trend(range(1, 7)).is_sure  # one order in 360 is as good
-    assert soak.trend(range(1, 8)).is_sure  # one in 2,520
+    assert not soak.trend(range(1, 7)).is_significant  # one order in 360 is as good
+    assert soak.trend(range(1, 8)).is_significant  # one in 2,520
 
 
 def test_too_short_a_soak_is_refused(make_block):

@@ -16,8 +16,8 @@ import pytest
 
 from hwbench.results import history, profile_results
 from hwbench.results.measure_bundles import packed_report
-from runtimes import plugins
 from runtimes.errors import UsageError
+from toolchain.cli._options import FORMATS
 from toolchain.packaging.pack import pack
 
 QUICK = ("--duration", "0.05")
@@ -134,7 +134,7 @@ def test_gate_can_score_on_other_samples(cli, built_bundle, digits, tmp_path):
 
 def test_every_format_is_what_it_says(cli, report):
     asked = ("gate", report, "--budget", "p90<=1s", "--budget", "size<=1kB", "--format")
-    printed = {form: cli(*asked, form) for form in plugins.names("hwbench.formats") if form != "html"}
+    printed = {form: cli(*asked, form) for form in FORMATS if form != "html"}
     assert {ran.code for ran in printed.values()} == {1}
     assert sorted(printed) == ["csv", "github", "json", "junit", "markdown", "text"]
     assert "::error title=size<=1kB%3A fail::" in printed["github"].out

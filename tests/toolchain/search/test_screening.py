@@ -106,7 +106,7 @@ def test_what_breaks_a_budget_goes_before_what_does_not_but_for_the_fastest():
     result = cut([trial(0, 20), *wrong, *right], 0, lambda one: "off by half" if one in wrong else None)
     closest = right[3]
     assert [a.name for a in result if a.is_running][1:] == [a.name for a in (*wrong[:2], *right[:2], closest)]
-    assert all(a.rejected.startswith(f"off by half; {n}x slower than int8 on") for n, a in enumerate(result[3:7], 3))
+    assert all(a.rejected.startswith(f"off by half; {n}x slower than int8 (") for n, a in enumerate(result[3:7], 3))
     assert f"slower than {right[0].name} in" in result[9].rejected
 
 

@@ -11,10 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from hwbench.formats import html
 from hwbench.formats.charts import inline_svg
 from hwbench.formats.charts.axis_limits import is_within, reach
-from hwbench.results import profile_results
 from hwbench.results.profile_results import ProfileResult
 
 
@@ -69,8 +67,8 @@ def test_the_best_one_and_the_chosen_one_are_always_shown(scores, higher_is_bett
 
 
 def test_the_chart_says_what_lies_beyond_it_and_does_not_name_it_twice():
-    shown = figure_of(html.render(profile_results.of([collapsed(**{"int8-dynamic": 0.1})])), "Accuracy against latency")
-    assert "1 candidate beyond the axis, by the triangles: int8-dynamic (0.1000)." in shown
+    shown = figure_of(collapsed(**{"int8-dynamic": 0.1}), "Accuracy against latency")
+    assert "Triangles mark 1 candidate beyond the axis: int8-dynamic (0.1000)." in shown
     assert ">int8-dynamic<" not in shown
     assert ">0.0<" not in shown and ">0.2<" not in shown  # the axis begins far above
     assert "beyond the axis" not in figure_of(rendered("html", measured_field), "Accuracy against latency")
@@ -78,8 +76,8 @@ def test_the_chart_says_what_lies_beyond_it_and_does_not_name_it_twice():
 
 def test_where_one_is_best_on_both_counts_there_is_no_line_to_speak_of():
     best = collapsed(**{"fp32": 0.9, "fp16-storage": 0.9, "bf16-storage": 0.9, "int8-dynamic": 0.9})
-    shown = figure_of(html.render(profile_results.of([best])), "Accuracy against latency")
-    assert "None is better than int8 on either count." in shown
+    shown = figure_of(best, "Accuracy against latency")
+    assert "No candidate beats int8 on either axis." in shown
     assert "the line" not in shown
 
 

@@ -75,7 +75,7 @@ def test_a_percentile_of_too_few_queries_is_refused_with_the_number_it_takes(ser
 
 
 def test_rates_of_more_processes_are_explained_and_one_that_a_higher_one_contradicts_is_marked(served):
-    assert "left the machine alone" not in rate_rows.table(served.profiles[0]).note
+    assert "undisturbed" not in rate_rows.table(served.profiles[0]).note
     entry = served.profiles[0].candidates[0]
     low = at(100.0, 30.0)
     busy = dataclasses.replace(low.blocks[0], conditions=Conditions(wall_ns=10**9, busy_ns=10**9))
@@ -86,7 +86,7 @@ def test_rates_of_more_processes_are_explained_and_one_that_a_higher_one_contrad
     )
     assert [line[-1] for line in table.lines[:2]] == ["missed, though a higher rate held", "held"]
     assert table.best is None
-    assert "during which other programs left the machine alone" in table.note
+    assert "undisturbed processes" in table.note
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "html"])
