@@ -49,7 +49,7 @@ def test_github_shows_a_table_and_every_text_as_it_is(results, hostile):
 
 def test_verdicts_are_words_and_budgets_read_as_typed():
     text = rendered("markdown", three_fields)
-    assert "- **pass** p90<=20ms: 15.1 ms" in text
+    assert "- **pass** p90<=20ms: p90 15.1 ms" in text
     assert "- **inconclusive** p90<=20ms: raspberry-pi-5 was not here" in text
     assert "All profiles: **inconclusive**" in text
     assert text.isascii()

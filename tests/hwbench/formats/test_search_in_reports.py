@@ -28,9 +28,12 @@ def searched() -> profile_results.Results:
 
 
 @pytest.mark.parametrize("form", ["text", "html"])
-def test_says_how_often_the_evaluation_data_was_looked_at_and_the_layers_by_precision(form):
+def test_says_how_many_were_scored_on_the_evaluation_samples_and_the_layers_by_precision(form):
     shown = " ".join(rendered(form, searched).split())
-    assert "21 candidates tried, ordered by the calibration data; the scored on the evaluation samples 5 times" in shown
+    assert (
+        "21 candidates tried and ordered on the calibration samples; 5 candidates scored on the evaluation samples"
+        in shown
+    )
     assert "50 in int8, 5 in fp32; 4 kept in fp32: stem, head/conv, a and 1 more" in shown
 
 

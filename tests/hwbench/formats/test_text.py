@@ -112,7 +112,7 @@ def test_every_candidate_and_verdict_has_its_line(results):
     lines = [line.split() for line in text.render(results, width=140, verbose=True).splitlines()]
     assert ["fp16", "(onnxruntime)", "not", "built"] in [line[:4] for line in lines]
     assert ["int8", "(onnxruntime)", "selected", "pass"] in [line[:4] for line in lines]
-    assert ["p90<=20ms", "pass", "15.1", "ms"] in [line[:4] for line in lines]
+    assert ["p90<=20ms", "pass", "p90", "15.1", "ms"] in [line[:5] for line in lines]
     assert ["p90<=20ms", "inconclusive"] in [line[:2] for line in lines]
 
 

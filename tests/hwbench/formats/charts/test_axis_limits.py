@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from hwbench.formats import html
 from hwbench.formats.charts import inline_svg
 from hwbench.formats.charts.axis_limits import is_within, reach
+from hwbench.results import profile_results
 from hwbench.results.profile_results import ProfileResult
 
 
@@ -67,7 +69,7 @@ def test_the_best_one_and_the_chosen_one_are_always_shown(scores, higher_is_bett
 
 
 def test_the_chart_says_what_lies_beyond_it_and_does_not_name_it_twice():
-    shown = figure_of(collapsed(**{"int8-dynamic": 0.1}), "Accuracy against latency")
+    shown = figure_of(html.render(profile_results.of([collapsed(**{"int8-dynamic": 0.1})])), "Accuracy against latency")
     assert "Triangles mark 1 candidate beyond the axis: int8-dynamic (0.1000)." in shown
     assert ">int8-dynamic<" not in shown
     assert ">0.0<" not in shown and ">0.2<" not in shown  # the axis begins far above

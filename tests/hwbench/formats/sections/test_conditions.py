@@ -91,7 +91,7 @@ def test_energy_is_by_inference_with_its_meters():
     ("seen", "reason"),
     [
         (Conditions(wall_ns=S, unmetered="no meters here"), "absent: no meters here"),
-        (Conditions(wall_ns=S, energy_uj={"gpu": 0}), "absent: a meter did not move while a process measured"),
+        (Conditions(wall_ns=S, energy_uj={"gpu": 0}), "absent: an energy meter did not move while a process measured"),
     ],
 )
 def test_no_energy_says_why(seen, reason):
