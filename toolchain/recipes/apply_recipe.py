@@ -17,7 +17,7 @@ from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain import corrections
 from toolchain.calibration import table_cache as cached
-from toolchain.calibration.calibrate import calibrate as observe_ranges
+from toolchain.calibration.calibrate import observe_ranges
 from toolchain.calibration.table import CalibrationTable
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
