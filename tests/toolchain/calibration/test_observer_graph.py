@@ -1,4 +1,4 @@
-"""What calibration sees of a tensor is what NumPy takes of it."""
+"""The observer graph's extremes and elements, against NumPy."""
 
 from __future__ import annotations
 

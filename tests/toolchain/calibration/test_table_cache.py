@@ -198,7 +198,7 @@ def test_a_kept_table_is_found_and_used(tmp_path, calibrated, capfd):
     (said,) = capfd.readouterr().err.splitlines()
     assert {"minmax", "4", "cache."} <= set(said.split())
     file.write_text(file.read_text().replace('"samples": 4', '"samples": 5'))
-    assert calibrated(folder).samples == 5  # so it was read
+    assert calibrated(folder).samples == 5  # so the cached table was read
 
 
 def test_variants_that_keep_nodes_in_float_share_the_table(tmp_path, calibrated):
