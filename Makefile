@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TESTS ?= int8
 
-.PHONY: demo test test-haswell emulator lint clean
+.PHONY: demo test test-haswell emulator lint docs clean
 
-demo: $(VENV)/.ready
+demo: $(VENV)/.demo-ready
 	$(BIN)/edgewright demo --out out/demo
 
 test: $(VENV)/.ready
@@ -16,7 +16,8 @@ test: $(VENV)/.ready
 # int8 on an emulated CPU without VNNI, whose kernels saturate. qemu 7.2 crashes in code that OpenVINO and TensorRT make.
 test-haswell: $(VENV)/.ready emulator
 	ln -sf $(abspath tests/haswell) $(BIN)/python-haswell
-	$(BIN)/python-haswell -m pytest --timeout 1800 -m $(TESTS) -k "not openvino and not tensorrt"
+	$(BIN)/python-haswell -m pytest --timeout 1800 -m $(TESTS) -k "not openvino and not tensorrt" \
+		$$(grep -rlw --include 'test_*.py' 'mark.$(TESTS)' tests)
 
 emulator:
 	@tests/emulator
@@ -26,12 +27,27 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# torch goes first and alone: asked for as somebody's dependency, it would bring gigabytes of CUDA.
-$(VENV)/.ready: pyproject.toml constraints.txt
+docs: $(VENV)/.docs-ready
+	$(BIN)/python -m mkdocs build --strict
+
+# An environment with one extra. torch goes first and alone: as a dependency, it would bring gigabytes of CUDA.
+define install
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --constraint constraints.txt torch
-	$(PIP) --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --constraint constraints.txt --editable '.[$(1)]'
 	touch $@
+endef
+
+# `make demo` is a reader's first minutes, so it installs what the demo imports and not what tests need.
+$(VENV)/.demo-ready: pyproject.toml constraints.txt
+	$(call install,toolchain)
+
+$(VENV)/.docs-ready: pyproject.toml constraints.txt
+	$(call install,docs)
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(call install,dev)
+	touch $(VENV)/.demo-ready  # dev holds all of it
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info out

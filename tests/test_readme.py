@@ -1,4 +1,4 @@
-"""The README's own blocks, run as a reader would."""
+"""The README's and the tutorials' own blocks, run as a reader would."""
 
 from __future__ import annotations
 
@@ -9,64 +9,92 @@ import sys
 from pathlib import Path
 
 import pytest
+from documents import ROOT, blocks
 
-README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
-# Set-up, and what would run this test inside itself.
-NOT_HERE = ("make ", "source ")
-
-
-def commands() -> list[str]:
-    lines = "".join(text for language, text in BLOCKS if language == "sh").replace("\\\n", " ").splitlines()
-    return [line for line in lines if line and not line.startswith(NOT_HERE)]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reader's folder, after `make demo` and with the README's Python and TOML saved under the names it gives."""
-    folder = tmp_path_factory.mktemp("readme")
-    for language, text in BLOCKS:
-        if language == "python" and text.startswith("# classifier.py"):
-            (folder / "classifier.py").write_text(text)
-        if language == "toml":
-            (folder / "edgewright.toml").write_text(text)
-    assert run("edgewright demo --out out/demo", folder).returncode == 0
-    return folder
+README = ROOT / "README.md"
+TUTORIALS = ROOT / "docs/tutorials"
+# One after another in one folder: what a document repeats of those before it is not run again.
+RUN = (
+    README,
+    TUTORIALS / "package-a-model.md",
+    TUTORIALS / "run-on-a-device.md",
+    TUTORIALS / "benchmark-hardware.md",
+    TUTORIALS / "gate-in-ci.md",
+    ROOT / "docs/how-to/sign-bundles.md",
+)
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+class Reader:
+    """A reader's folder, in which commands are run once."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._done: set[str] = set()
 
-def test_the_readme_has_the_blocks_we_think_it_has() -> None:
-    assert len(commands()) >= 10
-    assert {language for language, _ in BLOCKS} == {"sh", "python", "toml", "yaml"}
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
-
-@pytest.mark.timeout(600)
-def test_every_command_gives_the_exit_code_that_the_readme_says(folder: Path) -> None:
-    for command in commands():
+    def follow(self, command: str) -> None:
+        """Run a command, which gives the exit code that its comment promises."""
+        line = " ".join(command.split())
+        if line in self._done or line.startswith("make "):  # which would run this test inside itself
+            return
+        self._done.add(line)
         promised = re.search(r"# exit code (\d)", command)
-        done = run(command, folder)
+        done = self.run(command)
         assert done.returncode == int(promised[1] if promised else 0), f"{command}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.timeout(600)
-def test_the_readmes_toml_and_device_code_run(folder: Path) -> None:
-    run("python classifier.py", folder)
-    done = run("edgewright build edgewright.toml", folder)
-    assert done.returncode == 0, done.stderr
-    device_code = next(text for language, text in BLOCKS if language == "python" and "runtimes.load" in text)
-    (folder / "device.py").write_text(device_code)
-    done = run("python device.py", folder)
-    assert done.returncode == 0, done.stderr
-    assert "(1, 10)" in done.stdout
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """A reader after `make demo`."""
+    reader = Reader(tmp_path_factory.mktemp("reader"))
+    reader.follow("edgewright demo --out out/demo")
+    return reader
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("document", RUN, ids=lambda path: path.stem)
+def test_every_block_does_what_the_document_says(document: Path, reader: Reader) -> None:
+    """A reader saves the files that blocks name, and runs the commands and the rest of the Python."""
+    for number, block in enumerate(blocks(document)):
+        if block.file is not None:
+            (reader.folder / block.file).write_text(block.text)
+        elif block.language == "python" and block.text.startswith("import"):
+            (reader.folder / f"block{number}.py").write_text(block.text)
+            reader.follow(f"python block{number}.py")
+        elif block.language == "sh":
+            for command in block.commands:
+                reader.follow(command)
+
+
+@pytest.mark.timeout(1200)
+def test_the_tutorials_pytest_fixture_gates(reader: Reader) -> None:
+    (block,) = (block for block in blocks(TUTORIALS / "gate-in-ci.md") if block.file == "test_model.py")
+    (reader.folder / "test_model.py").write_text(block.text)
+    done = reader.run("python -m pytest -q -p no:cacheprovider --rootdir . test_model.py")
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
+
+
+def test_the_documents_have_the_blocks_we_think_they_have() -> None:
+    assert {block.language for block in blocks(README)} == {"sh", "python"}
+    for document in RUN:
+        assert sum(len(block.commands) for block in blocks(document) if block.language == "sh") >= 3, document
+    assert re.findall(r"# exit code (\d)", (TUTORIALS / "gate-in-ci.md").read_text()) == list("0123")
+
+
+def test_the_tutorial_has_the_readmes_model() -> None:
+    first, second = (
+        [block for block in blocks(page) if block.file == "classifier.py"]
+        for page in (README, TUTORIALS / "package-a-model.md")
+    )
+    assert len(first) == 1 and first == second

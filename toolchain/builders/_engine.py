@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import onnx_ir as ir
 
-from hwbench.progress import bar
+from hwbench.progress import bar, say
 from runtimes.bundles.build_plan import BuildPlan, EngineLayer
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.codec import decode
-from runtimes.errors import UnsupportedError, UsageError
+from runtimes.errors import UnsupportedError
 from runtimes.tensorrt import engine_file
 from runtimes.tensorrt.build_engine import Built
 from runtimes.tensorrt.build_process import Notes, build_apart
-from runtimes.tensorrt.engine_file import CacheKey, Toolkit
+from runtimes.tensorrt.engine_file import BuildEnvironment, EngineKey
 from toolchain.builders import onnxruntime as onnx_builder
 from toolchain.engines.build_target import BuildTarget
 from toolchain.engines.overview import arithmetic
@@ -57,19 +56,19 @@ def typed_model(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out
     return onnx_builder.build(model, recipe, settings, out).file
 
 
-def engine_for(plan: BuildPlan, onnx: bytes, toolkit: Toolkit) -> Built:
+def engine_for(plan: BuildPlan, onnx: bytes, environment: BuildEnvironment) -> Built:
     """Take a model's engine from the cache, or build it in a process of its own with progress on a terminal.
 
     Raises:
-        UsageError: a cached engine is damaged.
         BackendError: TensorRT refuses the model, or crashes; the message has its own text.
     """
-    key = CacheKey(toolkit, plan, hashlib.sha256(onnx).hexdigest())
-    file = engine_file.folder() / key.digest
-    kept = engine_file.read(file, key)
-    if kept is not None:
-        notes = decode(Notes, kept[1], str(file))
-        return Built(kept[0], notes.layers, notes.warnings)
+    key = EngineKey(environment, plan, hashlib.sha256(onnx).hexdigest())
+    cache = engine_file.open_cache(say)
+    known = cache.get(key)
+    if known is not None:
+        engine, said = engine_file.split(known)
+        notes = decode(Notes, said, "a cached engine")
+        return Built(engine, notes.layers, notes.warnings)
     reached = 0
     with bar(f"Building an engine for {plan.device}", _STEPS) as tick:
 
@@ -80,8 +79,8 @@ def engine_for(plan: BuildPlan, onnx: bytes, toolkit: Toolkit) -> Built:
                 tick(phase)
 
         built = build_apart(key, onnx, show)
-    with contextlib.suppress(UsageError, OSError):  # without a writable cache, the next build takes longer
-        engine_file.write(file, key, built.engine, Notes(built.layers, built.warnings))
+    cache.put(key, engine_file.join(built.engine, Notes(built.layers, built.warnings)))
+    cache.trim()
     return built
 
 

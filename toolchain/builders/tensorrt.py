@@ -74,8 +74,8 @@ def _here(plan: BuildPlan) -> tuple[EngineBackend, DeviceMemory] | None:
 
 
 def _compiled(carried: Artifact, plan: BuildPlan, backend: EngineBackend, memory: DeviceMemory) -> Artifact:
-    toolkit = engine_file.toolkit(backend.trt, memory.compute_capability, memory.cuda, memory.name)
-    built = _engine.engine_for(plan, carried.file.read_bytes(), toolkit)
+    environment = engine_file.build_environment(backend.trt, memory.compute_capability, memory.cuda, memory.name)
+    built = _engine.engine_for(plan, carried.file.read_bytes(), environment)
     file = carried.file.with_name("model.engine")
     carried.file.unlink()
     file.write_bytes(built.engine)

@@ -37,8 +37,8 @@ def build(
     """
     plan = _engine.plan_for(model, recipe, target, "tensorrt-rtx")
     onnx = _engine.typed_model(model, recipe, settings, out)
-    toolkit = engine_file.toolkit(backend.trt, plan.compute_capability)
-    built = _engine.engine_for(plan, onnx.read_bytes(), toolkit)
+    environment = engine_file.build_environment(backend.trt, plan.compute_capability)
+    built = _engine.engine_for(plan, onnx.read_bytes(), environment)
     onnx.unlink()
     file = out / "model.engine"
     file.write_bytes(built.engine)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from hwbench.machine.identity import Machine, this_machine
 from runtimes import cpu
 from runtimes.bundles.manifest import Artifact
 from runtimes.bundles.work import Work
+from runtimes.cache import Cache
 from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import Feeds
@@ -25,7 +25,6 @@ from toolchain.analysis.int8_errors import sensitivity
 from toolchain.builders import builder
 from toolchain.calibration import table_cache
 from toolchain.calibration.table import CalibrationTable
-from toolchain.candidates.build_cache import Cache
 from toolchain.candidates.candidate import Candidate
 from toolchain.candidates.emulated_engine import is_foreign, obstacle, stand_in
 from toolchain.candidates.source_recipe import as_is
@@ -181,7 +180,7 @@ class CandidateBuilder:
         )
         alone = len(list(file.parent.glob(f"{file.name}*"))) == 1
         if self._cache is not None and made.path == file and alone and not made.kept:
-            self._cache.put(file.read_bytes(), *self._key(recipe))
+            self._cache.put(self._key(recipe), file.read_bytes())
         return made
 
     def _calibrated(self, recipe: Recipe) -> CalibratedGraph | None:
@@ -191,18 +190,15 @@ class CandidateBuilder:
         base = dataclasses.replace(recipe, keep=(), keep_in="fp32")
         if base not in self._calibrations:
             self._calibrations[base] = calibrate_graph(
-                self._prepared, base, self.calibration, self.model.inputs, self._table, table_cache.folder()
+                self._prepared, base, self.calibration, self.model.inputs, self._table, table_cache.open_cache()
             )
         return keep_in_float(self._calibrations[base], recipe.keep)
 
     def _known(self, recipe: Recipe, file: Path) -> OnnxModel | None:
-        known = self._cache.get(*self._key(recipe)) if self._cache is not None else None
+        known = self._cache.get(self._key(recipe)) if self._cache is not None else None
         if known is None:
             return None
-        try:
-            shutil.copyfile(known, file)
-        except FileNotFoundError:  # another build has just trimmed it away
-            return None
+        file.write_bytes(known)
         return dataclasses.replace(open_model(file), source_sha256=self.source_sha256)
 
     def _key(self, recipe: Recipe) -> tuple[object, ...]:

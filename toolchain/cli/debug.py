@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from hwbench.data import dataset
-from hwbench.data.lazy_npz import open_arrays
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from runtimes.codec import encode
 from runtimes.errors import UsageError
+from runtimes.npz import open_arrays
 from runtimes.profile import QuantizationScheme
 from toolchain.analysis.int8_errors import LayerError, layer_errors
 from toolchain.calibration import table_cache
@@ -76,7 +76,7 @@ def command(
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
         samples = dataset.read(file, model.inputs, called=str(calibration))
-        known = calibrate_graph(prepare(model), recipe, samples, model.inputs, cache=table_cache.folder())
+        known = calibrate_graph(prepare(model), recipe, samples, model.inputs, cache=table_cache.open_cache())
         errors = layer_errors(known, recipe, model.inputs, samples.arrays)
     done = known.model.metadata_props.get(CORRECTIONS_KEY)
     click.echo(f"corrections, and the operators that each changed: {done or 'none'}", err=True)

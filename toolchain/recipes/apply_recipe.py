@@ -13,12 +13,13 @@ import onnx_ir as ir
 from hwbench.data.dataset import Dataset
 from hwbench.progress import say
 from runtimes import samples
+from runtimes.cache import Cache
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain import corrections
-from toolchain.calibration import table_cache as cached
 from toolchain.calibration.calibrate import observe_ranges
 from toolchain.calibration.table import CalibrationTable
+from toolchain.calibration.table_cache import causes
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.models.prepare import prepare
@@ -40,7 +41,7 @@ def quantize(
     *,
     calibrated: CalibratedGraph | None = None,
     table: CalibrationTable | None = None,
-    cache: Path | None = None,
+    cache: Cache | None = None,
 ) -> OnnxModel:
     """Make a model's variant.
 
@@ -98,7 +99,7 @@ def calibrate_graph(
     calibration: Dataset | None,
     specs: Sequence[TensorSpec],
     table: CalibrationTable | None = None,
-    cache: Path | None = None,
+    cache: Cache | None = None,
 ) -> CalibratedGraph:
     """Correct a graph and find its ranges, as the recipe says; for the arguments see `quantize`.
 
@@ -162,7 +163,7 @@ def keep_in_float(calibrated: CalibratedGraph, keep: Collection[str]) -> Calibra
 
 
 def calibrate(
-    graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec], cache: Path | None = None
+    graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec], cache: Cache | None = None
 ) -> CalibrationTable:
     """Find the ranges that a recipe's quantizer needs: in the cache, or from the samples.
 
@@ -171,7 +172,7 @@ def calibrate(
         recipe: the recipe, which names the quantizer and the calibration method.
         calibration: the samples.
         specs: the model's inputs.
-        cache: the folder of earlier tables; None to observe the samples in any case.
+        cache: the tables of earlier builds; None to observe the samples in any case.
 
     Raises:
         UsageError: the method is unknown, or the samples cannot be used.
@@ -183,12 +184,13 @@ def calibrate(
     every = quantizer.tensors(graph, dataclasses.replace(recipe, keep=())) if recipe.keep else needed
     observed = every if set(needed) <= set(every) else needed  # so that variants which keep other nodes share a table
     method = str(recipe.calibration)
-    name = cached.key(cached.causes(graph, method, observed, calibration, infinities)) if cache else ""
-    table = cached.find(cache, name) if cache else None
+    key = causes(graph, method, observed, calibration, infinities) if cache else None
+    table = cache.get_value(CalibrationTable, key) if cache else None
     if table is None:
         table = observe_ranges(method, graph, observed, specs, calibration.arrays, infinities)
         if cache:
-            cached.keep(cache, name, table)
+            cache.put_value(key, table)
+            cache.trim()
     else:
         say(f"The {method} ranges of these {table.samples:,} samples come from the cache.")
     table = table.of(needed)

@@ -111,15 +111,15 @@ def _build_with_kept_nodes(folder, half, profile, runtime):
         runtimes=(runtime,),
         budgets=parse_all(["accuracy_drop<=0.15"]),
     )
-    (found,) = build(request).fields
-    kept = [entry for entry in found.entries if entry.recipe.get("keep")]
+    (found,) = build(request).profiles
+    kept = [entry for entry in found.candidates if entry.recipe.get("keep")]
     assert 1 + len(kept) <= 2 + math.log2(2 * _LAYERS)
     (back,) = [entry for entry in kept if entry.status != "rejected"]
     assert set(back.recipe["keep"]) <= {"layer2", "relu2", "layer3"}
     assert back.outcome == "pass"
     assert 1 <= back.layers["fp32"] <= 2
     assert back.layers[half] == _LAYERS - back.layers["fp32"]
-    (lost,) = [e for e in found.entries if half in e.name and not e.recipe.get("keep") and e.report is not None]
+    (lost,) = [e for e in found.candidates if half in e.name and not e.recipe.get("keep") and e.report is not None]
     assert lost.report.accuracy.drop().value > 0.3
     return back
 
