@@ -35,7 +35,7 @@ class CalibrationInterrupted(KeyboardInterrupt):
         self.table = table
 
 
-def calibrate(
+def observe_ranges(
     method: str,
     model: ir.Model,
     tensors: Sequence[str],

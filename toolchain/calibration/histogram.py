@@ -73,9 +73,8 @@ class Histograms:
             return
         if self._grow() or not np.array_equal(sizes, self._sizes):
             self._sizes = sizes
-            exact = (
-                np.float32 if (self._exponents <= 0).all() else np.float64
-            )  # with these scales no product is subnormal
+            # float32 is exact as long as no product can be subnormal.
+            exact = np.float32 if (self._exponents <= 0).all() else np.float64
             self._scales = np.repeat(np.ldexp(exact(1), -self._exponents), sizes)
             self._firsts = np.repeat(np.arange(len(sizes)) * (2 * HALF_BINS) + HALF_BINS, sizes)
         # One call for all tensors: each has few values per sample, so NumPy's overhead per call would dominate.

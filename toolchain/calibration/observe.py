@@ -74,9 +74,8 @@ def observe(
             ignore goes unnoticed.
     """
     batch = samples.batch_size(specs, arrays)
-    per_sample = (
-        int(np.clip(ELEMENTS * batch // samples.count(specs, arrays), *_ELEMENTS_PER_SAMPLE)) if elements else 0
-    )
+    share = np.clip(ELEMENTS * batch // samples.count(specs, arrays), *_ELEMENTS_PER_SAMPLE)
+    per_sample = int(share) if elements else 0
     bounds = _bounds(model.graph, tensors)
     # A bounded side holds no infinity, so the elements' extreme is good enough there.
     open_sides = np.isinf(bounds) if elements else np.ones(bounds.shape, bool)

@@ -94,9 +94,8 @@ def _thinned(edits: Edits, value: ir.Value, sizes: _KnownSizes, elements: int) -
     """
     if sizes is None or len(sizes) != 4 or min(sizes[2:]) < _LARGE_MAP or math.prod(sizes) < 9 * elements:
         return value, sizes
-    pooled = edits.append(
-        "AveragePool", value, kernel_shape=[1, 1], strides=[3, 3]
-    )  # a window of one element keeps NaN
+    # An average over one element keeps NaN.
+    pooled = edits.append("AveragePool", value, kernel_shape=[1, 1], strides=[3, 3])
     return pooled, [*sizes[:2], *(-(-size // 3) for size in sizes[2:])]
 
 

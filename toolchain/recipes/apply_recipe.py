@@ -17,7 +17,7 @@ from runtimes.cache import Cache
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain import corrections
-from toolchain.calibration.calibrate import calibrate as observe_ranges
+from toolchain.calibration.calibrate import observe_ranges
 from toolchain.calibration.table import CalibrationTable
 from toolchain.calibration.table_cache import causes
 from toolchain.graphs.value_range import Range

@@ -1,4 +1,4 @@
-"""What one inference computes and moves, on graphs whose figures can be written out, and on networks against torch."""
+"""The work of one inference, on graphs whose figures can be written out, and on networks against torch."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_what_onnx_runtime_cannot_run_is_said_and_not_guessed(tmp_path):
 
 def test_more_steps_than_the_profiler_records_are_refused_and_not_undercounted(tmp_path, monkeypatch):
     model = open_model(tiny_models.conv(tmp_path / "conv.onnx"))
-    monkeypatch.setattr(count_work, "_MOST_EVENTS", 4)  # a million steps would take minutes to read
+    monkeypatch.setattr(count_work, "_MAX_EVENTS", 4)  # a million steps would take minutes to read
     with pytest.raises(UsageError, match="more than the 4 steps that ONNX Runtime records"):
         work_of(model, {"image": normal(1, 3, 8, 8)})
 

@@ -1,4 +1,4 @@
-"""Which nodes a half precision would hurt, and that keeping them brings a model back."""
+"""Nodes that lose accuracy in a half precision, and models that recover once those nodes stay in float."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def test_what_is_kept_and_what_it_reads_stay_in_float(quantizer, tmp_path):
     assert len(dtypes) == 2 * _LAYERS - 2
 
 
-def _mended(folder, half, profile, runtime):
-    """The entry that misses its budget, and that which does not since it keeps nodes in float."""
+def _build_with_kept_nodes(folder, half, profile, runtime):
+    """Build, check that the plain candidate misses its budget, and return the one that meets it with kept nodes."""
     request = BuildRequest(
         *(str(_collapsing(folder, half)), "collapsing", folder, (device_profiles.load(profile),)),
         calibration=folder / "c.npz",
@@ -128,10 +128,11 @@ def test_bf16_that_collapses_comes_back_on_openvino(tmp_path):
     openvino = pytest.importorskip("openvino", reason="openvino is not installed")
     if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this processor has no bf16 arithmetic")
-    back = _mended(tmp_path, "bf16", "x86-64-amx", "openvino")
+    back = _build_with_kept_nodes(tmp_path, "bf16", "x86-64-amx", "openvino")
     assert dict(back.settings.options) == {}  # the graph says it all
 
 
 def test_fp16_that_collapses_comes_back_in_an_engine(tmp_path):
-    """By what stands in for it here."""
-    assert _mended(tmp_path, "fp16", "jetson-orin-nano", "tensorrt").report.artifact.is_compiled_on_device
+    """An emulated engine takes the GPU's place here."""
+    entry = _build_with_kept_nodes(tmp_path, "fp16", "jetson-orin-nano", "tensorrt")
+    assert entry.report.artifact.is_compiled_on_device

@@ -1,4 +1,4 @@
-"""What `inspect` says a model is made of."""
+"""The description of a model by `inspect`."""
 
 from __future__ import annotations
 

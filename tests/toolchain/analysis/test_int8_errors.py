@@ -91,7 +91,7 @@ def test_keeping_the_worst_layer_takes_its_error_away(case: Case) -> None:
     kept = errors_with(case, Recipe("int8", "minmax", QuantizationScheme("uint8"), keep=(worst,)))
     convs = [str(node.name) for node in prepare(case.model).graph if node.op_type == "Conv"]
     assert worst == convs[1]
-    assert [error.node for error in kept] == [convs[2]]  # what feeds the worst would write integers, so it is kept, too
+    assert [error.node for error in kept] == [convs[2]]  # its producer would write integers, so it is kept too
 
 
 def test_bias_correction_removes_the_mean_shift(case: Case) -> None:
@@ -106,7 +106,7 @@ def shift(case: Case, recipe: Recipe) -> Array:
 
 
 def outputs(case: Case, recipe: Recipe) -> tuple[Array, Array]:
-    """What int8 and the source compute."""
+    """Compute the outputs of int8 and of the source."""
     made = quantize(case.model, recipe, case.samples, case.model.path.parent / f"{recipe.corrections}.onnx")
     feeds = {name: array[:] for name, array in case.samples.arrays.items()}
     return exactly(made.path, feeds)[0], exactly(case.model.path, feeds)[0]

@@ -41,7 +41,7 @@ def test_what_the_runtime_refuses_is_an_error_in_its_words(artifact, tmp_path: P
 
 
 def test_a_crash_of_the_runtime_is_an_error(artifact, tmp_path: Path):
-    # The quotient of the smallest int64 and -1 is none: the processor raises SIGFPE (onnxruntime 1.31).
+    # int64 cannot hold the quotient of its smallest number and -1, so the processor raises SIGFPE (onnxruntime 1.31).
     proto = parser.parse_model("""
         <ir_version: 8, opset_import: ["" : 17]> model (float[N,4] x) => (int64[N] y) {
             shape = Shape(x)

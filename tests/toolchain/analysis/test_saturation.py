@@ -1,4 +1,4 @@
-"""Which layers overflow int16 on a CPU without VNNI: against arithmetic by hand, and against an emulated CPU."""
+"""Layers that overflow int16 on a CPU without VNNI, against arithmetic by hand and an emulated CPU."""
 
 from __future__ import annotations
 

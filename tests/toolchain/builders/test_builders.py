@@ -1,4 +1,4 @@
-"""Each runtime's artifact, which the runtime itself can load."""
+"""Each runtime's artifact, loaded by the runtime itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Histograms that grow are the histograms that were known from the start."""
+"""Histograms that grow equal histograms with the final width from the start."""
 
 from __future__ import annotations
 

@@ -15,8 +15,7 @@ import tiny_models
 from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
-from toolchain.calibration.calibrate import CalibrationInterrupted
-from toolchain.calibration.calibrate import calibrate as observe_ranges
+from toolchain.calibration.calibrate import CalibrationInterrupted, observe_ranges
 from toolchain.calibration.table import CalibrationTable, read, write
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, open_model

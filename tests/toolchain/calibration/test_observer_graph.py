@@ -1,4 +1,4 @@
-"""What calibration sees of a tensor is what NumPy takes of it."""
+"""The observer graph's extremes and elements, against NumPy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tiny_models
 
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
-from toolchain.calibration.calibrate import calibrate
+from toolchain.calibration.calibrate import observe_ranges
 from toolchain.calibration.observe import observe
 from toolchain.calibration.observer_graph import build_observer_graph
 from toolchain.graphs.value_range import Range
@@ -63,7 +63,7 @@ def test_a_nan_on_a_large_map_is_seen(tmp_path: Path) -> None:
     x[13, 1] = -1
     model = open_model(path)
     with pytest.raises(UsageError, match="sample 13 drives the tensor 'z' to NaN"):
-        calibrate("percentile", load_ir(path), ["z"], model.inputs, {"x": x})
+        observe_ranges("percentile", load_ir(path), ["z"], model.inputs, {"x": x})
 
 
 def test_a_model_all_of_whose_extremes_have_settled_is_watched_to_the_end(tmp_path: Path) -> None:
@@ -72,4 +72,4 @@ def test_a_model_all_of_whose_extremes_have_settled_is_watched_to_the_end(tmp_pa
     x = np.array([[-9, 9], [1, 2], [3, 4]], np.float32)
     seen = list(observe(prepare(model), ["y"], model.inputs, {"x": x}))
     assert len(seen) == 3
-    assert calibrate("minmax", prepare(model), ["y"], model.inputs, {"x": x}).ranges["y"] == Range(0, 6)
+    assert observe_ranges("minmax", prepare(model), ["y"], model.inputs, {"x": x}).ranges["y"] == Range(0, 6)

@@ -205,7 +205,7 @@ def test_a_kept_table_is_found_and_used(tmp_path, calibrated, capfd):
     assert {"minmax", "4", "cache."} <= set(said.split())
     key = json.loads(file.read_bytes().partition(b"\n")[0])["key"]
     Cache(folder).put_value(key, dataclasses.replace(table, samples=5))
-    assert calibrated(folder).samples == 5  # so it was read
+    assert calibrated(folder).samples == 5  # so the cached table was read
 
 
 def test_variants_that_keep_nodes_in_float_share_the_table(tmp_path, calibrated):

@@ -60,7 +60,7 @@ def test_the_float_function_stays(tmp_path: Path) -> None:
 
 
 def test_spans_become_alike(tmp_path: Path) -> None:
-    """What the first Conv writes, as NumPy sees it: the widest channel over the narrowest."""
+    """The ratio of the widest channel of the first Conv's output to the narrowest, computed by NumPy."""
     case = uneven(tmp_path)
     recipe = replace(PER_TENSOR, corrections=("equalization",))
     assert spread(case, case.corrected(recipe)) < spread(case, prepare(case.model)) / 4

@@ -1,4 +1,4 @@
-"""The float tail: what it keeps, and where it ends."""
+"""The float tail: its nodes and its end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pictures(folder: Path, widths: tuple[int, ...], end: str = "y = Relu(c)", **
 
 
 def floats(case: Case) -> list[int]:
-    """Which products of the int8 file read float weights, by their place in the model."""
+    """Tell which products of the int8 file read float weights, in the model's order."""
     products = [node for node in load_ir(case.quantized(TAILED).path).graph if node.op_type in ("Conv", "Gemm")]
     return [i for i, node in enumerate(products) if node.inputs[1] is not None and node.inputs[1].is_initializer()]
 

@@ -1,4 +1,4 @@
-"""From --range to the shapes of an engine."""
+"""The shapes of an engine, from --range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the comparison of an export with its source sees: every column, every output, and other sizes."""
+"""The comparison of an export with its source: every column, every output, and other sizes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_small_channels_are_seen_beside_large_ones(tmp_path, axis):
 
 def test_an_output_that_is_lost_is_said(tmp_path):
     model = onnx_of(tmp_path / "m.onnx", "y = Add(x, x)")
-    with pytest.raises(UsageError, match="'net' has 1 outputs, and the source 2 tensors"):
+    with pytest.raises(UsageError, match=r"'net' has 1 outputs, .* source .* 2 tensors"):
         check(model, lambda x: (x + x, x))
 
 

@@ -245,7 +245,7 @@ def test_a_missing_torch_file_is_named(tmp_path, exporter):
 
 
 class Words(nn.Module):
-    """An embedding of tokens that random numbers are not among."""
+    """An embedding whose tokens exclude most random numbers."""
 
     def __init__(self):
         super().__init__()
@@ -270,7 +270,7 @@ def test_real_samples_are_used_where_random_ones_do_not_do(tmp_path, kind):
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_values_that_the_source_does_not_take_are_told_how_to_replace(tmp_path):
     torch.jit.save(torch.jit.script(nn.Embedding(1, 4)), tmp_path / "net.pt")
-    with pytest.raises(UsageError, match=r"fails on inputs .*out of range.* give samples that the model takes"):
+    with pytest.raises(UsageError, match=r"fails on inputs .*out of range.* give valid samples with --calibration"):
         torchscript.export(str(tmp_path / "net.pt"), (parse_input("t=int64[N,9]"),), tmp_path / "m.onnx")
 
 
@@ -282,7 +282,7 @@ def test_an_input_may_be_named_like_anything_inside(tmp_path, name):
 
 
 class Passing(nn.Module):
-    """Returns what it was given beside what it computes, twice."""
+    """A module that returns its input beside its result, twice."""
 
     def forward(self, x):
         y = x * 2

@@ -1,4 +1,4 @@
-"""Whatever scales the free channels get, the model computes the same."""
+"""Free channels: the model computes the same with any scales."""
 
 from __future__ import annotations
 

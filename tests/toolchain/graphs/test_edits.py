@@ -1,4 +1,4 @@
-"""Names that are new, and stay so."""
+"""Edits of a graph: unused names, and constants that are stored once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_initializers_that_hold_the_same_are_stored_once() -> None:
     made = edits()
     array = np.arange(300, dtype=np.float32)
     late = array.copy()
-    late[299] = 7  # where no glance falls
+    late[299] = 7  # at an element that the glance skips
     constants = [made.constant("c", held) for held in (array, array.copy(), late, array.reshape(3, 100), -0.0 * array)]
     readers = [made.append("Neg", constant) for constant in constants]
     model = deduplicate(ir.Model(made.graph, ir_version=8))

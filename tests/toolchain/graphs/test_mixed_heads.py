@@ -56,7 +56,7 @@ def model(folder: Path, text: str, size: float = 640.0) -> OnnxModel:
 
 
 def outputs(source: OnnxModel, folder: Path) -> tuple[Array, Array]:
-    """What int8 and float compute."""
+    """Compute the outputs of int8 and float."""
     samples = dataset.read(folder / "x.npz", source.inputs)
     made = quantize(source, RECIPE, samples, folder / "int8.onnx")
     feeds = {name: array[:] for name, array in samples.arrays.items()}

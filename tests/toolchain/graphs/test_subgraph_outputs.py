@@ -1,4 +1,4 @@
-"""What subgraphs compute, brought up to the main graph, against NumPy."""
+"""Tensors of subgraphs, exported to the main graph, against NumPy."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ SCAN = """t (float[T,N] x) => (float[N] last, float[T,N] sums) {
 X = np.array([1.0, -2.0, 3.0], np.float32)
 
 
-def surfaced(text: str, names: list[str], feeds: dict[str, Array]) -> list[Array]:
-    """The named tensors; the model's own outputs, which stay what they were, are compared on the way."""
+def exported(text: str, names: list[str], feeds: dict[str, Array]) -> list[Array]:
+    """Compute the named tensors, and check that the model's own outputs stay the same."""
     proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}')
     for name, array in {"one": np.int64(1), "zeros": np.zeros(3, np.float32)}.items():
         proto.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(array), name))
@@ -69,13 +69,13 @@ def session(proto: onnx.ModelProto) -> ort.InferenceSession:
 
 @pytest.mark.parametrize("taken", [True, False])
 def test_a_branch_that_is_not_taken_gives_an_empty_tensor(taken: bool) -> None:
-    a, b = surfaced(BRANCH, ["a", "b"], {"x": X, "p": np.array(taken)})
+    a, b = exported(BRANCH, ["a", "b"], {"x": X, "p": np.array(taken)})
     assert a.tolist() == ((X * X).tolist() if taken else [])
     assert b.tolist() == ([] if taken else np.abs(X).tolist())
 
 
 def test_a_loop_gives_every_iteration_though_its_shapes_grow() -> None:
-    grown, a, c = surfaced(LOOP, ["grown", "a", "c"], {"x": X, "trips": np.array(3)})
+    grown, a, c = exported(LOOP, ["grown", "a", "c"], {"x": X, "trips": np.array(3)})
     first = -X
     second = -np.concatenate([first, X])
     third = -np.concatenate([second, X])
@@ -85,11 +85,11 @@ def test_a_loop_gives_every_iteration_though_its_shapes_grow() -> None:
 
 
 def test_a_loop_that_never_runs_gives_nothing() -> None:
-    a, c = surfaced(LOOP, ["a", "c"], {"x": X, "trips": np.array(0)})
+    a, c = exported(LOOP, ["a", "c"], {"x": X, "trips": np.array(0)})
     assert a.size == c.size == 0
 
 
 def test_a_scan_gives_every_step() -> None:
     rows = np.stack([X, 2 * X])
-    (a,) = surfaced(SCAN, ["a"], {"x": rows})
+    (a,) = exported(SCAN, ["a"], {"x": rows})
     assert a.tolist() == [*(X * X), *(9 * X * X)]

@@ -36,13 +36,13 @@ def write(path: Path, nodes: str, constants: Mapping[str, Array]) -> OnnxModel:
 
 
 def fails(model: OnnxModel, limit_s: float = load_check.LIMIT_S) -> tuple[str | None, str]:
-    """The node that a file fails at, and why."""
+    """Find the node at which a file fails, and the reason."""
     reason = load_check.find_failure(model.path, FEEDS, limit_s)
     assert reason is not None
     return load_check.find_failing_node(model.path, FEEDS, reason), reason
 
 
-# The quotient of the smallest int64 and -1 is none: the processor raises SIGFPE (onnxruntime 1.31).
+# int64 cannot hold the quotient of its smallest number and -1, so the processor raises SIGFPE (onnxruntime 1.31).
 CRASH = """
     shape = Shape(x)
     nothing = Sub(shape, shape)
@@ -111,7 +111,7 @@ def halves_weights(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range])
 
 
 def adds_a_crash(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
-    """A quantizer with a worse one: all that it does cannot be run, whatever is kept."""
+    """A quantizer with a worse defect: ONNX Runtime crashes on its file, whatever nodes are kept."""
     edits, output = Edits(model.graph), model.graph.outputs[0]
     shape = edits.node("Shape", [output], "shape")
     nothing = edits.node("Sub", [shape.outputs[0], shape.outputs[0]], "nothing")
@@ -148,7 +148,7 @@ def test_what_cannot_be_repaired_is_refused_with_the_node_and_leaves_no_file(
 
 
 def test_feeds_that_the_source_does_not_take_say_nothing(tmp_path: Path) -> None:
-    """Random tokens may be no tokens of the model."""
+    """Random tokens may lie beyond the model's vocabulary."""
     nodes = """
         tokens = Cast<to=7>(x)
         beyond = Add(tokens, far)

@@ -1,4 +1,4 @@
-"""Opening ONNX files: what a model declares, and what is said about files that are no model."""
+"""Opening ONNX files: a model's declarations, and the errors for files that are no models."""
 
 from __future__ import annotations
 

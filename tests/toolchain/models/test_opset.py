@@ -1,4 +1,4 @@
-"""Opsets are raised whatever the model's size."""
+"""Conversion to a newer opset, for models of any size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toolchain.models.onnx_model import load_ir
 
 
 def test_large_weights_stay_out_of_the_converter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = large_model.generate(tmp_path, 768, 2)  # 2.4 MB each, more than the limit of what the converter is given
+    source = large_model.generate(tmp_path, 768, 2)  # 2.4 MB each, more than the converter is given
     given = []
     real = opset.version_converter.convert_version
     monkeypatch.setattr(

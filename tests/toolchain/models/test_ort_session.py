@@ -1,4 +1,4 @@
-"""ONNX Runtime on calibration samples: whatever the size, and whatever it says."""
+"""ONNX Runtime on calibration samples: models of any size, and its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A graph that is ready for a quantizer computes what its source did."""
+"""Prepared graphs compute the same as their sources."""
 
 from __future__ import annotations
 

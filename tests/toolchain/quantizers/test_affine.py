@@ -54,5 +54,5 @@ def test_a_constant_tensor_gets_a_scale_that_divides() -> None:
 
 @given(a=st.integers(0, 255), b=st.integers(0, 255), v=st.integers(-63, 63), w=st.integers(-63, 63))
 def test_seven_bit_weights_cannot_saturate_int16(a: int, b: int, v: int, w: int) -> None:
-    """What `reduce_range` is for: vpmaddubsw adds two u8 x s8 products in int16."""
+    """`reduce_range` exists since vpmaddubsw adds two u8 x s8 products in int16."""
     assert abs(a * v + b * w) <= np.iinfo(np.int16).max

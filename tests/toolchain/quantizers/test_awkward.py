@@ -32,7 +32,7 @@ RECIPES = {
 }
 TOLERANCES = {"int8": 5e-2, "symmetric": 5e-2, "int8-dynamic": 3e-2, "int8-storage": 2e-2, "fp16": 5e-3}
 
-# Where a recipe has nothing to compute it says so, and what to use.
+# A recipe without an operator to compute is refused, with a precision to use instead.
 _NO_LARGE_MATRIX = (
     "branches",
     "what crosses a border",
@@ -201,7 +201,7 @@ def test_stored_weights_take_a_quarter_and_are_gone_when_the_file_is_loaded(tmp_
     ran, original = optimized(made.path), optimized(source.path)
     assert ran["DequantizeLinear"] == 0
     assert ran["MatMul"] + ran["Gemm"] + ran["GRU"] == original["MatMul"] + original["Gemm"] + original["GRU"]
-    # What is left of turning integers back belongs to tables, whose rows are turned back as they are looked up.
+    # Only tables are dequantized at run time, row by row as they are looked up.
     tables = sum(node.op_type == "Gather" for node in load_ir(source.path).graph)
     assert ran["Mul"] - original["Mul"] <= tables
 

@@ -1,4 +1,4 @@
-"""fp16 holds 65504 and no more: what is larger stays in float32, and what is not is left as it is."""
+"""fp16 holds at most 65504: larger numbers stay in float32, and smaller ones keep their value."""
 
 from __future__ import annotations
 

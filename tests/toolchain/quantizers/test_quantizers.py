@@ -1,4 +1,4 @@
-"""What every quantizer promises, on real graphs in a real runtime."""
+"""Promises that every quantizer keeps, on real graphs in a real runtime."""
 
 from __future__ import annotations
 

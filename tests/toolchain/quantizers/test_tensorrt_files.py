@@ -1,4 +1,4 @@
-"""What int8 writes for TensorRT is what its parser and builder take: built with tensorrt-rtx, which needs no GPU."""
+"""Files of int8 for TensorRT, parsed and built by tensorrt-rtx, which needs no GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where pairs go around products with a clamp behind, and around nodes that are kept."""
+"""Placement of pairs around products before a clamp, and around kept nodes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_kept_product_leaves_what_it_does_not_read_from_alone(chain):
 
 
 def test_no_weight_is_dequantized_in_every_inference(chain, tmp_path):
-    """What reads the clamp's output is no product, so it is for the clamp's own sake that integers are written."""
+    """No product reads the clamp's output, so only the clamp is the reason for the integers."""
     softmax = next(node for node in chain.graph if node.name == "last")
     clamp = next(node for node in chain.graph if node.name == "clamp")
     softmax.replace_input_with(0, clamp.outputs[0])
@@ -87,7 +87,7 @@ def residual() -> ir.Model:
 
 
 def test_a_residual_sum_takes_its_clamp_along(residual, tmp_path):
-    """Were the clamp's output left in float, the next sum would read an integer and a float operand."""
+    """With the clamp's output in float, the next sum would read an integer and a float operand."""
     assert placed(residual) == ({"a", "s", "r", "b", "t", "u", "y"}, {"x", "a", "r", "b", "u", "y"})
     ranges = {name: Range(0 if name in "ru" else -4, 4) for name in "xarbuy"}
     file = save_ir(int8.quantize(residual, Recipe("int8", "minmax"), ranges), tmp_path / "m.onnx").path
