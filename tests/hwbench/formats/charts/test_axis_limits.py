@@ -78,7 +78,7 @@ def test_the_chart_says_what_lies_beyond_it_and_does_not_name_it_twice():
 
 def test_where_one_is_best_on_both_counts_there_is_no_line_to_speak_of():
     best = collapsed(**{"fp32": 0.9, "fp16-storage": 0.9, "bf16-storage": 0.9, "int8-dynamic": 0.9})
-    shown = figure_of(best, "Accuracy against latency")
+    shown = figure_of(html.render(profile_results.of([best])), "Accuracy against latency")
     assert "No candidate beats int8 on either axis." in shown
     assert "the line" not in shown
 
