@@ -13,15 +13,12 @@ from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile, QuantizationScheme
 from toolchain import builders
 from toolchain.builders import Builder, builder
-from toolchain.corrections import names as correction_names
+from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.recipe import Recipe
 
-DEFAULT_CALIBRATION = "minmax"
 _HALVES = ("bf16", "fp16")
 _ANY = "any"  # of the one row of a runtime that nothing is built for
-DEFAULT_CORRECTIONS = ("equalization", "smoothing", "tail", "bias")
-"""All there are; benchmarks/results/corrections.txt shows what each wins and loses on real models."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +48,6 @@ class Candidate:
         return f"{name} on {self.runtime}" + (f", {self.variant}" if self.variant else "")
 
 
-def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:
-    """The corrections that `--correction` asks for: the default, if empty; "none" alone asks for none.
-
-    Raises:
-        UsageError: there is no correction of that name; says which there are.
-    """
-    if tuple(wanted) == ("none",):
-        return ()
-    known = correction_names()
-    for name in wanted:
-        if name not in known:
-            raise UsageError(f"Unknown correction '{name}'; choose from {', '.join(known)}, or none alone.")
-    return tuple(dict.fromkeys(wanted)) or DEFAULT_CORRECTIONS
-
-
 def plan(
     profile: HardwareProfile,
     wanted: Sequence[str] = (),
@@ -85,14 +67,7 @@ def plan(
     Raises:
         UsageError: an unknown precision, or a runtime that the profile does not list.
     """
-    for precision in wanted:
-        if precision not in precisions():
-            raise UsageError(f"Unknown precision '{precision}'; choose from {', '.join(precisions())}.")
-    for runtime in runtimes:
-        if runtime not in profile.runtimes:
-            raise UsageError(
-                f"Profile {profile.name} has no runtime '{runtime}'; choose from {', '.join(profile.runtimes)}."
-            )
+    check_wanted(profile, wanted, runtimes)
     most = threads or profile.threads
     trial: list[Candidate] = []
     for runtime in runtimes or profile.runtimes:
@@ -107,6 +82,22 @@ def plan(
                 settings = RuntimeSettings(most, told)
                 trial.append(Candidate(recipe, runtime, settings, refusal))
     return tuple(trial)
+
+
+def check_wanted(profile: HardwareProfile, wanted: Sequence[str], runtimes: Sequence[str]) -> None:
+    """Check the precisions and runtimes that a user names for a profile.
+
+    Raises:
+        UsageError: an unknown precision, or a runtime that the profile does not list.
+    """
+    for precision in wanted:
+        if precision not in precisions():
+            raise UsageError(f"Unknown precision '{precision}'; choose from {', '.join(precisions())}.")
+    for runtime in runtimes:
+        if runtime not in profile.runtimes:
+            raise UsageError(
+                f"Profile {profile.name} has no runtime '{runtime}'; choose from {', '.join(profile.runtimes)}."
+            )
 
 
 def untried(plan: Sequence[Candidate]) -> tuple[str, ...]:

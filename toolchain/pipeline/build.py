@@ -129,7 +129,9 @@ def _build_for(
     budgets, notes = _with_default(request.budgets)
     place = device_match(profile, context.machine)
     plan = source_recipe.settle(plan, context.builder.as_is)
-    found = search(plan, profile, budgets, context, request.plan, timed=place.is_here, exhaustive=request.exhaustive)
+    found = search(
+        plan, profile, budgets, context, request.sampling, timed=place.is_here, exhaustive=request.exhaustive
+    )
     trials = found.trials
     behind = {trial.name for trial in trials if trial.behind}
     entries = choose([report_entry(trial, profile, place, budgets, context) for trial in trials], behind)

@@ -55,7 +55,7 @@ def whole(digits, device, out, short):
             evaluation=digits.evaluation,
             runtimes=("onnxruntime",),
             budgets=parse_all(["p90<=1s", "accuracy_drop<=0.05"]),
-            plan=short,
+            sampling=short,
             exhaustive=True,
         )
     )
