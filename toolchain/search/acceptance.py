@@ -12,7 +12,7 @@ from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
 from hwbench.stats import intervals
-from toolchain.search.trials import BuildContext, Trial, screened_latency
+from toolchain.search.trials import BuildContext, Trial
 
 _COLLAPSED = 0.5  # of parity: the outputs' error is half as large as the outputs
 
@@ -90,7 +90,7 @@ class Acceptance:
         """What it breaks for sure by now; None where nothing."""
         if trial.artifact is None:
             return None
-        report = self._report(trial, latency=trial.latency or screened_latency(trial))
+        report = self._report(trial, latency=trial.latency or trial.screened_latency)
         return _told(judge(report, budgets))
 
     def _verdicts(self, trial: Trial, accuracy: Accuracy) -> tuple[Verdict, ...]:

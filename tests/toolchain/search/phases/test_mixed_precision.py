@@ -15,7 +15,7 @@ from hwbench.budgets.budget import parse_all
 from toolchain.pipeline.build import build
 from toolchain.pipeline.request import BuildRequest
 from toolchain.recipes.recipe import Recipe
-from toolchain.search import mixed_precision
+from toolchain.search.phases import mixed_precision
 
 
 @given(st.integers(1, 5000), st.data())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from search_parts import block, trial
 
 from hwbench.measurements.latency import Latency
-from toolchain.search.finalists import contenders
+from toolchain.search.phases.finalists import contenders
 
 
 def timed(number, *ms):
