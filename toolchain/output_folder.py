@@ -1,4 +1,4 @@
-"""Folders: for results, that leave no trace when the work fails, and for what is kept between runs."""
+"""Output folders, which are removed again when the work fails, and the cache folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from runtimes.errors import UsageError
 
 @contextlib.contextmanager
 def output_folder(path: Path, option: str = "--out") -> Iterator[Path]:
-    """A folder that files can be written to, made if there is none; if the work fails, what was made goes again.
+    """Make a folder writable for the work inside the `with`; if the work fails, remove the folders that were made.
 
     Args:
         path: the folder.
-        option: what the user gave it with.
+        option: the option that the user gave it with, for errors.
 
     Raises:
-        UsageError: it cannot be made, is a file, or is not writable.
+        UsageError: the folder cannot be made, is a file, or is not writable.
     """
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
@@ -31,22 +31,22 @@ def output_folder(path: Path, option: str = "--out") -> Iterator[Path]:
         yield path
     except BaseException:
         for folder in made:
-            with contextlib.suppress(OSError):  # it was never made, or holds something by now
+            with contextlib.suppress(OSError):  # it was never made, or holds other files by now
                 folder.rmdir()
         raise
 
 
 @contextlib.contextmanager
 def output_file(path: Path, option: str = "--out", *, make_folder: bool = True) -> Iterator[Path]:
-    """A file that can be written: its folder is an `output_folder`.
+    """Check that a file can be written; its folder is an `output_folder`.
 
     Args:
         path: the file.
-        option: what the user gave it with.
-        make_folder: whether its folder is made; if not, one that is not there is taken for misspelt.
+        option: the option that the user gave it with, for errors.
+        make_folder: make its folder; if false, a missing folder is taken for misspelt.
 
     Raises:
-        UsageError: as there; or the path is a folder or a device, or its folder is not there and not to be made.
+        UsageError: as `output_folder`; or the path is a folder or a device, or its folder is missing.
     """
     if path.exists() and not path.is_file():
         raise UsageError(f"'{path}' is a folder or a device; give a file with {option}.")
@@ -57,12 +57,12 @@ def output_file(path: Path, option: str = "--out", *, make_folder: bool = True) 
 
 
 def cache_folder(kind: str) -> Path:
-    """Where one kind of thing is kept between runs: under EDGEWRIGHT_CACHE, or in the user's cache folder."""
+    """Name the folder for one kind of cached data: under EDGEWRIGHT_CACHE, or in the user's cache folder."""
     return Path(os.environ.get("EDGEWRIGHT_CACHE") or user_cache_path("edgewright"), kind)
 
 
 def disk_full(folder: Path) -> OSError:
-    """What to raise for a full disk that only a runtime's or a child process's words tell of."""
+    """Make the error for a full disk that only the words of a runtime or of a child process report."""
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 

@@ -14,6 +14,7 @@ from runtimes.profile import HardwareProfile, QuantizationScheme
 from toolchain import builders
 from toolchain.builders import Builder, builder
 from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.candidates.defaults import precisions as asked_precisions
 from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.recipe import Recipe
 
@@ -67,7 +68,8 @@ def plan(
     Raises:
         UsageError: an unknown precision, or a runtime that the profile does not list.
     """
-    check_wanted(profile, wanted, runtimes)
+    check_runtimes(profile, runtimes)
+    asked = asked_precisions(wanted)
     most = threads or profile.threads
     trial: list[Candidate] = []
     for runtime in runtimes or profile.runtimes:
@@ -75,7 +77,7 @@ def plan(
         if missing is not None:
             trial.append(Candidate(Recipe(_ANY), runtime, RuntimeSettings(most), missing))
             continue
-        for precision in wanted or precisions():
+        for precision in asked:
             refusal = _refusal(precision, runtime, profile)
             for recipe in _recipes(precision, runtime, profile, corrections):
                 told = {**profile.options.get(runtime, {}), **_float_options(runtime).get(recipe.keep_in, {})}
@@ -84,15 +86,12 @@ def plan(
     return tuple(trial)
 
 
-def check_wanted(profile: HardwareProfile, wanted: Sequence[str], runtimes: Sequence[str]) -> None:
-    """Check the precisions and runtimes that a user names for a profile.
+def check_runtimes(profile: HardwareProfile, runtimes: Sequence[str]) -> None:
+    """Check the runtimes that a user names for a profile.
 
     Raises:
-        UsageError: an unknown precision, or a runtime that the profile does not list.
+        UsageError: the profile does not list one of them; says which it lists.
     """
-    for precision in wanted:
-        if precision not in precisions():
-            raise UsageError(f"Unknown precision '{precision}'; choose from {', '.join(precisions())}.")
     for runtime in runtimes:
         if runtime not in profile.runtimes:
             raise UsageError(

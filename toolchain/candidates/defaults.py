@@ -1,4 +1,4 @@
-"""Defaults of int8 candidates, apart from what makes them, so that a command's --help reads them at no cost."""
+"""The precisions and corrections that users ask for, and the defaults; light, since every --help imports this."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from runtimes.errors import UsageError
 from toolchain.corrections import names as correction_names
+from toolchain.quantizers import precisions as known_precisions
 
 DEFAULT_CALIBRATION = "minmax"
 
@@ -26,3 +27,15 @@ def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:
         if name not in known:
             raise UsageError(f"Unknown correction '{name}'; choose from {', '.join(known)}, or none alone.")
     return tuple(dict.fromkeys(wanted)) or DEFAULT_CORRECTIONS
+
+
+def precisions(wanted: Sequence[str] = ()) -> tuple[str, ...]:
+    """Read what `--precision` asks for: every precision, if empty.
+
+    Raises:
+        UsageError: there is no precision of that name; says which there are.
+    """
+    for name in wanted:
+        if name not in known_precisions():
+            raise UsageError(f"Unknown precision '{name}'; choose from {', '.join(known_precisions())}.")
+    return tuple(wanted) or tuple(known_precisions())

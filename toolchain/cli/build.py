@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtimes.errors import UsageError
+from toolchain.candidates.defaults import precisions
 from toolchain.cli import _config_file
 from toolchain.cli._options import (
     INTERRUPTED,
@@ -56,6 +57,11 @@ def _profiles(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> 
     return tuple(map(device_profiles.load, names)) or (device_profiles.detect(this_machine()),)
 
 
+def _precisions(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    precisions(names)
+    return names  # none stays none: the build tells a precision that was named from one of all
+
+
 def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[DimensionRanges, ...]:
     from toolchain.engines.shape_ranges import parse_ranges
 
@@ -88,6 +94,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     "precisions",
     multiple=True,
     metavar="NAME",
+    callback=_precisions,
     help="A precision to try; all, if not given. Repeatable.",
 )
 @click.option(
@@ -147,7 +154,7 @@ def command(ctx: click.Context, /, plan: bool, form: str, duration: float | None
         --profile x86-64-v4-vnni --budget 'p90<=20ms' --budget 'accuracy_drop<=0.01' --out out
     """
     from toolchain.candidates.build_cache import default_folder
-    from toolchain.candidates.candidate import check_wanted
+    from toolchain.candidates.candidate import check_runtimes
     from toolchain.output_folder import output_folder
     from toolchain.pipeline.request import BuildRequest
 
@@ -158,7 +165,7 @@ def command(ctx: click.Context, /, plan: bool, form: str, duration: float | None
                 f"Budget '{budget.text}' compares with a baseline, which edgewright gate does; leave it out."
             )
     for profile in request.profiles:
-        check_wanted(profile, request.precisions, request.runtimes)
+        check_runtimes(profile, request.runtimes)
     if plan:
         from toolchain.cli._plans import show_plans
 

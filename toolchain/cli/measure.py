@@ -153,7 +153,7 @@ def _ask(
     from hwbench.load.scenarios import Ask
 
     limit = budget.parse(bound) if bound is not None else None
-    ask = Ask(cast(LoadedScenario, scenario), sampling_plan(duration), batch, limit)
+    ask = Ask(cast("LoadedScenario", scenario), sampling_plan(duration), batch, limit)
     check_installed()
     return ask
 

@@ -45,7 +45,7 @@ def test_a_failure_at_the_last_file_leaves_every_old_one(contents, tmp_path, mon
 
 
 @pytest.mark.parametrize(
-    ("made", "source", "eligible"),
+    ("made", "source", "kept"),
     [
         pytest.param(1, "same", False, id="what was made crashes, or breaks a budget"),
         pytest.param(0, "other", False, id="of another model nothing can be made"),
@@ -57,7 +57,7 @@ def test_an_earlier_bundle_does_not_outlive_a_report_that_says_something_of_it(
 ):
     write_results([(EMPTY, contents)], tmp_path, SOURCE)
     entry = CandidateResult("int8 on null", "int8", "null", "not built", "as it is")
-    now = dataclasses.replace(EMPTY, entries=(entry,), search=Search(looks=0, trial=0, made=made))
+    now = dataclasses.replace(EMPTY, entries=(entry,), search=Search(looks=0, tried=0, made=made))
     write_results([(now, None)], tmp_path, contents.artifact.source_sha256 if source == "same" else "0" * 64)
     assert (tmp_path / "net-device.edge").exists() == kept
     assert (
