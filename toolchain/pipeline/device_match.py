@@ -49,9 +49,7 @@ def device_match(profile: HardwareProfile, machine: Machine) -> DeviceMatch:
     caveat = f"This machine has {', '.join(beyond)} which {profile.name} does not ask for"
     if set(beyond) & _INT32_SUMS and not set(profile.cpu.isa) & _INT32_SUMS:
         # onnxruntime#12072: without them, int8 kernels add pairs of products in int16.
-        return DeviceMatch(
-            True, (f"{caveat}: a machine without it runs int8 more slowly, and int8 may saturate there.",)
-        )
+        return DeviceMatch(True, (f"{caveat}: without it, int8 is slower and may saturate.",))
     return DeviceMatch(True, (f"{caveat}; a machine that just meets the profile may be slower.",))
 
 

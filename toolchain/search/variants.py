@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from toolchain.search.screening import MARGIN
 from toolchain.search.trials import Trial
 
-_GAIN = 0.97  # a variant takes its parent's place where it takes this share of its time, or less
+_GAIN = 0.97  # of the parent's latency: a variant takes its place only below this share
 
 Screen = Callable[[Trial], Trial]
 

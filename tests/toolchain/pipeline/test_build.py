@@ -202,7 +202,7 @@ def test_without_evaluation_it_is_judged_by_parity_and_says_so(digits_request):
     assert rows["fp32"].report.accuracy.metric == "parity"
     assert rows["fp32"].report.accuracy.value == 1.0
     assert 0.9 < rows["int8"].report.accuracy.value < 1.0
-    assert any("closeness to the source's outputs on the calibration's" in c for c in results.fields[0].caveats)
+    assert any("closeness to the source on calibration samples" in c for c in results.fields[0].caveats)
 
 
 def test_without_any_samples_it_is_judged_on_random_inputs_and_says_so(digits_request):
