@@ -151,7 +151,7 @@ def test_a_profile_per_bundle_and_what_cannot_be_measured_here_is_inconclusive(
 def test_a_device_elsewhere_passes_where_nothing_depends_on_its_speed(digits_request, elsewhere):
     results = build(digits_request(profiles=(elsewhere,), budgets=parse_all(["accuracy_drop<=0.05", "size<=1MB"])))
     assert results.outcome == "pass"
-    assert results.fields[0].selected.reason == "the smallest that meets the budgets; latency was not measured here"
+    assert results.fields[0].selected.reason.startswith("the smallest that meets the budgets; ")
 
 
 def test_no_bundle_is_packed_where_every_candidate_breaks_a_budget(digits_request, tmp_path):
