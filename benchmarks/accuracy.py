@@ -34,7 +34,7 @@ from hwbench.measurements.accuracy import Accuracy
 from runtimes import samples
 from runtimes.codec import decode, encode
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.models.onnx_model import open_model
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe

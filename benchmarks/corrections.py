@@ -35,7 +35,7 @@ from runtimes import samples
 from runtimes.errors import EdgewrightError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.models.onnx_model import CORRECTIONS_KEY, load_ir, open_model
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe

@@ -23,7 +23,7 @@ from hwbench.data import dataset
 from runtimes import plugins
 from runtimes.errors import EdgewrightError
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.models.onnx_model import load_ir, open_model, size_bytes
 from toolchain.quantizers import precisions
 from toolchain.recipes.apply_recipe import REFERENCE, quantize

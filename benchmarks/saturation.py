@@ -36,7 +36,7 @@ from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain.analysis.im2col import columns
 from toolchain.analysis.saturation import LayerSaturation, saturation
-from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.graphs.edits import Edits, array_of
 from toolchain.models.onnx_model import load_ir, open_model
 from toolchain.recipes.apply_recipe import quantize

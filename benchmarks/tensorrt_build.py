@@ -27,7 +27,7 @@ from benchmarks.accuracy import MODELS
 from benchmarks.zoo import ZooModel
 from hwbench.data import dataset
 from hwbench.machine import device_profiles, identity
-from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.engines.overview import arithmetic
 from toolchain.engines.planner import plan_engine
 from toolchain.engines.shape_ranges import Sizes

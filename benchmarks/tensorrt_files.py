@@ -25,7 +25,7 @@ from hwbench.data import dataset
 from hwbench.machine import device_profiles
 from runtimes import plugins, samples
 from runtimes.errors import EdgewrightError
-from toolchain.candidates.candidate import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.models.onnx_model import open_model
 from toolchain.quantizers import precisions
 from toolchain.recipes.apply_recipe import quantize

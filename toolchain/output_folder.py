@@ -1,4 +1,4 @@
-"""Folders and files for results, which leave no trace when the work fails."""
+"""Output folders, which are removed again when the work fails."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from runtimes.errors import UsageError
 
 @contextlib.contextmanager
 def output_folder(path: Path, option: str = "--out") -> Iterator[Path]:
-    """A folder that files can be written to, made if there is none; if the work fails, what was made goes again.
+    """Make a folder writable for the work inside the `with`; if the work fails, remove the folders that were made.
 
     Args:
         path: the folder.
-        option: what the user gave it with.
+        option: the option that the user gave it with, for errors.
 
     Raises:
-        UsageError: it cannot be made, is a file, or is not writable.
+        UsageError: the folder cannot be made, is a file, or is not writable.
     """
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
@@ -29,22 +29,22 @@ def output_folder(path: Path, option: str = "--out") -> Iterator[Path]:
         yield path
     except BaseException:
         for folder in made:
-            with contextlib.suppress(OSError):  # it was never made, or holds something by now
+            with contextlib.suppress(OSError):  # it was never made, or holds other files by now
                 folder.rmdir()
         raise
 
 
 @contextlib.contextmanager
 def output_file(path: Path, option: str = "--out", *, make_folder: bool = True) -> Iterator[Path]:
-    """A file that can be written: its folder is an `output_folder`.
+    """Check that a file can be written; its folder is an `output_folder`.
 
     Args:
         path: the file.
-        option: what the user gave it with.
-        make_folder: whether its folder is made; if not, one that is not there is taken for misspelt.
+        option: the option that the user gave it with, for errors.
+        make_folder: make its folder; if false, a missing folder is taken for misspelt.
 
     Raises:
-        UsageError: as there; or the path is a folder or a device, or its folder is not there and not to be made.
+        UsageError: as `output_folder`; or the path is a folder or a device, or its folder is missing.
     """
     if path.exists() and not path.is_file():
         raise UsageError(f"'{path}' is a folder or a device; give a file with {option}.")
@@ -55,7 +55,7 @@ def output_file(path: Path, option: str = "--out", *, make_folder: bool = True) 
 
 
 def disk_full(folder: Path) -> OSError:
-    """What to raise for a full disk that only a runtime's or a child process's words tell of."""
+    """Make the error for a full disk that only the words of a runtime or of a child process report."""
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 

@@ -233,7 +233,7 @@ def request_for(tmp_path, elsewhere, temp_folder, short):
             (elsewhere,),
             runtimes=("onnxruntime",),
             precisions=("fp32",),
-            plan=short,
+            sampling=short,
             exhaustive=True,
         )
         return dataclasses.replace(base, **changes)

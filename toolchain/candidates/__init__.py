@@ -1,1 +1,1 @@
-"""Candidates: what could ship. Building one, scoring it, and choosing among them."""
+"""Candidates, which could ship: the list of those to try, their build, and their score."""

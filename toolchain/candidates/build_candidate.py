@@ -1,4 +1,4 @@
-"""Where candidates are made: quantized, built, and packed as bundles, so that what is measured is what would ship."""
+"""Make candidates: quantize, build, and pack them as bundles, so that the measured file is the one that would ship."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ _MAKERS = ("onnx", "onnx-ir", "onnxruntime", "onnxconverter-common", "numpy", "m
 
 @dataclass(frozen=True)
 class BuiltCandidate:
-    """A candidate, made.
+    """A candidate that was made.
 
     Attributes:
-        bundle: what is measured, without golden samples.
-        artifact: what ships.
-        stands_in: why an engine cannot run here, so that the bundle holds the same graph on ONNX Runtime; None where
-            the artifact, or the same file under exact settings, is in the bundle.
+        bundle: the bundle that is measured, without golden samples.
+        artifact: the artifact that would ship.
+        stands_in: the reason why an engine cannot run on this machine, so that the bundle holds the same graph on ONNX
+            Runtime; None where the bundle holds the artifact, or the same file under exact settings.
     """
 
     bundle: Path
@@ -64,12 +64,12 @@ class BuiltCandidate:
 
 
 class CandidateBuilder:
-    """One source model, its calibration samples, and the variants made so far, in a folder that goes away.
+    """A source model, its calibration samples, and the variants made so far, in a temporary folder.
 
-    Where there is a cache, variants of earlier builds are taken from it.
+    Variants of earlier builds are taken from the cache, if there is one.
 
     Attributes:
-        as_is: the recipe that makes nothing of the source.
+        as_is: the recipe that leaves the source as it is.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class CandidateBuilder:
             check_table(table, self._prepared)
 
     def make(self, candidate: Candidate, profile: HardwareProfile) -> BuiltCandidate:
-        """Make a candidate; the bundle of what is for another device than this holds a stand-in for its graph.
+        """Make a candidate; for another device than this machine, the bundle holds a stand-in for its graph.
 
         Raises:
             EdgewrightError: the recipe does not apply to this model, or the runtime's builder fails.
@@ -119,19 +119,19 @@ class CandidateBuilder:
 
     @property
     def source_sha256(self) -> str:
-        """The source model's digest, which bundles carry."""
+        """The SHA-256 of the source model, which bundles carry."""
         return self.model.source_sha256 or self.model.sha256
 
     def kept(self, recipe: Recipe) -> tuple[str, ...]:
-        """The nodes that had to be left in the source's precision for a variant to run."""
+        """List the nodes that had to be left in the source's precision for a variant to run."""
         recipe = _graph_of(recipe)
         return self._variants[recipe].kept if recipe in self._variants else ()
 
     def work(self, recipe: Recipe, feeds: Feeds) -> Work:
-        """What one inference of a candidate computes and moves, at the shapes of these feeds.
+        """Count what one inference of a candidate computes and moves, at the shapes of these feeds.
 
         Raises:
-            UsageError: ONNX Runtime cannot run its graph here, so that it cannot be counted.
+            UsageError: ONNX Runtime cannot run its graph on this machine.
         """
         graph = _graph_of(recipe)
         if graph not in self._works:
@@ -139,14 +139,16 @@ class CandidateBuilder:
         return computed_in(self._works[graph], recipe.keep_in)
 
     def sensitivity(self, recipe: Recipe) -> tuple[str, ...]:
-        """The nodes that a recipe computes in a lower precision, the one that adds most error of its own first.
+        """Rank the nodes that a recipe computes in a lower precision by their own error, the largest first.
 
         Raises:
-            UsageError: there are no calibration samples, or they do not do.
+            UsageError: there are no calibration samples, or they do not fit.
         """
         samples, known, inputs = self.calibration, self._calibrated(recipe), self.model.inputs
         if samples is None or known is None:
-            raise UsageError("There are no calibration samples to see errors on; give --calibration FILE.npz.")
+            raise UsageError(
+                "Errors are measured on calibration samples, and there are none; give --calibration FILE.npz."
+            )
         if recipe.precision == "int8":
             return sensitivity(known, recipe, inputs, samples.arrays)
         half = half_quantizer(recipe.precision)
@@ -154,12 +156,12 @@ class CandidateBuilder:
         return half_sensitivity(known.model, nodes, half.HALF, inputs, samples.arrays)
 
     def layers(self) -> tuple[str, ...]:
-        """The names of the source's operators, as recipes keep them."""
+        """List the names of the source's nodes, as recipes keep them."""
         graph = self._prepared or load_ir(self.model.path)
         return tuple(str(node.name) for node in graph.graph)
 
     def variant(self, recipe: Recipe) -> OnnxModel:
-        """The model that a recipe makes. Several profiles and runtimes may ask for one recipe; it is made once.
+        """Make the model of a recipe, once for all profiles and runtimes that ask for it.
 
         Raises:
             EdgewrightError: the recipe does not apply to this model.
@@ -184,7 +186,7 @@ class CandidateBuilder:
         return made
 
     def _calibrated(self, recipe: Recipe) -> CalibratedGraph | None:
-        """Corrected and calibrated once for all that differ in the nodes they keep; None where there is no graph to."""
+        """Correct and calibrate once for recipes that differ in the nodes they keep; None for a quantized source."""
         if self._prepared is None:
             return None
         base = dataclasses.replace(recipe, keep=(), keep_in="fp32")
@@ -210,10 +212,10 @@ class CandidateBuilder:
 
     @cached_property
     def _prepared(self) -> ir.Model | None:
-        """The source's graph, folded once for all recipes; None of a source that is not quantized again."""
+        """The source's graph, prepared once for all recipes; None for a source that is quantized already."""
         return None if is_quantized(load_ir(self.model.path)) else prepare(self.model)
 
 
 def _graph_of(recipe: Recipe) -> Recipe:
-    """What a graph is made by: without what a runtime alone is told."""
+    """Reduce a recipe to the part that makes the graph, without what only the runtime is told."""
     return dataclasses.replace(recipe, keep_in="fp32")

@@ -1,4 +1,4 @@
-"""Candidates of a profile: recipe x runtime x settings."""
+"""Candidates to try for a profile: recipe x runtime x settings."""
 
 from __future__ import annotations
 
@@ -14,25 +14,22 @@ from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile, QuantizationScheme
 from toolchain import builders
 from toolchain.builders import Builder, builder
-from toolchain.corrections import names as correction_names
+from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.candidates.defaults import precisions as asked_precisions
 from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.recipe import Recipe
 
-DEFAULT_CALIBRATION = "minmax"
 _HALVES = ("bf16", "fp16")
-_ANY = "any"  # of the one row of a runtime that nothing is built for
-DEFAULT_CORRECTIONS = ("tail", "bias")
-"""Corrections that raised a score on real models and lowered none (benchmarks/results/corrections.txt)."""
+_ANY = "any"  # the precision in the one row of a runtime that nothing can be built for
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One recipe on one runtime with its settings. Two are equal where recipe, runtime and settings are.
+    """A recipe on a runtime with settings. Two candidates are equal where these three are.
 
     Attributes:
-        refusal: why this profile's runtime cannot compute it; None where it can.
-        variant: how its settings differ from those it started with ("2 threads"); empty where they do not.
-        is_marked: whether its name ends with a digest, since another candidate of the build has the same name.
+        refusal: the reason why the profile's runtime cannot compute it; None where it can.
+        variant: the difference of its settings from the runtime's defaults ("2 threads"); empty where there is none.
     """
 
     recipe: Recipe
@@ -60,21 +57,6 @@ def marked(candidate: Candidate, others: Iterable[Candidate]) -> Candidate:
     return dataclasses.replace(plain, is_marked=clashes)
 
 
-def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:
-    """The corrections that `--correction` asks for: the default, if empty; "none" alone asks for none.
-
-    Raises:
-        UsageError: there is no correction of that name; says which there are.
-    """
-    if tuple(wanted) == ("none",):
-        return ()
-    known = correction_names()
-    for name in wanted:
-        if name not in known:
-            raise UsageError(f"Unknown correction '{name}'; choose from {', '.join(known)}, or none alone.")
-    return tuple(dict.fromkeys(wanted)) or DEFAULT_CORRECTIONS
-
-
 def plan(
     profile: HardwareProfile,
     wanted: Sequence[str] = (),
@@ -82,26 +64,20 @@ def plan(
     threads: int | None = None,
     corrections: Sequence[str] = DEFAULT_CORRECTIONS,
 ) -> tuple[Candidate, ...]:
-    """The candidates of a profile, at each runtime's own defaults.
+    """List the candidates of a profile, with each runtime's default settings.
 
     Args:
         profile: the device.
         wanted: precisions to try; all, if empty.
         runtimes: runtimes to try; all that the profile lists, if empty.
-        threads: in place of the profile's.
-        corrections: of int8 with calibrated ranges, in order.
+        threads: the most threads per inference, in place of the profile's.
+        corrections: corrections of int8 with calibrated ranges, in order.
 
     Raises:
         UsageError: an unknown precision, or a runtime that the profile does not list.
     """
-    for precision in wanted:
-        if precision not in precisions():
-            raise UsageError(f"Unknown precision '{precision}'; choose from {', '.join(precisions())}.")
-    for runtime in runtimes:
-        if runtime not in profile.runtimes:
-            raise UsageError(
-                f"Profile {profile.name} has no runtime '{runtime}'; choose from {', '.join(profile.runtimes)}."
-            )
+    check_runtimes(profile, runtimes)
+    asked = asked_precisions(wanted)
     most = threads or profile.threads
     trial: list[Candidate] = []
     for runtime in runtimes or profile.runtimes:
@@ -109,7 +85,7 @@ def plan(
         if missing is not None:
             trial.append(Candidate(Recipe(_ANY), runtime, RuntimeSettings(most), missing))
             continue
-        for precision in wanted or precisions():
+        for precision in asked:
             refusal = _refusal(precision, runtime, profile)
             for recipe in _recipes(precision, runtime, profile, corrections):
                 told = {**profile.options.get(runtime, {}), **_float_options(runtime).get(recipe.keep_in, {})}
@@ -118,16 +94,29 @@ def plan(
     return tuple(trial)
 
 
+def check_runtimes(profile: HardwareProfile, runtimes: Sequence[str]) -> None:
+    """Check the runtimes that a user names for a profile.
+
+    Raises:
+        UsageError: the profile does not list one of them; says which it lists.
+    """
+    for runtime in runtimes:
+        if runtime not in profile.runtimes:
+            raise UsageError(
+                f"Profile {profile.name} has no runtime '{runtime}'; choose from {', '.join(profile.runtimes)}."
+            )
+
+
 def untried(plan: Sequence[Candidate]) -> tuple[str, ...]:
-    """Sentences on the runtimes of a plan that nothing can be built for, such as one that is not installed."""
+    """Note the runtimes that nothing can be built for, such as one that is not installed, a sentence each."""
     rows = [candidate for candidate in plan if candidate.recipe.precision == _ANY]
     return tuple(f"{row.runtime} was not tried: {row.refusal}" for row in rows)
 
 
 def typed(candidate: Candidate) -> Candidate | None:
-    """The candidate in which the graph says what each node computes in, so that a recipe can keep some in float.
+    """Give the candidate whose graph says what each node computes in, so that a recipe can keep some in float32.
 
-    None where its precision keeps none, or its runtime computes all of a graph in what it is told.
+    None where its precision keeps no nodes, or its runtime computes a whole graph in one precision.
     """
     recipe, half = candidate.recipe, candidate.recipe.keep_in
     if recipe.precision in ("int8", *_HALVES):
@@ -142,7 +131,7 @@ def typed(candidate: Candidate) -> Candidate | None:
 
 
 def _missing_builder(runtime: str) -> str | None:
-    """Why nothing can be built for a runtime: no builder, or its package is not installed."""
+    """Give the reason why nothing can be built for a runtime: no builder, or a package that is not installed."""
     if runtime not in builders.names():
         return f"This release of edgewright does not build for {runtime}."
     try:
@@ -153,13 +142,13 @@ def _missing_builder(runtime: str) -> str | None:
 
 
 def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections: Sequence[str]) -> Iterator[Recipe]:
-    """A precision as the graph says it, and with what stays float32 there computed in a half, where that is faster."""
+    """Yield a precision as the graph says it, and with the rest computed in a half precision where that is faster."""
     module = quantizer(precision)
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
     scheme = profile.quantization.get(runtime, QuantizationScheme()) if module.TAKES_SCHEME else None
     wanted = tuple(corrections) if scheme and method else ()
     told = [half for half in _HALVES if half in _float_options(runtime) and half in profile.precisions[runtime]]
-    if precision in _HALVES:  # the graph's own Casts cost more than they tell, and the runtime has to be told anyway
+    if precision in _HALVES:  # Casts in the graph only cost time, since the runtime has to be told anyway
         if precision in told:
             yield Recipe(f"{precision}-storage", keep_in=precision)
         else:
@@ -187,7 +176,7 @@ def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | No
 
 
 def _float_options(runtime: str) -> Mapping[str, Mapping[str, str]]:
-    """By precision, what makes a runtime compute float32 nodes in it."""
+    """Find the options that make a runtime compute float32 nodes in another precision, by that precision."""
     found = _builder_if_any(runtime)
     return found.FLOAT_OPTIONS if found is not None else {}
 

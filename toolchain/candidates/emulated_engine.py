@@ -1,4 +1,4 @@
-"""What is run here in the place of what is for another device: the same typed graph, as written, on ONNX Runtime."""
+"""Stand-ins for artifacts of other devices: the same typed graph, as written, on ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from toolchain.recipes.recipe import Recipe
 
 
 def obstacle(artifact: Artifact) -> str | None:
-    """Why an artifact cannot run here: it is for another machine's GPU, or its package is missing; None if it can."""
+    """Give the reason why an artifact cannot run here: another GPU, or a missing package; None if it can run."""
     if artifact.plan is None:
         return None
     try:
@@ -38,20 +38,20 @@ def obstacle(artifact: Artifact) -> str | None:
 
 
 def is_foreign(artifact: Artifact, profile: HardwareProfile, machine: Machine) -> bool:
-    """Tell whether ONNX Runtime's kernels here say nothing about the device: theirs may saturate where its do not."""
+    """Tell whether an ONNX Runtime artifact is for another device, whose kernels saturate elsewhere than those here."""
     return artifact.runtime == "onnxruntime" and not device_profiles.fits(profile, machine)
 
 
 def stand_in(artifact: Artifact, model: OnnxModel, recipe: Recipe, folder: Path) -> Artifact:
-    """Write the graph of what is for another device as an ONNX Runtime artifact.
+    """Write the graph of an artifact for another device as an ONNX Runtime artifact.
 
-    That computes the graph's own arithmetic, whatever processor this is; the device's kernels may round otherwise.
+    It computes the graph's own arithmetic on every processor; the device's kernels may round differently.
 
     Args:
-        artifact: the engine, or what ONNX Runtime is to run there.
+        artifact: the engine, or the ONNX Runtime artifact for the device.
         model: the variant it was built from.
         recipe: how the variant was made.
-        folder: where the stand-in goes.
+        folder: the stand-in's folder, which is made.
     """
     folder.mkdir()
     graph = load_ir(model.path)

@@ -1,4 +1,4 @@
-"""What candidates are judged on: samples, a metric, and the source model's own score."""
+"""Scorers: the metric and the samples that candidates are scored with, and the source model's own score."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Scorer:
 
     Attributes:
         reference: the source's score; None until the source has been run.
-        note: what must be said where there were no labels.
+        note: a note for the report where there are no labels.
     """
 
     metric: Metric
@@ -40,7 +40,7 @@ class Scorer:
     note: str | None = None
 
     def with_reference(self, outputs: Mapping[str, Array]) -> Scorer:
-        """This trial, once the source's outputs are known. For parity they are the labels, too."""
+        """Add the reference, once the source's outputs are known. For parity they are the labels, too."""
         samples = self.samples
         if self.metric.name == "parity":
             samples = dataclasses.replace(samples, labels=flatten(outputs))
@@ -48,7 +48,7 @@ class Scorer:
         return dataclasses.replace(scorer, reference=scorer.score(outputs))
 
     def score(self, outputs: Mapping[str, Array]) -> Accuracy:
-        """A candidate's accuracy, beside the reference.
+        """Compute a candidate's accuracy, with the reference beside it.
 
         Raises:
             UsageError: the metric fails on these outputs.
@@ -58,20 +58,20 @@ class Scorer:
         return dataclasses.replace(scored, data_sha256=self.samples.sha256())
 
     def source(self) -> Accuracy:
-        """The accuracy of the candidate that is the source itself: the reference, once the source has been run."""
+        """Give the accuracy of the source itself: the reference, once the source has been run."""
         assert self.reference is not None
         return dataclasses.replace(self.reference, reference=self.reference, is_source=True)
 
 
 def metric_of(evaluation: Path | None, name: str | None) -> Metric:
-    """The metric that is asked for, before any model is looked at.
+    """Load the metric that the user asks for, before any model is opened.
 
     Args:
         evaluation: the user's samples.
-        name: a metric's, or FILE.py:FUNCTION; None for top1 with labels, parity without.
+        name: a metric's name, or FILE.py:FUNCTION; None for top1 with labels, parity without.
 
     Raises:
-        UsageError: there is no such metric, or it needs samples and there are none.
+        UsageError: there is no such metric, or it needs samples and none are given.
     """
     if evaluation is None and name not in (None, "parity"):
         raise UsageError(f"The metric {name} needs labelled samples; give --evaluation FILE.npz.")
@@ -82,14 +82,14 @@ def metric_of(evaluation: Path | None, name: str | None) -> Metric:
 def choose_scorer(
     model: OnnxModel, evaluation: Path | None, calibration: Dataset | None, metric: Metric, work: Path
 ) -> Scorer:
-    """Decide what to judge by: labelled samples if there are, else parity with the source.
+    """Choose the scorer by which candidates are accepted: labelled samples if there are any, else parity.
 
     Args:
         model: the source.
         evaluation: the user's samples, with labels unless the metric is parity.
-        calibration: stands in where there are no evaluation samples.
-        metric: by `metric_of`.
-        work: a folder for random samples, where there are none at all.
+        calibration: calibration samples, used where there are no evaluation samples.
+        metric: the metric from `metric_of`.
+        work: a folder for random samples, used where there are no samples at all.
 
     Raises:
         UsageError: the data does not fit the model, or the metric needs labels that are not there.
@@ -97,11 +97,11 @@ def choose_scorer(
     if evaluation is not None:
         is_parity = metric.name == "parity"
         data = dataset.read(evaluation, model.inputs, labels=not is_parity)
-        note = "No labels were given, so accuracy is closeness to the source's outputs." if is_parity else None
+        note = "No labels were given, so accuracy is parity: closeness to the source's outputs." if is_parity else None
         return Scorer(metric, data, note=note)
     if calibration is not None:
         note = (
-            "No evaluation samples were given, so accuracy is closeness to the source's outputs on the calibration's."
+            "No evaluation samples were given, so accuracy is parity: closeness to the source on calibration samples."
         )
         return Scorer(metric, calibration, note=note)
     file = work / "random.npz"
@@ -114,9 +114,10 @@ def choose_scorer(
 
 
 def choose_ranking_scorer(model: OnnxModel, calibration: Dataset | None, scorer: Scorer, work: Path) -> Scorer:
-    """What the search orders candidates by, so that it need not look at the evaluation data: some of the calibration
-    samples, by the same metric if they have labels and by closeness to the source if not; random inputs where there
-    are none.
+    """Choose the scorer by which the search orders candidates, so that it leaves the evaluation samples alone.
+
+    It has some of the calibration samples, with the same metric if they have labels and parity with the source if not;
+    random inputs where there are no calibration samples.
     """
     if calibration is None:
         file = work / "ranking.npz"

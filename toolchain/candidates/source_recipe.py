@@ -12,12 +12,12 @@ from toolchain.recipes.recipe import Recipe
 
 
 def as_is(model: OnnxModel) -> Recipe:
-    """The recipe that makes nothing of a model: its precision, and neither scheme nor calibration."""
+    """Give the recipe that leaves a model as it is: its precision, and neither scheme nor calibration."""
     return Recipe(precision_of(load_ir(model.path)))
 
 
 def settle(plan: Sequence[Candidate], source: Recipe) -> tuple[Candidate, ...]:
-    """A plan in which the source has its own precision, and is not made again from itself."""
+    """Replace the source's precision in a list of candidates by the source itself, once per runtime."""
     settled: dict[tuple[Recipe, str], Candidate] = {}
     for candidate in plan:
         if candidate.recipe.precision in (REFERENCE, source.precision):
@@ -27,7 +27,7 @@ def settle(plan: Sequence[Candidate], source: Recipe) -> tuple[Candidate, ...]:
 
 
 def note(source: Recipe) -> tuple[str, ...]:
-    """What must be said about a source that is in a lower precision than fp32."""
+    """Note that a source is in a lower precision than fp32 already."""
     if source.precision == REFERENCE:
         return ()
     return (f"The source is {source.precision} already; it is measured and packed as it is, under that name.",)

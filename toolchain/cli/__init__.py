@@ -20,12 +20,12 @@ import runtimes
 from runtimes import plugins
 from runtimes.errors import EdgewrightError, one_line
 
-# The order people use them in.
+# The order in which people use the commands.
 _ORDER = tuple("demo inspect profiles build measure gate history verify sign calibrate debug saturation".split())
 
 
 class _Commands(click.Group):
-    """Subcommands from the folder, imported when they are asked for."""
+    """Subcommands from the folder, each imported when it is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         found = plugins.names(__name__)
@@ -38,13 +38,13 @@ class _Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them: that would import torch, which takes seconds."""
+        """List the commands without importing them, which would take longer than printing the list."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
 
 
 def _summary(name: str) -> str:
-    """The first paragraph of a command's help, read from its file."""
+    """Read the first paragraph of a command's help from its file."""
     body = ast.parse(Path(__file__).with_name(f"{name.replace('-', '_')}.py").read_text("utf-8")).body
     functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
     text = ast.get_docstring(functions["command"]) or ""
@@ -62,7 +62,7 @@ def edgewright() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error becomes one sentence and an exit code here, and only here."""
-    # What ends a job from outside may leave no more behind than Ctrl-C does.
+    # SIGTERM, which ends a CI job, must leave no more behind than Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(_run(arguments))
 
@@ -87,7 +87,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             where = error.filename or tempfile.gettempdir()  # a failed write does not say which file it was for
             return _fail(f"The disk of '{where}' is full; nothing was left half-written. Free some space there.")
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
-    except Exception as error:  # a defect of ours: not exit code 1, which a CI job would take for a verdict
+    except Exception as error:  # a defect of edgewright; not exit code 1, which a CI job would take for a verdict
         if os.environ.get("EDGEWRIGHT_TRACEBACK"):
             raise
         return _fail(
@@ -96,5 +96,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _fail(message: str) -> int:
-    click.echo(f"Error: {one_line(message)}", err=True)  # runtimes put line breaks in theirs, and bundles anything
+    click.echo(
+        f"Error: {one_line(message)}", err=True
+    )  # messages of runtimes have line breaks, and names from bundles may hold anything
     return 2

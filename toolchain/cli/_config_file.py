@@ -1,14 +1,17 @@
-"""edgewright.toml: a build's options in a file. Keys are the long option names; repeatable ones are lists."""
+"""edgewright.toml: the options of `edgewright build` in a file. Keys are the long option names; repeatable ones are
+lists.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from runtimes.codec import decode
+import click
+
 from runtimes.errors import UsageError
+from toolchain.cli._options import FileOrName
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -16,34 +19,15 @@ else:
     import tomli as tomllib
 
 
-@dataclass(frozen=True)
-class BuildConfig:
-    """What `edgewright build` can be told."""
+def read(path: Path, ctx: click.Context) -> dict[str, Any]:
+    """Read a file as defaults of a command's parameters, for click's `default_map`.
 
-    source: str | None = None
-    input: tuple[str, ...] = ()
-    calibration: Path | None = None
-    calibration_table: Path | None = None
-    evaluation: Path | None = None
-    metric: str | None = None
-    profile: tuple[str, ...] = ()
-    precision: tuple[str, ...] = ()
-    runtime: tuple[str, ...] = ()
-    correction: tuple[str, ...] = ()
-    budget: tuple[str, ...] = ()
-    threads: int | None = None
-    duration: float | None = None
-    time_limit: float | None = None
-    name: str | None = None
-    out: Path | None = None
-    range: tuple[str, ...] = ()
-
-
-def read(path: Path) -> BuildConfig:
-    """Read a file; its relative paths are relative to its own folder.
+    Args:
+        path: the file; its relative paths are relative to its own folder.
+        ctx: of the command, whose parameters and their types say what the file may hold.
 
     Raises:
-        UsageError: the file is missing or wrong; says which key and what was expected.
+        UsageError: the file is missing or wrong; says which key, and what was expected.
     """
     try:
         data = tomllib.loads(path.read_text("utf-8"))
@@ -51,31 +35,49 @@ def read(path: Path) -> BuildConfig:
         raise UsageError(f"There is no file '{path}'.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"'{path}' cannot be read: {error}.") from None
-    data = {key.replace("-", "_"): value for key, value in data.items()}  # as the command line spells it, too
-    config = decode(BuildConfig, data, str(path))
-    folder = path.parent
-    moved = {
-        name: folder / value
-        for name in ("calibration", "calibration_table", "evaluation", "out")
-        if (value := getattr(config, name)) is not None
-    }
-    return dataclasses.replace(
-        config,
-        source=_beside(folder, config.source),
-        metric=_beside(folder, config.metric),
-        profile=tuple(str(_beside(folder, profile)) for profile in config.profile),
-        **moved,
+    known = {_key(param): param for param in ctx.command.params}
+    values = {}
+    for key, value in data.items():
+        param = known.get(key.replace("_", "-"))
+        if param is None:
+            raise UsageError(f"{path}: unknown key '{key}'; expected one of {', '.join(known)}.")
+        assert param.name is not None
+        values[param.name] = _value(f"{path}: '{key}'", value, param, ctx, path.parent)
+    return values
+
+
+def _key(param: click.Parameter) -> str:
+    return param.opts[-1].lstrip("-")
+
+
+def _value(where: str, value: object, param: click.Parameter, ctx: click.Context, folder: Path) -> object:
+    if isinstance(param, click.Option) and param.is_flag:
+        if not isinstance(value, bool):
+            raise UsageError(f"{where} should be true or false, got {value!r}.")
+        return value
+    if isinstance(value, list) is not param.multiple:
+        raise UsageError(f"{where} should be {'a list' if param.multiple else 'one value'}, got {value!r}.")
+    return (
+        [_one(where, item, param, ctx, folder) for item in value]
+        if isinstance(value, list)
+        else _one(where, value, param, ctx, folder)
     )
 
 
-def _beside(folder: Path, text: str | None) -> str | None:
-    """A name that may be a file, or FILE:FUNCTION: in the folder if there is such a file there."""
-    if text is None or not any((folder / part).is_file() for part in (text, text.rpartition(":")[0])):
-        return text
-    return str(folder / text)
+def _one(where: str, value: object, param: click.Parameter, ctx: click.Context, folder: Path) -> object:
+    """Convert one value as the command line does, from its text: true is then no integer, nor is 2.5."""
+    if not isinstance(value, str | int | float):
+        raise UsageError(f"{where} should be text or a number, got {value!r}.")
+    try:
+        converted = param.type.convert(str(value), param, ctx)
+    except click.BadParameter as error:
+        raise UsageError(f"{where}: {error.message}") from None
+    if isinstance(param.type, click.Path):
+        return folder / converted
+    return _beside(folder, str(value)) if isinstance(param.type, FileOrName) else converted
 
 
-def merge(config: BuildConfig, given: BuildConfig) -> BuildConfig:
-    """The file's options, with those given on the command line in their place."""
-    changes = {f.name: value for f in dataclasses.fields(given) if (value := getattr(given, f.name)) not in (None, ())}
-    return dataclasses.replace(config, **changes)
+def _beside(folder: Path, text: str) -> str:
+    """Find a name that may be a file, or FILE:FUNCTION, in the folder; elsewhere it stays as it is."""
+    is_file = any((folder / part).is_file() for part in (text, text.rpartition(":")[0]) if part)
+    return str(folder / text) if is_file else text

@@ -15,13 +15,13 @@ from runtimes.tensors import Array
 
 EPOCHS = 12
 _BATCH = 64
-_EVALUATION = 900  # of 1,797; enough for the gate to tell a drop of one point
+_EVALUATION = 900  # of 1,797 images; enough for the gate to tell a drop of one point
 _CALIBRATION = 128
 
 
 @dataclass(frozen=True)
 class DemoFiles:
-    """What the demo hands to `build`, as a user would."""
+    """The files that the demo hands to `build`, as a user would."""
 
     program: Path
     calibration: Path
@@ -29,7 +29,7 @@ class DemoFiles:
 
 
 def prepare(folder: Path, tick: Tick) -> DemoFiles:
-    """Train the model and write it, its calibration samples and labels it never saw, into a folder."""
+    """Train the model; write it, its calibration samples, and labelled images that it never saw into a folder."""
     images, labels = _digits()
     held_out, training = slice(0, _EVALUATION), slice(_EVALUATION, None)
     model = _train(images[training], labels[training], tick)
@@ -42,7 +42,7 @@ def prepare(folder: Path, tick: Tick) -> DemoFiles:
 
 
 def _digits() -> tuple[Array, Array]:
-    """Images float32 [1797, 1, 8, 8] in [0, 1], and their labels, in a fixed random order."""
+    """Load images, float32 [1797, 1, 8, 8] in [0, 1], and their labels, in a fixed random order."""
     bunch = load_digits()
     order = np.random.default_rng(0).permutation(len(bunch.target))
     images = (bunch.images[order, None] / 16).astype(np.float32)

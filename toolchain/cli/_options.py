@@ -1,30 +1,74 @@
-"""Options that several commands share, and how results are shown."""
+"""Options that several commands share, and how results are shown.
+
+Every `--help` waits for what this module and the command's own import. So both import what is heavy (NumPy, SciPy,
+ONNX, torch) within the functions that need it.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hwbench.load.scenarios import BATCH
-from hwbench.measurements.latency import Scenario
-from hwbench.results.measure_bundles import Evaluation
-from hwbench.results.profile_results import Results
 from runtimes import plugins
 from runtimes.errors import UsageError
-from runtimes.sampling.closed_loop import MOST_RUNS, SamplingPlan
+from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS, corrections
+
+if TYPE_CHECKING:
+    from hwbench.budgets.budget import Budget
+    from hwbench.results.measure_bundles import Evaluation
+    from hwbench.results.profile_results import Results
+    from runtimes.sampling.closed_loop import SamplingPlan
+    from runtimes.tensors import TensorSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 + SIGINT, as shells count."""
+
 LOG_WIDTH = 140
 FORMATS = ("text", "json", "markdown", "csv", "junit", "github", "html")
+SCENARIOS = ("single_stream", "multi_stream", "server", "offline")
+"""`hwbench.measurements.latency.Scenario`, written again because importing that takes most of a second."""
+
+
+class FileOrName(click.types.StringParamType):
+    """A name that may also be a file, as in --profile board.toml or --metric scores.py:mine."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is; the type tells the reader of edgewright.toml that it may be a path."""
+        return str(value)
+
+
+def check_exists(path: Path) -> None:
+    """Refuse a missing file before anything heavy is imported.
+
+    Args:
+        path: a file, or FILE.py:FUNCTION.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    where = str(path).rpartition(":")[0]
+    file = Path(where) if where.endswith(".py") else path
+    if not file.exists():
+        raise UsageError(f"There is no file '{file}'.")
+
+
+def existing(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """Check an option's file; a click callback."""
+    if path is not None:
+        check_exists(path)
+    return path
 
 
 def format_option(function: F) -> F:
-    """--format: how results are printed."""
+    """Add --format: how results are printed."""
     return click.option(
         "--format",
         "form",
@@ -36,116 +80,172 @@ def format_option(function: F) -> F:
 
 
 def verbose_option(function: F) -> F:
-    """--verbose: every candidate in the text that is printed."""
+    """Add --verbose: the text shows every candidate."""
     return click.option(
         "--verbose", is_flag=True, help="Print every candidate with its reason; only --format text leaves any out."
     )(function)
 
 
+def text_or_json_option(function: F) -> F:
+    """Add --format to a command that prints text or JSON alone."""
+    return click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)(
+        function
+    )
+
+
 def budget_option(function: F) -> F:
-    """--budget, repeatable."""
+    """Add --budget, repeatable."""
     return click.option(
         "--budget",
         "budgets",
         multiple=True,
         metavar="LIMIT",
+        callback=_budgets,
         help="A limit, as in p90<=20ms, accuracy_drop<=0.01, size<=5MB, throughput>=100/s. Repeatable.",
     )(function)
 
 
+def _budgets(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[Budget, ...]:
+    from hwbench.budgets.budget import parse_all
+
+    return parse_all(texts)
+
+
 def input_option(function: F) -> F:
-    """--input, repeatable."""
+    """Add --input, repeatable."""
     return click.option(
         "--input",
         "inputs",
         multiple=True,
         metavar="NAME=DTYPE[SHAPE]",
-        help="An input, as in image=float32[N,3,224,224]; letters are dynamic. Repeatable, in forward's order.",
+        callback=_inputs,
+        help="An input, as in image=float32[N,3,224,224]; letters are dynamic dimensions. Repeatable, in the order of "
+        "forward's parameters.",
     )(function)
 
 
+def _inputs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[TensorSpec, ...]:
+    from toolchain.sources.input_specs import parse_input
+
+    return tuple(parse_input(text) for text in texts)
+
+
 def calibration_option(use: str, *, required: bool = False) -> Callable[[F], F]:
-    """--calibration; `use` is what a command does with the samples."""
+    """Add --calibration.
+
+    Args:
+        use: what a command does with the samples.
+        required: the command cannot do without them.
+    """
     return click.option(
         "--calibration",
         type=click.Path(path_type=Path),
         required=required,
         metavar="FILE.npz|FILE.py:FACTORY",
-        help=f"Samples {use}: arrays named after the inputs, samples first; or a function that yields dicts of them, "
-        "one sample each.",
+        callback=existing,
+        help=f"Samples {use}: arrays named after the inputs, whose first axis is the samples; or a function that "
+        "yields one dict of arrays per sample.",
     )
+
+
+def method_option(function: F) -> F:
+    """Add --method: how the ranges of int8 are chosen."""
+    return click.option(
+        "--method",
+        default=DEFAULT_CALIBRATION,
+        show_default=True,
+        help=f"How int8's ranges are chosen: {', '.join(plugins.names('toolchain.calibration.methods'))}.",
+    )(function)
 
 
 def profile_option(function: F) -> F:
-    """--profile, one."""
-    return click.option("--profile", metavar="NAME|FILE.toml", help="The device; the machine we are on, if not given.")(
-        function
-    )
+    """Add --profile, for one device."""
+    return click.option(
+        "--profile",
+        type=FileOrName(),
+        metavar="NAME|FILE.toml",
+        help="The device; this machine, if not given.",
+    )(function)
 
 
 def correction_option(function: F) -> F:
-    """--correction, repeatable."""
+    """Add --correction, repeatable."""
     return click.option(
         "--correction",
         "corrections",
         multiple=True,
         metavar="NAME",
-        help=f"What recovers int8's accuracy: {', '.join(plugins.names('toolchain.corrections'))}; all of them, "
-        "if not given, and nothing for none. Repeatable, in order.",
+        callback=_corrections,
+        help=f"A correction that recovers int8's accuracy: {', '.join(plugins.names('toolchain.corrections'))}; or "
+        f"none. Repeatable, in order.  [default: {', '.join(DEFAULT_CORRECTIONS)}]",
     )(function)
 
 
+def _corrections(_: click.Context, __: click.Parameter, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    return corrections(wanted)
+
+
 def evaluation_options(function: F) -> F:
-    """--evaluation and --metric."""
+    """Add --evaluation and --metric."""
     function = click.option(
         "--metric",
+        type=FileOrName(),
         metavar="NAME|FILE.py:FUNCTION",
-        help="What accuracy is: top1, top5, auc, parity, or your own function of (outputs, labels).",
+        help="How accuracy is computed: top1, top5, auc, parity, or your own function of (outputs, labels).",
     )(function)
     return click.option(
         "--evaluation",
         type=click.Path(path_type=Path),
         metavar="FILE.npz",
-        help="Samples to judge by: arrays named after the inputs, samples first, and labels.",
+        callback=existing,
+        help="Samples that accuracy is computed on: arrays named after the inputs, whose first axis is the samples, "
+        "and labels.",
     )(function)
 
 
 def evaluation_of(file: Path | None, metric: str | None) -> Evaluation | None:
-    """What --evaluation and --metric ask for.
+    """Read what --evaluation and --metric ask for; None where they ask for nothing.
 
     Raises:
         UsageError: a metric without samples to compute it on.
     """
     if file is None and metric is not None:
         raise UsageError(f"The metric {metric} needs labelled samples; give --evaluation FILE.npz.")
-    return Evaluation(file, metric) if file is not None else None
+    if file is None:
+        return None
+    from hwbench.results.measure_bundles import Evaluation
+
+    return Evaluation(file, metric)
 
 
-def duration_option(default: SamplingPlan) -> Callable[[F], F]:
-    """--duration: seconds of measuring; `default` is the plan of who does not give it."""
+def duration_option(default: str) -> Callable[[F], F]:
+    """Add --duration, in seconds.
+
+    Args:
+        default: how long a process measures without it, in words.
+    """
     return click.option(
         "--duration",
         type=click.FloatRange(min=0.05),
         metavar="SECONDS",
-        help="How long each of the measuring processes goes on, at least.  "
-        f"[default: {default.duration_s:g}, or {default.max_runs:,} inferences]",
+        help=f"The least time that each measuring process takes.  [default: {default}]",
     )
 
 
 def scenario_options(function: F) -> F:
-    """--scenario, --bound and --batch."""
+    """Add --scenario, --bound and --batch."""
     function = click.option(
         "--batch",
         type=click.IntRange(min=1),
         metavar="N",
-        help=f"Samples of a query of multi_stream, or of an inference of offline.  [default: {BATCH}]",
+        help="Samples of a query of multi_stream, or of an inference of offline.  [default: 8]",
     )(function)
     function = click.option("--bound", metavar="LIMIT", help="The latency that server is to hold, as in p99<=20ms.")(
         function
     )
     return click.option(
         "--scenario",
-        type=click.Choice(get_args(Scenario)),
+        type=click.Choice(SCENARIOS),
         default="single_stream",
         show_default=True,
         help="How queries come, as MLPerf Inference defines it; all but single_stream need the extra loadgen.",
@@ -153,7 +253,9 @@ def scenario_options(function: F) -> F:
 
 
 def sampling_plan(duration: float | None) -> SamplingPlan:
-    """The plan that --duration asks for; the usual one, without it."""
+    """Make the plan that --duration asks for; the usual one, without it."""
+    from runtimes.sampling.closed_loop import MOST_RUNS, SamplingPlan
+
     if duration is None:
         return SamplingPlan()
     limit_s = max(SamplingPlan.time_limit_s, 2 * duration)
@@ -168,3 +270,12 @@ def show(results: Results, form: str, *, verbose: bool = False) -> None:
     width = None if terminal else LOG_WIDTH
     options = {"color": terminal, "width": width, "verbose": verbose} if form == "text" else {}
     click.echo(module.render(results, **options), nl=False)
+
+
+def show_build(results: Results, out: Path, form: str, *, verbose: bool) -> None:
+    """Print a build's results, and after the text the files that it wrote."""
+    show(results, form, verbose=verbose)
+    if form == "text":
+        for bundle in (result.bundle for result in results.profiles if result.bundle):
+            click.echo(f"Bundle: {bundle}")
+        click.echo(f"Report: {out / 'report.html'}")

@@ -7,18 +7,7 @@ from pathlib import Path
 
 import click
 
-from hwbench.budgets.budget import parse_all
-from hwbench.budgets.verdicts import EXIT_CODES
-from hwbench.machine import device_profiles
-from hwbench.machine.identity import this_machine
-from hwbench.progress import bar
-from runtimes.sampling.closed_loop import SamplingPlan
-from toolchain.cli import _demo_model as demo_model
-from toolchain.cli._options import format_option, show, verbose_option
-from toolchain.output_folder import output_folder
-from toolchain.pipeline.build import build
-from toolchain.pipeline.request import BuildRequest
-from toolchain.sources.input_specs import parse_input
+from toolchain.cli._options import format_option, show_build, verbose_option
 
 
 @click.command()
@@ -28,7 +17,7 @@ from toolchain.sources.input_specs import parse_input
     default=Path("out/demo"),
     show_default=True,
     metavar="DIR",
-    help="Where the results go.",
+    help="The folder for the results.",
 )
 @format_option
 @verbose_option
@@ -37,12 +26,25 @@ def command(ctx: click.Context, out: Path, form: str, verbose: bool) -> None:
     """Run the whole pipeline on a real model, with nothing to prepare.
 
     Trains a small CNN on scikit-learn's handwritten digits, then exports, quantizes, measures and packs it for
-    the machine we are on, judged on digits that it never saw.
+    this machine. Accuracy is computed on digits that it never saw.
 
     \b
     edgewright demo --out out/demo
     """
+    from toolchain.output_folder import output_folder
+
     with output_folder(out), tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+        from hwbench.budgets.budget import parse_all
+        from hwbench.budgets.verdicts import EXIT_CODES
+        from hwbench.machine import device_profiles
+        from hwbench.machine.identity import this_machine
+        from hwbench.progress import bar
+        from runtimes.sampling.closed_loop import SamplingPlan
+        from toolchain.cli import _demo_model as demo_model
+        from toolchain.pipeline.build import build
+        from toolchain.pipeline.request import BuildRequest
+        from toolchain.sources.input_specs import parse_input
+
         with bar("Training a small CNN on digits", demo_model.EPOCHS) as tick:
             files = demo_model.prepare(Path(work), tick)
         request = BuildRequest(
@@ -55,11 +57,8 @@ def command(ctx: click.Context, out: Path, form: str, verbose: bool) -> None:
             evaluation=files.evaluation,
             metric="top1",
             budgets=parse_all(["p90<=20ms", "accuracy_drop<=0.01"]),
-            plan=SamplingPlan(duration_s=0.3),
+            sampling=SamplingPlan(duration_s=0.3),
         )
         results = build(request)
-    show(results, form, verbose=verbose)
-    if form == "text":
-        click.echo(f"Bundle: {results.profiles[0].bundle}")
-        click.echo(f"Report: {out / 'report.html'}")
+    show_build(results, out, form, verbose=verbose)
     ctx.exit(EXIT_CODES[results.outcome])

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from hwbench.budgets import energy_budgets
-from hwbench.budgets.baseline import judge_report
-from hwbench.budgets.budget import Budget, parse_all
-from hwbench.budgets.verdicts import EXIT_CODES, Outcome, Verdict
-from hwbench.gate.sequential_gate import MAX_TIME_S, Gated, GatePlan, gate_bundle, sampling_plan
-from hwbench.machine.identity import this_machine
-from hwbench.measurements.quantities import QUANTITIES
-from hwbench.measurements.report import Report
-from hwbench.progress import clock, say
-from hwbench.results import profile_results
-from hwbench.results.profile_results import CandidateResult, ProfileResult, Results, Status
-from hwbench.targets.local import LocalTarget
 from runtimes import plugins
 from runtimes.errors import UsageError
-from runtimes.files import replacing
 from toolchain.cli._options import (
     FORMATS,
     budget_option,
+    check_exists,
     duration_option,
     evaluation_of,
     evaluation_options,
@@ -33,9 +21,9 @@ from toolchain.cli._options import (
     show,
     verbose_option,
 )
-from toolchain.output_folder import output_file
 
-_INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "inconclusive"}
+if TYPE_CHECKING:
+    from hwbench.budgets.budget import Budget
 
 
 @click.command()
@@ -51,14 +39,14 @@ _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "
 @click.option(
     "--max-time",
     type=click.FloatRange(min=0.1),
-    default=MAX_TIME_S,
+    default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="When to give up and say inconclusive.",
+    help="The longest that the gate measures before its verdict is inconclusive.",
 )
 @click.option(
     "--inconclusive",
-    type=click.Choice(tuple(_INCONCLUSIVE)),
+    type=click.Choice(("fail", "pass", "report")),
     default="report",
     show_default=True,
     help="The exit code of an inconclusive verdict: 1, 0, or 3.",
@@ -68,7 +56,7 @@ _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "
     "outputs",
     multiple=True,
     metavar="FORMAT=FILE",
-    help="Write the result there as well, as in junit=gate.xml. Repeatable.",
+    help="Write the result to a file as well, as in junit=gate.xml. Repeatable.",
 )
 @click.option(
     "--history",
@@ -76,7 +64,7 @@ _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "
     metavar="FILE|URL",
     help="Add the figures to this history, an SQLite file or an SQLAlchemy URL; edgewright history shows it.",
 )
-@duration_option(sampling_plan())
+@duration_option("0.1, or 1,000 inferences")
 @format_option
 @verbose_option
 @click.pass_context
@@ -84,7 +72,7 @@ def command(
     ctx: click.Context,
     candidate: Path,
     baseline: Path | None,
-    budgets: tuple[str, ...],
+    budgets: tuple[Budget, ...],
     evaluation: Path | None,
     metric: str | None,
     max_time: float,
@@ -97,9 +85,9 @@ def command(
 ) -> None:
     """Judge a model against budgets; made for CI.
 
-    CANDIDATE and BASELINE are bundles, which are measured here and now with their runs interleaved, or
-    report.json files, which are judged by the samples they hold; a report's baseline is a report. Accuracy
-    is the bundle's own report's, unless --evaluation is given.
+    CANDIDATE and BASELINE are bundles, which are measured now on this machine with their runs interleaved, or
+    report.json files, which are judged by the samples they hold; a report's baseline is a report. Accuracy is taken
+    from the bundle's own report, unless --evaluation is given.
 
     Exit codes: 0 all budgets are met, 1 one is broken, 2 an error, 3 inconclusive (never a pass).
 
@@ -107,14 +95,28 @@ def command(
     edgewright gate model.edge --budget 'p90<=10ms' --budget 'accuracy_drop<=0.01'
     edgewright gate new.edge --baseline old.edge --budget 'p90<=+5%'
     """
-    limits = parse_all(budgets)
-    if not limits:
+    if not budgets:
         raise UsageError("There is no budget to judge by; give one, as in --budget 'p90<=10ms'.")
-    if any(limit.relative for limit in limits) and baseline is None:
+    if any(limit.relative for limit in budgets) and baseline is None:
         raise UsageError(
-            f"Budget '{next(b.text for b in limits if b.relative)}' compares with a baseline; give --baseline."
+            f"Budget '{next(b.text for b in budgets if b.relative)}' compares with a baseline; give --baseline."
         )
-    scored, files = evaluation_of(evaluation, metric), [_output(text) for text in outputs]
+    files = [_output(text) for text in outputs]
+    if evaluation is None:
+        evaluation_of(evaluation, metric)
+    for path in filter(None, (candidate, baseline)):
+        check_exists(path)
+    from hwbench.budgets import energy_budgets
+    from hwbench.budgets.verdicts import EXIT_CODES
+    from hwbench.gate.sequential_gate import GatePlan, gate_bundle
+    from hwbench.machine.identity import this_machine
+    from hwbench.progress import clock, say
+    from hwbench.targets.local import LocalTarget
+    from runtimes.files import replacing
+    from toolchain.cli import _gate_reports as reports
+    from toolchain.output_folder import output_file
+
+    scored = evaluation_of(evaluation, metric)
     with contextlib.ExitStack() as stack:
         for _, file in files:
             stack.enter_context(output_file(file, "--output", make_folder=False))
@@ -124,88 +126,33 @@ def command(
             stack.enter_context(prepared(history))
         caveats: tuple[str, ...] = ()
         if candidate.suffix == ".json":
-            gated = _stored_verdicts(candidate, baseline, limits)
+            gated = reports.judge_stored(candidate, baseline, budgets)
         else:
-            caveats = energy_budgets.unmetered_budgets(limits, this_machine())
+            caveats = energy_budgets.unmetered_budgets(budgets, this_machine())
             for doubt in caveats:
                 say(doubt)
-            other = _stored(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
+            other = reports.read(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
             plan = GatePlan(max_time, duration)
             with clock(f"Gating {candidate.name}", max_time) as tick:
-                gated = gate_bundle(candidate, other, limits, LocalTarget(), plan, tick, scored)
-        results = _results(gated, limits, (*caveats, *_caveats(candidate, baseline, limits)))
+                gated = gate_bundle(candidate, other, budgets, LocalTarget(), plan, tick, scored)
+        results = reports.results(gated, budgets, (*caveats, *reports.caveats(candidate, baseline, budgets)))
         for output_form, file in files:
             text = plugins.load("hwbench.formats", output_form, "format").render(results)
             with replacing(file) as beside:
                 beside.write_text(text, encoding="utf-8")
         show(results, form, verbose=verbose)
-        if history is not None:  # last: a database that fails by now takes no result along
+        if history is not None:  # last, so that a database that fails now loses no result
             record(history, results)
     outcome = results.outcome
-    ctx.exit(EXIT_CODES[_INCONCLUSIVE[inconclusive] if outcome == "inconclusive" else outcome])
+    if outcome == "inconclusive" and inconclusive != "report":
+        outcome = "pass" if inconclusive == "pass" else "fail"
+    ctx.exit(EXIT_CODES[outcome])
 
 
 def _output(text: str) -> tuple[str, Path]:
     form, equals, file = text.partition("=")
     if form not in FORMATS or not equals or not file:
-        raise UsageError(f"--output '{text}' should be FORMAT=FILE, FORMAT one of {', '.join(FORMATS)}.")
-    return form, Path(file)
-
-
-def _stored_verdicts(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> Gated:
-    """Judge a report by the samples it holds; a baseline is a report, too."""
-    report = _stored(candidate)
-    if baseline is not None and baseline.suffix != ".json":
-        if not baseline.exists():
-            raise UsageError(f"There is no file '{baseline}'.")
         raise UsageError(
-            f"'{candidate}' is a report, and '{baseline}' a bundle that would be measured now; give the candidate's "
-            "bundle, or a report.json as --baseline."
+            f"--output '{text}' cannot be read; write it as FORMAT=FILE, where FORMAT is one of {', '.join(FORMATS)}."
         )
-    other = _stored(baseline) if baseline is not None else None
-    return Gated(report, other, judge_report(report, limits, other))
-
-
-def _stored(path: Path) -> Report:
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise UsageError(f"There is no file '{path}'.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"'{path}' cannot be read: {error}.") from None
-    fields = profile_results.from_json(text, str(path)).profiles
-    if len(fields) != 1:
-        raise UsageError(f"'{path}' holds {len(fields)} profiles; gate one bundle of them instead.")
-    selected = fields[0].selected
-    if selected is None or selected.report is None:
-        raise UsageError(f"'{path}' holds no chosen candidate to judge.")
-    return dataclasses.replace(selected.report, candidate=selected.report.candidate or selected.name)
-
-
-def _caveats(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> tuple[str, ...]:
-    """What a comparison with figures of another time does not say."""
-    of_machine = any(limit.relative and QUANTITIES[limit.quantity].of_machine for limit in limits)
-    if baseline is None or baseline.suffix != ".json" or not of_machine:
-        return ()
-    which = "The two reports" if candidate.suffix == ".json" else "The candidate and the baseline's report"
-    return (
-        f"{which} were measured at different times, and their runs not interleaved: what changed on the machine in "
-        "between counts as a change of the model. Two bundles are measured side by side.",
-    )
-
-
-def _results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...]) -> Results:
-    candidate, baseline = gated.candidate, gated.baseline
-    if baseline is None:
-        entries = [_entry(candidate.candidate, candidate, "measured", gated.verdicts)]
-    else:  # the two may share one
-        entries = [
-            _entry(f"{candidate.candidate} (candidate)", candidate, "measured", gated.verdicts),
-            _entry(f"{baseline.candidate} (baseline)", baseline, "eligible"),
-        ]
-    return profile_results.of([ProfileResult(candidate.model, candidate.profile, limits, tuple(entries), caveats)])
-
-
-def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> CandidateResult:
-    artifact = report.artifact
-    return CandidateResult(name, artifact.precision, artifact.runtime, status, "", report, verdicts)
+    return form, Path(file)

@@ -5,56 +5,65 @@ from __future__ import annotations
 import itertools
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from hwbench.formats.charts.history_chart import plot as draw
 from hwbench.measurements.quantities import QUANTITIES
-from hwbench.results import history
-from hwbench.results.history import Point
-from hwbench.stats.change_points import change, levels, why_untold
 from runtimes.errors import UsageError
 from toolchain.cli._options import LOG_WIDTH
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hwbench.results.history import Point
 
 
 @click.command()
 @click.argument("where", metavar="FILE|URL")
-@click.option("--model", help="Of this model alone.")
+@click.option("--model", help="Show this model alone.")
 @click.option(
-    "--quantity", type=click.Choice(tuple(QUANTITIES)), default="p90", show_default=True, help="What to show."
+    "--quantity", type=click.Choice(tuple(QUANTITIES)), default="p90", show_default=True, help="The quantity to show."
 )
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|.svg", help="Draw it as well.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|.svg", help="Draw a chart as well.")
 def command(where: str, model: str | None, quantity: str, plot: Path | None) -> None:
-    """Show how a model's figures went from run to run on a device.
+    """Show how a model's figures changed from run to run on a device.
 
-    FILE is what --history of edgewright gate was given: an SQLite file, or an SQLAlchemy URL. A change is where the
-    level of the series moved by more than its noise.
+    FILE is the history that edgewright gate --history wrote: an SQLite file, or an SQLAlchemy URL. A change is a point
+    where the level of the series moved by more than its noise.
 
     \b
     edgewright gate model.edge --budget 'p90<=20ms' --history runs.sqlite
     edgewright history runs.sqlite --model digits --plot digits.png
     """
+    from rich.console import Console
+
+    from hwbench.formats.charts.history_chart import plot as draw
+    from hwbench.results import history
+
     points = history.read(where, quantity, model)
     if not points:
         raise UsageError(f"'{where}' holds no {quantity}{f' of {model}' if model else ''}.")
-    courses = [list(group) for _, group in itertools.groupby(sorted(points, key=_course), key=_course)]
-    if plot is not None and len(courses) > 1:
-        names = ", ".join(f"{group[0].model} for {group[0].profile} on {group[0].device}" for group in courses)
-        raise UsageError(f"There are several courses ({names}), and a plot shows one; choose with --model.")
-    if plot is not None:  # first: one that fails shows no table as if all were well
-        draw(courses[0], plot)
+    series = [list(group) for _, group in itertools.groupby(sorted(points, key=_series), key=_series)]
+    if plot is not None and len(series) > 1:
+        names = ", ".join(f"{group[0].model} for {group[0].profile} on {group[0].device}" for group in series)
+        raise UsageError(f"There are several series ({names}), and a plot shows one; choose one with --model.")
+    if plot is not None:  # first, so that a plot that fails leaves no table on stdout
+        draw(series[0], plot)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
-    for group in courses:
+    for group in series:
         console.print(_table(group))
 
 
-def _course(point: Point) -> tuple[str, str, str]:
+def _series(point: Point) -> tuple[str, str, str]:
     return point.model, point.profile, point.device
 
 
 def _table(points: list[Point]) -> Table:
+    from rich.table import Table
+
+    from hwbench.stats.change_points import change, levels, why_untold
+
     quantity = QUANTITIES[points[0].quantity]
     table = Table(title=f"{points[0].model} for {points[0].profile}, {points[0].device}", title_justify="left")
     for heading in ("when, UTC", quantity.heading, "interval", "source", "verdict", "change"):

@@ -6,30 +6,35 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwbench.wording import kept
-from runtimes.bundles.bundle import Bundle
-from runtimes.bundles.manifest import Artifact
 from runtimes.codec import encode
 from runtimes.errors import one_line
-from runtimes.tensors import TensorSpec
-from toolchain.analysis.inspection import Inspection, inspect_model
+from toolchain.cli._options import check_exists, text_or_json_option
 from toolchain.sources.open_source import is_onnx
+
+if TYPE_CHECKING:
+    from runtimes.bundles.manifest import Artifact
+    from runtimes.tensors import TensorSpec
+    from toolchain.analysis.inspection import Inspection
 
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), metavar="MODEL|BUNDLE")
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@text_or_json_option
 def command(path: Path, form: str) -> None:
-    """Show a model's inputs, outputs, operators, size, precisions, and what int8 would compute.
+    """Show a model's inputs, outputs, operators, size and precisions, and the operators that int8 would compute.
 
     \b
     edgewright inspect model.onnx
     edgewright inspect out/digits-x86-64-v4-vnni.edge
     """
+    check_exists(path)
+    from runtimes.bundles.bundle import Bundle
+    from toolchain.analysis.inspection import inspect_model
+
     manifest: dict[str, Any] = {}
     if is_onnx(path):
         inspection = inspect_model(path)
@@ -62,7 +67,7 @@ def command(path: Path, form: str) -> None:
 
 
 def _show_engine(manifest: dict[str, Any], artifact: Artifact, form: str) -> None:
-    """What is known of an engine without loading it: its tensors, its plan, and the layers that TensorRT listed."""
+    """Show what an engine declares without loading it: its tensors, its plan, and the layers that TensorRT listed."""
     parts = {name: getattr(artifact, name) for name in ("inputs", "outputs", "size_bytes", "plan", "layers")}
     if form == "json":
         click.echo(json.dumps({**manifest, **encode(parts)}, indent=2))
@@ -71,10 +76,12 @@ def _show_engine(manifest: dict[str, Any], artifact: Artifact, form: str) -> Non
     _print_tensors(artifact.inputs, artifact.outputs)
     _say(f"size: {artifact.size_bytes / 1e6:.2f} MB")
     for layer in artifact.layers:
-        _say(f"layer: {layer.name}, {layer.kind}, {layer.precision or 'of no type'}")
+        _say(f"layer: {layer.name}, {layer.kind}, {layer.precision or 'no precision listed'}")
 
 
 def _print_manifest(manifest: dict[str, Any]) -> None:
+    from hwbench.wording import kept
+
     for key, value in manifest.items():
         if key != "recipe":
             _say(f"{key}: {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}")
@@ -95,7 +102,7 @@ def _print(inspection: Inspection) -> None:
     _say("weights: " + ", ".join(f"{dtype} {n:,}" for dtype, n in inspection.weights.items()))
     _say("operators: " + ", ".join(f"{op} {n}" for op, n in inspection.operators.items()))
     if inspection.corrections is not None:
-        _say(f"corrections, and the operators that each changed: {inspection.corrections}")
+        _say(f"corrections, and the number of operators that each changed: {inspection.corrections}")
     if inspection.refusal is not None:
         _say(f"int8: {inspection.refusal}")
         return
@@ -105,4 +112,4 @@ def _print(inspection: Inspection) -> None:
 
 
 def _say(line: str) -> None:
-    click.echo(one_line(line))  # names come from the file, and may hold what a terminal acts on
+    click.echo(one_line(line))  # names come from the file, and may hold a terminal's control characters

@@ -7,32 +7,14 @@ import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from hwbench.budgets import budget
-from hwbench.budgets.verdicts import EXIT_CODES, overall
-from hwbench.load import scenarios
-from hwbench.load.loadgen.load_plan import LoadedScenario
-from hwbench.load.loadgen.process import check_installed
-from hwbench.load.scenarios import Ask
-from hwbench.machine import device_profiles
-from hwbench.machine.gpu_timing import GpuTimes
-from hwbench.machine.identity import this_machine
-from hwbench.measurements import soak
-from hwbench.measurements.interleaved import BLOCKS
-from hwbench.measurements.report import Report
-from hwbench.progress import bar
-from hwbench.results import profile_results
-from hwbench.results.measure_bundles import measure_bundles, open_bundle
-from hwbench.results.profile_results import CandidateResult, ProfileResult
-from hwbench.targets.local import LocalTarget
 from runtimes import plugins
 from runtimes.errors import EdgewrightError, UsageError
-from runtimes.files import replacing
-from runtimes.sampling.closed_loop import Block, SamplingPlan
 from toolchain.cli._options import (
+    check_exists,
     duration_option,
     evaluation_of,
     evaluation_options,
@@ -43,8 +25,14 @@ from toolchain.cli._options import (
     show,
     verbose_option,
 )
-from toolchain.output_folder import output_file
 from toolchain.sources.open_source import is_onnx
+
+if TYPE_CHECKING:
+    from hwbench.load.loadgen.load_plan import LoadedScenario
+    from hwbench.load.scenarios import Ask
+    from hwbench.machine.gpu_timing import GpuTimes
+    from hwbench.measurements.report import Report
+    from runtimes.sampling.closed_loop import Block
 
 
 @click.command()
@@ -52,16 +40,18 @@ from toolchain.sources.open_source import is_onnx
 @evaluation_options
 @profile_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, for a bare MODEL.")
-@duration_option(SamplingPlan())
+@duration_option("1, or 2,500 inferences")
 @scenario_options
 @click.option(
     "--soak",
     "minutes",
     type=click.FloatRange(min=0.01),
     metavar="MINUTES",
-    help="Run one process for so long and look for drift, throttling and leaks; exit code 1 where there are any.",
+    help="Run one process for this long and look for drift, throttling and memory leaks; exit code 1 if there are any.",
 )
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.json", help="Write the report there as well.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE.json", help="Write the report to this file as well."
+)
 @format_option
 @verbose_option
 @click.pass_context
@@ -84,9 +74,9 @@ def command(
     """Measure latency, throughput, memory and accuracy on this machine.
 
     Takes a bundle, or a bare ONNX model, which is measured as it is on ONNX Runtime. Scenarios are those of MLPerf
-    Inference, at durations of our own: multi_stream (queries of several samples), offline (all samples at once), and
-    server (random arrivals: the largest rate that holds a bound on the latency; exit code 1 where none does, 3 where
-    telling takes a longer --duration).
+    Inference with shorter runs: multi_stream (queries of several samples), offline (all samples at once), and server
+    (random arrivals). server finds the largest rate that holds a bound on the latency; its exit code is 1 if no rate
+    holds the bound, 3 if a longer --duration is needed to tell.
 
     \b
     edgewright measure out/digits-x86-64-v4-vnni.edge
@@ -96,6 +86,23 @@ def command(
     is_bare = is_onnx(path)
     if not is_bare and (threads is not None or profile is not None):
         raise UsageError(f"'{path}' holds its own profile and threads; leave out --profile and --threads.")
+    if evaluation is None:
+        evaluation_of(evaluation, metric)
+    check_exists(path)
+    from hwbench.budgets.verdicts import EXIT_CODES, overall
+    from hwbench.load import scenarios
+    from hwbench.machine import device_profiles
+    from hwbench.machine.identity import this_machine
+    from hwbench.measurements import soak
+    from hwbench.measurements.interleaved import BLOCKS
+    from hwbench.progress import bar
+    from hwbench.results import profile_results
+    from hwbench.results.measure_bundles import measure_bundles
+    from hwbench.results.profile_results import CandidateResult, ProfileResult
+    from hwbench.targets.local import LocalTarget
+    from runtimes.files import replacing
+    from toolchain.output_folder import output_file
+
     scored = evaluation_of(evaluation, metric)
     ask = _ask(scenario, bound, batch, duration, minutes)
     with contextlib.ExitStack() as stack:
@@ -106,7 +113,9 @@ def command(
         caveats: tuple[str, ...] = ()
         if is_bare:
             device = device_profiles.load(profile) if profile else device_profiles.detect(this_machine())
-            with plugins.optional_import("Measuring a bare model"):  # a bundle does without the toolchain's packages
+            with plugins.optional_import(
+                "Measuring a bare model"
+            ):  # a bundle is measured without the toolchain's packages
                 from toolchain.pipeline.pack_model import pack_as_is
             bundle, caveat = pack_as_is(path, device, threads, Path(work))
             caveats = (caveat,)
@@ -138,24 +147,32 @@ def command(
 def _ask(
     scenario: str, bound: str | None, batch: int | None, duration: float | None, minutes: float | None
 ) -> Ask | None:
-    """What LoadGen is to do; None for our own closed loop."""
+    """Read what LoadGen is to do; None for the closed loop."""
     if scenario == "single_stream":
         if bound is not None or batch is not None:
             raise UsageError("--bound is for --scenario server, and --batch for multi_stream and offline.")
         return None
     if minutes is not None:
-        raise UsageError("A soak is of single_stream; leave out --scenario.")
+        raise UsageError("--soak measures single_stream alone; leave out --scenario.")
+    from hwbench.budgets import budget
+    from hwbench.load.loadgen.process import check_installed
+    from hwbench.load.scenarios import Ask
+
     limit = budget.parse(bound) if bound is not None else None
-    ask = Ask(cast(LoadedScenario, scenario), sampling_plan(duration), batch, limit)
+    ask = Ask(cast("LoadedScenario", scenario), sampling_plan(duration), batch, limit)
     check_installed()
     return ask
 
 
 def _bounded(bundle: Path) -> Callable[[Report], Report]:
-    """Adds the machine's peaks to the bundle's report, or why there are none.
+    """Return a function that adds the machine's peaks to the bundle's report, or the reason why there are none.
 
-    They are found out before anything is measured: whatever fails or is interrupted then loses nothing.
+    The peaks are measured now, before anything else: a failure or an interrupt then loses nothing.
     """
+    from hwbench.machine import device_profiles
+    from hwbench.machine.identity import this_machine
+    from hwbench.results.measure_bundles import open_bundle
+
     manifest, machine = open_bundle(bundle).manifest, this_machine()
     if not device_profiles.fits(manifest.profile, machine):
         return _as_it_is
@@ -181,12 +198,14 @@ def _show_gpu_times(times: GpuTimes) -> None:
 
 
 def _show_soak(block: Block) -> int:
-    """Say on stderr what a soak found, so that stdout holds one format; returns the exit code."""
+    """Print on stderr what a soak found, so that stdout holds one format; return the exit code."""
+    from hwbench.measurements import soak
+
     try:
         found = soak.soak(block)
     except ValueError as problem:
-        raise UsageError(f"Nothing can be told: {problem}.") from None
+        raise UsageError(f"The soak gives no result: {problem}.") from None
     click.echo(f"Soak: {found.runs:,} inferences in {found.seconds:,.0f} s", err=True)
-    for finding in found.findings or ("no drift, no throttling that shows, no growing memory",):
+    for finding in found.findings or ("no drift, no throttling and no growing memory were found",):
         click.echo(f"  {finding}", err=True)
     return 1 if found.findings else 0

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from hwbench.machine import device_profiles
-from hwbench.machine.identity import Machine, this_machine
-from hwbench.measurements.peaks import Peaks, rate_text
-from runtimes import plugins
 from runtimes.codec import encode
 from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
+from toolchain.cli._options import text_or_json_option
+
+if TYPE_CHECKING:
+    from hwbench.machine.identity import Machine
+    from hwbench.measurements.peaks import Peaks
 
 
 @click.command()
@@ -23,13 +24,17 @@ from runtimes.profile import HardwareProfile
 @click.option(
     "--peaks",
     is_flag=True,
-    help="Show, too, how much it computes and reads per second at most; measured the first time, in some seconds.",
+    help="Also show its peaks: the most that it computes and reads per second. Measured the first time, in seconds.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="With --peaks: how many; 1 and all cores, if not given.")
-@click.option("--fresh", is_flag=True, help="With --peaks: measure again; the higher of each figure counts.")
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="With --peaks: the number of threads; 1 and all cores, if not given.",
+)
+@click.option("--fresh", is_flag=True, help="With --peaks: measure again; the higher figure of each counts.")
+@text_or_json_option
 def command(name: str | None, detect: bool, peaks: bool, threads: int | None, fresh: bool, form: str) -> None:
-    """List the devices we know, show one, or detect the one we are on.
+    """List the known devices, show one, or detect this one.
 
     \b
     edgewright profiles
@@ -38,10 +43,12 @@ def command(name: str | None, detect: bool, peaks: bool, threads: int | None, fr
     edgewright profiles --peaks
     """
     if not peaks and (threads is not None or fresh):
-        raise UsageError("--threads and --fresh say how to measure peaks; give --peaks, too.")
+        raise UsageError("--threads and --fresh are options of --peaks; give --peaks too, or leave them out.")
     if name is not None and (detect or peaks):
-        raise UsageError(f"--detect and --peaks are about the machine we are on; leave out '{name}'.")
+        raise UsageError(f"--detect and --peaks are about this machine; leave out '{name}'.")
     if detect or peaks:
+        from hwbench.machine.identity import this_machine
+
         machine = this_machine()
         _detect(machine, _measured(machine, threads, fresh) if peaks else (), form)
     elif name is not None:
@@ -53,6 +60,9 @@ def command(name: str | None, detect: bool, peaks: bool, threads: int | None, fr
 
 
 def _list() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("profile", "device", "arch", "memory", "runtimes", box=None, pad_edge=False)
     for profile in map(device_profiles.load, device_profiles.names()):
         memory = f"{profile.memory.capacity_gb:g} GB"
@@ -91,7 +101,9 @@ def _show(profile: HardwareProfile, form: str) -> None:
 
 
 def _measured(machine: Machine, threads: int | None, fresh: bool) -> tuple[Peaks, ...]:
-    with plugins.optional_import("Measuring peaks"):  # a list of profiles does without the toolchain's packages
+    from runtimes import plugins
+
+    with plugins.optional_import("Measuring peaks"):  # the list of profiles works without the toolchain's packages
         from toolchain.pipeline import machine_peaks
     wanted = sorted({1, machine.cores}) if threads is None else [threads]
     return tuple(machine_peaks.known_or_measured(machine, count, fresh=fresh) for count in wanted)
@@ -111,7 +123,9 @@ def _detect(machine: Machine, peaks: tuple[Peaks, ...], form: str) -> None:
 
 
 def _peak_lines(peaks: Peaks) -> dict[str, str]:
-    """Precisions, then memory by how much of it is read again and again."""
+    """Name the rate of each precision, then the memory bandwidth of each working set."""
+    from hwbench.measurements.peaks import rate_text
+
     rates = {name: rate_text(name, rate) for name, rate in peaks.operations_per_s.items()}
     missing = {name: f"none: {why}" for name, why in peaks.missing.items()}
     memory = {f"reading {each.bytes / 2**20:g} MiB": f"{each.bytes_per_s / 1e9:,.0f} GB/s" for each in peaks.memory}
@@ -126,7 +140,7 @@ def _machine_lines(machine: Machine) -> dict[str, str]:
         "caches": caches or "not shown by this system",
         "memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
         "governor": machine.governor or "not shown by this system",
-        "virtualised": machine.hypervisor or "not that it shows",
+        "virtualised": machine.hypervisor or "no hypervisor shown",
         "board": machine.board or "none",
         "gpus": "; ".join(machine.gpus) or "none",
         "system": f"{machine.system}, Python {machine.python}",

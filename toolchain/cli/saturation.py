@@ -6,42 +6,41 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from hwbench.data import dataset
-from hwbench.machine import device_profiles
-from runtimes.codec import encode
-from runtimes.npz import open_arrays
-from runtimes.profile import QuantizationScheme
-from toolchain.analysis.saturation import LayerSaturation, saturation
-from toolchain.calibration import table_cache
-from toolchain.calibration.sample_factory import as_npz
-from toolchain.candidates import candidate
-from toolchain.candidates.candidate import DEFAULT_CALIBRATION
-from toolchain.cli._options import calibration_option, correction_option, input_option
-from toolchain.models.onnx_model import is_quantized, load_ir
-from toolchain.recipes.apply_recipe import quantize
-from toolchain.recipes.recipe import Recipe
-from toolchain.sources.input_specs import parse_input
-from toolchain.sources.open_source import open_source
+from toolchain.cli._options import (
+    FileOrName,
+    calibration_option,
+    correction_option,
+    input_option,
+    method_option,
+    text_or_json_option,
+)
+from toolchain.sources.open_source import check_source
+
+if TYPE_CHECKING:
+    from runtimes.tensors import TensorSpec
+    from toolchain.analysis.saturation import LayerSaturation
 
 
 @click.command()
 @click.argument("source")
 @input_option
-@calibration_option("to look at, and to quantize a float model with", required=True)
-@click.option("--method", default=DEFAULT_CALIBRATION, show_default=True, help="How a float model's ranges are chosen.")
+@calibration_option("that layers are computed on, and a float model's ranges observed on", required=True)
+@method_option
 @click.option(
-    "--profile", metavar="NAME|FILE.toml", help="Quantize a float model as this device asks; in full 8 bits, if none."
+    "--profile",
+    type=FileOrName(),
+    metavar="NAME|FILE.toml",
+    help="Quantize a float model for this device; with all 8 bits, if not given.",
 )
 @correction_option
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+@text_or_json_option
 def command(
     source: str,
-    inputs: tuple[str, ...],
+    inputs: tuple[TensorSpec, ...],
     calibration: Path,
     method: str,
     profile: str | None,
@@ -50,21 +49,29 @@ def command(
 ) -> None:
     """List the int8 layers that an x86 CPU without VNNI would compute wrongly, and by how much.
 
-    Such a CPU adds pairs of u8 x s8 products in 16 bits. "pairs" is the share of them that do not fit, "excess" how
-    far the largest is beyond, "error" what that does to the layer's output, relative to it. Works on any machine. A
-    float SOURCE is quantized first; one that is int8 already is taken as it is.
+    Such a CPU adds pairs of u8 x s8 products in 16 bits. "pairs" is the share of pairs that do not fit, "excess" how
+    far the largest is beyond the limit, "error" the resulting error of the layer's output, relative to the output.
+    Works on any machine. A float SOURCE is quantized first; an int8 SOURCE is taken as it is.
 
     \b
     edgewright saturation model.onnx --calibration c.npz
     """
+    check_source(source)
+    from hwbench.machine import device_profiles
+    from runtimes.codec import encode
+    from runtimes.profile import QuantizationScheme
+    from toolchain.analysis.saturation import saturation
+    from toolchain.calibration import table_cache
+    from toolchain.models.onnx_model import is_quantized, load_ir
+    from toolchain.recipes.apply_recipe import quantize
+    from toolchain.recipes.recipe import Recipe
+    from toolchain.sources.open_with_samples import open_with_samples
+
     device = device_profiles.load(profile) if profile else None
     scheme = device.quantization.get(device.runtimes[0], QuantizationScheme()) if device else QuantizationScheme()
-    recipe = Recipe("int8", method, scheme, corrections=candidate.corrections(corrections))
+    recipe = Recipe("int8", method, scheme, corrections=corrections)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-        specs = [parse_input(text) for text in inputs]
-        file = as_npz(calibration, Path(work))
-        model = open_source(source, specs, Path(work, "source.onnx"), open_arrays(file))
-        samples = dataset.read(file, model.inputs, called=str(calibration))
+        model, samples = open_with_samples(source, inputs, calibration, Path(work))
         if not is_quantized(load_ir(model.path)):
             model = quantize(model, recipe, samples, Path(work, "int8.onnx"), cache=table_cache.open_cache())
         layers = saturation(load_ir(model.path), model.inputs, samples.arrays)
@@ -75,6 +82,9 @@ def command(
 
 
 def _print(layers: Sequence[LayerSaturation], n: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     saturating = [layer for layer in layers if layer.largest_excess]
     if saturating:
         table = Table("layer", "operator", box=None, pad_edge=False)
@@ -86,5 +96,5 @@ def _print(layers: Sequence[LayerSaturation], n: int) -> None:
         Console().print(table)
     click.echo(
         f"{len(saturating)} of {len(layers)} layers with u8 activations and s8 weights saturate on {n} samples; "
-        "depthwise ones have a kernel that cannot"
+        "the kernel of depthwise layers cannot saturate"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from runtimes import plugins
-from runtimes.bundles.bundle import Bundle
+from toolchain.cli._options import check_exists
 
 
 @click.command()
@@ -17,10 +17,13 @@ from runtimes.bundles.bundle import Bundle
     type=click.Path(path_type=Path),
     metavar="FILE.pem",
     required=True,
-    help="The Ed25519 private key, without a passphrase. It is read, and kept nowhere.",
+    help="The Ed25519 private key, without a passphrase. It is stored nowhere.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE.edge", help="Where to write; in place, if not given."
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.edge",
+    help="The signed bundle; BUNDLE itself, if not given.",
 )
 def command(bundle: Path, key: Path, out: Path | None) -> None:
     """Sign a bundle with an Ed25519 key, in place of any signature it had.
@@ -30,6 +33,10 @@ def command(bundle: Path, key: Path, out: Path | None) -> None:
     openssl pkey -in key.pem -pubout -out public.pem
     edgewright sign out/digits-x86-64-v4-vnni.edge --key key.pem
     """
+    check_exists(bundle)
+    check_exists(key)
+    from runtimes.bundles.bundle import Bundle
+
     with plugins.optional_import("Signing"):
         from runtimes.bundles import signing
     private_key = signing.read_private_key(key)

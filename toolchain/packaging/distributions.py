@@ -1,4 +1,4 @@
-"""What calibration saw of a model's inputs and outputs, for the device to compare its own with."""
+"""Distributions of a model's inputs and outputs over calibration samples, for the device to compare its own with."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MOST_VALUES = 1 << 20
 
 
 def distributions(arrays: Mapping[str, Array]) -> dict[str, Distribution]:
-    """The distribution of each array of numbers; arrays that hold no finite value have none.
+    """Estimate the distribution of each numeric array; arrays without a finite value have none.
 
-    Bins are cut at the deciles. A value that takes more than a tenth of all (the black of a picture's background) makes
-    some of these equal, and then there are fewer bins, of the shares they really have.
+    Bins are cut at the deciles. A value that makes up more than a tenth of all (the black of a picture's background)
+    makes some deciles equal, and then there are fewer bins, each with its true share.
     """
     found = {name: _distribution(array) for name, array in sorted(arrays.items()) if array.dtype.kind in "biuf"}
     return {name: distribution for name, distribution in found.items() if distribution is not None}
@@ -31,7 +31,7 @@ def _distribution(array: Array) -> Distribution | None:
         return None
     finite = flat[np.isfinite(flat)] if flat.dtype.kind == "f" else flat
     deciles = np.quantile(values, np.arange(1, _BINS) / _BINS, method="inverted_cdf")
-    edges = np.unique(deciles[deciles > values.min()])  # a bin begins with its edge; the lowest value needs none
+    edges = np.unique(deciles[deciles > values.min()])  # a bin begins at its edge; the lowest value needs no edge
     bins = np.searchsorted(edges, values, side="right")
     shares = np.bincount(bins, minlength=len(edges) + 1) / values.size
     return Distribution(float(finite.min()), float(finite.max()), tuple(edges.tolist()), tuple(shares.tolist()))

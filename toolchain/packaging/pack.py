@@ -1,4 +1,4 @@
-"""Write a bundle, whose bytes depend on nothing but what goes in."""
+"""Write a bundle whose bytes depend on its contents alone."""
 
 from __future__ import annotations
 
@@ -25,13 +25,17 @@ from toolchain.recipes.recipe import Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What goes into a bundle.
+    """The contents of a bundle.
 
     Attributes:
-        golden_inputs: samples first; may be empty for a bundle that only measures.
-        golden_outputs: what the artifact computed for them.
+        model: the model's name.
+        profile: the device.
+        artifact: the file that the runtime loads.
+        recipe: the recipe that the artifact was made by.
+        golden_inputs: golden samples by input, first axis the samples; empty for a bundle that is only measured.
+        golden_outputs: the outputs that the artifact computed for them.
         report: the text of report.json, or None.
-        calibration: inputs and outputs that a device's own are compared with, by tensor name; may lack any.
+        calibration: inputs and outputs by tensor name, for a device to compare its own with; may be empty.
     """
 
     model: str
@@ -70,7 +74,7 @@ def pack(contents: Contents, path: Path) -> None:
 
 
 def _tolerance(contents: Contents) -> float:
-    """That of the coarsest of what it computes in."""
+    """Find the golden tolerance of the coarsest precision that the artifact computes in."""
     recipe, plan = contents.recipe, contents.artifact.plan
     # TF32 rounds factors to fp16's ten bits, and TensorRT may use it for what the graph calls float32.
     tf32 = ("fp16",) if plan is not None and "TF32" in plan.builder_flags else ()

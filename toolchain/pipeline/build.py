@@ -27,16 +27,22 @@ from toolchain.candidates import source_recipe
 from toolchain.candidates.build_cache import CachedTarget, open_cache
 from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, plan, untried
-from toolchain.candidates.choose import choose
 from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, metric_of
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
 from toolchain.pipeline.bundle_contents import about, bundle_contents, calibration_tensors
 from toolchain.pipeline.device_match import device_match
-from toolchain.pipeline.report_entries import repair_notes, report_entry, search_notes, search_summary
+from toolchain.pipeline.report_entries import (
+    repair_notes,
+    report_entry,
+    report_trial,
+    search_notes,
+    search_summary,
+)
 from toolchain.pipeline.request import BuildRequest
 from toolchain.pipeline.stages import OPENING, PACKING, REFERENCE, stages
 from toolchain.pipeline.write_results import write_results
+from toolchain.search.choose import choose
 from toolchain.search.search import search
 from toolchain.search.time_limit import TimeLimit
 from toolchain.search.trials import REFERENCE_RUNTIME, BuildContext
@@ -50,15 +56,15 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     """Export, search, choose, pack, and write the reports.
 
     Args:
-        request: what to build.
-        target: where to measure; this machine, if None.
+        request: everything that the user asked for.
+        target: measures bundles; this machine, if None.
 
     Returns:
-        The fields, one per profile. Files are in `request.out` by then.
+        A result per profile. The files are in `request.out` by then.
 
     Raises:
         UsageError: the source, the data or an option is not usable; nothing was written.
-        EdgewrightError: the source model cannot be run on ONNX Runtime, which everything is compared with.
+        EdgewrightError: ONNX Runtime cannot run the source model, with which every candidate is compared.
         KeyboardInterrupt: Ctrl-C before there was anything to keep; nothing was written.
         OSError: a disk is full; nothing was written.
     """
@@ -97,7 +103,7 @@ def _open_bench(
     table = tables.read(request.calibration_table) if request.calibration_table else None
     called = str(request.calibration)
     observed = as_npz(request.calibration, work) if request.calibration else None
-    described = () if is_onnx(Path(request.source)) else request.inputs  # of an ONNX file they may be its mistake
+    described = () if is_onnx(Path(request.source)) else request.inputs
     if observed:
         dataset.check_names(observed, described, called=called)
     if request.evaluation:
@@ -126,25 +132,35 @@ def _open_bench(
 def _build_for(
     profile: HardwareProfile, plan: Sequence[Candidate], context: BuildContext, request: BuildRequest
 ) -> tuple[ProfileResult, Contents | None]:
-    """A profile's field, and what goes into the bundle of the chosen candidate, if one was chosen."""
+    """Search for one profile: its result, and the contents of its bundle, if a candidate was selected."""
     budgets, notes = _with_default(request.budgets)
-    place = device_match(profile, context.machine)
+    match = device_match(profile, context.machine)
     plan = source_recipe.settle(plan, context.builder.as_is)
-    found = search(plan, profile, budgets, context, request.plan, timed=place.is_here, exhaustive=request.exhaustive)
-    trials = found.trials
-    behind = {trial.name for trial in trials if trial.behind}
-    entries = choose([report_entry(trial, profile, place, budgets, context) for trial in trials], behind)
-    notes = (*notes, *untried(plan), *preflight.unused_ranges(profile, plan, request.ranges))
-    notes = (*notes, *source_recipe.note(context.builder.as_is), *repair_notes(plan, context))
-    notes = (*notes, *((context.scorer.note,) if context.scorer.note else ()), *place.caveats)
-    how = search_summary(trials, context)
-    notes = (*notes, *energy_budgets.unmetered_budgets(budgets, context.machine), *search_notes(how), *found.defects)
-    result = ProfileResult(request.name, profile.name, budgets, entries, notes, search=how)
-    selected = next((trial for trial, entry in zip(trials, entries) if entry is result.selected), None)
+    full, exhaustive = request.sampling, request.exhaustive
+    found = search(plan, profile, budgets, context, full, timed=match.is_here, exhaustive=exhaustive)
+    reported = {trial.name: report_trial(trial, profile, match, budgets, context) for trial in found.trials}
+    decisions = choose([one.judged for one in reported.values() if one is not None and one.judged.trial.is_running])
+    entries = [report_entry(one, reported[one.name], decisions.get(one.name), context) for one in found.trials]
+    summary = search_summary(found.trials, context)
+    notes = (
+        *notes,
+        *untried(plan),
+        *preflight.unused_ranges(profile, plan, request.ranges),
+        *source_recipe.note(context.builder.as_is),
+        *repair_notes(plan, context),
+        *((context.scorer.note,) if context.scorer.note else ()),
+        *match.caveats,
+        *energy_budgets.unmetered_budgets(budgets, context.machine),
+        *search_notes(summary),
+        *found.defects,
+    )
+    result = ProfileResult(request.name, profile.name, budgets, tuple(entries), notes, search=summary)
     begin_stage(PACKING.format(profile=profile.name))
-    return result, bundle_contents(
-        result, selected, profile, context, calibration_tensors(request, context, selected)
-    ) if selected else None
+    selected = next((one for one in found.trials if one.name in decisions and decisions[one.name].is_selected), None)
+    if selected is None:
+        return result, None
+    seen = calibration_tensors(request, context, selected)
+    return result, bundle_contents(result, selected, profile, context, seen)
 
 
 def _with_default(budgets: tuple[Budget, ...]) -> tuple[tuple[Budget, ...], tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""The contents of the bundle that ships: the chosen artifact, golden samples, what calibration saw, and the report."""
+"""The contents of the bundle that ships: the selected artifact, golden samples, distributions, and the report."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ from toolchain.pipeline.request import BuildRequest
 from toolchain.search.trials import BuildContext, Trial
 
 _GOLDEN_SAMPLES = 4
-
-_SEEN_SAMPLES = 64
+_SEEN_SAMPLES = 64  # for the distributions that the device compares its own inputs and outputs with
 
 
 def calibration_tensors(request: BuildRequest, context: BuildContext, selected: Trial) -> dict[str, Array]:
-    """Inputs and outputs that a device's own are to be compared with; none, where all samples are random."""
+    """Run the selected candidate on some samples, for the device to compare its own inputs and outputs with.
+
+    Returns:
+        Inputs and outputs by tensor name, first axis the samples; empty where all samples are random.
+    """
     if selected.artifact is None or (request.calibration is None and request.evaluation is None):
         return {}
     data = context.builder.calibration or context.scorer.samples
@@ -39,7 +42,7 @@ def calibration_tensors(request: BuildRequest, context: BuildContext, selected: 
 def bundle_contents(
     result: ProfileResult, selected: Trial, profile: HardwareProfile, context: BuildContext, seen: dict[str, Array]
 ) -> Contents:
-    """Assemble what the bundle of the chosen candidate holds; its golden outputs are computed now."""
+    """Assemble the contents of the selected candidate's bundle; its golden outputs are computed now."""
     assert selected.artifact is not None
     assert result.selected is not None and result.selected.report is not None
     selected_only = dataclasses.replace(result, candidates=(result.selected,))
@@ -61,6 +64,6 @@ def bundle_contents(
 
 
 def about(wanted: int, inputs: Sequence[TensorSpec], data: Dataset) -> int:
-    """About `wanted` samples: whole batches, where the model fixes its batch."""
+    """Count about `wanted` samples of the data: whole batches, where the model fixes its batch."""
     batch = samples.batch_size(inputs, data.arrays)
     return min(math.ceil(wanted / batch) * batch, data.n)

@@ -1,4 +1,4 @@
-"""What can be said on this machine about a device."""
+"""The match of a device and this machine: which figures taken here hold there."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine
 from runtimes.profile import HardwareProfile
 
-# With these, the processor sums products of u8 and s8 in int32.
+# Instruction sets that sum products of u8 and s8 in int32.
 _INT32_SUMS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
 
 _ENGINES = (
-    "Engines do not run here: the accuracy beside them is that of the same graph on ONNX Runtime. A bundle that "
-    "carries a model and a plan is compiled and checked on the device by: python -m runtimes compile BUNDLE"
+    "Engines do not run on this machine: their accuracy is that of the same graph on ONNX Runtime. To compile and "
+    "check a bundle that carries a model and a plan, run on the device: python -m runtimes compile BUNDLE"
 )
 
 
 @dataclass(frozen=True)
 class DeviceMatch:
-    """A profile, seen from a machine.
+    """A profile, compared with this machine.
 
     Attributes:
-        is_here: latency measured on the machine is the profile's.
-        caveats: what the figures do not say.
+        is_here: this machine is such a device, so that its latency is measured here.
+        caveats: sentences on what the figures do not cover.
     """
 
     is_here: bool
@@ -31,30 +31,30 @@ class DeviceMatch:
 
 
 def device_match(profile: HardwareProfile, machine: Machine) -> DeviceMatch:
-    """Whether a machine is the device, and what must be said beside figures taken on it."""
+    """Compare a profile with this machine, and write the caveats of figures that are taken on it."""
     if not device_profiles.fits(profile, machine):
         return DeviceMatch(
             False,
             (
-                f"Latency and memory were not measured: this machine ({machine.cpu}, {machine.arch}) is no "
-                f"{profile.title}. Install edgewright[{_extras(profile)}] there and run: edgewright gate BUNDLE "
-                "--budget ...",
-                f"Accuracy was computed on this machine ({machine.arch}); the device's kernels may round otherwise.",
+                f"Latency and memory were not measured: this machine ({machine.cpu}, {machine.arch}) is not "
+                f"a {profile.title}. Install edgewright[{_extras(profile)}] on the device and run: edgewright gate "
+                "BUNDLE --budget ...",
+                f"Accuracy was computed on this machine ({machine.arch}); the device's kernels may round differently.",
                 *((_ENGINES,) if profile.gpu is not None else ()),
             ),
         )
     beyond = sorted(set(machine.isa) & device_profiles.KERNEL_FLAGS - set(profile.cpu.isa))
     if not beyond or profile.gpu is not None:
         return DeviceMatch(True, ())
-    caveat = f"This machine has {', '.join(beyond)} beyond what {profile.name} asks for"
+    caveat = f"This machine has {', '.join(beyond)} which {profile.name} does not ask for"
     if set(beyond) & _INT32_SUMS and not set(profile.cpu.isa) & _INT32_SUMS:
-        # onnxruntime#12072: without them, int8 kernels add pairs of products in int16
-        return DeviceMatch(True, (f"{caveat}: where it is missing, int8 is slower and may saturate.",))
+        # onnxruntime#12072: without them, int8 kernels add pairs of products in int16.
+        return DeviceMatch(True, (f"{caveat}: without it, int8 is slower and may saturate.",))
     return DeviceMatch(True, (f"{caveat}; a machine that just meets the profile may be slower.",))
 
 
 def _extras(profile: HardwareProfile) -> str:
-    """What the device needs to run and measure its bundles; a Jetson has its TensorRT from JetPack."""
+    """List the extras that the device needs to run and measure bundles; a Jetson's JetPack brings TensorRT."""
     if profile.tensorrt is None:
         return "onnxruntime,hwbench"
     own = "pycuda" if profile.tensorrt.source == "jetpack" else "tensorrt"

@@ -1,4 +1,4 @@
-"""This machine's peaks, measured the first time they are asked for: products, made and run as candidates are."""
+"""Measure this machine's peaks the first time they are asked for, with products that are made and run as candidates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from toolchain.pipeline.stages import PEAKS
 
 _PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 _RUNTIMES = ("onnxruntime", "openvino")
-# A few milliseconds at most, so that on a busy machine some runs end before their turn does, and weights of an L2.
+# A run takes a few milliseconds at most, so that on a busy machine some runs are not preempted; weights fit in an L2.
 _WIDTH = 512
 _CHANNELS, _SIDE = 128, 28
 _LAYERS = 2
@@ -41,11 +41,11 @@ _RANGE = Range(-4.0, 4.0)
 
 
 def with_peaks(report: Report, *, recall_only: bool = False) -> Report:
-    """A report with the peaks that its latency is compared with, or why there are none.
+    """Add to a report the peaks that its latency is compared with, or the reason why there are none.
 
     Args:
-        report: of an artifact that was measured on this machine; without a latency it stays as it is.
-        recall_only: measure nothing, where nothing is remembered.
+        report: the report of an artifact that was measured on this machine; one without a latency is not changed.
+        recall_only: measure nothing, even if no peaks are remembered.
     """
     if report.latency is None:
         return report
@@ -57,28 +57,28 @@ def with_peaks(report: Report, *, recall_only: bool = False) -> Report:
 
 
 def of_artifact(artifact: Artifact, machine: Machine, *, recall_only: bool = False) -> Peaks:
-    """What bounds an artifact on the machine we are on.
+    """Find the peaks that bound an artifact on this machine.
 
     Raises:
-        UsageError: it does not compute on the processor; or as `known_or_measured`.
+        UsageError: the artifact does not run on the processor; or as `known_or_measured`.
     """
     if artifact.runtime not in _RUNTIMES or artifact.settings.options.get("provider", "cpu") != "cpu":
-        raise UsageError(f"the peaks are the processor's, and {artifact.runtime} does not compute there")
+        raise UsageError(f"the peaks are those of the processor, and {artifact.runtime} does not run there")
     return known_or_measured(machine, artifact.settings.threads, recall_only=recall_only)
 
 
 def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, recall_only: bool = False) -> Peaks:
-    """The machine's peaks: those remembered, or measured now, which takes some seconds and shows a bar.
+    """Recall the machine's peaks, or measure them now, which takes some seconds and shows a bar.
 
     Args:
-        machine: the one we are on.
-        threads: inside one inference; 0, the runtime's own choice, is all cores.
-        fresh: measure in any case; the higher of each figure and what was known counts.
-        recall_only: measure in no case.
+        machine: this machine.
+        threads: threads per inference; 0, the runtime's own choice, counts as all cores.
+        fresh: measure in any case; the higher of the new and the remembered figure counts.
+        recall_only: never measure.
 
     Raises:
-        UsageError: no profile of a processor fits the machine, so that nothing says what it computes in; or nothing is
-            remembered and nothing was to be measured.
+        UsageError: no profile of a processor fits the machine, so that its precisions are unknown; or no peaks are
+            remembered and `recall_only` is set.
     """
     threads = threads or machine.cores
     versions = _versions()
@@ -86,7 +86,7 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
     if known is not None:
         return known
     if recall_only:
-        raise UsageError("the machine's peaks were not measured; edgewright profiles --peaks does")
+        raise UsageError("the machine's peaks were not measured; run: edgewright profiles --peaks")
     trial = plan(_processor(machine), _PRECISIONS, threads=threads, corrections=())
     candidates = [each for each in trial if each.refusal is None and not _is_twice(each)]
     with (
@@ -99,7 +99,7 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
 
 
 def _versions() -> Mapping[str, str]:
-    """The runtimes' own, for their packages have several names, such as onnxruntime-gpu."""
+    """Ask the runtimes for their versions: their packages have several names, such as onnxruntime-gpu."""
     found = {"numpy": np.__version__}
     for runtime in _RUNTIMES:
         try:
@@ -110,7 +110,7 @@ def _versions() -> Mapping[str, str]:
 
 
 def _processor(machine: Machine) -> HardwareProfile:
-    """The profile without a GPU that asks for most of what the machine has."""
+    """Find the profile without a GPU that asks for most of the machine's instruction sets."""
     fitting = [
         profile
         for profile in map(device_profiles.load, device_profiles.names())
@@ -123,23 +123,23 @@ def _processor(machine: Machine) -> HardwareProfile:
 
 
 def _is_twice(candidate: Candidate) -> bool:
-    """int8 whose other layers are a half: there are no other layers here."""
+    """Tell whether it is int8 with other layers in a half precision: these models have no other layers."""
     return candidate.recipe.precision == "int8" and candidate.recipe.keep_in != "fp32"
 
 
 def _missing(trial: Sequence[Candidate]) -> dict[str, str]:
-    """Why no runtime computes in a precision."""
+    """Give the reason for each precision that no runtime computes in."""
     reasons: dict[str, list[str]] = {}
     for candidate in trial:
         reasons.setdefault(_precision(candidate), []).append((candidate.refusal or "").partition(". ")[0].rstrip("."))
-    reasons.pop("any", None)  # a runtime that is not installed, which says nothing of any precision
+    reasons.pop("any", None)  # the row of a runtime that is not installed says nothing about precisions
     return {precision: "; ".join(why) for precision, why in reasons.items() if all(why)}
 
 
 def _workloads(
     candidates: Sequence[Candidate], profile: HardwareProfile, folder: Path
 ) -> Iterator[PeakWorkload | UnbuiltWorkload]:
-    """Every candidate of a product of matrices and of a convolution: which is faster differs by runtime."""
+    """Yield every candidate for a product of matrices and for a convolution: the faster one differs by runtime."""
     for name, op, shape, weight in (
         ("matrices", "MatMul", (_WIDTH, _WIDTH), (_WIDTH, _WIDTH)),
         ("convolutions", "Conv", (1, _CHANNELS, _SIDE, _SIDE), (_CHANNELS, _CHANNELS, 3, 3)),
@@ -164,7 +164,7 @@ def _workload(
         operations = builder.work(candidate.recipe, feeds).operations
     except EdgewrightError as error:
         return UnbuiltWorkload(name, precision, str(error))
-    if set(operations) != {precision}:  # some of it was kept in the source's precision
+    if set(operations) != {precision}:  # some products were kept in the source's precision
         return UnbuiltWorkload(
             name, precision, f"{candidate.runtime} computes products in {', '.join(operations)} for it"
         )
@@ -172,12 +172,12 @@ def _workload(
 
 
 def _precision(candidate: Candidate) -> str:
-    """What a candidate is to compute in; some runtimes compute in a half what only stores it."""
+    """Name the precision that a candidate computes in; some runtimes compute in a half that the file only stores."""
     return candidate.recipe.precision.removesuffix("-storage")
 
 
 def _products(op: str, shape: Sequence[int], weight: Sequence[int], path: Path) -> OnnxModel:
-    """x0 -> x1 -> x2, float32, each a product with weights that keep the values' size."""
+    """Write x0 -> x1 -> x2 in float32, each a product with weights that keep the values' magnitude."""
     rng = np.random.default_rng(0)
     values = [
         ir.Value(name=f"x{layer}", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(shape))

@@ -1,4 +1,4 @@
-"""A model as it is, packed without search, so that a bare ONNX file can be measured like a bundle."""
+"""Pack a model as it is, without a search, so that a bare ONNX file can be measured like a bundle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work
     """Pack a model for ONNX Runtime with random golden inputs, into the folder `work`.
 
     Returns:
-        The bundle, and what must be said of figures that come from such inputs.
+        The bundle, and a caveat on figures that come from random inputs.
 
     Raises:
         UsageError: the source is not usable.
@@ -32,7 +32,7 @@ def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work
     recipe = as_is(model)
     artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work, BuildTarget(profile))
     inputs = example_samples(model.inputs, 1)
-    with contextlib.suppress(UsageError):  # measuring says more of a model that cannot be run
+    with contextlib.suppress(UsageError):  # measuring explains better why a model cannot be run
         artifact = dataclasses.replace(artifact, work=work_of(model, next(samples.feeds(model.inputs, inputs))))
     bundle = work / f"{default_name(str(source))}.edge"
     pack(Contents(default_name(str(source)), profile, artifact, recipe, inputs, {}), bundle)

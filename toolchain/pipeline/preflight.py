@@ -1,4 +1,4 @@
-"""What is asked of a build and cannot be had: refused before anything is exported, so that a mistake costs nothing."""
+"""Checks of a build request before anything is exported, so that a mistake costs nothing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from toolchain.recipes import apply_recipe
 from toolchain.sources.open_source import is_onnx
 
 Plans = Sequence[tuple[HardwareProfile, Sequence[Candidate]]]
-"""By profile, what is to be tried."""
+"""The candidates to try, by profile."""
 
 
 def check_candidates(plans: Plans) -> None:
-    """Refuse a profile for which nothing can be tried: its runtimes are not installed, or lack the arithmetic.
+    """Refuse a profile without any candidate to try: its runtimes are not installed, or lack the arithmetic.
 
     Raises:
-        UsageError: says why of each.
+        UsageError: says why for each candidate.
     """
     for profile, plan in plans:
         if all(candidate.refusal is not None for candidate in plan):
@@ -33,18 +33,19 @@ def check_candidates(plans: Plans) -> None:
 def check_samples(
     plans: Plans, precisions: Collection[str], source: str, calibration: Path | None, table: Path | None
 ) -> None:
-    """Refuse a precision that was named and needs samples, where there are none. One that nobody named is a row in the
-    report that says so.
+    """Refuse a named precision that needs samples, where there are none.
+
+    A precision that was not named becomes a row in the report that says so.
 
     Args:
-        plans: what is to be tried.
-        precisions: those that were named.
-        source: a file, or MODULE:FACTORY. What an ONNX file is in already needs no samples.
-        calibration: where samples come from.
+        plans: the candidates to try.
+        precisions: the precisions that the user named.
+        source: a file, or MODULE:FACTORY. The precision that an ONNX file has already needs no samples.
+        calibration: calibration samples.
         table: a calibration table.
 
     Raises:
-        UsageError: says what to give.
+        UsageError: says which option to give.
     """
     if calibration is not None or not precisions:
         return
@@ -55,10 +56,10 @@ def check_samples(
 
 
 def unused_ranges(profile: HardwareProfile, plan: Sequence[Candidate], ranges: Sequence[DimensionRanges]) -> list[str]:
-    """A sentence on sizes of dynamic dimensions, where nothing that is to be tried is an engine; else none.
+    """Note that --range was not used, where no candidate is an engine.
 
-    A project file may hold them for another profile, so they are no mistake.
+    That is no mistake: an edgewright.toml may hold ranges for another profile.
     """
     if not ranges or any(candidate.runtime in RUNTIMES for candidate in plan):
         return []
-    return [f"--range gives the sizes of engines, and none is built for {profile.name}, so it was not used."]
+    return [f"--range was not used: it gives sizes for engines, and no engine is built for {profile.name}."]

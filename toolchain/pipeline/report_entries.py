@@ -1,4 +1,4 @@
-"""The report's entries: one per candidate of a search, with its figures, its verdicts and the reason for its status."""
+"""The report's entries, made once the search and the choice are over: one per candidate that was tried."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import judge
 from hwbench.measurements.report import Report
-from hwbench.results.profile_results import CandidateResult, Screening, Search, Status
+from hwbench.results.profile_results import CandidateResult, Screening, Search
 from hwbench.wording import kept
 from runtimes import samples
 from runtimes.codec import encode
@@ -22,31 +22,24 @@ from toolchain.models.onnx_model import load_ir
 from toolchain.pipeline.device_match import DeviceMatch
 from toolchain.pipeline.machine_peaks import with_peaks
 from toolchain.recipes.recipe import Recipe
+from toolchain.search.choose import Decision, JudgedTrial
 from toolchain.search.trials import BuildContext, Trial
 
 
-def repair_notes(plan: Sequence[Candidate], context: BuildContext) -> list[str]:
-    """List the nodes that a repair left in the source's precision, a sentence per candidate."""
-    return [
-        f"{candidate.name} leaves {', '.join(kept)} as in the source, since ONNX Runtime refused it otherwise."
-        for candidate in plan
-        if (kept := context.builder.kept(candidate.recipe))
-    ]
+@dataclasses.dataclass(frozen=True)
+class ReportedTrial:
+    """A trial that was scored or measured, with its report."""
+
+    judged: JudgedTrial
+    report: Report
 
 
-def report_entry(
+def report_trial(
     trial: Trial, profile: HardwareProfile, place: DeviceMatch, budgets: Sequence[Budget], context: BuildContext
-) -> CandidateResult:
-    """Describe one trial for the report: its status, the reason, its figures and the verdict on each budget."""
-    candidate = trial.candidate
-    names = (candidate.name, candidate.recipe.precision, candidate.runtime)
-    settings = candidate.settings
-    recipe, screening = encode(candidate.recipe), _screening(trial)
-    if trial.failure is not None or trial.artifact is None:
-        return CandidateResult(*names, status="not built", reason=trial.failure or "", recipe=recipe, settings=settings)
-    reason = "; ".join(filter(None, (trial.rejected, trial.behind, trial.remark, kept(recipe))))
-    if trial.rejected is not None and trial.accuracy is None:
-        return CandidateResult(*names, "rejected", reason, recipe=recipe, screening=screening, settings=settings)
+) -> ReportedTrial | None:
+    """Judge a trial by its figures; None where it was not built, or rejected before it was scored."""
+    if trial.failure is not None or trial.artifact is None or (trial.rejected is not None and trial.accuracy is None):
+        return None
     unscored = {} if trial.accuracy else {"accuracy": "the search ended before it was scored"}
     untimed = {} if trial.latency else {"latency": "not measured" if place.is_here else place.caveats[0]}
     report = Report(
@@ -57,18 +50,46 @@ def report_entry(
         latency=trial.latency,
         accuracy=trial.accuracy,
         unmeasured={**unscored, **untimed},
-        candidate=candidate.name,
+        candidate=trial.name,
     )
-    report = _bounded(report, candidate.recipe, context)
+    report = _with_work(report, trial.candidate.recipe, context)
+    return ReportedTrial(JudgedTrial(trial, judge(report, budgets)), report)
+
+
+def report_entry(
+    trial: Trial, reported: ReportedTrial | None, decision: Decision | None, context: BuildContext
+) -> CandidateResult:
+    """Describe a trial for the report: its status, the reason, its figures and the verdict on each budget.
+
+    Args:
+        trial: the trial.
+        reported: its report; None as by `report_trial`.
+        decision: the choice's, for a trial that could be selected; None for others.
+        context: the parts that candidates share.
+    """
+    candidate, recipe = trial.candidate, encode(trial.candidate.recipe)
+    names = (candidate.name, candidate.recipe.precision, candidate.runtime)
+    if trial.failure is not None or trial.artifact is None:
+        reason = trial.failure or ""
+        return CandidateResult(*names, "not built", reason, recipe=recipe, settings=candidate.settings)
+    said = (decision.reason if decision else "", trial.rejected, trial.behind, trial.remark, kept(recipe))
+    entry = CandidateResult(
+        *names,
+        status=decision.status if decision else "rejected",
+        reason="; ".join(filter(None, said)),
+        recipe=recipe,
+        screening=_screening(trial),
+        settings=candidate.settings,
+    )
+    if reported is None:
+        return entry
     graph = load_ir(context.builder.variant(candidate.recipe).path)
     layers = by_precision(graph, candidate.recipe.keep_in) if trial.artifact.size_bytes else {}
-    verdicts = judge(report, budgets)
-    status: Status = "measured" if trial.rejected is None else "rejected"
-    return CandidateResult(*names, status, reason, report, verdicts, recipe, layers, screening, settings)
+    return dataclasses.replace(entry, report=reported.report, verdicts=reported.judged.verdicts, layers=layers)
 
 
-def _bounded(report: Report, recipe: Recipe, context: BuildContext) -> Report:
-    """With the model's work, and what this machine can do at most: measured now, if it never was and there is time."""
+def _with_work(report: Report, recipe: Recipe, context: BuildContext) -> Report:
+    """Add the model's work and this machine's peaks, which are measured now if they are unknown and there is time."""
     try:
         feeds = next(samples.feeds(report.artifact.inputs, open_arrays(context.timed)))
         artifact = dataclasses.replace(report.artifact, work=context.builder.work(recipe, feeds))
@@ -87,8 +108,17 @@ def _screening(trial: Trial) -> Screening | None:
     return Screening(rank.metric, rank.value, rank.n, p50_ms, rank.higher_is_better)
 
 
+def repair_notes(plan: Sequence[Candidate], context: BuildContext) -> list[str]:
+    """List the nodes that a repair left in the source's precision, a sentence per candidate."""
+    return [
+        f"{candidate.name} leaves {', '.join(kept)} as in the source, since ONNX Runtime refused it otherwise."
+        for candidate in plan
+        if (kept := context.builder.kept(candidate.recipe))
+    ]
+
+
 def search_summary(trials: Sequence[Trial], context: BuildContext) -> Search:
-    """Count what the search made, tried, scored and reused."""
+    """Count the candidates that the search made, tried and scored, and the measurements that it reused."""
     return Search(
         looks=sum(trial.accuracy is not None for trial in trials),
         made=sum(trial.artifact is not None for trial in trials),
@@ -99,10 +129,11 @@ def search_summary(trials: Sequence[Trial], context: BuildContext) -> Search:
 
 
 def search_notes(found: Search) -> tuple[str, ...]:
-    """What a reader should know of how the search went."""
-    notes = [f"{found.stopped}; what it had not tried by then may be better."] if found.stopped else []
+    """Write the notes on how the search went: whether it was stopped, and what it reused."""
+    notes = [f"{found.stopped}; a candidate that it had not tried by then may be better."] if found.stopped else []
     if found.reused:
         notes.append(
-            f"Of the latency measurements, an earlier build here made {found.reused:,}; --fresh measures anew."
+            f"An earlier build on this machine made {found.reused:,} of the latency measurements; --fresh measures "
+            "again."
         )
     return tuple(notes)

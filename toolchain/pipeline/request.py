@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hwbench.budgets.budget import Budget
 from runtimes.profile import HardwareProfile
 from runtimes.sampling.closed_loop import SamplingPlan
 from runtimes.tensors import TensorSpec
-from toolchain.candidates.candidate import DEFAULT_CORRECTIONS
+from toolchain.candidates.defaults import DEFAULT_CORRECTIONS
 from toolchain.engines.shape_ranges import DimensionRanges
 
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """Everything that `edgewright build` is told.
+    """Everything that `edgewright build` is told. Each field is named after the command's parameter.
 
     Attributes:
         source: a file, or MODULE:FACTORY.
         name: the model's name, which bundles are named after.
-        metric: a metric's name, or FILE.py:FUNCTION; None for top1 with labels, parity without.
-        profiles: one bundle is made for each.
-        calibration: an .npz, or FILE.py:FACTORY.
+        out: the folder for the results.
+        profiles: the devices; one bundle is made for each.
+        inputs: the model's inputs, for a source that does not describe them.
+        calibration: samples as an .npz, or FILE.py:FACTORY.
         calibration_table: ranges for static int8, in place of observing the samples.
-        precisions: what to try; all there are, if empty.
-        runtimes: where to try it; all that the profile lists, if empty.
-        corrections: what recovers int8's accuracy, in order.
-        threads: in place of the profile's.
-        plan: how long each measuring process goes on.
+        evaluation: samples with labels, as an .npz.
+        metric: a metric's name, or FILE.py:FUNCTION; None for top1 with labels, parity without.
+        precisions: precisions to try; all there are, if empty.
+        runtimes: runtimes to try; all that the profile lists, if empty.
+        corrections: corrections that recover int8's accuracy, in order.
+        budgets: limits that the selected candidate has to meet.
+        threads: the most threads per inference, in place of the profile's.
+        sampling: how long each measuring process measures.
         ranges: sizes of dynamic dimensions, for engines; once per optimization profile.
-        time_limit_s: how long the search may go on; what it has by then is packed.
+        time_limit_s: the longest that the search may take, in seconds; the best so far is packed then.
         cache: a folder for what later builds can use again; None for no cache.
-        fresh: use nothing that earlier builds left there.
-        exhaustive: measure every planned candidate well, and search no further.
+        fresh: use no measurement that an earlier build left in the cache.
+        exhaustive: measure every candidate of the start well, and search no further.
     """
 
     source: str
@@ -51,7 +54,7 @@ class BuildRequest:
     corrections: tuple[str, ...] = DEFAULT_CORRECTIONS
     budgets: tuple[Budget, ...] = ()
     threads: int | None = None
-    plan: SamplingPlan = dataclasses.field(default_factory=SamplingPlan)
+    sampling: SamplingPlan = field(default_factory=SamplingPlan)
     ranges: tuple[DimensionRanges, ...] = ()
     time_limit_s: float | None = None
     cache: Path | None = None

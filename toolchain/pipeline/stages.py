@@ -9,7 +9,7 @@ from hwbench.machine.identity import Machine
 from hwbench.progress import Stage
 from runtimes.profile import HardwareProfile
 from toolchain.candidates.candidate import Candidate
-from toolchain.search.phases import phases
+from toolchain.search.schedule import schedule
 from toolchain.search.screening import FINALISTS
 
 OPENING = "Opening {source}"
@@ -37,7 +37,7 @@ def stages(
         shown = f"{profile.name}, " if len(plans) > 1 else ""
         found += [
             Stage(f"{profile.name}: {phase.name}", phase.steps(made, finalists), shown + phase.name)
-            for phase in phases(timed=timed, exhaustive=exhaustive)
+            for phase in schedule(timed=timed, exhaustive=exhaustive)
         ]
         found.append(Stage(PEAKS, 0, f"{shown}measuring this machine"))  # measured once a month
         found.append(Stage(PACKING.format(profile=profile.name), 1, f"{shown}pack"))

@@ -19,22 +19,22 @@ from toolchain.packaging.pack import Contents, pack
 
 
 def write_results(built: Sequence[tuple[ProfileResult, Contents | None]], out: Path, source_sha256: str) -> Results:
-    """Write `<model>-<profile>.edge` for each profile that has a chosen candidate, report.json and report.html.
+    """Write `<model>-<profile>.edge` for each profile that has a selected candidate, report.json and report.html.
 
-    Everything is staged beside, then renamed. An earlier bundle of a profile that has none now is removed, so that
-    nobody ships what the report does not name. It stays where it is of the same source and no candidate could be made
-    this time, which says nothing against it. Either way stderr says so.
+    Everything is staged in the same folder, then renamed. An earlier bundle of a profile that has none now is removed,
+    so that nobody ships a file that the report does not name. It stays if it is of the same source and no candidate
+    could be made this time, since then nothing is known against it. Either way stderr says so.
 
     Args:
-        built: per profile, its field and what is packed.
-        out: the folder.
+        built: per profile, its result and the contents of its bundle.
+        out: the output folder.
         source_sha256: the source model's digest.
 
     Returns:
-        The fields, each with the path of its bundle.
+        The results, each with the path of its bundle.
 
     Raises:
-        UsageError: a folder has the name of a file that is to be written; nothing was changed.
+        UsageError: a folder has the name of a file to write; nothing was changed.
         OSError: the folder cannot be written to, or its disk is full; nothing was changed.
     """
     try:
@@ -74,11 +74,11 @@ def _clear(earlier: Path, now: ProfileResult, source_sha256: str) -> None:
         say(f"Kept '{earlier}' of an earlier build: this one could make no candidate for {now.profile}.")
         return
     earlier.unlink()
-    say(f"Removed '{earlier}' of an earlier build: this one chose no candidate for {now.profile}.")
+    say(f"Removed '{earlier}' of an earlier build: this one selected no candidate for {now.profile}.")
 
 
 def _source_of(bundle: Path) -> str | None:
-    """The digest of the model that a bundle was made from; None of what is no bundle."""
+    """Read the digest of the model that a bundle was made from; None for a file that is no bundle."""
     try:
         with Bundle(bundle) as opened:
             return opened.manifest.artifact.source_sha256
@@ -87,7 +87,7 @@ def _source_of(bundle: Path) -> str | None:
 
 
 def _models(report: Path) -> set[str]:
-    """The models that a report is of; none of a file that is no report."""
+    """Read the names of a report's models; none for a file that is no report."""
     try:
         return {str(item["model"]) for item in json.loads(report.read_bytes())["profiles"]}
     except (OSError, ValueError, LookupError, TypeError, RecursionError):

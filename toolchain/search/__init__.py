@@ -1,4 +1,4 @@
-"""The search: from what could be tried to what is worth measuring well.
+"""The search: from the candidates that could be tried to those that are measured well, and to the one that is packed.
 
-`search.py` is the order of its phases; the other files are one idea each.
+`search.py` gives the order of the phases; each has a file in `phases`.
 """

@@ -1,4 +1,4 @@
-"""Whether an attempt will do, as far as that is known before there is a report to judge."""
+"""Judge trials by the budgets during the search, before there is a report."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Figures
 from hwbench.stats import intervals
-from toolchain.search.trials import BuildContext, Trial, screened_latency
+from toolchain.search.trials import BuildContext, Trial
 
 _COLLAPSED = 0.5  # of parity: the outputs' error is half as large as the outputs
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Judges attempts by a build's budgets: by the evaluation data, and before that by the ranking data."""
+    """Judge of trials by a build's budgets: on the evaluation samples, and before that on the ranking samples."""
 
     budgets: tuple[Budget, ...]
     context: BuildContext
 
     def is_right(self, trial: Trial) -> bool:
-        """Whether it may be chosen, by what is known of it."""
+        """Tell whether a trial may be selected, by what is known of it."""
         return self.meets(trial) and self.is_out(trial) is None
 
     def meets(self, trial: Trial) -> bool:
-        """Whether every accuracy budget passes; or where so few samples cannot, whether the figure is within it."""
+        """Tell whether every accuracy budget passes, or the figure is within it where so few samples cannot pass."""
         accuracy = trial.ranked if trial.accuracy is None and self.ranks_by_same_metric else trial.accuracy
         return accuracy is not None and all(
             verdict.outcome == "pass" or (verdict.outcome == "inconclusive" and _is_hopeless(verdict, accuracy))
@@ -37,20 +37,20 @@ class Acceptance:
         )
 
     def is_met(self, trial: Trial) -> bool:
-        """Whether an attempt that was scored and timed passes every budget, as far as can be told by now."""
+        """Tell whether a trial that was scored and timed passes every budget, by its measurements so far."""
         figures = _figures(trial, latency=trial.latency, accuracy=trial.accuracy)
         rest = judge(figures, self._without_accuracy)
         return self.meets(trial) and all(verdict.outcome == "pass" for verdict in rest)
 
     def breaks(self, trial: Trial) -> bool:
-        """Whether its score on the evaluation data breaks an accuracy budget for sure."""
+        """Tell whether a trial's score on the evaluation samples certainly breaks an accuracy budget."""
         return trial.accuracy is not None and _told(self._verdicts(trial, trial.accuracy)) is not None
 
     def is_wrong(self, trial: Trial) -> str | None:
-        """What its score on the ranking data breaks for sure, as long as it has no better one; None where nothing.
+        """Name the budgets that a trial's score on the ranking samples certainly breaks; None if it breaks none.
 
-        Where the two data are scored by different metrics, closeness to the source tells noise alone, and on random
-        inputs not even that.
+        A score on the evaluation samples, once there is one, counts in its place. Where the two are scored by different
+        metrics, closeness to the source can only tell outputs that are noise, and on random inputs not even these.
         """
         ranked = trial.ranked
         if ranked is None or trial.accuracy is not None or trial.is_source:
@@ -62,11 +62,11 @@ class Acceptance:
         return f"its outputs are off by more than half (parity {ranked.value:.2g})" if wrong else None
 
     def is_out(self, trial: Trial) -> str | None:
-        """What it breaks for sure, by its rank's score, its size, and what was timed so far; None where nothing."""
+        """Name the budgets that a trial certainly breaks by its ranking score, its size and its latency so far."""
         return self.is_wrong(trial) or self._broken(trial, self._without_accuracy)
 
     def small_enough(self, running: Sequence[Trial]) -> list[Trial]:
-        """Let go what is too large to be chosen. The source stays, to compare with, and all do where none is small."""
+        """Let go trials that are too large. The source stays, to compare with, and all stay where none is small."""
         size = [budget for budget in self.budgets if budget.quantity == "size"]
         large = {trial.name: why for trial in running if (why := self._broken(trial, size))}
         return [
@@ -78,7 +78,7 @@ class Acceptance:
 
     @property
     def ranks_by_same_metric(self) -> bool:
-        """Whether the ranking data is scored as the evaluation data is."""
+        """True if the ranking samples are scored by the metric of the evaluation samples."""
         return self.context.ranking.metric.name == self.context.scorer.metric.name
 
     @property
@@ -86,10 +86,10 @@ class Acceptance:
         return [budget for budget in self.budgets if not budget.quantity.startswith("accuracy")]
 
     def _broken(self, trial: Trial, budgets: Sequence[Budget]) -> str | None:
-        """What it breaks for sure by now; None where nothing."""
+        """Name those of the budgets that a trial certainly breaks by now; None if it breaks none."""
         if trial.artifact is None:
             return None
-        return _told(judge(_figures(trial, latency=trial.latency or screened_latency(trial)), budgets))
+        return _told(judge(_figures(trial, latency=trial.latency or trial.screened_latency), budgets))
 
     def _verdicts(self, trial: Trial, accuracy: Accuracy) -> tuple[Verdict, ...]:
         budgets = [budget for budget in self.budgets if budget.quantity.startswith("accuracy")]
@@ -102,13 +102,16 @@ def _figures(trial: Trial, latency: Latency | None = None, accuracy: Accuracy | 
 
 
 def _told(verdicts: Sequence[Verdict], where: str = "") -> str | None:
-    """What fails, and why; None where nothing does."""
+    """Join the budgets that fail and the reasons; None where none fails."""
     failed = [verdict for verdict in verdicts if verdict.outcome == "fail"]
     return "; ".join(f"{verdict.budget.text}: {verdict.reason}{where}" for verdict in failed) or None
 
 
 def _is_hopeless(verdict: Verdict, accuracy: Accuracy) -> bool:
-    """Whether even a model that agreed on every sample would be inconclusive, and this one is within the limit."""
+    """Tell whether a figure within the limit is inconclusive only because there are too few samples for a pass.
+
+    Even a model that agrees with the source on every sample would be inconclusive then.
+    """
     if verdict.measured is None:
         return False
     value, limit = verdict.measured.value, verdict.budget.limit

@@ -1,4 +1,4 @@
-"""Work that is not timed, several processes at a time."""
+"""Do work that is not timed in several processes at a time."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ R = TypeVar("R")
 
 
 def count(threads: int, cores: int) -> int:
-    """How many processes of so many threads run at a time on so many cores; 0 threads are all there are."""
+    """Compute how many processes fit on the cores; 0 threads per process count as all cores."""
     return max(1, cores // (threads or cores))
 
 
 def each(step: Callable[[T], R], items: Iterable[T], lanes: int, keep: Callable[[R], object]) -> None:
-    """Do a step for each item, and keep what comes of it as it comes.
+    """Do a step for each item, and keep each result as it comes.
 
-    An exception, Ctrl-C among them, begins no further step and kills the processes that run; what is kept by then
-    stays.
+    After an exception, Ctrl-C included, no further step begins and the running processes are killed; results that were
+    kept by then stay.
 
     Args:
-        step: waits for a process of `hwbench.child_process`, which threads of Python do side by side.
-        items: what it is given.
-        lanes: how many at a time.
+        step: waits for a process of `hwbench.child_process`, which several Python threads can do at once.
+        items: the step's arguments.
+        lanes: the number of steps at a time.
         keep: takes each result, in this thread.
     """
     processes: set[child_process.Process] = set()
@@ -37,7 +37,7 @@ def each(step: Callable[[T], R], items: Iterable[T], lanes: int, keep: Callable[
         futures = {pool.submit(step, item) for item in items}
         try:
             for done in as_completed(futures):
-                futures.discard(done)  # whose result may be large
+                futures.discard(done)  # its result may be large
                 keep(done.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,7 +1,7 @@
-"""Successive halving: measure all a little, let the worse half go, and spend the time on the rest.
+"""Successive halving: measure all candidates a little, let the worse half go, and spend the time on the rest.
 
-Jamieson and Talwalkar, 2016, Non-stochastic Best Arm Identification and Hyperparameter Optimization. What is worse
-has two sides here, so that none goes that is faster or closer to the source than all that are kept.
+Source: Jamieson and Talwalkar, 2016, Non-stochastic Best Arm Identification and Hyperparameter Optimization. Here a
+candidate can be worse in two ways, so that none goes that is faster or closer to the source than all that stay.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.search.trials import Trial
 
 FINALISTS = 4
-"""Candidates that are measured well, beside the source."""
+"""The number of candidates that are measured well, beside the source."""
 
 MARGIN = 1.15
-"""Short measurements on a shared machine move by as much."""
+"""Ratio by which short measurements on a shared machine vary."""
 
-_TO_MEND = 2  # candidates that break a budget, and may stay
-_CLOSE = 0.002  # of a score: a difference that the ranking data does not tell
+_TO_MEND = 2  # candidates that break a budget and stay, since keeping layers in float32 may mend them
+_CLOSE = 0.002  # of a score: the ranking samples cannot tell a smaller difference
 
 Screen = Callable[[Trial, SamplingPlan], Trial]
 Rank = Callable[[list[Trial]], list[Trial]]
@@ -30,7 +30,7 @@ Breaks = Callable[[Trial], str | None]
 
 
 def plan_of(round_: int, full: SamplingPlan) -> SamplingPlan:
-    """One block of a round: short at first, twice as long in each round after, never beyond the full plan."""
+    """Plan a block of a round: short at first, twice as long in each later round, never longer than the full plan."""
     share = 2**round_ / 8
     return dataclasses.replace(
         full,
@@ -51,20 +51,20 @@ def halve(
     breaks: Breaks = lambda _: None,
     finalists: int = FINALISTS,
 ) -> list[Trial]:
-    """Measure in rounds until few are running; those that go say why.
+    """Measure in rounds until few trials are running; each that goes has a reason.
 
     Args:
-        trials: all of them; only the running ones take part. The source always stays.
-        screen: measures one block of an attempt.
-        rank: scores those that are running, which what is slower than the source is not worth.
+        trials: all trials; only the running ones take part. The source always stays.
+        screen: measures one block of a trial.
+        rank: scores the running trials; by then those slower than the source are gone.
         full: the plan that finalists will be measured by.
-        keep: takes the field as each round leaves it, which an interrupt then does not lose.
-        breaks: which budget an attempt is known to break, if any, so that nothing may go for its sake.
-        finalists: how many may stay beside the source.
+        keep: takes the trials after each round, so that an interrupt does not lose them.
+        breaks: names the budgets that a trial is known to break; such a trial lets no other go.
+        finalists: the number of trials that may stay beside the source.
     """
     field, round_ = list(trials), 0
     while True:
-        # One block of everybody, so that a disturbance hits all alike.
+        # One block of each in turn, so that interference hits all alike.
         field = [screen(trial, plan_of(round_, full)) if trial.is_running else trial for trial in field]
         if round_ == 0:
             field = rank(outrun(field, breaks))
@@ -77,16 +77,16 @@ def halve(
 
 
 def outrun(trials: Sequence[Trial], breaks: Breaks) -> list[Trial]:
-    """Let go what is slower than the source beyond doubt: whatever it would rank as, the source loses nothing.
+    """Let go trials that are clearly slower than the source, which loses no accuracy, whatever their rank would be.
 
-    Unless the source itself breaks a budget, such as one of size.
+    Nothing goes if the source itself breaks a budget, such as one of size.
     """
     source = next((trial for trial in trials if trial.is_source and trial.is_running), None)
     if source is None or source.median_ms is None or breaks(source):
         return list(trials)
     bar = source.median_ms
     return [
-        dataclasses.replace(trial, rejected=f"{_slower(trial, source, 0)}, which loses nothing")
+        dataclasses.replace(trial, rejected=f"{_slower(trial, source, 0)}, which loses no accuracy")
         if trial.is_running and trial.median_ms is not None and trial.median_ms > MARGIN * bar
         else trial
         for trial in trials
@@ -94,9 +94,9 @@ def outrun(trials: Sequence[Trial], breaks: Breaks) -> list[Trial]:
 
 
 def cut(trials: Sequence[Trial], round_: int, breaks: Breaks, finalists: int = FINALISTS) -> list[Trial]:
-    """Let go what is dominated, and of the rest the slower ones, until no more than half are left.
+    """Let go dominated trials, and of the rest the slower ones, until no more than half are left.
 
-    First what breaks a budget; the fastest of those stay, since keeping some of their layers in float may mend them.
+    Those that break a budget go first. The fastest of them stay: keeping some layers in float32 may mend them.
     """
     running = [trial for trial in trials if trial.is_running and not trial.is_source]
     most = max(finalists, math.ceil(len(running) / 2))
@@ -118,7 +118,7 @@ def cut(trials: Sequence[Trial], round_: int, breaks: Breaks, finalists: int = F
 
 
 def cut_short(running: Sequence[Trial], why: str, breaks: Breaks, finalists: int = FINALISTS) -> list[Trial]:
-    """Of those that are running, let all but the fastest go, for want of time; the source stays."""
+    """Let all but the fastest running trials go, since the time is over; the source stays."""
     others = [trial for trial in running if not trial.is_source]
     others.sort(key=lambda trial: (trial.median_ms is None, breaks(trial) is not None, _speed(trial)))
     gone = {trial.name for trial in others[finalists // 2 :]}
@@ -126,15 +126,15 @@ def cut_short(running: Sequence[Trial], why: str, breaks: Breaks, finalists: int
 
 
 def unfinished(trial: Trial, why: str) -> Trial:
-    """Let it go for want of time, with what is known of it."""
-    seen = "not looked at" if trial.ranked is None else "ranked, not scored"
+    """Let a trial go since the time is over; the reason says how far it came."""
+    seen = "not measured" if trial.ranked is None else "ranked, not scored"
     if trial.median_ms is not None:
         seen = f"screened at p50 {trial.median_ms:.3g} ms, not scored"
     return dataclasses.replace(trial, rejected=f"{seen}: {why}")
 
 
 def dominates(one: Trial, other: Trial) -> bool:
-    """Whether one is faster beyond doubt, and as close to the source."""
+    """Tell whether one is clearly faster than the other, and as close to the source."""
     return _speed(one) * MARGIN < _speed(other) and _is_as_close(one, other)
 
 
@@ -158,7 +158,7 @@ def _is_as_close(one: Trial, other: Trial) -> bool:
 
 
 def _why(trial: Trial, better: Trial, round_: int) -> str:
-    lost = "no closer to the source" if _is_as_close(better, trial) else "too slow to stay"
+    lost = "no closer to the source" if _is_as_close(better, trial) else "too slow for the next round"
     return f"{_slower(trial, better, round_)}, and {lost}"
 
 

@@ -1,4 +1,4 @@
-"""Why int8 did not pay, and which layers should go back to float, from a profile of every kernel."""
+"""Explain why int8 is slower than float, and find the layers to return to float32, from a profile of every kernel."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from toolchain.analysis import node_times
 from toolchain.analysis.node_times import NodeTime
 from toolchain.search.trials import Trial
 
-_SLOWER = 1.1  # a layer goes back where its integer kernel takes this much longer than its float one
-_NAMED = 4  # layers that a sentence names
-_WORSE = 1.05  # by less, int8 is not called slower
+_SLOWER = 1.1  # times the float kernel's time: a layer returns to float32 where its integer kernel takes longer
+_NAMED = 4  # layers that a remark names
+_WORSE = 1.05  # times the float latency: up to that, int8 is not called slower
 
 
 def remark(trial: Trial, trials: Iterable[Trial], timed: Path) -> str:
-    """Why an attempt in int8 is slower than float on the same runtime; nothing, if it is not, or nobody can tell.
+    """Explain why an int8 trial is slower than float on the same runtime; empty where it is not, or no profile tells.
 
     Args:
-        trial: measured, perhaps in screening alone.
-        trials: all there are, its float twin among them.
+        trial: a measured trial, perhaps in screening alone.
+        trials: all trials, its float twin among them.
         timed: an .npz of samples to profile with.
     """
     floats = float_twin(trial, trials)
@@ -33,7 +33,7 @@ def remark(trial: Trial, trials: Iterable[Trial], timed: Path) -> str:
 
 
 def slow_layers(int8: Trial, trials: Iterable[Trial], timed: Path, layers: Sequence[str]) -> tuple[str, ...]:
-    """The layers that int8 made slower, if they are some and not all; for the arguments see `remark`."""
+    """Find the layers that int8 made slower; none if it made all of them slower. See `remark` for the arguments."""
     floats = float_twin(int8, trials)
     integers = _profile(int8, timed) if floats is not None else []
     if floats is None or not integers:
@@ -43,7 +43,7 @@ def slow_layers(int8: Trial, trials: Iterable[Trial], timed: Path, layers: Seque
 
 
 def float_twin(trial: Trial, trials: Iterable[Trial]) -> Trial | None:
-    """The float model on the same runtime."""
+    """Find the float32 trial on the same runtime."""
     for other in trials:
         same = other.candidate.runtime == trial.candidate.runtime and other.artifact is not None
         if same and other.candidate.recipe.precision == "fp32":
@@ -52,12 +52,12 @@ def float_twin(trial: Trial, trials: Iterable[Trial]) -> Trial | None:
 
 
 def explain(int8: Sequence[NodeTime], ratio: float, against: str) -> str:
-    """One sentence: how much slower, what share of the time is conversion, and what stayed in float.
+    """Write one sentence: how much slower it is, its share of conversions, and the products that stayed in float.
 
     Args:
-        int8: where the quantized model's time goes.
-        ratio: its latency, divided by that of what it is compared with.
-        against: the name of that.
+        int8: the time of each kernel of the quantized model.
+        ratio: its latency, divided by the float model's.
+        against: the float model's name.
     """
     total = sum(item.us for item in int8) or 1.0
     conversions = [item for item in int8 if item.kind == "conversion"]
@@ -70,18 +70,18 @@ def explain(int8: Sequence[NodeTime], ratio: float, against: str) -> str:
     if floats:
         causes.append(f"{count(len(floats), 'product')} stayed in float: {some(floats, _NAMED)}")
     why = ", and ".join(causes) or "its integer kernels are no faster here"
-    return f"int8 did not pay: {ratio:.2g}x slower than {against}; {why}"
+    return f"int8 is {ratio:.2g}x slower than {against}; {why}"
 
 
 def slower_in_int8(int8: Sequence[NodeTime], floats: Sequence[NodeTime], layers: Sequence[str]) -> tuple[str, ...]:
-    """The layers whose integer kernel is slower than their float one.
+    """Find the layers whose integer kernel is slower than their float kernel.
 
-    Kernels are paired by their order: fusing gives the float model's other names. Where the two have not the same
-    number of products, that says nothing, and no layer is named.
+    Kernels are paired by their order, since fusion gives those of the float model other names. Where the two models
+    have different numbers of products, pairs would mean nothing, and no layer is found.
 
     Args:
-        int8: where the quantized model's time goes.
-        floats: where the float model's does, on the same runtime.
+        int8: the time of each kernel of the quantized model.
+        floats: the time of each kernel of the float model, on the same runtime.
         layers: the names of the model's operators.
     """
     ours = [item for item in int8 if item.kind in ("integer product", "float product")]
@@ -93,12 +93,12 @@ def slower_in_int8(int8: Sequence[NodeTime], floats: Sequence[NodeTime], layers:
 
 
 def _profile(trial: Trial, timed: Path) -> list[NodeTime]:
-    """Where an attempt's time goes; empty where its runtime does not tell, or crashes while it is asked."""
+    """Measure the time of each kernel; empty where the runtime has no profile, or crashes while profiling."""
     if trial.artifact is None or not node_times.can_profile(trial.candidate.runtime):
         return []
     try:
         return node_times.profile(trial.artifact, timed)
-    except EdgewrightError:  # it ran elsewhere; an explanation is not worth a candidate
+    except EdgewrightError:  # the candidate ran before: a missing explanation must not cost it
         return []
 
 
@@ -107,6 +107,6 @@ def _lost(mine: NodeTime, other: NodeTime) -> bool:
 
 
 def _layer(kernel: str, layers: Sequence[str]) -> str | None:
-    """The operator that a kernel is named after: the longest name that it begins with."""
+    """Find the operator that a kernel is named after: the longest name that the kernel's begins with."""
     found = [name for name in layers if kernel.startswith(name) and not kernel[len(name) : len(name) + 1].isalnum()]
     return max(found, key=len, default=None)

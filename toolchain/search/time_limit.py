@@ -1,4 +1,4 @@
-"""How long a search may go on, and how it is stopped."""
+"""The time limit of a search, and its end by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import click
 
 from runtimes.sampling.closed_loop import SamplingPlan
 
-_SHORTEST_S = 0.1
+_SHORTEST_S = 0.1  # of a block
 SEARCHING = 0.6
-"""The share of the time limit that is for searching; the rest is for measuring the finalists well."""
+"""The share of the time limit for searching; the rest is for measuring the finalists well."""
 
 
 class TimeUp(Exception):  # noqa: N818  # no error: it ends a phase
@@ -23,11 +23,11 @@ class TimeUp(Exception):  # noqa: N818  # no error: it ends a phase
 
 @dataclass
 class TimeLimit:
-    """Counts from when it is made.
+    """A clock that starts when it is made.
 
     Attributes:
-        limit_s: how long everything may take; None for no limit.
-        stopped: why the search ended early, for the report; None if it did not.
+        limit_s: the longest that everything may take, in seconds; None for no limit.
+        stopped: the reason why the search ended early, for the report; None if it did not.
     """
 
     limit_s: float | None = None
@@ -36,7 +36,7 @@ class TimeLimit:
     _start: float = field(default_factory=time.monotonic)
 
     def check(self, share: float = SEARCHING) -> None:
-        """Go on, or not.
+        """Return if there is time left.
 
         Raises:
             TimeUp: this share of the time limit is over, or the user has stopped the search.
@@ -49,11 +49,11 @@ class TimeLimit:
 
     @property
     def is_spent(self) -> bool:
-        """Whether all of the time limit is over, whatever the user did."""
+        """True if all of the time limit is over, whether or not the user stopped the search."""
         return self.limit_s is not None and time.monotonic() - self._start > self.limit_s
 
     def is_over(self, share: float = SEARCHING) -> bool:
-        """Whether a phase ends here, and with it the search."""
+        """Tell whether the time is over; if so, note that it ended the search."""
         try:
             self.check(share)
         except TimeUp:
@@ -61,7 +61,7 @@ class TimeLimit:
         return False
 
     def fitted(self, plan: SamplingPlan, blocks: int, startup_s: float) -> SamplingPlan:
-        """A plan, shortened so that this many blocks fit into what is left of the time limit."""
+        """Shorten a plan so that this many blocks fit into the rest of the time limit."""
         if self.limit_s is None or not blocks:
             return plan
         left_s = self.limit_s - (time.monotonic() - self._start)
@@ -75,10 +75,10 @@ class TimeLimit:
 
     @contextlib.contextmanager
     def phase(self, stoppable: Callable[[], bool] = lambda: True) -> Iterator[None]:
-        """Do what there is time for; a first Ctrl-C ends it like the time limit, where there is something to keep.
+        """Run the `with` while there is time; a first Ctrl-C ends it, too, if there is something to keep.
 
         Args:
-            stoppable: whether there is, by the time that Ctrl-C comes.
+            stoppable: tells whether there is something to keep when Ctrl-C comes.
         """
         try:
             yield
@@ -89,4 +89,4 @@ class TimeLimit:
                 raise
             self._interrupted = True
             self.stopped = "Ctrl-C ended the search"
-            click.echo("Stopping with the best so far; Ctrl-C again leaves at once.", err=True)
+            click.echo("Stopping with the best so far; press Ctrl-C again to leave at once.", err=True)

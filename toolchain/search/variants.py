@@ -1,4 +1,4 @@
-"""A candidate and its variants, measured side by side: which of them goes on."""
+"""A candidate and its variants, measured side by side; the fastest of them goes on."""
 
 from __future__ import annotations
 
@@ -9,20 +9,39 @@ from collections.abc import Callable, Sequence
 from toolchain.search.screening import MARGIN
 from toolchain.search.trials import Trial
 
-_GAIN = 0.97  # a variant takes its parent's place where it takes this share of its time, or less
+_GAIN = 0.97  # of the parent's latency: a variant takes its place only below this share
 
 Screen = Callable[[Trial], Trial]
 
 
-def measure(parent: Trial, rivals: Sequence[Trial], screen: Screen) -> list[Trial]:
-    """New blocks for a parent and its variants, in turns, so that a disturbance hits all alike.
-
-    What is slower beyond doubt after the first turn gets no second.
+def settled(parent: Trial, varied: Sequence[Trial], screen: Screen) -> list[Trial]:
+    """Measure a parent and its running variants side by side, and let all but the fastest go.
 
     Args:
-        parent: what they vary; blocks that it has from before do not count.
+        parent: keeps the blocks that it has from before, too.
+        varied: variants of it.
+        screen: measures one more block of a trial.
+
+    Returns:
+        The parent and the running variants; nothing where no variant is running.
+    """
+    running = [rival for rival in varied if rival.is_running]
+    if not running:
+        return []
+    measured, *others = measure(parent, running, screen)
+    measured, *others = settle(measured, others)
+    return [dataclasses.replace(measured, blocks=(*parent.blocks, *measured.blocks)), *others]
+
+
+def measure(parent: Trial, rivals: Sequence[Trial], screen: Screen) -> list[Trial]:
+    """Measure new blocks of a parent and its variants, in turns, so that interference hits all alike.
+
+    A trial that is clearly slower after the first turn gets no second.
+
+    Args:
+        parent: the varied candidate; blocks that it has from before do not count.
         rivals: variants of it.
-        screen: measures one more block.
+        screen: measures one more block of a trial.
     """
     field = [screen(dataclasses.replace(trial, blocks=())) for trial in (parent, *rivals)]
     best = min((trial.median_ms for trial in field if trial.median_ms is not None), default=math.inf)
@@ -46,7 +65,7 @@ def settle(parent: Trial, rivals: Sequence[Trial]) -> list[Trial]:
         return [parent, *rivals]
     wins = _median_ms(best) < _GAIN * base
     winner, figure = (best, _median_ms(best)) if wins else (parent, base)
-    if wins and not parent.is_source:  # which stays, to compare with
+    if wins and not parent.is_source:  # the source stays, to compare with
         reason = f"{best.name} is faster (p50 {base:.3g} against {figure:.3g} ms)"
         parent = dataclasses.replace(parent, rejected=reason)
     return [parent, *(_judged(rival, winner, figure) if rival in running else rival for rival in rivals)]

@@ -1,1 +1,1 @@
-"""Sources on the command line: which exporter reads one, and how its inputs are described."""
+"""Sources on the command line: their exporters, their samples, and the descriptions of their inputs."""

@@ -11,7 +11,7 @@ from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 
 _DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8", "uint8", "bool")
-_OPEN_SIZE = 8  # small, but above one, so that a model that was wrongly specialised to a size shows it
+_OPEN_SIZE = 8  # small, but above one, so that a model that was wrongly specialised to size 1 fails
 _FORM = re.compile(r"([^=]+)=([a-z0-9]+)\[([^\]]*)\]")
 
 
@@ -19,7 +19,7 @@ def parse_input(text: str) -> TensorSpec:
     """Read `image=float32[N,3,224,224]`; letters are dynamic dimensions.
 
     Raises:
-        UsageError: naming what is wrong and what would be right.
+        UsageError: names the mistake and the right form.
     """
     match = _FORM.fullmatch(text.strip())
     if match is None:
@@ -34,10 +34,10 @@ def parse_input(text: str) -> TensorSpec:
 
 
 def example_samples(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[str, Array]:
-    """`n` random samples per input, samples first: normal floats, integers 0 or 1, booleans.
+    """Draw `n` random samples per input, first axis the samples: normal floats, integers 0 or 1, booleans.
 
-    A leading dynamic dimension is taken as the batch; others become 8. What another input calls its batch is 1
-    elsewhere, too.
+    A leading dynamic dimension is taken as the batch; others become 8. A dimension that is the batch of another input
+    is 1 everywhere.
     """
     rng = np.random.default_rng(seed)
     batches = {spec.shape[0]: 1 for spec in specs if spec.shape and isinstance(spec.shape[0], str)}
@@ -45,7 +45,7 @@ def example_samples(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[
 
 
 def random_note(specs: Sequence[TensorSpec]) -> str:
-    """What to add where a model was timed on `example_samples`: the sizes that nobody gave."""
+    """Write the end of a note on a model that was timed on `example_samples`: the sizes that were chosen for it."""
     taken = {spec.name: list(array.shape[1:]) for spec, array in zip(specs, example_samples(specs, 1).values())}
     open_ = [f"{spec} as {taken[spec.name]}" for spec in specs if any(isinstance(dim, str) for dim in spec.shape[1:])]
     sizes = f", at sizes of our own: {'; '.join(open_)} a sample" if open_ else ""
@@ -59,5 +59,7 @@ def _random(rng: np.random.Generator, spec: TensorSpec, n: int, batches: Mapping
     if spec.dtype == "bool":
         return rng.integers(0, 2, shape).astype(bool)
     if "int" in spec.dtype:
-        return rng.integers(0, 2, shape).astype(spec.dtype)  # the smallest vocabulary there is, of token types
+        return rng.integers(0, 2, shape).astype(
+            spec.dtype
+        )  # valid token ids even for the smallest vocabulary, that of token types
     return rng.standard_normal(shape).astype(spec.dtype)

@@ -1,4 +1,4 @@
-"""What a SOURCE on the command line is, and the exporter that reads it."""
+"""Sources on the command line: their kinds, the names that models take from them, and the exporter that reads each."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtimes.errors import UsageError
-from runtimes.samples import Rows
-from runtimes.tensors import TensorSpec
 from toolchain.exporters import exporter
 
-if TYPE_CHECKING:  # a device, where `measure` asks for `is_onnx` alone, has no onnx-ir
+if TYPE_CHECKING:  # a device has no onnx-ir, and its `measure` imports `is_onnx`; --help imports no NumPy
+    from runtimes.samples import Rows
+    from runtimes.tensors import TensorSpec
     from toolchain.models.onnx_model import OnnxModel
 
 _SUFFIXES = {".onnx": "onnx", ".pt2": "pt2", ".pt": "torchscript", ".pth": "torchscript", ".ts": "torchscript"}
@@ -25,23 +25,35 @@ def open_source(
     Args:
         source: a file, or MODULE:FACTORY.
         inputs: specs from --input; may be empty where the source declares its own.
-        out: where the ONNX file goes, if one is made.
-        samples: arrays by input, first axis the samples, to export and check with where they fit; random
-            numbers stand in for the others, and some models do not take them.
+        out: the ONNX file to write, if one is made.
+        samples: arrays by input, first axis the samples, to export and check with where they fit. Random numbers
+            stand in for the other inputs, and some models do not accept them.
 
     Raises:
-        UsageError: it is none of the kinds there are, or its exporter refuses it.
+        UsageError: the source is of no kind there is, or its exporter refuses it.
     """
     return exporter(_kind(source)).export(source, inputs, out, samples)
 
 
+def check_source(source: str) -> None:
+    """Check that a source is of a known kind and that its file is there, without opening it.
+
+    Raises:
+        UsageError: it is not; says which kinds there are, or which file is missing.
+    """
+    is_module = _kind(source) == "module"
+    file = source.rpartition(":")[0] if is_module else source
+    if not Path(file).exists() and (file.endswith(".py") or not is_module):
+        raise UsageError(f"There is no file '{file}'.")
+
+
 def is_onnx(path: Path) -> bool:
-    """Whether a path is taken for an ONNX file, by its suffix."""
+    """Tell whether a path is taken for an ONNX file, by its suffix."""
     return _SUFFIXES.get(path.suffix.lower()) == "onnx"
 
 
 def default_name(source: str) -> str:
-    """A model's name from its source: the file's stem, or the factory's module."""
+    """Take a model's name from its source: the file's stem, or the factory's module."""
     where, _, factory = source.rpartition(":")
     if not (where and factory.isidentifier()):
         stem = Path(source).stem

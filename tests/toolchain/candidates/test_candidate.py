@@ -14,7 +14,7 @@ from runtimes import plugins
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates import candidate
+from toolchain.candidates import candidate, defaults
 from toolchain.candidates.candidate import Candidate, marked, plan
 from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.recipe import Recipe
@@ -134,9 +134,9 @@ def test_unknown_words_are_answered_with_the_choices(device):
 
 
 def test_corrections_can_be_chosen_and_left_out(device):
-    assert candidate.corrections() == candidate.DEFAULT_CORRECTIONS
-    assert candidate.corrections(["bias", "tail", "bias"]) == ("bias", "tail")
-    assert candidate.corrections(["none"]) == ()
+    assert defaults.corrections() == defaults.DEFAULT_CORRECTIONS
+    assert defaults.corrections(["bias", "tail", "bias"]) == ("bias", "tail")
+    assert defaults.corrections(["none"]) == ()
     recipes = {c.recipe.precision: c.recipe for c in plan(device, ["int8", "fp32"], corrections=["bias"])}
     assert recipes["int8"].corrections == ("bias",)
     assert recipes["fp32"].corrections == ()
@@ -145,13 +145,13 @@ def test_corrections_can_be_chosen_and_left_out(device):
 @pytest.mark.parametrize("wanted", [["magic"], ["none", "bias"]])
 def test_an_unknown_correction_is_refused(wanted):
     with pytest.raises(UsageError, match="choose from bias, equalization, smoothing, tail, or none alone"):
-        candidate.corrections(wanted)
+        defaults.corrections(wanted)
 
 
 def test_every_correction_says_when_it_runs():
     names = plugins.names("toolchain.corrections")
     assert {plugins.load("toolchain.corrections", name, "correction").STAGE for name in names} == {"before", "after"}
-    assert set(candidate.DEFAULT_CORRECTIONS) <= set(names)
+    assert set(defaults.DEFAULT_CORRECTIONS) <= set(names)
 
 
 def test_sessions_start_with_the_profiles_options(device):

@@ -72,7 +72,7 @@ def test_calibration_samples_stand_in_for_evaluation(model, unlabelled, tmp_path
     calibration = dataset.read(unlabelled, model.inputs)
     scorer = plan(model, None, calibration, None, tmp_path)
     assert scorer.samples is calibration
-    assert "on the calibration's" in scorer.note
+    assert "on calibration samples" in scorer.note
 
 
 def test_without_any_samples_random_ones_prove_little(model, tmp_path):

@@ -85,7 +85,7 @@ def test_a_profile_of_the_users_own_that_is_wrong(refuses_build, device_file, tm
     [
         ('bugdet = ["p90<=1ms"]', ("unknown key 'bugdet'; expected one of", "budget")),
         ("budget = 'p90<=1ms'", ("'budget' should be a list",)),
-        ("threads = 1", ('The edgewright.toml names no source; add: source = "model.onnx"',)),
+        ("threads = 1", ('names no source; add: source = "model.onnx"',)),
         ("source = ", ("cannot be read",)),
         ('source = "nothing.onnx"', ("There is no file 'nothing.onnx'",)),
     ],

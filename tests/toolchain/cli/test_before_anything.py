@@ -176,7 +176,7 @@ def test_a_build_off_a_terminal_says_what_it_is_at_and_what_it_removed(cli, digi
     assert bundle.is_file()
     second = cli(*asked, "--budget", "size<=1B")
     assert second.code == 1
-    assert f"Removed '{bundle}' of an earlier build: this one chose no candidate for {elsewhere.name}." in second.err
+    assert f"Removed '{bundle}' of an earlier build: this one selected no candidate for {elsewhere.name}." in second.err
     assert not bundle.exists()
     assert "Removed" not in cli(*asked, "--budget", "size<=1B").err
 

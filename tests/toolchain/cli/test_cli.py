@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import get_args
 
 import onnx
 import pytest
@@ -16,14 +17,17 @@ import tiny_models
 from click.testing import CliRunner
 
 import runtimes
+from hwbench.gate import sequential_gate
+from hwbench.load import scenarios
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
+from hwbench.measurements.latency import Scenario
 from hwbench.results import profile_results
 from runtimes import plugins
 from runtimes.errors import UsageError
-from runtimes.sampling.closed_loop import MOST_RUNS
+from runtimes.sampling.closed_loop import MOST_RUNS, SamplingPlan
 from toolchain.cli import edgewright
-from toolchain.cli._options import sampling_plan
+from toolchain.cli._options import SCENARIOS, sampling_plan
 from toolchain.packaging.pack import pack
 
 ORDER = ["demo", "inspect", "profiles", "build", "measure", "gate", "verify", "sign"]  # the order people use them in
@@ -64,19 +68,62 @@ def test_every_option_says_what_it_is(command):
             assert option.help.endswith((".", "]")), option.name
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    ["['--help']", "['--version']", "['profiles']", "['profiles', '--detect']", "['verify', 'nothing.edge']"],
-)
-def test_what_needs_neither_torch_nor_onnx_imports_neither(arguments):
-    heavy = {"torch", "onnx", "onnx_ir", "onnxruntime", "sklearn", "matplotlib"}
+HEAVY = {"torch", "onnx", "onnx_ir", "onnxruntime", "openvino", "scipy", "sklearn", "matplotlib", "ml_dtypes", "jinja2"}
+NOTHING = HEAVY | {"numpy", "rich", "psutil"}
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """The packages that a command line imports, in a process of its own."""
     code = (
         "import sys\nfrom toolchain.cli import main\n"
-        f"try: main({arguments})\nexcept SystemExit: pass\n"
-        f"print(sorted({heavy} & set(sys.modules)))"
+        f"try: main({list(arguments)})\nexcept SystemExit: pass\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout.splitlines()[-1] == "[]"
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_imports_nothing_heavy(command):
+    light = {"psutil"} if command == "profiles" else set()  # which reads the devices' files
+    found = imported_by(*filter(None, [command]), "--help")
+    assert "click" in found
+    assert found & NOTHING <= light
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["profiles"],
+        ["profiles", "--detect"],
+        ["build", "nothing.onnx"],
+        ["build", "net:make", "--precision", "int5"],
+        ["build", "net:make", "--profile", "rpi5", "--runtime", "tflite"],
+        ["build", "net:make", "--profile", "rpi6"],
+        ["build", "net:make", "--budget", "p42<=1ms"],
+        ["debug", "nothing.onnx", "--calibration", __file__],
+        *([name, "nothing.edge"] for name in ("inspect", "measure", "verify")),
+        ["gate", "nothing.edge", "--budget", "p90<=1ms"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_light_or_wrong_imports_nothing_heavy(arguments):
+    assert imported_by(*arguments).isdisjoint(HEAVY)
+
+
+def test_help_tells_the_figures_of_the_code_that_it_does_not_import():
+    plan, gated = SamplingPlan(), sequential_gate.sampling_plan()
+    assert get_args(Scenario) == SCENARIOS
+    assert f"[default: {plan.duration_s:g}, or {plan.max_runs:,} inferences]" in words_of("build")
+    assert f"[default: {plan.duration_s:g}, or {plan.max_runs:,} inferences]" in words_of("measure")
+    assert f"[default: {gated.duration_s:g}, or {gated.max_runs:,} inferences]" in words_of("gate")
+    assert f"[default: {sequential_gate.MAX_TIME_S:g}" in words_of("gate")
+    assert f"inference of offline. [default: {scenarios.BATCH}]" in words_of("measure")
+
+
+def words_of(command: str) -> str:
+    return " ".join(help_of(command).split())
 
 
 def test_no_command_at_all_shows_the_help_as_an_error(cli):

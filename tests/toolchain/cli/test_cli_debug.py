@@ -92,7 +92,7 @@ def test_the_table_is_as_long_as_asked_and_says_what_was_corrected(cli, mobile):
     assert lines[0].split() == ["layer", "operator", "own", "dB", "total", "dB"]
     assert len(lines) == 4
     assert lines[-1].startswith("and 6 more layers")
-    assert "corrections, and the operators that each changed: tail" in ran.err
+    assert "operators that each changed: tail" in ran.err
 
 
 def test_a_layer_without_any_error_is_valid_json(cli, tmp_path):

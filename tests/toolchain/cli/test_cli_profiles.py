@@ -66,11 +66,11 @@ def test_profiles_shows_the_peaks_of_this_machine(cli):
 def test_how_to_measure_peaks_without_peaks_is_refused(cli):
     ran = cli("profiles", "--detect", "--fresh")
     assert (ran.code, ran.out) == (2, "")
-    assert "give --peaks, too" in ran.err
+    assert "give --peaks" in ran.err
 
 
 @pytest.mark.parametrize("option", ["--detect", "--peaks"])
 def test_another_device_than_this_machine_is_not_looked_at(cli, option):
     ran = cli("profiles", "rpi5", option)
     assert (ran.code, ran.out) == (2, "")
-    assert "about the machine we are on; leave out 'rpi5'" in ran.err
+    assert "leave out 'rpi5'" in ran.err

@@ -2,92 +2,105 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from click.core import ParameterSource
 
 from runtimes.errors import UsageError
-from toolchain.cli._config_file import BuildConfig, merge, read
-
-_words = st.text("ab/.:", min_size=1, max_size=6)
-_lists = st.lists(_words, max_size=2).map(tuple)
-_paths = st.none() | _words.map(Path)
-_configs = st.builds(
-    BuildConfig,
-    source=st.none() | _words,
-    input=_lists,
-    calibration=_paths,
-    evaluation=_paths,
-    metric=st.none() | _words,
-    profile=_lists,
-    precision=_lists,
-    runtime=_lists,
-    budget=_lists,
-    threads=st.none() | st.integers(min_value=1, max_value=8),
-    name=st.none() | _words,
-    out=_paths,
-)
+from toolchain.cli._config_file import read
+from toolchain.cli.build import command
 
 
-def written(folder: Path, text: str) -> Path:
-    path = folder / "edgewright.toml"
-    path.write_text(text)
-    return path
+@pytest.fixture
+def params(tmp_path):
+    """Writes an edgewright.toml beside a model and data, and gives what `edgewright build` then is asked."""
+    for name in ("net.onnx", "net.py", "c.npz", "e.npz", "other.npz", "t.json", "scores.py"):
+        (tmp_path / name).touch()
+
+    def parse(text: str, *arguments: str, source: str | None = 'source = "net.onnx"') -> dict[str, object]:
+        path = tmp_path / "edgewright.toml"
+        path.write_text(f"{source or ''}\n{text}")
+        return command.make_context("build", [str(path), *arguments]).params
+
+    return parse
 
 
-def test_holds_every_option_under_its_long_name(tmp_path):
+def test_holds_every_option_under_its_long_name(params, tmp_path):
     text = """
-    source = "package.module:make"
     input = ["image=float32[N,3,8,8]"]
     calibration = "c.npz"
-    evaluation = "data/e.npz"
+    calibration-table = "t.json"
+    evaluation = "e.npz"
     metric = "top5"
     profile = ["rpi5", "t4"]
     precision = ["fp32"]
     runtime = ["onnxruntime"]
+    correction = ["bias"]
     budget = ["p90<=20ms", "size<=5MB"]
     threads = 2
+    duration = 0.5
+    time-limit = 30
+    exhaustive = true
+    fresh = false
     name = "net"
     out = "results"
+    range = ["N=1:2:4"]
+    plan = false
+    format = "json"
     """
-    assert read(written(tmp_path, text)) == BuildConfig(
-        source="package.module:make",
-        input=("image=float32[N,3,8,8]",),
-        calibration=tmp_path / "c.npz",
-        evaluation=tmp_path / "data" / "e.npz",
-        metric="top5",
-        profile=("rpi5", "t4"),
-        precision=("fp32",),
-        runtime=("onnxruntime",),
-        budget=("p90<=20ms", "size<=5MB"),
-        threads=2,
-        name="net",
-        out=tmp_path / "results",
-    )
+    found = params(text)
+    assert {p.opts[-1].lstrip("-") for p in command.params} - {"source"} == {
+        line.split()[0] for line in text.splitlines() if line.strip()
+    }
+    assert [str(spec) for spec in found["inputs"]] == ["image=float32[N,3,8,8]"]
+    assert [budget.text for budget in found["budgets"]] == ["p90<=20ms", "size<=5MB"]
+    assert [profile.name for profile in found["profiles"]] == ["rpi5", "t4"]
+    expected = {
+        "source": str(tmp_path / "net.onnx"),
+        "calibration": tmp_path / "c.npz",
+        "calibration_table": tmp_path / "t.json",
+        "evaluation": tmp_path / "e.npz",
+        "metric": "top5",
+        "precisions": ("fp32",),
+        "runtimes": ("onnxruntime",),
+        "corrections": ("bias",),
+        "threads": 2,
+        "duration": 0.5,
+        "time_limit_s": 30,
+        "exhaustive": True,
+        "fresh": False,
+        "name": "net",
+        "out": tmp_path / "results",
+        "ranges": ({"N": (1, 2, 4)},),
+        "plan": False,
+        "form": "json",
+    }
+    assert {name: found[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "file"),
-    [
-        ("source", "net.onnx", "net.onnx"),
-        ("source", "net.py:make", "net.py"),
-        ("metric", "scores.py:mine", "scores.py"),
-        ("profile", "board.toml", "board.toml"),
-    ],
+    ("key", "value"), [("source", "net.onnx"), ("source", "net.py:make"), ("metric", "scores.py:mine")]
 )
-def test_names_of_files_are_relative_to_the_files_folder(tmp_path, key, value, file):
-    (tmp_path / file).touch()
-    text = f"{key} = {[value] if key == 'profile' else repr(value)}".replace("'", '"')
-    found = getattr(read(written(tmp_path, text)), key)
-    assert found == ((str(tmp_path / value),) if key == "profile" else str(tmp_path / value))
+def test_names_of_files_are_relative_to_the_files_folder(params, tmp_path, key, value):
+    line = f'{key} = "{value}"'
+    found = params("", source=line) if key == "source" else params(line)
+    assert found[key] == str(tmp_path / value)
 
 
-def test_absolute_paths_stay(tmp_path):
-    config = read(written(tmp_path, 'calibration = "/data/c.npz"\nout = "/results"'))
-    assert (config.calibration, config.out) == (Path("/data/c.npz"), Path("/results"))
+def test_a_profiles_file_is_relative_to_the_files_folder(params, tmp_path, device_file):
+    (tmp_path / "bench.toml").write_text(device_file.read_text())
+    assert [profile.name for profile in params('profile = ["bench.toml"]')["profiles"]] == ["bench"]
+
+
+def test_names_that_are_no_files_stay(params):
+    found = params('metric = "top1"\nevaluation = "e.npz"', source='source = "package.module:make"')
+    assert (found["source"], found["metric"]) == ("package.module:make", "top1")
+
+
+def test_absolute_paths_stay(params, tmp_path):
+    found = params(f'calibration = "{tmp_path / "c.npz"}"\nout = "/results"')
+    assert (found["calibration"], found["out"]) == (tmp_path / "c.npz", Path("/results"))
 
 
 @pytest.mark.parametrize(
@@ -96,36 +109,47 @@ def test_absolute_paths_stay(tmp_path):
         ("profile = [", "cannot be read"),
         ("bugdet = []", r"edgewright\.toml: unknown key 'bugdet'; expected one of source, .*budget"),
         ("budget = 'p90<=1ms'", r"edgewright\.toml: 'budget' should be a list, got 'p90<=1ms'"),
-        ("budget = [1]", r"'budget\[0\]' should be a string, got 1"),
-        ("threads = 'two'", "'threads' should be an integer, got 'two'"),
-        ("threads = true", "'threads' should be an integer, got True"),
+        ("threads = [1]", r"edgewright\.toml: 'threads' should be one value, got \[1\]"),
+        ("out = {a = 1}", r"edgewright\.toml: 'out' should be text or a number"),
+        ("threads = 'two'", r"edgewright\.toml: 'threads': 'two' is not a valid integer"),
+        ("threads = true", r"edgewright\.toml: 'threads': 'True' is not a valid integer"),
+        ("threads = 2.5", r"edgewright\.toml: 'threads': '2\.5' is not a valid integer"),
+        ("fresh = 1", r"edgewright\.toml: 'fresh' should be true or false, got 1"),
     ],
 )
-def test_says_which_key_is_wrong_and_what_was_expected(tmp_path, text, words):
+def test_says_which_key_is_wrong_and_what_was_expected(params, text, words):
     with pytest.raises(UsageError, match=words):
-        read(written(tmp_path, text))
+        params(text)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"There is no file '.*edgewright\.toml'"):
-        read(tmp_path / "edgewright.toml")
+        command.make_context("build", [str(tmp_path / "edgewright.toml")])
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / "edgewright.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match=r"edgewright\.toml' cannot be read"):
-        read(tmp_path / "edgewright.toml")
+        command.make_context("build", [str(tmp_path / "edgewright.toml")])
 
 
-@given(_configs, _configs)
-def test_what_the_command_line_gives_goes_before_the_file(config, given_):
-    merged = merge(config, given_)
-    for field in dataclasses.fields(BuildConfig):
-        ours, theirs = getattr(given_, field.name), getattr(config, field.name)
-        assert getattr(merged, field.name) == (theirs if ours in (None, ()) else ours)
+def test_what_the_command_line_gives_goes_before_the_file(params):
+    text = 'budget = ["p90<=20ms"]\nthreads = 2\nname = "file"\nduration = 1\nfresh = true\nprofile = ["nonsense"]'
+    given = ("--budget", "size<=1MB", "--threads", "3", "--name", "given", "--profile", "rpi5")
+    found = params(text, *given)
+    assert [budget.text for budget in found["budgets"]] == ["size<=1MB"]
+    assert [profile.name for profile in found["profiles"]] == ["rpi5"]
+    assert (found["threads"], found["name"], found["duration"], found["fresh"]) == (3, "given", 1, True)
 
 
-@given(_configs)
-def test_nothing_given_changes_nothing(config):
-    assert merge(config, BuildConfig()) == config
-    assert merge(BuildConfig(), config) == config
+def test_what_neither_gives_is_the_options_own_default(params):
+    found, without = params(""), command.make_context("build", ["package.module:make"]).params
+    same = set(found) - {"source", "name"}
+    assert {name: found[name] for name in same} == {name: without[name] for name in same}
+
+
+def test_says_to_click_where_a_value_is_from(tmp_path):
+    (tmp_path / "edgewright.toml").write_text('source = "m:make"\nthreads = 2')
+    ctx = command.make_context("build", [str(tmp_path / "edgewright.toml")])
+    assert ctx.get_parameter_source("threads") is ParameterSource.DEFAULT_MAP
+    assert read(tmp_path / "edgewright.toml", ctx) == {"source": "m:make", "threads": 2}

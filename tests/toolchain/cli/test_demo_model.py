@@ -9,7 +9,6 @@ import torch
 from hwbench.machine import device_profiles
 from hwbench.results import profile_results
 from toolchain.cli import _demo_model as demo_model
-from toolchain.cli import demo as command
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +43,9 @@ def test_the_command_asks_for_every_precision_on_this_machine(cli, files, device
         asked.append(request)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.demo, "prepare", lambda folder, tick: files)
+    monkeypatch.setattr(demo_model, "prepare", lambda folder, tick: files)
     monkeypatch.setattr(device_profiles, "detect", lambda machine: device)
-    monkeypatch.setattr(command, "build", build)
+    monkeypatch.setattr("toolchain.pipeline.build.build", build)
     ran = cli("demo", "--out", tmp_path / "out")
     assert ran.code == 130
     assert not (tmp_path / "out").exists()
@@ -59,12 +58,12 @@ def test_the_command_asks_for_every_precision_on_this_machine(cli, files, device
 
 def test_the_command_prints_what_the_pipeline_found(cli, files, device, built, tmp_path, monkeypatch):
     results = profile_results.from_json((built / "report.json").read_text(), "report.json")
-    monkeypatch.setattr(command.demo, "prepare", lambda folder, tick: files)
+    monkeypatch.setattr(demo_model, "prepare", lambda folder, tick: files)
     monkeypatch.setattr(device_profiles, "detect", lambda machine: device)
-    monkeypatch.setattr(command, "build", lambda request: results)
+    monkeypatch.setattr("toolchain.pipeline.build.build", lambda request: results)
     ran = cli("demo", "--out", tmp_path / "out")
     assert ran.code == 0
     assert ran.out.splitlines()[-2:] == [
-        f"Bundle: {built / 'digits-context.edge'}",
+        f"Bundle: {built / 'digits-bench.edge'}",
         f"Report: {tmp_path / 'out' / 'report.html'}",
     ]

@@ -31,7 +31,7 @@ def built(tmp_path_factory):
                     profiles=tuple(map(device_profiles.load, profiles)),
                     precisions=("fp16",),
                     runtimes=(runtime,),
-                    plan=SamplingPlan(min_runs=1, max_runs=1, duration_s=0),
+                    sampling=SamplingPlan(min_runs=1, max_runs=1, duration_s=0),
                     ranges=parse_ranges(["N=1:2:4"]),
                 )
             )
@@ -90,7 +90,7 @@ def test_on_its_own_device_an_engine_that_cannot_run_is_not_timed(tmp_path, monk
         out=_made(tmp_path / "out"),
         profiles=(device_profiles.load("l4"),),
         precisions=("fp32",),
-        plan=SamplingPlan(min_runs=1, max_runs=1, duration_s=0),
+        sampling=SamplingPlan(min_runs=1, max_runs=1, duration_s=0),
         ranges=parse_ranges(["N=1:2:4"]),
     )
     entries = {entry.name: entry for entry in build(request).profiles[0].candidates}

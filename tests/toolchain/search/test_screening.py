@@ -84,7 +84,7 @@ def test_what_is_slower_than_the_source_is_not_ranked():
     result = halve(field, lambda one, plan: one, rank, SamplingPlan())
     assert asked == [a.name for a in field[:3]]
     assert result[3].rejected == (
-        "1.2x slower than fp32 (onnxruntime) in screening (p50 6 against 5 ms, 1 process each), which loses nothing"
+        "1.2x slower than fp32 (onnxruntime) in screening (p50 6 against 5 ms, 1 process each), which loses no accuracy"
     )
 
 

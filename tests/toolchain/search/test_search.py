@@ -15,14 +15,20 @@ from search_parts import block, trial
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.accuracy import Accuracy
 from runtimes.sampling.closed_loop import SamplingPlan
-from toolchain.search.search import _Search
+from toolchain.search.acceptance import Acceptance
+from toolchain.search.phases.accept import accept
+from toolchain.search.phases.screen import screen
+from toolchain.search.phases.time_finalists import time_finalists
+from toolchain.search.phases.tune import tune
+from toolchain.search.search import run_phase
+from toolchain.search.state import SearchState
 from toolchain.search.time_limit import TimeLimit
 
 SCORE = Accuracy("top1", True, 1, 1.0, scores=(1.0,))
 
 
 class BuildContext:
-    """What `score` and `time_once` ask of one; a score takes `takes_s` of the time limit."""
+    """What `steps.score` and `steps.sample` ask of one; a score takes `takes_s` of the time limit."""
 
     def __init__(self, limit_s=None, takes_s=0.0, interrupted_at=None):
         self._samples, self._interrupted_at = itertools.count(1), interrupted_at
@@ -67,17 +73,17 @@ class BuildContext:
 @pytest.fixture
 def started(device):
     def start(context, *trials, timed=True):
-        run = _Search(device, (), context, SamplingPlan(), timed)
-        run.trials.update({one.name: one for one in trials})
-        return run
+        state = SearchState(device, context, SamplingPlan(), timed, Acceptance((), context))
+        state.put_all(trials)
+        return state
 
     return start
 
 
 def test_scoring_ends_with_the_time_limit_but_not_before_the_source_and_one_more(started):
-    run = started(BuildContext(100, takes_s=101), trial(1, 3), trial(2, 2), trial(3, 4), trial(0, 9))
-    run.phase(run.accept, until=None)
-    *others, source = run.trials.values()
+    state = started(BuildContext(100, takes_s=101), trial(1, 3), trial(2, 2), trial(3, 4), trial(0, 9))
+    run_phase(state, "accept", accept, until=None)
+    *others, source = state.trials.values()
     assert source.accuracy is not None
     assert len([one for one in others if one.accuracy]) == 1
     for one in others:
@@ -89,84 +95,84 @@ def test_after_ctrl_c_what_is_left_is_scored(started):
     context = BuildContext(100)
     with context.clock.phase():
         raise KeyboardInterrupt
-    run = started(context, trial(1, 3), trial(2, 2), trial(0, 9))
-    run.phase(run.accept, until=None)
-    assert all(one.accuracy for one in run.trials.values())
+    state = started(context, trial(1, 3), trial(2, 2), trial(0, 9))
+    run_phase(state, "accept", accept, until=None)
+    assert all(one.accuracy for one in state.trials.values())
 
 
-def interrupted():
+def interrupted(state):
     raise KeyboardInterrupt
 
 
 def test_where_nothing_is_timed_ctrl_c_keeps_what_was_scored(started):
     context = BuildContext()
-    run = started(context, trial(0), trial(1), timed=False)
+    state = started(context, trial(0), trial(1), timed=False)
     with pytest.raises(KeyboardInterrupt):
-        run.phase(interrupted)
-    run.phase(run.accept, until=None)
-    run.phase(interrupted)
+        run_phase(state, "interrupted", interrupted)
+    run_phase(state, "accept", accept, until=None)
+    run_phase(state, "interrupted", interrupted)
     assert context.clock.stopped == "Ctrl-C ended the search"
 
 
 def test_where_speed_decides_scores_alone_are_nothing_to_keep(started):
-    run = started(BuildContext(), trial(0), trial(1))
-    run.phase(run.accept, until=None)
+    state = started(BuildContext(), trial(0), trial(1))
+    run_phase(state, "accept", accept, until=None)
     with pytest.raises(KeyboardInterrupt):
-        run.phase(interrupted)
+        run_phase(state, "interrupted", interrupted)
 
 
 def test_ctrl_c_in_screening_keeps_what_was_measured_by_then(started):
     context = BuildContext(interrupted_at=3)
-    run = started(context, *(dataclasses.replace(trial(n), bundle=Path(str(n + 1))) for n in range(5)))
-    run.phase(run.screen)
-    run.phase(run.tune)
-    run.phase(run.accept, until=None)
-    source, measured, _, *others = run.trials.values()
+    state = started(context, *(dataclasses.replace(trial(n), bundle=Path(str(n + 1))) for n in range(5)))
+    run_phase(state, "screen", screen)
+    run_phase(state, "tune", tune)
+    run_phase(state, "accept", accept, until=None)
+    source, measured, _, *others = state.trials.values()
     assert (source.median_ms, measured.median_ms) == (1, 2)
     assert source.accuracy is not None
     assert measured.accuracy is not None
     assert {one.rejected for one in others} == {"ranked, not scored: Ctrl-C ended the search"}
-    assert not run.defects
+    assert not state.defects
 
 
 def test_a_field_that_was_screened_to_its_end_is_scored_whole_though_time_for_searching_is_over(started):
     context = BuildContext(100)
     field = [dataclasses.replace(trial(n), bundle=Path(str(5 + n / 10))) for n in range(1, 5)]
-    run = started(context, dataclasses.replace(trial(0), bundle=Path("9")), *field)
-    run.phase(run.screen)
+    state = started(context, dataclasses.replace(trial(0), bundle=Path("9")), *field)
+    run_phase(state, "screen", screen)
     context.clock._start -= 70
-    run.phase(run.tune)
-    run.phase(run.accept, until=None)
-    assert all(one.accuracy for one in run.trials.values())
+    run_phase(state, "tune", tune)
+    run_phase(state, "accept", accept, until=None)
+    assert all(one.accuracy for one in state.trials.values())
 
 
 def test_what_there_is_no_time_for_is_not_begun(started):
     context, began = BuildContext(100), []
-    run = started(context, trial(0))
+    state = started(context, trial(0))
     context.clock._start -= 70
-    run.phase(lambda: began.append("search"))
-    run.phase(lambda: began.append("time"), until=1.0)
+    run_phase(state, "search", lambda _: began.append("search"))
+    run_phase(state, "time", lambda _: began.append("time"), until=1.0)
     context.clock._start -= 40
-    run.phase(lambda: began.append("late"), until=1.0)
-    run.phase(lambda: began.append("accept"), until=None)
+    run_phase(state, "late", lambda _: began.append("late"), until=1.0)
+    run_phase(state, "accept", lambda _: began.append("accept"), until=None)
     assert began == ["time", "accept"]
 
 
 def test_the_users_metric_is_called_in_this_thread_alone(started):
     context = BuildContext()
-    run = started(context, *(trial(number, 1) for number in range(4)))
-    run.phase(run.accept, until=None)
+    state = started(context, *(trial(number, 1) for number in range(4)))
+    run_phase(state, "accept", accept, until=None)
     assert context.scored_in == {threading.get_ident()}
 
 
 def test_who_is_left_behind_says_so(started):
     field = [dataclasses.replace(trial(n), bundle=Path(str(n)), accuracy=SCORE) for n in (1, 2)]
-    run = started(BuildContext(), *field)
-    run.phase(run.time)
-    fast, slow = run.trials.values()
+    state = started(BuildContext(), *field)
+    run_phase(state, "time", time_finalists)
+    fast, slow = state.trials.values()
     assert (len(fast.latency.blocks), fast.behind) == (6, None)
     assert len(slow.latency.blocks) == 3
-    assert slow.behind == "timed in 3 of 6 processes: slower beyond doubt than one that meets every budget"
+    assert slow.behind.startswith("timed in 3 of 6 processes: ")
 
 
 def tuned(started, *ms):
@@ -189,5 +195,5 @@ def test_settings_are_not_tried_for_what_they_could_not_make_the_fastest(started
 
 
 def test_what_was_not_measured_is_not_the_fastest(started):
-    run = started(BuildContext(), trial(1), trial(2, 2), trial(3, 1))
-    assert [one.median_ms for one in run._fastest()] == [1, 2, None]
+    state = started(BuildContext(), trial(1), trial(2, 2), trial(3, 1))
+    assert [one.median_ms for one in state.fastest] == [1, 2, None]

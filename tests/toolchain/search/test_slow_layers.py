@@ -33,7 +33,7 @@ def test_the_sentence_names_the_conversions_and_what_stayed_in_float():
         *((f"lstm_{n}", "LSTM", "float product", 2) for n in range(5)),
     )
     assert explain(int8, 1.4, "fp32 (onnxruntime)") == (
-        "int8 did not pay: 1.4x slower than fp32 (onnxruntime); 30% of its time is in 1 Quantize, Dequantize or Cast "
+        "int8 is 1.4x slower than fp32 (onnxruntime); 30% of its time is in 1 Quantize, Dequantize or Cast "
         "kernel, and 5 products stayed in float: lstm_0, lstm_1, lstm_2, lstm_3 and 1 more"
     )
 
@@ -41,7 +41,7 @@ def test_the_sentence_names_the_conversions_and_what_stayed_in_float():
 def test_without_conversions_or_float_products_the_kernels_are_to_blame():
     int8 = times(("conv_1", "QLinearConv", "integer product", 60))
     assert explain(int8, 1.2, "fp32 (null)") == (
-        "int8 did not pay: 1.2x slower than fp32 (null); its integer kernels are no faster here"
+        "int8 is 1.2x slower than fp32 (null); its integer kernels are no faster here"
     )
 
 

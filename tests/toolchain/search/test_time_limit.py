@@ -46,7 +46,7 @@ def test_the_first_ctrl_c_ends_a_phase_and_the_second_one_all(capfd):
     with clock.phase():
         raise KeyboardInterrupt
     assert clock.stopped == "Ctrl-C ended the search"
-    assert "Ctrl-C again leaves at once" in capfd.readouterr().err
+    assert "Ctrl-C again" in capfd.readouterr().err
     with pytest.raises(TimeUp):
         clock.check(1.0)  # nothing more is measured
     with pytest.raises(KeyboardInterrupt), clock.phase():

@@ -8,7 +8,7 @@ import pytest
 
 from hwbench.machine import device_profiles
 from toolchain.candidates.candidate import plan
-from toolchain.search.runtime_settings import variants
+from toolchain.search.phases.runtime_settings import variants
 
 
 def test_fewer_threads_by_halves_and_each_option_by_itself():

@@ -1,4 +1,4 @@
-"""Who of the finalists is measured on: no more blocks for those that are slower beyond doubt than one that will do."""
+"""Pick the finalists that are measured further: those that are clearly slower than a good one get no more blocks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 from toolchain.search.trials import Trial, medians_ms
 
-_FAR = 1.5  # times the fastest that is right; short measurements are not wrong by as much
-_LEAST = 3  # blocks of both before any is left behind
-_CLEARLY = 1.05  # times the leader's slowest process
+_FAR = 1.5  # times the fastest that meets the accuracy budget; short measurements err by less
+_LEAST = 3  # blocks of both before one is left behind
+_CLEARLY = 1.05  # times the leader's slowest block
 
 
 def within_reach(running: Sequence[Trial], best: Trial) -> list[Trial]:
-    """Let go what screening found far slower than another that may be chosen; the source stays, to compare with."""
+    """Let go trials that were far slower in screening than one that may be selected; the source always stays."""
     bar = best.median_ms
     assert bar is not None
 
@@ -22,23 +22,23 @@ def within_reach(running: Sequence[Trial], best: Trial) -> list[Trial]:
         if trial.is_source or mine is None or mine <= _FAR * bar:
             return trial
         figures = f"p50 {mine:.3g} against {bar:.3g} ms"
-        reason = f"{mine / bar:.2g}x slower than {best.name} in screening ({figures}), which is right, too"
+        reason = f"{mine / bar:.2g}x slower in screening than {best.name} ({figures}), which also meets the budgets"
         return dataclasses.replace(trial, rejected=reason)
 
     return [judged(trial) for trial in running]
 
 
 def contenders(finalists: Sequence[Trial], is_met: Callable[[Trial], bool]) -> list[Trial]:
-    """Those that may still turn out to be the fastest.
+    """Pick those that may still turn out to be the fastest.
 
-    One is left behind where its fastest process is slower than the slowest of a leader's, by a few percent more than
-    nothing. Were two equally fast, three blocks each would fall so with a probability of 1 in 20 (one pair, looked at
-    once; a field is several pairs, looked at up to four times), and by that much beyond far more seldom; six blocks,
-    which all others get, are for what is closer.
+    A finalist is left behind if its fastest block is slower than a leader's slowest, by more than a few percent. If two
+    were equally fast, three blocks each would fall like this with a probability of 1 in 20 (for one pair, looked at
+    once; a field has several pairs, looked at up to four times), and by a few percent more far more rarely. All others
+    get six blocks, which tell closer ones apart.
 
     Args:
-        finalists: those that have been measured in every round so far.
-        is_met: whether a finalist meets all budgets, as far as can be told by now.
+        finalists: trials that were measured in every round so far.
+        is_met: tells whether a finalist meets all budgets, by its measurements so far.
     """
     leaders = [trial for trial in finalists if _blocks(trial) >= _LEAST and is_met(trial)]
     bar = min((max(_medians_ms(leader)) for leader in leaders), default=None)

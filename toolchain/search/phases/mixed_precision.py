@@ -1,8 +1,8 @@
-"""Mixed precision: the fewest layers to keep in float so that a low precision meets its accuracy budget.
+"""Mixed precision: find the fewest layers to keep in float32 so that a low precision meets its accuracy budget.
 
-Layers are ranked once, by the error that the precision in each alone does to its own output; then the shortest prefix
-of that ranking that meets the budget is found by bisection, with log2(layers) evaluations. The fewer are kept, the
-faster it is, so the shortest prefix is also the one most likely to meet a latency budget.
+Layers are ranked once, by the error that the precision in one layer alone adds to its output. Bisection then finds the
+shortest prefix of that ranking that meets the budget, with log2(layers) evaluations. A candidate with fewer kept layers
+is faster, so the shortest prefix is also the most likely to meet a latency budget.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Try = Callable[[Candidate], Trial]
 def recover(
     low: Candidate, ranking: tuple[str, ...], attempt: Try, meets: Callable[[Trial], bool]
 ) -> tuple[Trial, ...]:
-    """Keep the worst layers of a candidate in float until it meets the accuracy budget.
+    """Keep the most sensitive layers of a candidate in float32 until it meets the accuracy budget.
 
     Args:
-        low: what misses it.
-        ranking: the layers that it computes in its precision, the most sensitive first.
+        low: the candidate that misses it.
+        ranking: the layers that it computes in its low precision, the most sensitive first.
         attempt: makes a candidate and scores it.
-        meets: whether an attempt meets the accuracy budget.
+        meets: tells whether a trial meets the accuracy budget.
 
     Returns:
-        Every attempt, in the order tried; all but the one with the fewest layers kept are dropped, with the reason.
-        At most ceil(log2(layers)) of them.
+        Every trial, in the order tried, at most ceil(log2(layers)); all but the one with the fewest kept layers are
+        rejected, with the reason.
     """
     tried: dict[int, Trial] = {}
 
@@ -47,7 +47,7 @@ def recover(
 
 
 def smallest(count: int, holds: Callable[[int], bool]) -> int:
-    """The smallest number from 1 to `count` that holds, where 0 does not, `count` does, and more is never worse."""
+    """Find the smallest number from 1 to `count` that holds, if 0 does not, `count` does, and more is never worse."""
     low, high = 0, count
     while high - low > 1:
         middle = (low + high) // 2
@@ -61,8 +61,8 @@ def smallest(count: int, holds: Callable[[int], bool]) -> int:
 def _why(trial: Trial, fewest: int) -> str:
     kept = len(trial.candidate.recipe.keep)
     if kept < fewest:
-        return f"with {_layers(kept)} in float it was not shown to meet the accuracy budget"
-    return f"{_layers(fewest)} in float will do"
+        return f"with {_layers(kept)} in float32 it was not shown to meet the accuracy budget"
+    return f"{_layers(fewest)} in float32 are enough to meet the accuracy budget"
 
 
 def _layers(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Settings that may make a candidate faster: fewer threads, and the options that its runtime's builder names."""
+"""Runtime settings that may make a candidate faster: fewer threads, and options that its runtime's builder names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from toolchain.candidates.candidate import Candidate
 
 
 def variants(candidate: Candidate) -> Iterator[Candidate]:
-    """The candidate with other settings, one changed at a time. It has the most threads that the profile allows."""
+    """Yield the candidate with other settings, one changed at a time; its threads are the most the profile allows."""
     settings = candidate.settings
     made_by = builder(candidate.runtime)
     threads = settings.threads // 2 if made_by.USES_THREADS else 0

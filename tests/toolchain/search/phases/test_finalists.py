@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from search_parts import block, trial
 
 from hwbench.measurements.latency import Latency
-from toolchain.search.finalists import contenders, within_reach
+from toolchain.search.phases.finalists import contenders, within_reach
 
 
 def timed(number, *ms):

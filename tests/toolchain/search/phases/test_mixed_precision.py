@@ -15,7 +15,7 @@ from hwbench.budgets.budget import parse_all
 from toolchain.pipeline.build import build
 from toolchain.pipeline.request import BuildRequest
 from toolchain.recipes.recipe import Recipe
-from toolchain.search import mixed_precision
+from toolchain.search.phases import mixed_precision
 
 
 @given(st.integers(1, 5000), st.data())
@@ -43,8 +43,8 @@ def test_every_other_attempt_says_why_it_went():
         trial(1).candidate, ranking, attempt, lambda one: len(one.candidate.recipe.keep) >= 3
     )
     assert {len(one.candidate.recipe.keep): one.rejected for one in found} == {
-        4: "3 layers in float will do",
-        2: "with 2 layers in float it was not shown to meet the accuracy budget",
+        4: "3 layers in float32 are enough to meet the accuracy budget",
+        2: "with 2 layers in float32 it was not shown to meet the accuracy budget",
         3: None,
     }
     (kept,) = [one for one in found if one.is_running]
@@ -56,7 +56,7 @@ def test_layers_that_were_kept_before_count_too():
     found = mixed_precision.recover(
         low, ("a", "b"), lambda one: dataclasses.replace(trial(1), candidate=one), lambda _: False
     )
-    assert [one.rejected for one in found] == ["with 3 layers in float it was not shown to meet the accuracy budget"]
+    assert [one.rejected for one in found] == ["with 3 layers in float32 it was not shown to meet the accuracy budget"]
     assert mixed_precision.recover(low, ("a",), lambda _: pytest.fail("nothing to try"), lambda _: False) == ()
 
 

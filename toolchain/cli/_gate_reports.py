@@ -1,0 +1,82 @@
+"""Reports for `edgewright gate`: those that were stored, and the results that it shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from hwbench.budgets.budget import Budget
+from hwbench.budgets.verdicts import Verdict, judge
+from hwbench.gate.sequential_gate import Gated
+from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.report import Report
+from hwbench.results import profile_results
+from hwbench.results.profile_results import CandidateResult, ProfileResult, Results, Status
+from runtimes.errors import UsageError
+
+
+def judge_stored(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> Gated:
+    """Judge a report.json by the samples it holds, perhaps against another one.
+
+    Raises:
+        UsageError: a file is missing or holds no selected candidate, or the baseline is a bundle.
+    """
+    report = read(candidate)
+    if baseline is not None and baseline.suffix != ".json":
+        raise UsageError(
+            f"'{candidate}' is a report, and '{baseline}' a bundle that would be measured now; give the candidate's "
+            "bundle, or a report.json as --baseline."
+        )
+    other = read(baseline) if baseline is not None else None
+    return Gated(report, other, judge(report, limits, other))
+
+
+def read(path: Path) -> Report:
+    """Read the selected candidate's report from a report.json of one profile.
+
+    Raises:
+        UsageError: the file is missing, is no report, or holds several profiles or no selected candidate.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"There is no file '{path}'.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"'{path}' cannot be read: {error}.") from None
+    profiles = profile_results.from_json(text, str(path)).profiles
+    if len(profiles) != 1:
+        raise UsageError(f"'{path}' holds {len(profiles)} profiles; gate one bundle of them instead.")
+    selected = profiles[0].selected
+    if selected is None or selected.report is None:
+        raise UsageError(f"'{path}' holds no selected candidate to judge.")
+    return dataclasses.replace(selected.report, candidate=selected.report.candidate or selected.name)
+
+
+def caveats(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> tuple[str, ...]:
+    """Name what a comparison with figures of another time does not cover."""
+    of_machine = any(limit.relative and QUANTITIES[limit.quantity].of_machine for limit in limits)
+    if baseline is None or baseline.suffix != ".json" or not of_machine:
+        return ()
+    which = "The two reports" if candidate.suffix == ".json" else "The candidate and the baseline's report"
+    return (
+        f"{which} were measured at different times, and their runs were not interleaved: a change of the machine in "
+        "between counts as a change of the model. Gate two bundles to measure them side by side.",
+    )
+
+
+def results(gated: Gated, limits: tuple[Budget, ...], said: tuple[str, ...]) -> Results:
+    """Make the results that report formats take; `said` are the caveats."""
+    candidate, baseline = gated.candidate, gated.baseline
+    if baseline is None:
+        entries = [_entry(candidate.candidate, candidate, "measured", gated.verdicts)]
+    else:  # both may have the same name
+        entries = [
+            _entry(f"{candidate.candidate} (candidate)", candidate, "measured", gated.verdicts),
+            _entry(f"{baseline.candidate} (baseline)", baseline, "eligible"),
+        ]
+    return profile_results.of([ProfileResult(candidate.model, candidate.profile, limits, tuple(entries), said)])
+
+
+def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> CandidateResult:
+    artifact = report.artifact
+    return CandidateResult(name, artifact.precision, artifact.runtime, status, "", report, verdicts)

@@ -1,0 +1,17 @@
+"""Explain why int8 is slower than float, where it is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from toolchain.search import slow_layers
+from toolchain.search.state import SearchState
+
+
+def explain(state: SearchState) -> None:
+    """Add a remark to each int8 trial that is slower than its float twin."""
+    for trial in list(state.trials.values()):
+        state.context.clock.check(1.0)
+        if trial.computes_in("int8") or trial.computes_in("int8-dynamic"):
+            remark = slow_layers.remark(trial, state.trials.values(), state.context.timed)
+            state.put(dataclasses.replace(trial, remark=remark))

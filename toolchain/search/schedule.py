@@ -1,0 +1,80 @@
+"""Schedule of a search: its phases in order, which the search follows and the progress line counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hwbench.measurements.interleaved import BLOCKS
+from toolchain.search.phases.accept import accept
+from toolchain.search.phases.explain import explain
+from toolchain.search.phases.keep_sensitive_layers import keep_sensitive_layers
+from toolchain.search.phases.make_candidates import make_candidates
+from toolchain.search.phases.return_slow_layers import return_slow_layers
+from toolchain.search.phases.screen import rank, screen
+from toolchain.search.phases.time_finalists import time_all, time_finalists
+from toolchain.search.phases.tune import tune
+from toolchain.search.screening import FINALISTS
+from toolchain.search.state import SearchState
+from toolchain.search.time_limit import SEARCHING
+
+_VARIANTS = 8  # steps for a finalist's other settings: two variants are made and measured beside it
+_RETURNED = 5  # steps for the candidate whose slow layers are float again
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase.
+
+    Attributes:
+        run: the phase itself.
+        steps: estimates the progress steps from the number of candidates and of finalists.
+        until: share of the time limit after which the phase is left out; None if it never is.
+    """
+
+    run: Callable[[SearchState], None]
+    steps: Callable[[int, int], int]
+    until: float | None = SEARCHING
+
+    @property
+    def name(self) -> str:
+        """Name for people: a verb and its object."""
+        return self.run.__name__.replace("_", " ")
+
+
+def schedule(*, timed: bool, exhaustive: bool) -> tuple[Phase, ...]:
+    """List the phases of a search in their order.
+
+    Args:
+        timed: this machine is the device; if not, candidates are scored and none is timed.
+        exhaustive: all candidates are measured well, and nothing is tried beyond them.
+    """
+    screened = timed and not exhaustive
+    phases = [_MAKE, *((_SCREEN, _TUNE, _RETURN_SLOW_LAYERS) if screened else (_RANK,)), _ACCEPT]
+    phases += [] if exhaustive else [_KEEP_SENSITIVE_LAYERS]
+    phases += [_TIME_ALL if exhaustive else _TIME_FINALISTS, _EXPLAIN] if timed else []
+    return tuple(phases)
+
+
+def _screened(candidates: int, finalists: int) -> int:
+    """Count the steps of screening: all are measured and ranked, then half of them again, until few are left."""
+    if candidates < 2:
+        return candidates  # one alone is only ranked
+    steps, left = 2 * candidates, candidates
+    while left > FINALISTS + 1:
+        left = max(FINALISTS, math.ceil((left - 1) / 2)) + 1
+        steps += left if left > FINALISTS + 1 else 0
+    return steps
+
+
+_MAKE = Phase(make_candidates, lambda candidates, finalists: candidates, until=None)
+_SCREEN = Phase(screen, _screened)
+_TUNE = Phase(tune, lambda candidates, finalists: _VARIANTS * min(candidates, 2))
+_RETURN_SLOW_LAYERS = Phase(return_slow_layers, lambda candidates, finalists: _RETURNED)
+_RANK = Phase(rank, lambda candidates, finalists: candidates)
+_ACCEPT = Phase(accept, lambda candidates, finalists: finalists, until=None)
+_KEEP_SENSITIVE_LAYERS = Phase(keep_sensitive_layers, lambda candidates, finalists: 0)  # most models need none
+_TIME_FINALISTS = Phase(time_finalists, lambda candidates, finalists: finalists * BLOCKS, until=1.0)
+_TIME_ALL = Phase(time_all, lambda candidates, finalists: finalists * BLOCKS, until=1.0)
+_EXPLAIN = Phase(explain, lambda candidates, finalists: 0, until=1.0)

@@ -1,0 +1,106 @@
+"""The state of a search: the trials by name, in the order tried, and what the phases ask of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from runtimes.profile import HardwareProfile
+from runtimes.sampling.closed_loop import SamplingPlan
+from toolchain.candidates.candidate import Candidate, marked
+from toolchain.search import parallel, screening, steps
+from toolchain.search.acceptance import Acceptance
+from toolchain.search.steps import Finish, Samples
+from toolchain.search.trials import BuildContext, Trial
+
+_LONG_BLOCK = 2  # screening's third round, whose blocks are long enough to tell a few percent
+
+
+@dataclass
+class SearchState:
+    """The trials of a search.
+
+    Attributes:
+        profile: the device.
+        context: the parts that candidates share; its clock says when to stop.
+        full: the plan that finalists are measured by.
+        timed: this machine is the device, so that latency is measured.
+        acceptance: judges trials by the build's budgets.
+        candidates: the candidates to start with.
+        exhaustive: all of them are measured well, and nothing is tried beyond them.
+        trials: every trial by its name, in the order tried.
+        defects: the phases that failed, and why, in sentences.
+        is_screened: screening came to its end.
+    """
+
+    profile: HardwareProfile
+    context: BuildContext
+    full: SamplingPlan
+    timed: bool
+    acceptance: Acceptance
+    candidates: Sequence[Candidate] = ()
+    exhaustive: bool = False
+    trials: dict[str, Trial] = field(default_factory=dict)
+    defects: list[str] = field(default_factory=list)
+    is_screened: bool = False
+
+    @property
+    def running(self) -> list[Trial]:
+        """The trials that neither failed nor were let go."""
+        return [trial for trial in self.trials.values() if trial.is_running]
+
+    @property
+    def fastest(self) -> list[Trial]:
+        """The running trials by speed; those that were not measured come last, the first tried first."""
+        return sorted(self.running, key=speed)
+
+    @property
+    def has_results(self) -> bool:
+        """True if Ctrl-C would find something to keep: something measured, or scored where nothing is timed."""
+        found = self.trials.values()
+        return any(one.blocks or one.latency if self.timed else one.accuracy for one in found)
+
+    def put(self, trial: Trial) -> Trial:
+        """Add a trial, or put it in the place of an earlier state of the same candidate."""
+        self.trials[trial.name] = trial
+        return trial
+
+    def put_all(self, trials: Iterable[Trial]) -> None:
+        """Do the same for several."""
+        for trial in trials:
+            self.put(trial)
+
+    def make(self, candidate: Candidate) -> Trial:
+        """Make a candidate. On its own device an engine that cannot run is rejected: its stand-in proves nothing."""
+        candidate = marked(candidate, (trial.candidate for trial in self.trials.values()))
+        made = steps.make(candidate, self.profile, self.context)
+        if self.timed and made.is_running and made.stands_in is not None:
+            reason = f"its engine cannot run here, so it was not timed: {made.stands_in}"
+            made = dataclasses.replace(made, rejected=reason)
+        return self.put(made)
+
+    def drop_too_large(self) -> None:
+        """Let go the trials whose file is larger than a budget allows; a size is known as soon as there is a file."""
+        self.put_all(self.acceptance.small_enough(self.running))
+
+    def score_each(self, running: Sequence[Trial], samples: Samples, keep: Callable[[Finish], object]) -> None:
+        """Score several trials, as many at a time as there are cores for."""
+        threads = max((trial.candidate.settings.threads for trial in running), default=0)
+        lanes = parallel.count(threads, self.context.machine.cores)
+        parallel.each(lambda trial: steps.score(trial, self.context, samples), running, lanes, keep)
+
+    def sample_long(self, trial: Trial) -> Trial:
+        """Measure one more block of screening, long enough to tell a few percent.
+
+        Raises:
+            TimeUp: the time for searching is over.
+        """
+        self.context.clock.check()
+        return steps.sample(trial, self.context, screening.plan_of(_LONG_BLOCK, self.full), final=False)
+
+
+def speed(trial: Trial) -> float:
+    """Give a trial's p50 in milliseconds; infinity where it was not measured, so that it sorts last."""
+    return trial.speed_ms if trial.speed_ms is not None else math.inf

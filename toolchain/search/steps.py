@@ -1,0 +1,129 @@
+"""Single steps of a trial: make it, score it, measure a block. A failure costs the other trials nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from hwbench.measurements import interleaved
+from hwbench.measurements.accuracy import Accuracy
+from runtimes.errors import EdgewrightError, UnsupportedError
+from runtimes.profile import HardwareProfile
+from runtimes.sampling.closed_loop import SamplingPlan
+from runtimes.tensors import Array
+from toolchain.candidates.candidate import Candidate
+from toolchain.output_folder import disk_full
+from toolchain.search.trials import BuildContext, Trial
+
+Samples = Literal["ranking", "evaluation"]
+"""The samples that a trial is scored on."""
+
+Finish = Callable[[], Trial]
+"""The rest of a step, for the main thread: it calls the user's metric, which may not be safe in other threads."""
+
+
+def make(candidate: Candidate, profile: HardwareProfile, context: BuildContext) -> Trial:
+    """Make a candidate.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if candidate.refusal is not None:
+        return Trial(candidate, candidate.refusal)
+
+    def made(trial: Trial) -> Trial:
+        made = context.builder.make(candidate, profile)
+        context.tick(f"made {candidate.name}")
+        return dataclasses.replace(trial, bundle=made.bundle, artifact=made.artifact, stands_in=made.stands_in)
+
+    return _guarded(Trial(candidate, is_source=context.is_source(candidate)), made)
+
+
+def score(trial: Trial, context: BuildContext, samples: Samples) -> Finish:
+    """Run a trial on samples, in any thread; the returned function scores its outputs.
+
+    A trial that failed, or that has this score already, is returned as it is. The source is not run: its score is
+    known.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    scorer = context.ranking if samples == "ranking" else context.scorer
+    if trial.failure or (trial.ranked if samples == "ranking" else trial.accuracy):
+        return lambda: trial
+    if trial.is_source:
+        return lambda: _with_score(trial, samples, scorer.source())
+    outputs: dict[str, Array] = {}
+
+    def ran(trial: Trial) -> Trial:
+        try:
+            outputs.update(interleaved.outputs(trial.bundle, scorer.samples.file, context.target))
+        except EdgewrightError as error:
+            if trial.stands_in is None:
+                raise
+            raise UnsupportedError(f"Neither its engine nor the stand-in for it can run here: {error}") from error
+        return trial
+
+    def scored(trial: Trial) -> Trial:
+        context.tick(f"{'ranked' if samples == 'ranking' else 'scored'} {trial.name}")
+        return _with_score(trial, samples, scorer.score(outputs))
+
+    after = _guarded(trial, ran)
+    return lambda: after if after.failure else _guarded(after, scored)
+
+
+def sample(trial: Trial, context: BuildContext, plan: SamplingPlan, *, final: bool) -> Trial:
+    """Measure one more block.
+
+    Args:
+        trial: a candidate that was made.
+        context: the parts that candidates share.
+        plan: how long the block lasts.
+        final: add it to the latency that the report shows; else to screening's blocks.
+
+    Raises:
+        OSError: the disk is full.
+    """
+
+    def measured(trial: Trial) -> Trial:
+        block = context.target.sample(trial.bundle, context.timed, plan)
+        context.tick(f"{'measured' if final else 'screened'} {trial.name}")
+        if not final:
+            return dataclasses.replace(trial, blocks=(*trial.blocks, block))
+        before = trial.latency.blocks if trial.latency is not None else ()
+        return dataclasses.replace(trial, latency=trial.latency_of((*before, block)))
+
+    return _guarded(trial, measured)
+
+
+def _with_score(trial: Trial, samples: Samples, found: Accuracy) -> Trial:
+    if samples == "ranking":
+        return dataclasses.replace(trial, ranked=found)
+    return dataclasses.replace(trial, accuracy=found)
+
+
+def _guarded(trial: Trial, step: Callable[[Trial], Trial]) -> Trial:
+    try:
+        return step(trial)
+    except EdgewrightError as error:
+        _check_disk(str(error))
+        return dataclasses.replace(trial, failure=str(error))
+    except OSError:
+        raise
+    except Exception as error:  # a defect of edgewright in one candidate must not cost the user the others
+        return dataclasses.replace(trial, failure=f"internal error, please report it: {type(error).__name__}: {error}")
+
+
+def _check_disk(failure: str) -> None:
+    """Tell a full disk from a candidate's failure: it fails every candidate that comes next, too.
+
+    Raises:
+        OSError: a measuring process met a full disk.
+    """
+    if os.strerror(errno.ENOSPC) in failure:
+        raise disk_full(Path(tempfile.gettempdir()))

@@ -1,0 +1,48 @@
+"""A source with the calibration samples that a command observes it on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwbench.data import dataset
+from hwbench.data.dataset import Dataset
+from runtimes.errors import UsageError
+from runtimes.npz import open_arrays
+from runtimes.tensors import TensorSpec
+from toolchain.calibration.sample_factory import as_npz
+from toolchain.models.onnx_model import OnnxModel, is_quantized, load_ir
+from toolchain.sources.open_source import open_source
+
+
+def open_with_samples(
+    source: str, inputs: Sequence[TensorSpec], calibration: Path, work: Path
+) -> tuple[OnnxModel, Dataset]:
+    """Export a source, and check its samples against it.
+
+    Args:
+        source: a file, or MODULE:FACTORY.
+        inputs: specs from --input; may be empty where the source declares its own.
+        calibration: an .npz, or FILE.py:FACTORY.
+        work: a folder for the exported model and for what a factory yields.
+
+    Raises:
+        UsageError: the source or the samples cannot be read, or do not fit each other.
+    """
+    file = as_npz(calibration, work)
+    model = open_source(source, inputs, work / "source.onnx", open_arrays(file))
+    return model, dataset.read(file, model.inputs, called=str(calibration))
+
+
+def open_float_with_samples(
+    source: str, inputs: Sequence[TensorSpec], calibration: Path, work: Path
+) -> tuple[OnnxModel, Dataset]:
+    """Do the same for a source that is to be quantized.
+
+    Raises:
+        UsageError: the source is quantized already; or as `open_with_samples`.
+    """
+    model, samples = open_with_samples(source, inputs, calibration, work)
+    if is_quantized(load_ir(model.path)):
+        raise UsageError(f"'{source}' is quantized already; give the float model that it was made from.")
+    return model, samples
