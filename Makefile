@@ -16,7 +16,8 @@ test: $(VENV)/.ready
 # int8 on an emulated CPU without VNNI, whose kernels saturate. qemu 7.2 crashes in code that OpenVINO and TensorRT make.
 test-haswell: $(VENV)/.ready emulator
 	ln -sf $(abspath tests/haswell) $(BIN)/python-haswell
-	$(BIN)/python-haswell -m pytest --timeout 1800 -m $(TESTS) -k "not openvino and not tensorrt"
+	$(BIN)/python-haswell -m pytest --timeout 1800 -m $(TESTS) -k "not openvino and not tensorrt" \
+		$$(grep -rlw --include 'test_*.py' 'mark.$(TESTS)' tests)
 
 emulator:
 	@tests/emulator

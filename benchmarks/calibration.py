@@ -32,8 +32,8 @@ import numpy as np
 import onnxruntime as ort
 
 from hwbench.data import dataset
-from hwbench.data.lazy_npz import open_arrays
 from runtimes import plugins, samples
+from runtimes.npz import open_arrays
 from runtimes.tensors import Array
 from toolchain.models import ort_session
 from toolchain.models.onnx_model import open_model

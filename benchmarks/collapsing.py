@@ -83,8 +83,8 @@ def main() -> None:
             budgets=(parse(_BUDGET),),
             threads=1,
         )
-        (found,) = build(request).fields
-    scored = [entry for entry in found.entries if entry.report is not None and entry.report.accuracy is not None]
+        (found,) = build(request).profiles
+    scored = [entry for entry in found.candidates if entry.report is not None and entry.report.accuracy is not None]
     for entry in scored:
         print(f"{entry.name:44}{_score(entry):>8}{_p50(entry):>11}  {entry.status:8} {entry.reason}")
     for runtime in dict.fromkeys(entry.runtime for entry in scored if entry.recipe.get("keep")):

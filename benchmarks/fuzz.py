@@ -29,7 +29,7 @@ import numpy as np
 
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
-from runtimes import npy, npz
+from runtimes import npz
 from runtimes.bundles import archive
 from runtimes.bundles.bundle import MANIFEST, Bundle
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
@@ -134,7 +134,7 @@ def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
 
     def read_npy(data: bytes) -> None:
         try:
-            npy.parse(data)
+            npz.parse_npy(data)
         except ValueError as error:
             raise _Refused(str(error)) from None
 

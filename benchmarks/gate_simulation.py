@@ -32,9 +32,9 @@ import numpy as np
 from benchmarks import naive_gates
 from benchmarks.populations import BLOCK_S, SYNTHETIC, Population, recorded, synthetic
 from hwbench.budgets.budget import Budget
-from hwbench.gate.rounds import Observed, Rounds
+from hwbench.gate.rounds import BlockFigures, Rounds
 from hwbench.gate.sequential_gate import decide
-from hwbench.measurements.interference import NOISE, Surroundings
+from hwbench.measurements.interference import MAX_SLOWDOWN, BlockInterference
 from runtimes.tensors import Array
 
 GATES = 2_000
@@ -57,19 +57,19 @@ class DrawnRounds(Rounds):
             factors={"candidate": 1 + slowdown, "baseline": population.lead if sides == 2 else 1.0},
         )
 
-    def observed(self, side: str, quantity: str) -> Observed:
+    def block_figures(self, side: str, quantity: str) -> BlockFigures:
         """Of the rows drawn."""
         population, rows, factors = (vars(self)[name] for name in ("population", "rows", "factors"))
         column, factor = ("candidate", "baseline").index(side), factors[side]
         figures = factor * population.figures[rows, column]
-        return Observed(figures, factor * population.fastest[rows, column] / NOISE, figures)
+        return BlockFigures(figures, factor * population.fastest[rows, column] / MAX_SLOWDOWN, figures)
 
-    def met(self, side: str) -> tuple[Surroundings, ...]:
+    def interference(self, side: str) -> tuple[BlockInterference, ...]:
         """Of the rows drawn."""
         if getattr(self, side) == ():
             return ()
-        met = vars(self)["population"].met[side]
-        return tuple(met[row] for row in vars(self)["rows"])
+        blocks = vars(self)["population"].interference[side]
+        return tuple(blocks[row] for row in vars(self)["rows"])
 
 
 def ours(population: Population, budget: Budget, slowdown: float, rng: np.random.Generator) -> tuple[str, float]:

@@ -103,7 +103,7 @@ def _measure(name: str, memory: Any) -> None:
         _add(rivals, "torch.compile", lambda: _torch(name, compiled=True))
         for label, medians in _rounds(rivals, feeds).items():
             print(f"{name:14}{label:24}{np.median(medians):9.4f} ms  [{min(medians):.4f}, {max(medians):.4f}]")
-        with gpu_state.probe() as read:
+        with gpu_state.state_reader() as read:
             times = gpu_timing.measure(session, feeds, _RUNS, _WARMUP, read)
         for part in ("h2d", "compute", "d2h", "enqueue"):
             print(f"{name:14}{part:24}{np.median(times.of(part)):9.4f} ms")

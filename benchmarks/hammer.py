@@ -29,7 +29,7 @@ from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.inference.session import Session
-from runtimes.sampling.closed_loop import memory_bytes
+from runtimes.sampling.peak_memory import resident_bytes
 from runtimes.tensors import Array
 from toolchain.builders import onnxruntime as builder
 from toolchain.models.onnx_model import open_model
@@ -106,7 +106,7 @@ def _watch(step: Callable[[], object], goes_on: Callable[[float], bool], unit: s
     while goes_on(time.perf_counter() - start):
         step()
         at.append(time.perf_counter() - start if unit == "second" else float(len(at)))
-        resident.append(memory_bytes("VmRSS") or 0)
+        resident.append(resident_bytes() or 0)
     half = len(at) // 2
     slope = np.polyfit(at[half:], resident[half:], 1)[0] / 1024
     first, last = resident[half] / 2**20, resident[-1] / 2**20

@@ -136,7 +136,7 @@ def _ours(model: ZooModel, threads: int, folder: Path) -> Contender:
         contender.failure = str(row.get("error") or "no candidate met the budget")
         return contender
     contender.file = found[0]
-    entries = json.loads((out / "report.json").read_text())["fields"][0]["entries"]
+    entries = json.loads((out / "report.json").read_text())["profiles"][0]["candidates"]
     contender.what = next(entry["name"] for entry in entries if entry["status"] == "selected")
     return contender
 

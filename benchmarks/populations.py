@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwbench.measurements.interference import WAITED, Surroundings
+from hwbench.measurements.interference import MAX_WAITED, BlockInterference
 from runtimes.tensors import Array
 
 BLOCK_S = 0.25  # a process of 0.1 s of measuring, from start to end: the recording has 1,854 in 7 minutes
@@ -37,11 +37,11 @@ class Population:
     fastest: Array
 
     @cached_property
-    def met(self) -> dict[str, list[Surroundings]]:
-        """What each side's blocks met."""
+    def interference(self) -> dict[str, list[BlockInterference]]:
+        """The interference with each side's blocks."""
         return {
             side: [
-                Surroundings(float(probe), "waited for a processor" if waited > WAITED else None)
+                BlockInterference(float(probe), "waited for a processor" if waited > MAX_WAITED else None)
                 for probe, waited in zip(self.probe_ns[:, column], self.waited[:, column])
             ]
             for column, side in enumerate(("candidate", "baseline"))
@@ -50,7 +50,7 @@ class Population:
     @cached_property
     def lead(self) -> float:
         """By how much the first column's median round exceeds the second's: chance, which the truth must not have."""
-        counts = (self.waited <= WAITED).all(axis=1)
+        counts = (self.waited <= MAX_WAITED).all(axis=1)
         ratio = self.figures[:, 0] / self.figures[:, 1]
         return float(np.median(ratio[counts] if counts.any() else ratio))
 
@@ -62,11 +62,11 @@ class Population:
     @property
     def undisturbed(self) -> int:
         """How many rounds count."""
-        return int((self.waited <= WAITED).all(axis=1).sum())
+        return int((self.waited <= MAX_WAITED).all(axis=1).sum())
 
     def truth(self) -> float:
         """The median figure of blocks at the machine's quiet level, which is what a limit in ms is about."""
-        quiet = (self.waited <= WAITED) & (np.abs(self.probe_ns / self.reference_ns - 1) <= 0.01)
+        quiet = (self.waited <= MAX_WAITED) & (np.abs(self.probe_ns / self.reference_ns - 1) <= 0.01)
         return float(np.median(self.figures[quiet]))
 
     def rows(self, rng: np.random.Generator, length: int) -> Array:

@@ -39,7 +39,7 @@ from hwbench.results.profile_results import CandidateResult, ProfileResult
 from hwbench.targets.local import LocalTarget
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.sampling.closed_loop import Block, SamplingPlan
-from runtimes.sampling.system_conditions import Watch
+from runtimes.sampling.system_conditions import SystemMonitor
 from runtimes.tensors import TensorSpec
 from toolchain.pipeline.pack_model import pack_as_is
 
@@ -111,7 +111,7 @@ def _print_overhead() -> None:
 
 def _drive(session: Nothing, library: Library, plan: LoadPlan, queries: int) -> Seen:
     with tempfile.TemporaryDirectory() as logs:
-        drive(session, library, plan, queries, Path(logs), Watch())
+        drive(session, library, plan, queries, Path(logs), SystemMonitor())
         return read(Path(logs), plan, library, queries)
 
 

@@ -1,4 +1,4 @@
-"""A Python module in a process of its own, which may crash or hang without taking its parent along."""
+"""Child process: a Python module that may crash or hang without taking its parent along."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ Process = subprocess.Popen[str]
 
 _here = threading.local()
 _TRACEBACK = "Traceback (most recent call last):"
-_LONGEST = 1000  # characters
+_MAX_LENGTH = 1000  # characters of an error
 _FAILED = "The process that runs the model failed"
 
 
 def collect(processes: set[Process]) -> None:
-    """Let what this thread runs be seen while it runs, for another thread to kill it."""
+    """Register the set of processes that this thread runs, so that another thread can kill them."""
     _here.processes = processes
 
 
 def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
-    """`python -m MODULE ARGUMENTS`, until it ends.
+    """Run `python -m MODULE ARGUMENTS` until it ends.
 
     Args:
-        module: whose process runs a model.
-        arguments: its own; files by absolute paths.
-        folder: where it runs, which holds nothing that Python could import: `python -m` would.
-        limit_s: how long it may take.
+        module: a module whose process runs a model.
+        arguments: its arguments; files by absolute paths.
+        folder: the working directory, which holds no Python files: `python -m` would import them.
+        limit_s: time limit.
 
     Raises:
-        BackendError: it failed; what it wrote to stderr is in the message. A CrashError, where it died or hung.
+        BackendError: the process failed; the message holds what it wrote to stderr.
+        CrashError: the process died or hung.
     """
     command = [sys.executable, "-m", module, *arguments]
     quiet = subprocess.DEVNULL
@@ -47,36 +48,37 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
         try:
             _, stderr = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired as hung:
-            said: object = hung.stderr or b""  # bytes, whatever the encoding asked for
-            text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+            written: object = hung.stderr or b""  # bytes, in spite of the encoding
+            text = written.decode("utf-8", "replace") if isinstance(written, bytes) else str(written)
             raise CrashError(
                 f"The process that runs the model hung: no answer in {limit_s:g} s.{_tail(text)}"
             ) from None
         finally:
-            process.kill()  # which does nothing to one that has ended
+            process.kill()  # no effect on a process that has ended
             seen.discard(process)
     if process.returncode < 0:
         raise CrashError(f"The process that runs the model died of signal {-process.returncode}.{_tail(stderr)}")
     if process.returncode != 0:
-        said = _sentence(stderr)
-        raise BackendError(said or f"The process that runs the model ended with exit code {process.returncode}.")
+        raise BackendError(
+            _sentence(stderr) or f"The process that runs the model ended with exit code {process.returncode}."
+        )
 
 
 def _sentence(stderr: str) -> str:
-    """What a process said of its failure: its last "Error: ", or the error that its last traceback ends with."""
-    said = stderr.strip()
-    lines = said.splitlines()
-    told = [number for number, line in enumerate(lines) if line.startswith("Error: ")]
-    if told:
-        return "\n".join(lines[told[-1] :]).removeprefix("Error: ")[:_LONGEST]
+    """Find a process's error in its stderr: its last "Error: ", or the error that ends its last traceback."""
+    text = stderr.strip()
+    lines = text.splitlines()
+    errors = [number for number, line in enumerate(lines) if line.startswith("Error: ")]
+    if errors:
+        return "\n".join(lines[errors[-1] :]).removeprefix("Error: ")[:_MAX_LENGTH]
     traces = [number for number, line in enumerate(lines) if line.strip() == _TRACEBACK]
     if not traces:
-        return said[-_LONGEST:]
+        return text[-_MAX_LENGTH:]
     if os.environ.get("EDGEWRIGHT_TRACEBACK"):
-        sys.stderr.write(said + "\n")
+        sys.stderr.write(text + "\n")
     after = range(traces[-1] + 1, len(lines))
     error = next((number for number in after if lines[number] and not lines[number][0].isspace()), len(lines) - 1)
-    return f"{_FAILED}: " + "\n".join(lines[error:])[:_LONGEST]
+    return f"{_FAILED}: " + "\n".join(lines[error:])[:_MAX_LENGTH]
 
 
 def _tail(stderr: str) -> str:

@@ -1,4 +1,4 @@
-"""Progress of long steps: a bar with an ETA on a terminal, silence elsewhere; and what is to be said meanwhile."""
+"""Progress of long steps on stderr: bars with an ETA on a terminal, silence elsewhere, and messages meanwhile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from rich.console import Console
@@ -14,32 +14,31 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    ProgressColumn,
     Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Column
 from rich.text import Text
 
 Tick = Callable[[str], None]
-"""A function to call after each step, with what was done."""
+"""Function to call after each step, with a few words on what was done."""
 
-_BAR_WIDTH = 12  # of 80 columns, so that there is room for what is being done
-_RECENT = 20  # steps that tell the speed
+_BAR_WIDTH = 12  # of 80 columns, so that there is room for what was done
+_SPEED_S = 300.0  # seconds of steps that tell the speed: a step of a build takes up to a minute
 _shown: ContextVar[Progress | None] = ContextVar("shown", default=None)
-_course: ContextVar[_Line | None] = ContextVar("course", default=None)
-_innermost: ContextVar[_Line | None] = ContextVar("innermost", default=None)
+_staged: ContextVar[_StagedBar | None] = ContextVar("staged", default=None)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a course.
+    """A part of a staged bar.
 
     Attributes:
-        name: what `phase` begins it by.
-        steps: about how many it takes.
+        name: what `begin_stage` is told.
+        steps: about how many steps it takes.
         title: what a terminal shows.
     """
 
@@ -50,169 +49,138 @@ class Stage:
 
 @contextlib.contextmanager
 def bar(title: str, steps: int | None) -> Iterator[Tick]:
-    """Show `steps` steps, or as many as come; call what is yielded with a word about each step that is done.
-
-    A bar within a bar is a second line, and goes when its steps are done.
-    """
-    with _line(title, steps, MofNCompleteColumn()) as line:
-        yield line.tick
+    """Show a bar of so many steps; more steps than that make it longer, and None shows a count alone."""
+    with _progress() as progress, _task(progress, title, steps) as task:
+        yield lambda done: _advance(progress, task, done)
 
 
 @contextlib.contextmanager
-def course(title: str, stages: Sequence[Stage]) -> Iterator[Tick]:
-    """Like `bar`, through stages that `phase` begins.
-
-    A stage that takes fewer steps than expected, or never begins, makes the course shorter; one with more makes it
-    longer. So the line is at its end when the last step is done, and not before.
-    """
-    with _line(title, sum(stage.steps for stage in stages), MofNCompleteColumn()) as line:
-        line.stages = tuple(stages)
-        token = _course.set(line)
+def staged_bar(title: str, stages: Sequence[Stage]) -> Iterator[Tick]:
+    """Show a bar of all stages, and one of the stage that `begin_stage` began last."""
+    with _progress() as progress, _task(progress, title, sum(stage.steps for stage in stages)) as whole:
+        shown = _StagedBar(progress, whole, tuple(stages))
+        token = _staged.set(shown)
         try:
-            yield line.tick
+            yield shown.tick
         finally:
-            _course.reset(token)
+            _staged.reset(token)
+            shown.end_stage()
 
 
 @contextlib.contextmanager
 def clock(title: str, limit_s: float) -> Iterator[Tick]:
-    """Show how much of a time limit has passed, for what may end before it; called as `bar`'s."""
-    start = time.monotonic()
-    with _line(title, limit_s) as line:
-        line.ends_s = start + limit_s
-        yield lambda done: line.show(done, min(time.monotonic() - start, limit_s), limit_s)
+    """Show how many seconds of a time limit have passed, for work that may end before it."""
+    start_s = time.monotonic()
+    with _progress() as progress, _task(progress, title, limit_s, ends_s=start_s + limit_s) as task:
+        yield lambda done: progress.update(task, completed=min(time.monotonic() - start_s, limit_s), done=done)
 
 
-def phase(text: str) -> None:
-    """Begin a stage of the course, if there is one; where no bar can be seen, a line on stderr tells a log of it."""
-    line = _course.get()
-    if line is None:
+def begin_stage(name: str) -> None:
+    """Begin a stage of the staged bar, if there is one; without a terminal, print its name on stderr."""
+    shown = _staged.get()
+    if shown is None:
         return
-    if not line.progress.console.is_terminal:
-        say(text)
-    line.begin(text)
+    if shown.progress.disable:
+        say(name)
+    shown.begin(name)
 
 
 def limit(seconds: float | None) -> None:
-    """From now on the course ends in so many seconds, unless its steps are done sooner; None for no limit."""
-    line = _course.get()
-    if line is not None:
-        line.ends_s = time.monotonic() + seconds if seconds is not None else None
+    """Tell the staged bar that its work ends in so many seconds at the latest; None for no limit."""
+    shown = _staged.get()
+    if shown is not None:
+        shown.progress.update(shown.whole, ends_s=None if seconds is None else time.monotonic() + seconds)
 
 
 def say(text: str) -> None:
-    """One line on stderr, above the bars."""
+    """Print one line on stderr, above the bars."""
     progress = _shown.get()
     console = progress.console if progress is not None else Console(stderr=True)
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass
-class _Line:
-    """One line of progress.
+class _StagedBar:
+    """A bar of all stages and one of the current stage.
 
     Attributes:
-        task: Rich's number of it.
-        total: steps that are expected by now; None where nobody knows.
-        done: steps that are done.
-        stages: those to come, the one that has begun first; empty where there are none.
-        here: steps that are done of that stage.
-        title: its title.
-        ends_s: when a time limit ends it, by the monotonic clock.
-        ticks_s: when it began, and when each step was done.
-        inner: the line of what one of its steps consists of, while that is done.
+        before: steps of the stages before the current one.
+        expected: steps of the current stage.
+        here: steps of the current stage that are done.
     """
 
     progress: Progress
-    task: TaskID
-    total: float | None
-    done: int = 0
-    stages: tuple[Stage, ...] = ()
+    whole: TaskID
+    stages: tuple[Stage, ...]
+    before: int = 0
+    expected: int = 0
     here: int = 0
-    title: str = ""
-    ends_s: float | None = None
-    ticks_s: list[float] = field(default_factory=lambda: [time.monotonic()])
-    inner: _Line | None = None
-
-    def tick(self, done: str) -> None:
-        """A step is done."""
-        self.done, self.here = self.done + 1, self.here + 1
-        self.ticks_s.append(time.monotonic())
-        self._step(done)
+    task: TaskID | None = None
 
     def begin(self, name: str) -> None:
-        """Go on to a stage, past those that never began; an unknown one is part of the one that has begun."""
+        """Go on to a stage, past those that never began; an unknown stage takes no step of the whole."""
         names = [stage.name for stage in self.stages]
+        title = name
+        self.before, self.expected, self.here = self.before + self.expected, 0, 0
         if name in names:
-            self.stages, self.here = self.stages[names.index(name) :], 0
-        self.title = self.stages[0].title if name in names else name
-        self._step("")
+            skipped, (stage, *_) = self.stages[: names.index(name)], self.stages[names.index(name) :]
+            self.before += sum(each.steps for each in skipped)
+            self.expected, title = stage.steps, stage.title
+            self.stages = self.stages[names.index(name) + 1 :]
+        self.end_stage()
+        self.task = self.progress.add_task(title, total=self.expected or None, done="", ends_s=None)
+        self.progress.update(self.whole, completed=self.before)
 
-    def show(self, done: str, completed: float, total: float | None) -> None:
-        """Say what was done last, behind the stage."""
-        shown = ": ".join(filter(None, (self.title, done)))
-        self.progress.update(self.task, completed=completed, total=total, done=shown)
+    def tick(self, done: str) -> None:
+        """Count one step of the current stage."""
+        self.here += 1
+        self.progress.update(self.whole, completed=self.before + min(self.here, self.expected))
+        if self.task is not None:
+            _advance(self.progress, self.task, done)
 
-    @property
-    def left_s(self) -> float | None:
-        """By the speed of the last steps, and no more than a time limit leaves; None where nobody can tell."""
-        now = time.monotonic()
-        estimates = []
-        if self.ends_s is not None and now < self.ends_s:  # once it is over, what has to be done in any case is left
-            estimates.append(self.ends_s - now)
-        recent = self.ticks_s[-_RECENT:]
-        if self.total is not None and len(recent) > 1:
-            each_s = (recent[-1] - recent[0]) / (len(recent) - 1)
-            if self.inner is not None:
-                estimates.append((self.total - self.done) * each_s + (self.inner.left_s or 0.0))
-            else:
-                estimates.append(max((self.total - self.done) * each_s - (now - recent[-1]), 0.0))
-        return min(estimates, default=None)
-
-    def _step(self, done: str) -> None:
-        if self.total is not None and self.stages:
-            begun, *later = self.stages
-            self.total = self.done + max(begun.steps - self.here, 0) + sum(stage.steps for stage in later)
-        elif self.total is not None:
-            self.total = max(self.total, self.done)
-        self.show(done, self.done, self.total)
+    def end_stage(self) -> None:
+        """Take the current stage's bar away."""
+        if self.task is not None:
+            self.progress.remove_task(self.task)
+            self.task = None
 
 
 @contextlib.contextmanager
-def _line(title: str, total: float | None, *counts: ProgressColumn) -> Iterator[_Line]:
-    with _progress(*counts) as progress:
-        task = progress.add_task(title, total=total, done="", line=None)
-        line, outer = _Line(progress, task, total), _innermost.get()
-        progress.update(task, line=line)
-        token = _innermost.set(line)
-        if outer is not None:
-            outer.inner = line
-        try:
-            yield line
-        finally:
-            if outer is not None:
-                outer.inner = None
-            _innermost.reset(token)
-            progress.remove_task(task)
+def _task(progress: Progress, title: str, total: float | None, ends_s: float | None = None) -> Iterator[TaskID]:
+    task = progress.add_task(title, total=total, done="", ends_s=ends_s)
+    try:
+        yield task
+    finally:
+        progress.remove_task(task)
+
+
+def _advance(progress: Progress, task: TaskID, done: str) -> None:
+    progress.update(task, advance=1, done=done)
+    (found,) = (each for each in progress.tasks if each.id == task)
+    if found.total is not None and found.completed > found.total:
+        progress.update(task, total=found.completed)
 
 
 @contextlib.contextmanager
-def _progress(*counts: ProgressColumn) -> Iterator[Progress]:
+def _progress() -> Iterator[Progress]:
+    """Share one display among all bars, since a terminal can hold one."""
     outer = _shown.get()
     if outer is not None:
         yield outer
         return
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(_BAR_WIDTH),
-        *counts,
+        MofNCompleteColumn(),
         TimeElapsedColumn(),
         _Eta(),
         TextColumn("{task.fields[done]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
     )
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, expand=True, disable=hidden) as progress:
+    with Progress(
+        *columns, console=console, transient=True, expand=True, disable=not console.is_terminal,
+        speed_estimate_period=_SPEED_S, get_time=lambda: time.monotonic(),
+    ) as progress:  # fmt: skip
         token = _shown.set(progress)
         try:
             yield progress
@@ -220,13 +188,14 @@ def _progress(*counts: ProgressColumn) -> Iterator[Progress]:
             _shown.reset(token)
 
 
-class _Eta(ProgressColumn):
-    """What is left of a line."""
-
-    max_refresh = 0.5  # as of Rich's own, against flicker
+class _Eta(TimeRemainingColumn):
+    """Time that is left by the speed of the last steps, and no more than a time limit leaves."""
 
     def render(self, task: Task) -> Text:
-        line: _Line | None = task.fields["line"]
-        left_s = line.left_s if line is not None else None
-        shown = "-:--:--" if left_s is None else str(timedelta(seconds=round(left_s)))
+        """Write it as in "ETA 0:01:30"."""
+        left_s = [task.time_remaining] if task.total is not None and task.time_remaining is not None else []
+        if task.fields["ends_s"] is not None and time.monotonic() < task.fields["ends_s"]:
+            # After the limit only work that must be done in any case is left.
+            left_s.append(task.fields["ends_s"] - time.monotonic())
+        shown = str(timedelta(seconds=round(min(left_s)))) if left_s else "-:--:--"
         return Text(f"ETA {shown}", style="progress.remaining")

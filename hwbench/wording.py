@@ -1,4 +1,4 @@
-"""Numbers, lists and recipes in sentences."""
+"""Numbers, lists and candidates' names in sentences."""
 
 from __future__ import annotations
 
@@ -9,18 +9,47 @@ _NAMED = 3
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
-    """As in "1 kernel", "1,234 kernels"; `plural` where that is more than an s."""
+    """Write a number with its noun: "1 kernel", "1,234 kernels".
+
+    Args:
+        number: how many.
+        noun: its singular.
+        plural: the noun's plural where that is not the noun with an s.
+    """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def some(names: Sequence[str], most: int = _NAMED) -> str:
-    """All names, or the first of them: "a, b, c and 4 more"."""
+    """List all names, or the first few: "a, b, c and 4 more"."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def candidate_name(
+    precision: str, runtime: str, float_in: str = "fp32", layers: int = 0, calibration: str | None = None
+) -> str:
+    """Name a candidate for people: "int8 + bf16, 2 layers in bf16 (openvino)".
+
+    Args:
+        precision: as recipes name it.
+        runtime: its backend.
+        float_in: precision of everything that stays in float.
+        layers: how many layers the recipe keeps in float.
+        calibration: the calibration method, where it is not the default one.
+    """
+    parts = [precision if float_in == "fp32" else f"{precision} + {float_in}"]
+    parts += [f"{calibration} ranges"] if calibration else []
+    parts += [f"{count(layers, 'layer')} in {float_in}"] if layers else []
+    return f"{', '.join(parts)} ({runtime})"
+
+
+def described(precision: str, runtime: str, recipe: Mapping[str, Any]) -> str:
+    """Name a candidate by its recipe alone, as a manifest holds it."""
+    return candidate_name(precision, runtime, str(recipe.get("keep_in", "fp32")), len(_kept(recipe)))
+
+
 def kept(recipe: Mapping[str, Any], most: int | None = _NAMED) -> str:
-    """The layers that a recipe keeps in float, by name: "1 kept in fp32: conv2"; empty where it keeps none.
+    """List the layers that a recipe keeps in float: "1 kept in fp32: conv2"; empty where it keeps none.
 
     Args:
         recipe: as a manifest or a report holds it.
@@ -29,14 +58,6 @@ def kept(recipe: Mapping[str, Any], most: int | None = _NAMED) -> str:
     names = _kept(recipe)
     shown = some(names, len(names) if most is None else most)
     return f"{len(names):,} kept in {recipe.get('keep_in', 'fp32')}: {shown}" if names else ""
-
-
-def described(precision: str, runtime: str, recipe: Mapping[str, Any]) -> str:
-    """A candidate that has no name, by what is known of it: "int8 with 1 layer kept in fp32 on onnxruntime"."""
-    names = _kept(recipe)
-    if not names:
-        return f"{precision} on {runtime}"
-    return f"{precision} with {count(len(names), 'layer')} kept in {recipe.get('keep_in', 'fp32')} on {runtime}"
 
 
 def _kept(recipe: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The small runtime that goes to the device: open a bundle, check it, run it. Needs NumPy and one backend.
+"""The runtime that goes to the device: it opens a bundle, checks it and runs it, and needs NumPy and one backend.
 
 with runtimes.load("model.edge") as session:
     outputs = session.run({"image": image})
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from runtimes.tensors import TensorSpec
     from runtimes.verification.golden import GoldenResult, replay
 
-# Before its import: from 1.29 on, ONNX Runtime reports its use, with a thread of its own that runs while we time.
+# ONNX Runtime reports its use from 1.29 on, in a thread that would run while we time. It reads this at its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
@@ -82,7 +82,7 @@ _MODULES = (
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is (PEP 562): a program that only may run a model need not wait for it."""
+    """Import a public name when it is first used (PEP 562), so that `import runtimes` costs next to nothing."""
     if name in __all__:
         for module in _MODULES:
             found = vars(importlib.import_module(f"runtimes.{module}")).get(name)

@@ -1,6 +1,6 @@
 """The device's command line: `python -m runtimes info|verify|compile|run|sample|serve BUNDLE`.
 
-Exit codes: 0 done; 1 the golden samples do not match; 2 anything else.
+Exit codes: 0 success; 1 the golden samples do not match; 2 wrong usage or any other failure; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from runtimes import files, npz, plugins, samples
 from runtimes.bundles.bundle import Bundle
 from runtimes.codec import encode
 from runtimes.command_line import exit_code, read_plan
-from runtimes.errors import UsageError
+from runtimes.errors import UsageError, one_line
 from runtimes.inference.load import load
-from runtimes.printable import one_line
-from runtimes.sampling.closed_loop import SamplingPlan, distinct_feeds, environment, memory_bytes, sample
+from runtimes.sampling.closed_loop import SamplingPlan, distinct_feeds, environment, sample
+from runtimes.sampling.peak_memory import resident_bytes
 from runtimes.verification.self_test import render, result_line, self_test
 
 
@@ -43,25 +43,29 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    from runtimes.tensorrt.compile_bundle import compile_bundle  # only this command waits for its import
+    from runtimes.tensorrt.compile_bundle import compile_bundle  # the other commands need not wait for its import
 
     with Bundle(options.bundle, options.public_key) as bundle:
         done = compile_bundle(bundle, _percent if sys.stderr.isatty() else None)
         count = bundle.manifest.golden.samples
-    toolkit = done.notes["toolkit"]
-    by = f"{toolkit['runtime']} {toolkit['version']}, CUDA {toolkit['cuda']}, {toolkit['gpu']}"
-    if done.was_there:
-        print(f"'{done.file}' is there already, by {by}")
+    environment = done.notes["environment"]
+    by = f"{environment['runtime']} {environment['version']}, CUDA {environment['cuda']}, {environment['gpu']}"
+    if done.was_built_before:
+        print(f"The engine '{done.file}' was built before, by {by}.")
         return 0
-    print(f"built in {done.notes['seconds']:.1f} s by {by}: {len(done.notes['layers'])} layers")
+    layers = len(done.notes["layers"])
+    print(f"Built an engine of {layers} layer{'' if layers == 1 else 's'} in {done.notes['seconds']:.1f} s by {by}.")
     for warning in done.notes["warnings"]:
         print(f"warning: {one_line(warning)}", file=sys.stderr)
     for result in done.golden:
         print(one_line(result_line(result, count)))
     if all(result.passed for result in done.golden):
-        print(f"kept as '{done.file}'")
+        print(f"Wrote '{done.file}'.")
         return 0
-    print("The engine computes something else than what was packed with the bundle, and was not kept.", file=sys.stderr)
+    print(
+        "The engine's outputs differ from the golden outputs in the bundle, so the engine was not written.",
+        file=sys.stderr,
+    )
     return 1
 
 
@@ -74,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
     inputs = npz.read(options.inputs)
     with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
         if samples.count(session.inputs, inputs) == 0:
-            raise UsageError(f"'{options.inputs}' holds no samples.")
+            raise UsageError(f"'{options.inputs}' holds no samples; give at least one.")
         runs = [session.run(feed) for feed in samples.feeds(session.inputs, inputs)]
         outputs = samples.gather(runs, samples.batch_size(session.inputs, inputs))
     npz.write(options.outputs, outputs)
@@ -84,15 +88,15 @@ def _run(options: argparse.Namespace) -> int:
 def _sample(options: argparse.Namespace) -> int:
     plan = read_plan(SamplingPlan, options.plan)
     inputs = npz.read(options.inputs)
-    idle_memory_bytes = memory_bytes("VmRSS")
+    idle_memory_bytes = resident_bytes()
     start = time.perf_counter_ns()
     with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
         load_ns = time.perf_counter_ns() - start
         block = sample(session, distinct_feeds(session, inputs), plan, load_ns, idle_memory_bytes)
         batch = samples.batch_size(session.inputs, inputs)
         block = dataclasses.replace(block, batch=batch, environment=environment(session))
-    with files.replacing(options.out) as beside:
-        beside.write_text(json.dumps(encode(block)))
+    with files.replacing(options.out) as temporary:
+        temporary.write_text(json.dumps(encode(block)))
     return 0
 
 
@@ -105,37 +109,46 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m runtimes", description="Open .edge bundles on a device.")
+    parser = argparse.ArgumentParser(
+        prog="python -m runtimes", description="Check, run, measure and serve .edge bundles on a device."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (
         ("info", _info, "print the manifest"),
-        ("verify", _verify, "check every digest, replay the golden samples"),
-        ("compile", _compile, "build the TensorRT engine here, check it, keep it beside the bundle"),
-        ("run", _run, "run the samples of an .npz"),
-        ("sample", _sample, "measure raw latency samples (what hwbench calls)"),
-        ("serve", _serve, "answer the Open Inference Protocol over HTTP, with /metrics for Prometheus"),
+        ("verify", _verify, "check every digest and compare the golden samples' outputs with the recorded ones"),
+        ("compile", _compile, "build the TensorRT engine on this device, check it, and write it beside the bundle"),
+        ("run", _run, "run the samples of an .npz and write the outputs"),
+        ("sample", _sample, "measure raw latency samples; hwbench calls it"),
+        ("serve", _serve, "serve the model by the Open Inference Protocol over HTTP, with /metrics for Prometheus"),
     ):
         sub = commands.add_parser(name, help=text, description=text.capitalize() + ".")
-        sub.add_argument("bundle", type=Path)
+        sub.add_argument("bundle", type=Path, help="the .edge file")
         sub.set_defaults(command=command)
         if name not in ("info", "compile"):
             sub.add_argument(
-                "--any-machine", action="store_true", help="open it though its profile is another machine's"
+                "--any-machine", action="store_true", help="open the bundle even if its profile is for another machine"
             )
         if name != "info":
-            sub.add_argument("--public-key", type=Path, help="a PEM file; refuse a bundle that its owner did not sign")
+            sub.add_argument(
+                "--public-key", type=Path, help="a PEM file; refuse a bundle that the owner of this key did not sign"
+            )
         if name in ("run", "sample"):
-            sub.add_argument("--inputs", type=Path, required=True, help=".npz with an array per input, samples first")
+            sub.add_argument(
+                "--inputs",
+                type=Path,
+                required=True,
+                help=".npz with one array per input, whose first axis is the samples",
+            )
         if name == "serve":
             sub.add_argument(
-                "--host", default="127.0.0.1", help="the address to listen on; this machine only, if not given"
+                "--host", default="127.0.0.1", help="the address to listen on (default: this machine only)"
             )
-            sub.add_argument("--port", type=int, default=8000)
+            sub.add_argument("--port", type=int, default=8000, help="the port to listen on (default: 8000)")
         if name == "run":
-            sub.add_argument("--outputs", type=Path, required=True, help=".npz to write")
+            sub.add_argument("--outputs", type=Path, required=True, help="the .npz to write")
         if name == "sample":
             sub.add_argument("--plan", default="{}", help="the sampling plan, as JSON")
-            sub.add_argument("--out", type=Path, required=True, help="where the block's JSON goes")
+            sub.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     return parser
 
 

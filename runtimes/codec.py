@@ -1,4 +1,4 @@
-"""Frozen dataclasses to plain data and back, with errors that name the key.
+"""Conversion of frozen dataclasses to plain data and back, with errors that name the key.
 
 One decoder serves device profiles (TOML), manifests and reports (JSON): the type hints are the schema.
 """
@@ -18,12 +18,12 @@ from runtimes.errors import UsageError
 
 T = TypeVar("T")
 
-_SHORT = reprlib.Repr()  # bounded in depth too: repr() of deeply nested lists fails
+_SHORT = reprlib.Repr()  # unlike repr(), it does not fail on deeply nested lists
 _SHORT.maxstring = _SHORT.maxother = 60
 
 
 def encode(value: Any) -> Any:
-    """Plain data (dict, list, str, number, bool, None) for a dataclass; fields that are None are left out."""
+    """Convert a dataclass to plain data (dict, list, str, number, bool, None); fields that are None are left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         pairs = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
         return {name: encode(item) for name, item in pairs if item is not None}
@@ -42,8 +42,8 @@ def decode(cls: type[T], data: Any, where: str) -> T:
     Args:
         cls: a dataclass whose fields are str, int, float, bool, Path, Literal, optionals and unions of
             these, `tuple[X, ...]`, `Mapping[str, X]` or other such dataclasses.
-        data: what a JSON or TOML parser returned.
-        where: how errors name the data, usually its file.
+        data: the result of a JSON or TOML parser.
+        where: the name of the data in errors, usually its file.
 
     Raises:
         UsageError: a key is missing, unknown or of the wrong type; the message names file, key and type.
@@ -85,7 +85,7 @@ def _decode_dataclass(cls: type, data: Any, where: str, key: str) -> Any:
         if name in data:
             values[name] = _decode(hints[name], data[name], where, _join(key, name))
         elif type(None) in typing.get_args(hints[name]) and field.default is dataclasses.MISSING:
-            values[name] = None  # `encode` leaves it out
+            values[name] = None  # `encode` left it out
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise UsageError(f"{where}: key '{_join(key, name)}' is missing; expected {_describe(hints[name])}.")
     try:
@@ -96,7 +96,7 @@ def _decode_dataclass(cls: type, data: Any, where: str, key: str) -> Any:
 
 @functools.cache
 def _type_hints(cls: type) -> dict[str, Any]:
-    """Evaluating the annotations of a class takes longer than decoding an instance."""
+    """Evaluate a class's annotations once, since that takes longer than decoding an instance."""
     return typing.get_type_hints(cls)
 
 

@@ -1,4 +1,4 @@
-"""What the command lines that measure share: exit codes, and plans that come as JSON."""
+"""Parts that the command lines of measuring processes share: exit codes, and plans given as JSON."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from runtimes.codec import decode
-from runtimes.errors import EdgewrightError, UsageError
-from runtimes.printable import one_line
+from runtimes.errors import EdgewrightError, UsageError, one_line
 
 T = TypeVar("T")
 
 
 def exit_code(run: Callable[[], int]) -> int:
-    """Run a command.
+    """Run a command and turn its exceptions into an exit code.
 
     Returns:
-        Its own exit code; 2 where it failed, with a sentence on stderr; 130 where it was interrupted.
+        The command's own exit code; 2 if it failed, with a sentence on stderr; 130 if it was interrupted.
     """
     try:
         return run()
@@ -36,10 +35,10 @@ def exit_code(run: Callable[[], int]) -> int:
 
 
 def read_plan(cls: type[T], text: str) -> T:
-    """What `--plan` holds.
+    """Decode the value of `--plan`.
 
     Raises:
-        UsageError: it is not JSON, or not such a plan.
+        UsageError: the text is not JSON, or is not a plan of this class.
     """
     try:
         return decode(cls, json.loads(text), "--plan")

@@ -1,4 +1,4 @@
-"""What this machine's processor is: architecture and instruction-set flags."""
+"""The processor of this machine: its architecture and instruction-set flags."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _ARCH = {"AMD64": "x86_64", "arm64": "aarch64"}
 
 
 def arch() -> str:
-    """The architecture, in Linux's words: "x86_64", "aarch64"."""
+    """Return the architecture by Linux's name: "x86_64", "aarch64"."""
     machine = platform.machine()
     return _ARCH.get(machine, machine)
 
 
 @lru_cache(maxsize=1)
 def isa_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """The flags of the first processor that /proc/cpuinfo lists; empty where the system shows none."""
+    """Read the flags of the first processor in /proc/cpuinfo; empty on a system that has no such file."""
     try:
         text = cpuinfo.read_text()
     except OSError:

@@ -1,15 +1,15 @@
-"""The exceptions edgewright raises, all of them one readable sentence.
+"""The exceptions that edgewright raises; the text of each is one readable sentence.
 
 EdgewrightError
-├── UsageError            the caller asked for something that cannot be: a name, a value, a file
+├── UsageError            a name, a value or a file that the caller gave cannot be used
 │   └── FeedError         the arrays given to a session do not match its inputs
 ├── NotInstalledError     an optional package is missing; the message holds the line that installs it
 ├── BundleError           a bundle was refused
 │   ├── TamperedError     a member's bytes, size or name are not what the manifest declares
-│   ├── SignatureError    not signed, or not by the owner of the key that was given
-│   └── SchemaError       written for another schema version than this one reads
+│   ├── SignatureError    it is not signed, or not by the owner of the key that was given
+│   └── SchemaError       it follows a schema version that this release does not read
 ├── UnsupportedError      this runtime, chip or machine cannot do what was asked
-└── BackendError          the runtime below failed; its own text is passed on
+└── BackendError          the runtime, such as ONNX Runtime, failed; its own text is passed on
 """
 
 
@@ -18,11 +18,11 @@ class EdgewrightError(Exception):
 
 
 class UsageError(EdgewrightError):
-    """The caller asked for something that cannot be."""
+    """A name, a value or a file that the caller gave cannot be used."""
 
 
 class FeedError(UsageError):
-    """An input's name, dtype or shape is not what the model declares."""
+    """An array's name, dtype or shape differs from what the model declares."""
 
 
 class NotInstalledError(EdgewrightError):
@@ -34,7 +34,7 @@ class BundleError(EdgewrightError):
 
 
 class TamperedError(BundleError):
-    """A bundle's contents are not what its manifest declares."""
+    """A bundle's contents differ from what its manifest declares."""
 
 
 class SignatureError(BundleError):
@@ -50,4 +50,12 @@ class UnsupportedError(EdgewrightError):
 
 
 class BackendError(EdgewrightError):
-    """The runtime below failed."""
+    """The runtime, such as ONNX Runtime, failed."""
+
+
+def one_line(text: str) -> str:
+    """Make text from a bundle or a runtime safe to show on a terminal or to write into a log.
+
+    Line breaks become spaces, and characters that a terminal would act upon are escaped.
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""Writing that leaves the old file or the new one, never half of one."""
+"""Atomic writing: a reader finds the old file or the new one, never a part of one."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from runtimes.errors import UsageError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; on success it takes the other's place, otherwise it is removed.
+    """Give a temporary path beside `path` to write to; it replaces `path` on success and is removed on failure.
 
     Raises:
         UsageError: `path` cannot be written; says why.
-        OSError: the disk is full (ENOSPC), which is not about the path.
+        OSError: the disk is full (ENOSPC), since another path on the disk would not help.
     """
-    beside: Path | None = None
+    temporary: Path | None = None
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
-        beside = Path(name)
-        yield beside
-        beside.chmod(0o644)  # mkstemp's own is private; what we write is meant to be shared
-        with beside.open("rb") as written:
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o644)  # mkstemp makes files private; ours are meant to be shared
+        with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except BaseException as error:
-        if beside is not None:
-            beside.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno != errno.ENOSPC:
             raise UsageError(f"'{path}' cannot be written: {error.strerror or error}.") from None
         raise

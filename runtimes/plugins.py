@@ -1,4 +1,4 @@
-"""A folder is a registry: the names of its modules are the names users type."""
+"""Plug-ins: the modules of a folder are its plug-ins, and their names are the names that users type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import ModuleType
 
 from runtimes.errors import NotInstalledError, UsageError
 
-# The optional packages our plug-ins import at their top, and the extra that brings each.
+# The optional packages that our modules import, and the extra of edgewright that installs each.
 _EXTRAS = {
     "onnxruntime": "onnxruntime",
     "openvino": "openvino",
@@ -35,22 +35,21 @@ _EXTRAS = {
     "click": "hwbench",
     "ml_dtypes": "toolchain",
     "onnxscript": "toolchain",
-    "platformdirs": "hwbench",
     "psutil": "hwbench",
     "rich": "hwbench",
 }
-# Packages whose name pip does not know.
+# Packages that pip knows under another name.
 _DISTRIBUTIONS = {"pynvml": "nvidia-ml-py"}
 _OURS = ("profiles", "runtimes", "hwbench", "toolchain")
 
 
 def names(package: str) -> tuple[str, ...]:
-    """The plug-ins of a package, as users type them (hyphens for underscores), in alphabetical order.
+    """List the plug-ins of a package as users type them (hyphens for underscores), in alphabetical order.
 
-    Modules whose names start with an underscore are a package's own helpers.
+    Folders, and modules whose names start with an underscore, are the package's own helpers.
     """
     path = importlib.import_module(package).__path__
-    modules = (module.name for module in pkgutil.iter_modules(path))
+    modules = (module.name for module in pkgutil.iter_modules(path) if not module.ispkg)
     return tuple(sorted(name.replace("_", "-") for name in modules if not name.startswith("_")))
 
 
@@ -60,10 +59,10 @@ def load(package: str, name: str, kind: str) -> ModuleType:
     Args:
         package: the folder, such as "runtimes.backends".
         name: as users type it, such as "int8-dynamic".
-        kind: what errors call it, such as "precision".
+        kind: the word for a plug-in in errors, such as "precision".
 
     Raises:
-        UsageError: there is no such plug-in; the message lists those there are.
+        UsageError: there is no such plug-in; the message lists the existing ones.
         NotInstalledError: it needs a package that is missing or broken; the message says how to install it.
     """
     if name not in names(package):
@@ -74,10 +73,10 @@ def load(package: str, name: str, kind: str) -> ModuleType:
 
 @contextlib.contextmanager
 def optional_import(what: str) -> Iterator[None]:
-    """Say how to install what the imports inside the `with` lack.
+    """Turn an ImportError inside the `with` into an error that says how to install the missing package.
 
     Args:
-        what: the start of the error's sentence.
+        what: the subject of the error's sentence, such as "Signing".
 
     Raises:
         NotInstalledError: a package is missing or broken; the message says how to install it.
@@ -86,7 +85,7 @@ def optional_import(what: str) -> Iterator[None]:
         yield
     except ImportError as error:
         needed = (error.name or "").partition(".")[0]
-        if needed in _OURS:  # our own mistake, and no package mends it
+        if needed in _OURS:  # a fault of ours, which no installed package repairs
             raise
         if not isinstance(error, ModuleNotFoundError):
             raise NotInstalledError(

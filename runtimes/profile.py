@@ -1,4 +1,4 @@
-"""A profile describes one device: what it is, what it computes in, and how to quantize for it."""
+"""Hardware profiles: a profile describes one device, the precisions it computes in, and how to quantize for it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ class Cpu:
     """The processor.
 
     Attributes:
-        cores, clock_ghz: None for a GPU card, which sits in any host.
-        isa: the flags a device must have, spelled as in Linux's /proc/cpuinfo.
+        cores: number of cores; None for a GPU card, which works in any host.
+        clock_ghz: highest clock in GHz; None likewise.
+        isa: the flags that a device must have, spelled as in Linux's /proc/cpuinfo.
     """
 
     model: str
@@ -51,7 +52,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory that the model's runtime works in: the GPU's where it has its own."""
+    """The memory that the model's runtime works in: the GPU's if the GPU has its own."""
 
     capacity_gb: float
     bandwidth_gb_per_s: float
@@ -73,18 +74,18 @@ class Power:
 
 @dataclass(frozen=True)
 class QuantizationScheme:
-    """How a runtime wants its int8 tensors.
+    """The form of int8 tensors that a runtime takes.
 
     Attributes:
         activations: dtype of quantized activations.
-        symmetric: activations have zero point 0 (weights always do).
-        per_channel: weights have one scale per output channel.
-        reduce_range: weights use 7 bits, so that a sum of two u8 x s8 products cannot saturate int16
+        symmetric: whether activations have zero point 0; weights always have.
+        per_channel: whether weights have one scale per output channel.
+        reduce_range: whether weights use 7 bits, so that a sum of two u8 x s8 products cannot saturate int16
             on CPUs without VNNI (onnxruntime#12072).
-        quantize_bias: bias as int32; TensorRT's parser refuses it.
-        contrib_ops: operators of com.microsoft may be used, which ONNX Runtime alone has.
-        integer_constants: any operator may read an int8 constant, and in a subgraph, too; TensorRT takes one before a
-            DequantizeLinear alone.
+        quantize_bias: whether biases are int32; TensorRT's parser refuses such biases.
+        contrib_ops: whether operators of com.microsoft may be used, which only ONNX Runtime has.
+        integer_constants: whether any operator may read an int8 constant, even in a subgraph; TensorRT takes such a
+            constant only as the input of a DequantizeLinear.
     """
 
     activations: Literal["uint8", "int8"] = "uint8"
@@ -101,14 +102,14 @@ class TensorRT:
     """The TensorRT that the device runs, where it comes from, and how engines are built for it.
 
     Attributes:
-        typing: "strong" where the graph's types decide every precision; "weak" where flags allow them, which is
-            all that TensorRT 8 has, and what a DLA core takes before TensorRT 11.
-        workspace_mib: scratch memory that a layer's kernel may take.
-        optimization_level: how long the builder looks for faster kernels, 0 to 5; TensorRT's own default is 3.
-        hardware_compatibility: on which other chips an engine is to load: none, any since Ampere, or those of the
+        typing: "strong" if the graph's types decide every precision; "weak" if builder flags allow precisions.
+            TensorRT 8 has only weak typing, and DLA cores take only weak typing before TensorRT 11.
+        workspace_mib: scratch memory in MiB that a layer's kernel may take.
+        optimization_level: effort of the builder to find faster kernels, 0 to 5; TensorRT's own default is 3.
+        hardware_compatibility: the other chips that an engine is to load on: none, any since Ampere, or those of the
             same compute capability.
         version_compatible: whether later TensorRT releases are to load the engine, at some cost in speed.
-        dla_core: the deep learning accelerator to build for, the GPU taking what it cannot; None for the GPU.
+        dla_core: the deep learning accelerator to build for, with the GPU as fallback; None for the GPU alone.
     """
 
     version: str
@@ -133,26 +134,30 @@ class TensorRT:
 
 @dataclass(frozen=True)
 class Emulation:
-    """How to run the device's instruction set elsewhere."""
+    """The emulated processor that runs the device's instruction set on another machine.
+
+    Attributes:
+        qemu_cpu: the value of QEMU's option -cpu.
+    """
 
     qemu_cpu: str
 
 
 @dataclass(frozen=True)
 class HardwareProfile:
-    """One device.
+    """The description of one device.
 
     Attributes:
-        name: how users name it; the file's stem.
-        arch: as `platform.machine()` says on Linux.
-        threads: how many threads inference uses there.
-        runtimes: the runtimes that exist for it, best first.
-        precisions: what it has arithmetic for, per runtime.
-        quantization: the int8 scheme each runtime wants.
-        options: a runtime's own options that its sessions start with there, such as spinning = "0" where other work
-            wants the cores; whoever loads a bundle may override them.
-        board: a part of the device tree's model that only this device has ("Raspberry Pi 5").
-        sources: where each figure comes from, by its key ("memory.capacity_gb").
+        name: the name that users type; the file's stem.
+        arch: the architecture, as `platform.machine()` returns it on Linux.
+        threads: number of threads that inference uses.
+        runtimes: the runtimes that exist for the device, the best first.
+        precisions: the precisions that each runtime computes in on the device.
+        quantization: the int8 scheme of each runtime.
+        options: each runtime's own options for its sessions on the device, such as spinning = "0" if other work
+            needs the cores; the caller of `load` may override them.
+        board: a part of the model name in the device tree that only this device has ("Raspberry Pi 5").
+        sources: the source of each figure, by the figure's key ("memory.capacity_gb").
     """
 
     name: str
@@ -187,7 +192,7 @@ class HardwareProfile:
 
 
 def _check_figures(part: object) -> None:
-    """Physical figures are above zero; DLA cores may be none."""
+    """Check that physical figures are above zero; only the number of DLA cores may be zero."""
     for item in dataclasses.fields(part):  # type: ignore[arg-type]  # every caller is a dataclass
         value = getattr(part, item.name)
         if isinstance(value, (int, float)) and not (0 < value < math.inf or (item.name, value) == ("dla_cores", 0)):

@@ -1,4 +1,4 @@
-"""Arrays whose first axis is the samples, cut into the feeds a model takes, and outputs put together again."""
+"""Samples: arrays whose first axis is the samples, cut into a model's feeds, and outputs joined again."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from runtimes.tensors import Array, TensorSpec
 
 
 class Rows(Protocol):
-    """An array whose first axis is the samples: NumPy's, or one whose samples are on disk."""
+    """An array whose first axis is the samples: a NumPy array, or an `NpzArray`, whose values are on disk."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Sizes, the number of samples first."""
+        """Sizes of all axes, the number of samples first."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """NumPy's."""
+        """Type of the elements."""
 
     @property
     def ndim(self) -> int:
-        """How many axes there are."""
+        """Number of axes."""
 
     @property
     def size(self) -> int:
-        """How many elements there are."""
+        """Number of elements."""
 
     def __len__(self) -> int: ...
 
@@ -38,11 +38,11 @@ class Rows(Protocol):
 
 
 def count(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> int:
-    """How many samples the arrays hold.
+    """Count the samples that the arrays hold.
 
     Raises:
-        FeedError: an input has no array, arrays disagree about the number, or a fixed batch does not divide
-            it or is not every input's.
+        FeedError: an input has no array, arrays hold different numbers of samples, or a fixed batch does not divide
+            the number or is not every input's.
     """
     for spec in specs:
         if spec.name not in arrays:
@@ -50,30 +50,32 @@ def count(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> int:
         if arrays[spec.name].ndim not in (len(spec.shape), len(spec.shape) + 1) or arrays[spec.name].ndim == 0:
             raise FeedError(
                 f"Array '{spec.name}' has shape {list(arrays[spec.name].shape)}; the model takes {spec}, "
-                "and the array's first axis should be the samples."
+                "and the array's first axis must be the samples."
             )
     lengths = {spec.name: len(arrays[spec.name]) for spec in specs}
     if len(set(lengths.values())) > 1:
         raise FeedError(
-            "Arrays disagree about the number of samples: "
+            "The arrays hold different numbers of samples: "
             + ", ".join(f"{k} has {v}" for k, v in lengths.items())
             + "."
         )
     n = next(iter(lengths.values()), 0)
     step = batch_size(specs, arrays)
     if step == 0 or n % step:
-        raise FeedError(f"The model's batch is fixed at {step}, and {n} samples are not a multiple of it.")
+        raise FeedError(
+            f"The model's batch is fixed at {step}, but {n} samples are not a multiple of {step}; remove the rest."
+        )
     for spec in specs:
-        if step > 1 and arrays[spec.name].ndim > len(spec.shape):  # one feed would take `step` samples of the others
+        if step > 1 and arrays[spec.name].ndim > len(spec.shape):  # one feed takes `step` samples of the other inputs
             raise FeedError(
-                f"The model's batch is fixed at {step}, and array '{spec.name}' of shape "
+                f"The model's batch is fixed at {step}, but array '{spec.name}' of shape "
                 f"{list(arrays[spec.name].shape)} has one axis too many to be cut for {spec}."
             )
     return n
 
 
 def batch_size(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> int:
-    """Samples per inference: 1, or the model's own fixed batch."""
+    """Return the number of samples per inference: 1, or the model's own fixed batch."""
     for spec in specs:
         if arrays[spec.name].ndim == len(spec.shape) and isinstance(spec.shape[0], int):
             return spec.shape[0]
@@ -81,9 +83,9 @@ def batch_size(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> int:
 
 
 def feeds(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> Iterator[dict[str, Array]]:
-    """One inference's feeds after another.
+    """Yield the feeds of one inference after another.
 
-    An array with one axis more than the input gives `array[i]`; one with as many axes gives `array[i : i + batch]`.
+    An array with one axis more than its input gives `array[i]`; one with as many axes gives `array[i : i + batch]`.
     """
     n, step = count(specs, arrays), batch_size(specs, arrays)
     for start in range(0, n, step):
@@ -97,12 +99,12 @@ def _cut(spec: TensorSpec, array: Rows, start: int, step: int) -> Array:
 
 
 def gather(outputs: Sequence[Mapping[str, Array]], batch: int) -> dict[str, Array]:
-    """Put the outputs of many inferences together, the samples first.
+    """Join the outputs of many inferences into arrays whose first axis is the samples.
 
-    An output whose first axis is the batch is joined along it; others are stacked.
+    An output whose first axis is the batch is joined along this axis; other outputs are stacked.
 
     Raises:
-        FeedError: an output changes its shape from sample to sample.
+        FeedError: an output has different shapes for different samples.
     """
     joined = {}
     for name in outputs[0] if outputs else ():
@@ -112,5 +114,7 @@ def gather(outputs: Sequence[Mapping[str, Array]], batch: int) -> dict[str, Arra
             joined[name] = np.concatenate(parts) if batched else np.stack(parts)
         except ValueError:
             shapes = sorted({str(list(part.shape)) for part in parts})
-            raise FeedError(f"Output '{name}' changes its shape between samples: {', '.join(shapes[:4])}.") from None
+            raise FeedError(
+                f"Output '{name}' has different shapes for different samples: {', '.join(shapes[:4])}."
+            ) from None
     return joined

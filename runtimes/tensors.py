@@ -1,4 +1,4 @@
-"""What a model's inputs and outputs look like, and the check that arrays fit them."""
+"""Specifications of a model's inputs and outputs, and checks that arrays fit them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output.
+    """The name, type and shape of one input or output.
 
     Attributes:
-        name: as the model names it.
-        dtype: NumPy's name for it ("float32", "int64", "bool"), or "bfloat16", which NumPy lacks.
+        name: the model's name for the tensor.
+        dtype: NumPy's name of the type ("float32", "int64", "bool"), or "bfloat16", which NumPy lacks.
         shape: sizes; a string is a dynamic dimension, and equal strings are equal sizes.
     """
 
@@ -42,25 +42,25 @@ class TensorSpec:
 
     @property
     def is_static(self) -> bool:
-        """True when no dimension is dynamic."""
+        """True if no dimension is dynamic."""
         return all(isinstance(size, int) for size in self.shape)
 
     def resolve(self, sizes: Mapping[str, int], default: int = 1) -> tuple[int, ...]:
-        """The shape with dynamic dimensions taken from `sizes`, and `default` where it has none."""
+        """Return the shape with dynamic dimensions taken from `sizes`, or `default` if `sizes` lacks one."""
         return tuple(size if isinstance(size, int) else sizes.get(size, default) for size in self.shape)
 
 
 def check_feeds(specs: Sequence[TensorSpec], feeds: Feeds) -> dict[str, int]:
-    """Check arrays against input specs.
+    """Check that arrays fit the specifications of inputs.
 
     Returns:
         The sizes that the dynamic dimensions took.
 
     Raises:
-        FeedError: a name is missing or unknown, or a dtype or a shape differs; says which was expected.
+        FeedError: a name is missing or unknown, or a dtype or a shape differs; says which one is expected.
     """
-    if type(feeds) is not dict and not isinstance(feeds, Mapping):  # asking an abstract class takes long
-        raise FeedError(f"Inputs came as a {type(feeds).__name__}; pass a dict of {', '.join(map(str, specs))}.")
+    if type(feeds) is not dict and not isinstance(feeds, Mapping):  # isinstance() of an abstract class is slow
+        raise FeedError(f"Inputs are a {type(feeds).__name__}; pass a dict of {', '.join(map(str, specs))}.")
     if len(feeds) != len(specs) or any(spec.name not in feeds for spec in specs):
         raise FeedError(_names_message(specs, feeds))
     sizes: dict[str, int] = {}
@@ -68,7 +68,7 @@ def check_feeds(specs: Sequence[TensorSpec], feeds: Feeds) -> dict[str, int]:
         array = feeds[spec.name]
         if not isinstance(array, np.ndarray):
             raise FeedError(f"Input '{spec.name}' is a {type(array).__name__}; pass a NumPy array of {spec}.")
-        if array.dtype is not _DTYPES.get(spec.dtype):  # NumPy's own are single objects; comparing names takes 1 us
+        if array.dtype is not _DTYPES.get(spec.dtype):  # NumPy has one object per type; comparing names would take 1 us
             _check_dtype(spec, array)
         if len(array.shape) != len(spec.shape) or not all(
             sizes.setdefault(want, got) == got if isinstance(want, str) else want == got
@@ -84,7 +84,7 @@ def _check_dtype(spec: TensorSpec, array: Array) -> None:
             f"Input '{spec.name}' is {array.dtype.name}; expected {spec.dtype}. "
             f"Convert it with .astype('{spec.dtype}')."
         )
-    if not array.dtype.isnative:  # ONNX Runtime reads such bytes as they are, and computes nonsense
+    if not array.dtype.isnative:  # ONNX Runtime would read the bytes in native order, and compute nonsense
         raise FeedError(
             f"Input '{spec.name}' is {spec.dtype} in another byte order than this machine's ('{array.dtype.str}'). "
             f"Convert it with .astype('{spec.dtype}')."
@@ -92,13 +92,13 @@ def _check_dtype(spec: TensorSpec, array: Array) -> None:
 
 
 def check_out(specs: Sequence[TensorSpec], out: Mapping[str, Array], feeds: Feeds) -> None:
-    """Check arrays that outputs are to be written into; sizes of dynamic dimensions are known only afterwards.
+    """Check arrays that outputs will be written into; sizes of dynamic dimensions are known only after the run.
 
     Raises:
-        FeedError: one is missing, unknown, of another dtype or shape, read-only, or shares memory with another array.
+        FeedError: an array is missing, unknown, of another dtype or shape, read-only, or shares memory with another.
     """
     if not isinstance(out, (dict, Mapping)) or len(out) != len(specs) or any(spec.name not in out for spec in specs):
-        raise FeedError(f"`out` should be a dict with an array for each of {', '.join(map(str, specs))}, and no other.")
+        raise FeedError(f"`out` must be a dict with an array for each of {', '.join(map(str, specs))}, and no other.")
     for index, spec in enumerate(specs):
         array = out[spec.name]
         if (
@@ -109,12 +109,14 @@ def check_out(specs: Sequence[TensorSpec], out: Mapping[str, Array], feeds: Feed
             or any(isinstance(want, int) and want != got for want, got in zip(spec.shape, array.shape))
         ):
             came = f"{array.dtype.name}{list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise FeedError(f"The array for output '{spec.name}' is {came}; pass one of {spec}.")
+            raise FeedError(f"The array for output '{spec.name}' is {came}; pass an array of {spec}.")
         if not array.flags.writeable:
-            raise FeedError(f"The array for output '{spec.name}' is read-only; pass one that can be written to.")
+            raise FeedError(f"The array for output '{spec.name}' is read-only; pass an array that can be written to.")
         for other in (*feeds.values(), *(out[earlier.name] for earlier in specs[:index])):
             if np.may_share_memory(array, other):
-                raise FeedError(f"The array for output '{spec.name}' shares memory with another; pass one of its own.")
+                raise FeedError(
+                    f"The array for output '{spec.name}' shares memory with another array; pass a separate array."
+                )
 
 
 def _shape_message(spec: TensorSpec, array: Array, sizes: Mapping[str, int]) -> str:
@@ -123,7 +125,7 @@ def _shape_message(spec: TensorSpec, array: Array, sizes: Mapping[str, int]) -> 
         for want, got in zip(spec.shape, array.shape)
         if isinstance(want, str) and sizes.get(want, got) != got
     }
-    taken = f", where {' and '.join(sorted(clashes))} already" if clashes else ""
+    taken = f", where another input already set {' and '.join(sorted(clashes))}" if clashes else ""
     return f"Input '{spec.name}' has shape {list(array.shape)}; expected [{', '.join(map(str, spec.shape))}]{taken}."
 
 

@@ -20,11 +20,12 @@ from hwbench import metrics
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
 from hwbench.machine import device_profiles
+from hwbench.machine.gpu_timing import GpuState, GpuTimes
 from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency, Load
 from hwbench.measurements.memory_bandwidth import Bandwidth
-from hwbench.measurements.peaks import Ceilings
+from hwbench.measurements.peaks import Peaks
 from hwbench.measurements.report import Report
 from hwbench.results.profile_results import CandidateResult, ProfileResult, Results, Screening, Search
 from runtimes.bundles.manifest import Artifact
@@ -35,7 +36,21 @@ from toolchain import cli
 
 TYPES = (
     *(Results, ProfileResult, CandidateResult, Screening, Search, Verdict, Budget),
-    *(Report, Artifact, Work, Machine, Ceilings, Bandwidth, Latency, Load, Block, Conditions, Accuracy),
+    *(
+        Report,
+        Artifact,
+        Work,
+        Machine,
+        Peaks,
+        Bandwidth,
+        Latency,
+        Load,
+        Block,
+        Conditions,
+        Accuracy,
+        GpuTimes,
+        GpuState,
+    ),
 )
 if sys.version_info >= (3, 11):
     import tomllib

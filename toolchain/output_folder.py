@@ -1,4 +1,4 @@
-"""Folders: for results, that leave no trace when the work fails, and for what is kept between runs."""
+"""Folders and files for results, which leave no trace when the work fails."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-
-from platformdirs import user_cache_path
 
 from runtimes.errors import UsageError
 
@@ -54,11 +52,6 @@ def output_file(path: Path, option: str = "--out", *, make_folder: bool = True) 
         raise UsageError(f"There is no folder '{path.parent}'; make it first, or give another file with {option}.")
     with output_folder(path.parent, option):
         yield path
-
-
-def cache_folder(kind: str) -> Path:
-    """Where one kind of thing is kept between runs: under EDGEWRIGHT_CACHE, or in the user's cache folder."""
-    return Path(os.environ.get("EDGEWRIGHT_CACHE") or user_cache_path("edgewright"), kind)
 
 
 def disk_full(folder: Path) -> OSError:

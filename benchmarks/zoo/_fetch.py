@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,8 +11,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import platformdirs
-
+from runtimes import cache as user_cache
 from runtimes.errors import EdgewrightError
 
 # Only data and pure Python are taken from wheels, so that every machine may have the same ones, whatever its own
@@ -104,8 +102,15 @@ def once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 
 def cache_root(cache: Path | None = None) -> Path:
-    """The folder that everything is kept under: `cache`, or EDGEWRIGHT_CACHE, or the user's cache folder."""
-    return cache or Path(os.environ.get("EDGEWRIGHT_CACHE") or platformdirs.user_cache_dir("edgewright"))
+    """Return the folder that everything is kept under: `cache`, or EDGEWRIGHT_CACHE, or the user's cache folder.
+
+    Raises:
+        FetchError: the user has no home, and no folder is given.
+    """
+    found = cache or user_cache.folder()
+    if found is None:
+        raise FetchError("There is no home folder to keep models in; set EDGEWRIGHT_CACHE to a folder.")
+    return found
 
 
 def _unpacked(name: str, fetch: Callable[[Path, Path], None], cache: Path | None) -> Path:

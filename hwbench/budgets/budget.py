@@ -19,13 +19,13 @@ class Budget:
     """One limit.
 
     Attributes:
-        text: as the user wrote it.
+        text: the budget as the user wrote it.
         quantity: "p90", "accuracy_drop", ...
-        limit: in ms, bytes, inferences per second, microjoules or plain; for a relative budget a fraction, 0.05 for
-            +5%.
-        relative: the limit is a change against a baseline.
-        at_most: the limit is an upper one, where the quantity takes both kinds: accuracy, of an error metric.
-        is_default: nobody gave it; `build` limits the accuracy where nobody else does.
+        limit: in ms, bytes, inferences per second, microjoules or plain; of a relative budget a fraction, 0.05 for +5%.
+        relative: True if the limit is a change against a baseline.
+        at_most: True if the limit is an upper one on a quantity that takes both kinds: the accuracy, of an error
+            metric.
+        is_default: True if nobody gave it; `build` limits the accuracy if nobody else does.
     """
 
     text: str
@@ -41,7 +41,7 @@ class Budget:
 
     @property
     def is_upper(self) -> bool:
-        """True where less is better."""
+        """True if a lower value is better."""
         return self.at_most or QUANTITIES[self.quantity].operators[0] == "<="
 
 
@@ -49,7 +49,7 @@ def parse(text: str) -> Budget:
     """Read one budget.
 
     Raises:
-        UsageError: naming what is wrong with it and what would be right.
+        UsageError: the text is no budget; says what is wrong and what would be right.
     """
     match = _FORM.fullmatch(text)
     quantity = match[1] if match else re.split(r"[<>=]", text)[0].strip()
@@ -89,10 +89,10 @@ def parse(text: str) -> Budget:
 
 
 def parse_all(texts: Sequence[str]) -> tuple[Budget, ...]:
-    """Read several, and refuse two limits on one quantity, or on two percentiles of which one says nothing.
+    """Read several budgets, and refuse two on one quantity and two on percentiles of which one has no effect.
 
     Raises:
-        UsageError: as `parse`, or for budgets that contradict each other.
+        UsageError: as `parse`, or budgets contradict each other.
     """
     budgets = tuple(parse(text) for text in texts)
     seen: dict[tuple[str, bool], str] = {}
@@ -106,14 +106,14 @@ def parse_all(texts: Sequence[str]) -> tuple[Budget, ...]:
 
 
 def _check_percentiles(budgets: Sequence[Budget]) -> None:
-    """No percentile exceeds a higher one, so a wider limit on the lower of two says nothing."""
+    """Refuse a wider limit on the lower of two percentiles: it has no effect, as no percentile exceeds a higher one."""
     names = {f"p{percent:g}": percent for percent in PERCENTILES}
     ordered = sorted((b for b in budgets if b.quantity in names), key=lambda b: names[b.quantity])
     for lower, higher in itertools.pairwise(ordered):
         if lower.limit > higher.limit:
             raise UsageError(
                 f"Budgets '{lower.text}' and '{higher.text}' contradict each other: {lower.quantity} never exceeds "
-                f"{higher.quantity}, so the first says nothing; keep one."
+                f"{higher.quantity}, so the first has no effect; keep one."
             )
 
 

@@ -1,4 +1,4 @@
-"""Whether a budget on energy can be judged on this machine, which is known before anything is measured."""
+"""Budgets on energy that no meter of this machine can judge, found before anything is measured."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from hwbench.machine.identity import Machine
 from runtimes.sampling.energy import Energy
 
 
-def unjudged(budgets: Sequence[Budget], machine: Machine) -> tuple[str, ...]:
-    """A sentence per budget that no meter of the machine we are on can judge, whatever the model runs on."""
+def unmetered_budgets(budgets: Sequence[Budget], machine: Machine) -> tuple[str, ...]:
+    """Describe the budgets that no meter of this machine can judge, whatever runtime the model uses.
+
+    Returns:
+        One sentence per budget.
+    """
     limits = [budget for budget in budgets if budget.quantity == "energy"]
     if not limits:
         return ()

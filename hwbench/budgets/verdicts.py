@@ -1,17 +1,18 @@
-"""Judge a report against budgets: pass, fail, or inconclusive with the reason. Never a pass by default."""
+"""Verdicts on budgets: pass, fail, or inconclusive with the reason. No verdict is a pass by default."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from hwbench.budgets.budget import Budget
+from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.quantities import QUANTITIES
-from hwbench.measurements.report import NotMeasuredError, Report
+from hwbench.measurements.report import NotMeasuredError
 from hwbench.metrics import UNBOUNDED
-from hwbench.stats.intervals import Estimate, reach_without_disagreement
+from hwbench.stats.intervals import CONFIDENCE, Estimate, reach_without_disagreement
 from runtimes.errors import UsageError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -21,49 +22,68 @@ EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one budget came to.
+    """The verdict on one budget.
 
     Attributes:
-        measured: the figure and its confidence interval, in the budget's unit; for a relative budget, the
-            change against the baseline; None where there is no figure.
-        reason: one sentence of evidence.
-        visible: the smallest relative change that the measurement could have shown; None where it was no gate's.
-        counted: how many processes (against a baseline, rounds) counted; the figure is their median, or that of all
-            where none did. None where it was no gate's.
+        measured: the figure and its confidence interval, in the budget's unit; of a relative budget, the change against
+            the baseline; None if there is no figure.
+        reason: the evidence, in one sentence.
+        detectable_change: the smallest relative change that the gate could have shown; None without a gate.
+        counted: number of processes, or against a baseline rounds, that counted: the figure is their median, or the
+            median of all if none counted. None without a gate.
     """
 
     budget: Budget
     outcome: Outcome
     measured: Estimate | None
     reason: str
-    visible: float | None = None
+    detectable_change: float | None = None
     counted: int | None = None
 
 
-def judge(report: Report, budgets: Sequence[Budget], baseline: Report | None = None) -> tuple[Verdict, ...]:
-    """One verdict per budget: pass where the whole confidence interval is within it, fail where the whole
-    interval is beyond it, else inconclusive.
+class Estimates(Protocol):
+    """Figures by quantity, as a report has them."""
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """The measured accuracy, whose direction and bounds an accuracy budget has to fit; None without one."""
+
+    def estimate(self, quantity: str) -> Estimate:
+        """Estimate a quantity, in the unit of its limits.
+
+        Raises:
+            NotMeasuredError: the quantity has no figure; the message is the reason.
+        """
+
+
+def judge(figures: Estimates, budgets: Sequence[Budget], baseline: Estimates | None = None) -> tuple[Verdict, ...]:
+    """Judge figures by budgets: each passes if the whole confidence interval is within the limit, fails if the whole
+    interval is beyond it, and is inconclusive otherwise.
+
+    Args:
+        figures: the candidate's.
+        budgets: limits on them.
+        baseline: figures that relative budgets compare with, measured under the same conditions; see
+            `baseline.judge_report`.
 
     Raises:
-        UsageError: a relative budget without a baseline, or with one that cannot be compared; a limit on the wrong
-            side of the accuracy, or beyond its bounds.
+        UsageError: a relative budget has no baseline, or an accuracy budget limits the wrong side of the metric or is
+            beyond its bounds.
     """
-    if (found := report.accuracy) is not None:
-        check_directions(budgets, found.metric, found.higher_is_better, found.bounds)
-    if baseline is not None:
-        check_comparable(report, baseline, budgets)
-    return tuple(_judge_one(report, budget, baseline) for budget in budgets)
+    if (accuracy := figures.accuracy) is not None:
+        check_directions(budgets, accuracy.metric, accuracy.higher_is_better, accuracy.bounds)
+    return tuple(_judge_one(figures, budget, baseline) for budget in budgets)
 
 
 def overall(verdicts: Sequence[Verdict]) -> Outcome:
-    """The worst: one failure fails, else one inconclusive is inconclusive."""
+    """Return the worst outcome: one failure fails, otherwise one inconclusive verdict is inconclusive."""
     outcomes = {verdict.outcome for verdict in verdicts}
     return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
 
 
-def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdict:
+def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None) -> Verdict:
     try:
-        measured = report.estimate(budget.quantity)
+        measured = figures.estimate(budget.quantity)
         if budget.relative:
             if baseline is None:
                 raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
@@ -73,57 +93,82 @@ def _judge_one(report: Report, budget: Budget, baseline: Report | None) -> Verdi
     outcome = outcome_of(budget, measured)
     reason = reason_of(budget, outcome, measured)
     if outcome == "inconclusive":
-        of_accuracy = report.accuracy is not None and budget.quantity.startswith("accuracy") and not budget.relative
-        n = report.accuracy.n if report.accuracy else 0
-        remedy = QUANTITIES[budget.quantity].remedy
-        reason += _samples_hint(budget, measured, n) if of_accuracy else f"; {remedy}" if remedy else ""
+        reason += _hint(budget, measured, figures.accuracy)
     return Verdict(budget, outcome, measured, reason)
 
 
+def _hint(budget: Budget, measured: Estimate, accuracy: Accuracy | None) -> str:
+    """Say what would make an inconclusive verdict conclusive."""
+    if accuracy is not None and budget.quantity.startswith("accuracy") and not budget.relative:
+        return _samples_hint(budget, measured, accuracy.n)
+    remedy = QUANTITIES[budget.quantity].remedy
+    return f"; {remedy}" if remedy else ""
+
+
 def outcome_of(budget: Budget, measured: Estimate) -> Outcome:
-    """Pass where the whole interval is within the budget, fail where it is all beyond it, else inconclusive."""
+    """Compare an interval with a limit: pass within it, fail beyond it, inconclusive across it."""
     best, worst = (measured.low, measured.high) if budget.is_upper else (-measured.high, -measured.low)
     limit = budget.limit if budget.is_upper else -budget.limit
     return "pass" if worst <= limit else "fail" if best > limit else "inconclusive"
 
 
 def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
-    """The relative change. Dividing opposite ends of the two intervals is conservative for any dependence.
+    """Estimate the relative change. Opposite ends of the two intervals are divided, which is conservative for any
+    dependence.
 
     Raises:
-        NotMeasuredError: an interval reaches zero or below, where there is no ratio to bound.
+        NotMeasuredError: an interval reaches zero or below, where a ratio has no bounds.
     """
     if baseline.low <= 0 or candidate.low < 0:
-        raise NotMeasuredError("the interval reaches zero, so that there is no relative change; measure more samples")
+        raise NotMeasuredError("the interval reaches zero, so there is no relative change; measure more samples")
     return Estimate(
         candidate.value / baseline.value - 1, candidate.low / baseline.high - 1, candidate.high / baseline.low - 1
     )
 
 
-def reason_of(budget: Budget, outcome: Outcome, measured: Estimate) -> str:
-    """Describe a verdict: the figure, its interval and the limit."""
+def reason_of(budget: Budget, outcome: Outcome, measured: Estimate, confidence: float = CONFIDENCE) -> str:
+    """Describe a verdict: the figure, its interval and the limit.
+
+    Args:
+        budget: the limit.
+        outcome: the verdict's.
+        measured: the figure and its interval.
+        confidence: the probability that the interval holds the true value.
+    """
     value, low, high = (show(figure, budget) for figure in (measured.value, measured.low, measured.high))
-    interval = value if low == high else f"{value} ({low} to {high})"
-    side = {"pass": "is within", "fail": "breaks", "inconclusive": "straddles"}[outcome]
-    return f"{interval} {side} {show(budget.limit, budget)}"
+    interval = "" if low == high else f" ({low} to {high}, {confidence:.0%} confidence)"
+    return f"{subject(budget)} {value}{interval} {relation(budget, outcome)} {show(budget.limit, budget)}"
+
+
+def subject(budget: Budget) -> str:
+    """Return the subject of a sentence about a budget's figure: "p90", or "p90 change of" for a relative one."""
+    return f"{budget.quantity} change of" if budget.relative else budget.quantity
+
+
+def relation(budget: Budget, outcome: Outcome) -> str:
+    """Return the verb between a budget's figure and its limit."""
+    if outcome == "inconclusive":
+        return "may be on either side of"
+    upper = {"pass": "is within", "fail": "exceeds"}
+    return upper[outcome] if budget.is_upper else {"pass": "is at least", "fail": "is below"}[outcome]
 
 
 def _samples_hint(budget: Budget, measured: Estimate, n: int) -> str:
-    """How many samples would tell, if more are like these.
+    """Estimate how many samples like these would be conclusive.
 
     An interval narrows with the square root of their number; Tango's, while no pair differs, with the number itself.
     """
     room = budget.limit - measured.value if budget.is_upper else measured.value - budget.limit
     reach = measured.high - measured.value if budget.is_upper else measured.value - measured.low
-    if not 0 < room < reach <= 1e3 * room:  # nor is NaN
-        return f"; {n:,} samples cannot tell, add some"
+    if not 0 < room < reach <= 1e3 * room:  # NaN fails these comparisons, too
+        return f"; {n:,} samples are too few to decide; add some"
     agreeing = math.isclose(reach, reach_without_disagreement(n), rel_tol=1e-3)
     growth = reach / room if agreeing else (reach / room) ** 2
-    return f"; {n:,} samples cannot tell, about {math.ceil(n * growth * 1.1 / 100) * 100:,} would"
+    return f"; {n:,} samples are too few to decide; about {math.ceil(n * growth * 1.1 / 100) * 100:,} would suffice"
 
 
 def show(value: float, budget: Budget) -> str:
-    """A figure of a budget's quantity, with its unit."""
+    """Format a figure of a budget's quantity, with its unit."""
     if budget.relative:
         return f"{value:+.1%}"
     return QUANTITIES[budget.quantity].written(value)
@@ -132,18 +177,21 @@ def show(value: float, budget: Budget) -> str:
 def check_directions(
     budgets: Sequence[Budget], metric: str, higher_is_better: bool, bounds: tuple[float, float] = UNBOUNDED
 ) -> None:
-    """Refuse an upper limit on a metric of which more is better, a lower one where less is, and limits beyond what the
-    metric can be: "accuracy>=97" no model meets, "accuracy_drop<=2" every one.
+    """Refuse accuracy budgets that the metric makes meaningless.
+
+    An upper limit is refused on a metric where a higher value is better, and a lower limit where a lower value is; so
+    is a limit beyond the metric's bounds, such as "accuracy>=97", which no model meets, or "accuracy_drop<=2", which
+    every model meets.
 
     Raises:
-        UsageError: says what to write.
+        UsageError: a budget is refused; says what to write instead.
     """
-    better, operator = ("more", ">=") if higher_is_better else ("less", "<=")
+    better, operator = ("higher", ">=") if higher_is_better else ("lower", "<=")
     for budget in budgets:
         if budget.quantity == "accuracy" and budget.is_upper == higher_is_better:
             limit = f"{100 * budget.limit:+g}%" if budget.relative else f"{budget.limit:g}"
             raise UsageError(
-                f"Budget '{budget.text}': {better} is better of {metric}, so write accuracy{operator}{limit}."
+                f"Budget '{budget.text}': a {better} {metric} is better, so write accuracy{operator}{limit}."
             )
         if budget.quantity in ("accuracy", "accuracy_drop") and not budget.relative:
             _check_bounds(budget, metric, bounds)
@@ -154,47 +202,5 @@ def _check_bounds(budget: Budget, metric: str, bounds: tuple[float, float]) -> N
     lowest, highest = bounds if budget.quantity == "accuracy" else (-width, width)
     if not lowest <= budget.limit <= highest:
         meant = f"{budget.quantity}{'<=' if budget.is_upper else '>='}{budget.limit / 100:g}"
-        remedy = f"write {meant}" if highest < budget.limit <= 100 * highest else "give a limit within that"
-        raise UsageError(f"Budget '{budget.text}': {metric} goes from {bounds[0]:g} to {bounds[1]:g}; {remedy}.")
-
-
-def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:
-    """Refuse a baseline that a relative budget cannot be judged against.
-
-    Raises:
-        UsageError: it is of another model, profile, metric, kind of measurement, load or machine; says which.
-    """
-
-    def refuse(what: str, ours: object, theirs: object) -> None:
-        raise UsageError(f"The baseline is of another {what} ({theirs}, not {ours}); compare like with like.")
-
-    if report.model != baseline.model:
-        refuse("model", report.model, baseline.model)
-    if report.profile != baseline.profile:
-        refuse("profile", report.profile, baseline.profile)
-    relative = {budget.quantity for budget in budgets if budget.relative}
-    ours, theirs = report.accuracy, baseline.accuracy
-    if "accuracy" in relative and ours and theirs and ours.metric != theirs.metric:
-        refuse("metric", ours.metric, theirs.metric)
-    if "accuracy" in relative and ours and theirs and ours.data_sha256 != theirs.data_sha256:
-        raise UsageError(
-            "The baseline's accuracy is of other evaluation samples; give --evaluation, and both are scored."
-        )
-    mine, other = report.latency, baseline.latency
-    of_machine = any(QUANTITIES[quantity].of_machine for quantity in relative)
-    if "energy" in relative and mine and other and mine.meters != other.meters:
-        refuse("meter", ", ".join(mine.meters) or "none", ", ".join(other.meters) or "none")
-    if of_machine and mine and other:
-        for name in ("scenario", "batch", "threads"):
-            if getattr(mine, name) != getattr(other, name):
-                refuse(name, getattr(mine, name), getattr(other, name))
-        for name in ("target_per_s", "workers", "batched"):
-            if getattr(mine.load, name, None) != getattr(other.load, name, None):
-                refuse(f"load, by its {name}", getattr(mine.load, name, None), getattr(other.load, name, None))
-    if of_machine:
-        differing = report.machine.differences(baseline.machine)
-        if differing:
-            raise UsageError(
-                f"The baseline was measured on another machine ({'; '.join(differing)}), so it cannot be "
-                "compared; give the baseline's bundle, and both are measured here."
-            )
+        remedy = f"write {meant}" if highest < budget.limit <= 100 * highest else "give a limit in that range"
+        raise UsageError(f"Budget '{budget.text}': {metric} ranges from {bounds[0]:g} to {bounds[1]:g}; {remedy}.")

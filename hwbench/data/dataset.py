@@ -1,4 +1,6 @@
-"""Samples and labels from an .npz: arrays named after the model's inputs, first axis the samples, `labels` beside."""
+"""Samples and labels in an .npz file: arrays named after the model's inputs, whose first axis is the samples, and
+`labels`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hwbench.data.lazy_npz import open_arrays
 from runtimes import samples
 from runtimes.errors import UsageError
+from runtimes.npz import open_arrays
 from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
 
@@ -23,11 +25,11 @@ class Dataset:
     """Checked samples.
 
     Attributes:
-        file: where they are, for a measuring process to read.
-        arrays: one per input; those that come from a file are read sample by sample.
-        n: how many samples.
-        labels: one entry per sample, or None.
-        digests: SHA-256 of the arrays whose bytes were seen already.
+        file: the file that holds them, for a measuring process to read.
+        arrays: one per input; those of a file are read sample by sample.
+        n: number of samples.
+        labels: one per sample, or None.
+        digests: SHA-256 of the arrays whose bytes were read already.
     """
 
     file: Path
@@ -37,7 +39,7 @@ class Dataset:
     digests: Mapping[str, str] = field(default_factory=dict)
 
     def sha256(self) -> str:
-        """Digest of samples and labels, by which two evaluations are known to be on the same data."""
+        """Compute the digest of samples and labels, which is equal for evaluations on the same data."""
         digest = hashlib.sha256()
         for name, array in sorted(self.arrays.items()):
             digest.update(f"{name}:{self.digests.get(name) or _digest(array)};".encode())
@@ -47,16 +49,16 @@ class Dataset:
 
 
 def check_names(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, called: str | None = None) -> None:
-    """Look for the arrays of inputs that the user described, before there is a model to compare them with.
+    """Check that a file has the arrays of inputs that the user described, before there is a model to compare it with.
 
     Args:
-        path: an .npz.
+        path: an .npz file.
         inputs: some of the model's inputs.
-        labels: whether it must hold labels.
-        called: how errors name it; its path, if None.
+        labels: True if the file must hold labels.
+        called: the file's name in errors; its path, if None.
 
     Raises:
-        UsageError: the file is missing or no .npz of plain arrays, or an array is missing.
+        UsageError: the file is missing or not an .npz of plain arrays, or an array is missing.
     """
     called, arrays = called or str(path), open_arrays(path)
     for spec in inputs:
@@ -70,16 +72,16 @@ def check_names(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = Fals
 
 
 def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, called: str | None = None) -> Dataset:
-    """Read and check an .npz for a model; every sample passes through memory once.
+    """Read and check an .npz file for a model; every sample passes through memory once.
 
     Args:
         path: the file.
         inputs: the model's inputs.
-        labels: whether it must hold labels.
-        called: how errors name it; its path, if None.
+        labels: True if the file must hold labels.
+        called: the file's name in errors; its path, if None.
 
     Raises:
-        UsageError: the file is missing or no .npz of plain arrays; an input's array is missing, of another
+        UsageError: the file is missing or not an .npz of plain arrays; an input's array is missing, of another
             dtype or shape, empty, or holds NaN or infinity (says which sample); labels are missing or of
             another length.
     """
@@ -95,33 +97,33 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
     n = samples.count(inputs, arrays)
     if n == 0:
         raise UsageError(f"'{called}' holds no samples.")
-    found = arrays.get(LABELS)
-    if labels and found is None:
+    found_labels = arrays.get(LABELS)
+    if labels and found_labels is None:
         raise _unlabelled(called)
-    if found is not None and (found.ndim == 0 or len(found) != n):
+    if found_labels is not None and (found_labels.ndim == 0 or len(found_labels) != n):
         raise UsageError(
-            f"'{called}' holds {n} samples and labels of shape {list(found.shape)}; they should be as many."
+            f"'{called}' holds {n} samples and labels of shape {list(found_labels.shape)}; give one label per sample."
         )
     digests = {spec.name: _digest_of_finite(called, spec.name, arrays[spec.name]) for spec in inputs}
     selected = {spec.name: arrays[spec.name] for spec in inputs}
-    return Dataset(path, selected, n, None if found is None else found[:], digests)
+    return Dataset(path, selected, n, None if found_labels is None else found_labels[:], digests)
 
 
 def _unlabelled(called: str) -> UsageError:
-    return UsageError(f"'{called}' has no array '{LABELS}'; put one entry per sample beside the inputs.")
+    return UsageError(f"'{called}' has no array '{LABELS}'; add one label per sample.")
 
 
 def _check(called: str, spec: TensorSpec, array: Rows) -> None:
     if array.dtype.name != spec.dtype:
         raise UsageError(f"'{called}': array '{spec.name}' is {array.dtype.name}; the model takes {spec.dtype}.")
     tail = array.shape[array.ndim - len(spec.shape) :] if array.ndim >= len(spec.shape) else ()
-    # Of an array with as many axes as the input, the first is the samples and may have any length.
+    # If an array has as many axes as the input, its first axis is the samples and may have any length.
     wanted = spec.shape if array.ndim == len(spec.shape) + 1 else ("N", *spec.shape[1:])
     fits = len(tail) == len(spec.shape) and all(not isinstance(w, int) or w == got for w, got in zip(wanted, tail))
     if array.ndim == 0 or not fits:
         raise UsageError(
             f"'{called}': array '{spec.name}' has shape {list(array.shape)}; the model takes {spec}, "
-            "and the array's first axis should be the samples."
+            "and the array's first axis must be the samples."
         )
 
 

@@ -1,4 +1,4 @@
-"""A user's FILE.py, imported so that it finds the files beside it and replaces no package of the same name."""
+"""Import of a user's FILE.py, which finds the files beside it and replaces no package of the same name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from types import ModuleType
 
 from runtimes.errors import UsageError
 
-_taken: dict[str, Path] = {}  # top-level modules that came from a user's folder
+_taken: dict[str, Path] = {}  # top-level modules that were imported from a user's folder
 
 
 def load(path: Path) -> ModuleType:
-    """Import a file under a private name: `onnx.py` does not become the package onnx.
+    """Import a file under a private name, so that `onnx.py` does not become the package onnx.
 
     Raises:
-        UsageError: there is no such file, or it raises; says what.
+        UsageError: the file is missing, or raises an error; says which.
     """
     if not path.is_file():
         raise UsageError(f"There is no file '{path}'.")
@@ -42,7 +42,7 @@ def load(path: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def beside(path: Path) -> Iterator[None]:
-    """Let imports find the modules in a file's folder first, as where Python runs the file itself."""
+    """Let imports find the modules in a file's folder first, as if Python ran the file itself."""
     finder = _Folder(path)
     others = {name for name, folder in _taken.items() if folder != finder.folder}
     for name in [name for name in sys.modules if name.partition(".")[0] in others]:
@@ -57,7 +57,7 @@ def beside(path: Path) -> Iterator[None]:
 
 
 class _Folder(MetaPathFinder):
-    """Finds a folder's modules, but for the file itself: an `onnx.py` that imports onnx means the package.
+    """Finder of a folder's modules except the file itself: an `onnx.py` that imports onnx means the package.
 
     sys.path could not make that exception.
     """

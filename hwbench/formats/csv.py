@@ -13,7 +13,7 @@ from hwbench.formats.sections.rows import Row
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.measurements.roofline import roofline
-from hwbench.measurements.stability_warnings import doubts
+from hwbench.measurements.stability_warnings import stability_warnings
 from hwbench.results.profile_results import ProfileResult, Results
 
 _ENDS = ("", "_low", "_high")
@@ -24,9 +24,9 @@ def render(results: Results) -> str:
     out = StringIO()
     writer = csv.DictWriter(out, list(_line(None, None)), lineterminator="\n")
     writer.writeheader()
-    for field in results.fields:
-        entries = tuple(each for entry in field.entries for each in rate_rows.at_rates(entry))
-        writer.writerows(_line(field, row) for row in rows.rows(dataclasses.replace(field, entries=entries)))
+    for field in results.profiles:
+        entries = tuple(each for entry in field.candidates for each in rate_rows.at_rates(entry))
+        writer.writerows(_line(field, row) for row in rows.rows(dataclasses.replace(field, candidates=entries)))
     return clean(out.getvalue())
 
 
@@ -62,7 +62,7 @@ def _line(field: ProfileResult | None, row: Row | None) -> dict[str, object]:
         **_roofline(report),
         "not_measured": _missing(row) if row else None,
         "verdicts": "; ".join(f"{v.budget.text}: {v.outcome}" for v in entry.verdicts) if entry else None,
-        "doubts": "; ".join(doubt.text for doubt in doubts(report)) if report else None,
+        "doubts": "; ".join(doubt.text for doubt in stability_warnings(report)) if report else None,
         "machine": report and describe(report.machine),
         "source_sha256": report and report.artifact.source_sha256,
     }

@@ -20,7 +20,7 @@ _COMMANDS: dict[Outcome, str] = {"fail": "error", "inconclusive": "warning", "pa
 
 def render(results: Results) -> str:
     """One line per verdict; where there are none, one for what was measured."""
-    lines = [line for field in results.fields for line in _lines(field)]
+    lines = [line for field in results.profiles for line in _lines(field)]
     return "\n".join(lines or [_command("warning", "edgewright", "There are no results.")]) + "\n"
 
 

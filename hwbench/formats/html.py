@@ -45,7 +45,7 @@ def render(results: Results) -> str:
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
-    sections = [_section(field, f"f{number}") for number, field in enumerate(results.fields, 1)]
+    sections = [_section(field, f"f{number}") for number, field in enumerate(results.profiles, 1)]
     page = environment.get_template("report.html.j2").render(
         results=results, sections=sections, confidence=f"{CONFIDENCE:.0%}", quantities=QUANTITIES, label=rows.label
     )
@@ -96,10 +96,10 @@ def _breakable(text: str) -> Markup:
 
 def _facts(field: ProfileResult, selected: Row | None) -> list[tuple[str, str]]:
     facts = [("Measured on", machine) for machine in provenance.machines(field)]
-    reports = [entry.report for entry in field.entries if entry.report is not None]
+    reports = [entry.report for entry in field.candidates if entry.report is not None]
     report = selected.entry.report if selected is not None else None
     facts += _how(report) if report is not None else []
-    facts += [("At most", peaks) for peaks in roofline_share.ceilings(field)]
+    facts += [("At most", peaks) for peaks in roofline_share.peaks(field)]
     facts += [("Verdicts", provenance.judged(field))] if provenance.judged(field) else []
     facts += [("Layers", provenance.layers(field))] if provenance.layers(field) else []
     facts += [("Search", provenance.search(field))] if provenance.search(field) else []

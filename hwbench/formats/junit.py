@@ -22,7 +22,7 @@ _TAGS: dict[Outcome, str] = {"fail": "failure", "inconclusive": "error"}
 def render(results: Results) -> str:
     """An XML document."""
     root = ET.Element("testsuites", name="edgewright")
-    for field in results.fields:
+    for field in results.profiles:
         root.append(_suite(field))
     _count(root)
     ET.indent(root)
@@ -51,7 +51,7 @@ def _suite(field: ProfileResult) -> ET.Element:
 
 
 def _details(field: ProfileResult) -> Iterable[str]:
-    for entry in field.entries:
+    for entry in field.candidates:
         yield f"{label(entry)}: {entry.status}{entry.reason and ', '}{entry.reason}"
     for entry, verdict in verdicts(field):
         yield f"{label(entry)}: {verdict.budget.text}: {verdict.outcome}, {verdict.reason}"

@@ -9,7 +9,7 @@ from hwbench.formats.sections import budget_lines, rate_rows, rows
 from hwbench.formats.sections.headline import clean, headline, outcome
 from hwbench.formats.sections.provenance import how, judged, machines, warnings
 from hwbench.formats.sections.rate_rows import RateTable
-from hwbench.formats.sections.roofline_share import ceilings, rooflines
+from hwbench.formats.sections.roofline_share import peaks, rooflines
 from hwbench.formats.sections.rows import Row, columns, label
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.results.profile_results import ProfileResult, Results
@@ -21,8 +21,8 @@ _MARKUP = re.compile(r"[\\`*|~$\[&]|<(?=[A-Za-z/!?])")
 
 def render(results: Results) -> str:
     """One heading, list of verdicts and table per profile."""
-    blocks = [block for field in results.fields for block in _blocks(field) if block]
-    if len(results.fields) != 1:
+    blocks = [block for field in results.profiles for block in _blocks(field) if block]
+    if len(results.profiles) != 1:
         blocks.append(f"All profiles: **{results.outcome}**")
     return "\n\n".join(blocks) + "\n"
 
@@ -43,7 +43,7 @@ def _blocks(field: ProfileResult) -> Iterable[str]:
 
 
 def _remarks(field: ProfileResult, notes: dict[str, int]) -> Iterable[str]:
-    for entry in field.entries:
+    for entry in field.candidates:
         if entry.reason:
             yield f"{_escape(label(entry))}, {entry.status}: {_escape(entry.reason)}"
     for reason, number in notes.items():
@@ -89,8 +89,8 @@ def _provenance(field: ProfileResult) -> Iterable[str]:
         yield f"Intervals: {CONFIDENCE:.0%} confidence"
     if judged(field):
         yield f"Verdicts: {judged(field)}"
-    for peaks in ceilings(field):
-        yield f"At most, {_escape(peaks)}"
+    for line in peaks(field):
+        yield f"At most, {_escape(line)}"
     if field.bundle is not None:
         yield f"Bundle: {_escape(str(field.bundle))}"
 

@@ -1,4 +1,4 @@
-"""For a terminal or a log: one table of figures per profile, and why each candidate was kept or dropped."""
+"""Text for a terminal or a log: what matters in five lines, then the figures, the candidates and the evidence."""
 
 from __future__ import annotations
 
@@ -7,32 +7,41 @@ from collections.abc import Sequence
 from io import StringIO
 
 from rich import box
-from rich.console import Console
+from rich.cells import cell_len
+from rich.columns import Columns
+from rich.console import Console, RenderableType
+from rich.console import Group as RenderGroup
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from hwbench.formats.sections import budget_lines, rate_rows, rows
-from hwbench.formats.sections.headline import clean, headline, outcome
+from hwbench.formats.sections.headline import chosen_row, clean, outcome, reference
+from hwbench.formats.sections.notable_rows import Group, groups, notable
 from hwbench.formats.sections.provenance import how, judged, layers, machines, search, warnings
 from hwbench.formats.sections.rate_rows import RateTable
-from hwbench.formats.sections.roofline_share import ceilings, rooflines
+from hwbench.formats.sections.roofline_share import peaks, rooflines
 from hwbench.formats.sections.rows import Row, columns, label
+from hwbench.formats.sections.summary import summary
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
+from hwbench.wording import count
 
+_GAP = 2  # spaces between columns
+_ROOM = 40  # columns that a sentence needs beside others
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "selected": "bold"}
 
 
-def render(results: Results, *, width: int | None = None, color: bool = False) -> str:
-    """Plain text.
+def render(results: Results, *, width: int | None = None, color: bool = False, verbose: bool = False) -> str:
+    """Write plain text.
 
     Args:
         results: what to show.
         width: columns to fit in; by default the terminal's, 80 without one.
         color: whether the terminal shows colours.
+        verbose: show every candidate; by default those without figures are grouped by reason.
     """
     console = Console(
         file=StringIO(),
@@ -42,55 +51,89 @@ def render(results: Results, *, width: int | None = None, color: bool = False) -
         legacy_windows=False,
     )
     with console.capture() as capture:
-        for number, field in enumerate(results.fields):
+        for number, field in enumerate(results.profiles):
             if number:
                 console.print()
-            _print(console, field)
-        if len(results.fields) != 1:
+            _print(console, field, verbose)
+        if len(results.profiles) != 1:
             console.print(_text("\nAll profiles: ", _text(results.outcome, style=results.outcome)))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-def _print(console: Console, field: ProfileResult) -> None:
+def _print(console: Console, field: ProfileResult, verbose: bool) -> None:
     table = rows.rows(field)
-    notes = rows.notes(table)
+    measured = tuple(row for row in table if row.entry.report is not None)
+    shown = measured if verbose else notable(table)
+    notes = rows.notes(shown)
     came_to = _text(outcome(field), style=outcome(field))
     console.print(_text(f"{field.model} for {field.profile}: ", came_to, style="bold"))
-    console.print(_text(headline(field, table)))
-    if any(row.entry.report is not None for row in table):
-        wide = _figures(table, notes, intervals=True)
-        needed = Measurement.get(console, console.options.update_width(1_000), wide).maximum
+    _print_lines(console, summary(field, table))
+    if shown:
         console.print()
-        console.print(wide if needed <= console.width else _figures(table, notes, intervals=False))
+        console.print(_figures(console, shown, notes))
     _section(console, "", [(f"[{number}]", reason) for reason, number in notes.items()])
     served = rate_rows.table(field)
     if served is not None:
         console.print(_text("\nRates", style="bold"))
         console.print(Padding(_served(served), (0, 0, 0, 2)))
         console.print(Padding(_text(served.note, style="dim"), (0, 0, 0, 2)))
-    _section(console, "Candidates", [(label(row.entry), *_why(row)) for row in table])
+    others = groups((row for row in table if row not in shown), table) if not verbose else ()
+    _section(console, "Candidates", _candidates(table if verbose else shown, others))
+    hidden = sum(len(each.others) for each in others)
+    if hidden:
+        console.print(Padding(_text(f"--verbose lists {count(hidden, 'more candidate')}.", style="dim"), (0, 0, 0, 2)))
     _section(
         console,
         f"Budgets, {label(field.selected)}" if field.selected is not None else "Budgets",
         [(line.budget, line.outcome, line.evidence) for line in budget_lines.lines(field)],
     )
-    _section(console, "Rooflines", rooflines(field))
+    compared = (chosen_row(table), reference(table))
+    wanted = {label(row.entry) for row in (measured if verbose else compared) if row is not None}
+    _section(console, "Rooflines", [(name, said) for name, said in rooflines(field) if name in wanted])
     _section(console, "Warnings", [(warning,) for warning in warnings(field)])
     _section(console, "Caveats", [(caveat,) for caveat in field.caveats])
     _section(console, "Measured", _provenance(field))
 
 
-def _figures(table: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) -> Table:
-    """Measured candidates; with intervals each takes two lines."""
+def _candidates(shown: tuple[Row, ...], others: tuple[Group, ...]) -> list[tuple[str, ...]]:
+    """Every shown row by itself, all others in a line per reason."""
+    lines: list[tuple[str, ...]] = [
+        (label(row.entry), row.entry.status, row.verdict, row.entry.reason) for row in shown
+    ]
+    lines += [(label(each.first.entry), each.first.entry.status, each.first.verdict, each.reason) for each in others]
+    return lines
+
+
+def _figures(console: Console, shown: tuple[Row, ...], notes: dict[str, int]) -> RenderableType:
+    """Lay figures out in a table with intervals, without intervals, or below each name: the first that fits."""
+    for intervals in (True, False):
+        grid = _grid(shown, notes, intervals=intervals)
+        if Measurement.get(console, console.options.update_width(1_000), grid).maximum <= console.width:
+            return grid
+    return _stacked(shown, notes)
+
+
+def _stacked(shown: tuple[Row, ...], notes: dict[str, int]) -> RenderableType:
+    """Each candidate's name, and below it as many figures side by side as there is room for."""
+    parts: list[RenderableType] = []
+    for row in shown:
+        cells = []
+        for name in columns(shown):
+            unit = QUANTITIES[name].unit if name in row.figures else ""
+            cells.append(_text(f"{rows.heading(name, shown)} {row.value(name, notes)} {unit}".rstrip()))
+        parts += [_text(row.name, style=row.entry.status), Padding(Columns(cells, padding=(0, 2)), (0, 0, 0, 2))]
+    return RenderGroup(*parts)
+
+
+def _grid(shown: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) -> Table:
+    """A row per candidate; with intervals each takes two lines."""
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    grid.add_column("candidate", overflow="fold", vertical="top")
-    names = columns(table)
+    grid.add_column("candidate", no_wrap=True, vertical="top")
+    names = columns(shown)
     for quantity in names:
-        head = _text(f"{rows.heading(quantity, table)}\n{QUANTITIES[quantity].unit}")
+        head = _text(f"{rows.heading(quantity, shown)}\n{QUANTITIES[quantity].unit}")
         grid.add_column(head, justify="right", no_wrap=True)
-    for row in table:
-        if row.entry.report is None:
-            continue
+    for row in shown:
         cells = [_text(row.value(quantity, notes)) for quantity in names]
         if intervals:
             cells = [
@@ -102,7 +145,7 @@ def _figures(table: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) 
 
 
 def _served(served: RateTable) -> Table:
-    """Throughput against latency, the largest rate that holds in bold."""
+    """Lay out throughput against latency, the largest rate that holds in bold."""
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for number, head in enumerate(served.heads):
         last = number == len(served.heads) - 1
@@ -112,39 +155,48 @@ def _served(served: RateTable) -> Table:
     return grid
 
 
-def _why(row: Row) -> tuple[str, str, str]:
-    return row.entry.status, row.verdict, row.entry.reason
-
-
 def _provenance(field: ProfileResult) -> list[tuple[str, str]]:
     lines = [("on", machine) for machine in machines(field)]
     selected = field.selected
     lines += how(selected.report) if selected is not None and selected.report is not None else []
-    lines += [("at most", peaks) for peaks in ceilings(field)]
+    lines += [("at most", peaks) for peaks in peaks(field)]
     lines += [("layers", layers(field))] if layers(field) else []
     lines += [("search", search(field))] if search(field) else []
     if lines:
         lines.append(("intervals", f"{CONFIDENCE:.0%} confidence; rate, memory and energy: range over processes"))
     lines += [("verdicts", judged(field))] if judged(field) else []
-    return lines + ([("bundle", str(field.bundle))] if field.bundle else [])
+    return lines
 
 
 def _section(console: Console, title: str, lines: Sequence[tuple[str, ...]]) -> None:
     if not lines:
         return
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for number in range(len(lines[0])):
-        last = number == len(lines[0]) - 1
-        grid.add_column(overflow="fold", min_width=None if last else 0, ratio=1 if last else None)
-    for line in lines:
-        grid.add_row(*(_text(cell, style=cell) for cell in line))
     console.print()
     if title:
         console.print(_text(title, style="bold"))
-    console.print(Padding(grid, (0, 0, 0, 2 if title else 0)))
+    _print_lines(console, lines, indent=2 if title else 0)
+
+
+def _print_lines(console: Console, lines: Sequence[tuple[str, ...]], indent: int = 0) -> None:
+    """Print cells in columns; where that leaves little room for the last one, it goes below the others."""
+    *heads, _ = ([cell_len(line[number]) for line in lines] for number in range(len(lines[0])))
+    left = console.width - indent - sum(max(widths) + _GAP for widths in heads)
+    if heads and left < min(_ROOM, max(cell_len(line[-1]) for line in lines)):
+        for *cells, last in lines:
+            first = Text("  ").join(_text(cell, style=cell) for cell in cells if cell)
+            console.print(Padding(first, (0, 0, 0, indent)))
+            console.print(Padding(_text(last), (0, 0, 0, indent + _GAP)))
+        return
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
+    for _ in heads:
+        grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold", ratio=1)
+    for line in lines:
+        grid.add_row(*(_text(cell, style=cell) for cell in line))
+    console.print(Padding(grid, (0, 0, 0, indent)))
 
 
 def _text(*parts: str | Text, style: str = "") -> Text:
-    """Rich's text of strings as they are: no markup is read from them."""
+    """Make Rich's text of strings as they are: no markup is read from them."""
     cleaned = [part if isinstance(part, Text) else clean(part) for part in parts]
     return Text.assemble(*cleaned, style=_STYLES.get(style, style if style in ("bold", "dim") else ""))

@@ -1,4 +1,4 @@
-"""What a gate has measured so far, and what it says about a budget: figures of blocks, and bounds on their median."""
+"""Rounds of a gate: the figures of all blocks measured so far, and bounds on their median."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy as np
 
 from hwbench.budgets.budget import Budget
 from hwbench.measurements import interference, soak
-from hwbench.measurements.interference import NOISE, Surroundings
-from hwbench.measurements.latency import STOOD_STILL, block_figure, meter_stood_still
+from hwbench.measurements.interference import MAX_SLOWDOWN, BlockInterference
+from hwbench.measurements.latency import METER_STOOD_STILL, block_figure, meter_stood_still
 from hwbench.measurements.report import NeverMeasuredError, NotMeasuredError
 from hwbench.stats import confidence_sequences
 from hwbench.stats.intervals import Estimate
@@ -23,22 +23,22 @@ from runtimes.sampling.closed_loop import Block
 from runtimes.tensors import Array
 
 
-class Observed(NamedTuple):
-    """Per block: its figure, NaN where it has none, and what that would at least and at most have been, had it not been
-    disturbed.
+class BlockFigures(NamedTuple):
+    """One entry per block: its figure, NaN if it has none, and the lowest and the highest figure that it could have had
+    without interference.
     """
 
     figures: Array
-    floors: Array
-    ceilings: Array
+    lowest: Array
+    highest: Array
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """Blocks in the order of measuring; those of candidate and baseline with one index are a round.
+    """Blocks in the order of measurement; those of candidate and baseline with one index are a round.
 
     Attributes:
-        reference_ns: what the probe took on this machine in quieter times, where that is remembered.
+        reference_ns: the probe's time on this machine in its quietest earlier run; None if it is not known.
     """
 
     candidate: tuple[Block, ...]
@@ -49,165 +49,174 @@ class Rounds:
         return len(self.candidate)
 
     def bounds(
-        self, budget: Budget, fail_alpha: float = confidence_sequences.ALPHA, *, counted_only: bool = False
+        self, budget: Budget, fail_alpha: float = confidence_sequences.ALPHA, *, undisturbed_only: bool = False
     ) -> Estimate:
-        """The median block's figure, or the median round's relative change, with bounds that hold at any time.
+        """Bound the median block's figure, or the median round's relative change, at any time.
 
-        With `counted_only`, those that do not count might have been anything, had nothing disturbed them.
+        The bounds of a figure are wider by the spread of the probe, and on the side of failing by the probe's slowdown
+        since quieter times: the machine's speed is known no better than that. A change needs no such margin, for the
+        machine's speed affects both sides of a round, in random order, and so raises the ratio as often as it lowers
+        it.
 
-        The bounds of a figure are wider by how far the probe wandered, and on the side of failing by how far it was
-        from quieter times: the machine is known no better than that. A change needs no such care, for what wanders
-        meets both sides of a round, in random order: whatever it does, it raises the ratio as often as it lowers it.
+        Args:
+            budget: names the quantity, and the side of failing.
+            fail_alpha: probability of error on the side of failing; on the other side it is ALPHA.
+            undisturbed_only: assume nothing about disturbed blocks: without interference, their figures might have
+                been anything.
 
         Raises:
             NotMeasuredError: a block is too short for this percentile.
         """
-        seen, counts = self._seen(budget)
+        blocks, counts = self._figures(budget)
         low_alpha, high_alpha = (
             (fail_alpha, confidence_sequences.ALPHA) if budget.is_upper else (confidence_sequences.ALPHA, fail_alpha)
         )
-        floors = np.full_like(seen.floors, -np.inf) if counted_only else seen.floors
-        ceilings = np.full_like(seen.ceilings, np.inf) if counted_only else seen.ceilings
-        low = confidence_sequences.lower_bound(seen.figures[counts], np.where(counts, seen.figures, floors), low_alpha)
-        high = confidence_sequences.upper_bound(
-            seen.figures[counts], np.where(counts, seen.figures, ceilings), high_alpha
-        )
-        value = float(np.nanmedian(seen.figures[counts] if counts.any() else seen.figures))
+        lowest = np.full_like(blocks.lowest, -np.inf) if undisturbed_only else blocks.lowest
+        highest = np.full_like(blocks.highest, np.inf) if undisturbed_only else blocks.highest
+        figures, undisturbed = blocks.figures, blocks.figures[counts]
+        low = confidence_sequences.lower_bound(undisturbed, np.where(counts, figures, lowest), low_alpha)
+        high = confidence_sequences.upper_bound(undisturbed, np.where(counts, figures, highest), high_alpha)
+        value = float(np.nanmedian(undisturbed if counts.any() else figures))
         if budget.relative:
             return Estimate(math.expm1(value), math.expm1(low), math.expm1(high))
-        slack = 1 + max(self.wander, self._lag)
-        low_slack, high_slack = (slack, 1 + self.wander) if budget.is_upper else (1 + self.wander, slack)
-        return Estimate(value, max(low, 0.0) / low_slack, high * high_slack)
+        spread, margin = 1 + self.probe_spread, 1 + max(self.probe_spread, self._probe_slowdown)
+        low_margin, high_margin = (margin, spread) if budget.is_upper else (spread, margin)
+        return Estimate(value, max(low, 0.0) / low_margin, high * high_margin)
 
-    def middle(self, budget: Budget) -> float:
-        """The median block's figure, or the median round's relative change, of all there are."""
-        value = float(np.nanmedian(self._seen(budget)[0].figures))
+    def median(self, budget: Budget) -> float:
+        """Return the median figure of all blocks, or the median relative change of all rounds, disturbed or not."""
+        value = float(np.nanmedian(self._figures(budget)[0].figures))
         return math.expm1(value) if budget.relative else value
 
-    def visible(self, budget: Budget, n: int) -> float:
-        """The smallest relative change that `n` rounds like these would show; infinite where none would.
+    def detectable_change(self, budget: Budget, n: int) -> float:
+        """Estimate the smallest relative change that `n` rounds like these would show; infinite if none would.
 
-        How far rounds stray comes from runs of one thing against itself: the baseline against its own next block, or
-        without a baseline the blocks around their median.
+        The spread of rounds comes from runs of one model against itself: the baseline's blocks against its own next
+        blocks, or without a baseline the candidate's blocks around their median.
         """
-        seen, counts = self._seen(budget)
+        blocks, counts = self._figures(budget)
+        undisturbed = blocks.figures[counts]
         if budget.relative:
-            strays = self._against_itself(budget)
+            deviations = self._baseline_against_itself(budget)
         else:
-            strays = np.log(seen.figures[counts] / np.median(seen.figures[counts])) if counts.any() else np.empty(0)
-        shift = confidence_sequences.visible(strays, round(n * float(counts.mean())))
-        return math.expm1(shift) + (0.0 if budget.relative else self.wander) if math.isfinite(shift) else math.inf
+            deviations = np.log(undisturbed / np.median(undisturbed)) if counts.any() else np.empty(0)
+        shift = confidence_sequences.detectable_shift(deviations, round(n * float(counts.mean())))
+        if not math.isfinite(shift):
+            return math.inf
+        return math.expm1(shift) + (0.0 if budget.relative else self.probe_spread)
 
     def can_measure(self, budget: Budget) -> bool:
-        """Whether more rounds like these may tell."""
+        """Tell whether more rounds like these may lead to a verdict."""
         try:
-            self._seen(budget)
+            self._figures(budget)
         except NotMeasuredError as reason:
             return not isinstance(reason, NeverMeasuredError)
         return True
 
     def counted(self, budget: Budget) -> int:
-        """How many blocks or rounds count; a figure is their median, or that of all where none does."""
-        return int(self._seen(budget)[1].sum())
+        """Count the blocks or rounds that count; a figure is their median, or the median of all if none counts."""
+        return int(self._figures(budget)[1].sum())
 
-    def evidence(self, budget: Budget, what: str = "counted") -> str:
-        """How many blocks or rounds were undisturbed, in whatever word, and what disturbed the others."""
-        reasons, noun = self._reasons(budget), "rounds" if budget.relative else "blocks"
+    def describe_undisturbed(self, budget: Budget) -> str:
+        """Say how many processes or rounds were undisturbed, and what disturbed the others."""
+        reasons, noun = self._disturbances(budget), "rounds" if budget.relative else "processes"
         disturbed = Counter(reason for reason in reasons if reason is not None)
         why = ", ".join(f"{count} {reason}" for reason, count in disturbed.most_common())
-        found = f"{len(reasons) - disturbed.total()} of {len(reasons)} {noun} {what}"
-        return f"{found} ({why})" if why else found
+        text = f"{len(reasons) - disturbed.total()} of {len(reasons)} {noun} undisturbed"
+        return f"{text} ({why})" if why else text
 
     @cached_property
-    def wander(self) -> float:
-        """The relative standard deviation of the probe over the candidate's blocks that count."""
+    def probe_spread(self) -> float:
+        """The relative standard deviation of the probe over the candidate's undisturbed blocks."""
         return confidence_sequences.relative_spread(self._probes) if self._probes else 0.0
 
     @cached_property
-    def _lag(self) -> float:
-        """How much longer the median of those probes is than the fastest known."""
-        level = interference.reference(self.met("candidate"))
+    def _probe_slowdown(self) -> float:
+        """The relative slowdown of the median of those probes since the fastest known."""
+        level = interference.undisturbed_probe_ns(self.interference("candidate"))
         known = [value for value in (level, self.reference_ns) if value is not None]
         return max(float(np.median(self._probes)) / min(known) - 1, 0.0) if self._probes and known else 0.0
 
     @cached_property
     def _probes(self) -> list[float]:
-        met = zip(self.met("candidate"), self._disturbed)
-        return [seen.probe_ns for seen, why in met if why is None and seen.probe_ns is not None]
+        blocks = zip(self.interference("candidate"), self._disturbed)
+        return [block.probe_ns for block, why in blocks if why is None and block.probe_ns is not None]
 
-    def observed(self, side: str, quantity: str) -> Observed:
-        """One side's blocks, "candidate" or "baseline", in numbers."""
-        return _observe(getattr(self, side), quantity)
+    def block_figures(self, side: str, quantity: str) -> BlockFigures:
+        """List the figures of one side's blocks, "candidate" or "baseline"."""
+        return _block_figures(getattr(self, side), quantity)
 
-    def met(self, side: str) -> tuple[Surroundings, ...]:
-        """What one side's blocks met."""
-        return tuple(interference.surroundings(block) for block in getattr(self, side))
+    def interference(self, side: str) -> tuple[BlockInterference, ...]:
+        """List the interference with one side's blocks, "candidate" or "baseline"."""
+        return tuple(interference.block_interference(block) for block in getattr(self, side))
 
-    def _seen(self, budget: Budget) -> tuple[Observed, Array]:
-        """Figures, or logarithms of the ratio to the baseline's, and which of them count."""
-        seen = self.observed("candidate", budget.quantity)
+    def _figures(self, budget: Budget) -> tuple[BlockFigures, Array]:
+        """List figures, or logarithms of the ratio to the baseline's, and tell which of them count."""
+        blocks = self.block_figures("candidate", budget.quantity)
         if budget.relative:
-            other = self.observed("baseline", budget.quantity)
-            with np.errstate(divide="ignore"):  # a floor may be zero
-                seen = Observed(
-                    np.log(seen.figures / other.figures),
-                    np.log(seen.floors) - np.log(other.ceilings),
-                    np.log(seen.ceilings) - np.log(other.floors),
+            other = self.block_figures("baseline", budget.quantity)
+            with np.errstate(divide="ignore"):  # the lowest figure may be zero
+                blocks = BlockFigures(
+                    np.log(blocks.figures / other.figures),
+                    np.log(blocks.lowest) - np.log(other.highest),
+                    np.log(blocks.highest) - np.log(other.lowest),
                 )
-        if np.isnan(seen.figures).all():
-            raise NotMeasuredError(STOOD_STILL)
-        undisturbed = np.asarray([reason is None for reason in self._reasons(budget)], dtype=bool)
-        return seen, undisturbed & ~np.isnan(seen.figures)
+        if np.isnan(blocks.figures).all():
+            raise NotMeasuredError(METER_STOOD_STILL)
+        undisturbed = np.asarray([reason is None for reason in self._disturbances(budget)], dtype=bool)
+        return blocks, undisturbed & ~np.isnan(blocks.figures)
 
-    def _reasons(self, budget: Budget) -> tuple[str | None, ...]:
-        """Why each block or round does not count; None for those that do."""
-        if budget.quantity == "peak_memory":  # nobody else's work changes what memory a process takes
+    def _disturbances(self, budget: Budget) -> tuple[str | None, ...]:
+        """Name what disturbed each block or round; None for the undisturbed ones."""
+        if budget.quantity == "peak_memory":  # other programs do not change how much memory a process takes
             return (None,) * len(self)
         return self._interrupted if budget.relative else self._disturbed
 
     @cached_property
     def _disturbed(self) -> tuple[str | None, ...]:
-        met = (*self.met("candidate"), *self.met("baseline"))
-        return interference.disturbances(met, self.reference_ns)[: len(self)]
+        blocks = (*self.interference("candidate"), *self.interference("baseline"))
+        return interference.disturbances(blocks, self.reference_ns)[: len(self)]
 
     @cached_property
     def _interrupted(self) -> tuple[str | None, ...]:
-        pairs = zip(self.met("candidate"), self.met("baseline"))
+        pairs = zip(self.interference("candidate"), self.interference("baseline"))
         return tuple(ours.interruption or theirs.interruption for ours, theirs in pairs)
 
-    def _against_itself(self, budget: Budget) -> Array:
-        """Log ratios of each baseline block to the next, where nothing interrupted the two."""
-        figures, met = self.observed("baseline", budget.quantity).figures, self.met("baseline")
-        undisturbed = [(a.interruption or b.interruption) is None for a, b in itertools.pairwise(met)]
+    def _baseline_against_itself(self, budget: Budget) -> Array:
+        """List the log ratios of each baseline block to the next, of those pairs that nothing interrupted."""
+        figures = self.block_figures("baseline", budget.quantity).figures
+        pairs = itertools.pairwise(self.interference("baseline"))
+        undisturbed = [(a.interruption or b.interruption) is None for a, b in pairs]
         ratios: Array = np.log(figures[:-1] / figures[1:])[np.asarray(undisturbed, dtype=bool)]
         return ratios[~np.isnan(ratios)]
 
 
-def _observe(blocks: Sequence[Block], quantity: str) -> Observed:
-    leaks = [told for told in map(soak.leak, blocks) if told is not None]
-    if 2 * len(leaks) > len(blocks):  # what it takes depends on how long it has run
+def _block_figures(blocks: Sequence[Block], quantity: str) -> BlockFigures:
+    leaks = [leak for leak in map(soak.leak, blocks) if leak is not None]
+    if 2 * len(leaks) > len(blocks):  # a leaking process takes more time and memory the longer it runs
         raise NotMeasuredError(leaks[0])
     if quantity == "energy":
-        return _observe_energy(blocks)
+        return _energy_figures(blocks)
     figures = _figures(blocks, quantity)
     if quantity == "throughput":
         fastest = np.asarray([block.batch * 1e9 / min(block.samples_ns) for block in blocks])
-        return Observed(figures, figures, NOISE * fastest)
+        return BlockFigures(figures, figures, MAX_SLOWDOWN * fastest)
     if quantity == "load_time":
-        return Observed(figures, figures / NOISE, figures)
+        return BlockFigures(figures, figures / MAX_SLOWDOWN, figures)
     if quantity == "peak_memory":
-        return Observed(figures, figures, figures)
-    return Observed(figures, np.asarray([min(block.samples_ns) / 1e6 for block in blocks]) / NOISE, figures)
+        return BlockFigures(figures, figures, figures)
+    fastest_ms = np.asarray([min(block.samples_ns) / 1e6 for block in blocks])
+    return BlockFigures(figures, fastest_ms / MAX_SLOWDOWN, figures)
 
 
-def _observe_energy(blocks: Sequence[Block]) -> Observed:
-    """The meters count what others draw as well, and nobody knows how much that is; one that did not move in a block
-    says nothing at all.
+def _energy_figures(blocks: Sequence[Block]) -> BlockFigures:
+    """List the energy per inference. The meters count an unknown share of other programs' energy, too, and a meter that
+    did not move during a block gives no figure at all.
     """
     moved = np.asarray([not meter_stood_still(block) for block in blocks])
     figures = np.full(len(blocks), np.nan)
     figures[moved] = _figures([block for block in blocks if not meter_stood_still(block)], "energy")
-    return Observed(figures, np.zeros_like(figures), np.where(moved, figures, np.inf))
+    return BlockFigures(figures, np.zeros_like(figures), np.where(moved, figures, np.inf))
 
 
 def _figures(blocks: Sequence[Block], quantity: str) -> Array:

@@ -1,4 +1,4 @@
-"""Gate a bundle here and now: measure in rounds until every verdict is sure, or the time is up."""
+"""Sequential gate: measure a bundle in rounds until every verdict is certain, or the time is up."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwbench.budgets.baseline import check_comparable, judge_report
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict, check_comparable, check_directions, judge
+from hwbench.budgets.verdicts import Outcome, Verdict, check_directions
 from hwbench.gate.rounds import Rounds
 from hwbench.gate.sequential_verdict import judge_rounds
 from hwbench.machine import device_profiles, remembered
@@ -30,17 +31,17 @@ from runtimes.npz import write as write_npz
 from runtimes.sampling.closed_loop import MOST_RUNS, Block, SamplingPlan
 
 MAX_TIME_S = 60.0
-_BLOCK_S = 0.1  # about as long as a process takes to start: processes differ more than runs do
+_BLOCK_S = 0.1  # about the time of starting a process; many short processes, since they differ more than runs do
 _LEAST_RUNS, _MOST_RUNS = 20, 1_000
 _PILOT = 20
-"""Rounds after which a budget that this machine cannot resolve is refused."""
+"""Number of rounds after which a budget that this machine cannot resolve is refused."""
 _HOPELESS = 2.0
-"""How many times tighter than what would show a budget is refused so early: what so few rounds say is rough."""
+"""Ratio of detectable change to limit from which a budget is refused so early: so few rounds give a rough estimate."""
 
 
 @dataclass(frozen=True)
 class Gated:
-    """What a gate came to; `baseline` is the baseline's report, where there is one."""
+    """The verdicts of a gate and the reports behind them; `baseline` is None without a baseline."""
 
     candidate: Report
     baseline: Report | None
@@ -49,11 +50,11 @@ class Gated:
 
 @dataclass(frozen=True)
 class GatePlan:
-    """How long a gate may take.
+    """Time limits of a gate.
 
     Attributes:
-        max_time_s: when it gives up; a round that would end later is not begun.
-        block_s: how long each process measures, at least; None for a tenth of a second, or a thousand inferences.
+        max_time_s: limit of the whole gate; a round that would end later is not begun.
+        block_s: the shortest time that each process measures; None for a tenth of a second, or a thousand inferences.
         seed: of the order within rounds; None for one of the system's.
     """
 
@@ -71,16 +72,25 @@ def gate_bundle(
     tick: Tick,
     evaluation: Evaluation | None = None,
 ) -> Gated:
-    """Judge a bundle against budgets.
+    """Judge a bundle against budgets, here and now.
 
-    A baseline that is a bundle is measured in the same rounds, the two in random order in each: what drifts meets both
-    alike, whichever is first (Bulej et al., 2020, Duet benchmarking; Laaber et al., 2019). The same path given twice
-    is measured twice. A baseline that is a report is compared as it stands.
+    A baseline that is a bundle is measured in the same rounds, the two in random order in each, so that drift affects
+    both alike, whichever is first (Bulej et al., 2020, Duet benchmarking; Laaber et al., 2019). The same path given
+    twice is measured twice. A baseline that is a report is compared as it stands.
+
+    Args:
+        candidate: the bundle.
+        baseline: a bundle or a report to compare with; None without relative budgets.
+        budgets: limits on any quantities.
+        target: the machine that measures.
+        plan: time limits.
+        tick: called after each round.
+        evaluation: samples to score on; None to take the accuracy from the bundle's own report.
 
     Raises:
-        UsageError: a relative budget has nothing to compare with, or something that it cannot be compared with.
+        UsageError: a relative budget has no baseline, or one that cannot be compared.
         BundleError: a file was refused.
-        BackendError: a process that ran a model said why it could not. One that crashed or hung is a verdict.
+        BackendError: a process that ran a model reported an error. One that crashed or hung gives a verdict instead.
     """
     ours = open_bundle(candidate)
     theirs = open_bundle(baseline) if isinstance(baseline, Path) else None
@@ -89,9 +99,8 @@ def gate_bundle(
             raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
     if (metric := scored_by(ours, evaluation)) is not None:
         check_directions(budgets, *metric)
-    elsewhere = f"this machine is no {ours.manifest.profile.title}"
     is_here = device_profiles.fits(ours.manifest.profile, this_machine())
-    why = "no budget limits it" if is_here else elsewhere
+    why = "no budget limits it" if is_here else device_profiles.mismatch(ours.manifest.profile)
     report = report_of(ours, None, why, evaluation, target)
     other = report_of(theirs, None, why, evaluation, target) if theirs else None
     other = baseline if isinstance(baseline, Report) else other
@@ -105,7 +114,7 @@ def gate_bundle(
     of_machine = [budget for budget in budgets if QUANTITIES[budget.quantity].of_machine]
     decided: dict[str, Verdict] = {}
     if of_machine and is_here:
-        least = blocks_needed() if len(sequential) < len(of_machine) else 1  # what is compared with a stored report
+        least = blocks_needed() if len(sequential) < len(of_machine) else 1  # figures to compare with a stored report
         decided, rounds = _measure(ours, theirs, sequential, target, plan, tick, least)
         report = _with_latency(report, ours, rounds.candidate, decided)
         if other is not None and theirs is not None:
@@ -113,12 +122,12 @@ def gate_bundle(
         if other is not None:
             check_comparable(report, other, budgets)
     rest = [budget for budget in budgets if budget.text not in decided]
-    judged = {verdict.budget.text: verdict for verdict in judge(report, rest, other)}
+    judged = {verdict.budget.text: verdict for verdict in judge_report(report, rest, other)}
     return Gated(report, other, tuple((decided | judged)[budget.text] for budget in budgets))
 
 
 def sampling_plan(budgets: Sequence[Budget] = (), block_s: float | None = None) -> SamplingPlan:
-    """Blocks as short as the percentiles asked for allow, or as long as somebody asked."""
+    """Plan blocks that are as short as the budgets' percentiles allow, or as long as the user asked."""
     asked = [percent / 100 for percent in PERCENTILES if f"p{percent:g}" in {budget.quantity for budget in budgets}]
     runs = max([_LEAST_RUNS, *(2 * block_runs_needed(p) for p in asked)])
     duration_s = _BLOCK_S if block_s is None else block_s
@@ -138,17 +147,17 @@ def decide(
     clock: Callable[[], float] = time.monotonic,
     least: int = 1,
 ) -> tuple[dict[str, Verdict], Rounds]:
-    """Take rounds until every budget is decided, cannot be, or the time is up.
+    """Measure rounds until every budget is decided, cannot be, or the time is up.
 
     Args:
         take: measures one more round and returns all so far.
-        budgets: all on quantities of the machine.
+        budgets: limits on quantities of the machine.
         max_time_s: a round that would probably end later is not begun.
-        clock: seconds that have passed.
-        least: rounds to take, however soon the budgets are decided.
+        clock: returns the time in seconds.
+        least: number of rounds to measure even if the budgets are decided earlier.
 
     Returns:
-        A verdict per budget, by its text, and the rounds. A verdict stands as it was when it became sure.
+        A verdict per budget, by its text, and the rounds. A verdict stays as it was when it became certain.
     """
     start, decided, rounds = clock(), dict[str, Verdict](), Rounds(())
     while True:
@@ -171,19 +180,19 @@ def decide(
 
 
 def _refused(rounds: Rounds, open_: Sequence[Verdict], possible: int, max_time_s: float) -> dict[str, Verdict]:
-    """Verdicts on changes smaller than any that would show by the time limit."""
+    """List verdicts on changes smaller than any that the machine can show by the time limit."""
     refused = {}
     for verdict in open_:
         budget = verdict.budget
         if not budget.relative or verdict.measured is None:
             continue
-        visible = rounds.visible(budget, possible)
-        if _HOPELESS * abs(budget.limit) < visible < math.inf:
+        detectable_change = rounds.detectable_change(budget, possible)
+        if _HOPELESS * abs(budget.limit) < detectable_change < math.inf:
             reason = (
-                f"this budget is tighter than the {visible:.1%} that this machine could show in {max_time_s:g} s; "
-                f"widen it, or give more with --max-time; {rounds.evidence(budget)}"
+                f"the smallest change that this machine can show in {max_time_s:g} s is {detectable_change:.1%}; widen "
+                f"the budget, or give more time with --max-time; {rounds.describe_undisturbed(budget)}"
             )
-            refused[budget.text] = dataclasses.replace(verdict, reason=reason, visible=visible)
+            refused[budget.text] = dataclasses.replace(verdict, reason=reason, detectable_change=detectable_change)
     return refused
 
 
@@ -218,14 +227,14 @@ def _measure(
             decided, rounds = decide(take, budgets, plan.max_time_s, least=least)
         except _SideError as failure:
             return _crashed(budgets, failure), Rounds(())
-    level = interference.reference(rounds.met("candidate"))
+    level = interference.undisturbed_probe_ns(rounds.interference("candidate"))
     if level is not None and len(rounds) >= blocks_needed():
         remembered.note_probe(machine, level)
     return decided, rounds
 
 
 class _SideError(Exception):
-    """A measuring process crashed: the candidate's, side 0, or the baseline's."""
+    """A measuring process crashed: the candidate's, side 0, or the baseline's, side 1."""
 
     def __init__(self, side: int, crash: CrashError) -> None:
         super().__init__(str(crash))
@@ -233,7 +242,7 @@ class _SideError(Exception):
 
 
 def _crashed(budgets: Sequence[Budget], failure: _SideError) -> dict[str, Verdict]:
-    """A candidate that crashes fails; beside a baseline that does, nothing can be told."""
+    """Judge a crash: a candidate that crashes fails; beside a baseline that crashes, every verdict is inconclusive."""
     name = ("candidate", "baseline")[failure.side]
     outcome: Outcome = "fail" if name == "candidate" else "inconclusive"
     return {b.text: Verdict(b, outcome, None, f"the {name}'s process failed: {failure}") for b in budgets}

@@ -1,52 +1,66 @@
-"""The verdict of a sequential gate on one budget, from the rounds measured so far."""
+"""Verdict of a sequential gate on one budget, from the rounds measured so far."""
 
 from __future__ import annotations
 
 import math
 
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict, outcome_of, reason_of, show
+from hwbench.budgets.verdicts import Outcome, Verdict, outcome_of, reason_of, relation, show, subject
 from hwbench.gate.rounds import Rounds
 from hwbench.measurements.report import NotMeasuredError
 from hwbench.stats.confidence_sequences import ALPHA
 
+_CONFIDENCE = 1 - 2 * ALPHA
+"""Of an interval, whose two bounds are each wrong with probability `ALPHA` at most."""
+
 
 def judge_rounds(rounds: Rounds, budget: Budget, budgets: int = 1) -> Verdict:
-    """The verdict on a quantity of the machine from what was measured so far; it may be asked for after every round.
+    """Judge a quantity of the machine by the rounds measured so far; this may be repeated after every round.
 
-    A wrong verdict at the limit has a probability of `ALPHA` at most to each side. To fail any of several is to fail,
-    so each of `budgets` has its share of that.
+    Args:
+        rounds: one or more.
+        budget: the limit.
+        budgets: number of budgets of the gate. One failure fails the gate, so they share the probability `ALPHA` of a
+            wrong failure at the limit; the probability of a wrong pass is `ALPHA` for each.
     """
     try:
         bounds = rounds.bounds(budget, ALPHA / budgets)
     except NotMeasuredError as missing:
         return Verdict(budget, "inconclusive", None, str(missing))
+    undisturbed_bounds = bounds
     if rounds.counted(budget) < len(rounds):
-        alone = rounds.bounds(budget, ALPHA / budgets, counted_only=True)
-    else:
-        alone = bounds
-    outcome, visible = outcome_of(budget, bounds), rounds.visible(budget, len(rounds))
-    seen = visible if math.isfinite(visible) else None
-    if outcome != "inconclusive" and outcome_of(budget, alone) == "inconclusive":
-        reason = f"{_in_spite(budget, outcome, rounds.middle(budget))}; {rounds.evidence(budget, 'undisturbed')}"
-    elif alone.low > (-1.0 if budget.relative else 0.0) and math.isfinite(alone.high):
-        reason = f"{reason_of(budget, outcome, bounds)}; {rounds.evidence(budget)}"
-    else:  # too few for an interval that a reader would not take for what was measured
-        sides = {"pass": "is surely within", "fail": "surely breaks", "inconclusive": "may be on either side of"}
-        figures = f"{show(bounds.value, budget)} {sides[outcome]} {show(budget.limit, budget)}"
-        reason = f"{figures}; {rounds.evidence(budget)}"
-    reason += f"; a change of {seen:.1%} would have shown" if seen is not None else ""
-    finite = math.isfinite(bounds.low) and math.isfinite(bounds.high)
-    return Verdict(budget, outcome, bounds if finite else None, reason, seen, rounds.counted(budget))
+        undisturbed_bounds = rounds.bounds(budget, ALPHA / budgets, undisturbed_only=True)
+    outcome, change = outcome_of(budget, bounds), rounds.detectable_change(budget, len(rounds))
+    if outcome != "inconclusive" and outcome_of(budget, undisturbed_bounds) == "inconclusive":
+        reason = _despite_interference(budget, outcome, rounds.median(budget))
+    elif undisturbed_bounds.low > (-1.0 if budget.relative else 0.0) and math.isfinite(undisturbed_bounds.high):
+        reason = reason_of(budget, outcome, bounds, _CONFIDENCE)
+    else:  # the undisturbed processes are too few for an interval, and bounds from disturbed ones would mislead
+        figure, limit = show(bounds.value, budget), show(budget.limit, budget)
+        reason = f"{subject(budget)} {figure} {relation(budget, outcome)} {limit}"
+    reason += f"; {rounds.describe_undisturbed(budget)}"
+    if math.isfinite(change):
+        reason += f"; a change of {change:.1%} would have been detected"
+    is_bounded = math.isfinite(bounds.low) and math.isfinite(bounds.high)
+    return Verdict(
+        budget,
+        outcome,
+        bounds if is_bounded else None,
+        reason,
+        change if math.isfinite(change) else None,
+        rounds.counted(budget),
+    )
 
 
-def _in_spite(budget: Budget, outcome: Outcome, value: float) -> str:
-    """What is sure only by what disturbed blocks show: they are slower than quiet ones, but not by any factor."""
+def _despite_interference(budget: Budget, outcome: Outcome, value: float) -> str:
+    """Describe a verdict that rests on disturbed processes: interference slows a model down, but by a bounded
+    factor.
+    """
     figure, limit = show(value, budget), show(budget.limit, budget)
+    text = f"{subject(budget)} {figure} {relation(budget, outcome)} {limit}"
     if budget.relative:
-        side = "is within" if outcome == "pass" else "breaks"
-        return f"{figure} {side} {limit} by more than any disturbance explains"
+        return f"{text} by more than interference can explain"
     if outcome == "pass":
-        return f"{figure} is within {limit} even where it was disturbed, which makes nothing better"
+        return f"{text} even in the disturbed processes; interference only slows a model down"
     ratio = value / budget.limit if budget.is_upper else budget.limit / value
-    return f"{figure} breaks {limit} {ratio:.3g} times over, more than any disturbance explains"
+    return f"{text} by a factor of {ratio:.3g}, more than interference can explain"

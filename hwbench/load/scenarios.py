@@ -19,7 +19,7 @@ from hwbench.load.loadgen.process import check_installed, under_load
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.measurements import interference
-from hwbench.measurements.interference import NOISE
+from hwbench.measurements.interference import MAX_SLOWDOWN
 from hwbench.measurements.interleaved import BLOCKS
 from hwbench.measurements.latency import Latency, Load
 from hwbench.measurements.quantities import per_s
@@ -34,22 +34,22 @@ from runtimes.npz import write as write_npz
 from runtimes.sampling.closed_loop import SamplingPlan
 
 BATCH = 8
-"""Samples that come together, if nobody says: those of MLPerf's multi_stream."""
-CAVEAT = "Each run of LoadGen took seconds, where MLPerf Inference asks for ten minutes: this is no MLPerf result."
-_OFFLINE_RUNS = 8  # of each worker, at least; nobody asks for a percentile of theirs
-_CAPACITY_RUNS = 2  # the faster one tells: what disturbs one only slows it
-_MOST_QUERIES = 20_000  # of server: high rates are measured for as long as low ones, and meet as many disturbances
+"""Default number of samples that arrive together: that of MLPerf's multi_stream."""
+CAVEAT = "Each run of LoadGen took seconds, and MLPerf Inference asks for ten minutes: this is no MLPerf result."
+_OFFLINE_RUNS = 8  # at least, of each worker; offline has no percentiles, which would need more
+_CAPACITY_RUNS = 2  # the faster one counts, since interference only slows a run down
+_MOST_QUERIES = 20_000  # of server: high rates are measured as long as low ones, with as much interference
 
 
 @dataclass(frozen=True)
 class Ask:
-    """What to measure.
+    """A measurement under load, as the user asked for it.
 
     Attributes:
-        plan: how long each process measures.
-        batch: samples of a query of multi_stream, or of an inference of offline; None for `BATCH`, or the next multiple
+        plan: duration of each process.
+        batch: samples per query of multi_stream, or per inference of offline; None for `BATCH`, or the next multiple
             of a batch that the model fixes.
-        bound: the latency that server holds.
+        bound: the latency that server has to hold.
     """
 
     scenario: LoadedScenario
@@ -59,11 +59,13 @@ class Ask:
 
     def __post_init__(self) -> None:
         if self.bound is None and self.scenario == "server":
-            raise UsageError("server needs a bound on its latency; give one, as in --bound 'p99<=20ms'.")
+            raise UsageError("The scenario server needs a bound on its latency; give one, as in --bound 'p99<=20ms'.")
         if self.bound is not None and self.scenario != "server":
-            raise UsageError(f"{self.scenario} holds no bound; leave out --bound, or measure --scenario server.")
+            raise UsageError(
+                f"The scenario {self.scenario} takes no bound; leave out --bound, or measure --scenario server."
+            )
         if self.batch is not None and self.scenario == "server":
-            raise UsageError("server's queries are of one sample each; leave out --batch.")
+            raise UsageError("The queries of the scenario server have one sample each; leave out --batch.")
         if self.bound is not None and (self.bound.relative or not server_max_rate.is_percentile(self.bound)):
             raise UsageError(
                 f"The bound '{self.bound.text}' does not limit a percentile of the latency in a unit of time; "
@@ -80,24 +82,24 @@ def measure(
         path: the bundle.
         ask: the scenario.
         tick: called after each process.
-        evaluation: samples to score on, as for any other measurement.
+        evaluation: samples to score on, as in any other measurement.
 
     Returns:
-        Its report, and the verdict on server's bound. Where one query at a time misses that already, the report is of
+        Its report, and the verdict on server's bound. If one query at a time misses the bound already, the report is of
         single_stream.
 
     Raises:
-        NotInstalledError: there is no LoadGen.
+        NotInstalledError: LoadGen is not installed.
         BundleError: the file was refused.
-        BackendError: the bundle could not be run; a CrashError, where its process crashed or hung.
-        UsageError: a bound whose rates would take too long to judge, or a batch that the model does not take.
+        BackendError: the bundle could not be run; a CrashError if its process crashed or hung.
+        UsageError: the rates of the bound would take too long to judge, or the model does not take the batch.
     """
     check_installed()
     item, target, machine = open_bundle(path), LocalTarget(), this_machine()
     if not device_profiles.fits(item.manifest.profile, machine):
-        why = f"this machine is no {item.manifest.profile.title}"
-        unjudged = (Verdict(ask.bound, "inconclusive", None, why),) if ask.bound else ()
-        return report_of(item, None, why, evaluation, target), unjudged
+        why = device_profiles.mismatch(item.manifest.profile)
+        verdicts = (Verdict(ask.bound, "inconclusive", None, why),) if ask.bound else ()
+        return report_of(item, None, why, evaluation, target), verdicts
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         inputs = Path(work, "inputs.npz")
         write_npz(inputs, item.inputs)
@@ -121,12 +123,12 @@ class _Bench:
 
     @property
     def threads(self) -> int:
-        """Of an inference; 0 where the runtime chooses."""
+        """Threads of an inference; 0 if the runtime chooses."""
         return self.item.manifest.artifact.settings.threads
 
     @property
     def workers(self) -> int:
-        """As many as there are processors for; of a runtime that chooses its threads, one. A runtime may use fewer."""
+        """As many workers as the processors allow (a runtime may use fewer); one if the runtime chooses its threads."""
         return max(1, self.cores // self.threads) if self.threads else 1
 
     @property
@@ -135,25 +137,25 @@ class _Bench:
         return samples.batch_size(self.item.manifest.artifact.inputs, self.item.inputs)
 
     def run(self, plan: LoadPlan, blocks: int, first: int = 0) -> Latency:
-        """Measure in as many processes, each with other random numbers: its place, counted from the first's."""
+        """Measure in several processes, each with other random numbers: its number, counted from `first`."""
         loaded = []
         for seed in range(first, first + blocks):
             loaded.append(under_load(self.item.path, self.inputs, dataclasses.replace(plan, seed=seed)))
             rate = f" at {per_s(plan.target_per_s)} per s" if plan.target_per_s else ""
             self.tick(f"measured {plan.scenario}{rate}")
         load = Load(loaded[0].batched, loaded[0].workers, plan.target_per_s or None)
-        found = tuple(each.block for each in loaded)
-        return Latency(plan.scenario, found[0].batch, self.threads, found, load)
+        measured = tuple(each.block for each in loaded)
+        return Latency(plan.scenario, measured[0].batch, self.threads, measured, load)
 
     def single_stream(self, plan: SamplingPlan) -> Latency:
-        """One query at a time, by our own loop."""
+        """Measure one query at a time, by our own loop."""
         block = LocalTarget().sample(self.item.path, self.inputs, plan)
         self.tick("measured one query at a time")
         return Latency("single_stream", block.batch, self.threads, (block,))
 
 
 def _plan(bench: _Bench, ask: Ask) -> LoadPlan:
-    """Of multi_stream or offline."""
+    """Plan the load of multi_stream or offline."""
     together = ask.batch or -(-BATCH // bench.fixed) * bench.fixed
     if ask.scenario == "multi_stream":
         return LoadPlan("multi_stream", ask.plan, together)
@@ -165,7 +167,7 @@ def _offline(bench: _Bench, plan: SamplingPlan, together: int) -> LoadPlan:
 
 
 def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[tuple[Latency, ...], Verdict]:
-    """Server's latency at the rates that the search looked at; that of single stream, where it misses the bound.
+    """Measure server's latency at the rates of the search, or single stream's if that misses the bound.
 
     Raises:
         UsageError: a rate would take too long to judge.
@@ -173,7 +175,7 @@ def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[tuple[Late
     percent = server_max_rate.percent_of(bound)
     lone = _lasting(plan, max(plan.min_runs, intervals.quantile_runs_needed(percent / 100)))
     alone = bench.single_stream(lone)
-    if _impossible(alone, bound) is not None:  # which another process has to confirm, as every miss
+    if _impossible(alone, bound) is not None:  # another process has to confirm a miss
         alone = dataclasses.replace(alone, blocks=alone.blocks + bench.single_stream(lone).blocks)
     if (impossible := _impossible(alone, bound)) is not None:
         return (alone,), impossible
@@ -183,8 +185,8 @@ def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[tuple[Late
     lowest_per_s = needed / plan.time_limit_s
     if capacity_per_s < lowest_per_s:
         raise UsageError(
-            f"{bound.quantity} takes {needed:,} queries, and this model answers about {capacity_per_s:.3g} per s; give "
-            f"--duration {math.ceil(needed / capacity_per_s)} or more, or bound a lower percentile."
+            f"A bound on {bound.quantity} takes {needed:,} queries, and this model answers about {capacity_per_s:.3g} "
+            f"per s; give --duration {math.ceil(needed / capacity_per_s)} or more, or bound a lower percentile."
         )
     sampling = _lasting(plan, needed)
     sampling = dataclasses.replace(sampling, max_runs=max(sampling.max_runs, _MOST_QUERIES))
@@ -197,19 +199,19 @@ def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[tuple[Late
 
 
 def _lasting(plan: SamplingPlan, runs: int) -> SamplingPlan:
-    """Until there are as many, which may be more than the plan allows."""
+    """Extend a plan to at least so many runs, which may be more than it allows."""
     return dataclasses.replace(plan, min_runs=runs, max_runs=max(runs, plan.max_runs))
 
 
 def _impossible(alone: Latency, bound: Budget) -> Verdict | None:
-    """The verdict, where one query at a time misses the bound, by more than what disturbed every process explains."""
+    """Judge by one query at a time: fail if it misses the bound by more than interference explains; None otherwise."""
     try:
         figure = alone.percentile(server_max_rate.percent_of(bound))
-    except ValueError:  # too slow a model for the time there is; the search says how long it takes
+    except ValueError:  # the model is too slow for the time limit; the search says how long it takes
         return None
     disturbed = all(interference.interruption(block) is not None for block in alone.blocks)
-    least_ms = min(float(alone.samples_ms.min()) / NOISE, figure.low) if disturbed else figure.low
+    least_ms = min(float(alone.samples_ms.min()) / MAX_SLOWDOWN, figure.low) if disturbed else figure.low
     if least_ms <= bound.limit:
         return None
-    found = f"{bound.quantity} {figure.value:.3g} ms ({figure.low:.3g} to {figure.high:.3g})"
-    return Verdict(bound, "fail", figure, f"no rate holds it: one query at a time takes {found} already")
+    alone_ms = f"{bound.quantity} {figure.value:.3g} ms ({figure.low:.3g} to {figure.high:.3g})"
+    return Verdict(bound, "fail", figure, f"no rate holds the bound: one query at a time takes {alone_ms} already")

@@ -1,4 +1,4 @@
-"""The largest rate of arrivals that holds a latency bound, by a search; what it looks at shows how latency grows."""
+"""Server's maximal rate: a search for the largest rate of arrivals that holds a latency bound."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from hwbench.measurements.quantities import PERCENTILES, per_s
 from hwbench.stats import intervals
 
 PROCESSES = 2
-"""That measure at each rate."""
-_CONFIRMING = 1  # more where those miss the bound: what one of them met and the other did not decides nothing
-_LATER = 3  # more, once, of rates that are doubtful: a disturbance may have lasted for all there were
-# Shares of what the model answers at most, which may have been more than was measured while something disturbed it.
+"""Number of processes that measure at each rate."""
+_CONFIRMING = 1  # one more if they miss the bound, so that interference with one of them decides nothing
+_LATER = 3  # more, once, at doubtful rates: interference may have lasted for all processes so far
+# Shares of the measured capacity; above 1, as interference may have lowered what was measured.
 _STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-_LEAST = 1 / 64  # of that, where hardly a query waits: what misses the bound there misses it anywhere
+_LOWEST_STEP = 1 / 64  # here hardly a query waits: a model that misses the bound here misses it at any rate
 _PRECISION = 1.05  # how far the smallest rate that misses the bound may be from the largest that holds it
 
 
@@ -28,19 +28,19 @@ def search(
 ) -> tuple[Latency, ...]:
     """Measure rates up to saturation, then between the last that holds the bound and the first that misses it.
 
-    A miss is believed when another process confirms it. Rates that contradict each other are measured again later:
+    A miss counts only if another process confirms it. Rates that contradict each other are measured again later:
     those that missed the bound though a higher one held it, and if they still miss it, those that held. So is the first
-    that missed, where the search ends just below it: what disturbed it may be over.
+    that missed, if the search ends just below it: the interference may be over by then.
 
     Args:
-        measure: measures at a rate, in queries per second, in one process; its place among those of that rate, from 0.
-        bound: on a percentile.
-        capacity_per_s: what the model answers where queries need not be waited for, about the rate that saturates.
-        lowest_per_s: no rate below this is tried, nor below one at which hardly a query waits. Where no other rate
+        measure: measures at a rate, in queries per second, in one process; takes its number at that rate, from 0.
+        bound: a limit on a percentile.
+        capacity_per_s: the rate that the model answers if no query waits, which is about the rate that saturates it.
+        lowest_per_s: no rate below this is tried, nor below one at which hardly a query waits. If no other rate
             holds the bound, the larger of the two is tried.
 
     Returns:
-        What was measured, the lowest rate first.
+        The latencies, the lowest rate first.
     """
     tried: dict[float, Latency] = {}
     again: set[float] = set()
@@ -48,8 +48,8 @@ def search(
     def look(rate: float, processes: int) -> None:
         for _ in range(processes):
             before = tried[rate].blocks if rate in tried else ()
-            found = measure(rate, len(before))
-            tried[rate] = replace(found, blocks=before + found.blocks)
+            latency = measure(rate, len(before))
+            tried[rate] = replace(latency, blocks=before + latency.blocks)
 
     def judge(rate: float) -> None:
         look(rate, PROCESSES)
@@ -61,7 +61,7 @@ def search(
             again.add(rate)
             look(rate, _LATER)
 
-    floor = max(lowest_per_s, _LEAST * capacity_per_s)
+    floor = max(lowest_per_s, _LOWEST_STEP * capacity_per_s)
     steps = [max(step * capacity_per_s, lowest_per_s) for step in _STEPS]
     while True:
         for rate in steps:
@@ -81,91 +81,94 @@ def search(
 
 
 def largest(rates: Sequence[Latency], bound: Budget) -> int | None:
-    """The index of the last rate before the first that misses the bound; None where the lowest misses it.
+    """Find the last rate before the first that misses the bound; None if the lowest misses it.
 
-    A higher one that held after all was lucky.
+    A higher rate that held after all was lucky.
     """
     held = next((index for index, latency in enumerate(rates) if not holds(latency, bound)), len(rates))
     return held - 1 if held else None
 
 
 def contradicted(rates: Sequence[Latency], bound: Budget) -> tuple[int, ...]:
-    """The indices of rates that missed the bound though a higher one held it, which no load alone explains."""
+    """List the rates that missed the bound though a higher one held it, which no load alone explains, by their
+    indices.
+    """
     held = {index for index, latency in enumerate(rates) if holds(latency, bound)}
     return tuple(index for index in range(max(held, default=0)) if index not in held)
 
 
 def holds(latency: Latency, bound: Budget) -> bool:
-    """Whether a rate holds the bound: by MLPerf's early stopping, and with no queue that grows."""
+    """Tell whether a rate holds the bound: by MLPerf's early stopping, and without a growing queue."""
     tail = latency.tail_ms(percent_of(bound))
     return tail is not None and tail <= bound.limit and not latency.is_saturated
 
 
 def is_percentile(bound: Budget) -> bool:
-    """Whether it limits a percentile."""
+    """Tell whether a budget limits a percentile."""
     return any(bound.quantity == f"p{percent:g}" for percent in PERCENTILES)
 
 
 def percent_of(bound: Budget) -> float:
-    """99.0 for a bound on p99."""
+    """Return the percent of a bound: 99.0 for a bound on p99."""
     return next(percent for percent in PERCENTILES if bound.quantity == f"p{percent:g}")
 
 
 def verdict(rates: Sequence[Latency], bound: Budget, lowest_per_s: float) -> Verdict:
-    """Pass, with the largest rate that holds the bound, or fail.
+    """Judge the bound: pass, with the largest rate that holds it, or fail.
 
-    Inconclusive where a rate might hold it that takes too long, where a higher rate held it than one that missed, or
-    where none did and something disturbed the lowest.
+    The verdict is inconclusive if a rate might hold the bound that takes too long to measure, if a higher rate held it
+    than one that missed, or if no rate did and the lowest was disturbed.
 
     Args:
-        rates: what `search` found.
-        bound: on a percentile.
+        rates: the latencies that `search` returned.
+        bound: a limit on a percentile.
         lowest_per_s: as for `search`.
     """
     index, percent = largest(rates, bound), percent_of(bound)
     figure = None if index is None else rates[index].percentile(percent)
     if missed := contradicted(rates, bound):
         higher = max(at for at, latency in enumerate(rates) if holds(latency, bound))
-        held = "" if index is None else f"held at {_told(rates[index], bound)}, "
-        found = f"{held}missed at {_told(rates[missed[0]], bound)}, and held at {_told(rates[higher], bound)} after all"
+        held = "" if index is None else f"held at {_describe(rates[index], bound)}, "
+        low, high = _describe(rates[missed[0]], bound), _describe(rates[higher], bound)
+        contradiction = f"{held}missed at {low}, and held at {high} after all"
         remedy = "something else used this machine, so measure again on a quieter one"
-        return Verdict(bound, "inconclusive", figure, f"{found}; {remedy}")
+        return Verdict(bound, "inconclusive", figure, f"{contradiction}; {remedy}")
     if index is None and _target(rates[0]) <= lowest_per_s:
         duration_s = math.ceil(round(intervals.early_stopping_runs_needed(percent / 100) / lowest_per_s, 6))
-        seen = f"no rate holds it down to {_told(rates[0], bound)}"
-        return Verdict(bound, "inconclusive", None, f"{seen}; --duration {duration_s} tries half of that rate, too")
-    if index is None and (why := interference.crowded(rates[0].undisturbed.blocks)) is not None:
-        seen = f"no rate held it down to {_told(rates[0], bound)}, but {why} meanwhile"
+        seen = f"no rate holds the bound down to {_describe(rates[0], bound)}"
+        return Verdict(bound, "inconclusive", None, f"{seen}; --duration {duration_s} also tries half of that rate")
+    if index is None and (why := interference.load_interference(rates[0].undisturbed.blocks)) is not None:
+        seen = f"no rate held the bound down to {_describe(rates[0], bound)}, but {why} during the measurement"
         return Verdict(bound, "inconclusive", None, f"{seen}; measure again on a quieter machine")
     if index is None:
-        return Verdict(bound, "fail", None, f"no rate holds it: {_told(rates[0], bound)}")
-    reason = f"held at {_told(rates[index], bound)}"
+        return Verdict(bound, "fail", None, f"no rate holds the bound: {_describe(rates[0], bound)}")
+    reason = f"held at {_describe(rates[index], bound)}"
     if index + 1 < len(rates):
-        reason += f", missed at {_told(rates[index + 1], bound)}"
-        why = interference.crowded(rates[index + 1].undisturbed.blocks)
-        reason += f"; {why} meanwhile, so the largest rate may be higher" if why is not None else ""
+        reason += f", missed at {_describe(rates[index + 1], bound)}"
+        why = interference.load_interference(rates[index + 1].undisturbed.blocks)
+        reason += f"; {why} during the measurement, so the largest rate may be higher" if why is not None else ""
     return Verdict(bound, "pass", figure, reason)
 
 
 def _first_missed(tried: dict[float, Latency], bound: Budget) -> float | None:
-    """The lowest rate that missed the bound."""
+    """Find the lowest rate that missed the bound."""
     return next((rate for rate in sorted(tried) if not holds(tried[rate], bound)), None)
 
 
 def _missed_below(tried: dict[float, Latency], bound: Budget) -> list[float]:
-    """Rates that missed the bound though a higher one held it."""
+    """List the rates that missed the bound though a higher one held it."""
     rates = sorted(tried)
     return [rates[index] for index in contradicted([tried[rate] for rate in rates], bound)]
 
 
 def _held_above(tried: dict[float, Latency], bound: Budget) -> list[float]:
-    """Rates that held the bound though a lower one missed it."""
+    """List the rates that held the bound though a lower one missed it."""
     missed = _missed_below(tried, bound)
     return [rate for rate in sorted(tried) if missed and rate > missed[0] and holds(tried[rate], bound)]
 
 
 def _between(tried: dict[float, Latency], bound: Budget) -> float | None:
-    """The next rate to look at; None where what is left between holding and missing is small enough, or unsure."""
+    """Choose the next rate to measure; None if holding and missing are close enough, or contradict each other."""
     rates = sorted(tried)
     if _missed_below(tried, bound):
         return None
@@ -178,11 +181,11 @@ def _between(tried: dict[float, Latency], bound: Budget) -> float | None:
 
 
 def _target(latency: Latency) -> float:
-    """Queries per second."""
+    """Return the rate in queries per second."""
     return (latency.load.target_per_s if latency.load is not None else None) or 0.0
 
 
-def _told(latency: Latency, bound: Budget) -> str:
+def _describe(latency: Latency, bound: Budget) -> str:
     tail = latency.tail_ms(percent_of(bound))
     figure = f"{bound.quantity} {tail:.3g} ms" if tail is not None else f"too few queries for {bound.quantity}"
     queue = ", and the queue grew" if latency.is_saturated else ""

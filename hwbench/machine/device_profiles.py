@@ -1,4 +1,4 @@
-"""The device profiles: one TOML file each, under `profiles/`."""
+"""Device profiles: one TOML file each, under `profiles/`."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ KERNEL_FLAGS = frozenset(
 
 
 def names() -> tuple[str, ...]:
-    """The devices we know."""
+    """List the known devices."""
     files = importlib.resources.files("profiles").iterdir()
     return tuple(sorted(file.name[: -len(".toml")] for file in files if file.name.endswith(".toml")))
 
 
 def load(name: str) -> HardwareProfile:
-    """A profile by name, or from a file of the user's own that ends in .toml.
+    """Load a profile by name, or from a file of the user's own that ends in .toml.
 
     Raises:
-        UsageError: there is no such profile, or the file is wrong; says which key and what was expected.
+        UsageError: the profile was not found, or its file is wrong; says which key and what was expected.
     """
     if name.endswith(".toml"):
         return read(Path(name))
@@ -45,7 +45,7 @@ def load(name: str) -> HardwareProfile:
 
 
 def read(path: Path) -> HardwareProfile:
-    """A profile from a file.
+    """Read a profile from a file.
 
     Raises:
         UsageError: the file is missing or wrong.
@@ -57,23 +57,23 @@ def read(path: Path) -> HardwareProfile:
 
 
 def parse(text: str, where: str, stem: str) -> HardwareProfile:
-    """A profile from TOML text; `where` is what errors call it, `stem` the name it must have."""
+    """Parse a profile from TOML; `where` is its name in errors, `stem` the name that it must have."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where}: not valid TOML: {error}.") from None
     profile = decode(HardwareProfile, data, where)
     if profile.name != stem:
-        raise UsageError(f"{where}: 'name' should be {stem!r}, the file's name, got {profile.name!r}.")
+        raise UsageError(f"{where}: 'name' is {profile.name!r}; it must be the file's name, {stem!r}.")
     return profile
 
 
 def detect(machine: Machine) -> HardwareProfile:
-    """The profile that fits a machine best: its GPU's, its board's, else the one whose instruction set
-    the machine has and that asks for most.
+    """Find the profile that fits a machine best: its GPU's, its board's, else the one that requires the most
+    instructions among those that the machine has.
 
     Raises:
-        UsageError: none fits.
+        UsageError: no profile fits.
     """
     fitting = [profile for profile in map(load, names()) if fits(profile, machine)]
     if not fitting:
@@ -85,7 +85,7 @@ def detect(machine: Machine) -> HardwareProfile:
 
 
 def fits(profile: HardwareProfile, machine: Machine) -> bool:
-    """Whether a machine is the device, or one like it."""
+    """Tell whether a machine is the device, or one like it."""
     if profile.arch != machine.arch or not set(profile.cpu.isa) <= set(machine.isa):
         return False
     if profile.board is not None:  # its GPU is soldered on, and JetPack before 6 has no nvidia-smi to name it
@@ -93,8 +93,15 @@ def fits(profile: HardwareProfile, machine: Machine) -> bool:
     return profile.gpu is None or any(_is_gpu(profile.gpu, gpu) for gpu in machine.gpus)
 
 
+def mismatch(profile: HardwareProfile) -> str:
+    """Describe in one clause that this machine is not the profile's device."""
+    return f"this machine does not fit the profile {profile.name} ({profile.title})"
+
+
 def _is_gpu(wanted: Gpu, listed: str) -> bool:
-    """Whether nvidia-smi's "NVIDIA A100-SXM4-80GB, 8.0" is an "A100": words count, an "L40S" is no "L4"."""
+    """Tell whether nvidia-smi's "NVIDIA A100-SXM4-80GB, 8.0" is an "A100". Whole words are compared: an "L40S" is no
+    "L4".
+    """
     name, _, capability = listed.rpartition(",")
     words, wanted_words = set(re.split(r"[\s-]+", name)), set(wanted.model.split())
     laptop = "Laptop" in words and "Laptop" not in wanted_words  # the desktop card's name on a smaller chip

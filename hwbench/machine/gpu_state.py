@@ -1,4 +1,4 @@
-"""A GPU's clocks, power, temperature and memory, as its driver tells them through NVML."""
+"""State of a GPU as its driver reports it through NVML: clocks, power, temperature and memory."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import Any
 
 import pynvml
 
-from hwbench.machine.gpu_timing import Condition
+from hwbench.machine.gpu_timing import GpuState
 
 
 @contextlib.contextmanager
-def probe(index: int = 0) -> Iterator[Callable[[], Condition | None]]:
-    """A function that reads a GPU; it returns None where there is no driver to ask, or no such GPU.
+def state_reader(index: int = 0) -> Iterator[Callable[[], GpuState | None]]:
+    """Open a GPU for reading its state.
 
     Args:
-        index: NVML's, which counts by PCI address; CUDA may count otherwise, unless CUDA_DEVICE_ORDER=PCI_BUS_ID.
+        index: NVML's number of the GPU, which follows PCI addresses; CUDA's may differ unless
+            CUDA_DEVICE_ORDER=PCI_BUS_ID.
+
+    Yields:
+        A function that reads the state; it returns None without a driver or such a GPU.
     """
     try:
         pynvml.nvmlInit()
@@ -30,12 +34,12 @@ def probe(index: int = 0) -> Iterator[Callable[[], Condition | None]]:
         pynvml.nvmlShutdown()
 
 
-def _read(handle: Any) -> Condition:
+def _read(handle: Any) -> GpuState:
     milliwatts = _ask(pynvml.nvmlDeviceGetPowerUsage, handle)
     memory = _ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
     reasons = _ask(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
     harmless = pynvml.nvmlClocksThrottleReasonGpuIdle | pynvml.nvmlClocksThrottleReasonApplicationsClocksSetting
-    return Condition(
+    return GpuState(
         sm_clock_mhz=_ask(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM),
         memory_clock_mhz=_ask(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_MEM),
         power_w=None if milliwatts is None else milliwatts / 1000,
@@ -48,5 +52,5 @@ def _read(handle: Any) -> Condition:
 def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)
-    except pynvml.NVMLError:  # not every board answers every question
+    except pynvml.NVMLError:  # some boards leave some questions unanswered
         return None

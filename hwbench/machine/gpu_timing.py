@@ -1,4 +1,4 @@
-"""Where an inference's time goes on a GPU: to the device, computing, back, and enqueueing."""
+"""Parts of an inference's time on a GPU: copying to the device, computing, copying back, and enqueueing."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from runtimes.errors import UsageError
+from runtimes.inference.session import Session
 from runtimes.tensorrt.engine_session import DeviceTimes, EngineSession
 from runtimes.tensors import Array, Feeds
 
-_ENQUEUE_SHARE = 0.8  # of compute: trtexec warns above it
-_UNSTABLE_CV = 0.025  # trtexec's, of compute
-_CONDITIONS = 20  # readings per measurement: NVML takes a millisecond
+_ENQUEUE_SHARE = 0.8  # of computing: trtexec warns above it
+_UNSTABLE_CV = 0.025  # trtexec's limit for the coefficient of variation of computing
+_STATES = 20  # readings per measurement, since NVML takes a millisecond for each
+_PARTS = ("h2d", "compute", "d2h", "enqueue")
 
 
 @dataclass(frozen=True)
-class Condition:
-    """A GPU at one moment. What a board does not tell is None: a Jetson has no NVML for its memory clock.
+class GpuState:
+    """A GPU's state at one moment. A figure that a board does not report is None: a Jetson has no NVML memory clock.
 
     Attributes:
-        throttled: whether something other than idling holds the clock down.
+        throttled: True if something other than idling holds the clock down.
     """
 
     sm_clock_mhz: int | None = None
@@ -35,79 +37,101 @@ class Condition:
 
 @dataclass(frozen=True)
 class GpuTimes:
-    """Raw times, one entry per inference; statistics derive.
+    """Raw times of inferences on a GPU and the GPU's states; statistics derive from them.
 
     Attributes:
-        cuda_graph: whether compute was one launch of a captured graph.
-        conditions: the GPU's, read between inferences; empty without NVML.
+        samples: times of the parts, one per inference; empty for a runtime that does not report them.
+        cuda_graph: True if computing was one launch of a captured graph.
+        states: the GPU's, read between inferences; empty without NVML.
     """
 
     samples: tuple[DeviceTimes, ...]
     cuda_graph: bool
-    conditions: tuple[Condition, ...] = ()
+    states: tuple[GpuState, ...] = ()
 
     def of(self, part: str) -> Array:
-        """The times of a part in ms: "h2d", "compute", "d2h", "enqueue", or "latency", the sum of the first three."""
+        """List a part's times in ms: "h2d", "compute", "d2h", "enqueue", or "latency", the sum of the first three."""
         if part == "latency":
             return self.of("h2d") + self.of("compute") + self.of("d2h")
         return np.array([getattr(sample, f"{part}_ms") for sample in self.samples])
 
     @property
+    def summary(self) -> str:
+        """The medians of the parts and of the states, in one line."""
+        words = []
+        if self.samples:
+            h2d, compute, d2h, enqueue = (float(np.median(self.of(part))) for part in _PARTS)
+            words.append(f"{h2d:.3g} ms to the device, {compute:.3g} ms computing, {d2h:.3g} ms back")
+            words.append(f"{enqueue:.3g} ms to enqueue{' as a CUDA graph' if self.cuda_graph else ''}")
+        for name, unit in (("sm_clock_mhz", "MHz"), ("power_w", "W"), ("temperature_c", "°C")):
+            known = [value for state in self.states if (value := getattr(state, name)) is not None]
+            if known:
+                words.append(f"{float(np.median(known)):,.0f} {unit}")
+        return "; ".join(words) or "the driver reports nothing"
+
+    @property
     def warnings(self) -> tuple[str, ...]:
-        """What keeps these times from being the engine's, and what to try; the thresholds are trtexec's."""
-        median = {part: float(np.median(self.of(part))) for part in ("h2d", "compute", "d2h", "enqueue")}
-        compute, transfer = median["compute"], median["h2d"] + median["d2h"]
+        """Reasons why these times are not the engine's own, and remedies; the thresholds are trtexec's."""
+        throttled = any(state.throttled for state in self.states)
+        remedy = ("the GPU was throttled during the measurement; cool it, or raise its power limit",)
+        return (*(self._timing_warnings() if self.samples else ()), *(remedy if throttled else ()))
+
+    def _timing_warnings(self) -> list[str]:
+        h2d, compute, d2h, enqueue = (float(np.median(self.of(part))) for part in _PARTS)
         variation = float(np.std(self.of("compute")) / np.mean(self.of("compute")))
-        found = []
-        if median["enqueue"] > _ENQUEUE_SHARE * compute:
+        warnings = []
+        if enqueue > _ENQUEUE_SHARE * compute:
             remedy = (
                 "larger batches" if self.cuda_graph else "fixed shapes, which run as a CUDA graph, or larger batches"
             )
-            found.append(
-                f"bound by enqueueing: {median['enqueue']:.3g} ms of it for {compute:.3g} ms of compute; try {remedy}"
+            warnings.append(
+                f"bound by enqueueing: {enqueue:.3g} ms to enqueue for {compute:.3g} ms of computing; try {remedy}"
             )
-        if transfer > compute:
-            found.append(
-                f"bound by transfers: {transfer:.3g} ms of copies for {compute:.3g} ms of compute; keep data on the "
+        if h2d + d2h > compute:
+            warnings.append(
+                f"bound by transfers: {h2d + d2h:.3g} ms of copies for {compute:.3g} ms of computing; keep data on the "
                 "GPU, or send it in a smaller type"
             )
         if variation > _UNSTABLE_CV:
-            found.append(
-                f"unstable: compute varies by {variation:.1%}; lock the clocks (nvidia-smi --lock-gpu-clocks, or "
+            warnings.append(
+                f"unstable: computing varies by {variation:.1%}; lock the clocks (nvidia-smi --lock-gpu-clocks, or "
                 "jetson_clocks), or measure for longer"
             )
-        if any(condition.throttled for condition in self.conditions):
-            found.append("the GPU was throttled while measuring; cool it, or raise its power limit")
-        return tuple(found)
+        return warnings
 
 
 def measure(
-    session: EngineSession,
+    session: Session,
     feeds: Sequence[Feeds],
     runs: int,
     warmup: int = 20,
-    probe: Callable[[], Condition | None] = lambda: None,
+    read_state: Callable[[], GpuState | None] = lambda: None,
 ) -> GpuTimes:
-    """Time inferences one after the other.
+    """Time inferences one after the other, and read the GPU's state meanwhile.
 
     Args:
-        session: the engine.
+        session: a session on a GPU; an engine's reports the parts of its time, others have states alone.
         feeds: inputs, taken in turn.
-        runs: how many inferences.
-        warmup: inferences before, which are not kept.
-        probe: reads the GPU's condition; see `nvml.probe`.
+        runs: number of inferences.
+        warmup: number of inferences before, whose times are not kept.
+        read_state: reads the GPU's state; see `gpu_state.state_reader`.
 
     Raises:
-        UsageError: there is nothing to feed, or nothing to time.
+        UsageError: there are no inputs, or no runs.
+        BackendError: an inference failed.
     """
     if not feeds or runs < 1:
         raise UsageError(f"Nothing to measure: {len(feeds)} inputs, {runs} runs.")
     for feed in itertools.islice(itertools.cycle(feeds), warmup):
         session.run(feed)
-    every = max(1, runs // _CONDITIONS)
-    samples, conditions = [], []
+    every = max(1, runs // _STATES)
+    samples, states = [], []
     for index, feed in enumerate(itertools.islice(itertools.cycle(feeds), runs)):
-        samples.append(session.timed(feed))
-        if index % every == 0 and (condition := probe()) is not None:
-            conditions.append(condition)
-    return GpuTimes(tuple(samples), session.uses_cuda_graph, tuple(conditions))
+        if isinstance(session, EngineSession):
+            samples.append(session.timed(feed))
+        else:
+            session.run(feed)
+        if index % every == 0 and (state := read_state()) is not None:
+            states.append(state)
+    is_graph = isinstance(session, EngineSession) and session.uses_cuda_graph
+    return GpuTimes(tuple(samples), is_graph, tuple(states))

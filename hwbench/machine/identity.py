@@ -1,4 +1,4 @@
-"""What this machine is, so that a figure can be placed and two machines told apart."""
+"""Identity of a machine: the facts that latency depends on, by which two machines are told apart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psutil
 
 from runtimes import cpu
 
-# The flags that decide which kernels a runtime picks; the rest would make every kernel update a new machine.
+# Flags that decide which kernels a runtime picks. Others come with kernel updates, which make no new machine.
 _TELLING_FLAGS = frozenset(
     [
         "avx",
@@ -50,14 +50,14 @@ _CPU_KEYS = ("model name", "CPU implementer", "CPU part")
 
 @dataclass(frozen=True)
 class Machine:
-    """A computer that measures.
+    """A machine that measures.
 
     Attributes:
-        isa: the instruction-set flags that decide how fast a network runs.
+        isa: instruction-set flags that decide how fast a network runs.
         caches_bytes: size of each level, as one processor sees it ("L1d", "L2", "L3").
-        last_caches: how many there are of the last level, each shared by some of the processors.
-        governor: Linux's frequency governor, where there is one to see.
-        hypervisor: what virtualises this machine; None on bare metal or where it can't be told.
+        last_caches: number of caches of the last level, each shared by some of the processors.
+        governor: Linux's frequency governor, if the system shows one.
+        hypervisor: vendor of the virtual machine; None on bare metal or if it is unknown.
         board: the device tree's model ("Raspberry Pi 5 Model B Rev 1.0"), on boards that have one.
         gpus: name and compute capability of each NVIDIA GPU.
     """
@@ -77,7 +77,7 @@ class Machine:
     last_caches: int = 1
 
     def differences(self, other: Machine) -> tuple[str, ...]:
-        """What makes latency on the two incomparable, one phrase each; empty for the same machine."""
+        """List what makes latency on the two incomparable, one phrase each; empty for the same machine."""
         phrases = []
         for name in ("arch", "cpu", "isa", "cores", "governor", "hypervisor", "board", "gpus"):
             ours, theirs = getattr(self, name), getattr(other, name)
@@ -113,11 +113,11 @@ def this_machine() -> Machine:
 
 
 def _cpu_name(cpuinfo: str) -> str:
-    found = {key: re.search(rf"^{key}\s*:\s*(.+)$", cpuinfo, re.MULTILINE) for key in _CPU_KEYS}
-    name, implementer, part = (match and match[1].strip() for match in found.values())
+    matches = {key: re.search(rf"^{key}\s*:\s*(.+)$", cpuinfo, re.MULTILINE) for key in _CPU_KEYS}
+    name, implementer, part = (match and match[1].strip() for match in matches.values())
     if name:
         return name
-    if implementer and part:  # Arm's cores have numbers for names
+    if implementer and part:  # Arm's cores have numbers instead of names
         return f"implementer {implementer}, part {part}"
     return platform.processor() or platform.machine()
 
@@ -132,7 +132,7 @@ def _caches(folder: Path) -> dict[str, int]:
 
 
 def _last_caches(cpus: Path) -> int:
-    """Processors that share a cache show the same list; their indices go from the first level to the last."""
+    """Count the caches of the last level: processors that share one show the same list, and indices ascend by level."""
     indices = (sorted(cpu.glob("index*")) for cpu in cpus.glob("cpu[0-9]*/cache"))
     return max(1, len({_read(levels[-1] / "shared_cpu_list") for levels in indices if levels}))
 
@@ -149,7 +149,7 @@ def _gpus() -> tuple[str, ...]:
     query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
     try:
         output = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
-    except (subprocess.SubprocessError, OSError):  # a driver that doesn't answer is a GPU we can't use
+    except (subprocess.SubprocessError, OSError):  # a GPU whose driver does not answer cannot be used
         return ()
     return tuple(line.strip() for line in output.splitlines() if line.strip())
 

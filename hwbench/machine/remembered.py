@@ -1,31 +1,30 @@
-"""What is remembered of this machine between runs, such as how fast its probe is in quiet times."""
+"""Facts about this machine that are remembered between runs, such as the speed probe's time in an undisturbed run."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
 from hwbench.machine.identity import Machine
-from runtimes.codec import decode, encode
-from runtimes.errors import UsageError
-from runtimes.files import replacing
+from hwbench.progress import say
+from runtimes import cache
+from runtimes.cache import Cache
+
+T = TypeVar("T")
 
 KEPT_S = 30 * 86_400.0
-"""How long anything is remembered: firmware, kernels and clocks change; what was true a month ago may not be."""
+"""Seconds that a fact is remembered. Firmware, kernels and clocks change: a fact that is a month old may be wrong."""
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """What earlier runs saw.
+    """Facts that earlier runs measured.
 
     Attributes:
-        probe_ns: the probe's time in the quietest run.
-        probe_at_s: when that was, in seconds since 1970.
+        probe_ns: the speed probe's time in the least disturbed run, in ns.
+        probe_at_s: when that run was, in seconds since 1970.
     """
 
     probe_ns: float | None = None
@@ -33,42 +32,42 @@ class Remembered:
 
 
 def recall(machine: Machine) -> Remembered:
-    """What is known of a machine; nothing, where nothing is, or it cannot be read."""
-    try:
-        remembered = decode(Remembered, json.loads(file_of(machine, "machine").read_text("utf-8")), "memory")
-    except (OSError, ValueError, UsageError):
-        return Remembered()
+    """Find what is known of a machine; nothing is known where it cannot be read, or is older than `KEPT_S`."""
+    remembered = find(Remembered, machine, "machine") or Remembered()
     if time.time() - remembered.probe_at_s > KEPT_S:
         return dataclasses.replace(remembered, probe_ns=None)
     return remembered
 
 
 def note_probe(machine: Machine, probe_ns: float) -> None:
-    """Remember a probe that is faster than the one known."""
+    """Remember a probe's time if it is faster than the known one."""
     known = recall(machine)
     if known.probe_ns is None or probe_ns < known.probe_ns:
-        keep(file_of(machine, "machine"), Remembered(probe_ns, time.time()))
+        keep(Remembered(probe_ns, time.time()), machine, "machine")
 
 
-def keep(file: Path, remembered: object) -> None:
-    """Write what is to be remembered; a folder that cannot be written costs no more than that."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as beside:
-            beside.write_text(json.dumps(encode(remembered)), encoding="utf-8")
-    except (OSError, UsageError):
-        return
-
-
-def file_of(machine: Machine, kind: str, of: object = None) -> Path:
-    """Where one kind of thing is remembered: one file per machine, by what would make its latency another's.
+def find(cls: type[T], machine: Machine, kind: str, depends_on: object = None) -> T | None:
+    """Find one kind of fact about a machine.
 
     Args:
-        machine: whose it is.
-        kind: the start of the file's name.
-        of: what else it depends on, as JSON can hold it.
+        cls: the dataclass that holds the fact.
+        machine: the machine.
+        kind: the kind's name.
+        depends_on: whatever else the fact depends on, as plain data.
     """
-    told = [machine.arch, machine.cpu, machine.isa, machine.cores, machine.governor, machine.hypervisor, machine.board]
-    digest = hashlib.sha256(json.dumps([told, of] if of is not None else told).encode()).hexdigest()[:16]
-    folder = os.environ.get("EDGEWRIGHT_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "edgewright")
-    return Path(folder).expanduser() / f"{kind}-{digest}.json"
+    return _cache().get_value(cls, _key(machine, kind, depends_on))
+
+
+def keep(fact: object, machine: Machine, kind: str, depends_on: object = None) -> None:
+    """Remember a fact for `find`; where that is not possible, it is measured again."""
+    _cache().put_value(_key(machine, kind, depends_on), fact)
+
+
+def _cache() -> Cache:
+    return Cache(cache.folder("machine"), warn=say)
+
+
+def _key(machine: Machine, kind: str, depends_on: object) -> object:
+    # These parts decide how fast the machine is; the versions of its system and of Python do not.
+    parts = ("arch", "cpu", "isa", "cores", "governor", "hypervisor", "board")
+    return {"kind": kind, "depends_on": depends_on, "machine": {name: getattr(machine, name) for name in parts}}

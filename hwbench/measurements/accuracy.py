@@ -1,4 +1,4 @@
-"""Accuracy against labels, beside the source model's own on the same samples."""
+"""Accuracy against labels, beside the source model's on the same samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtimes.errors import UsageError
 from runtimes.tensors import Array
 
 _REPLICATES = 500
-_DRAWS = 100
+_DRAWS = 100  # resamples to try for one replicate
 _SEED = 0
 
 
@@ -24,14 +24,13 @@ class Accuracy:
     """A metric's value on the evaluation data.
 
     Attributes:
-        scores: one per sample, where the metric is their mean.
-        proportion: the scores say right or wrong, 1 or 0, rather than how close.
+        scores: one per sample, if the metric is their mean.
+        proportion: True if the scores are 1 for right and 0 for wrong, rather than degrees of closeness.
         replicates: otherwise, the metric on bootstrap resamples; equal seeds make equal resamples, so that
             two models' replicates are paired.
-        reference: the source model's, on the same samples; None where there is none to compare with.
-        data_sha256: digest of the evaluation samples and labels; two scores are paired only where it is equal.
-        is_source: this is the source model itself, on the runtime that the reference ran on, so that there is
-            no drop to estimate.
+        reference: the source model's accuracy on the same samples; None without it.
+        data_sha256: digest of the evaluation samples and labels; two scores are paired only if it is equal.
+        is_source: True for the source model itself, on the runtime of the reference: its drop is zero, not estimated.
     """
 
     metric: str
@@ -55,14 +54,14 @@ class Accuracy:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The least and the most that the metric can be, as far as its name and its scores tell."""
+        """The metric's smallest and largest possible value, as far as its name and its scores tell."""
         return (0.0, 1.0) if self.proportion else metrics.bounds(self.metric)
 
     def estimate(self) -> Estimate:
-        """The metric with its confidence interval.
+        """Estimate the metric with its confidence interval.
 
         Raises:
-            ValueError: too few samples for one.
+            ValueError: there are too few samples for an interval.
         """
         if self.scores is not None:
             return intervals.mean(self.scores, proportion=self.proportion)
@@ -70,10 +69,11 @@ class Accuracy:
         return intervals.percentile_of_replicates(self.value, np.asarray(self.replicates))
 
     def drop(self) -> Estimate | None:
-        """How much worse than the reference, paired by sample; None without one. Negative is better.
+        """Estimate how much worse it is than the reference, paired by sample; negative if better, None without a
+        reference.
 
         Raises:
-            ValueError: too few samples for an interval.
+            ValueError: there are too few samples for an interval.
         """
         reference = self.reference
         if self.is_source:
@@ -89,8 +89,8 @@ class Accuracy:
         return intervals.percentile_of_replicates(better.value - worse.value, replicates)
 
     def _check_resampled(self) -> None:
-        if self.n < 2:  # all resamples of one sample are equal, which is no certainty
-            raise ValueError("an interval takes at least 2 samples, there is 1")
+        if self.n < 2:  # all resamples of one sample are equal, which would look like certainty
+            raise ValueError("an interval takes at least 2 samples, and there is 1")
 
 
 def evaluate(
@@ -99,9 +99,9 @@ def evaluate(
     """Score outputs against labels.
 
     Args:
-        metric: what to compute.
+        metric: the metric.
         outputs: the model's outputs, samples first.
-        labels: one entry per sample.
+        labels: one per sample.
         reference: the source model's accuracy on the same samples.
 
     Raises:
@@ -112,7 +112,8 @@ def evaluate(
     for name, array in outputs.items():
         if array.ndim == 0 or len(array) != n:
             raise UsageError(
-                f"Output '{name}' has shape {list(array.shape)} for {n} samples; its first axis should be they."
+                f"Output '{name}' has shape {list(array.shape)}, but there are {n} samples; its first axis must be the "
+                "samples."
             )
     result, proportion = _score(metric, outputs, labels)
     if result.shape == (n,):
@@ -130,7 +131,7 @@ def evaluate(
 def _score(
     metric: Metric, outputs: Mapping[str, Array], labels: Array, rows: Array | None = None
 ) -> tuple[Array, bool]:
-    """What the metric returns, as finite floats, and whether it was booleans; on some samples if `rows` says which."""
+    """Compute the metric of some samples, or all, as finite floats, and tell whether it returned booleans."""
     try:
         if rows is not None:
             outputs, labels = {name: array[rows] for name, array in outputs.items()}, labels[rows]
@@ -148,13 +149,13 @@ def _score(
     if not np.isfinite(result).all():
         first = np.argwhere(~np.isfinite(result))[0]
         where = f" for sample {first[0]}" if len(first) else ""
-        raise UsageError(f"Metric '{metric.name}' came to {result[tuple(first)]}{where}; it should be a finite number.")
+        raise UsageError(f"Metric '{metric.name}' returned {result[tuple(first)]}{where}; return a finite number.")
     return result, np.asarray(returned).dtype == bool
 
 
 def _replicate(metric: Metric, outputs: Mapping[str, Array], labels: Array, index: int) -> float:
-    """The metric on resample number `index`. One on which it is undefined, as the AUC is on a single class, is drawn
-    anew; every number has its own seed, so that this leaves the others paired.
+    """Compute the metric on resample number `index`. If the metric is undefined on a resample, as the AUC is on a
+    single class, another is drawn; every number has its own seed, so that the other resamples stay paired.
     """
     rng, n = np.random.default_rng((_SEED, index)), len(labels)
     problem: UsageError | None = None

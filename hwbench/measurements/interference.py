@@ -1,6 +1,6 @@
-"""Which blocks count: those in which nothing but the model had the machine.
+"""Interference: what other programs, the hypervisor or heat did to a block while it was measured.
 
-Nothing here looks at the model's own latency: to drop what is slow would be to decide what comes out.
+Nothing here looks at the model's own latency: to exclude blocks because they are slow would bias the result.
 """
 
 from __future__ import annotations
@@ -12,94 +12,101 @@ import numpy as np
 
 from runtimes.sampling.closed_loop import Block
 
-WAITED = 0.01
-"""The share of a block's time that its threads may have waited for a processor, or a hypervisor taken."""
-OTHERS = 0.1
-"""Processors that other programs may take where a load fills all; Linux counts them in steps of 10 ms."""
-SLOWED = 0.05
-"""How much longer than in the fastest tenth of blocks the probe may take."""
-NOISE = 4.0
-"""How much slower than on a quiet machine a block's fastest run may be: a neighbour on the same core and a clock that
-falls take half each, and a run that meets a preemption is not the fastest."""
+MAX_WAITED = 0.01
+"""Share of an undisturbed block's time that its threads may wait for a processor, or that a hypervisor may take."""
+MAX_OTHER_PROCESSORS = 0.1
+"""Processors that other programs may use under a load that fills all; Linux counts their time in steps of 10 ms."""
+MAX_PROBE_SLOWDOWN = 0.05
+"""Relative slowdown of an undisturbed block's probe, compared with the fastest tenth of blocks."""
+MAX_SLOWDOWN = 4.0
+"""Factor by which interference may slow down a block's fastest run: a neighbour on the same core and a falling clock
+take half each, and a run that is preempted is not the fastest."""
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a block met.
+class BlockInterference:
+    """Interference with one block.
 
     Attributes:
-        probe_ns: the median of its probes; None where there were none.
-        interruption: what took the processor away from it, if anything did for long enough to matter.
+        probe_ns: the median of its probes; None without any.
+        interruption: what took the processor away for long enough to matter, as a clause; None if nothing did.
     """
 
     probe_ns: float | None
     interruption: str | None = None
 
 
-def surroundings(block: Block) -> Surroundings:
-    """What a block met, from what it recorded."""
-    return Surroundings(float(np.median(block.probe_ns)) if block.probe_ns else None, interruption(block))
+def block_interference(block: Block) -> BlockInterference:
+    """Find the interference with a block in what it recorded."""
+    return BlockInterference(float(np.median(block.probe_ns)) if block.probe_ns else None, interruption(block))
 
 
-def disturbances(met: Sequence[Surroundings], reference_ns: float | None = None) -> tuple[str | None, ...]:
-    """Why each block does not count; None for those that do.
+def disturbances(blocks: Sequence[BlockInterference], reference_ns: float | None = None) -> tuple[str | None, ...]:
+    """Name what disturbed each block, as a clause; None for the undisturbed ones.
 
     Args:
-        met: what the blocks met.
-        reference_ns: what the probe took here in quieter times, where anyone remembers.
+        blocks: the interference with each.
+        reference_ns: the probe's time on this machine in its quietest earlier run; None if it is not known.
     """
-    level = reference(met)
+    level = undisturbed_probe_ns(blocks)
     known = [value for value in (level, reference_ns) if value is not None]
-    bar = (1 + SLOWED) * min(known) if known else 0.0
-    slow = [each.probe_ns is not None and each.probe_ns > bar for each in met]
-    return tuple(each.interruption or ("had a slow probe" if is_slow else None) for each, is_slow in zip(met, slow))
+    limit = (1 + MAX_PROBE_SLOWDOWN) * min(known) if known else 0.0
+    slow = [block.probe_ns is not None and block.probe_ns > limit for block in blocks]
+    return tuple(
+        block.interruption or ("had a slow probe" if is_slow else None) for block, is_slow in zip(blocks, slow)
+    )
 
 
-def reference(met: Sequence[Surroundings]) -> float | None:
-    """The probe's time when nothing disturbs it: that of the fastest tenth of blocks."""
-    probes = [each.probe_ns for each in met if each.probe_ns is not None]
+def undisturbed_probe_ns(blocks: Sequence[BlockInterference]) -> float | None:
+    """Estimate the probe's time without interference, by the fastest tenth of blocks; None without probes."""
+    probes = [block.probe_ns for block in blocks if block.probe_ns is not None]
     return float(np.quantile(probes, 0.1)) if probes else None
 
 
 def interruption(block: Block, *, waiting: bool = True) -> str | None:
-    """What took the processor away from a block for long enough to matter; None where nothing did.
+    """Name what took the processor away from a block for long enough to matter, as a clause; None if nothing did.
 
     Args:
-        block: what was measured.
-        waiting: whether that its threads waited is anyone else's doing; where they are more than the processors, they
-            wait for one another.
+        block: the measurement.
+        waiting: True if the block's waiting threads are a sign of other programs; False for more threads than
+            processors, which wait for one another.
     """
-    seen = block.conditions
-    if seen is None:
+    conditions = block.conditions
+    if conditions is None:
         return None
-    if waiting and (seen.waited_ns or 0) > WAITED * seen.wall_ns:
+    if waiting and (conditions.waited_ns or 0) > MAX_WAITED * conditions.wall_ns:
         return "waited for a processor"
-    if (seen.stolen_ns or 0) > WAITED * seen.wall_ns:
+    if (conditions.stolen_ns or 0) > MAX_WAITED * conditions.wall_ns:
         return "lost the processor to the hypervisor"
-    return "ran on a processor that throttled" if seen.throttled else None
+    return "ran on a processor that throttled" if conditions.throttled else None
 
 
-def others_ns(block: Block) -> int | None:
-    """Processor time that other programs used during a block; None where the system does not say."""
-    seen = block.conditions
-    return None if seen is None or seen.busy_ns is None else max(seen.busy_ns - block.cpu_ns, 0)
+def other_programs_ns(block: Block) -> int | None:
+    """Return the processor time of other programs during a block; None if the system does not report it."""
+    conditions = block.conditions
+    if conditions is None or conditions.busy_ns is None:
+        return None
+    return max(conditions.busy_ns - block.cpu_ns, 0)
 
 
-def others(blocks: Sequence[Block]) -> float | None:
-    """Processors that other programs took during all of them, on average; None where the system does not say."""
+def other_processors(blocks: Sequence[Block]) -> float | None:
+    """Return how many processors other programs used on average; None if the system does not report it."""
     known = [
-        (taken_ns, block.conditions.wall_ns)
+        (used_ns, block.conditions.wall_ns)
         for block in blocks
-        if block.conditions is not None and (taken_ns := others_ns(block)) is not None
+        if block.conditions is not None and (used_ns := other_programs_ns(block)) is not None
     ]
     wall_ns = sum(wall for _, wall in known)
-    return sum(taken for taken, _ in known) / wall_ns if wall_ns else None
+    return sum(used for used, _ in known) / wall_ns if wall_ns else None
 
 
-def crowded(blocks: Sequence[Block]) -> str | None:
-    """What disturbed blocks under a load that fills all processors, whose threads wait for one another anyway."""
-    taken = others(blocks)
-    if taken is not None and taken > OTHERS:
-        return f"other programs took {taken:.1f} processors"
+def load_interference(blocks: Sequence[Block]) -> str | None:
+    """Name what disturbed blocks under a load that fills all processors, as a clause; None if nothing did.
+
+    The threads of such a load wait for one another anyway, so their waiting is no sign of interference.
+    """
+    used = other_processors(blocks)
+    if used is not None and used > MAX_OTHER_PROCESSORS:
+        return f"other programs used {used:.1f} processors"
     reasons = [reason for block in blocks if (reason := interruption(block, waiting=False)) is not None]
     return f"most processes {reasons[0]}" if 2 * len(reasons) > len(blocks) else None

@@ -1,4 +1,4 @@
-"""Measure bundles on a target: latency in interleaved blocks, accuracy on labelled samples."""
+"""Measurement of bundles on a target: latency in interleaved blocks, outputs for labelled samples."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ def latency(
     tick: Tick,
     blocks: int = BLOCKS,
 ) -> dict[str, Latency | str]:
-    """Single-stream latency of several bundles, their blocks interleaved so that a disturbance hits all alike.
+    """Measure single-stream latency of several bundles, their blocks interleaved so that interference affects all
+    alike.
 
     Args:
-        bundles: what to measure, by name.
-        settings: what each is run with, for the record.
+        bundles: paths by name.
+        settings: the settings that each runs with, for the record.
         inputs: an .npz of samples for each.
-        target: where to measure.
-        plan: how long each block lasts.
-        tick: called after each block, also in place of those of a bundle that dropped out.
+        target: the machine that measures.
+        plan: duration of each block.
+        tick: called after each block, and for the missing blocks of a bundle that failed.
         blocks: processes per bundle.
 
     Returns:
-        A latency per name, or the reason why there is none: a bundle that fails drops out, the others go on.
+        A latency per name, or the reason why it is missing: after a failure of one bundle, the others go on.
     """
     measured: dict[str, list[Block]] = {name: [] for name in bundles}
     failed: dict[str, str] = {}
@@ -65,11 +66,11 @@ def _single_stream(blocks: Sequence[Block], threads: int) -> Latency:
 
 
 def outputs(bundle: Path, inputs: Path, target: Target) -> dict[str, Array]:
-    """A bundle's outputs for every sample of an .npz, samples first.
+    """Compute a bundle's outputs for every sample of an .npz, samples first.
 
     Raises:
         BackendError: the process that runs the model failed.
-        UsageError: what it wrote is damaged.
+        UsageError: the file that it wrote is damaged.
     """
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         file = Path(folder, "outputs.npz")
@@ -78,7 +79,7 @@ def outputs(bundle: Path, inputs: Path, target: Target) -> dict[str, Array]:
 
 
 def subset(dataset: Dataset, rows: Sequence[int], file: Path) -> Dataset:
-    """Some of a dataset's samples, written to a file of their own."""
+    """Write some of a dataset's samples to a file of their own."""
     arrays = {name: array[list(rows)] for name, array in dataset.arrays.items()}
     write_npz(file, arrays)
     labels = None if dataset.labels is None else dataset.labels[list(rows)]

@@ -1,4 +1,4 @@
-"""Latency: raw samples kept, statistics derived."""
+"""Latency of one artifact on one machine: raw samples, from which statistics derive."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Scenario = Literal["single_stream", "multi_stream", "server", "offline"]
 """As MLPerf Inference defines them.
 
 single_stream and multi_stream issue the next query, of one sample or of several, when the last one is done. server's
-queries come at random, as a Poisson process. offline has one query of all samples.
+queries arrive at random, as a Poisson process. offline has one query of all samples.
 """
 
-STOOD_STILL = "a meter did not move while a process measured; measure for longer with --duration"
+METER_STOOD_STILL = "an energy meter did not move while a process measured; measure for longer with --duration"
 
-_KEPT_UP = 0.95  # a queue that grows leaves less: arrivals more than a twentieth faster than the answers
-_TURNS = 2  # how long a queue may be by chance; of few queries, that is much of the run
+_KEPT_UP = 0.95  # a growing queue is below: its arrivals are more than a twentieth faster than the answers
+_TURNS = 2  # length of a queue by chance alone; with few queries, it takes much of the run
 
 
 @dataclass(frozen=True)
 class Load:
-    """How LoadGen's queries were answered.
+    """LoadGen's load.
 
     Attributes:
-        batched: samples that came together ran as one inference; else one after another.
-        workers: threads that answered.
-        target_per_s: the mean rate of arrivals that server was asked for.
+        batched: True if samples that came together ran as one inference, False if one after another.
+        workers: number of threads that answered.
+        target_per_s: the mean rate of arrivals asked of server.
     """
 
     batched: bool
@@ -48,9 +48,9 @@ class Latency:
     """One artifact's latency on one machine.
 
     Attributes:
-        batch: samples that each latency is of: an inference's, or of multi_stream a query's.
-        load: of what LoadGen drove; None for our own closed loop.
-        blocks: what each measuring process saw. Processes differ more than the runs inside one do (Kalibera
+        batch: number of samples per latency: an inference's, or of multi_stream a query's.
+        load: LoadGen's load; None for our own closed loop.
+        blocks: one per measuring process. Processes differ more than the runs inside one do (Kalibera
             and Jones, 2013, Rigorous Benchmarking in Reasonable Time), so there are several.
     """
 
@@ -66,30 +66,31 @@ class Latency:
 
     @cached_property
     def samples_ms(self) -> Array:
-        """Every sample, block after block."""
+        """All samples in ms, block after block."""
         return np.concatenate([np.asarray(block.samples_ns, dtype=np.float64) for block in self.blocks]) / 1e6
 
     def percentile(self, percent: float) -> Estimate:
-        """A percentile in ms, with its confidence interval.
+        """Estimate a percentile in ms, with its confidence interval.
 
         The value is that of all samples. The interval joins the exact one of their order statistics with that of the
         median block's percentile, since samples inside a block are not independent. It covers the percentile of the
         median process, not that of a rare process much slower than the others.
 
         Raises:
-            ValueError: too few samples; the message holds how many it takes. Or the scenario is offline.
+            ValueError: there are too few samples, and the message says how many it takes; or the scenario is offline.
         """
         if self.scenario == "offline":
-            raise ValueError("offline issues all samples at once, so that none has a latency of its own")
-        counted = self.undisturbed
-        pooled = intervals.quantile(counted.samples_ms, percent / 100)
-        each = _median([_quantile_ms(block, percent / 100) for block in counted.blocks])
+            raise ValueError("offline issues all samples at once, so no sample has a latency of its own")
+        undisturbed = self.undisturbed
+        pooled = intervals.quantile(undisturbed.samples_ms, percent / 100)
+        each = _median([_quantile_ms(block, percent / 100) for block in undisturbed.blocks])
         return Estimate(pooled.value, min(pooled.low, each.low), max(pooled.high, each.high))
 
     def tail_ms(self, percent: float) -> float | None:
-        """The percentile by MLPerf's early stopping, which takes samples for independent.
+        """Bound a percentile in ms by MLPerf's early stopping, which assumes independent samples.
 
-        None with too few samples, and of offline.
+        Returns:
+            The bound; None if there are too few samples, or the scenario is offline.
         """
         if self.scenario == "offline":
             return None
@@ -100,18 +101,20 @@ class Latency:
 
     @property
     def undisturbed(self) -> Latency:
-        """Of server, only the processes during which nobody else used the machine, where they are two at least.
+        """The latency of server's undisturbed processes, if they are two or more; otherwise this latency.
 
-        Whether one counts does not depend on what it measured. The other scenarios' processes all count.
+        The choice does not depend on the processes' own figures. The other scenarios' processes all count.
         """
-        calm = tuple(
-            block for block in self.blocks if self.scenario == "server" and interference.crowded((block,)) is None
-        )
-        return replace(self, blocks=calm) if 2 <= len(calm) < len(self.blocks) else self
+        if self.scenario != "server":
+            return self
+        undisturbed = tuple(block for block in self.blocks if interference.load_interference((block,)) is None)
+        return replace(self, blocks=undisturbed) if 2 <= len(undisturbed) < len(self.blocks) else self
 
     @property
     def throughput_per_s(self) -> Estimate:
-        """Samples per second; the interval is that of the median block, and so is the value where they arrived."""
+        """Samples per second. The interval is the median block's; so is the value under a load of LoadGen's own
+        arrivals.
+        """
         each = _median([_throughput_per_s(block, self.batch) for block in self.blocks])
         if self.scenario in ("server", "offline"):
             return each
@@ -120,13 +123,13 @@ class Latency:
 
     @property
     def asked_per_s(self) -> float:
-        """The rate of arrivals that server was asked for, in samples per second; zero where there was none."""
+        """The rate of arrivals that was asked of server, in samples per second; zero for the other scenarios."""
         target = self.load.target_per_s if self.load is not None else None
         return self.batch * (target or 0.0)
 
     @property
     def is_saturated(self) -> bool:
-        """Whether server's arrivals outran the answers, so that a longer run would only have a longer queue."""
+        """True if server's arrivals outran the answers, so that a longer run would only have a longer queue."""
         if self.scenario != "server":
             return False
         workers = self.load.workers if self.load is not None else 1
@@ -134,35 +137,35 @@ class Latency:
 
     @property
     def load_ms(self) -> Estimate:
-        """From a path to a session: the median over blocks."""
+        """The time from a path to a session: the median over blocks."""
         return _median([block_figure(block, "load_time") for block in self.blocks])
 
     @property
     def peak_memory_bytes(self) -> Estimate | None:
-        """The most the inference process ever held: the largest of the blocks; None where unknown."""
+        """The most memory that the inference process ever held: the largest of the blocks; None if it is unknown."""
         peaks = [block.peak_memory_bytes for block in self.blocks if block.peak_memory_bytes is not None]
         return Estimate(max(peaks), min(peaks), max(peaks)) if peaks else None
 
     @property
     def energy_uj(self) -> Estimate:
-        """What the meters counted per inference: the median over blocks.
+        """The energy per inference that the meters counted: the median over blocks.
 
         Raises:
-            ValueError: nothing is metered here, and why.
+            ValueError: there is no meter, or it did not move; the message says so.
         """
         return _median([block_figure(block, "energy") for block in self.blocks])
 
     @property
     def meters(self) -> tuple[str, ...]:
-        """The names of what counted the energy; none where nothing did."""
+        """The names of the meters that counted the energy; none without meters."""
         return tuple(dict.fromkeys(n for block in self.blocks if block.conditions for n in block.conditions.energy_uj))
 
 
 def block_figure(block: Block, quantity: str) -> float:
-    """One block's own figure: ms, bytes, samples per second or microjoules per inference.
+    """Compute one block's own figure in ms, bytes, samples per second or microjoules per inference.
 
     Raises:
-        ValueError: the block is too short for the percentile, or the system does not say.
+        ValueError: the block is too short for the percentile, or the system does not report the quantity.
     """
     if quantity == "throughput":
         return _throughput_per_s(block, block.batch)
@@ -170,38 +173,42 @@ def block_figure(block: Block, quantity: str) -> float:
         return block.load_ns / 1e6
     if quantity == "peak_memory":
         if block.peak_memory_bytes is None:
-            raise ValueError("this system does not say how much memory a process used")
+            raise ValueError("this system does not report a process's memory")
         return float(block.peak_memory_bytes)
     if quantity == "energy":
         return _energy_uj(block)
     p = float(quantity[1:]) / 100
     if len(block.samples_ns) < block_runs_needed(p):
         raise ValueError(
-            f"{quantity} takes {block_runs_needed(p)} samples in each process, one has {len(block.samples_ns)}"
+            f"{quantity} takes {block_runs_needed(p)} samples in each process, and one has {len(block.samples_ns)}"
         )
     return _quantile_ms(block, p)
 
 
 def meter_stood_still(block: Block) -> bool:
-    """Whether one of the meters counted nothing: counters move in steps, and a block may be shorter than one."""
+    """Tell whether one of a block's meters counted nothing: counters move in steps, which may be longer than the
+    block.
+    """
     return block.conditions is not None and 0 in block.conditions.energy_uj.values()
 
 
 def block_runs_needed(p: float) -> int:
-    """The fewest samples of which the largest is no smaller than the median estimate of the p-quantile."""
+    """Return the fewest samples whose largest is no smaller than the median estimate of the p-quantile."""
     return math.ceil(round((1 + p) / 3 / (1 - p), 6))
 
 
 def _throughput_per_s(block: Block, batch: int) -> float:
-    """From the first arrival to the last answer; of a closed loop, what inferences alone would come to."""
+    """Count samples per second from the first arrival to the last answer; in a closed loop, by the inferences alone."""
     if block.arrivals_ns:
         return batch * len(block.samples_ns) * 1e9 / _end_ns(block)
     return batch * 1e9 / float(np.mean(block.samples_ns))
 
 
 def _kept_up(block: Block, workers: int) -> float:
-    """How the time to the last arrival compares with that to the last answer, but for what an answer takes that did not
-    wait, and for what chance may add: some turns at the workers, and an answer that took twice as long.
+    """Compare the time to the last arrival with the time to the last answer.
+
+    The latter is reduced by an answer that did not wait, and by what chance may add: some turns at the workers, and an
+    answer that took twice as long.
     """
     alone_ns = min(block.samples_ns)
     return max(block.arrivals_ns) / max(_end_ns(block) - alone_ns * (2 + _TURNS / workers), 1.0)
@@ -212,23 +219,23 @@ def _end_ns(block: Block) -> float:
 
 
 def _quantile_ms(block: Block, p: float) -> float:
-    """Median-unbiased (Hyndman and Fan, 1996, Sample Quantiles in Statistical Packages, definition 8), so that the
-    block's figure is as often above the truth as below it.
+    """Estimate a quantile without median bias (Hyndman and Fan, 1996, Sample Quantiles in Statistical Packages,
+    definition 8), so that the block's figure is as often above the true value as below it.
     """
     return float(np.quantile(block.samples_ns, p, method="median_unbiased")) / 1e6
 
 
 def _energy_uj(block: Block) -> float:
-    seen = block.conditions
-    if seen is None or not seen.energy_uj:
-        raise ValueError((seen and seen.unmetered) or "energy was not recorded")
+    conditions = block.conditions
+    if conditions is None or not conditions.energy_uj:
+        raise ValueError((conditions and conditions.unmetered) or "energy was not recorded")
     if meter_stood_still(block):
-        raise ValueError(STOOD_STILL)
-    return sum(seen.energy_uj.values()) / (len(block.samples_ns) * block.inferences)
+        raise ValueError(METER_STOOD_STILL)
+    return sum(conditions.energy_uj.values()) / (len(block.samples_ns) * block.inferences)
 
 
 def _median(values: list[float]) -> Estimate:
-    """Six or more bound the median exactly; the range of fewer is the best there is."""
+    """Estimate the median: six values or more bound it exactly; the range of fewer is the best available."""
     if len(values) >= intervals.quantile_runs_needed(0.5):
         bounds = intervals.quantile(np.asarray(values), 0.5)
         return Estimate(float(np.median(values)), bounds.low, bounds.high)

@@ -1,4 +1,4 @@
-"""How fast this machine reads memory, by how much of it: what fits into a cache is read from there the next time.
+"""Memory bandwidth of this machine, by the size of the working set: a set that fits into a cache is read from there.
 
 A model's weights are read once in every inference, so the bandwidth that bounds it is that of a working set of its size
 (the cache-aware roofline: Ilic, Pratas and Sousa, 2014, Cache-aware Roofline Model: Upgrading the Loft).
@@ -17,72 +17,74 @@ import numpy as np
 from hwbench.machine.identity import Machine
 from runtimes.tensors import Array
 
-_SMALLEST_BYTES = 1 << 19  # below, the calls themselves take a noticeable part of the time
+_SMALLEST_BYTES = 1 << 19  # below, the calls themselves take a noticeable share of the time
 _DEFAULT_CACHE_BYTES = 1 << 25  # of a machine that does not show its caches
-_BEYOND = 4  # times the last caches, as STREAM asks of each of its arrays
-_SHARE = 16  # of the machine's memory, that an array takes at most
-_CALL_BYTES = 1 << 25  # that a thread reads in one call: a millisecond or less
-_LEAST_TRIES, _LONGEST_S = 5, 0.06  # per size
+_CACHES = 4  # size in last caches, as STREAM asks of each of its arrays
+_SHARE = 16  # an array takes at most this fraction of the machine's memory
+_CALL_BYTES = 1 << 25  # read by a thread in one call, which takes a millisecond or less
+_MIN_TRIES, _MIN_S = 5, 0.06  # per size
 
-_Call = tuple[Callable[[], object], int]  # and the bytes that it moves
+_Call = tuple[Callable[[], object], int]  # a call and the bytes that it moves
 
 
 @dataclass(frozen=True)
 class Bandwidth:
-    """How fast a working set of a size is read, all threads together."""
+    """The bandwidth of reading a working set of so many bytes, all threads together."""
 
     bytes: int
     bytes_per_s: float
 
 
 def measure(machine: Machine, threads: int) -> tuple[Bandwidth, ...]:
-    """Read arrays of growing size again and again; each thread its own part.
+    """Read arrays of growing size again and again, each thread its own part.
 
-    The largest lies well beyond the last cache, and is copied, too: there the faster of the two counts, copies by
+    The largest lies well beyond the last cache, and is also copied: there the faster of the two counts, copies by
     STREAM's rule (McCalpin, 1995), which is bytes read plus bytes written.
 
     Returns:
-        By size, ascending.
+        Bandwidths by size, ascending.
     """
     largest = _largest_bytes(machine, threads)
     source, copy = (np.ones(largest // 4, np.int32) for _ in range(2))  # NumPy's fastest reader takes integers
     sizes = [largest]
     while sizes[0] // 2 >= _SMALLEST_BYTES * threads:
         sizes.insert(0, sizes[0] // 2)
-    found = []
+    bandwidths = []
     for size in sizes:
         parts = np.array_split(source[: size // 4], threads)
-        found.append(Bandwidth(size, _fastest([_reader(part) for part in parts])))
+        bandwidths.append(Bandwidth(size, _fastest([_reader(part) for part in parts])))
     copies = [_copier(*pair) for pair in zip(np.array_split(source, threads), np.array_split(copy, threads))]
-    return best(found, [Bandwidth(largest, _fastest(copies))])
+    return best(bandwidths, [Bandwidth(largest, _fastest(copies))])
 
 
 def best(*measured: Sequence[Bandwidth]) -> tuple[Bandwidth, ...]:
-    """The highest of several measurements, by size; no working set is read faster than a smaller one."""
+    """Take the highest of several measurements, by size; a working set counts as no faster than a smaller one."""
     known: dict[int, float] = {}
     for each in (each for series in measured for each in series):
         known[each.bytes] = max(known.get(each.bytes, 0.0), each.bytes_per_s)
-    top, found = 0.0, []
+    top, bandwidths = 0.0, []
     for size in sorted(known, reverse=True):
         top = max(top, known[size])
-        found.append(Bandwidth(size, top))
-    return tuple(reversed(found))
+        bandwidths.append(Bandwidth(size, top))
+    return tuple(reversed(bandwidths))
 
 
 def bound(memory: Sequence[Bandwidth], size: int) -> float | None:
-    """What a working set of a size is read with at most, in bytes per second; None for less than was measured."""
+    """Return the largest bandwidth of a working set of a size, in bytes per second; None below the smallest
+    measured.
+    """
     return next((each.bytes_per_s for each in reversed(memory) if each.bytes <= size), None)
 
 
 def _largest_bytes(machine: Machine, threads: int) -> int:
-    """Each thread may have a last cache of its own, as many as there are."""
+    """Choose the largest size. Each thread may have a last cache of its own, as many as there are."""
     caches = min(threads, machine.last_caches) * max(machine.caches_bytes.values(), default=_DEFAULT_CACHE_BYTES)
-    wanted = min(max(_BEYOND * caches, 2 * _SMALLEST_BYTES), machine.memory_bytes // _SHARE)
+    wanted = min(max(_CACHES * caches, 2 * _SMALLEST_BYTES), machine.memory_bytes // _SHARE)
     return 1 << (wanted.bit_length() - 1)
 
 
 def _reader(part: Array) -> _Call:
-    """One call reads the part several times, so that what a call costs is shared by many bytes."""
+    """Make a call that reads the part several times, so that the cost of the call is shared by many bytes."""
     turns = max(1, _CALL_BYTES // part.nbytes)
     again = np.broadcast_to(part, (turns, part.size))
     out = np.empty(turns, part.dtype)
@@ -94,7 +96,7 @@ def _copier(source: Array, copy: Array) -> _Call:
 
 
 def _fastest(calls: Sequence[_Call]) -> float:
-    """Bytes per second of the best of several tries, in each of which every thread makes its call, all at once."""
+    """Return bytes per second of the best of several tries, in each of which all threads make their calls at once."""
     moved = sum(size for _, size in calls)
     begin = Barrier(len(calls))
 
@@ -105,9 +107,9 @@ def _fastest(calls: Sequence[_Call]) -> float:
         return start, time.perf_counter_ns()
 
     fastest_ns, tries = float("inf"), 0
-    end = time.perf_counter() + _LONGEST_S
+    end = time.perf_counter() + _MIN_S
     with ThreadPoolExecutor(len(calls)) as pool:
-        while tries < _LEAST_TRIES or time.perf_counter() < end:
+        while tries < _MIN_TRIES or time.perf_counter() < end:
             times = list(pool.map(one, [call for call, _ in calls]))
             fastest_ns = min(fastest_ns, max(stop for _, stop in times) - min(start for start, _ in times))
             tries += 1

@@ -1,41 +1,40 @@
-"""What this machine can do at most: products per second in each precision, and bytes per second.
+"""Peaks of this machine: the most products per second in each precision, and the most bytes per second.
 
-Measured once and remembered, like the probe (`hwbench.machine.remembered`), for each number of threads. A ceiling is
-a maximum, so the best of several tries counts, and the best of several measurements.
+They are measured once for each number of threads and kept, as the probe's time is (`hwbench.machine.remembered`). A
+peak is a maximum, so the best of several tries counts, and the best of several measurements.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hwbench.machine.identity import Machine
-from hwbench.machine.remembered import KEPT_S, file_of, keep
+from hwbench.machine.remembered import KEPT_S, find, keep
 from hwbench.measurements import memory_bandwidth
 from hwbench.measurements.memory_bandwidth import Bandwidth
 from hwbench.progress import Tick
 from hwbench.targets import Target
-from runtimes.codec import decode
-from runtimes.errors import EdgewrightError, UsageError
+from runtimes.errors import EdgewrightError
 from runtimes.sampling.closed_loop import SamplingPlan
 
-_METHOD = 2  # one more whenever what is measured changes
+_KIND = "peaks"
+_METHOD = 2  # version of the measurement; kept figures of another are not used
 _PLAN = SamplingPlan(min_runs=5, duration_s=0.12, warmup_limit_s=0.12, time_limit_s=3.0)
 
 
 @dataclass(frozen=True)
-class Ceilings:
+class Peaks:
     """A machine's peaks with a number of threads.
 
     Attributes:
-        operations_per_s: of products, by precision; two operations per multiply-accumulate.
-        memory: bytes per second, by how much is read again and again.
-        versions: of what computed the products.
-        missing: why a precision has no rate, by its name.
-        measured_at_s: when the oldest of its figures were, in seconds since 1970.
+        operations_per_s: operations of products by precision; a multiply-accumulate is two.
+        memory: bandwidths by the size of the working set.
+        versions: of the packages that computed the products.
+        missing: the reason why a precision has no rate, by its name.
+        measured_at_s: time of the oldest of its figures, in seconds since 1970.
     """
 
     threads: int
@@ -47,12 +46,12 @@ class Ceilings:
 
 
 @dataclass(frozen=True)
-class Peak:
-    """A bundle that does little but products of one precision.
+class PeakWorkload:
+    """A bundle that computes little but products of one precision.
 
     Attributes:
         inputs: an .npz of samples for it.
-        operations: of one inference.
+        operations: number of operations of one inference.
     """
 
     name: str
@@ -63,65 +62,61 @@ class Peak:
 
 
 @dataclass(frozen=True)
-class Unmade:
-    """A peak whose bundle could not be made, and why."""
+class UnbuiltWorkload:
+    """A workload whose bundle could not be built, and the reason."""
 
     name: str
     precision: str
     reason: str
 
 
-def recall(machine: Machine, threads: int, versions: Mapping[str, str]) -> Ceilings | None:
-    """What is known of a machine; None where nothing is, it is a month old, or it cannot be read."""
-    try:
-        text = _file(machine, threads, versions).read_text("utf-8")
-        known = decode(Ceilings, json.loads(text), "ceilings")
-    except (OSError, ValueError, UsageError):
-        return None
-    return known if time.time() - known.measured_at_s <= KEPT_S else None
+def recall(machine: Machine, threads: int, versions: Mapping[str, str]) -> Peaks | None:
+    """Read the kept peaks of a machine; None if there are none, they are a month old, or they cannot be read."""
+    known = find(Peaks, machine, _KIND, _depends_on(machine, threads, versions))
+    return known if known is not None and time.time() - known.measured_at_s <= KEPT_S else None
 
 
 def measure(
     machine: Machine,
     threads: int,
     versions: Mapping[str, str],
-    peaks: Iterable[Peak | Unmade],
+    workloads: Iterable[PeakWorkload | UnbuiltWorkload],
     missing: Mapping[str, str],
     target: Target,
     tick: Tick,
-) -> Ceilings:
-    """Measure a machine, and remember the higher of each figure and what was known, of one thread, too.
+) -> Peaks:
+    """Measure a machine, and keep the higher of each figure and the one known, of one thread, too.
 
     Args:
-        machine: the one we are on.
-        threads: inside one inference, and that move memory.
-        versions: of what computes the products; other versions have ceilings of their own.
-        peaks: what to compute; of several in a precision, the fastest counts.
-        missing: why a precision is not among them.
-        target: where bundles run, in processes of their own.
+        machine: the machine we are on.
+        threads: number of threads inside one inference, and of those that move memory.
+        versions: of the packages that compute the products; other versions have peaks of their own.
+        workloads: products to compute; the fastest of each precision counts.
+        missing: reasons why precisions have no workload.
+        target: runs bundles, in processes of their own.
         tick: called after each step.
 
     Raises:
         OSError: a bundle's samples cannot be read.
     """
     recalled = (recall(machine, threads, versions), recall(machine, 1, versions))
-    earlier = [each for each in recalled if each is not None]  # any number of threads can do what one does
+    earlier = [each for each in recalled if each is not None]  # any number of threads reaches the peaks of one
     rates: dict[str, float] = {}
     for precision, rate in (item for each in earlier for item in each.operations_per_s.items()):
         rates[precision] = max(rates.get(precision, 0.0), rate)
     why = dict(missing)
-    for peak in peaks:
-        rate, reason = _rate(peak, target)
+    for workload in workloads:
+        rate, reason = _rate(workload, target)
         if reason is None:
-            rates[peak.precision] = max(rates.get(peak.precision, 0.0), rate)
+            rates[workload.precision] = max(rates.get(workload.precision, 0.0), rate)
         else:
-            why[peak.precision] = reason
-        tick(f"measured {peak.name}")
+            why[workload.precision] = reason
+        tick(f"measured {workload.name}")
     memory = memory_bandwidth.measure(machine, threads)
     sizes = {each.bytes for each in memory}
     before = [read for each in earlier for read in each.memory if read.bytes in sizes]
     tick("measured memory")
-    found = Ceilings(
+    measured = Peaks(
         threads,
         dict(sorted(rates.items())),
         memory_bandwidth.best(memory, before),
@@ -129,27 +124,27 @@ def measure(
         {precision: reason for precision, reason in why.items() if precision not in rates},
         min((each.measured_at_s for each in earlier), default=time.time()),
     )
-    keep(_file(machine, threads, versions), found)
-    return found
+    keep(measured, machine, _KIND, _depends_on(machine, threads, versions))
+    return measured
 
 
 def rate_text(precision: str, rate: float) -> str:
-    """A rate as people read it: integers are not floating point."""
+    """Format a rate with its unit: operations on integers are not floating-point operations."""
     return f"{rate / 1e9:,.0f} {'GOP/s' if precision.startswith('int') else 'GFLOP/s'}"
 
 
-def _rate(peak: Peak | Unmade, target: Target) -> tuple[float, str | None]:
-    """Operations per second; or why there are none."""
-    if isinstance(peak, Unmade):
-        return 0.0, peak.reason
+def _rate(workload: PeakWorkload | UnbuiltWorkload, target: Target) -> tuple[float, str | None]:
+    """Measure operations per second, or return the reason why there are none."""
+    if isinstance(workload, UnbuiltWorkload):
+        return 0.0, workload.reason
     try:
-        fastest_ns = min(target.sample(peak.bundle, peak.inputs, _PLAN).samples_ns)
+        fastest_ns = min(target.sample(workload.bundle, workload.inputs, _PLAN).samples_ns)
     except EdgewrightError as error:
         return 0.0, str(error)
-    return peak.operations * 1e9 / fastest_ns, None
+    return workload.operations * 1e9 / fastest_ns, None
 
 
-def _file(machine: Machine, threads: int, versions: Mapping[str, str]) -> Path:
+def _depends_on(machine: Machine, threads: int, versions: Mapping[str, str]) -> object:
     # Unlike the probe, they depend on the caches, and on how much memory there is to read.
     memory = [round(machine.memory_bytes / 2**30), sorted(machine.caches_bytes.items()), machine.last_caches]
-    return file_of(machine, "ceilings", [_METHOD, threads, sorted(versions.items()), *memory])
+    return [_METHOD, threads, sorted(versions.items()), *memory]

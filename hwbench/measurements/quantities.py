@@ -1,4 +1,4 @@
-"""The one table of what is measured, limited and shown."""
+"""Quantities: the one table of figures that are measured, limited and shown."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Quantity:
     """One kind of figure.
 
     Attributes:
-        operators: what a limit on it may be; the first is the usual one.
-        units: those a budget may be written in, in multiples of the unit that figures are kept in.
-        heading: over its column.
-        unit: the unit shown in a table; "" for a plain number.
+        operators: the operators of a limit on it; the first is the usual one.
+        units: units that a budget may be written in, in multiples of the unit that figures are kept in.
+        heading: title of its column.
+        unit: unit shown in a table; "" for a plain number.
         kept_in: the unit that figures are kept in, as a suffix.
-        scale: from the unit kept to the unit shown.
-        interval: whether a table shows the interval.
-        of_machine: it depends on the machine, so that two machines' reports cannot be compared by it.
-        remedy: what to do where its interval straddles a limit.
+        scale: factor from the unit kept to the unit shown.
+        interval: True if a table shows the interval.
+        of_machine: True if it depends on the machine, so that two machines' reports cannot be compared by it.
+        remedy: advice if its interval is on both sides of a limit.
     """
 
     operators: tuple[str, ...]
@@ -41,7 +41,7 @@ class Quantity:
     remedy: str = ""
 
     def written(self, value: float) -> str:
-        """A figure in a sentence, with its unit."""
+        """Format a figure for a sentence, with its unit."""
         if self.units is _SIZE:
             return f"{value / 1e6:.2f} MB" if value >= 1e4 else f"{value:,.0f} B"
         if self.units is _RATE:
@@ -54,7 +54,7 @@ class Quantity:
 
 
 def per_s(rate: float) -> str:
-    """A rate: whole, but with three digits at least."""
+    """Format a rate: whole, but with three digits at least."""
     return f"{rate:,.0f}" if abs(rate) >= 100 else f"{rate:.3g}"
 
 
@@ -63,7 +63,7 @@ def _percentile(percent: float) -> Quantity:
 
 
 QUANTITIES: Mapping[str, Quantity] = {
-    # An error metric's limit is an upper one.
+    # A limit on an error metric, such as a loss, is an upper one.
     "accuracy": Quantity((">=", "<="), PLAIN, "accuracy"),
     "accuracy_drop": Quantity(("<=",), PLAIN, "drop"),
     **{f"p{percent:g}": _percentile(percent) for percent in PERCENTILES},
@@ -89,7 +89,7 @@ QUANTITIES: Mapping[str, Quantity] = {
         of_machine=True,
         remedy="there is one peak per process, and processes differ by as much",
     ),
-    # Of one inference, whatever its batch; all that the meters see while it runs, idle power included.
+    # Energy is per inference, whatever its batch: all that the meters count meanwhile, idle power included.
     "energy": Quantity(
         ("<=",), _ENERGY, "energy", "mJ", "_uj", 1e-3, of_machine=True, remedy="measure for longer, on a quiet machine"
     ),

@@ -1,14 +1,15 @@
-"""What was measured of one artifact. Raw samples are kept; everything else derives from them."""
+"""Report of one artifact: raw samples, from which all figures derive."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
-from hwbench.measurements.peaks import Ceilings
+from hwbench.measurements.peaks import Peaks
 from hwbench.measurements.quantities import PERCENTILES
 from hwbench.stats.intervals import Estimate
 from runtimes.bundles.manifest import Artifact
@@ -19,42 +20,32 @@ class NotMeasuredError(Exception):
 
 
 class NeverMeasuredError(NotMeasuredError):
-    """And measuring more like it would give none either."""
+    """A quantity has no figure, and more measurements of the same kind would give none either."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """One artifact, measured.
+class Figures:
+    """The figures of one artifact that budgets limit.
 
     Attributes:
-        model: the model's name.
-        profile: the device it was made for.
-        machine: the machine it was measured on.
-        ceilings: what that machine can do at most with the artifact's threads; None where it was not measured.
-        unmeasured: why `latency`, `accuracy`, `ceilings` or the artifact's `work` is missing, by its name.
-        rates: of server, what was measured at other rates of arrivals than `latency`'s, the lowest first.
-        candidate: what `build` called it; empty where nobody named it.
+        latency: None if it was not measured.
+        accuracy: None if it was not measured.
+        unmeasured: the reason why `latency` or `accuracy` is missing, by its name.
     """
 
-    model: str
-    profile: str
-    artifact: Artifact
-    machine: Machine
+    size_bytes: int
     latency: Latency | None = None
     accuracy: Accuracy | None = None
-    ceilings: Ceilings | None = None
     unmeasured: Mapping[str, str] = field(default_factory=dict)
-    rates: tuple[Latency, ...] = ()
-    candidate: str = ""
 
     def estimate(self, quantity: str) -> Estimate:
-        """The figure that a budget limits: ms, bytes, inferences per second, microjoules, or plain.
+        """Estimate a quantity of `quantities.QUANTITIES` in ms, bytes, inferences per second, microjoules, or plain.
 
         Raises:
-            NotMeasuredError: there is none, and why.
+            NotMeasuredError: the quantity has no figure; the message is the reason.
         """
         if quantity == "size":
-            size = float(self.artifact.size_bytes)
+            size = float(self.size_bytes)
             return Estimate(size, size, size)
         try:
             if quantity in ("accuracy", "accuracy_drop"):
@@ -72,8 +63,45 @@ class Report:
             return self.accuracy.estimate()
         drop = self.accuracy.drop()
         if drop is None:
-            raise NotMeasuredError("there is no source model's accuracy to compare with")
+            raise NotMeasuredError("the source model was not scored on the same samples, so there is no drop")
         return drop
+
+
+@dataclass(frozen=True)
+class Report:
+    """One artifact and its measurements.
+
+    Attributes:
+        model: the model's name.
+        profile: name of the device that the artifact was made for.
+        machine: the machine that measured it.
+        peaks: the most that this machine can do with the artifact's threads; None if that was not measured.
+        unmeasured: the reason why `latency`, `accuracy`, `peaks`, `gpu_times` or the artifact's `work` is missing, by
+            its name.
+        rates: latency at the other rates of arrivals that a search for server's largest rate tried, the lowest first.
+        candidate: the candidate's name in its build; empty if it has none.
+        gpu_times: parts of inferences on a GPU; None on a processor, or if they were not measured.
+    """
+
+    model: str
+    profile: str
+    artifact: Artifact
+    machine: Machine
+    latency: Latency | None = None
+    accuracy: Accuracy | None = None
+    peaks: Peaks | None = None
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    rates: tuple[Latency, ...] = ()
+    candidate: str = ""
+    gpu_times: GpuTimes | None = None
+
+    def estimate(self, quantity: str) -> Estimate:
+        """Estimate a quantity, as `Figures.estimate` does.
+
+        Raises:
+            NotMeasuredError: the quantity has no figure; the message is the reason.
+        """
+        return Figures(self.artifact.size_bytes, self.latency, self.accuracy, self.unmeasured).estimate(quantity)
 
 
 def _latency(latency: Latency, quantity: str) -> Estimate:
@@ -86,7 +114,7 @@ def _latency(latency: Latency, quantity: str) -> Estimate:
     if quantity == "peak_memory":
         peak = latency.peak_memory_bytes
         if peak is None:
-            raise NotMeasuredError("this system does not say how much memory a process used")
+            raise NotMeasuredError("this system does not report a process's memory")
         return peak
     percent = next(p for p in PERCENTILES if quantity == f"p{p:g}")
     return latency.percentile(percent)

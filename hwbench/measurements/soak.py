@@ -1,4 +1,4 @@
-"""A soak: a long measurement in one process, which shows drift, throttling, and memory that grows."""
+"""Soak: a long measurement in one process, which shows drift, throttling, and memory that grows."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from runtimes.sampling.closed_loop import MOST_RUNS, Block, SamplingPlan
 from runtimes.tensors import Array
 
 _WINDOWS = 60
-_LEAST = 8  # values that a trend can be told from
+_MIN_VALUES = 8  # for a trend
 _DRIFT, _GROWTH = 0.03, 0.01  # relative changes that matter; memory must also grow by 4 MiB
 _GROWTH_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
 class Soak:
-    """What a soak came to.
+    """Results of a soak.
 
     Attributes:
-        runs: inferences.
-        seconds: how long they took.
-        latency: of the median latencies of sixty windows, or fewer.
-        probe: of the fixed work beside it: a machine that slows down slows both.
-        memory: of what the process held; None where the system doesn't say.
-        grown_bytes: from the start to the end of that.
-        throttled: times a processor slowed down for its heat; None where the system doesn't say.
+        runs: number of inferences.
+        seconds: their total time.
+        latency: trend of the median latencies of sixty windows, or fewer.
+        probe: trend of the fixed work beside it: a machine that slows down slows both.
+        memory: trend of the process's memory; None if the system does not report it.
+        grown_bytes: growth of that memory from start to end.
+        throttled: number of times that a processor slowed down for its heat; None if the system does not report it.
     """
 
     runs: int
@@ -40,22 +40,22 @@ class Soak:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What is wrong, one sentence each; none where nothing is."""
-        found = []
-        if self.latency.is_sure and abs(self.latency.change) > _DRIFT:
-            with_it = self.probe is not None and self.probe.is_sure and self.probe.change > _DRIFT
-            why = "and so did the probe: the machine slowed down" if with_it else "and the probe did not"
-            found.append(f"the latency moved by {self.latency.change:+.1%}, {why}")
+        """The problems, one sentence each; none if there are none."""
+        findings = []
+        if self.latency.is_significant and abs(self.latency.change) > _DRIFT:
+            with_it = self.probe is not None and self.probe.is_significant and self.probe.change > _DRIFT
+            why = "and so did the probe: the machine slowed down" if with_it else "but the probe did not"
+            findings.append(f"the latency changed by {self.latency.change:+.1%}, {why}")
         if self.throttled:
-            found.append(f"a processor throttled {self.throttled} times")
+            findings.append(f"a processor throttled {self.throttled} times")
         if _is_leak(self.memory, self.grown_bytes):
             hourly = self.grown_bytes / 1e6 / self.seconds * 3600
-            found.append(f"the memory grew by {self.grown_bytes / 1e6:.1f} MB, which is {hourly:,.0f} MB an hour")
-        return tuple(found)
+            findings.append(f"the memory grew by {self.grown_bytes / 1e6:.1f} MB, which is {hourly:,.0f} MB an hour")
+        return tuple(findings)
 
 
 def plan(minutes: float) -> SamplingPlan:
-    """One process that goes on for minutes, or a million inferences."""
+    """Plan one process that runs for some minutes, or a million inferences."""
     seconds = 60 * minutes
     return SamplingPlan(min_runs=1, max_runs=MOST_RUNS, duration_s=seconds, time_limit_s=seconds)
 
@@ -64,27 +64,29 @@ def soak(block: Block) -> Soak:
     """Look for trends in a long block.
 
     Raises:
-        ValueError: it is too short to tell a trend.
+        ValueError: the block is too short for a trend.
     """
     samples = np.asarray(block.samples_ns, dtype=np.float64)
-    if len(samples) < _LEAST:
-        raise ValueError(f"a trend takes {_LEAST} inferences, there were {len(samples)}; soak for longer")
+    if len(samples) < _MIN_VALUES:
+        raise ValueError(f"a trend takes {_MIN_VALUES} inferences, and there were {len(samples)}; soak for longer")
     resident = block.resident_bytes
     return Soak(
         runs=len(samples),
         seconds=float(samples.sum()) / 1e9,
         latency=trend(_medians(samples)),
-        probe=trend(_medians(np.asarray(block.probe_ns, dtype=np.float64))) if len(block.probe_ns) >= _LEAST else None,
-        memory=trend(_medians(np.asarray(resident, dtype=np.float64))) if len(resident) >= _LEAST else None,
+        probe=trend(_medians(np.asarray(block.probe_ns, dtype=np.float64)))
+        if len(block.probe_ns) >= _MIN_VALUES
+        else None,
+        memory=trend(_medians(np.asarray(resident, dtype=np.float64))) if len(resident) >= _MIN_VALUES else None,
         grown_bytes=resident[-1] - resident[0] if resident else 0,
         throttled=block.conditions.throttled if block.conditions else None,
     )
 
 
 def leak(block: Block) -> str | None:
-    """That the process leaks, in words; None where it does not, or the block is too short to tell."""
+    """Describe the leak of a process in words; None if it does not leak, or the block is too short to tell."""
     resident = block.resident_bytes
-    if len(resident) < _LEAST:
+    if len(resident) < _MIN_VALUES:
         return None
     grown = resident[-1] - resident[0]
     if not _is_leak(trend(resident), grown):
@@ -93,9 +95,9 @@ def leak(block: Block) -> str | None:
 
 
 def _medians(values: Array) -> list[float]:
-    """Of windows of equal length, as many as there are values for."""
+    """Compute the medians of windows of equal length, as many as there are values for."""
     return [float(np.median(part)) for part in np.array_split(values, min(_WINDOWS, len(values)))]
 
 
 def _is_leak(memory: Trend | None, grown_bytes: int) -> bool:
-    return memory is not None and memory.is_sure and memory.change > _GROWTH and grown_bytes > _GROWTH_BYTES
+    return memory is not None and memory.is_significant and memory.change > _GROWTH and grown_bytes > _GROWTH_BYTES

@@ -1,7 +1,4 @@
-"""One metric per file: `score(outputs, labels)`, `higher_is_better`, and `bounds`: the least and the most it can be.
-
-`score` returns one score per sample where the metric is their mean, else one number.
-"""
+"""Metrics: one per file, a score of the model's outputs against labels."""
 
 from __future__ import annotations
 
@@ -10,9 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Protocol, cast
 
 from hwbench.data import user_code
 from runtimes import plugins
@@ -24,12 +19,34 @@ Score = Callable[[Mapping[str, Array], Array], "Array | float"]
 UNBOUNDED = (-math.inf, math.inf)
 
 
+class MetricModule(Protocol):
+    """A module of this folder.
+
+    Attributes:
+        HIGHER_IS_BETTER: direction of the metric.
+        BOUNDS: its smallest and its largest possible value.
+    """
+
+    HIGHER_IS_BETTER: bool
+    BOUNDS: tuple[float, float]
+
+    def score(self, outputs: Mapping[str, Array], labels: Array) -> Array | float:
+        """Score outputs, whose first axis is the samples, against one label per sample.
+
+        Returns:
+            One score per sample if the metric is their mean, else one number.
+
+        Raises:
+            ValueError: the labels do not fit the metric or the outputs; says why.
+        """
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric, ready to call.
 
     Attributes:
-        bounds: the least and the most it can be; of a user's own, nothing is known.
+        bounds: its smallest and its largest possible value; infinite for a user's own metric.
     """
 
     name: str
@@ -38,27 +55,37 @@ class Metric:
     bounds: tuple[float, float] = UNBOUNDED
 
 
+def names() -> tuple[str, ...]:
+    """List the metrics of this folder."""
+    return plugins.names(__name__)
+
+
 def bounds(name: str) -> tuple[float, float]:
-    """The least and the most that a metric can be, as far as it is known and can be loaded here."""
+    """Return the bounds of a metric; infinite for a user's own, or if what it needs is not installed."""
     try:
-        return load(name).bounds if name in plugins.names("hwbench.metrics") else UNBOUNDED
-    except NotInstalledError:  # auc wants scikit-learn, which a device may lack
+        return load(name).bounds if name in names() else UNBOUNDED
+    except NotInstalledError:  # auc needs scikit-learn, which a device may lack
         return UNBOUNDED
 
 
 def load(name: str) -> Metric:
-    """A metric by name, or a user's own as FILE.py:FUNCTION.
+    """Load a metric by name, or a user's own as FILE.py:FUNCTION.
 
-    A function may carry an attribute `higher_is_better`; without one, higher is better.
+    A user's function may carry an attribute `higher_is_better`; without it, higher is better.
 
     Raises:
-        UsageError: there is no such metric, file or function, or the function takes something else.
+        NotInstalledError: the metric needs a package that is not installed.
+        UsageError: there is no such metric, file or function, or the function takes other arguments.
     """
     if name.endswith(".py"):
         raise UsageError(f"'{name}' names a file and no function; give the metric as FILE.py:FUNCTION.")
-    if ".py:" not in name:
-        module = plugins.load("hwbench.metrics", name, "metric")
-        return Metric(name, module.score, module.higher_is_better, module.bounds)
+    if ".py:" in name:
+        return _users_metric(name)
+    module = cast(MetricModule, plugins.load(__name__, name, "metric"))
+    return Metric(name, module.score, module.HIGHER_IS_BETTER, module.BOUNDS)
+
+
+def _users_metric(name: str) -> Metric:
     file, _, function = name.rpartition(":")
     if not Path(file).is_file():
         raise UsageError(f"There is no file '{file}'; give the metric as FILE.py:FUNCTION.")
@@ -68,49 +95,17 @@ def load(name: str) -> Metric:
     _check_takes_two(name, users)
 
     def score(outputs: Mapping[str, Array], labels: Array) -> Array | float:
-        with user_code.beside(Path(file)):  # it may import when it is called
+        with user_code.beside(Path(file)):  # the function may import when it is called
             scores: Array | float = users(outputs, labels)
         return scores
 
     return Metric(function, score, bool(getattr(users, "higher_is_better", True)))
 
 
-def first(outputs: Mapping[str, Array]) -> Array:
-    """The first output, which the classification metrics score."""
-    return next(iter(outputs.values()))
-
-
-def right_classes(labels: Array, classes: int) -> Array:
-    """Labels of classification as [n, k]: the right classes of each sample, padded with -1.
-
-    Raises:
-        ValueError: labels that are no class numbers of this model.
-    """
-    listed = labels.reshape(len(labels), -1)
-    if _looks_one_hot(listed, classes):
-        raise ValueError("labels look one-hot; give class numbers, as in labels.argmax(1)")
-    if labels.dtype.kind not in "iu":
-        kind = "text" if labels.dtype.kind in "US" else labels.dtype.name
-        raise ValueError(f"labels are {kind}; give class numbers, as integers")
-    if listed.size and not -1 <= listed.min() <= listed.max() < classes:
-        raise ValueError(
-            f"labels go from {listed.min()} to {listed.max()}, and the model has {classes} classes from 0 on"
-        )
-    return listed
-
-
-def _looks_one_hot(listed: Array, classes: int) -> bool:
-    """Of two classes, a row of 0 and 1 may list both as right, but hardly in every sample."""
-    if listed.dtype.kind not in "biuf" or listed.shape[1] != classes or classes < 2:
-        return False
-    is_binary = set(np.unique(listed).tolist()) <= {0, 1}
-    return is_binary and (classes > 2 or bool((listed.sum(axis=1) == 1).all()))
-
-
 def _check_takes_two(name: str, function: Callable[..., Any]) -> None:
     try:
         signature = inspect.signature(function)
-    except ValueError:  # of what is written in C, Python may not know
+    except ValueError:  # functions written in C may have no signature
         return
     try:
         signature.bind(None, None)

@@ -1,4 +1,4 @@
-"""Area under the ROC curve of the first output's last score (scikit-learn's); labels are 0 or 1."""
+"""Area under the ROC curve, by scikit-learn, of the last score of the model's first output; labels are 0 or 1."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from hwbench.metrics import first
+from hwbench.metrics._labels import first
 from runtimes.tensors import Array
 
-higher_is_better = True
-bounds = (0.0, 1.0)
+HIGHER_IS_BETTER = True
+BOUNDS = (0.0, 1.0)
 
 
 def score(outputs: Mapping[str, Array], labels: Array) -> float:
-    """One number in [0, 1].
+    """Score outputs by one number in [0, 1].
 
     Raises:
-        ValueError: the labels are all of one class.
+        ValueError: all labels are of one class.
     """
     if len(np.unique(labels)) < 2:
         raise ValueError("the labels are all of one class; the area under the curve takes two")

@@ -1,7 +1,8 @@
-"""Parity: closeness to the source model's outputs, for when there are no labels.
+"""Parity: closeness to the source model's outputs, for evaluations without labels.
 
-A sample scores as its worst output does, so that boxes of hundreds of pixels cannot hide scores below one: of numbers
-1 - ||y - reference|| / ||reference||, no less than 0; of integers and booleans, the share that is equal.
+A sample's score is that of its worst output, so that an output of boxes in hundreds of pixels cannot hide another of
+scores below one. The score of a floating-point output is 1 - ||y - reference|| / ||reference||, at least 0; that of
+integers and booleans is the share of equal elements.
 """
 
 from __future__ import annotations
@@ -12,13 +13,20 @@ import numpy as np
 
 from runtimes.tensors import Array
 
-higher_is_better = True
-bounds = (0.0, 1.0)
+HIGHER_IS_BETTER = True
+BOUNDS = (0.0, 1.0)
 
 
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
-    """One score per sample. `labels` is the reference: [n, k], all outputs of a sample flattened and joined
-    in the model's order, as `flatten` gives them. Where it holds infinity or NaN, only the same is close.
+    """Score each sample.
+
+    Args:
+        outputs: the model's outputs, samples first.
+        labels: the reference's outputs of shape [n, k]: all outputs of a sample flattened and joined in the model's
+            order, as `flatten` gives them. Infinity and NaN match only themselves.
+
+    Returns:
+        One score in [0, 1] per sample.
     """
     worst, start = np.ones(len(labels)), 0
     for array in outputs.values():
@@ -32,7 +40,7 @@ def score(outputs: Mapping[str, Array], labels: Array) -> Array:
 
 
 def flatten(outputs: Mapping[str, Array]) -> Array:
-    """All outputs of each sample in one row."""
+    """Join all outputs of each sample in one row, of shape [n, k]."""
     return np.concatenate([array.reshape(len(array), -1) for array in outputs.values()], axis=1)
 
 

@@ -1,1 +1,1 @@
-"""Results of a build or a measurement: one per profile and candidate, and their history."""
+"""Results of a build or a measurement, one per profile and candidate, and their history."""

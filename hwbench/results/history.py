@@ -1,4 +1,4 @@
-"""What was measured of a model on a device over time: an SQLite file, or any database that SQLAlchemy opens."""
+"""History: figures of a model on a device over time, in an SQLite file or any database that SQLAlchemy opens."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Point:
 
     Attributes:
         at: UTC, without a time zone.
-        device: the machine, in words.
-        outcome: of all budgets of that run; "measured" where there were none.
+        device: description of the machine.
+        outcome: of all budgets of that run; "measured" if there were none.
     """
 
     at: datetime.datetime
@@ -52,12 +52,12 @@ class Point:
 
 @contextlib.contextmanager
 def prepared(where: str) -> Iterator[None]:
-    """A database, made if there is none, so that one that cannot be written shows before anything is measured.
+    """Create a database if it is missing, so that one that cannot be written shows before anything is measured.
 
-    If the work fails, a file that was made goes again.
+    If the work fails, a file that was created is removed.
 
     Raises:
-        UsageError: as `record`; or there is no folder for the file.
+        UsageError: as `record`; or the folder for the file is missing.
     """
     is_file = "://" not in where
     if is_file and not Path(where).parent.exists():
@@ -74,18 +74,18 @@ def prepared(where: str) -> Iterator[None]:
 
 
 def record(where: str, results: Results, at: datetime.datetime | None = None) -> int:
-    """Add the figures of each field's chosen candidate; returns how many there were.
+    """Add the figures of each profile's selected candidate; return their number.
 
     Args:
         where: a file's path, or an SQLAlchemy URL.
-        results: what was measured.
-        at: when; now, if None.
+        results: the results of a measurement.
+        at: time of the run; now, if None.
 
     Raises:
         UsageError: the database cannot be opened or written.
     """
     now = at or datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-    rows = [row for field in results.fields for row in _rows(field, now)]
+    rows = [row for profile in results.profiles for row in _rows(profile, now)]
     _create(where)
     try:
         with _engine(where).begin() as connection:
@@ -97,10 +97,10 @@ def record(where: str, results: Results, at: datetime.datetime | None = None) ->
 
 
 def read(where: str, quantity: str, model: str | None = None) -> tuple[Point, ...]:
-    """The points of a quantity, oldest first.
+    """Read the points of a quantity, oldest first.
 
     Raises:
-        UsageError: there is no such database, or it cannot be read.
+        UsageError: the database is missing, or cannot be read.
     """
     if "://" not in where and not Path(where).is_file():
         raise UsageError(f"There is no history '{where}'; edgewright gate --history {where} begins one.")
@@ -117,7 +117,7 @@ def read(where: str, quantity: str, model: str | None = None) -> tuple[Point, ..
 
 
 def device(machine: Machine) -> str:
-    """A machine's name in the history: what its figures depend on, in words."""
+    """Describe a machine for the history by what its figures depend on."""
     board = machine.board or machine.cpu
     return ", ".join([board, f"{machine.cores} cores", *machine.gpus])
 
@@ -129,8 +129,8 @@ def _create(where: str) -> None:
         raise _cannot(where, error) from None
 
 
-def _rows(field: ProfileResult, at: datetime.datetime) -> list[dict[str, object]]:
-    selected = field.selected
+def _rows(profile: ProfileResult, at: datetime.datetime) -> list[dict[str, object]]:
+    selected = profile.selected
     if selected is None or selected.report is None:
         return []
     report, rows = selected.report, []
@@ -142,15 +142,15 @@ def _rows(field: ProfileResult, at: datetime.datetime) -> list[dict[str, object]
         rows.append(
             {
                 "at": at,
-                "model": field.model,
-                "profile": field.profile,
+                "model": profile.model,
+                "profile": profile.profile,
                 "device": device(report.machine),
                 "source_sha256": report.artifact.source_sha256,
                 "quantity": quantity,
                 "value": figure.value,
                 "low": figure.low,
                 "high": figure.high,
-                "outcome": field.outcome if field.budgets else "measured",
+                "outcome": profile.outcome if profile.budgets else "measured",
             }
         )
     return rows

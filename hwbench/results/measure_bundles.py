@@ -1,4 +1,4 @@
-"""Measure bundles that exist already: what `measure` and `gate` do on the machine they run on."""
+"""Measurement of existing bundles on the machine that runs `measure` or `gate`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from hwbench.measurements.report import Report
 from hwbench.metrics import Metric
 from hwbench.progress import Tick
 from hwbench.results import profile_results
-from hwbench.targets import Target
+from hwbench.targets import GpuTarget, Target
 from hwbench.wording import described
 from runtimes.bundles.bundle import REPORT, Bundle
-from runtimes.bundles.manifest import Manifest
-from runtimes.errors import BackendError, UsageError
+from runtimes.bundles.manifest import Artifact, Manifest
+from runtimes.errors import BackendError, EdgewrightError, UsageError
 from runtimes.npz import write as write_npz
 from runtimes.sampling.closed_loop import SamplingPlan
 from runtimes.tensors import Array
+
+_GPU_PROVIDERS = ("cuda", "tensorrt")  # of ONNX Runtime
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Evaluation:
 
 def measure_bundles(
     paths: Sequence[Path],
-    target: Target,
+    target: GpuTarget,
     plan: SamplingPlan,
     tick: Tick,
     evaluation: Evaluation | None = None,
@@ -47,8 +49,16 @@ def measure_bundles(
 ) -> list[Report]:
     """Measure bundles here and now, their blocks interleaved.
 
-    Without an evaluation, the accuracy is what the bundle's own report says: it is the artifact's, not the
-    machine's. Latency is not measured on a machine that is not the bundle's.
+    Without an evaluation, the accuracy is taken from the bundle's own report: it belongs to the artifact, not to the
+    machine. Latency is not measured on a machine that does not fit the bundle's profile.
+
+    Args:
+        paths: the bundles; one may occur twice.
+        target: the machine that measures.
+        plan: duration of each block.
+        tick: called after each block.
+        evaluation: samples to score on.
+        blocks: processes per bundle.
 
     Raises:
         BundleError: a file was refused.
@@ -63,7 +73,7 @@ def measure_bundles(
             opened[name] = open_bundle(path)
         here = {name: item for name, item in opened.items() if device_profiles.fits(item.manifest.profile, machine)}
         inputs = {name: Path(work, f"{number}.npz") for number, name in enumerate(here)}
-        for name, item in here.items():  # models may differ in their inputs, so each bundle brings its own
+        for name, item in here.items():  # models may differ in their inputs, so each bundle has its own
             write_npz(inputs[name], item.inputs)
         latencies = interleaved.latency(
             {name: item.path for name, item in here.items()},
@@ -79,15 +89,32 @@ def measure_bundles(
             latency = latencies.get(name)
             if isinstance(latency, str):
                 raise BackendError(f"'{item.path}' could not be measured: {latency}")
-            why = "" if latency else f"this machine is no {item.manifest.profile.title}"
-            reports.append(report_of(item, latency, why, evaluation, target))
+            why = "" if latency else device_profiles.mismatch(item.manifest.profile)
+            report = report_of(item, latency, why, evaluation, target)
+            reports.append(_with_gpu_times(report, item, inputs[name], target) if latency else report)
         return reports
+
+
+def _with_gpu_times(report: Report, item: OpenedBundle, inputs: Path, target: GpuTarget) -> Report:
+    """Add the parts of inferences on a GPU to a report, or the reason why they are missing."""
+    if not _runs_on_gpu(item.manifest.artifact):
+        return report
+    try:
+        return dataclasses.replace(report, gpu_times=target.gpu_times(item.path, inputs))
+    except EdgewrightError as error:  # the latency was measured, and counts without its parts
+        return dataclasses.replace(report, unmeasured={**report.unmeasured, "gpu_times": str(error)})
+
+
+def _runs_on_gpu(artifact: Artifact) -> bool:
+    """Tell whether an artifact is an engine's, or asks ONNX Runtime for a GPU's provider."""
+    return artifact.plan is not None or artifact.settings.options.get("provider") in _GPU_PROVIDERS
 
 
 def report_of(
     item: OpenedBundle, latency: Latency | None, why: str, evaluation: Evaluation | None, target: Target
 ) -> Report:
-    """A bundle's report: its latency or why there is none, and its accuracy on the evaluation's samples or as packed.
+    """Make a bundle's report: its latency or why it is missing, and its accuracy on the evaluation's samples or as
+    packed.
 
     Raises:
         BackendError: the bundle could not be run.
@@ -106,11 +133,10 @@ def report_of(
 
 
 def scored_by(item: OpenedBundle, evaluation: Evaluation | None) -> tuple[str, bool, tuple[float, float]] | None:
-    """The name of the metric that `report_of` scores or finds, whether more of it is better, and the least and the most
-    it can be; None without one.
+    """Return the name, the direction and the bounds of the metric that `report_of` takes; None without one.
 
     Raises:
-        UsageError: there is no such metric.
+        UsageError: the metric was not found.
     """
     packed = item.packed.accuracy if item.packed else None
     if evaluation is None:
@@ -120,7 +146,7 @@ def scored_by(item: OpenedBundle, evaluation: Evaluation | None) -> tuple[str, b
 
 
 def packed_report(path: Path) -> Report | None:
-    """The report that was packed with a bundle.
+    """Read the report that was packed with a bundle.
 
     Raises:
         BundleError: the file was refused.
@@ -130,12 +156,12 @@ def packed_report(path: Path) -> Report | None:
 
 @dataclass(frozen=True)
 class OpenedBundle:
-    """What measuring needs of a bundle.
+    """The parts of a bundle that measuring needs.
 
     Attributes:
         inputs: its golden samples.
-        packed: the report that came with it.
-        name: what `build` called the candidate; of a bundle without a report, what it is.
+        packed: the report that was packed with it.
+        name: the candidate's name in its build; of a bundle without a report, a description.
     """
 
     path: Path
@@ -165,8 +191,8 @@ def _read(path: Path) -> OpenedBundle:
         inputs = bundle.golden("input", manifest.artifact.inputs) if manifest.golden.samples else {}
         selected = None
         if REPORT in manifest.members:
-            fields = profile_results.from_json(bundle.read(REPORT), f"{path}: {REPORT}").fields
-            selected = fields[0].selected if fields else None
+            profiles = profile_results.from_json(bundle.read(REPORT), f"{path}: {REPORT}").profiles
+            selected = profiles[0].selected if profiles else None
     artifact = manifest.artifact
     name = selected.name if selected else described(artifact.precision, artifact.runtime, manifest.recipe)
     return OpenedBundle(path, manifest, inputs, selected.report if selected else None, name)
@@ -188,6 +214,8 @@ def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target)
 
 
 def _metric(item: OpenedBundle, evaluation: Evaluation) -> Metric:
-    """Parity is to the source's outputs, which only `build` has; what comes with labels is a classifier's."""
+    """Choose the metric. Parity compares with the source's outputs, which only `build` has; labels are a
+    classifier's.
+    """
     packed = item.packed.accuracy if item.packed else None
     return metrics.load(evaluation.metric or (packed.metric if packed and packed.metric != "parity" else "top1"))

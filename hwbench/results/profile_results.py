@@ -1,4 +1,4 @@
-"""The whole field: every candidate, what it measured, and why it was kept or dropped."""
+"""Results per profile, as report.json holds them: every candidate, its figures, its status and the reason for it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,27 @@ from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.codec import decode, encode
 from runtimes.errors import UsageError
 
-SCHEMA_VERSION = 1
-"""Version of report.json. History: 1, the first."""
+SCHEMA_VERSION = 2
+"""Version of report.json. History:
+
+1: the first.
+2: `fields` became `profiles`, `entries` `candidates`, `ceilings` `peaks`, a verdict's `visible`
+   `detectable_change`; the statuses became selected, eligible, rejected, not built and measured.
+"""
 
 Status = Literal["selected", "eligible", "rejected", "not built", "measured"]
 
 
 @dataclass(frozen=True)
 class Screening:
-    """What a candidate was ordered by, before the evaluation data was looked at.
+    """Preliminary figures that order the candidates before any of them is scored on the evaluation data.
 
     Attributes:
-        metric: of the score; empty where it was let go before it was scored.
-        score: on `n` calibration samples; None where there is none.
-        p50_ms: of a few short measurements; None where nothing was timed.
-        higher_is_better: of the score.
+        metric: name of the score's metric; empty for a candidate that was rejected before it was scored.
+        score: the score on `n` calibration samples; None without one.
+        n: number of calibration samples.
+        p50_ms: median of a few short measurements, in ms; None where nothing was timed.
+        higher_is_better: direction of the score.
     """
 
     metric: str = ""
@@ -43,16 +49,17 @@ class Screening:
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """One candidate and what came of it.
+    """One candidate, its measurements and its status.
 
     Attributes:
-        status: chosen; kept (meets the budgets, another is better); dropped (a budget is broken or beaten
-            on every count); skipped (could not be made or run); measured (nothing was to be decided).
-        reason: why, in one sentence.
+        status: selected; eligible (it meets the budgets, and another is better); rejected (it breaks a budget, or
+            another is better in every respect); not built (it could not be built or run); measured (there was no
+            choice to make).
+        reason: the reason for the status, in one sentence.
         recipe: how its precision was made, as the toolchain wrote it.
-        layers: how many of its products (Conv, MatMul, Gemm) compute in each precision.
+        layers: number of its products (Conv, MatMul, Gemm) per precision that they compute in.
         settings: threads and runtime options.
-        screening: what it was ordered by; a candidate that was dropped for that has no report.
+        screening: its preliminary figures; a candidate that was rejected by them has no report.
     """
 
     name: str
@@ -69,20 +76,20 @@ class CandidateResult:
 
     @property
     def outcome(self) -> Outcome:
-        """All its verdicts in one; inconclusive when it was never measured."""
+        """The worst of its verdicts; inconclusive if it was never measured."""
         return overall(self.verdicts) if self.report is not None else "inconclusive"
 
 
 @dataclass(frozen=True)
 class Search:
-    """How the candidates were found.
+    """The extent of the search for candidates.
 
     Attributes:
-        looks: how many candidates were scored on the evaluation data, the source among them.
-        tried: how many candidates were measured or scored.
-        made: how many candidates there was a file of; None in reports of before this was counted.
-        reused: measurements that an earlier build had made.
-        stopped: why it ended early.
+        looks: number of candidates that were scored on the evaluation data, the source among them.
+        tried: number of candidates that were measured or scored.
+        made: number of candidates that were written to a file; None where it was not counted.
+        reused: number of measurements taken over from an earlier build.
+        stopped: the reason why the search ended early; None if it did not.
     """
 
     looks: int
@@ -94,17 +101,17 @@ class Search:
 
 @dataclass(frozen=True)
 class ProfileResult:
-    """All candidates for one profile.
+    """All candidates for one device profile.
 
     Attributes:
-        caveats: what these figures do not say, such as latency on a device that was not here.
+        caveats: limits of these figures, one sentence each, such as a device whose latency was not measured.
         bundle: the file that was packed, if one was.
     """
 
     model: str
     profile: str
     budgets: tuple[Budget, ...]
-    entries: tuple[CandidateResult, ...]
+    candidates: tuple[CandidateResult, ...]
     caveats: tuple[str, ...] = ()
     bundle: Path | None = None
     search: Search | None = None
@@ -112,49 +119,50 @@ class ProfileResult:
     @property
     def selected(self) -> CandidateResult | None:
         """The candidate that was packed, or the only one measured."""
-        for entry in self.entries:
-            if entry.status in ("selected", "measured"):
-                return entry
-        return None
+        return next((each for each in self.candidates if each.status in ("selected", "measured")), None)
 
     @property
     def outcome(self) -> Outcome:
-        """The chosen candidate's; fail where every candidate breaks a budget."""
+        """The outcome of the selected candidate; without one, fail if every measured candidate breaks a budget."""
         if self.selected is not None:
             return self.selected.outcome
-        measured = [entry for entry in self.entries if entry.report is not None]
-        return "fail" if measured and all(entry.outcome == "fail" for entry in measured) else "inconclusive"
+        measured = [candidate for candidate in self.candidates if candidate.report is not None]
+        return "fail" if measured and all(each.outcome == "fail" for each in measured) else "inconclusive"
 
 
 @dataclass(frozen=True)
 class Results:
-    """What report.json holds: one field per profile."""
+    """The content of report.json: one result per device profile."""
 
     schema_version: int
-    fields: tuple[ProfileResult, ...]
+    profiles: tuple[ProfileResult, ...]
 
     @property
     def outcome(self) -> Outcome:
-        """The worst of the fields."""
-        outcomes = {field.outcome for field in self.fields} or {"inconclusive"}
+        """The worst outcome of all profiles."""
+        outcomes = {profile.outcome for profile in self.profiles} or {"inconclusive"}
         return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
 
 
-def of(fields: Sequence[ProfileResult]) -> Results:
-    """Results of the current schema."""
-    return Results(SCHEMA_VERSION, tuple(fields))
+def of(profiles: Sequence[ProfileResult]) -> Results:
+    """Make results of the current schema."""
+    return Results(SCHEMA_VERSION, tuple(profiles))
 
 
 def to_json(results: Results) -> str:
-    """The text of report.json."""
+    """Write the text of report.json."""
     return json.dumps(encode(results), indent=1)
 
 
 def from_json(text: str | bytes, where: str) -> Results:
     """Read report.json.
 
+    Args:
+        text: the file's content.
+        where: the name of the file in errors.
+
     Raises:
-        UsageError: it is not JSON, not of this schema, or a key is wrong; says which.
+        UsageError: the text is not JSON, is of another schema, or has a wrong key; says which.
     """
     try:
         data = json.loads(text)
@@ -169,27 +177,27 @@ def from_json(text: str | bytes, where: str) -> Results:
     return decode(Results, data, where)
 
 
-def pareto(entries: Sequence[CandidateResult], latency: str = "p50") -> tuple[CandidateResult, ...]:
-    """The entries that no other beats on accuracy or latency without losing on the other, fastest first.
+def pareto(candidates: Sequence[CandidateResult], latency: str = "p50") -> tuple[CandidateResult, ...]:
+    """List the candidates that no other one beats on accuracy or latency without losing on the other, fastest first.
 
-    Entries without both figures are left out.
+    Candidates without both figures are left out.
     """
-    figures = [(figure, entry) for entry in entries if (figure := _figure(entry, latency)) is not None]
+    figures = [(figure, each) for each in candidates if (figure := _latency_and_loss(each, latency)) is not None]
     front = [
-        (figure, entry)
-        for figure, entry in figures
+        (figure, candidate)
+        for figure, candidate in figures
         if not any(other != figure and other[0] <= figure[0] and other[1] <= figure[1] for other, _ in figures)
     ]
-    return tuple(entry for _, entry in sorted(front, key=lambda pair: pair[0]))
+    return tuple(candidate for _, candidate in sorted(front, key=lambda pair: pair[0]))
 
 
-def _figure(entry: CandidateResult, latency: str) -> tuple[float, float] | None:
-    """Latency and inaccuracy, less of both being better."""
-    if entry.report is None or entry.report.accuracy is None:
+def _latency_and_loss(candidate: CandidateResult, latency: str) -> tuple[float, float] | None:
+    """Return latency and inaccuracy; a lower value of either is better."""
+    if candidate.report is None or candidate.report.accuracy is None:
         return None
-    sign = -1 if entry.report.accuracy.higher_is_better else 1
+    sign = -1 if candidate.report.accuracy.higher_is_better else 1
     try:
-        figure = entry.report.estimate(latency).value, sign * entry.report.accuracy.value
+        figure = candidate.report.estimate(latency).value, sign * candidate.report.accuracy.value
     except NotMeasuredError:
         return None
     return figure if all(map(math.isfinite, figure)) else None

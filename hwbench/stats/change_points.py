@@ -1,4 +1,4 @@
-"""Change points: the runs of a series at which its level changed."""
+"""Change points: the runs of a series at which its level changes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import ruptures
 
-_LEAST = 3  # runs on each side of a change
+_MIN_RUNS = 3  # runs on each side of a change
 
 
 class Level(NamedTuple):
-    """Runs from `start` to before `end` whose figures are of one level, and their median."""
+    """Runs from `start` to before `end` whose figures have one level, and their median."""
 
     start: int
     end: int
@@ -21,32 +21,34 @@ class Level(NamedTuple):
 
 
 def levels(values: Sequence[float]) -> tuple[Level, ...]:
-    """The levels of a series, oldest first; a single one where nothing changed, or `why_untold`.
+    """Divide a series into levels, oldest first; it is one level if nothing changed, or if `why_untold` gives a reason.
 
-    PELT (Killick, Fearnhead and Eckley, 2012) on logarithms, whose noise is estimated from the differences of
-    neighbours, with three times BIC's penalty: a level that moves by less than its noise is no change.
+    The method is PELT (Killick, Fearnhead and Eckley, 2012) on logarithms, whose noise is estimated from the
+    differences of neighbours, with three times BIC's penalty: a level that moves by less than its noise is no change.
     """
     bounds = [0, *_changes(values), len(values)]
     return tuple(Level(a, b, float(np.median(values[a:b]))) for a, b in itertools.pairwise(bounds))
 
 
 def why_untold(values: Sequence[float]) -> str | None:
-    """Why nothing can be said about changes of a series, in words; None where it can."""
-    return "changes are relative, and there are values of zero or below" if min(values) <= 0 else None
+    """Explain why changes of a series cannot be told; None if they can."""
+    return "changes are relative, and the series has values of zero or below" if min(values) <= 0 else None
 
 
 def change(before: Level, after: Level) -> str:
-    """How a level relates to the one before, in words."""
+    """Describe a level relative to the one before."""
     ratio = after.median / before.median
     return f"{ratio - 1:+.1%}" if ratio < 2 else f"{ratio:.3g}x"
 
 
 def _changes(values: Sequence[float]) -> tuple[int, ...]:
-    """The index of the first value of each new level."""
-    if len(values) < 2 * _LEAST or why_untold(values) is not None:
+    """List the index of the first value of each new level."""
+    if len(values) < 2 * _MIN_RUNS or why_untold(values) is not None:
         return ()
     logs = np.log(np.asarray(values, dtype=np.float64))
     noise = 1.4826 * float(np.median(np.abs(np.diff(logs)))) / np.sqrt(2)
-    scaled = logs / max(noise, 1e-3)  # a tenth of a percent is nothing, however steady the rest
-    found = ruptures.Pelt(model="l2", min_size=_LEAST, jump=1).fit(scaled[:, None]).predict(pen=6 * np.log(len(values)))
-    return tuple(int(index) for index in found[:-1])
+    scaled = logs / max(noise, 1e-3)  # a change below 0.1% does not matter, however little noise there is
+    ends = (
+        ruptures.Pelt(model="l2", min_size=_MIN_RUNS, jump=1).fit(scaled[:, None]).predict(pen=6 * np.log(len(values)))
+    )
+    return tuple(int(index) for index in ends[:-1])

@@ -16,13 +16,13 @@ from runtimes.tensors import Array
 
 CONFIDENCE = 0.95
 _RESAMPLES = 2_000
-_MIN_EQUAL = 10  # of scores on a continuous scale: so many agree to the last bit only where the computation is the same
-_SEED = 0  # intervals must not differ between two looks at the same samples
+_MIN_EQUAL = 10  # continuous scores: so many agree to the last bit only if the computations are the same
+_SEED = 0  # the same samples always have the same interval
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and the interval that holds the truth with probability `CONFIDENCE`."""
+    """A value and its confidence interval, which holds the true value with probability `CONFIDENCE`."""
 
     value: float
     low: float
@@ -30,13 +30,13 @@ class Estimate:
 
 
 def quantile_runs_needed(p: float) -> int:
-    """The fewest samples whose order statistics bound the p-quantile, 0 < p < 1, on both sides."""
+    """Return the fewest samples whose order statistics bound the p-quantile, 0 < p < 1, on both sides."""
     tail = (1 - CONFIDENCE) / 2
     return math.ceil(math.log(tail) / math.log(max(p, 1 - p)))
 
 
 def quantile(samples: Array, p: float) -> Estimate:
-    """The p-quantile (nearest rank) with the exact, distribution-free interval of its order statistics.
+    """Estimate the p-quantile (nearest rank) with the exact, distribution-free interval of its order statistics.
 
     The number of samples below the true quantile is Binomial(n, p), whatever the distribution
     (David and Nagaraja, Order Statistics, 3rd ed., section 7.1).
@@ -46,7 +46,7 @@ def quantile(samples: Array, p: float) -> Estimate:
     """
     n, tail = len(samples), (1 - CONFIDENCE) / 2
     if n < quantile_runs_needed(p):
-        raise ValueError(f"p{100 * p:g} takes {quantile_runs_needed(p)} samples, there are {n}")
+        raise ValueError(f"p{100 * p:g} takes {quantile_runs_needed(p)} samples, and there are {n}")
     ordered = np.sort(samples)
     low = int(stats.binom.ppf(tail, n, p))
     high = int(stats.binom.ppf(1 - tail, n, p)) + 1
@@ -55,9 +55,9 @@ def quantile(samples: Array, p: float) -> Estimate:
 
 
 def early_stopping(samples: Array, p: float) -> float:
-    """A value that the p-quantile exceeds with a probability of 1% at most: MLPerf Inference's early stopping.
+    """Bound the p-quantile by a value that it exceeds with probability 1% at most: MLPerf Inference's early stopping.
 
-    As LoadGen does: of n samples, t may lie beyond a bound where I(p; n - t, t + 1) <= 0.01, the regularised incomplete
+    As in LoadGen, of n samples t may lie beyond a bound if I(p; n - t, t + 1) <= 0.01, the regularised incomplete
     beta function; of those t - 1 are discarded, and the largest of the rest is the estimate.
 
     Raises:
@@ -67,20 +67,21 @@ def early_stopping(samples: Array, p: float) -> float:
     allowed = bisect.bisect_right(range(1, n), 0.01, key=lambda beyond: special.betainc(n - beyond, beyond + 1, p))
     if allowed == 0:
         needed = early_stopping_runs_needed(p)
-        raise ValueError(f"early stopping at p{100 * p:g} takes {needed} samples, there are {n}")
+        raise ValueError(f"early stopping at p{100 * p:g} takes {needed} samples, and there are {n}")
     return float(np.sort(samples)[n - allowed])
 
 
 def early_stopping_runs_needed(p: float) -> int:
-    """The fewest samples of which one may lie beyond the bound."""
+    """Return the fewest samples of which one may lie beyond the bound."""
     return next(m for m in itertools.count(2) if special.betainc(m - 1, 2, p) <= 0.01)
 
 
 def mean(scores: Sequence[float], *, proportion: bool = False) -> Estimate:
-    """A mean of per-sample scores: Wilson's interval for a proportion (of scores 0 and 1), else the BCa bootstrap.
+    """Estimate a mean of per-sample scores: by Wilson's interval for a proportion (scores of 0 and 1), else by the BCa
+    bootstrap.
 
     Raises:
-        ValueError: there are no scores, one that is no finite number, or a bootstrap of one sample.
+        ValueError: there are no scores, one is not a finite number, or the bootstrap has one sample.
     """
     values = _finite(scores)
     if proportion:
@@ -90,10 +91,10 @@ def mean(scores: Sequence[float], *, proportion: bool = False) -> Estimate:
 
 
 def paired_difference(first: Sequence[float], second: Sequence[float], *, proportion: bool = False) -> Estimate:
-    """mean(first) - mean(second) over the same samples.
+    """Estimate mean(first) - mean(second) over the same samples.
 
-    Tango's score interval for proportions (it stays honest when no pair disagrees, where a bootstrap would claim
-    certainty), else the BCa bootstrap of the differences.
+    The interval is Tango's score interval for proportions (it stays honest if no pair disagrees, where a bootstrap
+    would claim certainty), else the BCa bootstrap of the differences.
 
     Raises:
         ValueError: as `mean`, or the scores are not of the same samples.
@@ -107,7 +108,7 @@ def paired_difference(first: Sequence[float], second: Sequence[float], *, propor
 
 
 def percentile_of_replicates(value: float, replicates: Array) -> Estimate:
-    """The percentile bootstrap's interval, from replicates that were drawn already."""
+    """Estimate by the percentile bootstrap's interval, from given replicates."""
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(replicates, [tail, 1 - tail])
     return Estimate(value, min(float(low), value), max(float(high), value))
@@ -116,20 +117,22 @@ def percentile_of_replicates(value: float, replicates: Array) -> Estimate:
 def _finite(scores: Sequence[float]) -> Array:
     values = np.asarray(scores, dtype=np.float64)
     if len(values) == 0 or not np.isfinite(values).all():
-        raise ValueError("a score is no finite number" if len(values) else "there are no scores")
+        raise ValueError("a score is not a finite number" if len(values) else "there are no scores")
     return values
 
 
 def _bootstrapped_mean(values: Array) -> Estimate:
-    """Bias-corrected and accelerated (Efron 1987), and no narrower than Student's interval: of ten samples or fewer
-    a bootstrap covers the mean far too seldom (Hesterberg 2015, The American Statistician 69, 371-386).
+    """Estimate a mean by the bootstrap.
+
+    The interval is bias-corrected and accelerated (Efron 1987), and no narrower than Student's: with ten samples or
+    fewer a bootstrap covers the mean far too seldom (Hesterberg 2015, The American Statistician 69, 371-386).
     """
     centre = float(values.mean())
     if len(values) < 2:
-        raise ValueError("an interval takes at least 2 samples, there is 1")
+        raise ValueError("an interval takes at least 2 samples, and there is 1")
     if np.ptp(values) == 0:
         if len(values) < _MIN_EQUAL:
-            raise ValueError(f"{len(values)} samples that came out equal show no spread; it takes {_MIN_EQUAL}")
+            raise ValueError(f"{len(values)} equal scores show no spread; an interval takes {_MIN_EQUAL}")
         return Estimate(centre, centre, centre)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
@@ -139,7 +142,7 @@ def _bootstrapped_mean(values: Array) -> Estimate:
             n_resamples=_RESAMPLES,
             confidence_level=CONFIDENCE,
             rng=np.random.default_rng(_SEED),
-            batch=64,  # BCa's jackknife would take n squared numbers at once
+            batch=64,  # BCa's jackknife would otherwise hold n squared numbers at once
         )
     low, high = map(float, result.confidence_interval)
     if not (math.isfinite(low) and math.isfinite(high)):  # scores that are all but equal leave BCa undefined
@@ -149,14 +152,14 @@ def _bootstrapped_mean(values: Array) -> Estimate:
 
 
 def reach_without_disagreement(n: int) -> float:
-    """How far Tango's interval reaches to each side where no pair of `n` differs: z^2 / (n + z^2)."""
+    """Return the reach of Tango's interval to each side if no pair of `n` differs: z^2 / (n + z^2)."""
     square = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) ** 2
     return square / (n + square)
 
 
 def _tango(b: int, c: int, n: int) -> Estimate:
-    """Tango (1998), Statistics in Medicine 17, 891-908: a score interval for (b - c) / n, b and c the two
-    kinds of discordant pairs among n.
+    """Estimate (b - c) / n, where b and c count the two kinds of discordant pairs among n, by Tango's score interval
+    (1998, Statistics in Medicine 17, 891-908).
     """
     z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 

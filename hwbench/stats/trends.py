@@ -1,6 +1,6 @@
 """Trends of a series: Mann and Kendall's test, with the slope of Theil and Sen (Sen, 1968, JASA 63, 1379-1389).
 
-Neither asks how the noise is distributed, and a burst does not bend them.
+Neither assumes a distribution of the noise, and a burst of outliers does not bend them.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ _ALPHA = 0.001
 
 @dataclass(frozen=True)
 class Trend:
-    """How a series moved from its start to its end.
+    """The movement of a series from its start to its end.
 
     Attributes:
         change: relative to the start, by Theil and Sen's slope.
-        p: Mann and Kendall's, two-sided.
+        p: p-value of Mann and Kendall's two-sided test.
     """
 
     change: float
     p: float
 
     @property
-    def is_sure(self) -> bool:
-        """Whether it is no chance."""
+    def is_significant(self) -> bool:
+        """True if the trend is significant."""
         return self.p < _ALPHA
 
 
 def trend(values: Sequence[float] | Array) -> Trend:
-    """The trend of at least two values."""
+    """Estimate the trend of two or more values."""
     series = np.asarray(values, dtype=np.float64)
     if np.ptp(series) == 0:
         return Trend(0.0, 1.0)

@@ -1,23 +1,34 @@
-"""Where measuring happens: one module per kind of target."""
+"""Targets: machines that run and measure bundles, one module per kind."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
 
+from hwbench.machine.gpu_timing import GpuTimes
 from runtimes.errors import BackendError
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 
 class CrashError(BackendError):
-    """The process that ran a model died or hung, rather than say what is wrong."""
+    """The process that ran a model died or hung without reporting an error."""
 
 
 class Target(Protocol):
-    """A machine that runs bundles, each call in a process of its own."""
+    """A machine that runs bundles, each call in a process of its own.
+
+    All methods raise BackendError if that process failed, and CrashError if it died or hung.
+    """
 
     def run(self, bundle: Path, inputs: Path, outputs: Path) -> None:
         """Run every sample of `inputs` (.npz) and write the outputs, samples first, to `outputs` (.npz)."""
 
     def sample(self, bundle: Path, inputs: Path, plan: SamplingPlan) -> Block:
         """Measure one block of raw latency samples."""
+
+
+class GpuTarget(Target, Protocol):
+    """A target that can tell the parts of an inference's time on its GPU."""
+
+    def gpu_times(self, bundle: Path, inputs: Path) -> GpuTimes:
+        """Time the parts of inferences of a bundle that runs on a GPU."""

@@ -1,4 +1,4 @@
-"""This machine: `python -m runtimes`, the code that runs on a device, in a child process."""
+"""This machine as a target: `python -m runtimes`, the code that runs on a device, in a child process."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwbench.child_process import run_module
+from hwbench.machine.gpu_timing import GpuTimes
 from runtimes.codec import decode, encode
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 _STARTUP_S = 60.0  # an interpreter, a runtime and a large model, on a slow disk
+_GPU_LIMIT_S = 300.0  # 220 inferences on a GPU beside the start, each of up to a second
 
 
 @dataclass(frozen=True)
 class LocalTarget:
-    """Runs bundles here.
+    """Runs bundles on this machine.
 
     Attributes:
         run_limit_s: the longest that `run` may take before its process is killed.
@@ -28,8 +30,8 @@ class LocalTarget:
         """See `Target`.
 
         Raises:
-            BackendError: the process failed; what it wrote to stderr is in the message. A CrashError, where it
-                crashed or hung.
+            BackendError: the process failed; the message holds what it wrote to stderr.
+            CrashError: the process died or hung.
         """
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             paths = ["--inputs", str(inputs.absolute()), "--outputs", str(outputs.absolute())]
@@ -49,7 +51,19 @@ class LocalTarget:
             run_module("runtimes", arguments, Path(folder), limit_s(plan))
             return decode(Block, json.loads(out.read_text()), "block")
 
+    def gpu_times(self, bundle: Path, inputs: Path) -> GpuTimes:
+        """See `Target`.
+
+        Raises:
+            BackendError: as `run`.
+        """
+        with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+            out = Path(folder, "gpu_times.json")
+            arguments = [str(bundle.absolute()), "--inputs", str(inputs.absolute()), "--out", str(out)]
+            run_module("hwbench.machine.gpu_process", arguments, Path(folder), _GPU_LIMIT_S)
+            return decode(GpuTimes, json.loads(out.read_text()), "gpu_times")
+
 
 def limit_s(plan: SamplingPlan) -> float:
-    """When a process that follows the plan must hang."""
+    """Return the time after which a process that follows the plan must have hung."""
     return _STARTUP_S + plan.warmup_limit_s + 2 * plan.time_limit_s

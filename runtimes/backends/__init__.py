@@ -1,4 +1,4 @@
-"""Backends: one runtime per file."""
+"""Backends: each module runs models on one runtime."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Backend(Protocol):
-    """A module of this folder."""
+    """The functions that each module of this folder offers."""
 
     def version(self) -> str:
-        """Tell the runtime's version."""
+        """Return the runtime's version."""
 
     def load(self, artifact: Artifact, model: bytes) -> Session:
         """Open an artifact.
@@ -34,7 +34,7 @@ class Backend(Protocol):
 
 
 class EngineBackend(Backend, Protocol):
-    """A backend of TensorRT engines.
+    """A backend that runs TensorRT engines.
 
     Attributes:
         trt: the module `tensorrt` or `tensorrt_rtx`.
@@ -54,8 +54,8 @@ class EngineBackend(Backend, Protocol):
         """Read the engine that this device compiled from a bundle.
 
         Raises:
-            UnsupportedError: there is no GPU, or nothing was compiled yet; says how to.
-            UsageError: what lies there was compiled by another TensorRT, for another GPU, or from another bundle.
+            UnsupportedError: there is no GPU, or the bundle was not compiled yet; says how to compile it.
+            UsageError: the engine was compiled by another TensorRT, for another GPU, or from another bundle.
         """
 
 
@@ -63,7 +63,7 @@ def backend(runtime: str) -> Backend:
     """Load the backend of a runtime.
 
     Raises:
-        UsageError: there is none; lists those there are.
+        UsageError: there is no such runtime; lists the existing ones.
         NotInstalledError: its package is missing; says how to install it.
     """
     return cast(Backend, plugins.load(__name__, runtime, "runtime"))

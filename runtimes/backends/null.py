@@ -1,4 +1,4 @@
-"""A runtime that computes nothing: zeros of the right shape, so that everything runs without hardware."""
+"""A runtime that computes nothing: its outputs are zeros of the right shape, so that tests need no real runtime."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from runtimes.tensors import Array, Feeds, TensorSpec, check_feeds
 
 
 def version() -> str:
-    """The null runtime's version."""
+    """Return the null runtime's version."""
     return "1"
 
 
 def load(artifact: Artifact, model: bytes) -> Session:
-    """Open any bytes at all."""
+    """Open an artifact; its bytes may be anything."""
     return _NullSession(artifact)
 
 
@@ -31,5 +31,5 @@ class _NullSession(Session):
 def _zeros(spec: TensorSpec, sizes: Mapping[str, int]) -> Array:
     try:
         return np.zeros(spec.resolve(sizes), spec.dtype)
-    except (TypeError, ValueError, MemoryError) as error:  # a dtype NumPy lacks, or more than fits
+    except (TypeError, ValueError, MemoryError) as error:  # NumPy lacks the dtype, or memory is short
         raise BackendError(f"The null runtime cannot make the output {spec}: {error}.") from error

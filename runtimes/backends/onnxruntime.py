@@ -1,4 +1,4 @@
-"""ONNX Runtime, on its CPU execution provider or, where onnxruntime-gpu is installed, on CUDA or TensorRT."""
+"""ONNX Runtime on its CPU execution provider or, if onnxruntime-gpu is installed, on CUDA or TensorRT."""
 
 from __future__ import annotations
 
@@ -28,36 +28,41 @@ _PROVIDERS = {
     "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
-_COPIED_BYTES = 64 << 10  # below, copying into bound buffers costs less than ORT's own way of binding arrays
-_NUMBERS = frozenset(  # what NumPy has, too, in the words of the file that ORT read; a manifest may say otherwise
+# Up to this size, copying arrays into bound buffers costs less than binding them anew in each call.
+_COPIED_BYTES = 64 << 10
+_NUMBERS = frozenset(  # types that NumPy has, too, by ORT's names; a manifest may declare other types than the file
     f"tensor({name})" for name in "bool float16 float double int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
 )
 
-_Bound = tuple[
+_BoundBuffers = tuple[
     list[tuple[str, "np.dtype[Any]", tuple[int, ...], Array]],
     Callable[[], object],
     list[tuple[str, Callable[..., Array]]],
 ]
+"""The inputs' names, types, shapes and buffers; one run over them; and the outputs' names and how to copy each.
+
+A plain tuple, since its unpacking costs less than the attributes of a class, in every call.
+"""
 
 _ENTRIES = {"spinning": "session.intra_op.allow_spinning", "qdq_cleanup": "session.enable_quant_qdq_cleanup"}
 
 
 def version() -> str:
-    """ONNX Runtime's version."""
+    """Return ONNX Runtime's version."""
     return str(ort.__version__)
 
 
 def exact_settings(threads: int = 0) -> RuntimeSettings:
-    """Settings under which Q/DQ pairs compute what the graph says, up to float32's rounding, on any processor.
+    """Return settings under which Q/DQ pairs compute what the graph says, within float32's rounding, on any CPU.
 
     ONNX Runtime optimises a Q/DQ graph into integer kernels, whose results depend on the processor: on x86 without
     VNNI, u8 x s8 and s8 x s8 saturate in int16 at eight bits of weight (onnxruntime#12072). Fusing also rounds float
     biases to int32 in steps of the product's scales, which overflows where a channel's weights are nearly zero.
-    Unoptimised, every pair is computed as written, in float32, and more slowly. Operators that are integers in the file
-    (MatMulInteger, DynamicQuantizeLSTM) run on the same kernels under any settings.
+    Without optimisation, every pair is computed as written, in float32, and more slowly. Operators that are integers
+    in the file (MatMulInteger, DynamicQuantizeLSTM) run on the same kernels under any settings.
 
     Args:
-        threads: inside one inference; 0 leaves the choice to ONNX Runtime.
+        threads: number of threads inside one inference; 0 leaves the choice to ONNX Runtime.
     """
     return RuntimeSettings(threads, {"graph_optimization": "disable"})
 
@@ -67,12 +72,12 @@ def load(artifact: Artifact, model: bytes) -> Session:
 
     Settings: `threads`; options `graph_optimization` (disable, basic, extended, all), `spinning` (0, 1: whether threads
     busy-wait for work), `arena` (0, 1: whether memory is kept between runs), `qdq_cleanup` (0, 1: whether Q/DQ pairs
-    around no integer kernel are dropped), `provider` (cpu, cuda, tensorrt) and `cpu_fallback` (0, 1: whether nodes that
-    the GPU cannot take may run on the CPU).
+    that surround no integer kernel are dropped), `provider` (cpu, cuda, tensorrt) and `cpu_fallback` (0, 1: whether
+    nodes that the GPU cannot take may run on the CPU).
 
     Raises:
-        BackendError: ONNX Runtime refuses the model; its own text is passed on. Or it would have run on the CPU what
-            was to run on a GPU.
+        BackendError: ONNX Runtime refuses the model; its own text is passed on. Or it would run on the CPU although
+            the settings ask for a GPU.
         UnsupportedError: this ONNX Runtime was built without the provider.
         UsageError: an option is unknown or has an unknown value.
     """
@@ -80,15 +85,15 @@ def load(artifact: Artifact, model: bytes) -> Session:
     providers = _providers(artifact.settings)
     try:
         session = ort.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
-        # ORT's wrapper keeps the bytes to start anew on another provider when one fails: a second copy of the weights.
+        # ORT's wrapper keeps the bytes, a second copy of the weights, to start again on another provider if one fails.
         session._model_bytes = None
         if session.get_providers()[0] == providers[0]:
             return _open(artifact, session) if providers == _PROVIDERS["cpu"] else _GpuSession(artifact, session)
     except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise BackendError(f"ONNX Runtime cannot load '{artifact.file}': {error}") from error
-    raise BackendError(  # it warns in its log, and goes on without
-        f"ONNX Runtime cannot start its {providers[0]} and would run on {session.get_providers()[0]}; is there a "
-        "GPU, with the CUDA that this onnxruntime-gpu was built for?"
+    raise BackendError(  # ORT only warns in its log, and uses the next provider
+        f"ONNX Runtime cannot start its {providers[0]} and would run on {session.get_providers()[0]}; check that there "
+        "is a GPU, with the CUDA that this onnxruntime-gpu was built for."
     )
 
 
@@ -97,11 +102,11 @@ class _OrtSession(Session):
         super().__init__(artifact)
         self._session: ort.InferenceSession | None = session
         self._names = [spec.name for spec in artifact.outputs]
-        self._run_options = ort.RunOptions()  # ORT makes one per run otherwise, which takes 0.5 us
+        self._run_options = ort.RunOptions()  # without it, ORT makes one per run, which takes 0.5 us
 
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
         session = self._open_session()
-        try:  # ORT copies neither the inputs nor the outputs here
+        try:  # ORT copies neither inputs nor outputs in this call
             return dict(zip(self._names, session.run(self._names, feeds, self._run_options)))
         except Exception as error:  # as above
             raise self._failure(error) from error
@@ -112,7 +117,9 @@ class _OrtSession(Session):
             return super()._infer_into(feeds, out)
         try:
             binding = session.io_binding()
-            kept = {name: np.asarray(array, order="C") for name, array in feeds.items()}  # alive until it has run
+            kept = {
+                name: np.asarray(array, order="C") for name, array in feeds.items()
+            }  # they must live until the run has ended
             for name, array in kept.items():
                 binding.bind_cpu_input(name, array)
             for name in self._names:
@@ -126,7 +133,7 @@ class _OrtSession(Session):
         self._session = None
 
     def _open_session(self) -> ort.InferenceSession:
-        session = self._session  # once: another thread may close it between two looks, or after the base class's
+        session = self._session  # read once, since another thread may close the session between two reads
         if session is None:
             raise BackendError("The session is closed; load the bundle again.")
         return session
@@ -139,26 +146,26 @@ class _GpuSession(_OrtSession):
     on_gpu = True
 
     def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
-        return Session._infer_into(self, feeds, out)  # arrays bound on the host would have to be synchronized
+        return Session._infer_into(self, feeds, out)  # binding host arrays would need synchronization
 
 
 class _BoundSession(_OrtSession):
-    """For small arrays: buffers of the first shapes that came, which inputs and outputs are bound to once.
+    """A session for small arrays: inputs and outputs are bound once, to buffers of the first call's shapes.
 
-    ORT's own `run` looks names up and makes OrtValues anew in each call, which takes longer than copying, and longer
-    than a small model. The buffers serve one caller at a time; whoever comes meanwhile, or with other shapes, takes
-    the long way.
+    ORT's own `run` looks names up and makes OrtValues in each call, which takes longer than copying small arrays, and
+    longer than a small model computes. The buffers serve one caller at a time; a call that comes meanwhile, or with
+    other shapes, uses ORT's `run`.
     """
 
     def __init__(self, artifact: Artifact, session: ort.InferenceSession) -> None:
         super().__init__(artifact, session)
-        self._idle: list[_Bound] = []  # empty while in use
+        self._idle: list[_BoundBuffers] = []  # empty while the buffers are in use
         self._is_bound = False
 
     def _run_bound(self, feeds: Feeds) -> dict[str, Array] | None:
-        bound: _Bound | None
+        bound: _BoundBuffers | None
         try:
-            bound = self._idle.pop()  # atomic, as append is
+            bound = self._idle.pop()  # `pop` and `append` are atomic
         except IndexError:
             return None
         try:
@@ -177,12 +184,12 @@ class _BoundSession(_OrtSession):
             return computed
         except KeyError:
             return None
-        except Exception:  # as above; swallowed, for what is wrong with the feeds comes out of the long way, too
+        except Exception:  # as above; if the feeds are at fault, `_infer` raises the error that names the fault
             computed = self._infer(feeds)
-            bound = None  # where nothing is, outputs have other shapes than the file declares
+            bound = None  # the feeds were right, so the outputs have other shapes than the file declares
             return computed
         finally:
-            if bound is not None:  # as `_give_back`, whose call would cost a fiftieth of the time
+            if bound is not None:  # the body of `_give_back`, whose call would add a fiftieth to the time
                 self._idle.append(bound)
                 if self._closed:
                     self._idle.clear()
@@ -190,8 +197,8 @@ class _BoundSession(_OrtSession):
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
         outputs, session = super()._infer(feeds), self._session
         if not self._is_bound and session is not None and _is_small((*feeds.values(), *outputs.values())):
-            self._is_bound = True  # where two threads both came first, there are buffers for two
-            with contextlib.suppress(Exception):  # as above; what cannot be bound goes the long way
+            self._is_bound = True  # two threads that both come first make two sets of buffers, which is harmless
+            with contextlib.suppress(Exception):  # as above; without buffers, `run` is used
                 self._give_back(_bind(session, self._run_options, feeds, outputs))
         return outputs
 
@@ -204,22 +211,22 @@ class _BoundSession(_OrtSession):
         self._idle.clear()
         super()._release()
 
-    def _give_back(self, bound: _Bound) -> None:
+    def _give_back(self, bound: _BoundBuffers) -> None:
         self._idle.append(bound)
-        if self._closed:  # meanwhile, by another thread, which has cleared this list already
+        if self._closed:  # by another thread, which cleared the list before this append
             self._idle.clear()
 
 
-def _bind(session: ort.InferenceSession, options: ort.RunOptions, fed: Feeds, computed: Feeds) -> _Bound:
-    """Buffers to fill, of the shapes that were fed, one run over them, and how to copy what it computed."""
+def _bind(session: ort.InferenceSession, options: ort.RunOptions, fed: Feeds, computed: Feeds) -> _BoundBuffers:
+    """Bind buffers of the shapes of one call's inputs and outputs."""
     binding = session.io_binding()
     inputs = [
         (name, np.dtype(array.dtype.type), array.shape, _buffer(name, array, binding.bind_ortvalue_input))
-        for name, array in fed.items()  # with NumPy's own dtype objects, of which an unpickled array has a copy
+        for name, array in fed.items()  # NumPy's own dtype objects; an unpickled array holds a copy
     ]
     outputs = [(name, _buffer(name, array, binding.bind_ortvalue_output).copy) for name, array in computed.items()]
-    # Beneath `session.run_with_iobinding`, whose checks of WebGPU graphs take 0.7 us, and 20 us with RunOptions
-    # (onnxruntime 1.31).
+    # The private call below `session.run_with_iobinding`, whose checks of WebGPU graphs take 0.7 us, and 20 us with
+    # RunOptions (onnxruntime 1.31).
     return inputs, functools.partial(session._sess.run_with_iobinding, binding._iobinding, options), outputs
 
 
@@ -238,12 +245,12 @@ def _is_small(arrays: Iterable[Array]) -> bool:
 
 
 def _is_plain(array: Array) -> bool:
-    """Whether ORT can write into it."""
+    """Tell whether ORT can write into an array."""
     return array.flags.c_contiguous and array.dtype.kind in "biuf"
 
 
 def _is_bindable(session: ort.InferenceSession) -> bool:
-    """Whether outputs have the same sizes whenever inputs have, which a size that is computed (NonZero) has not."""
+    """Tell whether the inputs' sizes decide the outputs' sizes, which is not so after operators such as NonZero."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     known = {size for tensor in inputs for size in tensor.shape if isinstance(size, str)}
     return all(tensor.type in _NUMBERS for tensor in (*inputs, *outputs)) and all(
@@ -252,7 +259,7 @@ def _is_bindable(session: ort.InferenceSession) -> bool:
 
 
 def session_options(settings: RuntimeSettings) -> ort.SessionOptions:
-    """ONNX Runtime's own form of our settings.
+    """Convert settings to ONNX Runtime's own form.
 
     Raises:
         UsageError: an option is unknown or has an unknown value.
@@ -260,9 +267,9 @@ def session_options(settings: RuntimeSettings) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
-    # What a bundle's digests do not cover is not read: weights in other files would come from the current folder.
+    # ORT would read weights in other files, which no digest of a bundle covers, from the current folder.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    options.log_severity_level = 4  # errors reach us as exceptions; printed as well, they would be said twice
+    options.log_severity_level = 4  # errors come as exceptions, and ORT would print them as well
     for name, value in settings.options.items():
         if name in _ENTRIES and value in ("0", "1"):
             options.add_session_config_entry(_ENTRIES[name], value)

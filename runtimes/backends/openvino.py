@@ -1,4 +1,4 @@
-"""OpenVINO, on its CPU plug-in. It reads the same ONNX files that ONNX Runtime does."""
+"""OpenVINO on its CPU plug-in. It reads the same ONNX files as ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-# Importing openvino reports that to its maker, with a thread that is alive while we time; where the package that
-# reports is missing, a stub takes its place. Who imported it before us has settled the matter.
+# The import of openvino reports its use in a thread that would run while we time. If the package that reports is
+# missing, openvino uses a stub. If another module imported it before, there is nothing left to prevent.
 if "openvino_telemetry" in sys.modules or TYPE_CHECKING:
     import openvino as ov
 else:
@@ -27,29 +27,29 @@ from runtimes.errors import BackendError, UsageError
 from runtimes.inference.session import Session
 from runtimes.tensors import Array, Feeds
 
-_COPIED_BYTES = 64 << 10  # below, to copy an output costs less than to bind an array to it
+_COPIED_BYTES = 64 << 10  # below this size, copying an output costs less than binding an array to it
 _PRECISIONS = ("f32", "bf16", "f16")
 _PLACES = re.compile(r"^(Exception from |Check '.*' failed at |FrontEnd API failed with |While validating |\s*$)")
 
 
 def version() -> str:
-    """OpenVINO's version."""
+    """Return OpenVINO's version."""
     return str(ov.__version__).partition("-")[0]
 
 
 def load(artifact: Artifact, model: bytes) -> Session:
     """Open an ONNX model.
 
-    Settings: `threads`; options `inference_precision` (f32, bf16, f16: what it computes in where the graph says
-    float; f32 if not given), `cpu_pinning` (0, 1; 0 for one thread, if not given), `static_shapes` (0, 1: whether the
-    first shapes that come to a model of dynamic shapes are compiled for; 1 if not given) and `cache_dir` (a folder of
-    its compiled models, which load faster).
+    Settings: `threads`; options `inference_precision` (f32, bf16, f16: the arithmetic of float operators; f32 by
+    default), `cpu_pinning` (0, 1; by default 0 for one thread), `static_shapes` (0, 1: whether a model of dynamic
+    shapes is compiled for the first call's shapes; 1 by default) and `cache_dir` (a folder where OpenVINO keeps
+    compiled models, so that they load faster).
 
     Raises:
         BackendError: OpenVINO refuses the model; its own text is passed on.
         UsageError: an option is unknown or has an unknown value.
     """
-    _config(artifact.settings)  # first of all, since a misspelt option is no fault of the model
+    _config(artifact.settings)  # before the model is read, since a misspelt option is no fault of the model
     graph = read(model, str(artifact.file))
     try:
         return _OpenVinoSession(artifact, graph, _compile(graph, artifact))
@@ -58,10 +58,10 @@ def load(artifact: Artifact, model: bytes) -> Session:
 
 
 def read(model: bytes, name: str) -> ov.Model:
-    """Convert an ONNX model to OpenVINO's operators; `name` is what an error calls it.
+    """Convert an ONNX model to OpenVINO's operators; `name` names it in errors.
 
     Raises:
-        BackendError: OpenVINO cannot; its own text is passed on.
+        BackendError: OpenVINO refuses the model; its own text is passed on.
     """
     try:
         return ov.Core().read_model(model)
@@ -70,8 +70,10 @@ def read(model: bytes, name: str) -> ov.Model:
 
 
 def profiled(model: bytes, settings: RuntimeSettings, feeds: Feeds) -> Any:
-    """An inference request whose performance counters are on, for who asks where the time goes: in the form that a
-    session computes feeds of these shapes in, if they come first.
+    """Compile a model with performance counters, as a session does whose first call has feeds of these shapes.
+
+    Returns:
+        An inference request of OpenVINO.
 
     Raises:
         BackendError: OpenVINO refuses the model; its own text is passed on.
@@ -89,10 +91,10 @@ class _Compiled:
     """A compiled model.
 
     Attributes:
-        request: computes one inference at a time.
-        inputs: its ports, by name.
-        outputs: likewise.
-        large: of those, the ones that are worth not copying, with the dtype and shape of the array that they fill.
+        request: OpenVINO's inference request, which computes one inference at a time.
+        inputs: ports by name.
+        outputs: ports by name.
+        large: port, dtype and shape of the outputs that are written into new arrays instead of being copied.
     """
 
     request: Any
@@ -102,12 +104,12 @@ class _Compiled:
 
 
 class _OpenVinoSession(Session):
-    """Of a model with dynamic shapes, the first that come are compiled for, since kernels that know them are faster: on
-    real models by up to a quarter (benchmarks/results/static_shapes.txt).
+    """A session that compiles a model of dynamic shapes for the shapes of its first call.
 
-    Others are computed by the general form, which makes way then, and is compiled anew when it is needed: as a rule one
-    of the two is in memory. Within a session, any shapes are always computed by the same form, so equal inputs give
-    equal outputs; in another one, to which other shapes came first, the last bits may differ.
+    Kernels of known shapes are faster: on real models by up to a quarter (benchmarks/results/static_shapes.txt). Other
+    shapes are computed by the general form, which is dropped at the first call and compiled again when it is needed, so
+    that as a rule only one of the two is in memory. Within a session, the same form always computes the same shapes, so
+    equal inputs give equal outputs. In another session, whose first call had other shapes, the last bits may differ.
     """
 
     serial = True  # an infer request computes one inference at a time
@@ -118,7 +120,7 @@ class _OpenVinoSession(Session):
         self._graph = graph if not static and _specialises(artifact.settings) else None
         self._general: _Compiled | None = general
         self._fixed: _Compiled | None = None
-        self._shapes: dict[str, tuple[int, ...]] = {}  # that the fixed form is for
+        self._shapes: dict[str, tuple[int, ...]] = {}  # of the fixed form
 
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
         try:
@@ -139,8 +141,8 @@ class _OpenVinoSession(Session):
         return self._general
 
     def _specialise(self, graph: ov.Model, shapes: dict[str, tuple[int, ...]]) -> None:
-        self._shapes, self._general = shapes, None  # whose memory is free before more is taken
-        with contextlib.suppress(Exception):  # what cannot be computed in these shapes alone stays general
+        self._shapes, self._general = shapes, None  # frees its memory before the fixed form takes more
+        with contextlib.suppress(Exception):  # some models cannot be compiled for fixed shapes
             self._fixed = _compile(_reshaped(graph, shapes), self.artifact)
 
     def _release(self) -> None:
@@ -161,7 +163,8 @@ def _compile(graph: ov.Model, artifact: Artifact) -> _Compiled:
     compiled = ov.Core().compile_model(graph, "CPU", _config(artifact.settings))
     inputs = {spec.name: compiled.input(spec.name) for spec in artifact.inputs}
     outputs = {spec.name: compiled.output(spec.name) for spec in artifact.outputs}
-    # Beneath OpenVINO's Python wrapper, whose dispatch takes 7 us, a tenth of a small model's time (openvino 2026.4).
+    # The class below OpenVINO's Python wrapper, whose dispatch takes 7 us, a tenth of a small model's time
+    # (openvino 2026.4).
     request = super(type(compiled), compiled).create_infer_request()
     return _Compiled(
         request, inputs, outputs, {name: _place(port) for name, port in outputs.items() if _is_large(port)}
@@ -178,29 +181,29 @@ def _is_large(port: Any) -> bool:
 
 
 def _run(form: _Compiled, feeds: Feeds) -> dict[str, Array]:
-    """Infer without copying: inputs are shared, and large outputs of known shape written into new arrays."""
+    """Infer without copying: share the inputs, and let large outputs of known shape fill new arrays."""
     request, computed = form.request, {}
     for name, (port, dtype, shape) in form.large.items():
         computed[name] = np.empty(shape, dtype)
         request.set_tensor(port, ov.Tensor(computed[name], shared_memory=True))
     tensors = {port: _tensor(feeds[name]) for name, port in form.inputs.items()}
     views = request.infer(tensors, share_outputs=True, decode_strings=True)
-    # Of others the request keeps the memory, which the next run writes to.
+    # The request owns the memory of other outputs, and its next run writes to it.
     return {name: computed[name] if name in computed else views[port].copy() for name, port in form.outputs.items()}
 
 
 def _tensor(array: Array) -> ov.Tensor:
-    """Shares an array's memory where it lies in order; OpenVINO takes none that is read-only."""
+    """Share an array's memory, or copy an array that is read-only or not contiguous, which OpenVINO refuses."""
     ordered = np.require(array, requirements=("C", "W"))
     return ov.Tensor(ordered, shared_memory=True)
 
 
 def _config(settings: RuntimeSettings) -> dict[str, str]:
-    # f32 is said because OpenVINO's default is bf16 wherever the processor has it, whatever the graph says.
+    # f32 is explicit because OpenVINO's default is bf16 on processors that have it, whatever the graph says.
     config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     if settings.threads:
         config["INFERENCE_NUM_THREADS"] = str(settings.threads)
-    if settings.threads == 1:  # the scheduler knows better which core is idle, and pinning is a system call per run
+    if settings.threads == 1:  # the scheduler finds an idle core itself, and pinning costs a system call per run
         config["ENABLE_CPU_PINNING"] = "NO"
     for name, value in settings.options.items():
         if name == "inference_precision" and value in _PRECISIONS:
@@ -218,6 +221,6 @@ def _config(settings: RuntimeSettings) -> dict[str, str]:
 
 
 def _reason(error: Exception) -> str:
-    """What OpenVINO says, without the places in its sources."""
+    """Return OpenVINO's message without the places in its source code."""
     lines = [line.strip() for line in str(error).splitlines() if not _PLACES.match(line)]
     return " ".join(lines)[:500] or type(error).__name__

@@ -1,4 +1,4 @@
-"""TensorRT for RTX: portable engines, whose kernels are compiled when they are loaded."""
+"""TensorRT for RTX: portable engines, whose kernels are compiled when an engine is loaded."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["load", "open_memory", "read_engine", "trt", "version"]
 
 
 def version() -> str:
-    """The release, which an engine must have been built with."""
+    """Return the release; an engine runs only on the release that built it."""
     return str(trt.__version__)
 
 
 def load(artifact: Artifact, model: bytes) -> Session:
-    """See `runtimes.tensorrt.engine_session.open_engine`."""
+    """Open an engine; see `runtimes.tensorrt.engine_session.open_engine`."""
     return open_engine(artifact, trt, model, open_memory)
 
 
 def read_engine(bundle: Bundle, artifact: Artifact) -> bytes:
-    """See `runtimes.tensorrt.bundle_engine.read`."""
+    """Read a bundle's engine; see `runtimes.tensorrt.bundle_engine.read`."""
     memory = open_memory(artifact.settings.options.get("memory"))
     return bundle_engine.read(bundle, trt, memory)

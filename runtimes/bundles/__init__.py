@@ -1,1 +1,1 @@
-"""The `.edge` file: its container, its manifest, its signature, and how it is opened."""
+"""The `.edge` file: its container, its manifest, its signature, and the class that opens it."""

@@ -1,7 +1,8 @@
-"""The container of a bundle: a zip whose every byte follows from the names and bytes of its members.
+"""The container of a bundle: a zip in which the members' names and bytes decide every other byte.
 
 Members are stored, never compressed, one after the other in a given order, without comments, extra fields or time
-stamps. Reading makes each header anew and compares, so that nothing can hide between members, and no size can lie.
+stamps. The reader computes each header again and compares, so that nothing can hide between members, and no size can
+be false.
 Any zip program opens such a file (APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16).
 """
 
@@ -27,9 +28,9 @@ _DATE = 0x21  # 1980-01-01, the zip epoch
 _REGULAR = 0o100644 << 16
 _LINK = 0o12
 _MAX_DIRECTORY_BYTES = 1 << 20
-_MAX_BYTES = (1 << 32) - 1  # what a zip without its 64-bit extension holds
+_MAX_BYTES = (1 << 32) - 1  # the limit of a zip without the 64-bit extension
 _MAX_MEMBERS = (1 << 16) - 1
-_MOST_AT_ONCE = 1 << 30  # Linux reads 2 GiB at most
+_MOST_AT_ONCE = 1 << 30  # one read() of Linux returns 2 GiB at most
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
@@ -37,7 +38,7 @@ def write(stream: BinaryIO, members: Mapping[str, bytes]) -> None:
     """Write members in the order given.
 
     Raises:
-        UsageError: they are more than 4 GiB, or 65,535.
+        UsageError: the members are more than 4 GiB or more than 65,535.
     """
     if sum(map(len, members.values())) + 200 * len(members) > _MAX_BYTES or len(members) > _MAX_MEMBERS:
         raise UsageError("A bundle holds at most 4 GiB and 65,535 members; choose a smaller precision or model.")
@@ -54,22 +55,22 @@ def write(stream: BinaryIO, members: Mapping[str, bytes]) -> None:
 
 
 class Archive:
-    """An open file, its names and sizes, and its members on demand.
+    """An open container: its members' names and sizes, and their bytes on demand.
 
     Args:
         path: the file.
-        needed: a member without which it is another program's zip, which is said before any fault of its layout.
+        needed: the member that every bundle has; a zip without it is refused as no bundle before its layout is checked.
 
     Raises:
         UsageError: there is no such file.
-        BundleError: it is no zip, or lacks the member needed.
-        TamperedError: it is not as `write` writes it; says how.
+        BundleError: the file is no zip, or lacks the member `needed`.
+        TamperedError: the file differs from the layout of `write`; says where.
     """
 
     def __init__(self, path: Path, needed: str) -> None:
         self.path = path
         try:
-            if path.exists() and not path.is_file():  # opening a pipe would wait for its other end
+            if path.exists() and not path.is_file():  # open() of a pipe would wait for its other end
                 raise BundleError(f"'{path}' is not an .edge bundle: it is a directory, or no regular file.")
             self._stream = path.open("rb", buffering=0)
         except FileNotFoundError:
@@ -84,20 +85,20 @@ class Archive:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Bytes of each member, in the file's order."""
+        """Number of bytes of each member, in the file's order."""
         return {name: size for name, (_, size, _) in self._entries.items()}
 
     def read(self, name: str) -> bytes:
-        """A member's bytes.
+        """Read a member's bytes.
 
         Raises:
-            TamperedError: the file is closed, or was cut meanwhile.
+            TamperedError: the file is closed, or was truncated since it was opened.
         """
         offset, size, _ = self._entries[name]
         return self._bytes_at(offset, size)
 
     def is_intact(self, name: str, data: bytes) -> bool:
-        """Whether a member's bytes are those of the zip's checksum."""
+        """Tell whether a member's bytes have the checksum in the zip."""
         return zlib.crc32(data) == self._entries[name][2]
 
     def close(self) -> None:
@@ -105,12 +106,12 @@ class Archive:
         self._stream.close()
 
     def _read_entries(self, needed: str) -> dict[str, tuple[int, int, int]]:
-        """Where each member's data is, its size, and its checksum."""
+        """Read the offset, size and checksum of each member's data."""
         offset, count, directory = self._directory(os.fstat(self._stream.fileno()).st_size)
         if needed.encode() not in directory:
             raise BundleError(f"'{self.path}' is not an .edge bundle: it has no {needed}.")
         entries: dict[str, tuple[int, int, int]] = {}
-        expected, position = 0, 0  # where the next local header should be, and where its record in the directory is
+        expected, position = 0, 0  # offsets of the next local header, and of its record in the directory
         for _ in range(count):
             name, crc, length, position = self._record(directory, position, expected, entries)
             start = expected + _LOCAL.size + len(name)
@@ -125,7 +126,7 @@ class Archive:
         return entries
 
     def _directory(self, size: int) -> tuple[int, int, bytes]:
-        """Where the directory begins, how many members it lists, and its bytes."""
+        """Read the directory; return its offset, its number of members, and its bytes."""
         if size < _END.size or self._bytes_at(0, 4) not in (_LOCAL_MAGIC, _END_MAGIC):
             raise BundleError(f"'{self.path}' is not an .edge bundle: it does not begin like one.")
         end = self._bytes_at(size - _END.size, _END.size)
@@ -139,7 +140,7 @@ class Archive:
     def _record(
         self, directory: bytes, position: int, expected: int, known: Collection[str]
     ) -> tuple[str, int, int, int]:
-        """The name, checksum and size in a record of the directory, and where the next one begins."""
+        """Read a record of the directory; return its name, checksum and size, and the offset of the next record."""
         if len(directory) < position + _CENTRAL.size:
             raise TamperedError(f"'{self.path}' lists more members than its directory holds.")
         fields = _CENTRAL.unpack_from(directory, position)

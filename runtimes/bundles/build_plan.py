@@ -1,4 +1,4 @@
-"""How one engine is to be built: everything that TensorRT is told, as plain data that travels in a bundle."""
+"""The build plan of an engine: everything that TensorRT is told, as plain data that travels in a bundle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Dialect = Literal["8", "10", "11", "rtx"]
 
 @dataclass(frozen=True)
 class ShapeRange:
-    """The shapes one input may take. The builder picks the kernels that are fastest at `opt`."""
+    """The shapes that one input may have. The builder picks the kernels that are fastest at `opt`."""
 
     min: tuple[int, ...]
     opt: tuple[int, ...]
@@ -29,26 +29,26 @@ class ShapeRange:
         return "..".join("x".join(map(str, shape)) for shape in (self.min, self.opt, self.max))
 
     def holds(self, shape: tuple[int, ...]) -> bool:
-        """Whether a shape lies within."""
+        """Tell whether a shape lies within the range."""
         return len(shape) == len(self.min) and all(a <= size <= c for a, size, c in zip(self.min, shape, self.max))
 
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """One engine's build.
+    """The settings of one engine's build.
 
     Attributes:
         device: the profile's name.
-        version: the TensorRT that the device runs; the one that builds must speak the same dialect.
+        version: the TensorRT that the device runs; the TensorRT that builds must have the same dialect.
         arithmetic: the precisions that occur in the graph.
-        typing: whether the graph's types decide ("strong") or builder flags allow ("weak").
-        network_flags, builder_flags: TensorRT's names; TF32 is on by default there, and off here unless named.
+        typing: "strong" if the graph's types decide every precision, "weak" if builder flags allow precisions.
+        network_flags, builder_flags: TensorRT's names. TF32, which TensorRT turns on by default, is off unless named.
         workspace_bytes: scratch memory that a layer may take.
-        optimization_level: None where this TensorRT has no such setting.
+        optimization_level: 0 to 5; None if this TensorRT has no such setting.
         optimization_profiles: the shapes of every dynamic input, by name; an engine may hold several, and is fast
-            around the `opt` of each. Empty where all inputs are static.
-        dla_core: None for the GPU.
-        timing_cache: whether measured kernel times are kept for the next build.
+            around the `opt` of each. Empty if all inputs are static.
+        dla_core: number of the deep learning accelerator; None for the GPU.
+        timing_cache: whether measured kernel times are kept on disk for the next build.
     """
 
     device: str
@@ -75,7 +75,7 @@ class EngineLayer:
 
     Attributes:
         kind: TensorRT's own word ("kgen", "CaskConvolution").
-        precision: the data type of its first output, by TensorRT's name ("Half"); empty where it does not say.
+        precision: the data type of its first output, by TensorRT's name ("Half"); empty if TensorRT does not list it.
         nodes: the ONNX nodes that were fused into it.
     """
 

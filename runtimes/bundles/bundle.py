@@ -1,8 +1,8 @@
-"""Open an .edge bundle, trusting nothing in it.
+"""The .edge bundle, opened without trust in any of its bytes.
 
-A bundle is an archive (`runtimes/bundles/archive.py`) of `manifest.json`, perhaps `signature.ed25519`, and, in the
+A bundle is an archive (`runtimes/bundles/archive.py`) of `manifest.json`, optionally `signature.ed25519`, and, in the
 order of their names, the members whose size and SHA-256 the manifest declares. The signature is over the manifest's
-bytes, from which, by the digests, every other byte of the file follows.
+bytes; since the manifest holds the digests of all members, it covers the whole file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from runtimes import npy, plugins
+from runtimes import plugins
 from runtimes.bundles.archive import Archive
 from runtimes.bundles.manifest import SCHEMA_VERSION, Manifest
 from runtimes.codec import decode
@@ -26,26 +26,29 @@ SIGNATURE = "signature.ed25519"
 REPORT = "report.json"
 SIGNATURE_BYTES = 64
 _MAX_MANIFEST_BYTES = 4 << 20
-_MAX_DEPTH = 32  # of the manifest's lists and tables; ours has 6
+_MAX_DEPTH = 32  # nesting of lists and tables in a manifest; ours have 6 levels
 
 
 def golden_member(kind: str, index: int) -> str:
-    """Where golden arrays are kept. `kind` is "input" or "output"; tensors go by position, since their
-    names may hold any character.
+    """Return the member's name of a golden array.
+
+    Args:
+        kind: "input" or "output".
+        index: the tensor's position, since its name may hold characters that file names cannot.
     """
     return f"golden/{kind}-{index}.npy"
 
 
 class Bundle:
-    """An open bundle: its manifest, and its members on demand. Use it as a context manager.
+    """An open bundle: its manifest, and its members on demand. It is a context manager.
 
     Args:
         path: the file.
-        public_key: a PEM file; the bundle must be signed by its private half. None asks for no signature.
+        public_key: a PEM file; the bundle must be signed by the key's private half. None accepts any bundle.
 
     Raises:
-        UsageError: there is no such file, or the key is none.
-        BundleError: it is not a bundle, or was refused; a subclass and the message say why.
+        UsageError: there is no such file, or the key file holds no key.
+        BundleError: the file is not a bundle, or was refused; a subclass and the message say why.
         NotInstalledError: a key was given, and the package that checks signatures is missing.
     """
 
@@ -64,11 +67,11 @@ class Bundle:
 
     @property
     def is_signed(self) -> bool:
-        """Whether somebody signed it; by whom is known only where a public key was given."""
+        """True if the bundle carries a signature, which is checked only if a public key was given."""
         return SIGNATURE in self._archive.sizes
 
     def read(self, member: str) -> bytes:
-        """A member's bytes, checked against the manifest.
+        """Read a member's bytes and check them against the manifest.
 
         Raises:
             TamperedError: the bytes are not those that were packed.
@@ -82,12 +85,14 @@ class Bundle:
         return data
 
     def golden(self, kind: str, specs: tuple[TensorSpec, ...]) -> dict[str, Array]:
-        """The golden arrays of one kind ("input", "output") by tensor name; the first axis is the samples."""
+        """Read the golden arrays of one kind ("input", "output") by tensor name; their first axis is the samples."""
         return {spec.name: self._array(golden_member(kind, index)) for index, spec in enumerate(specs)}
 
     def _array(self, member: str) -> Array:
+        from runtimes import npz  # only golden samples are arrays; its zipfile and tempfile would slow down every load
+
         try:
-            return npy.parse(self.read(member))
+            return npz.parse_npy(self.read(member))
         except ValueError as error:
             raise BundleError(f"'{self.path}': '{member}' is not a plain array: {error}.") from None
 
@@ -95,7 +100,7 @@ class Bundle:
         """Read every member and compare it with its digest, and with the zip's checksum.
 
         Raises:
-            TamperedError: naming the first member that differs.
+            TamperedError: a member differs; names the first one.
         """
         for name in self._archive.sizes:
             data = self.read(name) if name in self.manifest.members else self._archive.read(name)
@@ -155,7 +160,7 @@ def _read_manifest(path: Path, content: bytes) -> Manifest:
 
 
 def _depth(data: Any) -> int:
-    """How deep lists and tables nest, counted without recursion."""
+    """Count how deep lists and tables nest, without recursion, which a crafted manifest could exhaust."""
     depth, level = 0, [data]
     while level:
         depth += 1

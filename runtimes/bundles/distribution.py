@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Distribution:
-    """What calibration saw of one tensor.
+    """The values of one tensor in calibration, as a histogram.
 
     Attributes:
-        low, high: the extremes.
-        edges: inner bounds of bins, rising; about as many values in each, where the values allow it.
-        shares: the part of the values in each bin, one more than there are edges; bin i ends where edges[i] begins.
+        low, high: the smallest and the largest value.
+        edges: inner bounds of the bins, rising; each bin holds about as many values, if the values allow it.
+        shares: the fraction of the values in each bin, one more than there are edges; bin i ends at edges[i].
     """
 
     low: float

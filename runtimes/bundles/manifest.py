@@ -1,4 +1,4 @@
-"""What one runtime loads, and what the bundle that ships it declares."""
+"""The manifest of a bundle, and the artifact that a runtime loads from it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import TensorSpec
 
-_MAX_THREADS = 1024  # runtimes start as many as they are told, or crash trying
+_MAX_THREADS = 1024  # runtimes start any number of threads that they are told, or crash
 
 SCHEMA_VERSION = 1
-"""Version of the manifest. History: 1, the first."""
+"""Version of the manifest's schema; 1 is the first."""
 
 
 @dataclass(frozen=True)
 class RuntimeSettings:
-    """How a runtime is to run an artifact.
+    """The threads and options that a runtime runs an artifact with.
 
     Attributes:
-        threads: threads inside one inference; 0 leaves the choice to the runtime.
+        threads: number of threads inside one inference; 0 leaves the choice to the runtime.
         options: the runtime's own options, by its own names.
     """
 
@@ -43,17 +43,17 @@ class RuntimeSettings:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One model, in the form one runtime loads.
+    """One model in the form that one runtime loads.
 
     Attributes:
-        file: where it is; inside a bundle, the member's name.
+        file: its path; inside a bundle, the member's name.
         runtime: the backend that opens it.
-        precision: as recipes name it.
-        source_sha256: digest of the ONNX file (and its external data) it was made from.
-        tool_versions: the packages that made it.
-        plan: how its engine was built; or is to be built on the device, where `file` is an ONNX model.
-        layers: the engine's layers, where TensorRT listed them.
-        work: what one inference computes and moves; None where that was not counted.
+        precision: the precision's name in recipes.
+        source_sha256: digest of the ONNX file and its external data that the artifact was made from.
+        tool_versions: versions of the packages that made it.
+        plan: the plan that its engine was built by or, if `file` is an ONNX model, that the device builds it by.
+        layers: the engine's layers; empty if TensorRT did not list them.
+        work: operations and bytes of one inference; None if they were not counted.
     """
 
     file: Path
@@ -77,18 +77,18 @@ class Artifact:
 
     @property
     def is_compiled_on_device(self) -> bool:
-        """Whether the device makes the engine, by `python -m runtimes compile`."""
+        """True if the device builds the engine, by `python -m runtimes compile`."""
         return self.plan is not None and self.file.suffix == ".onnx"
 
     @property
     def is_engine(self) -> bool:
-        """Whether the file is an engine, which TensorRT alone can read."""
+        """True if the file is an engine, which only TensorRT can read."""
         return self.plan is not None and not self.is_compiled_on_device
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file in a bundle."""
+    """The digest and size of a file in a bundle."""
 
     sha256: str
     size_bytes: int
@@ -96,10 +96,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Golden:
-    """Recorded inputs and outputs that a device replays to prove itself.
+    """Golden samples: recorded inputs and outputs, by which a device checks that it computes the same.
 
     Attributes:
-        samples: how many there are.
+        samples: number of samples.
         tolerance: the largest ||y - recorded|| / ||recorded|| that passes, per output.
     """
 
@@ -113,13 +113,13 @@ class Golden:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle is. Holds no time stamp, so that equal inputs give equal bytes.
+    """The contents of `manifest.json`. It holds no time stamp, so that equal inputs give equal bytes.
 
     Attributes:
         model: the model's name.
-        recipe: how its precision was made, as the toolchain wrote it.
+        recipe: the recipe that made the artifact, as the toolchain wrote it.
         members: every other file in the bundle.
-        distributions: what calibration saw of inputs and outputs, by tensor name; empty where there were no samples.
+        distributions: inputs' and outputs' values in calibration, by tensor name; empty if there were no samples.
     """
 
     schema_version: int

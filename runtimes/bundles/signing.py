@@ -21,7 +21,7 @@ from runtimes.files import replacing
 
 
 def sign(bundle: Bundle, key: Ed25519PrivateKey, out: Path) -> None:
-    """Write a bundle with a signature over its manifest, in place of any it had. The key goes nowhere.
+    """Write a bundle with a signature over its manifest, in place of an earlier signature. The key is not written.
 
     Raises:
         TamperedError: a member is not what was packed.
@@ -29,12 +29,12 @@ def sign(bundle: Bundle, key: Ed25519PrivateKey, out: Path) -> None:
     """
     members = {name: bundle.read(name) for name in sorted(bundle.manifest.members)}
     manifest = bundle.manifest_bytes
-    with replacing(out) as beside, beside.open("wb") as stream:
+    with replacing(out) as temporary, temporary.open("wb") as stream:
         archive.write(stream, {MANIFEST: manifest, SIGNATURE: key.sign(manifest), **members})
 
 
 def is_valid(key: Ed25519PublicKey, signature: bytes, manifest: bytes) -> bool:
-    """Whether the owner of `key` signed these bytes."""
+    """Tell whether the owner of `key` signed these bytes."""
     try:
         key.verify(signature, manifest)
     except InvalidSignature:
@@ -43,10 +43,10 @@ def is_valid(key: Ed25519PublicKey, signature: bytes, manifest: bytes) -> bool:
 
 
 def read_private_key(path: Path) -> Ed25519PrivateKey:
-    """The Ed25519 key in a PEM file without a passphrase.
+    """Read the private Ed25519 key in a PEM file without a passphrase.
 
     Raises:
-        UsageError: there is none; the message holds nothing of the file's content.
+        UsageError: there is no such key; the message holds nothing of the file's content.
     """
     try:
         key = load_pem_private_key(_read(path), password=None)
@@ -62,10 +62,10 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
 
 
 def read_public_key(path: Path) -> Ed25519PublicKey:
-    """The Ed25519 key in a PEM file.
+    """Read the public Ed25519 key in a PEM file.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such key.
     """
     try:
         key = load_pem_public_key(_read(path))

@@ -1,4 +1,4 @@
-"""What one inference of a model computes and has to move."""
+"""The work of one inference of a model: operations, and bytes that have to be moved."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Work:
-    """Counted at the shapes of the samples that a model is measured with.
+    """Operations and bytes of one inference, at the shapes of the samples that the model is measured with.
 
     Attributes:
-        operations: two per multiply-accumulate of its products (Conv, Gemm, MatMul, LSTM and their kin), padding
-            counted as data, by what they are computed in; nothing else counts as an operation.
-        weight_bytes: the constants that it reads, each once, by what they are computed in or stored as, whichever is
-            smaller; of a table, the rows that are looked up.
-        tensor_bytes: the graph's inputs and outputs.
-        uncounted: operators with products that are not among the operations.
+        operations: by precision, two per multiply-accumulate of Conv, Gemm, MatMul, LSTM and similar operators, with
+            padding counted as data; no other operator counts.
+        weight_bytes: by precision, the constants that are read, each once, in the type that they are computed in or
+            stored as, whichever is smaller; of a lookup table, the rows that are read.
+        tensor_bytes: bytes of the graph's inputs and outputs.
+        uncounted: operators that multiply and are not among the operations.
     """
 
     operations: Mapping[str, int]
@@ -26,5 +26,5 @@ class Work:
 
     @property
     def bytes(self) -> int:
-        """The least that has to be moved: weights once, inputs and outputs; not what is in between."""
+        """Least number of bytes to move: weights once, inputs and outputs, without the tensors in between."""
         return sum(self.weight_bytes.values()) + self.tensor_bytes

@@ -1,1 +1,1 @@
-"""Sessions: loading a model, running it, its statistics, and drift from what calibration saw."""
+"""Sessions: loading a model, running it, its statistics, and drift of its values from calibration's."""

@@ -1,4 +1,4 @@
-"""How far a session's tensors have left what calibration saw of them."""
+"""Drift: the difference between the values of a session's tensors and their values in calibration."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import numpy as np
 from runtimes.bundles.distribution import Distribution
 from runtimes.tensors import Array, Feeds
 
-_ELEMENTS = 2048  # of one tensor in one call, evenly spaced
+_ELEMENTS = 2048  # counted of one tensor in one call, evenly spaced
 LEAST_CALLS = 100
-"""Calls to look at before an index means anything: with ten bins, chance alone then gives it about 0.09."""
+"""Number of calls before an index is given: with ten bins, chance alone then gives about 0.09."""
 _LEAST_SHARE = 1e-4  # an empty bin would make the index infinite
 
 
 @dataclass(frozen=True)
 class TensorDrift:
-    """How one tensor of the calls that were looked at differs from calibration.
+    """The drift of one tensor.
 
     Attributes:
-        calls: how many were looked at.
-        values: of this tensor, in those.
-        saturated: the part of them outside calibration's extremes, which int8 clips; NaN counts.
+        calls: number of calls whose values were counted.
+        values: number of values that were counted.
+        saturated: the fraction of them outside calibration's extremes, which int8 clips; NaN counts.
         psi: population stability index, the sum over bins of (p - q) ln(p / q). Below 0.1 is commonly read as
             stable, above 0.25 as another population (Siddiqi, Credit Risk Scorecards, 2006). None before `LEAST_CALLS`,
-            as the values of one call are alike, and few make it large whatever they are.
+            since the values of one call are alike, so that the index of a few calls is always large.
     """
 
     tensor: str
@@ -38,7 +38,7 @@ class TensorDrift:
 
 
 class DriftMonitor:
-    """Counts values of sampled calls into calibration's bins."""
+    """Counter of the values of sampled calls in calibration's bins."""
 
     def __init__(self, references: Mapping[str, Distribution]) -> None:
         self._references = references
@@ -58,13 +58,15 @@ class DriftMonitor:
                 self._counts[name] += np.bincount(bins, minlength=len(bounds) + 1)
 
     def drift(self) -> tuple[TensorDrift, ...]:
-        """What was found, for each tensor that was seen."""
+        """Return the drift of each tensor of which values were counted."""
         seen = {name: counts for name, counts in self._counts.items() if counts.any()}
         return tuple(_drift(name, self._references[name], counts, self._calls) for name, counts in seen.items())
 
 
 def _some(array: Array) -> Array:
-    step = 2 * (array.size // (2 * _ELEMENTS)) + 1  # odd: never in step with a layout by powers of two
+    step = (
+        2 * (array.size // (2 * _ELEMENTS)) + 1
+    )  # odd, so that it does not pick one column of a layout by powers of two
     return array.reshape(-1)[::step].astype(np.float64)
 
 

@@ -1,4 +1,4 @@
-"""From a bundle to a session, on the machine it was packed for."""
+"""Loading: a bundle becomes a session on the machine that it was packed for."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ def load(
     Args:
         path: the .edge file.
         settings: threads and runtime options in place of those that were packed.
-        any_machine: open it though its profile is for another machine than this one. What it computes and
-            how fast may differ from what was measured.
+        any_machine: open the bundle even if its profile is for another machine. Outputs and latency may then differ
+            from the report's.
         public_key: a PEM file; a bundle that is not signed by the owner of its private half is refused, and so is
-            one with a changed byte in any member. Without a key only the manifest and the model are looked at.
+            a bundle with a changed byte in any member. Without a key only the manifest and the model are checked.
 
     Raises:
-        UsageError: there is no such file, or `settings` asks for what its runtime does not know.
+        UsageError: there is no such file, or its runtime does not know an option in `settings`.
         BundleError: the file was refused.
-        UnsupportedError: it was built for another machine.
-        NotInstalledError: its runtime is not installed, or what checks signatures.
-        BackendError: its runtime failed to load it.
+        UnsupportedError: the bundle was built for another machine.
+        NotInstalledError: its runtime, or the package that checks signatures, is not installed.
+        BackendError: its runtime failed to load it; the runtime's text is passed on.
     """
     with Bundle(Path(path), public_key) as bundle:
         if public_key is not None:
-            bundle.check()  # a signature is one over the whole file
+            bundle.check()  # the signature covers every member by its digest
         return open_session(bundle, settings=settings, any_machine=any_machine)
 
 
 def open_session(bundle: Bundle, *, settings: RuntimeSettings | None = None, any_machine: bool = False) -> Session:
-    """`load`, for a bundle that is open already."""
+    """Open a session on a bundle that is open already; see `load`."""
     artifact = bundle.manifest.artifact
     if not any_machine:
         check_machine(bundle.manifest.profile)
@@ -58,19 +58,19 @@ def open_session(bundle: Bundle, *, settings: RuntimeSettings | None = None, any
     else:
         model = bundle.read(artifact.file.as_posix())
     session = opened.load(artifact, model)
-    session.watch(bundle.manifest.distributions)
+    session.monitor_drift(bundle.manifest.distributions)
     return session
 
 
 def check_machine(profile: HardwareProfile) -> None:
-    """Refuse a profile that this machine is not.
+    """Check that this machine can run what was built for a profile.
 
     Raises:
-        UnsupportedError: the architecture differs, or instructions are missing; says which.
+        UnsupportedError: the architecture differs, or the processor lacks instructions; says which.
     """
     if profile.arch != cpu.arch():
         raise UnsupportedError(
-            f"Profile {profile.name} is for {profile.arch} and this machine is {cpu.arch()}; "
+            f"Profile {profile.name} is for {profile.arch}, but this machine is {cpu.arch()}; "
             "build for this machine's profile (edgewright profiles --detect)."
         )
     missing = sorted(set(profile.cpu.isa) - cpu.isa_flags()) if cpu.isa_flags() else []

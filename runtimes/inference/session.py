@@ -1,4 +1,4 @@
-"""A loaded artifact: the one interface over every runtime."""
+"""Sessions: one interface to a loaded model over every runtime."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ S = TypeVar("S", bound="Session")
 
 
 class Session(abc.ABC):
-    """Runs one artifact; safe to use from several threads. Use it as a context manager.
+    """A loaded artifact that runs inferences. Several threads may use it; it is a context manager.
 
-    A backend implements `_infer` and, if it holds resources, `_release`; checks and statistics are here, so that
-    every backend refuses the same mistakes with the same words. Its `_infer` may be called by several threads at
-    once, and `_release` while one of them is inside; where the runtime cannot stand that, set `serial`, and this
-    class lets in one at a time. `_infer_into` may be overridden to write into the caller's arrays without a copy, and
-    `_run_bound` to save the checks and lookups of arrays that fit buffers bound in an earlier call.
+    A backend implements `_infer` and, if it holds resources, `_release`. Checks and statistics are in this class, so
+    that every backend refuses the same mistakes with the same words. Several threads may call `_infer` at once, and
+    `_release` while one of them is inside; a backend whose runtime does not allow this sets `serial`, and this class
+    then lets in one thread at a time. A backend may override `_infer_into` to write into the caller's arrays without a
+    copy, and `_run_bound` to save checks and lookups for arrays that fit buffers bound in an earlier call.
 
     Attributes:
-        on_gpu: whether it computes on a GPU.
+        serial: whether the runtime allows only one inference at a time.
+        on_gpu: whether the runtime computes on a GPU.
     """
 
     serial: ClassVar[bool] = False
@@ -43,7 +44,7 @@ class Session(abc.ABC):
         self.inputs = artifact.inputs
         self.outputs = artifact.outputs
         self._turn = threading.Lock() if self.serial else nullcontext()
-        self.watch({})
+        self.monitor_drift({})
         self._closed = False
 
     def run(self, feeds: Feeds, out: Mapping[str, Array] | None = None) -> dict[str, Array]:
@@ -51,10 +52,10 @@ class Session(abc.ABC):
 
         Args:
             feeds: an array for every input, of the dtype and shape that `inputs` declares.
-            out: arrays to write the outputs into, one for every output; new ones are made, if None.
+            out: arrays to write the outputs into, one for every output; None makes new arrays.
 
         Returns:
-            An array for every output. They are the caller's: no later run writes to them.
+            An array for every output, in the order of `outputs`. No later run writes to these arrays.
 
         Raises:
             FeedError: an array is missing, unknown, or of another dtype or shape.
@@ -71,24 +72,24 @@ class Session(abc.ABC):
         pending = self._pending
         pending.append(perf_counter_ns() - start)
         if len(pending) >= self._recorder.batch:
-            self._recorder.settle(feeds, outputs)
+            self._recorder.count(feeds, outputs)
         return outputs
 
     def __call__(self, /, **feeds: Array) -> dict[str, Array]:
-        """`run`, with the inputs' names as keywords."""
+        """Infer once, with the inputs' names as keywords; see `run`."""
         return self.run(feeds)
 
     def stats(self) -> Stats:
-        """Calls, errors, latency and drift since the session was loaded."""
+        """Return calls, errors, latency and drift since the session was loaded."""
         return self._recorder.stats()
 
-    def watch(self, references: Mapping[str, Distribution]) -> None:
-        """Compare inputs and outputs of some calls with what calibration saw; statistics begin anew."""
+    def monitor_drift(self, references: Mapping[str, Distribution]) -> None:
+        """Start to compare values of some calls with calibration's; statistics start again from zero."""
         self._recorder = Recorder(DriftMonitor(references) if references else None)
         self._pending = self._recorder.pending
 
     def close(self) -> None:
-        """Free what the runtime holds. Closing twice is harmless."""
+        """Free the runtime's resources. Closing twice is harmless."""
         if not self._closed:
             self._closed = True
             with self._turn:
@@ -104,10 +105,10 @@ class Session(abc.ABC):
 
     @abc.abstractmethod
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
-        """Infer on feeds that were checked; the arrays returned are new, in the order of `outputs`."""
+        """Infer on checked feeds; return new arrays in the order of `outputs`."""
 
     def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
-        """Infer on feeds that were checked, into arrays that were checked and share no memory with the feeds.
+        """Infer on checked feeds, into checked arrays that share no memory with the feeds.
 
         Raises:
             FeedError: an output has another shape than the array for it.
@@ -123,10 +124,10 @@ class Session(abc.ABC):
         return {name: out[name] for name in outputs}
 
     def _release(self) -> None:  # noqa: B027  # a backend that holds nothing has nothing to free
-        """Free what the runtime holds."""
+        """Free the runtime's resources."""
 
     def _run_bound(self, feeds: Feeds) -> dict[str, Array] | None:
-        """A short way for feeds that are certainly right, of a backend that has one; None sends them the long way."""
+        """Infer with buffers that an earlier call bound; None if the feeds do not fit them, for `run` to check them."""
         return None
 
     def _run_checked(self, feeds: Feeds, out: Mapping[str, Array] | None) -> dict[str, Array]:

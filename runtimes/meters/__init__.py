@@ -1,4 +1,4 @@
-"""One energy meter per file: `open_meters(...)`, which raises `LookupError` with the reason where there is none.
+"""Energy meters, one per module: `open_meters(...)` raises `LookupError` with the reason if there is no such meter.
 
-Modules that start with an underscore are shared by several.
+Modules whose names start with an underscore are helpers.
 """

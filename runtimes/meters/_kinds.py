@@ -1,4 +1,4 @@
-"""The two kinds of meters: those that count energy, and those that tell power."""
+"""The two kinds of meters: a counter of energy, and a gauge of power."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 
 class Counter:
-    """Counts energy by itself; it may start over at zero, and then has to be read once a turn."""
+    """A meter that counts energy itself. It may wrap around to zero, and must be read at least once a turn."""
 
     def __init__(self, name: str, read_uj: Callable[[], int], range_uj: int | None = None) -> None:
         self.name, self._read_uj, self._range_uj = name, read_uj, range_uj
         self._last, self._drawn = read_uj(), 0
 
     def drawn_uj(self) -> int:
-        """Microjoules since it was opened.
+        """Return the microjoules since the meter was opened.
 
         Raises:
-            ValueError: it went back, and has no known end to start over from.
+            ValueError: the count went back, and the count at which it wraps around is not known.
         """
         now = self._read_uj()
         step = now - self._last
@@ -31,7 +31,7 @@ class Counter:
 
 
 class Gauge:
-    """Tells power. Energy is its integral by trapezoids, so that it has to be read while something runs."""
+    """A meter that shows power. Energy is the integral by trapezoids, so it must be read again and again."""
 
     def __init__(
         self, name: str, read_uw: Callable[[], int], clock_ns: Callable[[], int] = time.perf_counter_ns
@@ -40,7 +40,7 @@ class Gauge:
         self._at_ns, self._power_uw, self._drawn = clock_ns(), read_uw(), 0.0
 
     def drawn_uj(self) -> int:
-        """Microjoules since it was opened."""
+        """Return the microjoules since the meter was opened."""
         now_ns, power_uw = self._clock_ns(), self._read_uw()
         self._drawn += (power_uw + self._power_uw) / 2 * (now_ns - self._at_ns) / 1e9
         self._at_ns, self._power_uw = now_ns, power_uw
@@ -51,10 +51,10 @@ Meter = Counter | Gauge
 
 
 def number(path: Path) -> int:
-    """What a file of sysfs holds.
+    """Read the number in a file of sysfs.
 
     Raises:
-        OSError: it is not there, or not for us to read.
-        ValueError: it holds no number.
+        OSError: the file does not exist or cannot be read.
+        ValueError: the file holds no number.
     """
     return int(path.read_text())

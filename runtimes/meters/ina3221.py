@@ -1,7 +1,7 @@
-"""A Jetson's power rails: Texas Instruments' INA3221, as Linux's hwmon shows it (Documentation/hwmon/ina3221.rst).
+"""Power rails of a Jetson: Texas Instruments' INA3221, as Linux's hwmon shows it (Documentation/hwmon/ina3221.rst).
 
-Boards with a rail at the module's input (VDD_IN; POM_5V_IN on the first Nano) are metered there. AGX boards have none,
-so their rails are added up. Reading a register takes half a millisecond, for it is behind an I2C bus.
+Boards with a rail at the module's input (VDD_IN; POM_5V_IN on the first Nano) are metered there. AGX boards have no
+such rail, so their rails are added up. Reading a register takes half a millisecond, since it is behind an I2C bus.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 from runtimes.meters._kinds import Gauge, number
 
 _INPUTS = ("VDD_IN", "POM_5V_IN")
-_NO_RAILS = ("NC", "sum of shunt voltages")  # channels that are not connected, or are no channel
+_NO_RAILS = ("NC", "sum of shunt voltages")  # channels that are not connected, and a sum that is no channel
 
 Rail = tuple[Path, Path]
 """The files of a rail's voltage in mV and of its current in mA."""
 
 
 def open_meters(sys: Path) -> list[Gauge]:
-    """One gauge, of all that the module draws.
+    """Open one gauge of the power of the whole module.
 
     Args:
-        sys: where sysfs is.
+        sys: the folder of sysfs.
 
     Raises:
         LookupError: there is no such monitor, or it cannot be read.

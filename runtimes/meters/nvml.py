@@ -1,4 +1,4 @@
-"""A GPU's energy, as NVIDIA's driver tells it: a counter since Volta, before that the power."""
+"""Energy of a GPU from NVIDIA's driver: a counter of energy since Volta, and a gauge of power on older GPUs."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from runtimes.meters._kinds import Counter, Gauge
 
 
 def open_meters() -> list[Counter | Gauge]:
-    """The meter of the GPU that runs.
+    """Open the meter of the GPU that CUDA uses.
 
     Raises:
-        LookupError: there is no driver to ask, the GPU has no meter, or there are several and CUDA_VISIBLE_DEVICES does
-            not name one by its UUID (numbers count otherwise in CUDA than here).
+        LookupError: there is no driver, the GPU has no meter, or there are several GPUs and CUDA_VISIBLE_DEVICES does
+            not name one by its UUID. A number would not do, since CUDA and NVML number GPUs differently.
     """
     try:
         pynvml.nvmlInit()
         gpu = _gpu()
         return [_meter(gpu)]
     except pynvml.NVMLError as error:
-        raise LookupError(f"the GPU does not tell its energy (NVML: {error})") from None
+        raise LookupError(f"the GPU does not report its energy (NVML: {error})") from None
 
 
 def _gpu() -> Any:
@@ -31,7 +31,7 @@ def _gpu() -> Any:
         return pynvml.nvmlDeviceGetHandleByUUID(uuid)
     count = pynvml.nvmlDeviceGetCount()
     if count != 1:
-        raise LookupError(f"there are {count} GPUs; name the one that runs with CUDA_VISIBLE_DEVICES=GPU-...")
+        raise LookupError(f"there are {count} GPUs; name the one to use with CUDA_VISIBLE_DEVICES=GPU-...")
     return pynvml.nvmlDeviceGetHandleByIndex(0)
 
 

@@ -1,7 +1,7 @@
-"""The processor packages' own counters, Intel's and AMD's: Running Average Power Limit, as Linux's powercap shows it.
+"""Energy counters of Intel's and AMD's processor packages: Running Average Power Limit, as Linux's powercap shows it.
 
-Subdomains (core, dram) are not counted: a core's energy is part of its package's, and what of the memory's is differs
-from processor to processor. Nor is psys, which holds the package once more.
+Subdomains (core, dram) are not added: a core's energy is a part of its package's, and whether the memory's energy is
+differs between processors. The domain psys is not added either, since it contains the package.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from runtimes.meters._kinds import Counter, number
 
 
 def open_meters(sys: Path) -> list[Counter]:
-    """A counter per package.
+    """Open a counter for each processor package.
 
     Args:
-        sys: where sysfs is.
+        sys: the folder of sysfs.
 
     Raises:
-        LookupError: there is none, or it cannot be read.
+        LookupError: there is no counter, or it cannot be read.
     """
     zones = sorted((sys / "class/powercap").glob("intel-rapl:*"))
     try:
@@ -27,14 +27,14 @@ def open_meters(sys: Path) -> list[Counter]:
             name: zone for zone in zones if (name := (zone / "name").read_text().strip()).startswith("package-")
         }
         if not packages:
-            raise LookupError("no processor shows its energy (RAPL)")
+            raise LookupError("no processor reports its energy (RAPL)")
         return [_counter(name, zone) for name, zone in packages.items()]
     except PermissionError:
-        raise LookupError("RAPL's counters are for root alone (since CVE-2020-8694)") from None
+        raise LookupError("only root may read RAPL's counters (since CVE-2020-8694)") from None
     except (OSError, ValueError) as error:
         raise LookupError(f"RAPL's counters cannot be read: {error}") from None
 
 
 def _counter(name: str, zone: Path) -> Counter:
-    """It goes from zero to `max_energy_range_uj`, then starts over: every few minutes to an hour."""
+    """Open a counter that wraps around to zero at `max_energy_range_uj`, every few minutes to an hour."""
     return Counter(name, functools.partial(number, zone / "energy_uj"), number(zone / "max_energy_range_uj"))

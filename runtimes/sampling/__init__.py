@@ -1,1 +1,1 @@
-"""Raw samples of a running model: latencies, memory, energy, and the state of the system meanwhile."""
+"""Raw samples of a running model: latencies, memory, energy, and the conditions of the system."""

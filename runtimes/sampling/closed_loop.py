@@ -1,6 +1,6 @@
-"""Raw latency samples from a closed loop: one inference after the other, every one kept.
+"""Raw latency samples from a closed loop: one inference after another, with every sample recorded.
 
-This runs on the device, in a process of its own; statistics are the host's work.
+This runs on the device, in a separate process. The host computes the statistics.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -20,21 +19,28 @@ from runtimes import samples
 from runtimes.backends import backend
 from runtimes.errors import UsageError
 from runtimes.inference.session import Session
-from runtimes.sampling.speed_probe import Probe
-from runtimes.sampling.system_conditions import Conditions, Watch
+from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
+from runtimes.sampling.speed_probe import SpeedProbe
+from runtimes.sampling.system_conditions import Conditions, SystemMonitor
 from runtimes.tensors import Array
 
-_DISTINCT_FEEDS = 8  # enough to vary the data, few enough to hold
+_DISTINCT_FEEDS = 8  # enough to vary the data, and few enough to hold in memory
 _WINDOW_RUNS = 10
-_SETTLED_RATIO = 0.98  # warm-up is over when a window's median no longer improves on the best by 2%
+_SETTLED_RATIO = 0.98  # warm-up ends when a window's median is no longer 2% below the best one
 MOST_RUNS = 1_000_000
-"""The most that a plan may ask for; of seconds, too."""
+"""Upper limit of each number in a plan, of runs as of seconds."""
 
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """How long one block lasts: `min_runs` inferences, then on until `duration_s`, at most `max_runs`;
-    `time_limit_s` ends it in any case.
+    """The length of one block: at least `min_runs` inferences and `duration_s`, at most `max_runs` and `time_limit_s`.
+
+    Attributes:
+        min_runs: least number of inferences.
+        max_runs: largest number of inferences; it wins over `min_runs`.
+        duration_s: seconds after which the block ends once `min_runs` are done.
+        warmup_limit_s: seconds after which the warm-up ends in any case.
+        time_limit_s: seconds after which the block ends in any case.
     """
 
     min_runs: int = 170
@@ -46,33 +52,33 @@ class SamplingPlan:
     def __post_init__(self) -> None:
         for name in ("min_runs", "max_runs", "duration_s", "warmup_limit_s", "time_limit_s"):
             value = getattr(self, name)
-            if not 0 <= value <= MOST_RUNS:  # nor is NaN
+            if not 0 <= value <= MOST_RUNS:  # also refuses NaN
                 raise UsageError(f"A sampling plan has {name} = {value}; expected 0 to {MOST_RUNS:,}.")
 
 
 @dataclass(frozen=True)
 class Block:
-    """What one process measured.
+    """The measurements of one process.
 
     Attributes:
-        samples_ns: wall time of each inference, or of each query of a scenario that has some, in order.
-        warmup_ns: those before the series settled, the first inference first.
-        settled: whether the warm-up ended by its rule, or by its time limit.
-        batch: samples that each of `samples_ns` is of.
-        inferences: those that each of `samples_ns` is of, one after another: more than one where samples that come
-            together do not run together.
-        load_ns: from the bundle's path to a session, the import of its runtime included.
+        samples_ns: wall time in ns of each inference, or of each query if the scenario has queries, in order.
+        warmup_ns: wall time in ns of each inference of the warm-up, in order.
+        settled: whether the warm-up ended by its rule; False if its time limit ended it.
+        batch: number of input samples in each of `samples_ns`.
+        inferences: number of inferences in each of `samples_ns`, one after another: more than one if the samples of a
+            query do not run as one batch.
+        load_ns: time from the bundle's path to a session, with the import of its runtime.
         cpu_ns: processor time of all threads during `samples_ns`.
-        preemptions: times the kernel took the processor away during `samples_ns`.
-        idle_memory_bytes: resident before the bundle was opened.
-        peak_memory_bytes: the most that was ever resident; None where the system doesn't say.
-        steady_memory_bytes: resident after the last inference.
-        probe_ns: what a fixed piece of work took between the inferences, every 20 ms (`speed_probe.Probe`).
-        resident_bytes: what the process held each time that the probe ran.
-        conditions: what the system said about itself during `samples_ns`.
-        arrivals_ns: of a load that does not wait for answers, when each query was due, since the first; `samples_ns`
-            begin then. Empty in a closed loop.
-        environment: versions of what ran in the measuring process.
+        preemptions: number of times that the kernel took the processor away during `samples_ns`.
+        idle_memory_bytes: resident memory before the bundle was opened; None if the system does not report it.
+        peak_memory_bytes: the most memory that was ever resident; None likewise.
+        steady_memory_bytes: resident memory after the last inference; None likewise.
+        probe_ns: times of the speed probe, every 20 ms between the inferences (`speed_probe.SpeedProbe`).
+        resident_bytes: resident memory each time that the probe ran.
+        conditions: the system's own figures during `samples_ns`.
+        arrivals_ns: due time of each query since the first, in a load that does not wait for answers; `samples_ns`
+            begin at these times. Empty in a closed loop.
+        environment: versions of Python, NumPy and the runtime in the measuring process.
     """
 
     samples_ns: tuple[int, ...]
@@ -96,32 +102,32 @@ class Block:
 def sample(
     session: Session, feeds: Sequence[dict[str, Array]], plan: SamplingPlan, load_ns: int, idle_memory_bytes: int | None
 ) -> Block:
-    """Warm up, then measure.
+    """Warm up a session, then measure a block.
 
     Args:
-        session: what to run.
-        feeds: inputs, taken in turn.
-        plan: how long.
-        load_ns: how long the session took to load, for the record.
-        idle_memory_bytes: resident memory before that, for the record.
+        session: the session to run.
+        feeds: inputs, which are used in turn.
+        plan: the length of the warm-up and of the block.
+        load_ns: time that the session took to load; it is copied into the block.
+        idle_memory_bytes: resident memory before the session was loaded; it is copied into the block.
 
     Raises:
         UsageError: there are no feeds.
     """
     if not feeds:
-        raise UsageError("There are no samples to measure with.")
+        raise UsageError("There are no samples to measure with; give at least one.")
     inputs = itertools.cycle(feeds)
     warmup, settled = warm_up(lambda: session.run(next(inputs)), plan.warmup_limit_s)
     times: list[int] = []
     resident: list[int] = []
-    probe, watch = Probe(), Watch(on_gpu=session.on_gpu)
+    probe, monitor = SpeedProbe(), SystemMonitor(on_gpu=session.on_gpu)
     switches, cpu, start = _involuntary_switches(), time.process_time_ns(), time.perf_counter_ns()
     now = start
     while not _is_done(len(times), (now - start) / 1e9, plan):
         if probe.tick(now):
-            watch.tick()
-            if (held := _resident_bytes()) is not None:
-                resident.append(held)
+            monitor.tick()
+            if (now_resident := resident_bytes()) is not None:
+                resident.append(now_resident)
         times.append(_time_one(session, next(inputs)))
         now = time.perf_counter_ns()
     return Block(
@@ -132,16 +138,16 @@ def sample(
         cpu_ns=time.process_time_ns() - cpu,
         preemptions=_involuntary_switches() - switches,
         idle_memory_bytes=idle_memory_bytes,
-        peak_memory_bytes=memory_bytes("VmHWM"),
-        steady_memory_bytes=memory_bytes("VmRSS"),
+        peak_memory_bytes=peak_bytes(),
+        steady_memory_bytes=resident_bytes(),
         probe_ns=tuple(probe.times_ns),
         resident_bytes=tuple(resident),
-        conditions=watch.conditions(),
+        conditions=monitor.conditions(),
     )
 
 
 def distinct_feeds(session: Session, arrays: Mapping[str, Array]) -> list[dict[str, Array]]:
-    """The inputs that are taken in turn while something is measured; none where the arrays hold no samples.
+    """Cut the first few feeds from arrays, to be used in turn while a model is measured.
 
     Raises:
         FeedError: the arrays do not fit the session's inputs.
@@ -150,24 +156,24 @@ def distinct_feeds(session: Session, arrays: Mapping[str, Array]) -> list[dict[s
 
 
 def environment(session: Session) -> dict[str, str]:
-    """Versions of what runs here; a bundle's own are those of what built it."""
+    """Return the versions in this process; a bundle's manifest holds the versions of the tools that built it."""
     runtime = session.artifact.runtime
     return {"python": platform.python_version(), "numpy": np.__version__, runtime: backend(runtime).version()}
 
 
 def warm_up(run: Callable[[], object], limit_s: float) -> tuple[list[int], bool]:
-    """Run until ten inferences are no faster than the ten before, or the limit.
+    """Run until ten inferences are no faster than the best ten before, or until the time limit.
 
-    Nothing is compiled here: what warms up is caches, allocators, pages and the clock, which take some tens of runs.
-    Georges, Buytaert and Eeckhout (2007, Statistically rigorous Java performance evaluation) wait for the coefficient
-    of variation of ten iterations to fall below 1 or 2%; on a machine with neighbours it never does. So only the end of
-    the improvement is waited for, by medians, which a burst does not move. This is the weaker rule: one slow window
-    ends it early, and it does not see that a process gets slower later, or is in one of two modes for good, as Barrett
-    et al. (2017, Virtual machine warmup blows hot and cold) found of many. Processes are therefore restarted and
-    compared by their medians, every run is kept, and a soak looks for trends.
+    Nothing is compiled while a model runs: caches, allocators, pages and the clock warm up, which takes some tens of
+    runs. Georges, Buytaert and Eeckhout (2007, Statistically rigorous Java performance evaluation) wait until the
+    coefficient of variation of ten iterations falls below 1 or 2%, which never happens on a machine with other busy
+    processes. This rule therefore waits only until the medians stop improving, since a burst does not move a median. It
+    is the weaker rule: one slow window ends it early, and it misses processes that get slower later or stay in one of
+    two modes, as Barrett et al. (2017, Virtual machine warmup blows hot and cold) found of many. Processes are
+    therefore restarted and compared by their medians, every run is recorded, and a soak looks for trends.
 
     Returns:
-        What each run took in ns, and whether the series had settled when it ended.
+        The time of each run in ns, and whether the series had settled when the warm-up ended.
     """
     warmup: list[int] = []
     best = float("inf")
@@ -186,27 +192,6 @@ def warm_up(run: Callable[[], object], limit_s: float) -> tuple[list[int], bool]
         if median > best * _SETTLED_RATIO:
             return warmup, True
         best = median
-
-
-def memory_bytes(field: str) -> int | None:
-    """A field of /proc/self/status in bytes: "VmRSS" is resident now, "VmHWM" the most ever."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    for line in status.splitlines():
-        name, _, value = line.partition(":")
-        if name == field:
-            return int(value.split()[0]) * 1024
-    return None
-
-
-def _resident_bytes() -> int | None:
-    """As VmRSS, in a tenth of the time: the second number of /proc/self/statm, in pages."""
-    try:
-        return int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize()
-    except OSError:
-        return None
 
 
 def _is_done(runs: int, elapsed_s: float, plan: SamplingPlan) -> bool:

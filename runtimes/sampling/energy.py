@@ -1,4 +1,4 @@
-"""How much energy is drawn while a model runs, by what meters this machine has."""
+"""Energy that is drawn while a model runs, by the meters of this machine."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from runtimes.errors import NotInstalledError
 from runtimes.meters import ina3221, rapl
 from runtimes.meters._kinds import Meter
 
-_EVERY_NS = 100_000_000  # a Jetson's rail takes a millisecond to read; RAPL's counters turn over in minutes
+_EVERY_NS = 100_000_000  # reading a Jetson's rail takes 1 ms, and RAPL's counters wrap around in minutes
 
 
 class Energy:
-    """Counts from its creation on.
+    """The energy that was drawn since this object was created.
 
-    A module's own input is metered where it has a monitor. Elsewhere that is the processor packages, and for a model on
-    a GPU the GPU; without the GPU's meter there is no figure then, since the rest would be the smaller part.
+    A module with a monitor at its input is metered there. Other machines are metered at the processor packages and, for
+    a model on a GPU, at the GPU. A model on a GPU without a meter has no figure, since the packages would be the
+    smaller part.
 
     Attributes:
-        missing: why nothing is metered; None where something is.
+        missing: the reason why nothing is metered; None if there is a meter.
     """
 
     def __init__(self, *, on_gpu: bool = False, sys: Path = Path("/sys")) -> None:
@@ -29,13 +30,13 @@ class Energy:
         self._next_ns = 0
 
     def tick(self) -> None:
-        """Read the meters, if it is time to; counters turn over, and power changes."""
+        """Read the meters if 100 ms have passed, since counters wrap around and power changes."""
         if self._meters and time.perf_counter_ns() >= self._next_ns:
             self.drawn_uj()
             self._next_ns = time.perf_counter_ns() + _EVERY_NS
 
     def drawn_uj(self) -> dict[str, int]:
-        """Microjoules since the start, by the meter's name; none once one has failed."""
+        """Return the microjoules since the start, by the meter's name; empty once a meter has failed."""
         try:
             return {meter.name: meter.drawn_uj() for meter in self._meters}
         except Exception as error:  # a sensor on a bus, or a driver, may fail at any time
@@ -44,7 +45,7 @@ class Energy:
 
 
 def _open(on_gpu: bool, sys: Path) -> tuple[Sequence[Meter], str | None]:
-    """The meters to add up, or why there are none."""
+    """Open the meters to add up; return them, and the reason if there are none."""
     module, no_module = _try(lambda: ina3221.open_meters(sys))
     if module:
         return module, None

@@ -1,4 +1,4 @@
-"""A fixed piece of work whose time says how fast this machine is just now, whatever the model does."""
+"""The speed probe: a fixed piece of work whose time shows how fast this machine is, whatever the model does."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import time
 
 import numpy as np
 
-_SIZE = 8_192  # of float32: in the first cache, where the clock decides
+_SIZE = 8_192  # float32 values, which fit in the first cache, so that the clock decides
 _REPEATS = 8
-_COPIED = 1 << 19  # of float32: 2 MiB, more than most second caches, so that who shares the third is felt
+_COPIED = 1 << 19  # float32 values, 2 MiB: more than most second caches, so that use of a shared third cache shows
 _EVERY_NS = 20_000_000
 
 
-class Probe:
-    """Times the work every 20 ms, between a model's runs; it takes a tenth of a millisecond or so.
+class SpeedProbe:
+    """The probe, which runs every 20 ms between a model's runs and takes about a tenth of a millisecond.
 
-    Half of it computes and half copies, for neighbours take clock and caches alike. It is elementwise, so that no
-    library spreads it over threads.
+    Half of the work computes and half copies, since other processes slow down both the clock and the caches. It is
+    elementwise, so that no library spreads it over threads.
+
+    Attributes:
+        times_ns: time of each run in ns.
     """
 
     def __init__(self) -> None:
@@ -27,10 +30,10 @@ class Probe:
         self._to = np.ones_like(self._from)
         self._next_ns = 0
         self.run()
-        self.times_ns.clear()  # the first run pays for cold caches
+        self.times_ns.clear()  # the first run has cold caches
 
     def tick(self, now_ns: int) -> bool:
-        """Run, if it is time to; says whether it was."""
+        """Run the probe if 20 ms have passed; tell whether it ran."""
         if now_ns < self._next_ns:
             return False
         self.run()
@@ -38,7 +41,7 @@ class Probe:
         return True
 
     def run(self) -> None:
-        """Run and note the time."""
+        """Run the probe and record its time."""
         start = time.perf_counter_ns()
         for _ in range(_REPEATS):
             np.exp(self._x, out=self._y)

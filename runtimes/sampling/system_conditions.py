@@ -1,7 +1,6 @@
-"""What the system says about itself while a model runs: who else had the processors, how fast and hot they were, and
-what was drawn.
+"""Conditions of the system while a model runs: other processes, clocks, temperature, and energy.
 
-Linux counts most of it; what a system does not show is None, never zero.
+Linux counts most of them. A figure that the system does not show is None, never zero.
 """
 
 from __future__ import annotations
@@ -16,25 +15,25 @@ from pathlib import Path
 
 from runtimes.sampling.energy import Energy
 
-_EVERY_S = 0.05  # more often than meters are read
+_EVERY_S = 0.05  # shorter than the interval at which meters are read
 _TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What happened between two moments.
+    """The system's figures between two moments.
 
     Attributes:
         wall_ns: time that passed.
-        waited_ns: time that its threads were ready to run and had no processor (/proc/self/task/*/schedstat).
-        stolen_ns: processor time that a hypervisor gave to others, over all processors.
-        busy_ns: processor time that anyone on this system used, over the processors that we may run on.
+        waited_ns: time that this process's threads were ready and had no processor (/proc/self/task/*/schedstat).
+        stolen_ns: processor time that a hypervisor gave to other machines, over all processors.
+        busy_ns: processor time of all processes, over the processors that this process may use.
         pressure_ns: time in which some task of the system waited for a processor (pressure stall information).
-        energy_uj: what was drawn, by the meter's name ("package-0", "gpu", "VDD_IN"); empty where nothing is metered.
-        unmetered: why that is.
-        throttled: times a processor slowed down for its heat.
-        frequency_khz: mean over processors of their clocks, at the end.
-        temperature_mc: the hottest sensor in thousandths of a degree Celsius, at the end.
+        energy_uj: microjoules by the meter's name ("package-0", "gpu", "VDD_IN"); empty if there is no meter.
+        unmetered: the reason why there is no meter.
+        throttled: number of times that a processor slowed down because of its heat.
+        frequency_khz: mean clock of the processors at the end.
+        temperature_mc: temperature of the hottest sensor at the end, in thousandths of a degree Celsius.
     """
 
     wall_ns: int
@@ -49,12 +48,12 @@ class Conditions:
     temperature_mc: int | None = None
 
 
-class Watch:
-    """Counts from its creation to `conditions()`.
+class SystemMonitor:
+    """A monitor of the system from its creation to `conditions()`.
 
     Args:
-        on_gpu: whether the model runs on a GPU, whose energy is then part of what is drawn.
-        root: where /proc and /sys are.
+        on_gpu: whether the model runs on a GPU, whose energy then counts.
+        root: the folder of /proc and /sys.
     """
 
     def __init__(self, *, on_gpu: bool = False, root: Path = Path("/")) -> None:
@@ -63,12 +62,12 @@ class Watch:
         self._before = self._counters()
 
     def tick(self) -> None:
-        """To be called every second or more often, for meters that have to be read meanwhile."""
+        """Read meters that must be read meanwhile; call it at least every second."""
         self._energy.tick()
 
     @contextlib.contextmanager
     def ticking(self) -> Iterator[None]:
-        """Ticks from a thread of its own, where the loop that runs is not ours to do it in."""
+        """Tick from another thread, while a loop runs that cannot call `tick`."""
         over = threading.Event()
 
         def work() -> None:
@@ -84,7 +83,7 @@ class Watch:
             thread.join()
 
     def conditions(self) -> Conditions:
-        """What happened since the start."""
+        """Return the figures since the start."""
         now = self._counters()
         passed = {name: _difference(value, self._before[name]) for name, value in now.items()}
         return Conditions(
@@ -110,33 +109,35 @@ class Watch:
 
 
 def _busy_ns(ticks: Mapping[str, list[int]]) -> int | None:
-    """Of the processors that this process may run on; in a container, the others' are other people's."""
+    """Add up the processors that this process may use; in a container, the others belong to other users."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     ours = [words for number in allowed if len(words := ticks.get(f"cpu{number}", ())) > 6]
     return sum(sum(words[:3]) + sum(words[5:7]) for words in ours) * _TICK_NS if ours else None
 
 
 def _waited_ns(tasks: Iterable[Path]) -> int | None:
-    """Second field: time spent waiting on a run queue (Documentation/scheduler/sched-stats.rst)."""
+    """Add up the second number: time spent waiting on a run queue (Documentation/scheduler/sched-stats.rst)."""
     fields = [_text(task).split() for task in tasks]
     return sum(int(words[1]) for words in fields if len(words) == 3) if any(fields) else None
 
 
 def _pressure_ns(file: Path) -> int | None:
-    """The `some` line's total, in microseconds (Documentation/accounting/psi.rst)."""
+    """Read the total of the line `some`, which is in microseconds (Documentation/accounting/psi.rst)."""
     first = _text(file).partition("\n")[0]
     total = first.rpartition("total=")[2]
     return int(total) * 1000 if total.isdigit() else None
 
 
 def _throttled(cpus: Path) -> int | None:
-    """Of every processor; those of one package share its clock, so that one event may be counted for each."""
+    """Add up all processors; those of a package share its clock, so that each may count the same event."""
     counts = _numbers(cpus.glob("cpu[0-9]*/thermal_throttle/core_throttle_count"))
     return sum(counts) if counts else None
 
 
 def _difference(now: int | None, before: int | None) -> int | None:
-    return None if now is None or before is None or now < before else now - before  # a processor may have gone
+    return (
+        None if now is None or before is None or now < before else now - before
+    )  # a count falls if a processor was taken offline
 
 
 def _mean(numbers: list[int]) -> int | None:

@@ -1,1 +1,1 @@
-"""A session over HTTP. Needs packages beyond NumPy: the extra `serve`."""
+"""Serving: a session over HTTP. It needs the packages of the extra `serve`."""

@@ -1,4 +1,4 @@
-"""A session over HTTP: the Open Inference Protocol (KServe v2), and /metrics for Prometheus."""
+"""The HTTP server: a session over the Open Inference Protocol (KServe v2), and /metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import runtimes
-from runtimes.errors import BackendError, EdgewrightError
+from runtimes.errors import BackendError, EdgewrightError, one_line
 from runtimes.inference.session import Session
-from runtimes.printable import one_line
 from runtimes.serving import open_inference_protocol
 from runtimes.serving.prometheus import SessionMetrics
 
 _JSON_BYTES = "inference-header-content-length"
-_MOST_BYTES = 256 << 20  # of one request
+_MOST_BYTES = 256 << 20  # of one request, so that no client can fill the memory
 
 
 def serve(session: Session, name: str, host: str = "127.0.0.1", port: int = 8000) -> None:
@@ -25,15 +24,15 @@ def serve(session: Session, name: str, host: str = "127.0.0.1", port: int = 8000
 
     Args:
         session: what to run; several requests may run it at once.
-        name: the model's, in the paths.
+        name: the model's name in the paths.
         host: the address to listen on.
-        port: 0 takes a free one; uvicorn's log says which.
+        port: the port to listen on; 0 takes a free port, which uvicorn logs.
     """
     uvicorn.run(application(session, name), host=host, port=port, access_log=False)
 
 
 def application(session: Session, name: str) -> Starlette:
-    """The ASGI application, for any server."""
+    """Make the ASGI application, which any ASGI server can run."""
     metrics = SessionMetrics(session, name)
     about = {"name": "edgewright", "version": runtimes.__version__, "extensions": ["binary_tensor_data"]}
     model = open_inference_protocol.metadata(name, session.artifact)
@@ -81,7 +80,7 @@ def application(session: Session, name: str) -> Starlette:
 
 
 def _infer(session: Session, name: str, body: bytes, json_bytes: str | None) -> Response:
-    # Ten digits are more than a request may have bytes; Python refuses to read thousands.
+    # Ten digits hold more than the largest request; int() refuses a text of thousands of digits.
     length = int(json_bytes[:10]) if json_bytes is not None and json_bytes.isdecimal() else None
     request = open_inference_protocol.parse(body, length, session.outputs)
     content, head_bytes = open_inference_protocol.answer(request, session.run(request.feeds), name)
@@ -92,7 +91,7 @@ def _infer(session: Session, name: str, body: bytes, json_bytes: str | None) -> 
 
 
 async def _body(request: Request) -> bytes | None:
-    """The request's bytes; None where they are too many, which are not read."""
+    """Read the request's bytes; None if they are too many, and then the rest is not read."""
     chunks, length = [], 0
     async for chunk in request.stream():
         length += len(chunk)

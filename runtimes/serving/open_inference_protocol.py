@@ -1,6 +1,6 @@
-"""Requests and answers of the Open Inference Protocol, version 2, over HTTP, as bytes: no server, no network.
+"""Requests and answers of the Open Inference Protocol (KServe v2) over HTTP, as bytes, without a server.
 
-The protocol is KServe's "open inference protocol"; tensors as raw bytes behind the JSON are its binary data extension.
+Tensors may be raw bytes behind the JSON, by the protocol's binary data extension.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ _DATATYPES = {
     "bfloat16": "BF16",
 }
 _DTYPES = {datatype: dtype for dtype, datatype in _DATATYPES.items() if dtype != "bfloat16"}
-_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}  # what JSON values may be, for each kind of dtype
+_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}  # the kinds of JSON values that each kind of dtype takes
 
 
 @dataclass(frozen=True)
 class Request:
-    """One inference that was asked for.
+    """A request for one inference.
 
     Attributes:
-        id: the caller's own, to be given back.
-        outputs: (name, whether as raw bytes) in the order they are wanted.
+        feeds: arrays by the inputs' names.
+        id: the client's identifier, which the answer repeats.
+        outputs: (name, whether as raw bytes) of each wanted output, in the answer's order.
     """
 
     feeds: Mapping[str, Array]
@@ -42,7 +43,7 @@ class Request:
 
 
 def metadata(name: str, artifact: Artifact) -> dict[str, Any]:
-    """What the model takes and gives; -1 is a dynamic dimension."""
+    """Describe the model's inputs and outputs in the protocol's words; -1 is a dynamic dimension."""
     return {
         "name": name,
         "versions": ["1"],
@@ -56,15 +57,15 @@ def parse(body: bytes, json_bytes: int | None, outputs: Sequence[TensorSpec]) ->
     """Read an inference request.
 
     Args:
-        body: of the HTTP request.
-        json_bytes: how much of it is JSON (Inference-Header-Content-Length); all of it, if None.
-        outputs: what the model has.
+        body: the body of the HTTP request.
+        json_bytes: number of its bytes that are JSON (Inference-Header-Content-Length); None for all.
+        outputs: the model's outputs.
 
     Raises:
-        UsageError: it is not one; says where.
+        UsageError: the body is not a valid request; says which part.
     """
     if json_bytes is not None and json_bytes > len(body):
-        raise UsageError(f"The request has {len(body):,} bytes, fewer than its header says of its JSON alone.")
+        raise UsageError(f"The request has {len(body):,} bytes, fewer than its header declares for the JSON alone.")
     try:
         head = json.loads(body[:json_bytes])
     except (ValueError, RecursionError) as error:
@@ -85,7 +86,11 @@ def parse(body: bytes, json_bytes: int | None, outputs: Sequence[TensorSpec]) ->
 
 
 def answer(request: Request, outputs: Mapping[str, Array], name: str) -> tuple[bytes, int | None]:
-    """The body of an answer, and how much of it is JSON where raw bytes follow."""
+    """Write an answer.
+
+    Returns:
+        The body, and the number of its bytes that are JSON; None if no raw bytes follow the JSON.
+    """
     tensors, raw = [], []
     for wanted, binary in request.outputs:
         array = outputs[wanted]
@@ -124,11 +129,13 @@ def _array(tensor: Mapping[str, Any], name: str, body: bytes, position: int) -> 
         return _from_json(tensor.get("data"), dtype, shape, name), position
     size = math.prod(shape) * dtype.itemsize
     if parameters["binary_data_size"] != size or position + size > len(body):
-        raise UsageError(f"Input '{name}' takes {size:,} bytes of data, and the request does not hold so many for it.")
+        raise UsageError(
+            f"Input '{name}' takes {size:,} bytes of data, but the request declares or holds another number."
+        )
     data = np.frombuffer(body[position : position + size], dtype.newbyteorder("<"))
     try:
         return data.reshape(shape), position + size
-    except ValueError as error:  # NumPy has a limit to the number of axes, and to what their sizes multiply to
+    except ValueError as error:  # NumPy limits the number of axes and of elements
         raise UsageError(f"Input '{name}' has a `shape` that no array has: {str(error).rstrip('.')}.") from None
 
 

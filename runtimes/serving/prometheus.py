@@ -1,4 +1,4 @@
-"""A session's statistics in Prometheus's words."""
+"""A session's statistics in the format of Prometheus."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from prometheus_client.registry import Collector
 
 from runtimes.inference.session import Session
 
-_BOUNDS_NS = [2**exponent for exponent in range(10, 36)]  # 1 us to 34 s: a scraper wants the same bounds every time
+_BOUNDS_NS = [
+    2**exponent for exponent in range(10, 36)
+]  # 1 us to 34 s; Prometheus needs the same bounds in each scrape
 
 
 class SessionMetrics(Collector):
-    """Reads a session's statistics whenever it is scraped."""
+    """A collector that reads a session's statistics at each scrape."""
 
     def __init__(self, session: Session, model: str) -> None:
         self._session, self._model = session, model
@@ -22,26 +24,32 @@ class SessionMetrics(Collector):
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """Everything, in the exposition format."""
+        """Write all metrics in the exposition format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """What the registry asks for."""
+        """Yield all metrics to the registry."""
         stats, labels = self._session.stats(), [self._model]
-        calls = CounterMetricFamily("edgewright_calls", "Inferences asked for.", labels=["model"])
+        calls = CounterMetricFamily("edgewright_calls", "Calls of the model.", labels=["model"])
         calls.add_metric(labels, stats.calls)
-        errors = CounterMetricFamily("edgewright_errors", "Inferences that failed.", labels=["model"])
+        errors = CounterMetricFamily("edgewright_errors", "Calls of the model that failed.", labels=["model"])
         errors.add_metric(labels, stats.errors)
         buckets = [(str(bound / 1e9), _below(stats.histogram, bound)) for bound in _BOUNDS_NS]
-        latency = HistogramMetricFamily("edgewright_latency_seconds", "Time of one inference.", labels=["model"])
+        latency = HistogramMetricFamily(
+            "edgewright_latency_seconds", "Time of one inference in seconds.", labels=["model"]
+        )
         latency.add_metric(labels, [*buckets, ("+Inf", stats.calls - stats.errors)], stats.total_ns / 1e9)
         yield from (calls, errors, latency)
         for name, field, text in (
-            ("edgewright_saturated_ratio", "saturated", "Part of the values outside what calibration saw."),
+            (
+                "edgewright_saturated_ratio",
+                "saturated",
+                "Fraction of the values outside the range seen in calibration.",
+            ),
             (
                 "edgewright_population_stability_index",
                 "psi",
-                "Distance to calibration's values; above 0.25, another population.",
+                "Population stability index against calibration's values; above 0.25 is another population.",
             ),
         ):
             gauge = GaugeMetricFamily(name, text, labels=["model", "tensor"])

@@ -1,4 +1,5 @@
-"""TensorRT engines: what is to be built (`plan`), building it (`build`), and running it (`session`).
+"""TensorRT engines: building them, storing them, and running them.
 
-`tensorrt` and `tensorrt_rtx` offer nearly one API, so the module of either is an argument here; the backends import it.
+The packages `tensorrt` and `tensorrt_rtx` have nearly the same API, so functions take either module as an argument
+(`trt`); only the backends import them.
 """

@@ -1,4 +1,4 @@
-"""The memory of a session: for each input and output one buffer on the device and one pinned on the host."""
+"""The buffers of an engine session: for each input and output one on the device and one pinned on the host."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ _DTYPES = {
     "INT64": "int64",
     "BOOL": "bool",
 }
-"""TensorRT's names of the types that NumPy has, too."""
+"""NumPy's names of TensorRT's types."""
 
 
 @dataclass(frozen=True)
 class _Slot:
-    """One tensor's memory, large enough for the largest shape of any optimization profile.
+    """The memory of one tensor, large enough for the largest shape of any optimization profile.
 
     Attributes:
-        address: on the device; None for a shape tensor, which TensorRT reads on the host.
+        pinned: the buffer on the host.
+        address: address on the device; None for a shape tensor, which TensorRT reads on the host.
     """
 
     name: str
@@ -44,24 +45,24 @@ class _Slot:
 
     def view(self, shape: tuple[int, ...]) -> Array:
         count = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
-        if count > self.pinned.array.size:  # or TensorRT would write behind the buffer
+        if count > self.pinned.array.size:  # TensorRT would write beyond the buffer
             raise UnsupportedError(
-                f"'{self.name}' is {list(shape)} here, which is larger than for the largest inputs; edgewright runs "
+                f"The shape {list(shape)} of '{self.name}' is larger than for the largest inputs; edgewright only runs "
                 "engines whose outputs grow with their inputs."
             )
         return self.pinned.array[:count].view(self.dtype).reshape(shape)
 
 
 class Buffers:
-    """All buffers of a session, and which part of each the current shapes take."""
+    """All buffers of a session, and the part of each that the current shapes use."""
 
     def __init__(
         self, trt: Any, engine: Any, context: Any, memory: DeviceMemory, stream: int, artifact: Artifact
     ) -> None:
-        """Allocate everything.
+        """Allocate all buffers.
 
         Raises:
-            BackendError: the engine has other tensors than the artifact declares, or memory is short.
+            BackendError: the engine's tensors differ from the artifact's, or memory is short.
             UnsupportedError: an output's shape depends on the data, or NumPy lacks its type.
         """
         self._memory = memory
@@ -72,7 +73,7 @@ class Buffers:
         declared = {spec.name for spec in (*artifact.inputs, *artifact.outputs)}
         if declared != set(names):
             raise BackendError(
-                f"The engine '{artifact.file}' has {', '.join(sorted(names))}, and its bundle declares "
+                f"The engine '{artifact.file}' has {', '.join(sorted(names))}, but its bundle declares "
                 f"{', '.join(sorted(declared))}; build it again."
             )
         self.is_static = all(spec.is_static for spec in artifact.inputs)
@@ -93,10 +94,10 @@ class Buffers:
         self._views: dict[str, Array] = {}
 
     def profile_for(self, shapes: Shapes) -> int:
-        """The optimization profile that holds some shapes; of several, the one whose `opt` is nearest.
+        """Find the optimization profile that allows some shapes; of several, the one whose `opt` is nearest.
 
         Raises:
-            FeedError: none does; says what they hold.
+            FeedError: no profile allows them; says which shapes are allowed.
         """
         fitting = [
             (sum(abs(a - b) for name in shapes for a, b in zip(ranges[name].opt, shapes[name])), index)
@@ -110,7 +111,7 @@ class Buffers:
         return min(fitting)[1]
 
     def bind(self, context: Any, shapes: Shapes) -> None:
-        """Give the context its addresses and shapes, and learn those of the outputs.
+        """Give the context its addresses and shapes, and ask it for the outputs' shapes.
 
         Raises:
             BackendError: TensorRT refuses a shape.
@@ -129,28 +130,28 @@ class Buffers:
         self._results = [(self._slots[name], self._views[name].nbytes) for name in self._outputs]
 
     def fill(self, feeds: Feeds) -> None:
-        """Put feeds of the bound shapes into the pinned buffers."""
+        """Copy feeds of the bound shapes into the pinned buffers."""
         for name in self._inputs:
             np.copyto(self._views[name], feeds[name])
 
     def copy_in(self, stream: int) -> None:
-        """Enqueue the copies of all inputs."""
+        """Enqueue the copies of all inputs to the device."""
         for slot, nbytes in self._copies:
             if slot.address is not None:
                 self._memory.copy_in(slot.address, slot.pinned, nbytes, stream)
 
     def copy_out(self, stream: int) -> None:
-        """Enqueue the copies of all outputs."""
+        """Enqueue the copies of all outputs to the host."""
         for slot, nbytes in self._results:
             if slot.address is not None:
                 self._memory.copy_out(slot.pinned, slot.address, nbytes, stream)
 
     def outputs(self) -> dict[str, Array]:
-        """The outputs, in arrays of the caller's own; the stream has been waited for."""
+        """Copy the outputs into new arrays; the stream must be synchronized before."""
         return {name: self._views[name].copy() for name in self._outputs}
 
     def release(self) -> None:
-        """Give everything back."""
+        """Free all buffers."""
         self._views, self._copies, self._results = {}, [], []
         while self._slots:
             _, slot = self._slots.popitem()
@@ -159,7 +160,7 @@ class Buffers:
             self._memory.unpin(slot.pinned)
 
     def _largest(self, engine: Any, context: Any, stream: int) -> dict[str, int]:
-        """The most elements of each tensor over all optimization profiles."""
+        """Find the largest number of elements of each tensor over all optimization profiles."""
         most: dict[str, int] = {}
         for index, ranges in enumerate(self._ranges):
             if len(self._ranges) > 1:
@@ -172,8 +173,8 @@ class Buffers:
                 shape = tuple(context.get_tensor_shape(name))
                 if any(size < 0 for size in shape):
                     raise UnsupportedError(
-                        f"The shape of the output '{name}' depends on the data; edgewright runs engines whose output "
-                        "shapes follow from the inputs'."
+                        f"The shape of the output '{name}' depends on the data; edgewright only runs engines whose "
+                        "output shapes follow from the input shapes."
                     )
                 shapes[name] = shape
             for name, shape in shapes.items():
@@ -186,7 +187,7 @@ class Buffers:
     def _allocate(self, trt: Any, engine: Any, name: str, elements: int) -> _Slot:
         kind = engine.get_tensor_dtype(name).name
         if kind not in _DTYPES:
-            raise UnsupportedError(f"'{name}' is {kind}, which NumPy has no type for; cast it in the model.")
+            raise UnsupportedError(f"'{name}' is {kind}, a type that NumPy lacks; cast it in the model.")
         dtype = np.dtype(_DTYPES[kind])
         on_host = engine.get_tensor_location(name) == trt.TensorLocation.HOST
         nbytes = elements * dtype.itemsize

@@ -1,4 +1,4 @@
-"""Build an engine by its plan, with whichever TensorRT is given: 10, 11, or tensorrt-rtx."""
+"""The build of an engine by its plan, with TensorRT 10, TensorRT 11 or tensorrt-rtx."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from runtimes.tensorrt import engine_layers
 from runtimes.tensorrt.build_progress import OnProgress, monitor
 from runtimes.tensorrt.logger import Messages, listening, logger
 
-_WAIT_S = 0.05
+_WAIT_S = 0.05  # short enough that Ctrl-C takes effect at once
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build gave.
+    """The result of a build.
 
     Attributes:
-        layers: what the builder's log lists; empty where only the engine's inspector can tell.
-        warnings: what TensorRT warned of.
-        timing_cache: kernel times measured so far, for the next build; None where the plan keeps none.
+        engine: TensorRT's bytes.
+        layers: the layers in the builder's log; empty if only the engine's inspector lists them.
+        warnings: TensorRT's warnings.
+        timing_cache: measured kernel times, for the next build; None if the plan has no timing cache.
     """
 
     engine: bytes
@@ -38,15 +39,15 @@ def build(
 
     Args:
         trt: the module `tensorrt` or `tensorrt_rtx`.
-        plan: how.
-        onnx: the model, with its precision in the graph and its weights inside.
-        on_progress: told how far the build is.
-        timing_cache: what an earlier build under the same conditions measured.
+        plan: the settings.
+        onnx: the model's file, with weights inside and precisions in the graph.
+        on_progress: called with the progress of the build.
+        timing_cache: kernel times from an earlier build in the same environment.
 
     Raises:
-        UnsupportedError: this TensorRT speaks another dialect than the plan, or lacks what it names.
-        BackendError: it refuses the model, the settings or the timing cache; its own text is passed on.
-        KeyboardInterrupt: Ctrl-C; TensorRT was told to stop and has.
+        UnsupportedError: this TensorRT has another dialect than the plan, or lacks a flag that the plan names.
+        BackendError: TensorRT refuses the model, the settings or the timing cache; its own text is passed on.
+        KeyboardInterrupt: Ctrl-C; TensorRT was told to stop and has stopped.
     """
     check_dialect(trt, plan)
     with listening() as messages:
@@ -59,9 +60,9 @@ def build(
         configure(trt, builder, config, plan)
         _set_timing_cache(config, plan, timing_cache)
         cancelled = threading.Event()
-        config.progress_monitor = watched = monitor(trt, on_progress, cancelled)
+        config.progress_monitor = progress_monitor = monitor(trt, on_progress, cancelled)
         engine = _run(builder, network, config, cancelled)
-        del watched  # TensorRT holds it by its address alone
+        del progress_monitor  # a reference until here, since TensorRT keeps only its address
         if engine is None:
             raise BackendError(f"{_name(trt)} cannot build the engine: {messages.errors}")
         return Built(
@@ -70,10 +71,10 @@ def build(
 
 
 def dialect(trt: Any) -> Dialect:
-    """The dialect of an installed TensorRT.
+    """Return the dialect of an installed TensorRT.
 
     Raises:
-        UnsupportedError: none that edgewright builds with.
+        UnsupportedError: edgewright does not build with this version.
     """
     if trt.__name__.startswith("tensorrt_rtx"):
         return "rtx"
@@ -86,25 +87,25 @@ def dialect(trt: Any) -> Dialect:
 
 
 def check_dialect(trt: Any, plan: BuildPlan) -> None:
-    """Refuse a plan that was made for another TensorRT.
+    """Check that a plan was made for the installed TensorRT.
 
     Raises:
-        UnsupportedError: says which is installed and which is needed.
+        UnsupportedError: the versions differ; says which is installed and which is needed.
     """
     if dialect(trt) != plan.dialect:
         raise UnsupportedError(
-            f"The plan is for {plan.runtime} {plan.version} on {plan.device}, and {_name(trt)} is installed here; "
+            f"The plan is for {plan.runtime} {plan.version} on {plan.device}, but {_name(trt)} is installed here; "
             "build again for a profile whose [tensorrt] names this version."
         )
 
 
 def configure(trt: Any, builder: Any, config: Any, plan: BuildPlan) -> None:
-    """Tell a builder's config everything that a plan holds, except for the timing cache."""
+    """Set everything in a plan on a builder's config, except for the timing cache."""
     config.clear_flag(trt.BuilderFlag.TF32)  # TensorRT sets it by default
     for name in plan.builder_flags:
         config.set_flag(_member(trt, trt.BuilderFlag, name))
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, plan.workspace_bytes)
-    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for the names and types of its layers
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # so that layers are listed with names and types
     if plan.optimization_level is not None:
         config.builder_optimization_level = plan.optimization_level
     if plan.hardware_compatibility != "none":
@@ -113,7 +114,7 @@ def configure(trt: Any, builder: Any, config: Any, plan: BuildPlan) -> None:
     if plan.dla_core is not None:
         config.default_device_type = trt.DeviceType.DLA
         config.DLA_core = plan.dla_core
-    if plan.dialect == "rtx":  # the others build for the GPU that is there
+    if plan.dialect == "rtx":  # TensorRT itself builds for the GPU of this machine
         config.num_compute_capabilities = 1
         target = _member(trt, trt.ComputeCapability, "SM" + plan.compute_capability.replace(".", ""))
         config.set_compute_capability(target, 0)
@@ -126,14 +127,14 @@ def configure(trt: Any, builder: Any, config: Any, plan: BuildPlan) -> None:
 
 
 def _run(builder: Any, network: Any, config: Any, cancelled: threading.Event) -> bytes | None:
-    """Build on a thread of its own, so that this one stays free for Ctrl-C."""
+    """Build in another thread, so that this thread can receive Ctrl-C."""
     result: list[bytes | BaseException | None] = []
 
     def work() -> None:
         try:
             serialized = builder.build_serialized_network(network, config)
             result.append(None if serialized is None else bytes(serialized))
-        except BaseException as error:  # it is raised where the build was asked for
+        except BaseException as error:  # it is raised again in the caller's thread
             result.append(error)
 
     thread = threading.Thread(target=work, name="tensorrt-build", daemon=True)
@@ -152,7 +153,7 @@ def _run(builder: Any, network: Any, config: Any, cancelled: threading.Event) ->
 
 def _set_timing_cache(config: Any, plan: BuildPlan, timing_cache: bytes | None) -> None:
     if plan.timing_cache and not config.set_timing_cache(config.create_timing_cache(timing_cache or b""), False):
-        raise BackendError("TensorRT refuses the timing cache: it is of another device, CUDA or TensorRT.")
+        raise BackendError("TensorRT refuses the timing cache: it was made on another device, CUDA or TensorRT.")
 
 
 def _timings(config: Any, plan: BuildPlan) -> bytes | None:
@@ -176,7 +177,7 @@ def _bits(enumeration: Any, names: tuple[str, ...]) -> int:
 def _member(trt: Any, enumeration: Any, name: str) -> Any:
     member = getattr(enumeration, name, None)
     if member is None:
-        raise UnsupportedError(f"{_name(trt)} has no {enumeration.__name__}.{name}, which the plan asks for.")
+        raise UnsupportedError(f"{_name(trt)} has no {enumeration.__name__}.{name}, which the plan names.")
     return member
 
 

@@ -1,6 +1,6 @@
-"""Build an engine in a process of its own, so that a crash of the builder is an error, and its memory is given back.
+"""The build of an engine in a separate process: a crash of the builder becomes an error, and its memory is freed.
 
-tensorrt-rtx 1.7.1 crashes on a bf16 text recognizer (PP-OCR), where others get a sentence.
+For example, tensorrt-rtx 1.7.1 crashes on a text recognizer in bf16 (PP-OCR).
 """
 
 from __future__ import annotations
@@ -19,26 +19,31 @@ from runtimes.codec import decode, encode
 from runtimes.errors import BackendError, EdgewrightError
 from runtimes.tensorrt.build_engine import Built
 from runtimes.tensorrt.build_progress import OnProgress
-from runtimes.tensorrt.compile_bundle import build_here
-from runtimes.tensorrt.engine_file import CacheKey
+from runtimes.tensorrt.compile_bundle import build_with_known_timings
+from runtimes.tensorrt.engine_file import EngineKey
 
-_GRACE_S = 30.0
+_GRACE_S = 30.0  # a builder stops only between two steps, which may take seconds
 
 
 @dataclass(frozen=True)
 class Notes:
-    """What is said of an engine beside its bytes."""
+    """The layers of an engine and TensorRT's warnings, which are stored with its bytes."""
 
     layers: tuple[EngineLayer, ...]
     warnings: tuple[str, ...]
 
 
-def build_apart(key: CacheKey, onnx: bytes, on_progress: OnProgress) -> Built:
-    """`build_here`, in a child process; `key` holds the plan, and which TensorRT.
+def build_apart(key: EngineKey, onnx: bytes, on_progress: OnProgress) -> Built:
+    """Build an engine in a child process; see `build_with_known_timings`.
+
+    Args:
+        key: the plan, and the environment that builds.
+        onnx: the model's file.
+        on_progress: called with the progress of the build.
 
     Raises:
         BackendError: TensorRT refuses the model, or its process died; its own text is passed on.
-        KeyboardInterrupt: Ctrl-C; the build was told to stop, and has.
+        KeyboardInterrupt: Ctrl-C; the build was told to stop and has stopped.
     """
     with tempfile.TemporaryDirectory(prefix="edgewright-") as name:
         folder = Path(name)
@@ -50,8 +55,8 @@ def build_apart(key: CacheKey, onnx: bytes, on_progress: OnProgress) -> Built:
 
 
 def main(folder: Path) -> int:
-    """The child: build what lies in a folder, and write the engine beside it."""
-    key = decode(CacheKey, json.loads((folder / "key.json").read_text()), "key")
+    """Build the model in a folder and write the engine into the folder; the child process runs this."""
+    key = decode(EngineKey, json.loads((folder / "key.json").read_text()), "key")
     assert key.plan is not None
 
     def show(done: float, phase: str) -> None:
@@ -59,7 +64,7 @@ def main(folder: Path) -> int:
 
     try:
         trt = engine_backend(key.plan.runtime).trt
-        built = build_here(trt, key.plan, (folder / "model.onnx").read_bytes(), key, show)
+        built = build_with_known_timings(trt, key.plan, (folder / "model.onnx").read_bytes(), key, show)
     except EdgewrightError as error:
         print(error, file=sys.stderr)
         return 2
@@ -72,7 +77,7 @@ def main(folder: Path) -> int:
 
 def _follow(command: list[str], folder: Path, on_progress: OnProgress) -> None:
     with (folder / "stderr").open("w+", encoding="utf-8", errors="replace") as errors:
-        # In the folder: `python -m` would import what lies in the user's.
+        # `python -m` imports from the current folder first, which must not be the user's.
         child = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True)
         assert child.stdout is not None
         try:
@@ -96,7 +101,7 @@ def _follow(command: list[str], folder: Path, on_progress: OnProgress) -> None:
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
-    """Let the build end as Ctrl-C ends it; kill it if it does not."""
+    """Stop the build as Ctrl-C does, and kill it if it does not stop."""
     child.send_signal(signal.SIGINT)
     try:
         child.wait(_GRACE_S)

@@ -1,4 +1,4 @@
-"""How far TensorRT's builder is, and how it is told to stop."""
+"""Progress of TensorRT's builder, and the monitor that stops it."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Callable
 from typing import Any
 
 OnProgress = Callable[[float, str], None]
-"""Called with the part of the build that is done, 0 to 1, and the phase it is in."""
+"""A function that is called with the finished fraction of the build, 0 to 1, and the builder's name of its phase."""
 
 
 class Phases:
-    """The builder's phases, each a number of steps inside a step of another."""
+    """The builder's phases, by TensorRT's word: each has a number of steps, and lies inside a step of its parent."""
 
     def __init__(self) -> None:
         self._phases: dict[str, tuple[str | None, int, int]] = {}  # parent, steps, steps done
         self._most = 0.0
 
     def start(self, phase: str, parent: str | None, steps: int) -> None:
-        """A phase begins."""
+        """Note the begin of a phase."""
         self._phases[phase] = (parent, max(steps, 1), 0)
 
     def step(self, phase: str, step: int) -> None:
-        """A phase has done a step, counted from 0."""
+        """Note a finished step of a phase, counted from 0."""
         parent, steps, _ = self._phases.get(phase, (None, step + 1, 0))
         self._phases[phase] = (parent, steps, min(step + 1, steps))
 
     def finish(self, phase: str) -> None:
-        """A phase is over, with all its steps or before them."""
+        """Note the end of a phase, which may come before its last step."""
         self._phases.pop(phase, None)
 
     @property
     def done(self) -> float:
-        """The part of the whole that is done, 0 to 1. It never falls, though phases end before their last step."""
+        """Finished fraction of the build, 0 to 1. It never falls, although phases may end before their last step."""
         roots = [name for name, (parent, _, _) in self._phases.items() if parent not in self._phases]
         self._most = max(self._most, self._part(roots[0]) if roots else 0.0)
         return self._most
@@ -44,7 +44,7 @@ class Phases:
 
 
 def monitor(trt: Any, on_progress: OnProgress | None, cancelled: threading.Event) -> Any:
-    """An IProgressMonitor that reports, and stops the build once `cancelled` is set."""
+    """Make an IProgressMonitor that reports progress and stops the build once `cancelled` is set."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # the module is an argument
         def __init__(self) -> None:

@@ -1,8 +1,7 @@
-"""`python -m runtimes compile BUNDLE`: build a bundle's engine on the device, once, prove it, and keep it."""
+"""`python -m runtimes compile BUNDLE`: build a bundle's engine on the device, check it, and write it."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Mapping
@@ -19,57 +18,60 @@ from runtimes.tensorrt import bundle_engine, engine_file, engine_layers
 from runtimes.tensorrt.build_engine import Built, build, check_dialect
 from runtimes.tensorrt.build_progress import OnProgress
 from runtimes.tensorrt.cuda._protocol import DeviceMemory
-from runtimes.tensorrt.engine_file import CacheKey
+from runtimes.tensorrt.engine_file import EngineKey
 from runtimes.tensorrt.engine_session import EngineSession
 from runtimes.verification.golden import GoldenResult, compare
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """What `compile_bundle` did.
+    """The result of `compile_bundle`.
 
     Attributes:
-        file: the engine; it was kept if every golden result passed.
-        notes: what is kept with it: what built it, how long that took, its layers, TensorRT's warnings.
-        was_there: whether an earlier call had built it.
+        file: the engine's path; the engine was written if every golden result passed.
+        notes: facts that are written with it: the environment and seconds of the build, layers, TensorRT's warnings.
+        golden: the comparison of each output with the golden samples; empty if an earlier call built the engine.
+        was_built_before: whether an earlier call built the engine.
     """
 
     file: Path
     notes: Mapping[str, Any]
     golden: tuple[GoldenResult, ...] = ()
-    was_there: bool = False
+    was_built_before: bool = False
 
 
 def compile_bundle(bundle: Bundle, on_progress: OnProgress | None = None) -> Compiled:
-    """Build the engine of a bundle that carries a model and a plan, and keep it beside the bundle.
+    """Build the engine of a bundle that holds a model and a plan, and write it beside the bundle.
 
     Raises:
-        UsageError: the bundle carries no plan, or holds its engine already; or another engine lies beside it.
-        NotInstalledError: its TensorRT, or a binding of CUDA, is not installed.
-        UnsupportedError: there is no GPU, or it is another than the plan is for, or TensorRT is.
-        BackendError: TensorRT cannot build or load it; its own text is passed on.
-        KeyboardInterrupt: Ctrl-C; nothing was kept.
+        UsageError: the bundle holds no plan, or an engine already; or an engine of another build lies beside it.
+        NotInstalledError: TensorRT, or a binding of CUDA, is not installed.
+        UnsupportedError: there is no GPU, or the plan is for another GPU or another TensorRT.
+        BackendError: TensorRT cannot build or load the engine; its own text is passed on.
+        KeyboardInterrupt: Ctrl-C; nothing was written.
     """
     bundle.check()
     artifact = bundle.manifest.artifact
     if artifact.plan is None or not artifact.is_compiled_on_device:
-        raise UsageError(f"'{bundle.path}' holds nothing to compile; it runs as it is.")
+        raise UsageError(f"'{bundle.path}' holds nothing to compile; run it as it is.")
     backend = engine_backend(artifact.runtime)
     check_dialect(backend.trt, artifact.plan)
     memory = backend.open_memory(artifact.settings.options.get("memory"))
     _check_chip(artifact.plan, memory)
     file, key = bundle_engine.path_of(bundle.path), bundle_engine.key_of(bundle, backend.trt, memory)
-    kept = engine_file.read(file, key)
-    if kept is not None:
-        return Compiled(file, kept[1], was_there=True)
+    known = engine_file.read(file, key)
+    if known is not None:
+        return Compiled(file, known[1], was_built_before=True)
     start_ns = time.perf_counter_ns()
-    built = build_here(backend.trt, artifact.plan, bundle.read(artifact.file.as_posix()), key, on_progress)
+    built = build_with_known_timings(
+        backend.trt, artifact.plan, bundle.read(artifact.file.as_posix()), key, on_progress
+    )
     seconds = (time.perf_counter_ns() - start_ns) / 1e9
     with EngineSession(artifact, backend.trt, built.engine, memory) as session:
         golden = compare(bundle, session)
         listed = engine_layers.from_engine(backend.trt, session.engine)
     notes = {
-        "toolkit": encode(key.toolkit),
+        "environment": encode(key.environment),
         "seconds": seconds,
         "warnings": list(built.warnings),
         "layers": encode(listed),
@@ -79,21 +81,28 @@ def compile_bundle(bundle: Bundle, on_progress: OnProgress | None = None) -> Com
     return Compiled(file, notes, golden)
 
 
-def build_here(trt: Any, plan: BuildPlan, onnx: bytes, key: CacheKey, on_progress: OnProgress | None) -> Built:
-    """`build`, with the kernel times of earlier builds on this device; the new ones are kept."""
+def build_with_known_timings(
+    trt: Any, plan: BuildPlan, onnx: bytes, key: EngineKey, on_progress: OnProgress | None
+) -> Built:
+    """Build an engine in this process, with the kernel times of earlier builds in the same environment.
+
+    The times are read from the user's cache and written back to it. For arguments and exceptions see `build`; `key`
+    holds the environment.
+    """
     timings_key = dataclasses.replace(key, plan=None, model_sha256=None)
-    timings = engine_file.folder() / f"timings-{timings_key.digest[:16]}"
-    known = engine_file.read(timings, timings_key) if plan.timing_cache else None
-    built = build(trt, plan, onnx, on_progress, known[0] if known else None)
+    cache = (
+        engine_file.open_cache()
+    )  # without `warn`: a damaged entry costs time alone, and this may be a child process
+    built = build(trt, plan, onnx, on_progress, cache.get(timings_key) if plan.timing_cache else None)
     if built.timing_cache is not None:
-        with contextlib.suppress(UsageError, OSError):  # a full or read-only cache costs time, no more
-            engine_file.write(timings, timings_key, built.timing_cache)
+        cache.put(timings_key, built.timing_cache)
+        cache.trim()
     return built
 
 
 def _check_chip(plan: BuildPlan, memory: DeviceMemory) -> None:
     if memory.compute_capability != plan.compute_capability:
         raise UnsupportedError(
-            f"The plan is for {plan.device}, compute capability {plan.compute_capability}, and this GPU is "
+            f"The plan is for {plan.device}, compute capability {plan.compute_capability}, but this GPU is "
             f"{memory.name}, {memory.compute_capability}; build for its profile."
         )

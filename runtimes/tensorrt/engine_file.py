@@ -1,29 +1,35 @@
-"""Engines and kernel times kept on disk, under keys that hold everything they depend on."""
+"""Engines on disk, each under a key that holds everything it depends on."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from runtimes import cpu, files
+from runtimes import cache, cpu, files
 from runtimes.bundles.build_plan import BuildPlan
+from runtimes.cache import Cache
 from runtimes.codec import encode
 from runtimes.errors import UsageError
 
+_CACHE_LIMIT_BYTES = 20_000_000_000  # an engine is as large as its weights, so a few large models take gigabytes
+
 
 @dataclass(frozen=True)
-class Toolkit:
-    """What builds, and for which chip: an engine is good for this and nothing else.
+class BuildEnvironment:
+    """The software that builds an engine and the chip it builds for; an engine runs on these and on nothing else.
 
     Attributes:
+        runtime: "tensorrt" or "tensorrt-rtx".
         version: the exact release of `runtime`.
-        gpu: the card's name, since kernel times are its own; empty where none is needed to build.
+        cuda: the version of CUDA.
+        system, arch: the operating system and the processor's architecture, by Linux's names.
+        compute_capability: of the GPU that the engine is for, such as "8.7".
+        gpu: the card's name, since kernel times differ between cards; empty where the build needs no card.
     """
 
     runtime: str
@@ -36,30 +42,25 @@ class Toolkit:
 
 
 @dataclass(frozen=True)
-class CacheKey:
-    """What a cached file depends on. Kernel times depend on the toolkit alone."""
+class EngineKey:
+    """Everything that an engine depends on. Kernel times depend on the environment alone, and have no plan or model."""
 
-    toolkit: Toolkit
+    environment: BuildEnvironment
     plan: BuildPlan | None = None
     model_sha256: str | None = None
 
-    @property
-    def digest(self) -> str:
-        """The key as a file's name."""
-        return hashlib.sha256(json.dumps(encode(self), sort_keys=True).encode()).hexdigest()
 
-
-def toolkit(trt: Any, compute_capability: str, cuda: str | None = None, gpu: str = "") -> Toolkit:
-    """The toolkit of an installed `tensorrt` or `tensorrt_rtx`.
+def build_environment(trt: Any, compute_capability: str, cuda: str | None = None, gpu: str = "") -> BuildEnvironment:
+    """Describe an installed TensorRT and the GPU that it builds for.
 
     Args:
-        trt: the module.
-        compute_capability: what it builds for.
-        cuda: the version that is running; that of the installed package's name, if None.
+        trt: the module `tensorrt` or `tensorrt_rtx`.
+        compute_capability: of the GPU.
+        cuda: the version that is running; None takes the version in the installed package's name.
         gpu: the card's name.
     """
     runtime = "tensorrt-rtx" if trt.__name__.startswith("tensorrt_rtx") else "tensorrt"
-    return Toolkit(
+    return BuildEnvironment(
         runtime,
         str(trt.__version__),
         cuda or _packaged_cuda(runtime),
@@ -70,53 +71,61 @@ def toolkit(trt: Any, compute_capability: str, cuda: str | None = None, gpu: str
     )
 
 
-def folder() -> Path:
-    """Where the cache lies: in EDGEWRIGHT_CACHE, else in the user's cache folder."""
-    base = os.environ.get("EDGEWRIGHT_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (Path(base) if base else home / "edgewright") / "engines"
+def open_cache(warn: Callable[[str], object] = lambda text: None) -> Cache:
+    """Open the user's cache of engines and kernel times; for `warn` see `Cache`."""
+    return Cache(cache.folder("engines"), limit_bytes=_CACHE_LIMIT_BYTES, warn=warn)
 
 
-def read(path: Path, key: CacheKey) -> tuple[bytes, Any] | None:
-    """A cached file's bytes, and the notes kept with them; None if there is no such file.
+def read(path: Path, key: EngineKey) -> tuple[bytes, Any] | None:
+    """Read an engine that `write` wrote, and its notes.
+
+    Returns:
+        None if there is no such file.
 
     Raises:
-        UsageError: it was made under another key, or is damaged. It is refused, and never used.
+        UsageError: the file was made under another key, is damaged, or is none of ours; says which.
     """
     try:
-        header, _, data = path.read_bytes().partition(b"\n")
+        content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        entry = json.loads(header)
-        kept, digest, notes = entry["key"], entry["sha256"], entry["notes"]
-    except (ValueError, KeyError, TypeError):
-        raise UsageError(f"'{path}' is no cache of edgewright's; delete it.") from None
-    if kept != encode(key):
-        raise UsageError(f"'{path}' was made by another build ({_difference(kept, encode(key))}); delete it.")
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise UsageError(f"'{path}' is damaged; delete it.")
-    return data, notes
+        return split(cache.unseal(key, content))
+    except ValueError as error:
+        raise UsageError(f"'{path}' {error}; delete it.") from None
 
 
-def write(path: Path, key: CacheKey, data: bytes, notes: Any = None) -> None:
-    """Keep bytes under a key; readers see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    header = json.dumps({"key": encode(key), "sha256": hashlib.sha256(data).hexdigest(), "notes": encode(notes)})
-    with files.replacing(path) as beside:
-        beside.write_bytes(header.encode() + b"\n" + data)
+def write(path: Path, key: EngineKey, engine: bytes, notes: Any) -> None:
+    """Write an engine atomically, under its key.
+
+    Args:
+        path: the file; its folder exists.
+        key: everything that the engine depends on.
+        engine: TensorRT's bytes.
+        notes: facts about the engine that `codec.encode` takes.
+
+    Raises:
+        UsageError: the path cannot be written.
+        OSError: the disk is full.
+    """
+    with files.replacing(path) as temporary:
+        temporary.write_bytes(cache.seal(key, join(engine, notes)))
+
+
+def join(engine: bytes, notes: Any) -> bytes:
+    """Put an engine's notes before its bytes, as one line of JSON."""
+    return json.dumps(encode(notes)).encode() + b"\n" + engine
+
+
+def split(data: bytes) -> tuple[bytes, Any]:
+    """Undo `join`."""
+    notes, _, engine = data.partition(b"\n")
+    return engine, json.loads(notes)
 
 
 def _packaged_cuda(runtime: str) -> str:
-    """From a package's name: tensorrt_rtx_cu13 is built for CUDA 13."""
+    """Read the version of CUDA from the name of a package: tensorrt_rtx_cu13 is built for CUDA 13."""
     start = runtime.replace("-", "_") + "_cu"
     names = {str(found.metadata["Name"]).replace("-", "_").lower() for found in metadata.distributions()}
     versions = {name.removeprefix(start).partition("_")[0] for name in names if name.startswith(start)}
     return ",".join(sorted(versions)) or "unknown"
-
-
-def _difference(kept: Any, wanted: Any) -> str:
-    if not isinstance(kept, dict) or not isinstance(wanted, dict):
-        return f"{kept} there, {wanted} here"
-    names = sorted(name for name in {*kept, *wanted} if kept.get(name) != wanted.get(name))
-    return "; ".join(f"{name}: {_difference(kept.get(name), wanted.get(name))}" for name in names[:3])

@@ -1,4 +1,4 @@
-"""The layers of an engine: what TensorRT fused, and what each layer computes in."""
+"""The layers of an engine: the nodes that TensorRT fused, and the precision of each layer."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _OUTPUT = re.compile(r"Outputs: \[ \{.*?Datatype: (?P<type>\w+)")
 
 
 def from_engine(trt: Any, engine: Any) -> tuple[EngineLayer, ...]:
-    """What the engine's inspector lists; the engine was built with detailed profiling verbosity."""
+    """List the layers of an engine that was built with detailed profiling verbosity, by its inspector."""
     inspector = engine.create_engine_inspector()
     text = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
     return tuple(_of_json(layer) for layer in json.loads(text).get("Layers", ()))
 
 
 def from_log(lines: Sequence[str]) -> tuple[EngineLayer, ...]:
-    """What the builder's log lists.
+    """List the layers in the builder's log.
 
-    An inspector needs a loaded engine, and that a GPU; the builder of tensorrt-rtx says the same on a machine without.
+    An inspector needs a loaded engine, which needs a GPU. The builder of tensorrt-rtx logs the layers without one.
     """
     text = next((text for text in lines if text.startswith("Layers:")), "")
     table = text.partition("I/O Tensors:")[0].removeprefix("Layers:")
@@ -33,7 +33,7 @@ def from_log(lines: Sequence[str]) -> tuple[EngineLayer, ...]:
 
 
 def _of_json(layer: Any) -> EngineLayer:
-    if isinstance(layer, str):  # an engine built without detailed verbosity has names alone
+    if isinstance(layer, str):  # an engine that was built without detailed verbosity lists only names
         return EngineLayer(layer, "", "")
     outputs = layer.get("Outputs") or [{}]
     precision = outputs[0].get("Datatype") or outputs[0].get("Format/Datatype") or ""

@@ -1,4 +1,4 @@
-"""Run an engine: its own stream, buffers that live as long as the session, and no allocation while it runs."""
+"""The session of an engine: it has a stream and buffers of its own, and allocates nothing while it runs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from runtimes.tensorrt.logger import last_errors, logger
 from runtimes.tensors import Array, Feeds
 
 OPTIONS = {"cuda_graph": ("auto", "off"), "memory": ("cuda-bindings", "pycuda")}
-"""What `RuntimeSettings.options` may hold, and its values."""
+"""The options in `RuntimeSettings.options` and their values."""
 
 
 @dataclass(frozen=True)
 class DeviceTimes:
-    """One inference, its parts apart: copies and compute by CUDA events, the enqueueing by this thread's clock."""
+    """Times of one inference's parts in ms: copies and compute by CUDA events, enqueueing by this thread's clock."""
 
     h2d_ms: float
     compute_ms: float
@@ -31,10 +31,10 @@ class DeviceTimes:
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Refuse an option that engines do not have.
+    """Check that engines have these options.
 
     Raises:
-        UsageError: says which there are.
+        UsageError: an option or its value is unknown; lists the existing ones.
     """
     for name, value in options.items():
         if value not in OPTIONS.get(name, ()):
@@ -45,9 +45,9 @@ def check_options(options: Mapping[str, str]) -> None:
 def open_engine(
     artifact: Artifact, trt: Any, model: bytes, open_memory: Callable[[str | None], DeviceMemory]
 ) -> EngineSession:
-    """Open an engine. The GPU is asked for first: without a driver, TensorRT's own answer can be a crash.
+    """Open an engine. The GPU is opened first, since TensorRT may crash without a driver.
 
-    Settings: options `cuda_graph` (auto, off) and `memory` (cuda-bindings, pycuda); `threads` mean nothing here.
+    Settings: options `cuda_graph` (auto, off) and `memory` (cuda-bindings, pycuda); `threads` has no effect.
 
     Raises:
         UsageError: an option is unknown or has an unknown value.
@@ -61,12 +61,7 @@ def open_engine(
 
 
 class EngineSession(Session):
-    """One engine on one GPU, with an execution context, a stream and buffers of its own; one caller at a time.
-
-    Attributes:
-        uses_cuda_graph: whether inference is one launch of a captured graph: where all shapes are static, the
-            binding can capture, and the engine's layers let themselves be captured.
-    """
+    """One engine on one GPU, with an execution context, a stream and buffers, for one caller at a time."""
 
     serial = True
     on_gpu = True
@@ -75,7 +70,7 @@ class EngineSession(Session):
         """Load an engine.
 
         Raises:
-            BackendError: TensorRT refuses it; its own text is passed on.
+            BackendError: TensorRT refuses the engine; its own text is passed on.
             UnsupportedError: an output's shape depends on the data.
         """
         super().__init__(artifact)
@@ -85,7 +80,9 @@ class EngineSession(Session):
         self._shapes: Shapes = {}
         self._runtime = trt.Runtime(logger(trt))
         if artifact.plan is not None and "VERSION_COMPATIBLE" in artifact.plan.builder_flags:
-            self._runtime.engine_host_code_allowed = True  # such an engine brings its own lean runtime
+            self._runtime.engine_host_code_allowed = (
+                True  # such an engine contains its own lean runtime, which is host code
+            )
         self.engine = self._runtime.deserialize_cuda_engine(model)
         self._context: Any = None if self.engine is None else self.engine.create_execution_context()
         if self._context is None:
@@ -103,7 +100,10 @@ class EngineSession(Session):
 
     @property
     def uses_cuda_graph(self) -> bool:
-        """See the class."""
+        """True if an inference is one launch of a captured CUDA graph.
+
+        This needs static shapes, a binding that captures graphs, and layers that can be captured.
+        """
         return self._graph is not None
 
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
@@ -115,7 +115,7 @@ class EngineSession(Session):
         return self._buffers.outputs()
 
     def timed(self, feeds: Feeds) -> DeviceTimes:
-        """Infer once on feeds that `run` would take, and measure the parts."""
+        """Infer once on feeds that `run` accepts, and measure the parts."""
         memory, stream = self._memory, self._stream
         self._load(feeds)
         events = [memory.event() for _ in range(4)]
@@ -143,12 +143,12 @@ class EngineSession(Session):
         self._buffers.fill(feeds)
 
     def _reshape(self, shapes: Shapes) -> None:
-        """Point the context at other shapes, and at the optimization profile that holds them."""
+        """Give the context other shapes, and the optimization profile that allows them."""
         profile = self._buffers.profile_for(shapes)
         if profile != self._profile:
             if not self._context.set_optimization_profile_async(profile, self._stream):
                 raise BackendError(f"TensorRT cannot select optimization profile {profile}: {last_errors()}")
-            self._memory.synchronize(self._stream)  # shapes may be set once the profile is
+            self._memory.synchronize(self._stream)  # shapes may be set only after the profile is
             self._profile = profile
         self._shapes = {}
         self._buffers.bind(self._context, shapes)
@@ -161,18 +161,18 @@ class EngineSession(Session):
             raise BackendError(f"TensorRT failed in '{self.artifact.file}': {last_errors()}")
 
     def _capture(self) -> int | None:
-        """Capture one inference; None where a layer does not let itself be captured."""
-        self._enqueue()  # TensorRT does once what it put off, which must not be captured
+        """Capture one inference as a CUDA graph; None if a layer cannot be captured."""
+        self._enqueue()  # in its first run TensorRT finishes its own setup, which must not be captured
         self._memory.synchronize(self._stream)
         self._memory.begin_capture(self._stream)
         try:
             captured = bool(self._context.execute_async_v3(self._stream))
             graph: int | None = self._memory.end_capture(self._stream)
-        except BackendError:  # a call that a capture forbids also ends it
+        except BackendError:  # a call that is forbidden during a capture ends it
             captured, graph = False, None
         if captured:
             return graph
-        last_errors()  # of the attempt; they are nobody's
+        last_errors()  # drops the errors of this attempt
         if graph is not None:
             self._memory.destroy_graph(graph)
         return None
@@ -183,7 +183,7 @@ class EngineSession(Session):
         if self._graph is not None:
             memory.destroy_graph(self._graph)
             self._graph = None
-        self._context = self.engine = self._runtime = None  # in this order: each holds on to the next
+        self._context = self.engine = self._runtime = None  # in this order, since each refers to the next
         if hasattr(self, "_buffers"):
             self._buffers.release()
         memory.destroy_stream(self._stream)

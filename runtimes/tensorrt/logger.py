@@ -1,4 +1,4 @@
-"""TensorRT's log. It takes one logger per process for good, so ours hands its messages to whoever listens."""
+"""TensorRT's log. TensorRT takes one logger per process, so that logger passes messages on to all listeners."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from typing import Any
 _MOST_CHARACTERS = 2_000
 _ERRORS = ("ERROR", "INTERNAL_ERROR")
 _listeners: list[Messages] = []
-_last_errors: deque[str] = deque(maxlen=8)  # kept always: listening costs time that an inference has not
+_last_errors: deque[str] = deque(maxlen=8)  # recorded always, since an inference has no time to add a listener
 _lock = threading.Lock()
 
 
 class Messages:
-    """What TensorRT said while somebody listened, as (severity, text)."""
+    """Messages of TensorRT while a listener was active, as (severity, text)."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
 
     def of(self, *severities: str) -> tuple[str, ...]:
-        """The texts of some severities, each once, in order."""
+        """Return the texts of some severities, each once, in order."""
         return tuple(dict.fromkeys(text for severity, text in self.lines if severity in severities))
 
     @property
     def errors(self) -> str:
-        """All errors in one line, for an exception's text."""
+        """All errors in one line, for the text of an exception."""
         return _one_line(self.of(*_ERRORS))
 
 
 def last_errors() -> str:
-    """The errors since the last call, in one line."""
+    """Return the errors since the last call, in one line."""
     with _lock:
         texts = tuple(dict.fromkeys(_last_errors))
         _last_errors.clear()
@@ -42,7 +42,7 @@ def last_errors() -> str:
 
 @contextlib.contextmanager
 def listening() -> Iterator[Messages]:
-    """Collect what TensorRT says meanwhile, on any thread."""
+    """Collect TensorRT's messages of all threads inside the `with`."""
     messages = Messages()
     with _lock:
         _listeners.append(messages)
@@ -55,7 +55,7 @@ def listening() -> Iterator[Messages]:
 
 @cache
 def logger(trt: Any) -> Any:
-    """The process's logger for `tensorrt` or `tensorrt_rtx`."""
+    """Return the process's logger for `tensorrt` or `tensorrt_rtx`."""
 
     class Logger(trt.ILogger):  # type: ignore[misc]  # the module is an argument
         def __init__(self) -> None:
@@ -73,4 +73,4 @@ def logger(trt: Any) -> Any:
 
 def _one_line(texts: tuple[str, ...]) -> str:
     text = "; ".join(" ".join(text.split()) for text in texts)
-    return text[:_MOST_CHARACTERS] or "it gave no reason"
+    return text[:_MOST_CHARACTERS] or "TensorRT gave no reason"

@@ -1,1 +1,1 @@
-"""Verification on the device: recorded inputs give the recorded outputs, and every byte is the one that was packed."""
+"""Verification on the device: every byte is as packed, and the golden inputs give the golden outputs."""

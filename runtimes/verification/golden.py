@@ -1,4 +1,4 @@
-"""A bundle proves itself on the device: recorded inputs, replayed, give the recorded outputs."""
+"""Replay of golden samples: a device runs recorded inputs and compares its outputs with the recorded ones."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from runtimes.inference.load import open_session
 from runtimes.inference.session import Session
 from runtimes.tensors import Array
 
-_FLOAT32_TOLERANCE = 1e-3
-_FLOOR = 3e-2
+_FLOAT32_TOLERANCE = 1e-3  # up to this tolerance, a bundle computes in float32
+_FLOOR = 3e-2  # see `slice_error`
 
 
 @dataclass(frozen=True)
 class GoldenResult:
-    """How far one output is from what was recorded: its `slice_error` where floats compute, else `relative_error`."""
+    """The error of one output: `slice_error` for models that compute in float32, `relative_error` for others."""
 
     output: str
     error: float
@@ -27,7 +27,7 @@ class GoldenResult:
 
     @property
     def passed(self) -> bool:
-        """Within the tolerance. NaN is not."""
+        """True if the error is within the tolerance; NaN is not."""
         return self.error <= self.tolerance
 
 
@@ -35,7 +35,7 @@ def replay(bundle: Bundle, *, any_machine: bool = False) -> tuple[GoldenResult, 
     """Check every digest, run the golden inputs, and compare each output.
 
     Raises:
-        TamperedError: a member is not what was packed.
+        TamperedError: a member differs from what was packed.
         FeedError: the golden arrays do not fit the model.
         EdgewrightError: the bundle cannot be loaded here; see `load`.
     """
@@ -62,17 +62,18 @@ def compare(bundle: Bundle, session: Session) -> tuple[GoldenResult, ...]:
     runs = [session.run(feed) for feed in samples.feeds(artifact.inputs, inputs)]
     outputs = samples.gather(runs, samples.batch_size(artifact.inputs, inputs))
     tolerance = bundle.manifest.golden.tolerance
-    # Where integers or halves compute, one rounding that two machines do differently moves what is small next to
-    # the rest by more than its own size, so the norm of a whole output decides.
+    # With integers or halves, one rounding that differs between two machines moves small values by more than their own
+    # size, so the norm of the whole output decides.
     error = slice_error if tolerance <= _FLOAT32_TOLERANCE else relative_error
     return tuple(GoldenResult(name, error(outputs[name], recorded[name]), tolerance) for name in recorded)
 
 
 def relative_error(actual: Array, expected: Array) -> float:
-    """||actual - expected|| / ||expected|| in float64.
+    """Compute ||actual - expected|| / ||expected|| in float64.
 
-    Infinity for another shape, or for what is not numbers. NaN where either has NaN or the two differ in an
-    infinity; infinities that both have (a log-softmax's) are left out.
+    Returns:
+        The error. Infinity if the shapes differ or an array holds no numbers; NaN if an array holds NaN or the two
+        differ in an infinity. Infinities that both have, such as a log-softmax's, are left out.
     """
     if actual.shape != expected.shape or not _is_numeric(actual) or not _is_numeric(expected):
         return float("inf")
@@ -87,22 +88,23 @@ def relative_error(actual: Array, expected: Array) -> float:
 
 
 def slice_error(actual: Array, expected: Array) -> float:
-    """The largest `relative_error` of an array or of a slice of it along any axis.
+    """Compute the largest `relative_error` of an array or of a slice of it along any axis.
 
-    One norm does not see scores of 1 beside boxes of 640. A slice whose root mean square is below 3% of the array's
-    is taken as if it had that much, for float32 errs by parts of the terms, not of a sum in which they cancel. A
-    tolerance of 1e-3 so allows 3e-5 of the array's; deep networks show 1e-6, and thrice that in single elements.
+    The norm of a whole array hides wrong scores of about 1 beside boxes of about 640, so slices count, too. A slice
+    whose root mean square is below 3% of the array's is divided by 3% of the array's instead, since float32 errs by a
+    part of the terms of a sum, not of a sum in which terms cancel. A tolerance of 1e-3 thus allows 3e-5 of the array's
+    root mean square; deep networks show 1e-6, and 3e-6 in single elements.
     """
     whole = relative_error(actual, expected)
     if not np.isfinite(whole) or expected.dtype.kind != "f" or expected.size == 0:
         return whole
     with np.errstate(invalid="ignore", over="ignore"):
         theirs = expected.astype(np.float64)
-        theirs = np.where(np.isfinite(theirs), theirs, 0.0)  # infinities are in both, or `whole` were not finite
+        theirs = np.where(np.isfinite(theirs), theirs, 0.0)  # both have the same infinities, since `whole` is finite
         ours = np.where(np.isfinite(expected), actual.astype(np.float64), 0.0)
         floor = _FLOOR * float(np.sqrt(np.mean(theirs**2)))
         errors = [whole]
-        for axis in range(expected.ndim if floor else 0):  # of nothing but zeros, `whole` is the difference itself
+        for axis in range(expected.ndim if floor else 0):  # if all values are zeros, `whole` is the difference itself
             others = tuple(other for other in range(expected.ndim) if other != axis)
             difference = np.sqrt(np.mean((ours - theirs) ** 2, axis=others))
             scale = np.sqrt(np.mean(theirs**2, axis=others))

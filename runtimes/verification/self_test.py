@@ -1,4 +1,4 @@
-"""Whether a bundle is what was packed, and computes here what it did then; and if not, why that may be."""
+"""The self-test of a bundle: its bytes, its signature, its golden samples, and likely causes of a difference."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from runtimes import cpu
 from runtimes.backends import backend
 from runtimes.bundles.bundle import Bundle
 from runtimes.bundles.manifest import Manifest
-from runtimes.errors import UnsupportedError
+from runtimes.errors import UnsupportedError, one_line
 from runtimes.inference.load import check_machine
-from runtimes.printable import one_line
 from runtimes.verification.golden import GoldenResult, replay
 
 _VNNI = frozenset({"avx_vnni", "avx512_vnni", "amx_int8"})
@@ -21,12 +20,12 @@ _VNNI = frozenset({"avx_vnni", "avx512_vnni", "amx_int8"})
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What a self-test found.
+    """The result of a self-test.
 
     Attributes:
-        signature: what is known of it, in words.
-        results: one per output.
-        causes: sentences on why outputs may differ; empty where they do not.
+        signature: the state of the signature, in words.
+        results: one result per output.
+        causes: sentences that name likely causes of a difference; empty if the test passed.
     """
 
     manifest: Manifest
@@ -36,7 +35,7 @@ class SelfTest:
 
     @property
     def passed(self) -> bool:
-        """Every output is within its tolerance."""
+        """True if every output is within its tolerance."""
         return all(result.passed for result in self.results)
 
 
@@ -45,7 +44,7 @@ def self_test(path: Path, *, public_key: str | os.PathLike[str] | None = None, a
 
     Raises:
         BundleError: the bundle was refused, or holds no golden samples.
-        EdgewrightError: it cannot be loaded here; see `load`.
+        EdgewrightError: the bundle cannot be loaded on this machine; see `load`.
     """
     with Bundle(path, public_key) as bundle:
         results = replay(bundle, any_machine=any_machine)
@@ -56,20 +55,20 @@ def self_test(path: Path, *, public_key: str | os.PathLike[str] | None = None, a
 
 
 def render(test: SelfTest) -> str:
-    """The lines to print."""
+    """Write a self-test's result as lines of text."""
     manifest, artifact = test.manifest, test.manifest.artifact
     lines = [
         f"{manifest.model} for {manifest.profile.name}: {artifact.precision} on {artifact.runtime}",
-        f"{len(manifest.members)} members, every digest right; {test.signature}",
+        f"{len(manifest.members)} members, all digests match; {test.signature}",
     ]
     lines += [result_line(result, manifest.golden.samples) for result in test.results]
     if not test.passed:
-        lines.append("The bundle is intact, but this machine computes something else than the one it was packed on.")
+        lines.append("The bundle is intact, but its outputs differ on this machine from the machine that packed it.")
     return "\n".join(map(one_line, (*lines, *test.causes)))
 
 
 def result_line(result: GoldenResult, samples: int) -> str:
-    """What is said of one output."""
+    """Write the result of one output as a line of text."""
     word = "ok" if result.passed else "MISMATCH"
     return (
         f"{word}: {result.output} differs by {result.error:.2e} (tolerance {result.tolerance:.0e}) on {samples} samples"
@@ -78,7 +77,7 @@ def result_line(result: GoldenResult, samples: int) -> str:
 
 def _signature_words(bundle: Bundle) -> str:
     if bundle.is_signed:
-        return "signed by somebody (give --public-key to check by whom)"
+        return "signed, but not checked (give --public-key)"
     return "not signed"
 
 
@@ -87,18 +86,18 @@ def _causes(manifest: Manifest) -> Iterator[str]:
     built = artifact.tool_versions.get(artifact.runtime)
     here = backend(artifact.runtime).version()
     if built is not None and built != here:
-        yield f"Cause to look at: it was packed with {artifact.runtime} {built}, and {here} is installed here."
+        yield f"Possible cause: the bundle was packed with {artifact.runtime} {built}, and {here} is installed here."
     if artifact.precision.startswith("int8") and cpu.arch() == "x86_64" and not _VNNI & cpu.isa_flags():
         yield (
-            "Cause to look at: this processor has no VNNI, so sums of int8 products may saturate (onnxruntime#12072); "
+            "Possible cause: this processor has no VNNI, so sums of int8 products may saturate (onnxruntime#12072); "
             "build for its own profile (edgewright profiles --detect)."
         )
     try:
         check_machine(manifest.profile)
     except UnsupportedError as error:
-        yield f"Cause to look at: {error}"
+        yield f"Possible cause: {error}"
     if manifest.profile.arch == cpu.arch() and built == here:
         yield (
-            "Known causes besides: another generation of the processor, for which the runtime chooses other kernels; "
-            "a runtime that was built differently."
+            "Other known causes: a processor of another generation, for which the runtime chooses other kernels, or a "
+            "runtime that was built with other options."
         )

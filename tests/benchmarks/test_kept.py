@@ -12,7 +12,7 @@ from benchmarks.contender import Contender, print_summary
 FLOAT = Contender("ORT fp32", Path("a.onnx"), "onnxruntime", 0.0, 0.0, "", 0.9, 0.0, "", (4.0, 4.1))
 NNCF = Contender("NNCF + OpenVINO", Path("b.onnx"), "openvino", 3.0, 900.0, "", 0.9, 0.0, "", (2.0, 2.1))
 BROKEN = Contender("ORT static", Path("c.onnx"), "onnxruntime", 1.0, 300.0, "Exception: no")
-OURS = Contender("edgewright", Path("d.edge"), "edge", 60.0, 700.0, "", 0.9, 0.0, "int8 on openvino", (1.9, 2.0))
+OURS = Contender("edgewright", Path("d.edge"), "edge", 60.0, 700.0, "", 0.9, 0.0, "int8 (openvino)", (1.9, 2.0))
 
 
 def test_parts_come_back_as_they_were(tmp_path):

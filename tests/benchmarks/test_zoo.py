@@ -8,7 +8,7 @@ import pytest
 
 # benchmarks/ is not in the wheel.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-for package in ("platformdirs", "PIL", "torch", "onnxruntime", "sklearn"):
+for package in ("PIL", "torch", "onnxruntime", "sklearn"):
     pytest.importorskip(package, reason=f"The model zoo needs the package '{package}'.")
 
 from benchmarks.zoo import _fetch, _samples, _score, _wordpiece

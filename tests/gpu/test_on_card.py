@@ -97,11 +97,11 @@ def test_kernel_times_of_one_build_serve_the_next(make, backend):
 
 def test_the_parts_of_an_inference(make, images):
     session, _ = make()
-    with session, gpu_state.probe() as read:
-        times = gpu_timing.measure(session, [{"image": images}], 50, probe=read)
+    with session, gpu_state.state_reader() as read:
+        times = gpu_timing.measure(session, [{"image": images}], 50, read_state=read)
     for part in ("h2d", "compute", "d2h", "enqueue"):
         assert (times.of(part) > 0).all()
-    assert times.conditions
+    assert times.states
 
 
 def test_static_shapes_run_as_a_graph(backend, card, profile, tmp_path):

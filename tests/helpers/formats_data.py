@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,9 @@ from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
-from hwbench.results.profile_results import CandidateResult, ProfileResult, Status
+from hwbench.results import profile_results
+from hwbench.results.profile_results import CandidateResult, ProfileResult, Results, Status
+from runtimes import plugins
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.sampling.closed_loop import Block
 from runtimes.tensors import TensorSpec
@@ -47,11 +51,26 @@ _SKIPPED = {
 }
 
 
+@functools.cache
+def rendered(form: str, make: Callable[[], ProfileResult | Results], **options: object) -> str:
+    """What `make` makes, in a format. Pages take long to draw, so that all who look at the same one share it."""
+    made = make()
+    results = profile_results.of([made]) if isinstance(made, ProfileResult) else made
+    return str(plugins.load("hwbench.formats", form, "format").render(results, **options))
+
+
+@functools.cache
+def three_fields() -> Results:
+    """Seven candidates, one chosen; a device that was not here; and a field with too few samples."""
+    return profile_results.of([measured_field(), elsewhere_field(), few_samples_field()])
+
+
+@functools.cache
 def measured_field() -> ProfileResult:
     """Seven candidates: one chosen, four dropped, two skipped."""
     entries = [_measured(precision, number) for number, precision in enumerate(_MEASURED)]
     skipped = [
-        CandidateResult(f"{name} on onnxruntime", name, "onnxruntime", "not built", reason)
+        CandidateResult(f"{name} (onnxruntime)", name, "onnxruntime", "not built", reason)
         for name, reason in _SKIPPED.items()
     ]
     return ProfileResult(
@@ -64,6 +83,7 @@ def measured_field() -> ProfileResult:
     )
 
 
+@functools.cache
 def elsewhere_field() -> ProfileResult:
     """For a device that was not here: no latency, so its budget is inconclusive."""
     reason = "raspberry-pi-5 was not here; measure there with: edgewright measure BUNDLE"
@@ -77,14 +97,16 @@ def elsewhere_field() -> ProfileResult:
     return ProfileResult("mobilenet-v2", "raspberry-pi-5", BUDGETS, tuple(entries), (caveat,))
 
 
+@functools.cache
 def few_samples_field() -> ProfileResult:
     """One candidate with too few samples for p90 and p99, unsettled; nothing was to be decided."""
     latency = make_latency(14.6, seed=9, runs=4, settled=False)
     report = make_report("int8", latency, 2, 3, 3.62)
-    entry = CandidateResult("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report)
+    entry = CandidateResult("int8 (onnxruntime)", "int8", "onnxruntime", "measured", "", report)
     return ProfileResult("mobilenet-v2", "x86-avx512-vnni", (), (entry,))
 
 
+@functools.cache
 def failed_field() -> ProfileResult:
     """Every candidate breaks a budget."""
     entries = [_measured(precision, number) for number, precision in enumerate(_MEASURED) if precision != "int8"]
@@ -94,12 +116,13 @@ def failed_field() -> ProfileResult:
 def unmade_field() -> ProfileResult:
     """Not one candidate could be made."""
     entries = [
-        CandidateResult(f"{name} on onnxruntime", name, "onnxruntime", "not built", "The time limit ran out.")
+        CandidateResult(f"{name} (onnxruntime)", name, "onnxruntime", "not built", "The time limit ran out.")
         for name in ("fp32", "int8")
     ]
     return ProfileResult("mobilenet-v2", "x86-avx512-vnni", BUDGETS, tuple(entries))
 
 
+@functools.cache
 def many_field() -> ProfileResult:
     """Fifteen candidates on three runtimes whose latencies span 35x."""
     entries = []
@@ -112,6 +135,7 @@ def many_field() -> ProfileResult:
     return ProfileResult("mobilenet-v2", "x86-l4", BUDGETS, tuple(entries))
 
 
+@functools.cache
 def hostile_field() -> ProfileResult:
     """Every free text holds what breaks tables, markup and terminals."""
     entries = [_measured(precision, number) for number, precision in enumerate(_MEASURED)]
@@ -180,4 +204,4 @@ def _judged(precision: str, status: Status, report: Report) -> CandidateResult:
     broken = "; ".join(f"{v.budget.text}: {v.reason}" for v in verdicts if v.outcome == "fail")
     reasons = {"selected": "the fastest that meets every budget", "rejected": broken, "eligible": "slower than int8"}
     runtime = report.artifact.runtime
-    return CandidateResult(f"{precision} on {runtime}", precision, runtime, status, reasons[status], report, verdicts)
+    return CandidateResult(f"{precision} ({runtime})", precision, runtime, status, reasons[status], report, verdicts)

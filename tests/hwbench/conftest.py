@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
@@ -18,6 +19,7 @@ from runtimes import cpu
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.profile import Cpu, HardwareProfile, Memory
 from runtimes.sampling.closed_loop import Block
+from runtimes.tensorrt.engine_session import DeviceTimes
 from runtimes.tensors import TensorSpec
 from toolchain.packaging.pack import Contents, pack
 from toolchain.recipes.recipe import Recipe
@@ -151,6 +153,7 @@ def pack_linear(linear_model: Path, local_profile: HardwareProfile) -> PackLinea
         profile: HardwareProfile = local_profile,
         report: str | None = None,
         golden: int = 2,
+        options: Mapping[str, str] = {},
     ) -> Path:
         file = path.with_suffix(".onnx")
         file.write_bytes(linear_model.read_bytes() if model is None else model)
@@ -160,7 +163,7 @@ def pack_linear(linear_model: Path, local_profile: HardwareProfile) -> PackLinea
             precision="fp32",
             inputs=(TensorSpec("x", "float32", ("N", 4)),),
             outputs=(TensorSpec("y", "float32", ("N", 3)),),
-            settings=RuntimeSettings(threads=1),
+            settings=RuntimeSettings(threads=1, options=options),
             source_sha256="00",
             size_bytes=file.stat().st_size,
             tool_versions={},
@@ -177,13 +180,15 @@ class FakeTarget:
     """Runs nothing: multiplies by the linear model's weights, gives a block, and records every call.
 
     Attributes:
-        calls: ("run" or "sample", bundle, inputs).
+        calls: ("run", "sample" or "gpu_times", bundle, inputs).
+        times: what a GPU's times are, or what to raise in their place.
         failures: what to raise from the nth sample (from 1) of a bundle on, by its path.
     """
 
     def __init__(self, block: Block) -> None:
         self.block = block
         self.calls: list[tuple[str, Path, Path]] = []
+        self.times: GpuTimes | Exception = GpuTimes((DeviceTimes(0.1, 2.0, 0.2, 0.05),), cuda_graph=True)
         self.failures: dict[Path, tuple[int, Exception]] = {}
 
     def run(self, bundle: Path, inputs: Path, outputs: Path) -> None:
@@ -197,6 +202,12 @@ class FakeTarget:
         if error is not None and len([call for call in self.calls if call[:2] == ("sample", bundle)]) >= turn:
             raise error
         return self.block
+
+    def gpu_times(self, bundle: Path, inputs: Path) -> GpuTimes:
+        self.calls.append(("gpu_times", bundle, inputs))
+        if isinstance(self.times, Exception):
+            raise self.times
+        return self.times
 
 
 @pytest.fixture

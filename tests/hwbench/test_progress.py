@@ -1,4 +1,4 @@
-"""What a person sees of long steps, and what a log sees."""
+"""Progress of long steps, as a terminal and a log show it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from hwbench import progress
-from hwbench.progress import Stage, bar, clock, course, limit, phase, say
+from hwbench.progress import Stage, bar, begin_stage, clock, limit, say, staged_bar
 
 STAGES = [Stage("x: make", 3, "make"), Stage("x: screen", 4, "screen"), Stage("x: pack", 1, "pack")]
 
@@ -59,45 +59,48 @@ def test_away_from_a_terminal_only_what_is_said_is_shown(capfd):
 
 
 def test_a_terminal_shows_the_stage_and_what_was_done(capfd, terminal):
-    with course("Building m", STAGES) as tick:
-        phase("x: make")
+    with staged_bar("Building m", STAGES) as tick:
+        begin_stage("x: make")
         tick("made int8")
         draw()
-    assert "make: made int8" in frames(capfd)
+    assert re.search(r"make +\S+ 1/3 .* made int8", frames(capfd))
 
 
 def test_where_there_is_little_room_the_last_words_are_cut_and_no_figure(capfd, terminal, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    with course("Building outlier", STAGES) as tick:
-        phase("x: make")
-        tick("made bf16-storage+bf16 on onnxruntime, graph_optimization=extended")
+    with staged_bar("Building outlier", STAGES) as tick:
+        begin_stage("x: make")
+        tick("made bf16-storage + bf16 (onnxruntime), graph_optimization=extended")
         draw()
-    *_, last = re.findall(r"Building outlier .*", frames(capfd))
-    assert re.search(r" 1/8 0:00:00 ETA 0:00:00 make: made bf16\S*\N{HORIZONTAL ELLIPSIS}", last)
+    drawn = frames(capfd)
+    assert re.search(r"Building outlier .* 1/8 0:00:00 ETA", drawn)
+    assert re.search(r"make .* 1/3 0:00:00 ETA \S+ made bf16.*\N{HORIZONTAL ELLIPSIS}", drawn)
 
 
 def test_a_log_gets_a_line_for_each_stage(capfd):
-    with course("Building m", STAGES) as tick:
-        phase("x: make")
+    with staged_bar("Building m", STAGES) as tick:
+        begin_stage("x: make")
         tick("made int8")
-        phase("x: pack")
-    phase("of no course")
+        begin_stage("x: pack")
+    begin_stage("of no course")
     assert capfd.readouterr().err == "x: make\nx: pack\n"
 
 
-def test_no_more_steps_are_done_than_there_are(capfd, terminal):
+def test_the_whole_bar_ends_with_the_last_step_and_not_before(capfd, terminal):
     """The first stage takes two more than expected, the second never begins, an unknown one takes two."""
-    with course("Building m", STAGES) as tick:
+    with staged_bar("Building m", STAGES) as tick:
         for stage, steps in (("x: make", 5), ("unheard of", 2), ("x: pack", 0)):
-            phase(stage)
+            begin_stage(stage)
             for _ in range(steps):
                 tick("done")
                 draw()
         draw()
-    counts = [(int(done), int(total)) for done, total in re.findall(r"(\d+)/(\d+)", frames(capfd))]
-    assert all(done < total for done, total in counts)
-    assert counts[-1] == (7, 8)
-    assert (3, 8) in counts
+    drawn = frames(capfd)
+    whole = [(int(done), int(total)) for done, total in re.findall(r"Building m .*?(\d+)/(\d+)", drawn)]
+    assert all(done < total == 8 for done, total in whole)
+    assert whole == sorted(whole)
+    assert whole[-1] == (7, 8)
+    assert "5/5" in drawn  # the stage that took longer
 
 
 def test_a_bar_of_more_steps_than_it_was_told_grows(capfd, terminal):
@@ -109,38 +112,39 @@ def test_a_bar_of_more_steps_than_it_was_told_grows(capfd, terminal):
 
 
 def test_what_is_left_follows_the_last_steps_and_a_time_limit(capfd, terminal, seconds):
-    with course("Building m", [Stage("x", 10, "x")]) as tick:
+    with staged_bar("Building m", [Stage("x", 10, "x")]) as tick:
+        begin_stage("x")
 
         def left() -> str:
             draw()
-            return re.findall(r"ETA ([\d:-]+)", frames(capfd))[-1]
+            return re.findall(r"Building m .*?ETA ([\d:-]+)", frames(capfd))[-1]
 
         assert left() == "-:--:--"
-        seconds.s = 1.0
-        tick("")
-        assert left() == "0:00:09"
-        seconds.s = 2.0
+        for now in (1.0, 2.0):
+            seconds.s = now
+            tick("")
         assert left() == "0:00:08"
         limit(5.0)
         assert left() == "0:00:05"
         seconds.s = 8.0
-        tick("")
-        assert left() == "0:00:32"  # the limit is over, and this goes on all the same
+        assert left() == "0:00:08"  # the limit is over, and the work goes on all the same
         limit(None)
-        assert left() == "0:00:32"
+        assert left() == "0:00:08"
 
 
-def test_what_a_step_consists_of_is_left_too(capfd, terminal, seconds):
-    with course("Building m", [Stage("x", 3, "x")]) as outer:
-        seconds.s = 2.0
-        outer("")
-        with bar("ceilings", 5) as inner:
-            seconds.s = 12.0
-            inner("")
-            seconds.s = 13.0
+def test_a_stage_and_a_bar_within_it_have_each_their_own_time_left(capfd, terminal, seconds):
+    with staged_bar("Building m", [Stage("x", 3, "x")]) as outer:
+        begin_stage("x")
+        for now in (2.0, 4.0):
+            seconds.s = now
+            outer("")
+        with bar("peaks", 5) as inner:
+            for now in (14.0, 24.0):
+                seconds.s = now
+                inner("")
             draw()
-            found = re.findall(r"(\w+) +\S+ +\d/\d +\S+ ETA ([\d:]+)", frames(capfd))[-2:]
-    assert found == [("m", "0:00:43"), ("ceilings", "0:00:39")]  # two more of 2 s, and four of 10 s less one
+            found = re.findall(r"(\w+) +\S+ +\d/\d +\S+ ETA ([\d:]+)", frames(capfd))[-3:]
+    assert found == [("m", "0:00:02"), ("x", "0:00:02"), ("peaks", "0:00:30")]
 
 
 def test_of_a_time_limit_its_rest_is_left(capfd, terminal, seconds):

@@ -26,6 +26,8 @@ def test_a_recipe_from_a_damaged_file_says_nothing():
 
 
 def test_a_candidate_without_a_name_is_described():
-    assert described("fp32", "onnxruntime", {}) == "fp32 on onnxruntime"
-    assert described("int8", "openvino", {"keep": ["a"]}) == "int8 with 1 layer kept in fp32 on openvino"
-    assert described("int8", "openvino", {"keep": ["a", "b"]}) == "int8 with 2 layers kept in fp32 on openvino"
+    assert described("fp32", "onnxruntime", {}) == "fp32 (onnxruntime)"
+    assert described("int8", "openvino", {"keep": ["a"]}) == "int8, 1 layer in fp32 (openvino)"
+    assert described("int8", "openvino", {"keep": ["a", "b"]}) == "int8, 2 layers in fp32 (openvino)"
+    half = {"keep": ["a"], "keep_in": "bf16"}
+    assert described("int8", "openvino", half) == "int8 + bf16, 1 layer in bf16 (openvino)"

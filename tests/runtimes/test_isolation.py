@@ -22,10 +22,11 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for file in (ROOT / "runtimes").rglob("*.py")
-    if file.parent.name not in ("backends", "devicememory", "extras", "meters")
+    if file.parent.name not in ("backends", "cuda", "meters")
     or file.stem in ("__init__", "null", "_choice", "_protocol", "_kinds", "ina3221", "rapl")
+    if file.stem not in ("signing", "http_server", "prometheus")  # the extras [sign] and [serve]
 )
-PYTHONS = ("3.10", "3.11", "3.12")
+PYTHONS = ("3.10", "3.12")  # the oldest that we promise, and one of the newest
 
 TRACE = """
 import importlib, json, sys

@@ -98,30 +98,33 @@ PAIR = TensorSpec("pair", "float32", (2, 3))
         (
             [A, B],
             {"a": numbers(4, 3), "b": numbers(5, 2)},
-            "Arrays disagree about the number of samples: a has 4, b has 5.",
+            "The arrays hold different numbers of samples: a has 4, b has 5.",
         ),
-        ([PAIR], {"pair": numbers(5, 3)}, "The model's batch is fixed at 2, and 5 samples are not a multiple of it."),
+        (
+            [PAIR],
+            {"pair": numbers(5, 3)},
+            "The model's batch is fixed at 2, but 5 samples are not a multiple of 2; remove the rest.",
+        ),
         (
             [A],
             {"a": numbers(3)},
-            "Array 'a' has shape [3]; the model takes a=float32[N,3], "
-            "and the array's first axis should be the samples.",
+            "Array 'a' has shape [3]; the model takes a=float32[N,3], and the array's first axis must be the samples.",
         ),
         (
             [TensorSpec("a", "float32", ())],
             {"a": numbers()},
-            "Array 'a' has shape []; the model takes a=float32[], and the array's first axis should be the samples.",
+            "Array 'a' has shape []; the model takes a=float32[], and the array's first axis must be the samples.",
         ),
         (
             [PAIR, TensorSpec("b", "float32", (5,))],
             {"pair": numbers(4, 3), "b": numbers(4, 5)},
-            "The model's batch is fixed at 2, and array 'b' of shape [4, 5] has one axis too many to be cut for "
+            "The model's batch is fixed at 2, but array 'b' of shape [4, 5] has one axis too many to be cut for "
             "b=float32[5].",
         ),
         (
             [TensorSpec("a", "float32", (0, 3))],
             {"a": numbers(4, 3)},
-            "The model's batch is fixed at 0, and 4 samples are not a multiple of it.",
+            "The model's batch is fixed at 0, but 4 samples are not a multiple of 0; remove the rest.",
         ),
     ],
 )
@@ -142,4 +145,6 @@ def test_outputs_that_change_their_shape_cannot_be_joined() -> None:
     runs = [{"boxes": numbers(1, count, 4)} for count in (2, 3, 5)]
     with pytest.raises(FeedError) as error:
         samples.gather(runs, batch=1)
-    assert str(error.value) == ("Output 'boxes' changes its shape between samples: [1, 2, 4], [1, 3, 4], [1, 5, 4].")
+    assert str(error.value) == (
+        "Output 'boxes' has different shapes for different samples: [1, 2, 4], [1, 3, 4], [1, 5, 4]."
+    )

@@ -89,12 +89,12 @@ def test_a_shape_fits_or_is_refused(shape: list[int]) -> None:
         ),
         pytest.param(
             feeds(image=np.zeros((2, 3, 5, 6), np.float32)),
-            "Input 'image' has shape [2, 3, 5, 6]; expected [N, 3, H, H], where H = 5 already.",
+            "Input 'image' has shape [2, 3, 5, 6]; expected [N, 3, H, H], where another input already set H = 5.",
             id="a name twice in one input",
         ),
         pytest.param(
             feeds(mask=np.zeros((3, 4), bool)),
-            "Input 'mask' has shape [3, 4]; expected [N, 4], where N = 2 already.",
+            "Input 'mask' has shape [3, 4]; expected [N, 4], where another input already set N = 2.",
             id="a name in two inputs",
         ),
         pytest.param(
@@ -125,7 +125,7 @@ def test_a_shape_fits_or_is_refused(shape: list[int]) -> None:
         ),
         pytest.param(
             feeds()["image"],
-            "Inputs came as a ndarray; pass a dict of image=float32[N,3,H,H], mask=bool[N,4].",
+            "Inputs are a ndarray; pass a dict of image=float32[N,3,H,H], mask=bool[N,4].",
             id="a bare array",
         ),
     ],

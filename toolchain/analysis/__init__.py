@@ -1,1 +1,1 @@
-"""Analysis of a model: where it loses accuracy or saturates, what it computes, and where its time goes."""
+"""Analysis of a model: its errors per layer, its saturation, its work, and its time per node."""

@@ -1,7 +1,7 @@
-"""The float model and its quantized copies as one graph, so that one pass over the samples compares them.
+"""Comparison graph: the float model and quantized copies of it in one graph, compared in one pass over the samples.
 
-In the copy "own", every layer is fed by the float model's activations, so what differs at its output is what
-quantizing its own inputs and weights does. The copy "total" is the quantized model as it will run.
+In the copy "own", the float model's activations feed each layer, so the difference at its output comes from quantizing
+its own inputs and weights. The copy "total" is the complete quantized model.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Copy = Literal["own", "total"]
 
 @dataclass(frozen=True)
 class Layer:
-    """An operator that int8 computes, in all its forms.
+    """An operator that int8 computes, with its outputs in the reference and the copies.
 
     Attributes:
         node: the operator in the model that was quantized.
-        reference: what the reference writes.
-        copies: what the copies write; in "total", what its readers get: the integers, read back.
+        reference: its output in the reference.
+        copies: its output in the copies; in "total", the dequantized output that its readers get.
     """
 
     node: ir.Node
@@ -37,12 +37,13 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Shadow:
-    """A graph that grows the reductions it is to give.
+class ComparisonGraph:
+    """A reference and its copies, to which the caller adds reductions as outputs.
 
     Attributes:
-        model: the reference and its copies; it has no outputs yet.
-        layers: in the model's order; those of subgraphs are not among them.
+        model: the reference and its copies, without outputs.
+        layers: the int8 layers of the main graph, in the model's order.
+        edits: edits of the model's graph.
     """
 
     model: ir.Model
@@ -50,17 +51,17 @@ class Shadow:
     edits: Edits
 
 
-def shadow(
+def build_comparison_graph(
     reference: ir.Model, model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range], copies: Sequence[Copy]
-) -> Shadow:
-    """Put copies of a model's int8 form beside a reference.
+) -> ComparisonGraph:
+    """Add copies of a model's int8 form to a copy of the reference.
 
     Args:
-        reference: the prepared float model; left as it is.
-        model: what is quantized: the reference, or what corrections made of it, which keep its nodes; left as it is.
+        reference: the prepared float model; it stays unchanged.
+        model: the model to quantize: the reference, or its corrected form with the same nodes; it stays unchanged.
         recipe: the int8 recipe.
-        ranges: its calibrated ranges.
-        copies: which to add.
+        ranges: the calibrated ranges.
+        copies: the copies to add.
     """
     combined = reference.clone()
     edits = Edits(combined.graph)
@@ -73,7 +74,7 @@ def shadow(
         for node in nodes
     ]
     combined.graph.outputs.clear()
-    return Shadow(combined, layers, edits)
+    return ComparisonGraph(combined, layers, edits)
 
 
 def _add_copy(
@@ -87,11 +88,11 @@ def _add_copy(
     """Move a model's int8 form into the graph of the reference, whose nodes by name are `originals`.
 
     Returns:
-        What each node writes, or in "total" what is read of it, by the node's name in the float model.
+        Each node's output, in "total" its dequantized output, by the node's name in the float model.
     """
     quantized = model.clone()
     nodes = {node.name: node for node in quantized.graph}
-    # A quantizer leaves nodes and the values between them the objects that they were, whatever it calls them.
+    # A quantizer may rename nodes and values, but keeps the objects.
     floats = {
         value: original
         for name, node in nodes.items()
@@ -127,18 +128,18 @@ def _move(graph: ir.Graph, edits: Edits, prefix: str) -> None:
         value.name = edits.fresh(f"{prefix}{value.name}")
         edits.graph.register_initializer(value)
     for inner in graph.subgraphs():
-        for value in [*inner.inputs, *(value for node in inner for value in filter(_is_given, node.outputs))]:
+        for value in [*inner.inputs, *(value for node in inner for value in filter(_has_name, node.outputs))]:
             value.name = edits.fresh(f"{prefix}{value.name}")
     for node in list(graph):
         graph.remove(node)
         node.name = edits.fresh(f"{prefix}{node.name}")
-        for value in filter(_is_given, node.outputs):
+        for value in filter(_has_name, node.outputs):
             value.name = edits.fresh(f"{prefix}{value.name}")
         edits.graph.append(node)
 
 
-def _is_given(output: ir.Value) -> bool:
-    return bool(output.name)  # an optional output that a node leaves out is called ""
+def _has_name(output: ir.Value) -> bool:
+    return bool(output.name)  # an omitted optional output has the name ""
 
 
 def _input(node: ir.Node) -> ir.Value:

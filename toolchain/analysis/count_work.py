@@ -1,7 +1,7 @@
-"""A model's work, counted from the nodes that one inference executes.
+"""Count of a model's work, from the nodes that one inference executes.
 
-Shapes that depend on data, the branch of an If and the turns of a Loop are known then, where inference of shapes from
-the graph alone has to give up.
+An execution shows the shapes that depend on data, the branch of an If, and the iterations of a Loop, which shape
+inference cannot know.
 """
 
 from __future__ import annotations
@@ -28,24 +28,30 @@ from toolchain.models import ort_session
 from toolchain.models.onnx_model import OnnxModel, load_ir
 
 _SUFFIX = "_kernel_time"
-_MOST_EVENTS = 1_000_000  # that ONNX Runtime records; it drops the others (core/common/profiler.cc)
-_PICKS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})  # read as much as they write
+_MAX_EVENTS = 1_000_000  # ONNX Runtime records no more (core/common/profiler.cc)
+_LOOKUPS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})  # these read only as much as they write
 _DTYPES = {
     ir.DataType.FLOAT: "fp32",
     ir.DataType.FLOAT16: "fp16",
     ir.DataType.BFLOAT16: "bf16",
     **dict.fromkeys((ir.DataType.INT8, ir.DataType.UINT8), "int8"),
 }
-_FLOAT16 = {"float16": "fp16", "bfloat16": "bf16"}  # as ONNX Runtime names them
+_FLOAT16 = {"float16": "fp16", "bfloat16": "bf16"}  # ONNX Runtime's names
 _HALVES = ("fp16", "bf16")
 _ENDS = ("input", "output")
 
 
 def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
-    """Count one inference; what the graph has in float32 is called fp32, whatever a runtime is told to compute it in.
+    """Count the operations and bytes of one inference.
+
+    The graph's float32 nodes count as fp32, whatever precision a runtime is told to use for them.
+
+    Args:
+        model: the ONNX file.
+        feeds: one inference's inputs.
 
     Raises:
-        UsageError: ONNX Runtime cannot run it here, such as bf16 arithmetic; or it takes too many steps to record.
+        UsageError: ONNX Runtime cannot run the model here (bf16 arithmetic), or its steps are too many to record.
     """
     graph = ir.external_data.load_to_model(load_ir(model.path))
     nodes: dict[str, ir.Node] = {}
@@ -58,7 +64,7 @@ def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
     sources = _sources(graph.graph)
     events, tensor_bytes = _run(graph, feeds)
     for name, op, inputs, outputs, dtype in events:
-        known = nodes.get(name)  # None inside a function, which ONNX Runtime has put in its place
+        known = nodes.get(name)  # None for nodes of a function, which ONNX Runtime inlines
         count = macs(op, known.domain if known is not None else None, inputs, outputs)
         if count is None:
             uncounted[op] += 1
@@ -78,7 +84,7 @@ def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
 
 
 def computed_in(work: Work, floats: str) -> Work:
-    """The same work where a runtime computes float32 in something else."""
+    """Convert work to a runtime that computes float32 nodes in the precision `floats`."""
     if floats == "fp32":
         return work
     weights = dict(work.weight_bytes)
@@ -95,11 +101,11 @@ _Sources = Mapping[ir.Value, Sequence[ir.Value]]
 
 
 def _run(graph: ir.Model, feeds: Mapping[str, Array]) -> tuple[list[_Event], int]:
-    """One inference by the graph's own nodes, and the bytes that went in and came out."""
+    """Run one inference without optimization, and return its events and the bytes of its inputs and outputs."""
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        # Of weights that it has packed, the profiler shows no shape.
+        # The profiler shows no shape of prepacked weights.
         options.add_session_config_entry("session.disable_prepacking", "1")
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder, "profile"))
         session = ort_session.session(graph, options)
@@ -108,8 +114,8 @@ def _run(graph: ir.Model, feeds: Mapping[str, Array]) -> tuple[list[_Event], int
         finally:
             profile = Path(session.end_profiling()).read_text()
     recorded = json.loads(profile)
-    if len(recorded) >= _MOST_EVENTS:
-        raise UsageError(f"one inference takes more than the {_MOST_EVENTS:,} steps that ONNX Runtime records")
+    if len(recorded) >= _MAX_EVENTS:
+        raise UsageError(f"one inference takes more than the {_MAX_EVENTS:,} steps that ONNX Runtime records")
     moved = sum(array.nbytes for array in feeds.values()) + sum(getattr(array, "nbytes", 0) for array in outputs)
     return list(_executed(recorded)), moved
 
@@ -131,9 +137,9 @@ def _precision(node: ir.Node | None, op: str, dtype: str) -> str:
 
 
 def _sources(graph: ir.Graph) -> _Sources:
-    """The constants that each value is computed from before the model runs; values that depend on an input are missing.
+    """Find the stored constants behind each value that depends on no input.
 
-    Runtimes compute such a value once, when they load the model: weights from what is stored of them.
+    Runtimes compute such a value once, when they load the model: weights from their stored form.
     """
     found: dict[ir.Value, tuple[ir.Value, ...]] = {}
     for inner in (graph, *graph.subgraphs()):
@@ -149,13 +155,13 @@ def _sources(graph: ir.Graph) -> _Sources:
 
 
 def _read(node: ir.Node, outputs: Shapes, sources: _Sources, read: dict[ir.Value, int]) -> None:
-    """Add the constants that a node reads, each once, however often it is read."""
+    """Add the constants that a node reads, each of them once."""
     if node.op_type == "Shape" or node.outputs[0] in sources:
         return
     for value in node.inputs:
         known = sources.get(value, ()) if value is not None else ()
         most = max((_tensor(source).size for source in known), default=0)
-        picks = node.op_type in _PICKS and value is node.inputs[0] and most > 0
+        picks = node.op_type in _LOOKUPS and value is node.inputs[0] and most > 0
         share = min(1.0, prod(outputs[0]) / most) if picks else 1.0
         for source in known:
             size = _tensor(source).nbytes
@@ -163,7 +169,7 @@ def _read(node: ir.Node, outputs: Shapes, sources: _Sources, read: dict[ir.Value
 
 
 def _constant(value: ir.Value) -> ir.TensorProtocol | None:
-    """What a value is known to be before the model runs."""
+    """Find the tensor of a value that is known before the model runs."""
     producer = value.producer()
     if producer is not None and producer.op_type == "Constant" and "value" in producer.attributes:
         return producer.attributes["value"].as_tensor()

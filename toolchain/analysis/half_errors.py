@@ -1,7 +1,7 @@
-"""Where a half precision loses accuracy: what computing each node in it, alone, does to that node's output.
+"""Error of each node in a half precision: the effect on its output of computing the node alone in that precision.
 
-All in float32 with roundings in between, in one pass, so it takes no runtime that computes in the precision. Only means
-leave the graph.
+One pass in float32 rounds inputs and outputs, so no runtime needs to support the precision. The graph outputs only
+means.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from runtimes.tensors import TensorSpec
 from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.models import ort_session
 
-_RUNS = 64  # the order of nodes hardly moves with more
+_RUNS = 64  # more samples hardly change the order of nodes
 
 
 def half_sensitivity(
@@ -27,13 +27,14 @@ def half_sensitivity(
     specs: Sequence[TensorSpec],
     arrays: Mapping[str, Rows],
 ) -> tuple[str, ...]:
-    """Names of nodes, that of the worst error relative to its output's variance first.
+    """Order nodes by their error relative to the variance of their output, the worst first.
 
-    The variance, since what all values of a tensor have in common tells nothing, and takes up the mantissa's bits.
+    The measure is the variance and not the power, since a mean that all values share carries no information and uses up
+    the mantissa's bits.
 
     Args:
-        model: the prepared float model; left as it is.
-        nodes: of its main graph, what computes in `dtype`; none are no names.
+        model: the prepared float model; it stays unchanged.
+        nodes: nodes of its main graph that compute in `dtype`; may be empty.
         dtype: FLOAT16 or BFLOAT16.
         specs: the model's inputs.
         arrays: samples, one array per input, samples first.
@@ -41,24 +42,24 @@ def half_sensitivity(
     names = [str(node.name) for node in nodes]
     if not names:
         return ()
-    session = ort_session.exact_session(_compared(model, set(names), dtype))
-    with np.errstate(all="ignore"):  # what overflows is the worst
+    session = ort_session.exact_session(_comparison_graph(model, set(names), dtype))
+    with np.errstate(all="ignore"):  # a node that overflows ranks first
         seen = [
             np.asarray(outputs, np.float64)
             for _, outputs in islice(ort_session.over_samples(session, specs, arrays), _RUNS)
         ]
         mean, spread, noise = np.moveaxis(np.stack(seen).reshape(len(seen), len(names), 3), 2, 0)
         error = noise.mean(axis=0)
-        # What is always the same, and exact, would be 0 / 0.
+        # An output that is constant and exact would give 0 / 0.
         ratio = np.where(error == 0, 0.0, error / (spread.mean(axis=0) + mean.var(axis=0)))
     order = np.argsort(-np.nan_to_num(ratio, nan=np.inf, posinf=np.inf), kind="stable")
     return tuple(names[index] for index in order)
 
 
-def _compared(model: ir.Model, names: set[str], dtype: ir.DataType) -> ir.Model:
-    """For each node, in order: its output's mean, its mean square around that, and the mean square of its error."""
-    compared = model.clone()
-    graph, edits = compared.graph, Edits(compared.graph)
+def _comparison_graph(model: ir.Model, names: set[str], dtype: ir.DataType) -> ir.Model:
+    """Build a graph with three outputs per node: its output's mean, its variance, and its mean squared error."""
+    comparison = model.clone()
+    graph, edits = comparison.graph, Edits(comparison.graph)
     graph.outputs.clear()
     rounded: dict[ir.Value, ir.Value] = {}
     for node in [node for node in graph if node.name in names]:
@@ -72,8 +73,8 @@ def _compared(model: ir.Model, names: set[str], dtype: ir.DataType) -> ir.Model:
         assert own is not None
         mean = edits.append("ReduceMean", node.outputs[0], keepdims=0)
         for value in (mean, *(_mean_square(edits, node.outputs[0], other) for other in (mean, own))):
-            edits.give(value, [])
-    return compared
+            edits.add_output(value, [])
+    return comparison
 
 
 def _mean_square(edits: Edits, value: ir.Value, other: ir.Value) -> ir.Value:

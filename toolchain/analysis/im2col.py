@@ -1,4 +1,4 @@
-"""What products sum over: the columns of the matrix that a runtime lays a layer's input out as."""
+"""Columns of the matrix (im2col) that a product sums over."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from runtimes.tensors import Array
 
 
 def columns(node: ir.Node, shape: Sequence[int], array: Array, padding: int) -> Callable[[int], Array]:
-    """A function that gives column k as int32 [rows], k in the order (group, position in the window, channel).
+    """Lay out an operator's input as a matrix.
 
     Args:
         node: a Conv, or a product with a matrix.
-        shape: of its weight.
-        array: its first input.
-        padding: what a Conv's padding holds.
+        shape: the weight's shape.
+        array: the operator's first input.
+        padding: the value of a Conv's padding.
+
+    Returns:
+        A function from k to column k, int32 [rows]; k is in the order (group, position in the window, channel).
     """
     if node.op_type != "Conv":
         rows = array.reshape(-1, array.shape[-1])
@@ -46,7 +49,7 @@ def columns(node: ir.Node, shape: Sequence[int], array: Array, padding: int) -> 
 def _pads(
     node: ir.Node, sizes: Sequence[int], window: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
 ) -> list[tuple[int, int]]:
-    """Elements before and after each spatial axis."""
+    """Count the elements of padding before and after each spatial axis."""
     mode = node.attributes.get_string("auto_pad", "NOTSET")
     if mode == "VALID":
         return [(0, 0)] * len(window)

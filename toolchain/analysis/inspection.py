@@ -1,4 +1,4 @@
-"""What a model is made of, and what int8 would make of it."""
+"""Inspection of a model: its inputs, weights and operators, and the operators that int8 would compute."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Inspection:
 
     Attributes:
         domains: operator domains beyond ONNX's own.
-        size_bytes: with weights kept beside the file.
-        weights: numbers held, by dtype.
-        operators: how often each occurs, subgraphs included; most frequent first.
-        quantizable: operators that int8 static would run on integers, once constants are folded.
-        left_in_float: those it would not.
-        refusal: why int8 does not apply; None where it does.
-        corrections: what recovered the accuracy of a quantized model of ours, each with how many operators it changed.
+        size_bytes: the size on disk, including external data.
+        weights: the number of weights by dtype.
+        operators: the number of each operator, subgraphs included; the most frequent first.
+        quantizable: operators that static int8 would run on integers, after constant folding.
+        left_in_float: the other operators.
+        refusal: the reason why int8 does not apply; None if it does.
+        corrections: corrections of a model that edgewright quantized, each with the number of operators it changed.
     """
 
     inputs: tuple[TensorSpec, ...]

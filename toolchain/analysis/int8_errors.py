@@ -1,6 +1,6 @@
-"""Where a quantized model loses accuracy: the error of every layer against the float model, in one pass.
+"""Error of each int8 layer against the float model, measured in one pass over the samples.
 
-Only sums of squares leave the graph, so memory stays that of one inference.
+The graph outputs only sums of squares, so memory stays that of one inference.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import onnx_ir as ir
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
-from toolchain.analysis.comparison_graph import Copy, Layer, Shadow, shadow
+from toolchain.analysis.comparison_graph import ComparisonGraph, Copy, Layer, build_comparison_graph
 from toolchain.models import ort_session
-from toolchain.recipes.apply_recipe import Calibrated
+from toolchain.recipes.apply_recipe import CalibratedGraph
 from toolchain.recipes.recipe import Recipe
 
-_RANKING_RUNS = 64  # the order of layers hardly moves with more
+_RANKING_RUNS = 64  # more samples hardly change the order of layers
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,10 @@ class LayerError:
     """One layer's signal-to-quantization-noise ratio, in dB: 10 log10(sum y^2 / sum (y - y_float)^2).
 
     Attributes:
-        own: what quantizing this layer's inputs and weights alone does to its output.
-        total: the error of its output in the quantized model.
+        node: the layer's name.
+        op: its operator.
+        own: the ratio if only this layer's inputs and weights are quantized.
+        total: the ratio in the complete quantized model.
     """
 
     node: str
@@ -40,18 +42,18 @@ class LayerError:
 
 
 def layer_errors(
-    calibrated: Calibrated, recipe: Recipe, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
+    calibrated: CalibratedGraph, recipe: Recipe, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
 ) -> list[LayerError]:
-    """Compare int8 with float, worst layer (by its own error) first.
+    """Compare int8 with float, the layer with the worst own error first.
 
     Args:
-        calibrated: the float model and what corrections made of it, whose gain then shows; left as it is.
+        calibrated: the float model and its corrected form; it stays unchanged.
         recipe: the int8 recipe.
         specs: the model's inputs.
         arrays: samples, one array per input, samples first.
 
     Raises:
-        UsageError: every layer that int8 computes is in a subgraph, where this cannot look.
+        UsageError: all int8 layers are in subgraphs, which cannot be compared.
     """
     layers, decibels = _compare(calibrated, recipe, specs, arrays, ("own", "total"))
     errors = [LayerError(str(node.name), node.op_type, *found) for node, found in zip(layers, decibels)]
@@ -59,47 +61,47 @@ def layer_errors(
 
 
 def sensitivity(
-    calibrated: Calibrated, recipe: Recipe, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
+    calibrated: CalibratedGraph, recipe: Recipe, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
 ) -> tuple[str, ...]:
-    """The layers that int8 computes, the one whose own error is the worst first, by some of the samples.
+    """Order the int8 layers by their own error over the first samples, the worst first.
 
-    Takes and raises what `layer_errors` does.
+    It has the arguments and errors of `layer_errors`.
     """
     layers, decibels = _compare(calibrated, recipe, specs, arrays, ("own",), _RANKING_RUNS)
     return tuple(str(layers[index].name) for index in np.argsort([own for (own,) in decibels], kind="stable"))
 
 
 def _compare(
-    calibrated: Calibrated,
+    calibrated: CalibratedGraph,
     recipe: Recipe,
     specs: Sequence[TensorSpec],
     arrays: Mapping[str, Rows],
     copies: Sequence[Copy],
     runs: int | None = None,
 ) -> tuple[list[ir.Node], list[list[float]]]:
-    """The layers, and the error of each one's output in each copy, in dB."""
-    compared = shadow(calibrated.reference, calibrated.model, recipe, calibrated.ranges, copies)
-    if not compared.layers:
-        raise UsageError("All that int8 computes is inside If, Loop or Scan, whose layers cannot be compared yet.")
-    for layer in compared.layers:
-        _add_sums(compared, layer, copies)
-    sums = np.zeros((len(compared.layers), 1 + len(copies)))
-    session = ort_session.exact_session(compared.model)
+    """Measure the error of each layer's output in each copy, in dB."""
+    comparison = build_comparison_graph(calibrated.reference, calibrated.model, recipe, calibrated.ranges, copies)
+    if not comparison.layers:
+        raise UsageError("All int8 layers are inside If, Loop or Scan, where layers cannot be compared yet.")
+    for layer in comparison.layers:
+        _add_sums(comparison, layer, copies)
+    sums = np.zeros((len(comparison.layers), 1 + len(copies)))
+    session = ort_session.exact_session(comparison.model)
     for _, outputs in islice(ort_session.over_samples(session, specs, arrays), runs):
         sums += np.asarray(outputs, np.float64).reshape(sums.shape)
     decibels = [[_decibels(signal, noise) for noise in noises] for signal, *noises in sums]
-    return [layer.node for layer in compared.layers], decibels
+    return [layer.node for layer in comparison.layers], decibels
 
 
-def _add_sums(compared: Shadow, layer: Layer, copies: Sequence[Copy]) -> None:
-    compared.edits.give(compared.edits.append("ReduceSumSquare", layer.reference, keepdims=0))
+def _add_sums(comparison: ComparisonGraph, layer: Layer, copies: Sequence[Copy]) -> None:
+    comparison.edits.add_output(comparison.edits.append("ReduceSumSquare", layer.reference, keepdims=0))
     for copy in copies:
-        difference = compared.edits.append("Sub", layer.reference, layer.copies[copy])
-        compared.edits.give(compared.edits.append("ReduceSumSquare", difference, keepdims=0))
+        difference = comparison.edits.append("Sub", layer.reference, layer.copies[copy])
+        comparison.edits.add_output(comparison.edits.append("ReduceSumSquare", difference, keepdims=0))
 
 
 def _decibels(signal: float, noise: float) -> float:
-    if not math.isfinite(noise):  # int8 drove it beyond float32, or to NaN
+    if not math.isfinite(noise):  # int8 overflowed float32, or gave NaN
         return -math.inf
     if noise <= 0:
         return math.inf

@@ -1,4 +1,4 @@
-"""How many multiply-accumulates an operator takes, from the shapes of what it reads and writes."""
+"""Number of multiply-accumulates of an operator, from the shapes of its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from math import prod
 Shapes = Sequence[Sequence[int]]
 
 _ONNX, _MICROSOFT = "", "com.microsoft"
-# ONNX's operators with products of which shapes alone do not tell how many.
+# The shapes of these operators do not determine the number of their products.
 _UNKNOWN = frozenset({"Attention", "DeformConv", "DFT", "Einsum", "LinearAttention", "STFT"})
-# com.microsoft's without any, as quantizers and ONNX Runtime's optimizer write them.
+# These operators of com.microsoft, from quantizers and ONNX Runtime's optimizer, have no products.
 _NO_PRODUCTS = frozenset(
     "QuantizeLinear DequantizeLinear QLinearAdd QLinearMul QLinearSigmoid QLinearLeakyRelu QLinearSoftmax "
     "QLinearConcat QLinearWhere QLinearAveragePool QLinearGlobalAveragePool QLinearReduceMean Gelu FastGelu BiasGelu "
@@ -19,23 +19,23 @@ _NO_PRODUCTS = frozenset(
 
 
 def macs(op: str, domain: str | None, inputs: Shapes, outputs: Shapes) -> int | None:
-    """Multiply-accumulates of one run of an operator, what padding adds included.
+    """Count the multiply-accumulates of one run of an operator, including those of padding.
 
     Args:
         op: the operator's type.
-        domain: where it is defined; empty for ONNX's own, None where only the type is known.
-        inputs: shapes of the tensors it read, those that were left out skipped.
-        outputs: shapes of the tensors it wrote.
+        domain: the operator's domain; empty for ONNX's own, None if only the type is known.
+        inputs: shapes of the input tensors, without omitted ones.
+        outputs: shapes of the output tensors.
 
     Returns:
-        Their number, 0 for an operator without products; None where that cannot be told.
+        The number, which is 0 for an operator without products; None if it cannot be determined.
     """
     domain = _ONNX if domain == "ai.onnx" else domain
     count = next((counts[op] for name, counts in _COUNTS.items() if domain in (name, None) and op in counts), None)
     if count is not None:
         try:
             return count(inputs, outputs)
-        except (IndexError, ValueError):  # a shape that it takes is not there
+        except (IndexError, ValueError):  # a needed shape is missing
             return None
     if domain == _MICROSOFT:
         return 0 if op in _NO_PRODUCTS else None
@@ -43,12 +43,12 @@ def macs(op: str, domain: str | None, inputs: Shapes, outputs: Shapes) -> int | 
 
 
 def _convolution(weight: int) -> Callable[[Shapes, Shapes], int]:
-    """Each output sums over its group's channels and the window: the weight's axes but the first."""
+    """Make a counter for convolutions, whose outputs sum over all axes of the weight except the first."""
     return lambda inputs, outputs: prod(outputs[0]) * prod(inputs[weight][1:])
 
 
 def _transposed(inputs: Shapes, _: Shapes) -> int:
-    """Each input goes to its group's output channels, over the window."""
+    """Count a transposed convolution, whose inputs are added to the output channels of their group over the window."""
     return prod(inputs[0]) * prod(inputs[1][1:])
 
 
@@ -57,13 +57,13 @@ def _matmul(inputs: Shapes, outputs: Shapes) -> int:
 
 
 def _gemm(inputs: Shapes, outputs: Shapes) -> int:
-    """Of [M, K], transposed or not, and [M, N]."""
+    """Count a Gemm from the shapes [M, K], in any order, and [M, N]."""
     rows, columns = outputs[0]
     return prod(inputs[0]) * columns if rows else 0
 
 
 def _recurrent(inputs: Shapes, _: Shapes) -> int:
-    """Each step of each sequence multiplies by W and R, of all gates and both directions."""
+    """Count a recurrent operator: each step multiplies by W and R, for all gates and directions."""
     steps = prod(inputs[0][:2])  # the sequence and the batch, in either order
     return steps * (prod(inputs[1]) + prod(inputs[2]))
 

@@ -1,8 +1,9 @@
-"""Where u8 x s8 arithmetic overflows int16 on an x86 CPU without VNNI, known from samples, on any machine.
+"""Saturation of u8 x s8 products on an x86 CPU without VNNI, computed from samples on any machine.
 
-There, `vpmaddubsw` multiplies two neighbouring activations with their weights and adds the two products in int16,
-which saturates. ONNX Runtime's kernels pair k with k + 1, k even, along what a product sums over: a matrix's rows, and
-a convolution's window in the order (position, channel). `benchmarks/saturation.py` compares this with emulated runs.
+On such a CPU, `vpmaddubsw` multiplies two neighbouring activations with their weights and adds the two products in
+int16, which saturates. ONNX Runtime's kernels pair k with k + 1, for even k, along the axis that a product sums over: a
+matrix's rows, or a convolution's window in the order (position, channel). `benchmarks/saturation.py` compares the
+result with emulated runs.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ _LARGEST_ACTIVATION = 255
 
 @dataclass(frozen=True)
 class LayerSaturation:
-    """What saturates in one layer, over all samples.
+    """Saturation of one layer, over all samples.
 
     Attributes:
         node: the layer's name.
-        share: of the sums of two products, how many int16 cannot hold.
-        largest_excess: by how much the largest is beyond int16.
-        relative_error: what saturation does to the layer's output: sqrt(sum of squared errors / of squared outputs).
+        op: its operator.
+        share: the share of the sums of two products that int16 cannot hold.
+        largest_excess: the largest distance of such a sum from int16's range.
+        relative_error: the error at the layer's output: sqrt(sum of squared errors / sum of squared outputs).
     """
 
     node: str
@@ -43,25 +45,25 @@ class LayerSaturation:
 
 
 def saturation(model: ir.Model, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> list[LayerSaturation]:
-    """Every layer of u8 activations and s8 weights, the worst first.
+    """Compute the saturation of every layer with u8 activations and s8 weights, the worst first.
 
-    Samples pass one by one through the model as its Q/DQ pairs define it, which saturates nowhere, and the integers
-    that layers read are multiplied in full: exact, in the memory of one sample. Layers whose weights no activation
-    could bring to overflow are not looked into.
+    Samples pass one by one through the model in exact arithmetic, which never saturates, and the integers that layers
+    read are multiplied here. The result is exact, and memory is that of one sample. Layers whose weights cannot
+    overflow with any activation are skipped.
 
     Args:
-        model: an int8 model; left as it is.
-        specs: its inputs.
+        model: an int8 model; it stays unchanged.
+        specs: the model's inputs.
         arrays: samples, one array per input, samples first.
 
     Raises:
-        UsageError: ONNX Runtime cannot load the model or fails on a sample; passes its reason on.
+        UsageError: ONNX Runtime cannot load the model or fails on a sample; the message gives its reason.
     """
     layers = _layers(model)
     risky = [layer for layer in layers if layer.pairs]
     tallies = {layer.index: _Tally(layer) for layer in risky}
     if risky:
-        session = ort_session.exact_session(_watcher(model, risky))
+        session = ort_session.exact_session(_observer_graph(model, risky))
         for _, outputs in ort_session.over_samples(session, specs, arrays):
             for layer, integers, signal in zip(risky, outputs[: len(risky)], outputs[len(risky) :]):
                 tallies[layer.index].add(integers, float(signal))
@@ -77,7 +79,7 @@ class _Pair:
     """Two neighbouring k and the output channels that they could overflow in.
 
     Attributes:
-        first: the first k; in a grouped Conv, of all groups' windows one after the other.
+        first: the first k; in a grouped Conv, k counts through the windows of all groups.
         channels: output channels [n].
         weights: of both k, int32 [2, n].
     """
@@ -92,13 +94,14 @@ class _Layer:
     """A product of u8 activations and s8 weights.
 
     Attributes:
-        index: of its node in the graph.
-        zero_point: of the activations.
-        weight: as the graph has it.
-        scales: of what it writes: one, or one per output channel.
-        pairs: those that could overflow.
-        sums: pairs that add up to one output.
-        channels: of the output.
+        index: the node's index in the graph.
+        node: the operator.
+        zero_point: the activations' zero point.
+        weight: the integers in the graph's layout.
+        scales: the output's scale, or one per output channel.
+        pairs: the pairs that can overflow.
+        sums: the number of pairs that add up to one output.
+        channels: the number of output channels.
     """
 
     index: int
@@ -127,7 +130,7 @@ def _layers(model: ir.Model) -> list[_Layer]:
 
 
 def _static(node: ir.Node) -> tuple[int, Array, Array] | None:
-    """The zero point, weights and scales of a product behind Q/DQ pairs; None where it is no u8 x s8."""
+    """Read the zero point, weights and scales of a product after Q/DQ pairs; None if it is not u8 x s8."""
     if node.op_type not in PRODUCTS or node.domain:
         return None
     left, right = _producer(node.inputs[0]), _producer(node.inputs[1])
@@ -143,7 +146,7 @@ def _static(node: ir.Node) -> tuple[int, Array, Array] | None:
 
 
 def _dynamic(node: ir.Node) -> tuple[int, Array, Array] | None:
-    """The same of a MatMulInteger behind a DynamicQuantizeLinear, whose output is in integers."""
+    """Read the same of a MatMulInteger after a DynamicQuantizeLinear; its output has no scale yet."""
     source, weight = _producer(node.inputs[0]), node.inputs[1]
     if source is None or source.op_type != "DynamicQuantizeLinear" or not is_constant(weight):
         return None
@@ -156,11 +159,11 @@ def _producer(value: ir.Value | None) -> ir.Node | None:
 
 
 def _matrices(node: ir.Node, weight: Array) -> Array | None:
-    """Weights as int32 [groups, k, channels of a group], k in the kernel's order; None where none of these computes."""
+    """Lay out weights as int32 [groups, k, channels of a group], k in the kernel's order; None for other kernels."""
     if node.op_type == "Conv":
         groups = node.attributes.get_int("group", 1)
         if weight.shape[1] == 1 and groups == weight.shape[0]:
-            return None  # depthwise has a kernel of its own, which does not add pairs
+            return None  # the depthwise kernel does not add pairs
         k_last = np.moveaxis(weight, 1, -1).reshape(groups, weight.shape[0] // groups, -1)
         return np.asarray(k_last.transpose(0, 2, 1), np.int32)
     if weight.ndim != 2 or node.attributes.get_int("transA", 0) != 0:
@@ -170,7 +173,7 @@ def _matrices(node: ir.Node, weight: Array) -> Array | None:
 
 
 def _pairs(matrices: Array) -> Iterator[_Pair]:
-    """Where the largest activations would overflow. A last k without a neighbour cannot."""
+    """Find the pairs that the largest activations would make overflow; a last k without a neighbour cannot."""
     _, depth, width = matrices.shape
     for group, matrix in enumerate(matrices):
         firsts, seconds = matrix[: depth - 1 : 2], matrix[1::2]
@@ -183,10 +186,10 @@ def _pairs(matrices: Array) -> Iterator[_Pair]:
             yield _Pair(group * depth + 2 * int(pair), group * width + selected, weights)
 
 
-def _watcher(model: ir.Model, layers: Sequence[_Layer]) -> ir.Model:
-    """A model whose outputs are the integers that the layers read, then the sums of squares of what they write."""
-    watched = model.clone()
-    graph, edits = watched.graph, Edits(watched.graph)
+def _observer_graph(model: ir.Model, layers: Sequence[_Layer]) -> ir.Model:
+    """Build a model whose outputs are the integers that the layers read, then the sums of squares of their outputs."""
+    observer = model.clone()
+    graph, edits = observer.graph, Edits(observer.graph)
     nodes = list(graph)
     graph.outputs.clear()
     for layer in layers:
@@ -203,11 +206,11 @@ def _watcher(model: ir.Model, layers: Sequence[_Layer]) -> ir.Model:
         signal.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
         graph.extend([real, signal])
         graph.outputs.append(signal.outputs[0])
-    return watched
+    return observer
 
 
 class _Tally:
-    """Sums up one layer over samples."""
+    """Sums of one layer's saturation over samples."""
 
     def __init__(self, layer: _Layer) -> None:
         self._layer = layer
@@ -215,7 +218,7 @@ class _Tally:
         self._signal = self._noise = 0.0
 
     def add(self, integers: Array, signal: float) -> None:
-        """Count one inference: what the layer read, and the sum of squares of what it should have written."""
+        """Add one inference: the integers that the layer read, and the sum of squares of its exact output."""
         layer = self._layer
         column = columns(layer.node, layer.weight.shape, integers, layer.zero_point)
         rows = len(column(0))
@@ -239,7 +242,7 @@ class _Tally:
         errors[np.ix_(rows, pair.channels)] += excess
 
     def result(self) -> LayerSaturation:
-        """What the layer's samples came to."""
+        """Compute the layer's result."""
         error = float(np.sqrt(self._noise / self._signal)) if self._signal else 0.0
         share = self._beyond / self._sums if self._sums else 0.0
         return LayerSaturation(self._layer.name, self._layer.node.op_type, share, self._largest, error)

@@ -1,7 +1,6 @@
-"""Builders: one runtime per file, from a model to the artifact that the runtime loads.
+"""Builders, one runtime per file: each turns a model into the artifact that the runtime loads.
 
-Builders never look at the precision: it lives in the graph, and where a runtime has to be told besides, in the
-settings.
+Builders ignore the precision: the graph has it, and the settings have it for runtimes that need to be told.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ class Builder(Protocol):
     """A module of this folder.
 
     Attributes:
-        FLOAT_OPTIONS: by precision, the options that make the runtime compute float32 nodes in it.
-        TYPED: those of `FLOAT_OPTIONS` in which the runtime computes node by node where the graph says so.
-        REFUSED: by precision, why the runtime does not read such files.
-        USES_THREADS: the number of threads means something to the runtime.
+        FLOAT_OPTIONS: by precision, the options that make the runtime compute float32 nodes in that precision.
+        TYPED: precisions of `FLOAT_OPTIONS` that the runtime also takes from the graph, node by node.
+        REFUSED: by precision, the reason why the runtime does not read such files.
+        USES_THREADS: the runtime uses the number of threads.
     """
 
     FLOAT_OPTIONS: Mapping[str, Mapping[str, str]]
@@ -43,24 +42,24 @@ class Builder(Protocol):
         recipe: Recipe,
         settings: RuntimeSettings,
         out: Path,
-        destination: BuildTarget | None = None,
+        target: BuildTarget | None = None,
     ) -> Artifact:
         """Write the artifact into the folder `out`.
 
         Args:
             model: the variant to build.
-            recipe: how it was made, for the record.
-            settings: how the runtime is to run it.
+            recipe: the variant's recipe, which the artifact records.
+            settings: the runtime's settings.
             out: the folder.
-            destination: the device, for builders that compile for one.
+            target: the device, for builders that compile for one.
 
         Raises:
-            UnsupportedError: the device or the runtime cannot do what the model asks.
-            BackendError: the runtime refuses the model; its own text is passed on.
+            UnsupportedError: the device or the runtime cannot compute the model.
+            BackendError: the runtime refuses the model; the message has its own text.
         """
 
     def tunings(self, threads: int) -> Iterator[Mapping[str, str]]:
-        """Yield options that make some models faster."""
+        """Yield sets of options that make some models faster."""
 
 
 def names() -> tuple[str, ...]:
@@ -72,7 +71,7 @@ def builder(runtime: str) -> Builder:
     """Load the builder of a runtime.
 
     Raises:
-        UsageError: there is none; lists those there are.
-        NotInstalledError: its package is missing; says how to install it.
+        UsageError: there is no such runtime; the message lists all.
+        NotInstalledError: its package is missing; the message says how to install it.
     """
     return cast(Builder, plugins.load(__name__, runtime, "runtime"))

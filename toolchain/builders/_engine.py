@@ -1,23 +1,22 @@
-"""What the builders of engines share: the model in one file, its plan, and an engine that is built once."""
+"""Shared part of the engine builders: the model in one file, its plan, and an engine that is built once."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import onnx_ir as ir
 
-from hwbench.progress import bar
+from hwbench.progress import bar, say
 from runtimes.bundles.build_plan import BuildPlan, EngineLayer
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.codec import decode
-from runtimes.errors import UnsupportedError, UsageError
+from runtimes.errors import UnsupportedError
 from runtimes.tensorrt import engine_file
 from runtimes.tensorrt.build_engine import Built
 from runtimes.tensorrt.build_process import Notes, build_apart
-from runtimes.tensorrt.engine_file import CacheKey, Toolkit
+from runtimes.tensorrt.engine_file import BuildEnvironment, EngineKey
 from toolchain.builders import onnxruntime as onnx_builder
 from toolchain.engines.build_target import BuildTarget
 from toolchain.engines.overview import arithmetic
@@ -31,43 +30,45 @@ _STEPS = 100
 _REFUSED_OPS = frozenset({"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"})
 
 
-def plan_for(model: OnnxModel, recipe: Recipe, destination: BuildTarget | None, runtime: str) -> BuildPlan:
-    """The plan of a model's engine.
+def plan_for(model: OnnxModel, recipe: Recipe, target: BuildTarget | None, runtime: str) -> BuildPlan:
+    """Plan a model's engine.
 
     Raises:
-        UnsupportedError: there is no device to build for, or it cannot do what the recipe asks.
+        UnsupportedError: there is no device to build for, or it cannot compute the recipe.
         UsageError: a dynamic dimension has no range.
     """
-    if destination is None:
-        raise UnsupportedError(f"{runtime} builds for a device; give its profile.")
-    return plan_engine(destination.profile, model.inputs, arithmetic(recipe.precision), destination.ranges, runtime)
+    if target is None:
+        raise UnsupportedError(f"{runtime} builds engines for a device; give its profile.")
+    return plan_engine(target.profile, model.inputs, arithmetic(recipe.precision), target.ranges, runtime)
 
 
 def typed_model(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path) -> Path:
-    """The model as `model.onnx` in the folder `out`, weights inside.
+    """Write the model as `model.onnx`, including its weights, into the folder `out`.
 
     Raises:
-        UnsupportedError: one file cannot hold it, or TensorRT's parser is known to refuse an operator.
+        UnsupportedError: one file cannot hold the model, or TensorRT's parser is known to refuse an operator.
     """
     refused = sorted({node.op_type for node in load_ir(model.path).graph.all_nodes()} & _REFUSED_OPS)
     if refused:
-        raise UnsupportedError(f"TensorRT takes no {', '.join(refused)}; its int8 is Q/DQ pairs with fixed scales.")
+        raise UnsupportedError(
+            f"TensorRT does not support {', '.join(refused)}; its int8 is Q/DQ pairs with fixed scales."
+        )
     return onnx_builder.build(model, recipe, settings, out).file
 
 
-def engine_for(plan: BuildPlan, onnx: bytes, toolkit: Toolkit) -> Built:
-    """The engine of a model: from the cache, or built in a process of its own, with progress on a terminal.
+def engine_for(plan: BuildPlan, onnx: bytes, environment: BuildEnvironment) -> Built:
+    """Take a model's engine from the cache, or build it in a process of its own with progress on a terminal.
 
     Raises:
-        UsageError: a cached engine is not what it should be.
-        BackendError: TensorRT refuses the model, or crashes; its own text is passed on.
+        BackendError: TensorRT refuses the model, or crashes; the message has its own text.
     """
-    key = CacheKey(toolkit, plan, hashlib.sha256(onnx).hexdigest())
-    file = engine_file.folder() / key.digest
-    kept = engine_file.read(file, key)
-    if kept is not None:
-        notes = decode(Notes, kept[1], str(file))
-        return Built(kept[0], notes.layers, notes.warnings)
+    key = EngineKey(environment, plan, hashlib.sha256(onnx).hexdigest())
+    cache = engine_file.open_cache(say)
+    known = cache.get(key)
+    if known is not None:
+        engine, said = engine_file.split(known)
+        notes = decode(Notes, said, "a cached engine")
+        return Built(engine, notes.layers, notes.warnings)
     reached = 0
     with bar(f"Building an engine for {plan.device}", _STEPS) as tick:
 
@@ -78,8 +79,8 @@ def engine_for(plan: BuildPlan, onnx: bytes, toolkit: Toolkit) -> Built:
                 tick(phase)
 
         built = build_apart(key, onnx, show)
-    with contextlib.suppress(UsageError, OSError):  # a cache that cannot be written costs time, no more
-        engine_file.write(file, key, built.engine, Notes(built.layers, built.warnings))
+    cache.put(key, engine_file.join(built.engine, Notes(built.layers, built.warnings)))
+    cache.trim()
     return built
 
 
@@ -92,7 +93,7 @@ def artifact(
     versions: Mapping[str, str],
     layers: tuple[EngineLayer, ...] = (),
 ) -> Artifact:
-    """What was made: an engine, or a model with the plan that the device follows."""
+    """Describe the file that was made: an engine, or a model with the plan for the device."""
     return Artifact(
         file=file,
         runtime=plan.runtime,
@@ -109,5 +110,5 @@ def artifact(
 
 
 def onnx_version() -> str:
-    """The version of what writes the model."""
+    """Return the version of onnx-ir, which writes the model."""
     return str(ir.__version__)

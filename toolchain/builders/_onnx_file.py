@@ -1,4 +1,4 @@
-"""The model as one ONNX file, which is what several runtimes load."""
+"""A single ONNX file as the artifact, which several runtimes load."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from toolchain.recipes.recipe import Recipe
 def write(
     model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, runtime: str, versions: Mapping[str, str]
 ) -> Artifact:
-    """Write `model.onnx` into the folder `out`: weights from other files drawn in, notes of exporters left out.
+    """Write `model.onnx` into the folder `out`, including external weights, without the exporter's notes.
 
     Raises:
         UnsupportedError: one protobuf cannot hold the model.
@@ -46,7 +46,7 @@ def write(
 
 
 def _without_notes(model: ir.Model) -> ir.Model:
-    """PyTorch's exporter notes at every node the source line it came from, with its path: nothing for a device."""
+    """Remove documentation: PyTorch's exporter records the source line and path of each node, which may be private."""
     ClearMetadataAndDocStringPass()(model)
     for graph in (model.graph, *model.graph.subgraphs()):
         values = [*graph.inputs, *graph.initializers.values(), *(value for node in graph for value in node.outputs)]

@@ -1,4 +1,4 @@
-"""The null runtime loads nothing, so its artifact is an empty file."""
+"""Builder of the null runtime, which loads nothing, so that its artifact is an empty file."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ USES_THREADS = True
 
 
 def versions() -> Mapping[str, str]:
-    """The packages that make the artifact."""
+    """Name the packages that make the artifact."""
     return {"null": null.version()}
 
 
 def build(
-    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: BuildTarget | None = None
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, target: BuildTarget | None = None
 ) -> Artifact:
     """Write an empty file into the folder `out`."""
     file = out / "model.null"
@@ -42,5 +42,5 @@ def build(
 
 
 def tunings(threads: int) -> Iterator[Mapping[str, str]]:
-    """None are known."""
+    """Yield nothing, since no such options are known."""
     return iter(())

@@ -1,4 +1,4 @@
-"""ONNX Runtime loads ONNX, so its artifact is the model in one file."""
+"""Builder of ONNX Runtime, which loads ONNX, so that its artifact is the model in one file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ USES_THREADS = True
 
 
 def versions() -> Mapping[str, str]:
-    """The packages that make the artifact."""
+    """Name the packages that make the artifact."""
     return {"onnx": str(onnx.__version__), "onnxruntime": str(ort.__version__)}
 
 
 def build(
-    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: BuildTarget | None = None
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, target: BuildTarget | None = None
 ) -> Artifact:
     """Write `model.onnx` into the folder `out`.
 
@@ -37,8 +37,9 @@ def build(
 
 
 def tunings(threads: int) -> Iterator[Mapping[str, str]]:
-    """Options that make some models faster."""
-    yield {"graph_optimization": "extended"}  # without the NCHWc layout, whose reorders can cost more than it saves
+    """Yield sets of options that make some models faster."""
+    # "extended" omits the NCHWc layout, whose reorders can cost more time than it saves.
+    yield {"graph_optimization": "extended"}
     yield {"qdq_cleanup": "1"}
     if threads > 1:
-        yield {"spinning": "0"}  # where other work wants the cores
+        yield {"spinning": "0"}  # spinning threads slow down other work on the same cores

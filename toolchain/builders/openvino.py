@@ -1,6 +1,6 @@
-"""OpenVINO reads ONNX itself, so its artifact is the model in one file, once it has shown that it can.
+"""Builder of OpenVINO, which reads ONNX, so that its artifact is the model in one file.
 
-Its own format (IR) is two files and saves little: most of the time that a model takes to load, it is compiled.
+OpenVINO's own format (IR) takes two files and saves little time, since most of the load time is compilation.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from toolchain.recipes.recipe import Recipe
 
 FLOAT_OPTIONS = {"bf16": {"inference_precision": "bf16"}, "fp16": {"inference_precision": "f16"}}
 
-# Told f32, the CPU plug-in still computes in bf16 what the graph says is bf16 (2026.4), and turns fp16 into float32.
+# With f32 set, the CPU plug-in still computes the graph's bf16 nodes in bf16, and its fp16 nodes in float32 (2026.4).
 TYPED = ("bf16",)
 REFUSED: Mapping[str, str] = {}
 USES_THREADS = True
 
 
 def versions() -> Mapping[str, str]:
-    """The packages that make the artifact."""
+    """Name the packages that make the artifact."""
     return {"onnx": str(onnx.__version__), "openvino": openvino.version()}
 
 
 def build(
-    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: BuildTarget | None = None
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, target: BuildTarget | None = None
 ) -> Artifact:
     """Write `model.onnx` into the folder `out`.
 
     Raises:
         UnsupportedError: one protobuf cannot hold the model.
-        BackendError: OpenVINO cannot convert it; says which operators.
+        BackendError: OpenVINO cannot convert the model; the message names the operators.
     """
     artifact = _onnx_file.write(model, recipe, settings, out, "openvino", versions())
     openvino.read(artifact.file.read_bytes(), artifact.file.name)
@@ -45,6 +45,6 @@ def build(
 
 
 def tunings(threads: int) -> Iterator[Mapping[str, str]]:
-    """Options that make some models faster."""
+    """Yield sets of options that make some models faster."""
     if threads > 1:
         yield {"cpu_pinning": "0"}

@@ -1,6 +1,7 @@
-"""TensorRT builds engines on the GPU that runs them: here, if it is here; else the bundle carries model and plan.
+"""Builder of TensorRT, which builds an engine only on the GPU that runs it.
 
-`python -m runtimes compile BUNDLE` then builds the engine on the device.
+If this machine has no such GPU, the bundle carries the model and the plan, and `python -m runtimes compile BUNDLE`
+builds the engine on the device.
 """
 
 from __future__ import annotations
@@ -30,24 +31,24 @@ USES_THREADS = False
 
 
 def versions() -> Mapping[str, str]:
-    """The packages that make the artifact where the engine is built on the device."""
+    """Name the packages that make the artifact, if the device builds the engine."""
     return {"onnx-ir": _engine.onnx_version()}
 
 
 def build(
-    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: BuildTarget | None = None
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, target: BuildTarget | None = None
 ) -> Artifact:
-    """Write `model.engine` into the folder `out` where this machine has the device and its TensorRT, else `model.onnx`.
+    """Write `model.engine` into the folder `out` if this machine has the device and its TensorRT, else `model.onnx`.
 
     Raises:
-        UnsupportedError: the device cannot do what the recipe asks, or its Python cannot run our code.
-        UsageError: a dynamic dimension has no range, or a cached engine is not what it should be.
-        BackendError: TensorRT refuses the model; its own text is passed on.
+        UnsupportedError: the device cannot compute the recipe, or its Python cannot run our code.
+        UsageError: a dynamic dimension has no range, or a cached engine is damaged.
+        BackendError: TensorRT refuses the model; the message has its own text.
     """
-    plan = _engine.plan_for(model, recipe, destination, "tensorrt")
+    plan = _engine.plan_for(model, recipe, target, "tensorrt")
     if plan.dialect == "8":  # JetPack 4 and 5 have Python 3.6 and 3.8
         raise UnsupportedError(
-            f"The bindings of TensorRT {plan.version} are for a Python older than 3.10, which edgewright needs on the "
+            f"The bindings of TensorRT {plan.version} need a Python older than 3.10, and edgewright needs 3.10 on the "
             f"device; build the engine there with: {trtexec.command(plan)}"
         )
     onnx = _engine.typed_model(model, recipe, settings, out)
@@ -57,12 +58,12 @@ def build(
 
 
 def tunings(threads: int) -> Iterator[Mapping[str, str]]:
-    """None are known."""
+    """Yield nothing, since no such options are known."""
     return iter(())
 
 
 def _here(plan: BuildPlan) -> tuple[EngineBackend, DeviceMemory] | None:
-    """The backend and the GPU, if this machine has both and they are the plan's."""
+    """Open the backend and the GPU, if this machine has both and they match the plan."""
     try:
         backend = engine_backend("tensorrt")
         memory = backend.open_memory()
@@ -73,8 +74,8 @@ def _here(plan: BuildPlan) -> tuple[EngineBackend, DeviceMemory] | None:
 
 
 def _compiled(carried: Artifact, plan: BuildPlan, backend: EngineBackend, memory: DeviceMemory) -> Artifact:
-    toolkit = engine_file.toolkit(backend.trt, memory.compute_capability, memory.cuda, memory.name)
-    built = _engine.engine_for(plan, carried.file.read_bytes(), toolkit)
+    environment = engine_file.build_environment(backend.trt, memory.compute_capability, memory.cuda, memory.name)
+    built = _engine.engine_for(plan, carried.file.read_bytes(), environment)
     file = carried.file.with_name("model.engine")
     carried.file.unlink()
     file.write_bytes(built.engine)

@@ -1,4 +1,4 @@
-"""tensorrt-rtx builds engines on any machine; what it builds is tensorrt-rtx's, and no other TensorRT loads it."""
+"""Builder of tensorrt-rtx, which builds engines on any machine; only tensorrt-rtx loads them."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ USES_THREADS = False
 
 
 def versions() -> Mapping[str, str]:
-    """The packages that make the artifact."""
+    """Name the packages that make the artifact."""
     return {"onnx-ir": _engine.onnx_version(), "tensorrt-rtx": backend.version()}
 
 
 def build(
-    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, destination: BuildTarget | None = None
+    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, target: BuildTarget | None = None
 ) -> Artifact:
     """Write `model.engine` into the folder `out`.
 
     Raises:
-        UnsupportedError: the device, or tensorrt-rtx, cannot do what the recipe asks.
-        UsageError: a dynamic dimension has no range, or a cached engine is not what it should be.
-        BackendError: tensorrt-rtx refuses the model; its own text is passed on.
+        UnsupportedError: the device, or tensorrt-rtx, cannot compute the recipe.
+        UsageError: a dynamic dimension has no range, or a cached engine is damaged.
+        BackendError: tensorrt-rtx refuses the model; the message has its own text.
     """
-    plan = _engine.plan_for(model, recipe, destination, "tensorrt-rtx")
+    plan = _engine.plan_for(model, recipe, target, "tensorrt-rtx")
     onnx = _engine.typed_model(model, recipe, settings, out)
-    toolkit = engine_file.toolkit(backend.trt, plan.compute_capability)
-    built = _engine.engine_for(plan, onnx.read_bytes(), toolkit)
+    environment = engine_file.build_environment(backend.trt, plan.compute_capability)
+    built = _engine.engine_for(plan, onnx.read_bytes(), environment)
     onnx.unlink()
     file = out / "model.engine"
     file.write_bytes(built.engine)
@@ -46,5 +46,5 @@ def build(
 
 
 def tunings(threads: int) -> Iterator[Mapping[str, str]]:
-    """None are known."""
+    """Yield nothing, since no such options are known."""
     return iter(())

@@ -1,1 +1,1 @@
-"""Ranges of a model's tensors over calibration samples: the table, and under `methods/` what chooses them."""
+"""Calibration: ranges of a model's tensors over samples, chosen by the methods of `methods/`."""

@@ -1,4 +1,4 @@
-"""The ranges of a model's tensors: observed sample by sample, then chosen by a method."""
+"""Calibration: observe a model's tensors sample by sample, then choose their ranges by a method."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from toolchain.calibration.observe import observe
 from toolchain.calibration.table import CalibrationTable
 from toolchain.graphs.value_range import Range
 
-MIN_ELEMENTS = 2048  # below, a tail or a divergence is an estimate of nothing
+MIN_ELEMENTS = 2048  # with fewer values, estimates of a tail or a divergence are meaningless
 
-_FORECAST_AFTER = 3  # samples: the first allocates, and the second may load a session that watches less
+_FORECAST_AFTER = 3  # samples: the first allocates memory, and the second may load a new session
 
 
 class CalibrationInterrupted(KeyboardInterrupt):
-    """Ctrl-C, after `table.samples` of the samples, which may be all: choosing ranges takes time, too."""
+    """Ctrl-C after `table.samples` of the samples, which may be all of them, since choosing ranges takes time too."""
 
     def __init__(self, table: CalibrationTable) -> None:
         super().__init__()
@@ -43,25 +43,24 @@ def calibrate(
     arrays: Mapping[str, Rows],
     infinities: bool = False,
 ) -> CalibrationTable:
-    """Observe tensors, and let a method pick each one's range.
+    """Observe tensors, and choose each one's range by a method.
 
-    On stderr it says after a few samples how long it will take and how much memory, and shows its progress.
+    Shows its progress on stderr and, after a few samples, a forecast of its time and memory.
 
     Args:
-        method: a file of `methods/`.
-        model: the prepared float model; left as it is.
+        method: the name of a file of `methods/`.
+        model: the prepared float model; it stays unchanged.
         tensors: names of float32 tensors to observe.
         specs: the model's inputs.
         arrays: the samples, one array per input, samples first.
-        infinities: whether the tensors may hold infinity and NaN, which then count as zeros.
+        infinities: the tensors may hold infinity and NaN, which then count as zeros.
 
     Returns:
         The table. A tensor that was empty in every sample has no range.
 
     Raises:
-        UsageError: as `observe`; or there are too few samples for a distribution, with how many values came and how
-            many it takes.
-        CalibrationInterrupted: with what was seen so far, if that makes a table.
+        UsageError: as `observe`; or there are too few samples for a distribution (the message gives both numbers).
+        CalibrationInterrupted: Ctrl-C was pressed, and the samples so far make a table.
     """
     chooser = methods.method(method)
     batch, n = samples.batch_size(specs, arrays), samples.count(specs, arrays)
@@ -81,7 +80,7 @@ def calibrate(
             ranges = _ranges(method, tensors, histograms.finish(), done)
         except UsageError:
             if interrupted():
-                raise KeyboardInterrupt from None  # too few samples yet
+                raise KeyboardInterrupt from None  # too few samples so far
             raise
         table = CalibrationTable(method, done, ranges, done == n, tuple(name for name in tensors if name not in ranges))
         if interrupted():
@@ -90,13 +89,19 @@ def calibrate(
 
 
 def forecast(method: str, n: int, seconds: float) -> str:
-    """What is said of a calibration whose first samples have been seen: none of what it holds grows from there."""
+    """Word the forecast of a calibration after its first samples; its memory does not grow from there.
+
+    Args:
+        method: the method's name.
+        n: the number of samples.
+        seconds: the time that the rest will take.
+    """
     memory_mb = psutil.Process().memory_info().rss / 1e6
     duration = f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
     duration = "less than a second" if seconds < 1 else duration
     return (
         f"Calibrating by {method} on {n:,} samples takes {duration} more; this process holds {memory_mb:,.0f} MB of "
-        "memory and will need no more."
+        "memory and needs no more."
     )
 
 
@@ -118,10 +123,10 @@ def _ranges(method: str, tensors: Sequence[str], found: Sequence[Histogram], n: 
 
 @contextlib.contextmanager
 def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed; it takes effect when the caller asks, and at once when pressed again."""
+    """Yield a function that tells whether Ctrl-C was pressed; a second Ctrl-C takes effect at once."""
     pressed: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # Python gives signals to the main thread alone
+        yield lambda: False  # Python delivers signals only to the main thread
         return
     before = signal.getsignal(signal.SIGINT)
 

@@ -1,9 +1,9 @@
-"""Watch a model's tensors while samples pass through it.
+"""Observation of a model's tensors while samples pass through it.
 
-What is watched is reduced inside the graph: the extremes of each tensor, and where a distribution is asked for, an
-evenly spaced part of its elements. So memory grows neither with the samples nor with the activations, and since
-samples go through one by one, nothing depends on their order or on how they were batched. (A model whose batch is fixed
-takes as many at once; which elements are seen then depends on which samples meet.)
+The graph itself reduces each tensor to its extremes and, if a distribution is wanted, to evenly spaced elements. So
+memory grows neither with the samples nor with the activations. Samples run one by one, so the result depends neither on
+their order nor on their batches. (A model with a fixed batch runs that many samples at once; the elements that are
+taken then depend on which samples share a batch.)
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from runtimes import samples
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
 from runtimes.tensors import Array, Feeds, TensorSpec
-from toolchain.calibration.observer_graph import watcher
+from toolchain.calibration.observer_graph import build_observer_graph
 from toolchain.graphs.edits import array_of, is_constant
 from toolchain.models import ort_session
 
 ELEMENTS = 2**17
-"""Of one tensor, that all samples together are to give to a distribution: 13 of them lie beyond 99.99 percent."""
+"""Elements of one tensor that all samples together give to a distribution; 13 of them lie beyond 99.99 percent."""
 
-_ELEMENTS_OF_ONE = 256, 4096  # the least and the most that one sample is asked for; it gives up to twice as many
-_REVIEWS = (1, 8, 64)  # samples after which what has settled is no longer watched; each costs loading a session
+_ELEMENTS_PER_SAMPLE = 256, 4096  # minimum and maximum; the step may yield up to twice as many
+_REVIEWS = (1, 8, 64)  # samples before which settled sides are dropped; each review loads a session
 _NOTHING = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What one inference showed, in the order of the watched tensors.
+    """The values of one inference, in the order of the observed tensors.
 
     Attributes:
-        low, high: the extremes of each tensor, float64 [tensors]; the low above the high for an empty
-            tensor, and for what was not computed, such as in a branch that was not taken. With elements, theirs for a
-            side that cannot hold infinity, since ReLU or Clip bounds it.
-        elements: some of each tensor's values, float32, one tensor's after another's; empty unless asked for.
-        sizes: how many of them are each tensor's.
+        low, high: the extremes of each tensor, float64 [tensors]. The low is above the high for an empty tensor, and
+            for a tensor that was not computed, as in a branch that was not taken. If elements are observed, a side that
+            ReLU or Clip bounds, and that can hold no infinity, has the extreme of the elements.
+        elements: some of each tensor's values, float32, tensor after tensor; empty unless they are asked for.
+        sizes: the number of elements of each tensor.
     """
 
     low: Array
@@ -58,44 +58,48 @@ def observe(
     elements: bool = False,
     infinities: bool = False,
 ) -> Iterator[Observation]:
-    """Run every sample.
+    """Run every sample and yield one observation per inference.
 
     Args:
-        model: the prepared float model; left as it is.
-        tensors: names of float32 tensors, of subgraphs, too.
+        model: the prepared float model; it stays unchanged.
+        tensors: names of float32 tensors, also of subgraphs.
         specs: the model's inputs.
         arrays: the samples, one array per input, samples first.
-        elements: whether to give some of the tensors' values, too.
-        infinities: whether the tensors may hold infinity and NaN, which then count as zeros.
+        elements: also take some of the tensors' values.
+        infinities: the tensors may hold infinity and NaN, which then count as zeros.
 
     Raises:
-        UsageError: a tensor is inside an operator that hides it, a sample drives one to NaN or infinity where it may
-            not, or ONNX Runtime fails on it; says which. Without `elements`, a NaN that its reductions pass over is
-            not seen.
+        UsageError: a tensor is inside an operator that hides it, a sample drives a tensor to NaN or infinity, or ONNX
+            Runtime fails on a sample; the message names it. Without `elements`, a NaN that ONNX Runtime's reductions
+            ignore goes unnoticed.
     """
     batch = samples.batch_size(specs, arrays)
-    per_sample = int(np.clip(ELEMENTS * batch // samples.count(specs, arrays), *_ELEMENTS_OF_ONE)) if elements else 0
+    per_sample = (
+        int(np.clip(ELEMENTS * batch // samples.count(specs, arrays), *_ELEMENTS_PER_SAMPLE)) if elements else 0
+    )
     bounds = _bounds(model.graph, tensors)
-    # A side that has a bound holds no infinity, so with elements theirs will do.
+    # A bounded side holds no infinity, so the elements' extreme is good enough there.
     open_sides = np.isinf(bounds) if elements else np.ones(bounds.shape, bool)
     dims = _dims(model.graph, next(samples.feeds(specs, arrays)))
-    watching = functools.partial(watcher, model, tensors, elements=per_sample, dims=dims, infinities=infinities)
-    session = ort_session.session(watching(open_sides))
-    extremes = np.array([[np.inf], [-np.inf]]).repeat(len(tensors), axis=1)  # of all samples so far
+    build_graph = functools.partial(
+        build_observer_graph, model, tensors, elements=per_sample, dims=dims, infinities=infinities
+    )
+    session = ort_session.session(build_graph(open_sides))
+    extremes = np.array([[np.inf], [-np.inf]]).repeat(len(tensors), axis=1)  # so far
     for index, feeds in enumerate(samples.feeds(specs, arrays)):
         if index in _REVIEWS:
             still_open = open_sides & (extremes != bounds)
             if still_open.any() and not np.array_equal(still_open, open_sides):
                 open_sides = still_open
-                session = ort_session.session(watching(open_sides))
+                session = ort_session.session(build_graph(open_sides))
         outputs = ort_session.run_sample(session, index * batch, feeds)
         rest = int(open_sides.sum())
         sizes = [array.size for array in outputs[rest:]]
         values = np.concatenate(outputs[rest:]) if elements else _NOTHING
         found = _extremes(values, sizes) if elements else bounds.copy()
-        nan = np.isnan(found).any(axis=0)  # ReduceMin and ReduceMax may pass over it (seen in ONNX Runtime 1.31)
+        nan = np.isnan(found).any(axis=0)  # ReduceMin and ReduceMax may ignore NaN (seen in ONNX Runtime 1.31)
         found[open_sides] = np.asarray(outputs[:rest], np.float64)
-        empty = found[0] > found[1]  # the reductions of nothing
+        empty = found[0] > found[1]  # reductions over no elements give +inf and -inf
         odd = nan | ~(np.isfinite(found).all(axis=0) | empty)
         if odd.any():
             tensor = tensors[int(np.argmax(odd))]
@@ -107,7 +111,7 @@ def observe(
 
 
 def _extremes(values: Array, sizes: Sequence[int]) -> Array:
-    """The least and the greatest of each tensor's values, NaN if there is one: float64 [2, tensors]."""
+    """Find the minimum and maximum of each tensor's values, NaN if one is NaN: float64 [2, tensors]."""
     filled = np.flatnonzero(sizes)
     firsts = np.cumsum([0, *sizes[:-1]])[filled]
     extremes = np.array([[np.inf], [-np.inf]]).repeat(len(sizes), axis=1)
@@ -116,9 +120,9 @@ def _extremes(values: Array, sizes: Sequence[int]) -> Array:
 
 
 def _bounds(graph: ir.Graph, tensors: Sequence[str]) -> Array:
-    """What each tensor cannot go beyond, float64 [2, tensors]: infinite but for what ReLU and Clip write.
+    """Find each tensor's bounds, float64 [2, tensors]: finite only for the outputs of ReLU and Clip.
 
-    A tensor that has reached a bound has its final extreme there, and most do within a few samples.
+    A tensor that has reached a bound has its final extreme there, and most do so within a few samples.
     """
     producers = {value.name: node for node in graph.all_nodes() for value in node.outputs}
     bounds = np.array([[-np.inf], [np.inf]]).repeat(len(tensors), axis=1)
@@ -134,7 +138,7 @@ def _bounds(graph: ir.Graph, tensors: Sequence[str]) -> Array:
 
 
 def _dims(graph: ir.Graph, feeds: Feeds) -> Mapping[str, int]:
-    """What the named dimensions of the inputs are in the samples, which all have one shape."""
+    """Read the sizes of the inputs' named dimensions from a sample; all samples have one shape."""
     return {
         dim.value: size
         for value in graph.inputs

@@ -1,4 +1,4 @@
-"""A model that gives, in place of its outputs, what calibration wants to know of its tensors."""
+"""Graph for calibration, which outputs its tensors' extremes and elements instead of the model's outputs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import onnx_ir as ir
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
 from toolchain.graphs.edits import Edits
-from toolchain.graphs.subgraph_outputs import surface
+from toolchain.graphs.subgraph_outputs import expose_subgraph_tensors
 
-_LARGE_MAP = 48  # rows and columns; a third of them is still spread evenly
+_LARGE_MAP = 48  # rows and columns; a third of them still covers the map evenly
 
-_KnownSizes: TypeAlias = "Sequence[int] | None"  # of a tensor, if they are known before the model runs
+_KnownSizes: TypeAlias = "Sequence[int] | None"  # None if a size is unknown before the model runs
 
 
-def watcher(
+def build_observer_graph(
     model: ir.Model,
     tensors: Sequence[str],
     open_sides: Array,
@@ -27,45 +27,45 @@ def watcher(
     dims: Mapping[str, int],
     infinities: bool,
 ) -> ir.Model:
-    """Reduce tensors where they arise.
+    """Add reductions of the observed tensors to a copy of a model.
 
     Args:
-        model: the prepared float model; left as it is.
-        tensors: names of float32 tensors, of subgraphs, too.
-        open_sides: bool [2, tensors]; whose least element, and whose greatest is wanted.
-        elements: about how many elements to give of each tensor; 0 for none.
+        model: the prepared float model; it stays unchanged.
+        tensors: names of float32 tensors, also of subgraphs.
+        open_sides: bool [2, tensors]; the tensors whose minimum is wanted, and those whose maximum is wanted.
+        elements: the approximate number of elements to take of each tensor; 0 for none.
         dims: sizes of named dimensions.
-        infinities: whether infinity and NaN are to count as zeros.
+        infinities: count infinity and NaN as zeros.
 
     Returns:
-        A model whose outputs are the least elements, the greatest, each a scalar, and the elements of all tensors.
+        A model whose outputs are the minima and the maxima, each a scalar, and the elements of all tensors.
 
     Raises:
-        UsageError: a tensor is inside an operator that hides it; says which.
+        UsageError: a tensor is inside an operator that hides it.
     """
-    watched = model.clone()
-    graph, edits = watched.graph, Edits(watched.graph)
+    observer = model.clone()
+    graph, edits = observer.graph, Edits(observer.graph)
     graph.outputs.clear()
     seen = _values(edits, tensors)
     if infinities:
         zero = edits.constant("zero", np.zeros((), np.float32))
         seen = [_finite(edits, value, zero) for value in seen]
     for op, is_open in zip(("ReduceMin", "ReduceMax"), open_sides):
-        for i in np.flatnonzero(is_open):  # over all axes, which every opset writes the same way
-            edits.give(edits.append(op, seen[i], keepdims=0), [])
+        for i in np.flatnonzero(is_open):  # without axes, a reduction is written alike in every opset
+            edits.add_output(edits.append(op, seen[i], keepdims=0), [])
     if elements:
         everything, first, end = (_integer(edits, name, i) for name, i in (("all", -1), ("first", 0), ("end", 2**62)))
         thinned = [_thinned(edits, value, _sizes(value, dims), elements) for value in seen]
         flat = [edits.append("Reshape", value, everything) for value, _ in thinned]
         for value, step in zip(flat, _steps(edits, flat, [sizes for _, sizes in thinned], elements)):
-            edits.give(edits.append("Slice", value, first, end, first, step), [None])
-    return watched
+            edits.add_output(edits.append("Slice", value, first, end, first, step), [None])
+    return observer
 
 
 def _values(edits: Edits, tensors: Sequence[str]) -> list[ir.Value]:
-    """Tensors as values of the main graph, wherever they are."""
+    """Find tensors as values of the main graph; those of subgraphs are exported to it."""
     graph = edits.graph
-    values = surface(edits, tensors)
+    values = expose_subgraph_tensors(edits, tensors)
     values.update({str(value.name): value for value in [*graph.inputs, *(v for node in graph for v in node.outputs)]})
     for name in tensors:
         if name not in values:
@@ -87,22 +87,24 @@ def _sizes(value: ir.Value, dims: Mapping[str, int]) -> _KnownSizes:
 
 
 def _thinned(edits: Edits, value: ir.Value, sizes: _KnownSizes, elements: int) -> tuple[ir.Value, _KnownSizes]:
-    """Every third row and column of a large map, and their sizes; anything else as it is.
+    """Take every third row and column of a large map; return other tensors unchanged.
 
-    Between convolutions, ONNX Runtime keeps maps in blocks of channels. It pools them as they are, and brings them into
-    order for all that is no convolution or pooling, which would take longer than all else that is watched.
+    Between convolutions, ONNX Runtime keeps maps in blocks of channels. Pooling reads these blocks, while any other
+    operator needs the map reordered first, which would take longer than all other observation.
     """
     if sizes is None or len(sizes) != 4 or min(sizes[2:]) < _LARGE_MAP or math.prod(sizes) < 9 * elements:
         return value, sizes
-    pooled = edits.append("AveragePool", value, kernel_shape=[1, 1], strides=[3, 3])  # of one element: keeps NaN
+    pooled = edits.append(
+        "AveragePool", value, kernel_shape=[1, 1], strides=[3, 3]
+    )  # a window of one element keeps NaN
     return pooled, [*sizes[:2], *(-(-size // 3) for size in sizes[2:])]
 
 
 def _steps(edits: Edits, flat: Sequence[ir.Value], sizes: Sequence[_KnownSizes], elements: int) -> Iterator[ir.Value]:
-    """Of each tensor, the k for taking every k-th element: 2 * (n // 2m) + 1, for about m of n.
+    """Yield each tensor's step k, which takes about m of its n elements: k = 2 * (n // 2m) + 1.
 
-    It is odd, so that it never falls in step with a power-of-two layout. Where n is not known before, the graph
-    computes it, which takes as long as taking the elements.
+    The step is odd, so that it never falls in step with a power-of-two layout. If n is unknown, the graph computes the
+    step, which takes as long as taking the elements.
     """
     one, two, per_step = (_integer(edits, "of_step", number) for number in (1, 2, 2 * elements))
     known: dict[int, ir.Value] = {}

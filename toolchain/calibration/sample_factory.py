@@ -1,7 +1,7 @@
-"""`FILE.py:FACTORY`: samples that a Python function yields, one by one, as an .npz.
+"""Samples from a Python function (`FILE.py:FACTORY`), written to an .npz.
 
-They are written to disk once, so that every step and every measuring process sees the same ones, also where the
-function draws them at random, and so that none of them has to fit in memory.
+They are written once, so that every step and every measuring process reads the same samples even if the function draws
+them at random. They need not fit in memory.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from runtimes.tensors import Array
 
 
 def as_npz(samples: Path, work: Path) -> Path:
-    """Samples as an .npz: a file as it is, FILE.py:FACTORY written to the folder `work`.
+    """Return samples as an .npz: a file unchanged, or the samples of FILE.py:FACTORY written to the folder `work`.
 
-    The factory takes no arguments and returns an iterable that ends, of dicts of arrays by input name. Each dict is
-    one sample, its arrays without the batch axis; arrays that have the model's own rank are whole inferences.
+    The factory takes no arguments and returns a finite iterable of dicts of arrays by input name. Each dict is one
+    sample, whose arrays have no batch axis; arrays of the model's own rank are whole inferences.
 
     Raises:
-        UsageError: the factory cannot be found, raises, yields nothing, or yields what is no sample; says which.
+        UsageError: the factory cannot be found, raises, yields nothing, or yields something else than samples.
     """
     where, _, name = str(samples).rpartition(":")
     if not where.endswith(".py"):
@@ -62,7 +62,7 @@ def as_npz(samples: Path, work: Path) -> Path:
 
 @dataclass(frozen=True)
 class _Column:
-    """One input's samples, end to end in a file."""
+    """One input's samples, one after another in a file."""
 
     file: IO[bytes]
     dtype: np.dtype[np.generic]
@@ -81,7 +81,7 @@ def _guarded(called: str, file: Path, factory: object) -> Iterator[object]:
             yield from found
     except UsageError:
         raise
-    except (Exception, SystemExit) as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise any exception
         reason = " ".join(str(error).split())[:300]
         raise UsageError(f"'{called}' raised {type(error).__name__}: {reason}") from error
 
@@ -92,7 +92,7 @@ def _arrays(called: str, sample: object) -> dict[str, Array]:
     arrays = {str(name): np.asarray(value) for name, value in sample.items()}
     for name, array in arrays.items():
         if array.dtype.hasobject:
-            raise UsageError(f"{called}: '{name}' is no array of numbers.")
+            raise UsageError(f"{called}: '{name}' is no array of numbers; yield NumPy arrays of numbers.")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise UsageError(f"{called} of '{name}' holds NaN or infinity; remove it.")
     return arrays
@@ -100,7 +100,9 @@ def _arrays(called: str, sample: object) -> dict[str, Array]:
 
 def _append(called: str, columns: Mapping[str, _Column], arrays: Mapping[str, Array]) -> None:
     if arrays.keys() != columns.keys():
-        raise UsageError(f"{called} has {', '.join(arrays)}; the first had {', '.join(columns)}.")
+        raise UsageError(
+            f"{called} has {', '.join(arrays)}; the first had {', '.join(columns)}. Yield the same inputs in each."
+        )
     for name, array in arrays.items():
         column = columns[name]
         if (array.dtype, array.shape) != (column.dtype, column.shape):
@@ -123,4 +125,4 @@ def _write(out: Path, columns: Mapping[str, _Column], n: int) -> None:
                 np.lib.format.write_array_header_1_0(member, header)
                 column.file.seek(0)
                 shutil.copyfileobj(column.file, member, 1 << 20)
-            column.file.truncate(0)  # the next column's copy may need the room
+            column.file.truncate(0)  # the next column's copy may need the space

@@ -1,4 +1,4 @@
-"""A calibration table: the range each tensor is to be quantized over, as a file that people can read and edit."""
+"""Calibration table: the range of each tensor, in a file that people can read and edit."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from toolchain.graphs.value_range import Range
 
 @dataclass(frozen=True)
 class CalibrationTable:
-    """Ranges by tensor name; a tensor that no sample reached has none.
+    """Ranges by tensor name.
 
     Attributes:
-        method: what chose them.
-        samples: how many samples they come from.
-        complete: whether those were all; an interrupted run's table holds what it had seen.
-        unreached: tensors without a range, as no sample put anything into them.
+        method: the calibration method that chose the ranges.
+        samples: the number of samples that were observed.
+        complete: false if Ctrl-C interrupted the calibration before the last sample.
+        unobserved: tensors without a range, since no sample reached them.
     """
 
     method: str
     samples: int
     ranges: Mapping[str, Range]
     complete: bool = True
-    unreached: tuple[str, ...] = ()
+    unobserved: tuple[str, ...] = ()
 
     def of(self, tensors: Collection[str]) -> CalibrationTable:
-        """The part of a table that is about some tensors.
+        """Select the ranges of some tensors.
 
         Raises:
-            UsageError: it lacks one; says which.
+            UsageError: the table lacks one of them.
         """
-        missing = [name for name in tensors if name not in self.ranges and name not in self.unreached]
+        missing = [name for name in tensors if name not in self.ranges and name not in self.unobserved]
         if missing:
             raise UsageError(
                 f"The calibration table has no range for the tensor {_some(missing)}; calibrate this model again, "
                 "or add it to the table."
             )
         ranges = {name: self.ranges[name] for name in tensors if name in self.ranges}
-        unreached = tuple(name for name in tensors if name not in ranges)
-        return dataclasses.replace(self, ranges=ranges, unreached=unreached)
+        unobserved = tuple(name for name in tensors if name not in ranges)
+        return dataclasses.replace(self, ranges=ranges, unobserved=unobserved)
 
     def check_known(self, tensors: Collection[str]) -> None:
-        """Refuse a table of another model, or with a misspelt name.
+        """Check that a table names only known tensors, and so neither is another model's nor has a misspelt name.
 
         Raises:
-            UsageError: it names a tensor that is not among `tensors`; says which.
+            UsageError: the table names a tensor that is not among `tensors`.
         """
         unknown = [name for name in self.ranges if name not in tensors]
         if unknown:
@@ -62,7 +62,7 @@ class CalibrationTable:
 
 
 def write(table: CalibrationTable, path: Path) -> None:
-    """Write a table as JSON, or leave the file that was there.
+    """Write a table as JSON, atomically.
 
     Raises:
         UsageError: the path cannot be written.
@@ -75,7 +75,7 @@ def read(path: Path) -> CalibrationTable:
     """Read a table.
 
     Raises:
-        UsageError: the file is missing, or not a calibration table; says which key.
+        UsageError: the file is missing, or is not a calibration table (the message names the key).
     """
     try:
         data = json.loads(path.read_text())

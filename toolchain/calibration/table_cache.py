@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,11 +12,9 @@ import onnx_ir as ir
 import runtimes
 import toolchain
 from hwbench.data.dataset import Dataset
-from runtimes import cpu, samples
-from runtimes.errors import UsageError
-from toolchain.calibration import table as tables
-from toolchain.calibration.table import CalibrationTable
-from toolchain.output_folder import cache_folder
+from hwbench.progress import say
+from runtimes import cache, cpu, samples
+from runtimes.cache import Cache
 
 CODE = Path(toolchain.__file__).parent
 """Where the code lies that ranges come from."""
@@ -26,9 +22,9 @@ CODE = Path(toolchain.__file__).parent
 _LIBRARIES = ("onnxruntime", "numpy", "onnx", "onnx-ir", "scipy")
 
 
-def folder() -> Path:
-    """Where tables are kept."""
-    return cache_folder("calibration")
+def open_cache() -> Cache:
+    """Open the user's cache of tables, whose keys are `causes` and whose values are `CalibrationTable`s."""
+    return Cache(cache.folder("calibration"), warn=say)
 
 
 def causes(
@@ -49,26 +45,6 @@ def causes(
         "versions": {"edgewright": runtimes.__version__, **{name: version(name) for name in _LIBRARIES}},
         "processor": [cpu.arch(), *sorted(cpu.isa_flags())],  # its kernels differ in the last bits
     }
-
-
-def key(of: Mapping[str, object]) -> str:
-    """The name that causes give a table."""
-    return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
-
-
-def find(cache: Path, name: str) -> CalibrationTable | None:
-    """The table of that name, if there is one and it can be read."""
-    try:
-        return tables.read(cache / f"{name}.json")
-    except UsageError:
-        return None
-
-
-def keep(cache: Path, name: str, table: CalibrationTable) -> None:
-    """Put a table there; where that is not possible, the next build calibrates again."""
-    with contextlib.suppress(OSError, UsageError):
-        cache.mkdir(parents=True, exist_ok=True)
-        tables.write(table, cache / f"{name}.json")
 
 
 def graph_sha256(graph: ir.Model) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from hwbench.machine.identity import Machine, this_machine
 from runtimes import cpu
 from runtimes.bundles.manifest import Artifact
 from runtimes.bundles.work import Work
+from runtimes.cache import Cache
 from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 from runtimes.tensors import Feeds
@@ -25,7 +25,6 @@ from toolchain.analysis.int8_errors import sensitivity
 from toolchain.builders import builder
 from toolchain.calibration import table_cache
 from toolchain.calibration.table import CalibrationTable
-from toolchain.candidates.build_cache import Cache
 from toolchain.candidates.candidate import Candidate
 from toolchain.candidates.emulated_engine import is_foreign, obstacle, stand_in
 from toolchain.candidates.source_recipe import as_is
@@ -35,7 +34,14 @@ from toolchain.models.onnx_model import OnnxModel, is_quantized, load_ir, open_m
 from toolchain.models.prepare import prepare
 from toolchain.packaging.pack import Contents, pack
 from toolchain.quantizers import half_quantizer
-from toolchain.recipes.apply_recipe import REFERENCE, Calibrated, calibrated, check_table, keeping, quantize
+from toolchain.recipes.apply_recipe import (
+    REFERENCE,
+    CalibratedGraph,
+    calibrate_graph,
+    check_table,
+    keep_in_float,
+    quantize,
+)
 from toolchain.recipes.recipe import Recipe
 
 _MAKERS = ("onnx", "onnx-ir", "onnxruntime", "onnxconverter-common", "numpy", "ml-dtypes", "scipy")
@@ -81,7 +87,7 @@ class CandidateBuilder:
         self.as_is = as_is(model)
         self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
         self._works: dict[Recipe, Work] = {}
-        self._calibrations: dict[Recipe, Calibrated] = {}
+        self._calibrations: dict[Recipe, CalibratedGraph] = {}
         self._bundles = 0
         if table is not None and self._prepared is not None:
             check_table(table, self._prepared)
@@ -144,7 +150,7 @@ class CandidateBuilder:
         if recipe.precision == "int8":
             return sensitivity(known, recipe, inputs, samples.arrays)
         half = half_quantizer(recipe.precision)
-        nodes = half.computed(known.model, known.ranges)
+        nodes = half.half_nodes(known.model, known.ranges)
         return half_sensitivity(known.model, nodes, half.HALF, inputs, samples.arrays)
 
     def layers(self) -> tuple[str, ...]:
@@ -170,32 +176,29 @@ class CandidateBuilder:
             recipe,
             self.calibration,
             file,
-            known=self._calibrated(recipe) if recipe.precision != REFERENCE else None,
+            calibrated=self._calibrated(recipe) if recipe.precision != REFERENCE else None,
         )
         alone = len(list(file.parent.glob(f"{file.name}*"))) == 1
         if self._cache is not None and made.path == file and alone and not made.kept:
-            self._cache.put(file.read_bytes(), *self._key(recipe))
+            self._cache.put(self._key(recipe), file.read_bytes())
         return made
 
-    def _calibrated(self, recipe: Recipe) -> Calibrated | None:
+    def _calibrated(self, recipe: Recipe) -> CalibratedGraph | None:
         """Corrected and calibrated once for all that differ in the nodes they keep; None where there is no graph to."""
         if self._prepared is None:
             return None
         base = dataclasses.replace(recipe, keep=(), keep_in="fp32")
         if base not in self._calibrations:
-            self._calibrations[base] = calibrated(
-                self._prepared, base, self.calibration, self.model.inputs, self._table, table_cache.folder()
+            self._calibrations[base] = calibrate_graph(
+                self._prepared, base, self.calibration, self.model.inputs, self._table, table_cache.open_cache()
             )
-        return keeping(self._calibrations[base], recipe.keep)
+        return keep_in_float(self._calibrations[base], recipe.keep)
 
     def _known(self, recipe: Recipe, file: Path) -> OnnxModel | None:
-        known = self._cache.get(*self._key(recipe)) if self._cache is not None else None
+        known = self._cache.get(self._key(recipe)) if self._cache is not None else None
         if known is None:
             return None
-        try:
-            shutil.copyfile(known, file)
-        except FileNotFoundError:  # another build has just trimmed it away
-            return None
+        file.write_bytes(known)
         return dataclasses.replace(open_model(file), source_sha256=self.source_sha256)
 
     def _key(self, recipe: Recipe) -> tuple[object, ...]:

@@ -1,13 +1,14 @@
-"""What to try for a profile: recipe x runtime x settings."""
+"""Candidates of a profile: recipe x runtime x settings."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hwbench.wording import candidate_name
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile, QuantizationScheme
@@ -20,17 +21,18 @@ from toolchain.recipes.recipe import Recipe
 DEFAULT_CALIBRATION = "minmax"
 _HALVES = ("bf16", "fp16")
 _ANY = "any"  # of the one row of a runtime that nothing is built for
-DEFAULT_CORRECTIONS = ("equalization", "smoothing", "tail", "bias")
-"""All there are; benchmarks/results/corrections.txt shows what each wins and loses on real models."""
+DEFAULT_CORRECTIONS = ("tail", "bias")
+"""Corrections that raised a score on real models and lowered none (benchmarks/results/corrections.txt)."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One thing to try. Two are equal where recipe, runtime and settings are.
+    """One recipe on one runtime with its settings. Two are equal where recipe, runtime and settings are.
 
     Attributes:
         refusal: why this profile's runtime cannot compute it; None where it can.
-        variant: how its settings differ from what was planned ("2 threads"); empty where they do not.
+        variant: how its settings differ from those it started with ("2 threads"); empty where they do not.
+        is_marked: whether its name ends with a digest, since another candidate of the build has the same name.
     """
 
     recipe: Recipe
@@ -38,17 +40,24 @@ class Candidate:
     settings: RuntimeSettings
     refusal: str | None = field(default=None, compare=False)
     variant: str = field(default="", compare=False)
+    is_marked: bool = field(default=False, compare=False)
 
     @property
     def name(self) -> str:
-        """How tables name it; no two candidates of a build share one."""
-        recipe = self.recipe
-        name = recipe.precision if recipe.keep_in == "fp32" else f"{recipe.precision}+{recipe.keep_in}"
-        if recipe.calibration not in (None, DEFAULT_CALIBRATION):
-            name += f" ({recipe.calibration})"
-        if recipe.keep:  # many sets have the same size
-            name += f" keeping {len(recipe.keep)} ({_digest(recipe.keep)[:4]})"
-        return f"{name} on {self.runtime}" + (f", {self.variant}" if self.variant else "")
+        """Name for people, as in "int8, 1 layer in fp32 (onnxruntime), 2 threads"; see `marked` for two of one name."""
+        recipe, ends = self.recipe, [self.variant] if self.variant else []
+        if self.is_marked:
+            ends.append(f"set {_digest(recipe.keep)[:4]}")
+        method = recipe.calibration if recipe.calibration != DEFAULT_CALIBRATION else None
+        base = candidate_name(recipe.precision, self.runtime, recipe.keep_in, len(recipe.keep), method)
+        return ", ".join([base, *ends])
+
+
+def marked(candidate: Candidate, others: Iterable[Candidate]) -> Candidate:
+    """Mark a candidate with a digest where a different one has its name, such as another set of as many layers."""
+    plain = dataclasses.replace(candidate, is_marked=False)
+    clashes = any(other.name == plain.name and other != plain for other in others)
+    return dataclasses.replace(plain, is_marked=clashes)
 
 
 def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:

@@ -18,8 +18,7 @@ import click
 
 import runtimes
 from runtimes import plugins
-from runtimes.errors import EdgewrightError
-from runtimes.printable import one_line
+from runtimes.errors import EdgewrightError, one_line
 
 # The order people use them in.
 _ORDER = tuple("demo inspect profiles build measure gate history verify sign calibrate debug saturation".split())

@@ -35,6 +35,13 @@ def format_option(function: F) -> F:
     )(function)
 
 
+def verbose_option(function: F) -> F:
+    """--verbose: every candidate in the text that is printed."""
+    return click.option(
+        "--verbose", is_flag=True, help="Print every candidate with its reason; only --format text leaves any out."
+    )(function)
+
+
 def budget_option(function: F) -> F:
     """--budget, repeatable."""
     return click.option(
@@ -153,10 +160,11 @@ def sampling_plan(duration: float | None) -> SamplingPlan:
     return SamplingPlan(max_runs=MOST_RUNS, duration_s=duration, time_limit_s=limit_s)
 
 
-def show(results: Results, form: str) -> None:
-    """Print results to stdout, in colour where it is a terminal."""
+def show(results: Results, form: str, *, verbose: bool = False) -> None:
+    """Print results to stdout, in colour where it is a terminal; `verbose` shows every candidate in text."""
     module = plugins.load("hwbench.formats", form, "format")
     terminal = sys.stdout.isatty()
     # A log or a file has no width, and the intervals need some.
-    options = {"color": terminal, "width": None if terminal else LOG_WIDTH} if form == "text" else {}
+    width = None if terminal else LOG_WIDTH
+    options = {"color": terminal, "width": width, "verbose": verbose} if form == "text" else {}
     click.echo(module.render(results, **options), nl=False)

@@ -26,6 +26,7 @@ from toolchain.cli._options import (
     input_option,
     sampling_plan,
     show,
+    verbose_option,
 )
 from toolchain.cli._plans import show_plans
 from toolchain.engines.shape_ranges import parse_ranges
@@ -99,6 +100,7 @@ _INTERRUPTED = 130  # as a shell calls it; what was found by then is packed
     help="Sizes that a dynamic dimension takes in an engine. Repeatable; again for the next optimization profile.",
 )
 @format_option
+@verbose_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -123,6 +125,7 @@ def command(
     plan: bool,
     ranges: tuple[str, ...],
     form: str,
+    verbose: bool,
 ) -> None:
     """Take a trained model to a measured, packed, gated bundle per device.
 
@@ -159,12 +162,12 @@ def command(
         ctx.exit(show_plans(request, form))
     with output_folder(request.out):
         results = build(request)
-    show(results, form)
+    show(results, form, verbose=verbose)
     if form == "text":
-        for bundle in (field.bundle for field in results.fields if field.bundle):
+        for bundle in (field.bundle for field in results.profiles if field.bundle):
             click.echo(f"Bundle: {bundle}")
         click.echo(f"Report: {request.out / 'report.html'}")
-    interrupted = any(field.search and "Ctrl-C" in (field.search.stopped or "") for field in results.fields)
+    interrupted = any(field.search and "Ctrl-C" in (field.search.stopped or "") for field in results.profiles)
     ctx.exit(_INTERRUPTED if interrupted else EXIT_CODES[results.outcome])
 
 

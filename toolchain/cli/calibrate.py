@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from hwbench.data import dataset
-from hwbench.data.lazy_npz import open_arrays
 from runtimes.errors import UsageError
+from runtimes.npz import open_arrays
 from runtimes.profile import QuantizationScheme
 from toolchain.calibration import table, table_cache
 from toolchain.calibration.calibrate import CalibrationInterrupted
@@ -61,7 +61,7 @@ def command(
         data = dataset.read(samples, model.inputs, called=str(calibration))
         recipe = Recipe("int8", method, QuantizationScheme())
         try:
-            made = calibrate(prepare(model), recipe, data, model.inputs, table_cache.folder())
+            made = calibrate(prepare(model), recipe, data, model.inputs, table_cache.open_cache())
         except CalibrationInterrupted as interrupt:
             table.write(interrupt.table, out)
             seen = f"{interrupt.table.samples:,} of {data.n:,} samples"

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from hwbench.data import dataset
-from hwbench.data.lazy_npz import open_arrays
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from runtimes.codec import encode
 from runtimes.errors import UsageError
+from runtimes.npz import open_arrays
 from runtimes.profile import QuantizationScheme
 from toolchain.analysis.int8_errors import LayerError, layer_errors
 from toolchain.calibration import table_cache
@@ -26,7 +26,7 @@ from toolchain.candidates.candidate import DEFAULT_CALIBRATION
 from toolchain.cli._options import calibration_option, correction_option, input_option, profile_option
 from toolchain.models.onnx_model import CORRECTIONS_KEY, is_quantized, load_ir
 from toolchain.models.prepare import prepare
-from toolchain.recipes.apply_recipe import calibrated
+from toolchain.recipes.apply_recipe import calibrate_graph
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import parse_input
 from toolchain.sources.open_source import open_source
@@ -76,7 +76,7 @@ def command(
         if is_quantized(load_ir(model.path)):
             raise UsageError(f"'{source}' is quantized already; give the float model it was made from.")
         samples = dataset.read(file, model.inputs, called=str(calibration))
-        known = calibrated(prepare(model), recipe, samples, model.inputs, cache=table_cache.folder())
+        known = calibrate_graph(prepare(model), recipe, samples, model.inputs, cache=table_cache.open_cache())
         errors = layer_errors(known, recipe, model.inputs, samples.arrays)
     done = known.model.metadata_props.get(CORRECTIONS_KEY)
     click.echo(f"corrections, and the operators that each changed: {done or 'none'}", err=True)

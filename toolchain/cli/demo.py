@@ -14,7 +14,7 @@ from hwbench.machine.identity import this_machine
 from hwbench.progress import bar
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.cli import _demo_model as demo_model
-from toolchain.cli._options import format_option, show
+from toolchain.cli._options import format_option, show, verbose_option
 from toolchain.output_folder import output_folder
 from toolchain.pipeline.build import build
 from toolchain.pipeline.request import BuildRequest
@@ -31,8 +31,9 @@ from toolchain.sources.input_specs import parse_input
     help="Where the results go.",
 )
 @format_option
+@verbose_option
 @click.pass_context
-def command(ctx: click.Context, out: Path, form: str) -> None:
+def command(ctx: click.Context, out: Path, form: str, verbose: bool) -> None:
     """Run the whole pipeline on a real model, with nothing to prepare.
 
     Trains a small CNN on scikit-learn's handwritten digits, then exports, quantizes, measures and packs it for
@@ -57,8 +58,8 @@ def command(ctx: click.Context, out: Path, form: str) -> None:
             plan=SamplingPlan(duration_s=0.3),
         )
         results = build(request)
-    show(results, form)
+    show(results, form, verbose=verbose)
     if form == "text":
-        click.echo(f"Bundle: {results.fields[0].bundle}")
+        click.echo(f"Bundle: {results.profiles[0].bundle}")
         click.echo(f"Report: {out / 'report.html'}")
     ctx.exit(EXIT_CODES[results.outcome])

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from hwbench.budgets import energy_budgets
+from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import Budget, parse_all
-from hwbench.budgets.verdicts import EXIT_CODES, Outcome, Verdict, judge
+from hwbench.budgets.verdicts import EXIT_CODES, Outcome, Verdict
 from hwbench.gate.sequential_gate import MAX_TIME_S, Gated, GatePlan, gate_bundle, sampling_plan
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.quantities import QUANTITIES
@@ -30,6 +31,7 @@ from toolchain.cli._options import (
     evaluation_options,
     format_option,
     show,
+    verbose_option,
 )
 from toolchain.output_folder import output_file
 
@@ -76,6 +78,7 @@ _INCONCLUSIVE: dict[str, Outcome] = {"fail": "fail", "pass": "pass", "report": "
 )
 @duration_option(sampling_plan())
 @format_option
+@verbose_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -90,6 +93,7 @@ def command(
     history: str | None,
     duration: float | None,
     form: str,
+    verbose: bool,
 ) -> None:
     """Judge a model against budgets; made for CI.
 
@@ -122,7 +126,7 @@ def command(
         if candidate.suffix == ".json":
             gated = _stored_verdicts(candidate, baseline, limits)
         else:
-            caveats = energy_budgets.unjudged(limits, this_machine())
+            caveats = energy_budgets.unmetered_budgets(limits, this_machine())
             for doubt in caveats:
                 say(doubt)
             other = _stored(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
@@ -134,7 +138,7 @@ def command(
             text = plugins.load("hwbench.formats", output_form, "format").render(results)
             with replacing(file) as beside:
                 beside.write_text(text, encoding="utf-8")
-        show(results, form)
+        show(results, form, verbose=verbose)
         if history is not None:  # last: a database that fails by now takes no result along
             record(history, results)
     outcome = results.outcome
@@ -159,7 +163,7 @@ def _stored_verdicts(candidate: Path, baseline: Path | None, limits: tuple[Budge
             "bundle, or a report.json as --baseline."
         )
     other = _stored(baseline) if baseline is not None else None
-    return Gated(report, other, judge(report, limits, other))
+    return Gated(report, other, judge_report(report, limits, other))
 
 
 def _stored(path: Path) -> Report:
@@ -169,7 +173,7 @@ def _stored(path: Path) -> Report:
         raise UsageError(f"There is no file '{path}'.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"'{path}' cannot be read: {error}.") from None
-    fields = profile_results.from_json(text, str(path)).fields
+    fields = profile_results.from_json(text, str(path)).profiles
     if len(fields) != 1:
         raise UsageError(f"'{path}' holds {len(fields)} profiles; gate one bundle of them instead.")
     selected = fields[0].selected

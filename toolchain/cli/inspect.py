@@ -14,7 +14,7 @@ from hwbench.wording import kept
 from runtimes.bundles.bundle import Bundle
 from runtimes.bundles.manifest import Artifact
 from runtimes.codec import encode
-from runtimes.printable import one_line
+from runtimes.errors import one_line
 from runtimes.tensors import TensorSpec
 from toolchain.analysis.inspection import Inspection, inspect_model
 from toolchain.sources.open_source import is_onnx

@@ -18,6 +18,7 @@ from hwbench.load.loadgen.load_plan import LoadedScenario
 from hwbench.load.loadgen.process import check_installed
 from hwbench.load.scenarios import Ask
 from hwbench.machine import device_profiles
+from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import this_machine
 from hwbench.measurements import soak
 from hwbench.measurements.interleaved import BLOCKS
@@ -40,6 +41,7 @@ from toolchain.cli._options import (
     sampling_plan,
     scenario_options,
     show,
+    verbose_option,
 )
 from toolchain.output_folder import output_file
 from toolchain.sources.open_source import is_onnx
@@ -61,6 +63,7 @@ from toolchain.sources.open_source import is_onnx
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE.json", help="Write the report there as well.")
 @format_option
+@verbose_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -76,6 +79,7 @@ def command(
     minutes: float | None,
     out: Path | None,
     form: str,
+    verbose: bool,
 ) -> None:
     """Measure latency, throughput, memory and accuracy on this machine.
 
@@ -123,7 +127,9 @@ def command(
     if out is not None:
         with replacing(out) as beside:
             beside.write_text(profile_results.to_json(results), encoding="utf-8")
-    show(results, form)
+    show(results, form, verbose=verbose)
+    if report.gpu_times is not None:
+        _show_gpu_times(report.gpu_times)
     if minutes is not None:
         ctx.exit(_show_soak(report.latency.blocks[0]) if report.latency else EXIT_CODES["inconclusive"])
     ctx.exit(EXIT_CODES[overall(verdicts)])
@@ -146,7 +152,7 @@ def _ask(
 
 
 def _bounded(bundle: Path) -> Callable[[Report], Report]:
-    """Adds the machine's ceilings to the bundle's report, or why there are none.
+    """Adds the machine's peaks to the bundle's report, or why there are none.
 
     They are found out before anything is measured: whatever fails or is interrupted then loses nothing.
     """
@@ -159,12 +165,19 @@ def _bounded(bundle: Path) -> Callable[[Report], Report]:
         found = machine_peaks.of_artifact(manifest.artifact, machine)
     except EdgewrightError as error:
         reason = str(error)
-        return lambda report: dataclasses.replace(report, unmeasured={**report.unmeasured, "ceilings": reason})
-    return lambda report: dataclasses.replace(report, ceilings=found)
+        return lambda report: dataclasses.replace(report, unmeasured={**report.unmeasured, "peaks": reason})
+    return lambda report: dataclasses.replace(report, peaks=found)
 
 
 def _as_it_is(report: Report) -> Report:
     return report
+
+
+def _show_gpu_times(times: GpuTimes) -> None:
+    """Print on stderr where the time of an inference goes on the GPU, so that stdout holds one format."""
+    click.echo(f"On the GPU: {times.summary}", err=True)
+    for warning in times.warnings:
+        click.echo(f"  {warning}", err=True)
 
 
 def _show_soak(block: Block) -> int:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine, this_machine
-from hwbench.measurements.peaks import Ceilings, rate_text
+from hwbench.measurements.peaks import Peaks, rate_text
 from runtimes import plugins
 from runtimes.codec import encode
 from runtimes.errors import UsageError
@@ -21,29 +21,29 @@ from runtimes.profile import HardwareProfile
 @click.argument("name", required=False)
 @click.option("--detect", is_flag=True, help="Describe this machine and name the profile that fits it.")
 @click.option(
-    "--ceilings",
+    "--peaks",
     is_flag=True,
     help="Show, too, how much it computes and reads per second at most; measured the first time, in some seconds.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="With --ceilings: how many; 1 and all cores, if not given.")
-@click.option("--fresh", is_flag=True, help="With --ceilings: measure again; the higher of each figure counts.")
+@click.option("--threads", type=click.IntRange(min=1), help="With --peaks: how many; 1 and all cores, if not given.")
+@click.option("--fresh", is_flag=True, help="With --peaks: measure again; the higher of each figure counts.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
-def command(name: str | None, detect: bool, ceilings: bool, threads: int | None, fresh: bool, form: str) -> None:
+def command(name: str | None, detect: bool, peaks: bool, threads: int | None, fresh: bool, form: str) -> None:
     """List the devices we know, show one, or detect the one we are on.
 
     \b
     edgewright profiles
     edgewright profiles jetson-orin-nano
     edgewright profiles --detect
-    edgewright profiles --ceilings
+    edgewright profiles --peaks
     """
-    if not ceilings and (threads is not None or fresh):
-        raise UsageError("--threads and --fresh say how to measure ceilings; give --ceilings, too.")
-    if name is not None and (detect or ceilings):
-        raise UsageError(f"--detect and --ceilings are about the machine we are on; leave out '{name}'.")
-    if detect or ceilings:
+    if not peaks and (threads is not None or fresh):
+        raise UsageError("--threads and --fresh say how to measure peaks; give --peaks, too.")
+    if name is not None and (detect or peaks):
+        raise UsageError(f"--detect and --peaks are about the machine we are on; leave out '{name}'.")
+    if detect or peaks:
         machine = this_machine()
-        _detect(machine, _measured(machine, threads, fresh) if ceilings else (), form)
+        _detect(machine, _measured(machine, threads, fresh) if peaks else (), form)
     elif name is not None:
         _show(device_profiles.load(name), form)
     elif form == "json":
@@ -90,31 +90,31 @@ def _show(profile: HardwareProfile, form: str) -> None:
     _print_pairs("sources", dict(profile.sources))
 
 
-def _measured(machine: Machine, threads: int | None, fresh: bool) -> tuple[Ceilings, ...]:
+def _measured(machine: Machine, threads: int | None, fresh: bool) -> tuple[Peaks, ...]:
     with plugins.optional_import("Measuring peaks"):  # a list of profiles does without the toolchain's packages
         from toolchain.pipeline import machine_peaks
     wanted = sorted({1, machine.cores}) if threads is None else [threads]
     return tuple(machine_peaks.known_or_measured(machine, count, fresh=fresh) for count in wanted)
 
 
-def _detect(machine: Machine, ceilings: tuple[Ceilings, ...], form: str) -> None:
+def _detect(machine: Machine, peaks: tuple[Peaks, ...], form: str) -> None:
     profile = device_profiles.detect(machine)
     if form == "json":
         found = {"profile": profile.name, "machine": encode(machine)}
-        click.echo(json.dumps({**found, **({"ceilings": encode(ceilings)} if ceilings else {})}, indent=2))
+        click.echo(json.dumps({**found, **({"peaks": encode(peaks)} if peaks else {})}, indent=2))
         return
     _print_pairs("this machine", _machine_lines(machine))
     click.echo(f"\nIt fits the profile {profile.name} ({profile.title}).")
-    for each in ceilings:
+    for each in peaks:
         click.echo()
-        _print_pairs(f"at most, with {each.threads} thread{'s' if each.threads > 1 else ''}", _ceiling_lines(each))
+        _print_pairs(f"at most, with {each.threads} thread{'s' if each.threads > 1 else ''}", _peak_lines(each))
 
 
-def _ceiling_lines(ceilings: Ceilings) -> dict[str, str]:
+def _peak_lines(peaks: Peaks) -> dict[str, str]:
     """Precisions, then memory by how much of it is read again and again."""
-    rates = {name: rate_text(name, rate) for name, rate in ceilings.operations_per_s.items()}
-    missing = {name: f"none: {why}" for name, why in ceilings.missing.items()}
-    memory = {f"reading {each.bytes / 2**20:g} MiB": f"{each.bytes_per_s / 1e9:,.0f} GB/s" for each in ceilings.memory}
+    rates = {name: rate_text(name, rate) for name, rate in peaks.operations_per_s.items()}
+    missing = {name: f"none: {why}" for name, why in peaks.missing.items()}
+    memory = {f"reading {each.bytes / 2**20:g} MiB": f"{each.bytes_per_s / 1e9:,.0f} GB/s" for each in peaks.memory}
     return {**rates, **missing, **memory}
 
 

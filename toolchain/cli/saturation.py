@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hwbench.data import dataset
-from hwbench.data.lazy_npz import open_arrays
 from hwbench.machine import device_profiles
 from runtimes.codec import encode
+from runtimes.npz import open_arrays
 from runtimes.profile import QuantizationScheme
 from toolchain.analysis.saturation import LayerSaturation, saturation
 from toolchain.calibration import table_cache
@@ -66,7 +66,7 @@ def command(
         model = open_source(source, specs, Path(work, "source.onnx"), open_arrays(file))
         samples = dataset.read(file, model.inputs, called=str(calibration))
         if not is_quantized(load_ir(model.path)):
-            model = quantize(model, recipe, samples, Path(work, "int8.onnx"), cache=table_cache.folder())
+            model = quantize(model, recipe, samples, Path(work, "int8.onnx"), cache=table_cache.open_cache())
         layers = saturation(load_ir(model.path), model.inputs, samples.arrays)
     if form == "json":
         click.echo(json.dumps([encode(layer) for layer in layers], indent=1))

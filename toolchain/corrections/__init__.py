@@ -1,7 +1,7 @@
-"""Corrections: one method per file that recovers accuracy of int8.
+"""Corrections: methods that recover int8's accuracy, one per file.
 
-A correction changes the float model so that its int8 form comes closer to what the float model computed. It keeps the
-model's nodes and their names.
+A correction changes the float graph so that its int8 form comes closer to the float model's outputs. It keeps the
+graph's nodes and their names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Correction(Protocol):
     """A module of this folder.
 
     Attributes:
-        STAGE: "before" calibration, where it changes what activations hold, or "after" it.
+        STAGE: "before" calibration, for a correction that changes activations, or "after" it.
     """
 
     STAGE: Stage
@@ -43,20 +43,20 @@ class Correction(Protocol):
 
         Args:
             model: the prepared float graph.
-            recipe: what is to be made of it.
-            ranges: what calibration gave; empty before it.
+            recipe: the int8 recipe.
+            ranges: the calibrated ranges; empty before calibration.
             specs: the model's inputs.
             arrays: the calibration samples by input, samples first.
 
         Returns:
-            The graph, and how many operators changed.
+            The graph, and the number of operators that changed.
 
         Raises:
-            UsageError: the samples do not do; says why.
+            UsageError: the samples cannot be used.
         """
 
     def undo(self, model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:
-        """Take back what would be wrong for nodes that stay in float after all.
+        """Undo the correction of nodes that stay in float after all.
 
         Args:
             model: the corrected graph.
@@ -74,6 +74,6 @@ def correction(name: str) -> Correction:
     """Load a correction.
 
     Raises:
-        UsageError: there is no such correction; lists those there are.
+        UsageError: there is no such correction; the message lists all.
     """
     return cast(Correction, plugins.load(__name__, name, "correction"))

@@ -1,9 +1,13 @@
-"""Activation smoothing for transformers: a few channels that are always large move into the weights that read them.
+"""Activation smoothing for transformers: move the scale of outlier channels from activations into weights.
 
-Method: G. Xiao et al. (2022), SmoothQuant, arXiv:2211.10438. The division goes into what scales the channels already:
-a normalisation's scale and bias, or a product with a constant. Where there is none, since a sum with the residual reads
-the normalisation too (BERT's order), a product of its own is added if it is estimated to halve the noise. A Gemm, such
-as a classifier's last layer, gets none: on a network without a transformer's outliers that lost accuracy.
+Method: G. Xiao et al. (2022), SmoothQuant, arXiv:2211.10438. As in the paper, a normalization's scale and bias, or a
+product with a constant, absorbs the division. Ours differs in two points: alpha is searched per group of channels
+(`_scale_search`); and if nothing can absorb the division, since a residual sum reads the normalization too (as in
+BERT), a Mul is added when the estimate halves the noise. A Gemm, such as a classifier's last layer, gets no Mul: on a
+network without a transformer's outliers the added Mul lost accuracy.
+
+It is off by default: of six real models it changes only one (MiniLM), whose score it did not raise; see
+benchmarks/results/corrections.txt.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import onnx_ir as ir
 
 from runtimes.samples import Rows
 from runtimes.tensors import TensorSpec
-from toolchain.corrections._balance import balance
+from toolchain.corrections._scale_search import scale_channels
 from toolchain.graphs.channel_groups import channel_classes
 from toolchain.graphs.edits import Edits, array_of
 from toolchain.graphs.value_range import Range
@@ -24,7 +28,7 @@ from toolchain.recipes.recipe import Recipe
 
 STAGE = "before"
 
-_WORTH_A_PRODUCT = 0.5
+_MIN_GAIN_OF_ADDED_MUL = 0.5  # part of the estimated noise; a Mul costs time in every inference
 
 
 def correct(
@@ -34,11 +38,11 @@ def correct(
     specs: Sequence[TensorSpec],
     arrays: Mapping[str, Rows],
 ) -> tuple[ir.Model, int]:
-    """Even out channels that normalisations write; see `bias.correct` for the arguments."""
+    """Scale the channels that normalizations write; see `bias.correct` for the arguments."""
     scaling = frozenset({"LayerNormalization", "Mul"})
-    model, folded = balance(model, recipe, specs, arrays, lambda node: node.op_type in scaling)
-    added = _add_products(model, recipe)
-    model, changed = balance(model, recipe, specs, arrays, lambda node: node in added, _WORTH_A_PRODUCT)
+    model, folded = scale_channels(model, recipe, specs, arrays, lambda node: node.op_type in scaling)
+    added = _add_muls(model, recipe)
+    model, changed = scale_channels(model, recipe, specs, arrays, lambda node: node in added, _MIN_GAIN_OF_ADDED_MUL)
     for node in added:
         if (array_of(node.inputs[1]) == 1).all():
             _remove(model.graph, node)
@@ -46,12 +50,12 @@ def correct(
 
 
 def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:
-    """Return the graph as it is: scaled channels compute the same in float."""
+    """Return the graph unchanged: scaled channels compute the same in float."""
     return model
 
 
-def _add_products(model: ir.Model, recipe: Recipe) -> list[ir.Node]:
-    """Products with ones, before the MatMuls whose input cannot be scaled where it is written."""
+def _add_muls(model: ir.Model, recipe: Recipe) -> list[ir.Node]:
+    """Insert a Mul by ones before the MatMuls whose input cannot be scaled in the operator that writes it."""
     placement, channels = place(model, recipe.keep), channel_classes(model.graph)
     edits, added = Edits(model.graph), []
     for value in placement.activations:
@@ -72,8 +76,8 @@ def _add_products(model: ir.Model, recipe: Recipe) -> list[ir.Node]:
     return added
 
 
-def _remove(graph: ir.Graph, product: ir.Node) -> None:
-    source = product.inputs[0]
+def _remove(graph: ir.Graph, mul: ir.Node) -> None:
+    source = mul.inputs[0]
     assert source is not None
-    product.outputs[0].replace_all_uses_with(source)
-    graph.remove(product, safe=True)
+    mul.outputs[0].replace_all_uses_with(source)
+    graph.remove(mul, safe=True)

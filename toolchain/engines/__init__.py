@@ -1,1 +1,1 @@
-"""Planning TensorRT engines: what each release and chip can do, and how a device's engine is to be built."""
+"""Plans of TensorRT engines: the abilities of each release and chip, and the build settings for a device."""

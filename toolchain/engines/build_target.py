@@ -1,4 +1,4 @@
-"""Where an artifact is to run."""
+"""Device that an artifact is built for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from toolchain.engines.shape_ranges import DimensionRanges
 
 @dataclass(frozen=True)
 class BuildTarget:
-    """The device, for builders that compile for one.
+    """A device, with the sizes that a compiling builder needs.
 
     Attributes:
-        ranges: the sizes that dynamic dimensions take there, once per optimization profile.
+        profile: the device's hardware profile.
+        ranges: the sizes of dynamic dimensions, one mapping per optimization profile.
     """
 
     profile: HardwareProfile

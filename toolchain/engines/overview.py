@@ -1,4 +1,4 @@
-"""`edgewright build --plan`: what would be built for a device, and what it refuses, without building anything."""
+"""Overview for `edgewright build --plan`: plans and refusals for a device, without building anything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Row:
-    """One precision on one device: a plan and its trtexec command, or the reason why there is none."""
+    """One precision on one device: a plan with its trtexec command, or the reason why there is none."""
 
     device: str
     runtime: str
@@ -39,7 +39,14 @@ def overview(
     precisions: Sequence[str] = (),
     runtimes: Sequence[str] = (),
 ) -> tuple[Row, ...]:
-    """Plan every precision (those given, or all that TensorRT has) on every runtime that builds engines there.
+    """Plan every precision on every runtime of a device that builds engines.
+
+    Args:
+        profile: the device.
+        inputs: the model's inputs.
+        ranges: the sizes of dynamic dimensions, one mapping per optimization profile.
+        precisions: the precisions to plan; all of TensorRT's, if empty.
+        runtimes: the runtimes to plan for; all of the device's, if empty.
 
     Raises:
         UsageError: the device has no TensorRT, a precision is unknown, or a dimension has no range.
@@ -58,7 +65,7 @@ def overview(
 
 
 def arithmetic(precision: str) -> tuple[Precision, ...]:
-    """The precisions that occur in the graph of a recipe: what surrounds the products stays in float32.
+    """List the precisions that a recipe's graph computes in; operators around the products stay in float32.
 
     Raises:
         UsageError: there is no such precision.
@@ -70,7 +77,7 @@ def arithmetic(precision: str) -> tuple[Precision, ...]:
 
 
 def render(rows: Sequence[Row]) -> str:
-    """The rows as text: each device and runtime once; precisions of one and the same plan together."""
+    """Render the rows as text: each device and runtime once, with the precisions that share a plan together."""
     lines: list[str] = []
     for (device, runtime), group in groupby(rows, key=lambda row: (row.device, row.runtime)):
         lines += [*([""] if lines else []), f"{device} on {runtime}"]

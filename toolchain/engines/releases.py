@@ -1,4 +1,4 @@
-"""What a release of TensorRT offers and which chips it serves: facts, each with its source."""
+"""Facts about TensorRT releases, each with its source: their features and the chips that they support."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RTX_TARGETS = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
 """The enumeration ComputeCapability of tensorrt-rtx 1.7.1's bindings."""
 
 # The first compute capability with tensor arithmetic in a precision: CUDA C++ Programming Guide, arithmetic
-# instructions and tensor cores; int8 from 7.2 on, as the profiles' rule is.
+# instructions and tensor cores; int8 is from 7.2 on, as in the hardware profiles.
 _ARITHMETIC: dict[Precision, Version] = {
     "fp32": (0, 0),
     "tf32": (8, 0),
@@ -26,16 +26,16 @@ _ARITHMETIC: dict[Precision, Version] = {
     "fp4": (10, 0),
 }
 
-# The first TensorRT that computes in it. bf16, fp8: columns of the 10.1 support matrix that 8.x does not have.
-# fp4: DataType.FP4 is in the bindings of 10.13 and not in those of 10.7.
+# The first TensorRT with a precision. bf16 and fp8 are columns of the 10.1 support matrix that 8.x does not have.
+# DataType.FP4 is in the bindings of 10.13 and not in those of 10.7.
 _SUPPORTED: dict[Precision, Version] = {"bf16": (10, 0), "fp8": (10, 0), "fp4": (10, 13)}
 
-# From which release on only chips of this compute capability or later are served. 8.5.2's release notes announce
-# the end of SM 5.x for 9.0; 10.1's support matrix says SM 7.0 or higher; 10.5's release notes remove 7.0.
+# By release, the oldest compute capability that it and later releases support. 8.5.2's release notes announce that 9.0
+# drops SM 5.x; 10.1's support matrix says SM 7.0 or higher; 10.5's release notes remove 7.0.
 _OLDEST_CHIP: dict[Version, Version] = {(8, 0): (5, 0), (9, 0): (6, 0), (10, 0): (7, 0), (10, 5): (7, 5)}
 
-# The first release that knows a chip: 8.7 in the 8.4 support matrix, 8.9 and 9.0 in that of 8.5, Blackwell with
-# 10.8's release notes, and Thor, as 11.0, with JetPack 7.0's 10.13.
+# By chip, the first release that supports it: 8.7 is in the 8.4 support matrix, 8.9 and 9.0 are in that of 8.5,
+# Blackwell is in 10.8's release notes, and Thor (11.0) is in JetPack 7.0's 10.13.
 _NEWEST_CHIP: dict[Version, Version] = {
     (8, 7): (8, 4),
     (8, 9): (8, 5),
@@ -46,7 +46,7 @@ _NEWEST_CHIP: dict[Version, Version] = {
     (12, 1): (10, 8),
 }
 
-# TensorRT 8.6's release notes; SAME_COMPUTE_CAPABILITY is in the bindings of 10.13 and not in those of 10.7.
+# Sources: TensorRT 8.6's release notes; SAME_COMPUTE_CAPABILITY is in the bindings of 10.13 and not in those of 10.7.
 SINCE: dict[str, Version] = {
     "optimization_level": (8, 6),
     "version_compatible": (8, 6),
@@ -54,20 +54,20 @@ SINCE: dict[str, Version] = {
     "same_compute_capability": (10, 13),
 }
 
+# NVIDIA, "Working with DLA", TensorRT 11.4.1: 10.7 was the last release with DLA, until 11.4.1 (JetPack 7.2.2) on Orin.
 _DLA_LAST_10, _DLA_AGAIN = (10, 7), (11, 4, 1)
-# NVIDIA, "Working with DLA", TensorRT 11.4.1: 10.7 was the last of 10.x; back on Orin with 11.4.1 (JetPack 7.2.2).
 
 
 def parse(version: str) -> Version:
-    """A version's numbers."""
+    """Split a version into its numbers."""
     return tuple(int(part) for part in version.split("."))
 
 
 def dialect(version: str) -> Dialect:
-    """Which API a release of full TensorRT speaks.
+    """Find the API dialect of a release of full TensorRT.
 
     Raises:
-        UnsupportedError: none that we know.
+        UnsupportedError: the release is not among those that edgewright supports.
     """
     major = parse(version)[0]
     if major == 8:
@@ -76,40 +76,40 @@ def dialect(version: str) -> Dialect:
         return "10"
     if major == 11:
         return "11"
-    raise UnsupportedError(f"TensorRT {version} is none that edgewright plans for; it knows 8, 10 and 11.")
+    raise UnsupportedError(f"edgewright does not plan for TensorRT {version}; it supports the releases 8, 10 and 11.")
 
 
 def check_chip(version: str, compute_capability: str) -> None:
-    """Refuse a release that does not serve a chip.
+    """Check that a release supports a chip.
 
     Raises:
-        UnsupportedError: it has dropped the chip, or does not know it yet.
+        UnsupportedError: the release dropped the chip, or is older than it.
     """
     release, chip = parse(version), parse(compute_capability)
     oldest = max((since, first) for since, first in _OLDEST_CHIP.items() if since <= release)
     if chip < oldest[1]:
         raise UnsupportedError(
             f"TensorRT {version} has dropped compute capability {compute_capability}: since {_dotted(oldest[0])} "
-            f"it serves {_dotted(oldest[1])} and later."
+            f"it supports {_dotted(oldest[1])} and later."
         )
     first = _NEWEST_CHIP.get(chip, (0,))
     if release < first:
         raise UnsupportedError(
-            f"TensorRT {version} does not know compute capability {compute_capability}; {_dotted(first)} is the "
-            "first that does."
+            f"TensorRT {version} does not support compute capability {compute_capability}; {_dotted(first)} is the "
+            "first release that does."
         )
 
 
 def check_arithmetic(precision: Precision, version: str | None, compute_capability: str) -> None:
-    """Refuse a precision that the chip has no arithmetic for, or that the release cannot use.
+    """Check that a chip and a release support a precision.
 
     Args:
-        precision: what the graph computes in.
-        version: of full TensorRT; None where only the chip is asked about.
-        compute_capability: the chip's.
+        precision: the precision that the graph computes in.
+        version: the release of full TensorRT; None to check only the chip.
+        compute_capability: the chip's compute capability.
 
     Raises:
-        UnsupportedError: which of the two lacks it, and since when it is there.
+        UnsupportedError: one of the two lacks the precision; the message names the first that has it.
     """
     first = _ARITHMETIC[precision]
     if parse(compute_capability) < first:
@@ -125,15 +125,15 @@ def check_arithmetic(precision: Precision, version: str | None, compute_capabili
 
 
 def has_tf32(compute_capability: str) -> bool:
-    """Whether float32 products may be rounded to tf32 on the way in, which TensorRT allows by default."""
+    """Tell whether a chip has tf32, to which TensorRT rounds the operands of float32 products by default."""
     return parse(compute_capability) >= _ARITHMETIC["tf32"]
 
 
 def check_dla(version: str) -> None:
-    """Refuse a release without DLA.
+    """Check that a release supports DLA.
 
     Raises:
-        UnsupportedError: it has none; says which have.
+        UnsupportedError: the release has no DLA; the message names those with it.
     """
     release = parse(version)
     if _DLA_LAST_10 < release[:2] < (11, 0) or (11, 0) <= release < _DLA_AGAIN:

@@ -1,4 +1,4 @@
-"""The shapes an engine is built for: sizes of dynamic dimensions, and what they make of each input."""
+"""Shapes that an engine is built for: the sizes of dynamic dimensions, and the resulting shapes of inputs."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
 
 Sizes = tuple[int, int, int]
-"""Least, most usual and largest size."""
+"""Minimum, optimal and maximum size."""
 
 DimensionRanges = Mapping[str, Sizes]
-"""Sizes of one optimization profile, by dimension."""
+"""Sizes by dimension, for one optimization profile."""
 
 BATCH: Sizes = (1, 1, 8)
-"""What a batch is, unless it is said: what single_stream measures, and room for more."""
+"""Default sizes of a batch: optimal for single_stream, with room for more."""
 
 
 def parse_ranges(texts: Sequence[str]) -> tuple[DimensionRanges, ...]:
-    """Read `N=1:4:16`, or `N=16`. A dimension that comes again starts the next optimization profile, which takes from
-    the one before what it does not say.
+    """Parse ranges such as `N=1:4:16` or `N=16`.
+
+    A dimension that occurs again starts the next optimization profile, which inherits all other dimensions.
 
     Raises:
-        UsageError: a text is of another form, or its sizes are not in order.
+        UsageError: a text has another form, or its sizes are not in order.
     """
     found: list[dict[str, Sizes]] = []
     given: set[str] = set()
     for text in texts:
-        match = re.fullmatch(r"(.+)=(\d+)(?::(\d+):(\d+))?", text)  # exporters name dimensions as they like
+        match = re.fullmatch(r"(.+)=(\d+)(?::(\d+):(\d+))?", text)  # exporters give dimensions any names
         if match is None:
-            raise UsageError(f"'{text}' is no range of a dimension; expected DIM=MIN:OPT:MAX, as in N=1:4:16.")
+            raise UsageError(f"'{text}' is not a range of a dimension; expected DIM=MIN:OPT:MAX, as in N=1:4:16.")
         name, least = match[1], int(match[2])
         sizes = (least, int(match[3] or least), int(match[4] or least))
         if not 1 <= sizes[0] <= sizes[1] <= sizes[2]:
@@ -47,17 +48,24 @@ def parse_ranges(texts: Sequence[str]) -> tuple[DimensionRanges, ...]:
 def shape_ranges(
     inputs: Sequence[TensorSpec], ranges: Sequence[DimensionRanges] = ()
 ) -> tuple[Mapping[str, ShapeRange], ...]:
-    """One mapping per optimization profile, of every input that has a dynamic dimension; none if all are static.
+    """Compute the shapes of every input with a dynamic dimension, one mapping per optimization profile.
 
-    The first dimension of the first input is taken for the batch and need not be given.
+    The first dimension of the first input is taken as the batch, and has a default range.
+
+    Args:
+        inputs: the model's inputs.
+        ranges: the sizes of dynamic dimensions, one mapping per optimization profile.
+
+    Returns:
+        The mappings; none if all inputs are static.
 
     Raises:
-        UsageError: another dynamic dimension has no range, or a range is of no dimension.
+        UsageError: another dynamic dimension has no range, or a range names an unknown dimension.
     """
     dynamic = {size for spec in inputs for size in spec.shape if isinstance(size, str)}
     for name in (name for sizes in ranges for name in sizes if name not in dynamic):
         known = ", ".join(sorted(dynamic)) or "none"
-        raise UsageError(f"--range names the dimension '{name}', which no input has; dynamic are: {known}.")
+        raise UsageError(f"--range names the dimension '{name}', which no input has; dynamic dimensions: {known}.")
     if not dynamic:
         return ()
     first = inputs[0].shape[0] if inputs[0].shape else None

@@ -1,4 +1,4 @@
-"""The command that builds a plan's engine without edgewright: trtexec, in the words of the device's release."""
+"""Command that builds a plan's engine without edgewright, with the trtexec options of the device's release."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _COMPATIBILITY = {"ampere_plus": "ampere+", "same_compute_capability": "sameComp
 
 
 def command(plan: BuildPlan, onnx: str = "model.onnx", engine: str = "model.engine") -> str:
-    """The equivalent command line, as `trtexec --help` of that release spells it, ready for a shell."""
+    """Write the equivalent command line, with the options of that release's `trtexec --help`, quoted for a shell."""
     return shlex.join(_rtx(plan, onnx, engine) if plan.dialect == "rtx" else _tensorrt(plan, onnx, engine))
 
 
 def _rtx(plan: BuildPlan, onnx: str, engine: str) -> list[str]:
-    """`tensorrt_rtx`, the tool of TensorRT for RTX; its default targets are 8.0 and later."""
+    """Write the command of `tensorrt_rtx`, the tool of TensorRT for RTX; its default targets are 8.0 and later."""
     return ["tensorrt_rtx", f"--onnx={onnx}", f"--saveEngine={engine}", *_shapes(plan)]
 
 
@@ -55,7 +55,7 @@ def _shapes(plan: BuildPlan) -> list[str]:
 
 
 def _spec(shapes: Mapping[str, ShapeRange], which: str) -> str:
-    """`name:1x3x8x8,other:1x4`; a name with a colon or a comma stands in single quotes."""
+    """Write shapes as `name:1x3x8x8,other:1x4`, with single quotes around a name with a colon or a comma."""
     parts = []
     for name, shape_range in shapes.items():
         quoted = f"'{name}'" if set(name) & set(":,") else name

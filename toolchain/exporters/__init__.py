@@ -1,4 +1,4 @@
-"""Exporters: one kind of source per file, checked against its source."""
+"""Exporters, one kind of source per file: each exports a source to ONNX and checks the result against it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Exporter(Protocol):
 
         Args:
             source: a file, or MODULE:FACTORY.
-            inputs: specs from --input; may be empty where the source declares its own.
-            out: where the ONNX file goes, if one is made.
+            inputs: specs from --input; may be empty if the source declares its own.
+            out: the ONNX file to write, if one is needed.
             samples: arrays by input, first axis the samples, to export and check with; random ones for inputs without.
 
         Raises:
-            UsageError: the source cannot be read or exported; says why.
+            UsageError: the source cannot be read or exported.
         """
 
 

@@ -1,4 +1,4 @@
-"""The arrays that an export is tried on: real samples where there are any, and the same again at other sizes."""
+"""Example inputs for an export: real samples if there are any, and the same samples at other sizes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain.sources.input_specs import example_samples
 
-_BATCH = 2  # torch.export takes a size of 1 for a constant
+_BATCH = 2  # torch.export treats a size of 1 as a constant
 _LONG = 32
 
 
 def example_feed(specs: Sequence[TensorSpec], samples: Mapping[str, Rows] | None = None) -> dict[str, Array]:
-    """One inference's arrays: of `samples` (first axis the samples) where dtype and shape fit, else random.
+    """Make one inference's arrays: from `samples` (first axis the samples) if dtype and shape fit, else random.
 
-    Letters that only ever lead are batches, of 2. Others take the samples' size, or 8.
+    A named dimension that is always an input's first axis is a batch, of size 2. Others have the samples' size, or 8.
     """
     real = {spec.name: _fitting(spec, (samples or {}).get(spec.name)) for spec in specs}
     sizes = dict.fromkeys(_batches(specs), _BATCH)
@@ -35,9 +35,9 @@ def example_feed(specs: Sequence[TensorSpec], samples: Mapping[str, Rows] | None
 
 
 def at_other_sizes(specs: Sequence[TensorSpec], feed: Mapping[str, Array]) -> dict[str, Array]:
-    """The same values with every dynamic dimension of another size: a batch one larger, others doubled or halved.
+    """Resize every dynamic dimension: increase batches by one, and double or halve others.
 
-    Powers of two, because a model with strides often takes only multiples of them.
+    Factors of two are safe, since models with strides often accept only multiples of a power of two.
     """
     batches = _batches(specs)
     sizes: dict[str, int] = {}
@@ -54,7 +54,7 @@ def _batches(specs: Sequence[TensorSpec]) -> set[str]:
 
 
 def _fitting(spec: TensorSpec, array: Rows | None) -> Array | None:
-    """A few samples in the input's own rank; None where they do not fit, which the data's reader will say."""
+    """Take a few samples in the input's own rank; None if they do not fit, which reading the data reports later."""
     if array is None or array.dtype != np.dtype(spec.dtype) or array.size == 0:
         return None
     if array.ndim == len(spec.shape) + 1:
@@ -71,7 +71,7 @@ def _fitting(spec: TensorSpec, array: Rows | None) -> Array | None:
 
 
 def _resized(array: Array, shape: Sequence[int]) -> Array:
-    """Cut, or repeated from its start, along each axis: values stay those of a sample, as of a vocabulary."""
+    """Cut or repeat an array along each axis, so that values stay valid (as those of a vocabulary)."""
     for axis, size in enumerate(shape):
         array = np.take(array, np.arange(size) % array.shape[axis], axis)
     return np.asarray(array, order="C")

@@ -1,4 +1,4 @@
-"""What the PyTorch exporters share: the export itself, and the check of its result."""
+"""Shared part of the PyTorch exporters: the export, and the check of its result."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from runtimes.verification.golden import slice_error
 from toolchain.exporters._examples import at_other_sizes, example_feed
 from toolchain.models.onnx_model import OnnxModel, open_model
 
-_TOLERANCE = 1e-3  # float32 against float32, other kernels: EfficientNet-lite0 shows 1e-6
+_TOLERANCE = 1e-3  # for float32 on different kernels; EfficientNet-lite0 shows 1e-6
 
 
 def example_tensors(
     inputs: Sequence[TensorSpec], samples: Mapping[str, Array] | None = None
 ) -> tuple[torch.Tensor, ...]:
-    """One argument per input, of real samples where they fit."""
+    """Make one argument per input, from real samples if they fit."""
     return tuple(torch.from_numpy(array) for array in example_feed(inputs, samples).values())
 
 
 def dynamic_shapes(inputs: Sequence[TensorSpec]) -> tuple[dict[int, torch.export.Dim], ...]:
-    """torch.export's description of the dimensions that specs name; equal names are one dimension."""
+    """Describe named dimensions for torch.export; equal names are one dimension."""
     names = {size for spec in inputs for size in spec.shape if isinstance(size, str)}
     dims = {name: torch.export.Dim(name) for name in sorted(names)}
     return tuple({axis: dims[size] for axis, size in enumerate(spec.shape) if isinstance(size, str)} for spec in inputs)
@@ -48,9 +48,9 @@ def export_and_check(
         program: an nn.Module or an ExportedProgram.
         call: computes the source's outputs from the arguments.
         arguments: example arguments.
-        inputs: names and dynamic dimensions; may be empty for a program, which has them already.
+        inputs: names and dynamic dimensions; may be empty for a program, which has its own.
         out: the file to write.
-        source: what errors call it.
+        source: the source's name in errors.
 
     Raises:
         UsageError: the model cannot be exported, or its ONNX form computes something else.
@@ -65,7 +65,7 @@ def export_and_check(
         except Exception as error:  # torch.export's failures have no common base
             raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
         assert exported is not None
-        NameFixPass()(exported.model)  # an input may be named as a node's output or a weight is
+        NameFixPass()(exported.model)  # an input may have the name of a node's output or of a weight
         exported.save(str(out))
     model = open_model(out)
     check_parity(model, call, arguments, inputs or model.inputs, source)
@@ -80,9 +80,9 @@ def check_parity(
     Args:
         model: the export; it may lack inputs that the source does not use.
         call: computes the source's outputs.
-        arguments: what to call it with.
+        arguments: the arguments of `call`.
         inputs: names and shapes of the tensors among the arguments, in order.
-        source: what errors call it.
+        source: the source's name in errors.
 
     Raises:
         UsageError: one of the two fails, or an output differs by more than float32 arithmetic explains.
@@ -107,28 +107,28 @@ def check_parity(
     leaves = [next(replaced) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
     try:
         expected = outputs_of(call, pytree.tree_unflatten(leaves, structure), source)
-    except UsageError:  # the source itself takes no such sizes, so there is nothing to compare with
+    except UsageError:  # the source itself rejects these sizes, so there is no reference
         return
     shapes = " and ".join(f"{name} {list(array.shape)}" for name, array in others.items())
     _compare(session, model, others, expected, f"Given {shapes}, the ONNX export of '{source}'")
 
 
 def outputs_of(call: Any, arguments: tuple[Any, ...], source: str) -> list[Array]:
-    """The tensors among a source's outputs, in order.
+    """Call a source and return the tensors among its outputs, in order.
 
     Raises:
-        UsageError: it fails.
+        UsageError: the call fails.
     """
     try:
         with torch.no_grad(), quiet():
-            leaves = pytree.tree_leaves(call(*copy.deepcopy(arguments)))  # which a model may write into
-            # A scripted module's outputs may require gradients for all that no_grad says.
+            leaves = pytree.tree_leaves(call(*copy.deepcopy(arguments)))  # the model may write into its arguments
+            # A scripted module's outputs may require gradients in spite of no_grad.
             return [leaf.detach().numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    except Exception as error:  # the user's own code, called with what the user says are its inputs
+    except Exception as error:  # the user's code may raise any exception
         raise UsageError(
-            f"'{source}' fails on inputs of the declared shapes: {root_cause(error)}. They are the first "
-            "calibration or evaluation sample, where there are any that fit, and random numbers elsewhere; give "
-            "samples that the model takes with --calibration FILE.npz."
+            f"'{source}' fails on inputs of the declared shapes: {root_cause(error)}. These inputs are the first "
+            "calibration or evaluation sample, or random numbers if none fits; give valid samples with --calibration "
+            "FILE.npz."
         ) from error
 
 
@@ -152,7 +152,7 @@ def _compare(
         because = f" (the exporter dropped {rejected}, which it took for unused)" if rejected else ""
         raise UsageError(f"{subject} fails in ONNX Runtime: {root_cause(error)}{because}") from error
     if len(computed) != len(expected):
-        raise UsageError(f"{subject} has {len(computed)} outputs, and the source {len(expected)} tensors.")
+        raise UsageError(f"{subject} has {len(computed)} outputs, but the source returns {len(expected)} tensors.")
     for spec, actual, wanted in zip(model.outputs, computed, expected):
         difference = slice_error(actual, wanted)
         if not difference <= _TOLERANCE:
@@ -168,12 +168,12 @@ def _listed(specs: Sequence[TensorSpec]) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the exporter's own chatter off the terminal; its failures reach us as exceptions."""
+    """Suppress the exporter's output; its failures arrive as exceptions."""
     disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)  # torch logs the tracebacks of what it raises, and prints the graph it was in
-    chatter = io.StringIO()
+    logging.disable(logging.CRITICAL)  # torch logs tracebacks and prints graphs
+    output = io.StringIO()
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(chatter), contextlib.redirect_stderr(chatter):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -181,9 +181,9 @@ def quiet() -> Iterator[None]:
 
 
 def root_cause(error: BaseException) -> str:
-    """The innermost exception, in one line: torch.onnx wraps a model's own error several times."""
+    """Describe the innermost exception in one line, since torch.onnx wraps a model's error several times."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
-    line = lines[-1 if "TorchScript interpreter" in lines[0] else 0]  # which gives the reason last, after a traceback
+    line = lines[-1 if "TorchScript interpreter" in lines[0] else 0]  # its reason comes last, after a traceback
     return f"{type(error).__name__}: {line[:300]}"

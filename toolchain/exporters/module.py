@@ -1,4 +1,4 @@
-"""`package.module:factory` or `file.py:factory`: a function that returns a torch.nn.Module."""
+"""Exporter of `package.module:factory` and `file.py:factory`, functions that return a torch.nn.Module."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def export(
         samples: real samples to export and check with; random ones for inputs without.
 
     Raises:
-        UsageError: the factory cannot be found, raises, or returns something else than a module; or the
-            model cannot be exported.
+        UsageError: the factory cannot be found, raises, or does not return a module; or the model cannot be exported.
     """
     if not inputs:
         raise UsageError(
@@ -42,10 +41,10 @@ def export(
 
 
 def make(source: str) -> torch.nn.Module:
-    """The module that a factory returns, in eval mode, on the CPU.
+    """Call a factory, and return its module in eval mode on the CPU.
 
     Raises:
-        UsageError: as `export`.
+        UsageError: the factory cannot be found, raises, or does not return a module.
     """
     where, _, name = source.rpartition(":")
     factory = getattr(_import(where), name, None)
@@ -54,7 +53,7 @@ def make(source: str) -> torch.nn.Module:
     try:
         with quiet(), user_code.beside(Path(where)) if where.endswith(".py") else contextlib.nullcontext():
             module = factory()
-    except (Exception, SystemExit) as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise any exception
         raise UsageError(f"The factory '{source}' raised {root_cause(error)}") from error
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"The factory '{source}' returned a {type(module).__name__}; return a torch.nn.Module.")
@@ -65,8 +64,8 @@ def _import(where: str) -> ModuleType:
     if where.endswith(".py"):
         return user_code.load(Path(where))
     if "" not in sys.path:
-        sys.path.insert(0, "")  # a console script does not look in the current folder; python -m does
+        sys.path.insert(0, "")  # unlike `python -m`, a console script does not search the current folder
     try:
         return importlib.import_module(where)
-    except (Exception, SystemExit) as error:  # the user's module may raise anything, or be a script that exits
+    except (Exception, SystemExit) as error:  # the user's module may raise any exception, or exit
         raise UsageError(f"'{where}' cannot be imported: {root_cause(error)}") from error

@@ -1,4 +1,4 @@
-"""`.onnx`: taken as it is, once ONNX Runtime has loaded it."""
+"""Exporter of `.onnx`, which uses the file itself once ONNX Runtime has loaded it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def export(
 
     Args:
         source: the file.
-        inputs: specs that replace what the file declares, for files that declare a wrong shape; may be empty.
-        out: where the corrected file goes, if there is anything to correct.
-        samples: not looked at: nothing is exported.
+        inputs: specs that replace wrong shapes in the file; may be empty.
+        out: the corrected file to write, if a spec differs from the file.
+        samples: unused, since nothing is exported.
 
     Raises:
         UsageError: the file is not usable ONNX, ONNX Runtime refuses it, or a spec names an input that it lacks.
@@ -52,15 +52,16 @@ def _redeclare(source: Path, corrections: Mapping[str, TensorSpec], out: Path) -
             value.shape = ir.Shape(spec.shape)
     for node in model.graph.all_nodes():
         for value in node.outputs:
-            value.shape = None  # was inferred from the declaration that is being corrected
+            value.shape = None  # it was inferred from the wrong declaration
     return save_ir(ShapeInferencePass()(model).model, out)
 
 
 def _check_loads(model: OnnxModel, source: str) -> None:
     options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # a graph is checked without
-    options.log_severity_level = 4  # errors reach us as exceptions
+    # ONNX Runtime checks the graph with optimization or without.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4  # errors arrive as exceptions
     try:
         ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
+    except Exception as error:  # ONNX Runtime raises RuntimeErrors and a dozen pybind classes
         raise UsageError(f"ONNX Runtime cannot load '{source}': {str(error).strip()[:500]}") from error

@@ -1,4 +1,4 @@
-"""`.pt2`: a program saved with torch.export.save."""
+"""Exporter of `.pt2`, programs saved with torch.export.save."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def export(
         source: the .pt2 file.
         inputs: specs whose names replace the program's; shapes are the program's own.
         out: the file to write.
-        samples: not looked at.
+        samples: unused, since the program has example arguments.
 
     Raises:
         UsageError: the file cannot be read, or the program cannot be exported.
@@ -32,7 +32,7 @@ def export(
     try:
         with quiet():
             program = torch.export.load(source)
-    except Exception as error:  # zip, JSON and torch errors alike
+    except Exception as error:  # zipfile, json and torch raise errors of their own
         raise UsageError(f"'{source}' cannot be read as a torch.export program: {root_cause(error)}") from error
     if program.example_inputs is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""`.pt`: a TorchScript archive (torch.jit.save)."""
+"""Exporter of `.pt`, TorchScript archives (torch.jit.save)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._torch import check_parity, example_tensors, outputs_of, quiet, root_cause
 from toolchain.models.onnx_model import OnnxModel, open_model
 
-_OPSET = 17  # the newest that torch's TorchScript exporter maintains
+_OPSET = 17  # the newest opset of torch's TorchScript exporter
 
 
 def export(
@@ -46,10 +46,10 @@ def export(
             module = torch.jit.load(  # type: ignore[no-untyped-call]
                 source, map_location="cpu"
             ).eval()
-        except Exception as error:  # a RuntimeError with a C++ stack in its text
+        except Exception as error:  # a RuntimeError whose text holds a C++ stack
             raise UsageError(f"'{source}' cannot be read as a TorchScript archive: {root_cause(error)}") from error
     arguments = example_tensors(inputs, samples)
-    outputs_of(module, arguments, source)  # the exporter runs it as well, and says less where it fails
+    outputs_of(module, arguments, source)  # the exporter runs it too, but its error says less
     axes = {spec.name: {i: size for i, size in enumerate(spec.shape) if isinstance(size, str)} for spec in inputs}
     with quiet():
         try:
@@ -62,7 +62,7 @@ def export(
                 dynamic_axes=axes,
                 opset_version=_OPSET,
             )
-        except OSError:  # a full disk: a script reads no files
+        except OSError:  # a full disk, since a script reads no files
             raise
         except Exception as error:  # unsupported operators, shapes, control flow
             raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
@@ -72,7 +72,7 @@ def export(
 
 
 def _is_archive(source: str) -> bool:
-    """Whether a file is what torch.jit.save writes, which has code in it; torch.save's zip has none."""
+    """Tell whether torch.jit.save wrote a file: its archive has code, and torch.save's has none."""
     try:
         with zipfile.ZipFile(source) as archive:
             return any("/code/" in name for name in archive.namelist())

@@ -1,1 +1,1 @@
-"""What quantizers and corrections share about graphs: how to change them, and where integers pay."""
+"""Graph operations that quantizers, corrections and analyses share: edits, channel groups, weights, subgraphs."""

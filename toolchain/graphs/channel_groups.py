@@ -1,8 +1,8 @@
-"""Which channels of which values can be scaled together without changing what a model computes.
+"""Groups of channels that must share a scale for a model to compute the same.
 
-Dividing a channel by a positive number on one side of a ReLU and multiplying the weights that read it on the other
-changes nothing. What is tied to what follows from the operators: an Add wants one scale for the channels that it adds,
-a Concat only lays them side by side, and an operator that is not known here wants the scale 1.
+Dividing a channel by a positive number before a ReLU and multiplying the weights that read it after the ReLU changes
+nothing. Each operator ties channels in its own way: an Add needs one scale for the channels that it adds, a Concat lays
+channels side by side, and an operator without a rule here needs the scale 1.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from toolchain.graphs.edits import array_of, is_constant
 
 @dataclass(frozen=True)
 class Channels:
-    """The classes of channels that share a scale.
+    """Classes of channels that share a scale.
 
     Attributes:
         classes: per axis, the class of each channel: int [channels].
-        free: which classes can have a scale: bool [classes].
+        free: true for the classes that can have a scale other than 1: bool [classes].
     """
 
     classes: Mapping[Axis, Array]
@@ -34,7 +34,7 @@ class Channels:
 
 
 def channel_classes(graph: ir.Graph) -> Channels:
-    """Find the channels of a prepared graph's values that scale together."""
+    """Group the channels of a prepared graph's values into classes that share a scale."""
     ties = _Ties(graph)
     for node in graph:
         _RULES.get(node.op_type, _opaque)(node, ties) if not node.domain else _opaque(node, ties)
@@ -42,7 +42,7 @@ def channel_classes(graph: ir.Graph) -> Channels:
 
 
 class _Ties:
-    """Channels as vertices, and the edges between those that share a scale."""
+    """A graph with channels as vertices and an edge between two that share a scale."""
 
     def __init__(self, graph: ir.Graph) -> None:
         self.vertices: dict[Axis, Array] = {}
@@ -52,7 +52,7 @@ class _Ties:
         for value in [*graph.inputs, *(value for node in graph for value in node.outputs)]:
             self._add(value)
         for value in list(dict.fromkeys(value for value, _ in self.vertices)):
-            # Inputs and outputs are the user's, and what a branch of an If reads is not followed.
+            # The user sees inputs and outputs, and no rule follows values into subgraphs.
             inner = any(use.node.graph is not graph for use in value.uses())
             if inner or value.is_graph_output() or value.is_graph_input():
                 self.fix(value)
@@ -69,15 +69,15 @@ class _Ties:
     def of(self, value: ir.Value | None, axis: int) -> Array | None:
         return None if value is None else self.vertices.get((value, axis))
 
-    def fix(self, value: ir.Value | None, but: int | None = None) -> None:
-        """Leave a value as it is, on all axes but one."""
-        self._fixed += [ids for (other, axis), ids in self.vertices.items() if other is value and axis != but]
+    def fix(self, value: ir.Value | None, except_axis: int | None = None) -> None:
+        """Give a value's channels the scale 1, on all axes but one."""
+        self._fixed += [ids for (other, axis), ids in self.vertices.items() if other is value and axis != except_axis]
 
     def fix_channels(self, *channels: Array | None) -> None:
         self._fixed += [ids for ids in channels if ids is not None]
 
     def tie(self, first: Array | None, second: Array | None) -> None:
-        """One scale for each pair of channels; what has no counterpart stays as it is."""
+        """Give each pair of channels one scale; channels without a counterpart get the scale 1."""
         if first is None or second is None or len(first) != len(second):
             self.fix_channels(first, second)
         else:
@@ -105,8 +105,8 @@ def _layer(node: ir.Node, ties: _Ties) -> None:
         return
     normalizes = node.op_type == "LayerNormalization"
     for value in node.inputs:
-        ties.fix(value, but=None if normalizes else axes[0])
-    ties.fix(node.outputs[0], but=axes[1])
+        ties.fix(value, except_axis=None if normalizes else axes[0])
+    ties.fix(node.outputs[0], except_axis=axes[1])
     for value in node.outputs[1:]:
         ties.fix(value)
 
@@ -134,7 +134,7 @@ def _is_scalar(value: ir.Value) -> bool:
 
 
 def _elementwise(node: ir.Node, ties: _Ties) -> None:
-    """Add, and what commutes with a positive factor."""
+    """Tie the channels of Add, and of operators that commute with a positive factor."""
     for value in node.inputs:
         if not is_constant(value):
             _tie_all(value, node.outputs[0], ties)
@@ -150,15 +150,15 @@ def _tie_all(first: ir.Value | None, second: ir.Value, ties: _Ties) -> None:
 
 
 def _spatial(node: ir.Node, ties: _Ties) -> None:
-    """Pooling, resizing and padding, which treat the channels of axis 1 alike."""
+    """Tie the channels of axis 1, which pooling, resizing and padding treat alike."""
     source, output = node.inputs[0], node.outputs[0]
     extrapolates = node.attributes.get_string("coordinate_transformation_mode", "") == "tf_crop_and_resize"
     fills = node.op_type == "Pad" and len(node.inputs) > 2 and node.inputs[2] is not None
     if extrapolates or len(node.outputs) > 1 or (fills and not _is_zero(node.inputs[2])):
         _opaque(node, ties)
         return
-    ties.fix(source, but=1)
-    ties.fix(output, but=1)
+    ties.fix(source, except_axis=1)
+    ties.fix(output, except_axis=1)
     ties.tie(ties.of(source, 1), ties.of(output, 1))
 
 
@@ -167,7 +167,7 @@ def _is_zero(value: ir.Value | None) -> bool:
 
 
 def _flatten(node: ir.Node, ties: _Ties) -> None:
-    """[N, C, ...] to [N, C * ...]: a channel becomes a run of them."""
+    """Tie channels of [N, C, ...] to [N, C * ...], where each channel becomes a run of channels."""
     source, output = node.inputs[0], node.outputs[0]
     ids, flat = ties.of(source, 1), ties.of(output, 1)
     if source is None or source.shape is None or output.shape is None or ids is None or flat is None:
@@ -179,7 +179,7 @@ def _flatten(node: ir.Node, ties: _Ties) -> None:
     if not same or per_channel != np.prod(sizes):
         _opaque(node, ties)
         return
-    ties.fix(source, but=1)
+    ties.fix(source, except_axis=1)
     ties.tie(np.repeat(ids, per_channel), flat)
 
 
@@ -198,7 +198,7 @@ def _split(node: ir.Node, ties: _Ties) -> None:
 
 
 def _tie_pieces(whole: ir.Value, pieces: Sequence[ir.Value | None], cut: int, ties: _Ties) -> None:
-    """A value and its parts along the axis `cut`."""
+    """Tie a value to its parts along the axis `cut`."""
     for axis in dict.fromkeys((1, len(whole.shape or ()) - 1)):
         parts = [ties.of(piece, axis) for piece in pieces]
         ids = ties.of(whole, axis)

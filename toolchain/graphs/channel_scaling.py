@@ -1,4 +1,4 @@
-"""Scales for channels, taken into the constants of the operators that write and read them."""
+"""Scaling of channels by changing the constants of the operators that write and read them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from runtimes.tensors import Array
-from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers, is_constant
+from toolchain.graphs.edits import Edits, array_of, is_constant
 
 Axis = tuple[ir.Value, int]
-"""A value's axis of channels: 1 as Conv has it, or the last, as MatMul has it."""
+"""A value's axis of channels: 1, as for Conv, or the last, as for MatMul."""
 
 
 def layer_axes(node: ir.Node) -> tuple[int, int] | None:
-    """Where an operator with constants of its own reads and writes channels that scale apart; None for others.
+    """Find the channel axes of an operator's input and output, if its constants can scale them independently.
 
-    These are the operators that `scale_constants` changes: Conv, Gemm and MatMul with a matrix that is theirs alone,
+    These are the operators that `scale_constants` changes: Conv, Gemm and MatMul with an unshared constant matrix,
     LayerNormalization, and a Mul with a constant.
+
+    Returns:
+        The axes of the input and the output; None for other operators.
     """
     axes = _LAYER_AXES.get(node.op_type)
     if axes is None or node.domain:
@@ -31,7 +35,7 @@ def layer_axes(node: ir.Node) -> tuple[int, int] | None:
         return None
     if constants[0].dtype != ir.DataType.FLOAT or constants[0].is_graph_output():
         return None
-    # A matrix that others read too would have to be stored twice.
+    # A shared matrix would have to be stored twice.
     if node.op_type != "LayerNormalization" and len(constants[0].uses()) > 1:
         return None
     rank, weight = len(shape), constants[0].shape
@@ -48,7 +52,7 @@ _LAYER_AXES = {"Conv": (1, 1), "Gemm": (1, 1), "MatMul": (-1, -1), "LayerNormali
 
 
 def _diagonal(node: ir.Node) -> tuple[int, int] | None:
-    """The one axis along which a Mul's constant varies."""
+    """Find the axis along which a Mul's constant varies, if there is exactly one."""
     constants = [value for value in node.inputs if is_constant(value)]
     others = [value for value in node.inputs if not is_constant(value)]
     shape = node.outputs[0].shape
@@ -61,36 +65,36 @@ def _diagonal(node: ir.Node) -> tuple[int, int] | None:
     return (varying[0], varying[0]) if len(varying) == 1 and varying[0] in (1, len(shape) - 1) else None
 
 
-def scale_constants(graph: ir.Graph, classes: Mapping[Axis, Array], scales: Array) -> int:
+def scale_constants(model: ir.Model, classes: Mapping[Axis, Array], scales: Array) -> int:
     """Divide the channels of every class by its scale, in the constants of the operators that write and read them.
 
     Args:
-        graph: changed in place.
+        model: changed in place; its main graph's operators are scaled.
         classes: per axis of a value, the class of each channel: int [channels].
         scales: positive, float64 [classes]; 1 for classes that are not free.
 
     Returns:
-        How many operators have other constants now.
+        The number of operators whose constants changed.
     """
-    edits, changed = Edits(graph), 0
-    for node in list(graph):
+    edits, changed = Edits(model.graph), 0
+    for node in list(model.graph):
         constants = _scaled(node, lambda value, axis: _scales_of(value, axis, classes, scales))
         for index, array in constants.items():
             name = str(node.inputs[index].name)  # type: ignore[union-attr]  # it held a constant
-            node.replace_input_with(index, edits.constant(f"{name}.balanced", array.astype(np.float32)))
+            node.replace_input_with(index, edits.constant(f"{name}.scaled", array.astype(np.float32)))
         changed += bool(constants)
-    drop_unused_initializers(graph)
+    RemoveUnusedNodesPass()(model)
     return changed
 
 
 def _scales_of(value: ir.Value | None, axis: int, classes: Mapping[Axis, Array], scales: Array) -> Array:
-    """One per channel along an axis, or a single 1."""
+    """Look up the scales of the channels along an axis; a single 1 if they have none."""
     ids = None if value is None else classes.get((value, axis))
     return np.ones(1) if ids is None else scales[ids]
 
 
 def _scaled(node: ir.Node, scales: Callable[[ir.Value | None, int], Array]) -> dict[int, Array]:
-    """A node's constants by input, where scales change them."""
+    """Compute the constants that scales change, by input."""
     axes, output = layer_axes(node), node.outputs[0]
     if axes is None:
         return _scaled_sum(node, scales) if node.op_type in ("Add", "Sub") and not node.domain else {}
@@ -113,7 +117,7 @@ def _scaled(node: ir.Node, scales: Callable[[ir.Value | None, int], Array]) -> d
 
 
 def _scaled_kernel(kernel: Array, into: Array, out: Array) -> Array:
-    """A Conv's [outputs, inputs per group, ...], whose inputs lie group after group."""
+    """Scale a Conv's [outputs, inputs per group, ...], whose inputs lie group after group."""
     groups = max(len(into) // kernel.shape[1], 1)
     per_output = np.repeat(into.reshape(groups, -1), kernel.shape[0] // groups, axis=0)
     matrix = per_output / out.reshape(-1, 1)
@@ -132,6 +136,6 @@ def _scaled_sum(node: ir.Node, scales: Callable[[ir.Value | None, int], Array]) 
 
 
 def _along(axis: int, value: ir.Value, s: Array) -> Array:
-    """A vector laid along an axis, to be broadcast against a value."""
+    """Reshape a vector so that it broadcasts along one axis of a value."""
     assert value.shape is not None
     return s.reshape(-1, *[1] * (len(value.shape) - 1 - axis))

@@ -1,38 +1,41 @@
-"""Gemm in the one spelling that integer kernels know: alpha * A' * B' + beta * C becomes A * B' + c."""
+"""Normal form of Gemm that integer kernels support: alpha * A' * B' + beta * C becomes A * B' + c."""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers, is_constant
+from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.graphs.products import channel_axis
 
 
-def plain_gemms(model: ir.Model) -> ir.Model:
-    """Fold factors into constants, transpose A before, and add what is no row of constants afterwards.
+def normalize_gemms(model: ir.Model) -> ir.Model:
+    """Fold alpha and beta into constants, transpose A in a node before, and add a C that is no vector in a node after.
 
-    A Gemm whose weight is no constant stays as it is, as does one with an infinite bias, such as a folded mask.
+    A Gemm without a constant weight stays unchanged, and so does one with an infinite bias, such as a folded mask.
+
+    Args:
+        model: changed in place and returned.
     """
     edits = Edits(model.graph)
     for node in list(model.graph.all_nodes()):
-        if node.op_type == "Gemm" and not node.domain and is_constant(node.inputs[1]) and _is_odd(node):
+        if node.op_type == "Gemm" and not node.domain and is_constant(node.inputs[1]) and _is_not_normal(node):
             _rewrite(edits, node)
-    drop_unused_initializers(model.graph)
-    return model
+    return RemoveUnusedNodesPass()(model).model
 
 
-def _is_odd(node: ir.Node) -> bool:
+def _is_not_normal(node: ir.Node) -> bool:
     weight, bias = node.inputs[1], _bias(node)
     if weight is None or weight.dtype != ir.DataType.FLOAT:
         return False
     if is_constant(bias) and not np.isfinite(array_of(bias)).all():
         return False
-    scales_what_varies = bias is not None and not is_constant(bias) and node.attributes.get_float("beta", 1.0) != 1.0
-    return not scales_what_varies and (channel_axis(node) is None or _is_added(bias))
+    scales_activation = bias is not None and not is_constant(bias) and node.attributes.get_float("beta", 1.0) != 1.0
+    return not scales_activation and (channel_axis(node) is None or _is_no_vector(bias))
 
 
-def _is_added(bias: ir.Value | None) -> bool:
+def _is_no_vector(bias: ir.Value | None) -> bool:
     return bias is not None and not (is_constant(bias) and bias.shape is not None and len(bias.shape) == 1)
 
 
@@ -55,7 +58,7 @@ def _rewrite(edits: Edits, node: ir.Node) -> None:
         flipped.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
         graph.insert_before(node, flipped)
         node.replace_input_with(0, flipped.outputs[0])
-    if bias is not None and _is_added(bias):
+    if bias is not None and _is_no_vector(bias):
         node.resize_inputs(2)
         old = node.outputs[0]
         add = edits.node("Add", [old, bias], f"{node.name}.sum")

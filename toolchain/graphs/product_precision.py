@@ -1,4 +1,4 @@
-"""What precision each of a model's products is computed in."""
+"""Precision in which each of a model's products is computed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ INTEGER = frozenset(
     {"MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"}
     | {"DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QGemm"}
 )
-"""Operators that compute products on integers, com.microsoft's in the second row; recurrent ones in Q/DQ do not."""
+"""Operators that compute products on integers; com.microsoft's are in the second row."""
 
 _HALVES = {ir.DataType.FLOAT16: "fp16", ir.DataType.BFLOAT16: "bf16"}
 
 
 def by_precision(model: ir.Model, floats: str) -> Mapping[str, int]:
-    """How many products there are per precision; `floats` is what the runtime computes float32 in."""
+    """Count the products per precision; `floats` is the precision in which the runtime computes float32."""
     counts = Counter(precision_of(node, floats) for node in model.graph.all_nodes() if _is_product(node))
     return dict(sorted(counts.items()))
 
 
 def precision_of(node: ir.Node, floats: str) -> str:
-    """What a product is computed in; `floats` where that is float32."""
+    """Find the precision of a product; `floats` if the graph has it in float32."""
     operands = [value for value in node.inputs[:2] if value is not None]
     writers = [producer.op_type if (producer := value.producer()) is not None else "" for value in operands]
+    # Runtimes have no integer kernels for recurrent operators between Q/DQ pairs.
     dequantized = writers == ["DequantizeLinear", "DequantizeLinear"] and node.op_type not in _RECURRENT
     if node.op_type in INTEGER or dequantized:
         return "int8"

@@ -1,4 +1,4 @@
-"""Products with constant matrices, as Conv, MatMul and Gemm spell them."""
+"""Products with constant matrices: Conv, MatMul and Gemm."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
 
 
 def channel_axis(node: ir.Node) -> int | None:
-    """The axis of output channels in an operator's weight, or None where no integer kernel computes it in this form.
+    """Find the axis of output channels in an operator's weight; None if no integer kernel supports its form.
 
-    A Gemm has integer kernels where it scales nothing and takes its first operand as it is.
+    Integer kernels support a Gemm without alpha, beta and transA.
     """
     operand = node.inputs[1]
     rank = len(operand.shape) if operand is not None and operand.shape is not None else 0

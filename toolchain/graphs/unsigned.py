@@ -1,8 +1,8 @@
-"""Integer products on kernels that cannot saturate: u8 x u8 in place of u8 x s8.
+"""Integer products on kernels that cannot saturate: u8 x u8 instead of u8 x s8.
 
-On x86 without VNNI, ONNX Runtime multiplies u8 x s8 with `vpmaddubsw`, which adds two products in int16; u8 x u8 is
-widened to int16 first and added up in int32. A weight w with the zero point z stands for w - z, and so does w + 128
-with z + 128, so the graph computes the same.
+On x86 without VNNI, ONNX Runtime multiplies u8 x s8 with `vpmaddubsw`, which adds two products in int16 and saturates;
+it widens u8 x u8 to int16 first and adds in int32. A weight w with zero point z means w - z, and so does w + 128 with
+z + 128, so the graph's result is the same.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import onnx_ir as ir
 from toolchain.graphs.edits import Edits, array_of, is_constant
 
 _OPERANDS = {"MatMulInteger": ((1, 3),), "DynamicQuantizeLSTM": ((1, 9), (2, 11))}
-"""By operator, where its weights are among its inputs, and the zero points of those."""
+"""By operator, the input indices of its weights and of their zero points."""
 
 
 def with_unsigned_weights(model: ir.Model) -> ir.Model:
     """Shift the constant s8 weights of integer products, and their zero points, to u8.
 
     Args:
-        model: left as it is.
+        model: any model; it stays unchanged.
 
     Returns:
-        The same model where there are none, else a changed copy.
+        The same model if it has no such weights, else a changed copy.
     """
     if not any(_signed(node) for node in model.graph.all_nodes()):
         return model
     shifted = model.clone()
     edits = Edits(shifted.graph)
-    known: dict[ir.Value, ir.Value] = {}  # weights that several products share stay shared
+    known: dict[ir.Value, ir.Value] = {}  # several products may share a weight
     for node in shifted.graph.all_nodes():
         for weight, zero_point in _signed(node):
             if zero_point >= len(node.inputs):
@@ -54,7 +54,7 @@ def _input(node: ir.Node, index: int) -> ir.Value | None:
 
 
 def _shifted(edits: Edits, value: ir.Value | None, known: dict[ir.Value, ir.Value]) -> ir.Value:
-    if value is None:  # zero, by the operators' definition
+    if value is None:  # the operators' default is zero
         return edits.constant("zero_point.unsigned", np.array(128, np.uint8))
     if value not in known:
         unsigned = (array_of(value).astype(np.int16) + 128).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The range that a tensor's values are taken to lie in."""
+"""Range of a tensor's values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Range:
-    """What a tensor's values are taken to lie in."""
+    """An interval that is assumed to hold a tensor's values; finite, `low` at most `high`."""
 
     low: float
     high: float
@@ -18,5 +18,5 @@ class Range:
             raise ValueError(f"is no range: low {self.low}, high {self.high}")
 
     def join(self, other: Range) -> Range:
-        """The smallest range that holds both."""
+        """Return the smallest range that holds both."""
         return Range(min(self.low, other.low), max(self.high, other.high))

@@ -1,4 +1,4 @@
-"""Constant operands of operators that multiply by them or look them up, and which of their axes share a scale."""
+"""Weights of products, lookups and recurrent operators, with the axes that share a quantization scale."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Operand:
     """A constant float32 operand.
 
     Attributes:
-        index: which input of the node it is.
-        summed: the axes that share a scale, as a product sums over them; of a table, those of its rows.
+        index: its index among the node's inputs.
+        summed: the axes that share a scale: those that a product sums over, or those of a table's rows.
     """
 
     node: ir.Node
@@ -28,7 +28,7 @@ class Operand:
 
 
 def operands(model: ir.Model, keep: Collection[str]) -> Iterator[Operand]:
-    """The weights of a model and its subgraphs, but for those of the nodes named in `keep`."""
+    """Yield the weights of a model and its subgraphs, except those of the nodes named in `keep`."""
     for node in model.graph.all_nodes():
         axes = None if node.domain or node.name in keep else _SUMMED.get(node.op_type)
         for index in (0, 1, 2) if axes else ():
@@ -45,7 +45,7 @@ def _conv(node: ir.Node, index: int, rank: int) -> tuple[int, ...] | None:
 
 
 def _conv_transpose(node: ir.Node, index: int, rank: int) -> tuple[int, ...] | None:
-    # [C, M / groups, ...]: with groups, an output channel is no axis of its own, so one scale for each pair.
+    # The weight is [C, M / groups, ...]: with groups, no axis is the output channels, so each pair gets a scale.
     first = 0 if node.attributes.get_int("group", 1) == 1 else 2
     return tuple(axis for axis in range(first, rank) if axis != 1) if index == 1 else None
 

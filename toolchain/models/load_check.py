@@ -1,4 +1,4 @@
-"""Whether ONNX Runtime loads and runs a file, found out in a child process, and which node is to blame if not."""
+"""Load check: run a file once with ONNX Runtime in a child process, and find the node that makes it fail."""
 
 from __future__ import annotations
 
@@ -12,47 +12,36 @@ from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from runtimes.errors import BackendError
 from runtimes.tensors import Array
-from toolchain.graphs.edits import drop_unused_initializers
-from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
+from toolchain.models.onnx_model import load_ir, save_ir
 
 LIMIT_S = 600.0
-_PART_LIMIT_S = 30.0  # of a part of a model, on one sample
+_PART_LIMIT_S = 30.0  # for a part of a model
 
-# How ONNX Runtime and onnx's shape inference name the node in their errors.
+# ONNX Runtime's and onnx's shape inference's errors name the node in these ways.
 _NAMED = re.compile(r"[Nn]ode \(([^()]+)\)|[Nn]ode with name '([^']+)'|Name:'([^']+)'|node:? ?'([^']+)'")
 
 
-def check(model: OnnxModel, feeds: Mapping[str, Array], limit_s: float = LIMIT_S) -> None:
-    """Load a file and run it once.
+def find_failure(file: Path, feeds: Mapping[str, Array], limit_s: float = LIMIT_S) -> str | None:
+    """Load a file in a child process and run it once.
 
     Args:
-        model: the file.
+        file: the ONNX file.
         feeds: one inference's inputs, by name.
-        limit_s: how long it may take.
+        limit_s: the longest time that it may take, in seconds.
 
-    Raises:
-        BackendError: ONNX Runtime refused the file, crashed or hung on it; names the node where one can be found.
+    Returns:
+        None if it runs; else the reason: ONNX Runtime's message, a crash's signal, or that it hung.
     """
-    reason = failure(model.path, feeds, limit_s)
-    if reason is not None:
-        node = culprit(model.path, feeds, reason)
-        raise BackendError(
-            f"ONNX Runtime cannot run '{model.path.name}'{f' at the node {node!r}' * bool(node)}: {reason}"
-        )
-
-
-def failure(file: Path, feeds: Mapping[str, Array], limit_s: float = LIMIT_S) -> str | None:
-    """What happens to a process that loads a file and runs it once, if it does not end well."""
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         np.savez(Path(folder, "feeds.npz"), **feeds)  # type: ignore[arg-type]  # names are not np.savez's own
         command = [sys.executable, "-m", "toolchain.models.run_once", str(file.absolute()), "feeds.npz"]
         try:
             done = subprocess.run(
                 command,
-                cwd=folder,  # `python -m` would import what lies in the user's
+                cwd=folder,  # in the user's folder, `python -m` would import the user's modules
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 encoding="utf-8",
@@ -64,12 +53,21 @@ def failure(file: Path, feeds: Mapping[str, Array], limit_s: float = LIMIT_S) ->
     if done.returncode < 0:
         return f"it crashed with {signal.Signals(-done.returncode).name}"
     reason = " ".join(done.stderr.split())[:500]
-    # A type that the CPU provider has no kernel for (bf16) is not the file's fault: other runtimes have it.
+    # The CPU provider has no kernels for some types (bf16) that other runtimes support, so the file is valid.
     return reason if done.returncode and "NOT_IMPLEMENTED" not in reason else None
 
 
-def culprit(file: Path, feeds: Mapping[str, Array], reason: str) -> str | None:
-    """The node that a failure is about: the one it names, or the last of the shortest part that fails, too."""
+def find_failing_node(file: Path, feeds: Mapping[str, Array], reason: str) -> str | None:
+    """Find the node that causes a failure: the one that the reason names, or the last of the shortest failing part.
+
+    Args:
+        file: the file that fails.
+        feeds: the inputs that it fails on.
+        reason: the result of `find_failure`.
+
+    Returns:
+        The node's name; None if the graph is empty.
+    """
     model = load_ir(file)
     names = {str(node.name) for node in model.graph.all_nodes()}
     for match in _NAMED.finditer(reason):
@@ -83,7 +81,7 @@ def culprit(file: Path, feeds: Mapping[str, Array], reason: str) -> str | None:
             middle = (good + bad) // 2
             part = save_ir(_part(model, middle), Path(folder, "part.onnx"))
             fed = {name: array for name, array in feeds.items() if name in {spec.name for spec in part.inputs}}
-            if failure(part.path, fed, _PART_LIMIT_S) is None:
+            if find_failure(part.path, fed, _PART_LIMIT_S) is None:
                 good = middle
             else:
                 bad = middle
@@ -91,7 +89,7 @@ def culprit(file: Path, feeds: Mapping[str, Array], reason: str) -> str | None:
 
 
 def _part(model: ir.Model, length: int) -> ir.Model:
-    """The first nodes of a model; what none of them reads any further is its outputs."""
+    """Cut a model after its first nodes; values that no node reads become the outputs."""
     part = model.clone()
     nodes = list(part.graph)
     part.graph.outputs.clear()
@@ -99,5 +97,4 @@ def _part(model: ir.Model, length: int) -> ir.Model:
         part.graph.remove(node, safe=True)
     for node in nodes[:length]:
         part.graph.outputs.extend(value for value in node.outputs if value.name and not value.uses())
-    drop_unused_initializers(part.graph)
-    return part
+    return RemoveUnusedNodesPass()(part).model

@@ -1,4 +1,4 @@
-"""An ONNX file, opened and described."""
+"""ONNX files: opening, describing and writing them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
 
 PROTOBUF_LIMIT_BYTES = 1_800_000_000
-"""Weights that one file can hold. Protobuf's own limit is 2 GiB; the graph itself takes some of it."""
+"""Maximum bytes of weights in one file. Protobuf's limit is 2 GiB, and the graph itself needs part of it."""
 
 CORRECTIONS_KEY = "edgewright.corrections"
-"""Of a variant's metadata: the corrections that went into it, each with the number of operators that it changed."""
+"""Key of a variant's metadata that lists its corrections, each with the number of operators that it changed."""
 
 _QUANTIZED_OPS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"}
 
@@ -26,10 +26,10 @@ class OnnxModel:
     """An ONNX model on disk.
 
     Attributes:
-        opset: of the default domain.
-        sha256: digest of the file and of the external data it refers to.
-        source_sha256: digest of the model that this one was made from; None where it was made from none.
-        kept: nodes that a quantizer left in the source's precision since ONNX Runtime refused its form of them.
+        opset: the default domain's version.
+        sha256: digest of the file and of its external data.
+        source_sha256: digest of the model that this one was made from; None for a source.
+        kept: nodes that stayed in the source's precision, since ONNX Runtime refused their quantized form.
     """
 
     path: Path
@@ -45,16 +45,16 @@ def open_model(path: Path) -> OnnxModel:
     """Open and describe an ONNX file.
 
     Raises:
-        UsageError: the file is missing, is not ONNX, is truncated, lacks its external data, or declares an
-            input that no array can be made for.
+        UsageError: the file is missing, is not ONNX, is truncated, lacks its external data, or has an input without a
+            declared type or shape.
     """
     model = load_ir(path)
     graph = model.graph
-    initializers = set(graph.initializers)  # before IR version 4, initializers are listed as inputs too
+    initializers = set(graph.initializers)  # before IR version 4, initializers are inputs too
     inputs = [value for value in graph.inputs if value.name not in initializers]
     if not graph.outputs:
         raise UsageError(f"'{path}' is not a usable ONNX model: its graph has no outputs.")
-    if not model.opset_imports:  # they come last in the file
+    if not model.opset_imports:  # the opsets come last in the file, so truncation loses them
         raise UsageError(f"'{path}' is not a usable ONNX model: it declares no opset; is it truncated?")
     for value in inputs:
         if value.shape is None or value.dtype is None:
@@ -71,18 +71,18 @@ def open_model(path: Path) -> OnnxModel:
 
 
 def load_ir(path: Path) -> ir.Model:
-    """Parse an ONNX file into a graph that the caller may change freely; large tensors stay on disk.
+    """Parse an ONNX file into a graph that the caller may change; external data stays on disk until it is read.
 
     Raises:
-        UsageError: as `open_model`.
+        UsageError: the file is missing, is not ONNX, is truncated, or lacks its external data.
     """
     if not path.is_file():
         raise UsageError(f"There is no file '{path}'.")
-    if path.stat().st_size == 0:  # which protobuf takes for a model that holds nothing
+    if path.stat().st_size == 0:  # protobuf parses an empty file as an empty model
         raise UsageError(f"'{path}' is not an ONNX model: it is empty.")
     try:
         model = ir.load(path)
-    except Exception as error:  # protobuf and onnx_ir raise many kinds for a broken file
+    except Exception as error:  # protobuf and onnx_ir raise many types of exceptions
         raise UsageError(f"'{path}' is not an ONNX model, or is truncated: {_first_line(error)}") from None
     for tensor in _external_tensors(model):
         if not Path(tensor.path).is_file():
@@ -93,7 +93,7 @@ def load_ir(path: Path) -> ir.Model:
 
 
 def save_ir(model: ir.Model, path: Path) -> OnnxModel:
-    """Write a graph to a file and open it; weights go to `<file>.data` where one protobuf cannot hold them."""
+    """Write a graph to a file and open it; weights go to `<file>.data` if one protobuf cannot hold them."""
     if weights_bytes(model) > PROTOBUF_LIMIT_BYTES:
         ir.save(model, path, external_data=f"{path.name}.data")
     else:
@@ -102,45 +102,45 @@ def save_ir(model: ir.Model, path: Path) -> OnnxModel:
 
 
 def size_bytes(path: Path, model: ir.Model) -> int:
-    """How large a model is on disk, with the external data it refers to."""
+    """Measure a model on disk, including its external data."""
     return sum(file.stat().st_size for file in _files(path, model))
 
 
 def weights_bytes(model: ir.Model) -> int:
-    """How much the initializers hold, subgraphs' included."""
+    """Sum the sizes of all initializers, including those of subgraphs."""
     return sum(tensor.nbytes for tensor in _weights(model))
 
 
 def custom_opsets(model: ir.Model) -> tuple[str, ...]:
-    """The operator domains beyond ONNX's own that a model uses."""
+    """List the operator domains that a model uses beyond ONNX's own."""
     return tuple(domain for domain in model.opset_imports if domain not in ("", "ai.onnx"))
 
 
 def is_quantized(model: ir.Model) -> bool:
-    """Whether a model holds integer arithmetic already."""
+    """Tell whether a model has integer arithmetic already."""
     ops = {node.op_type for node in model.graph.all_nodes()}
     return bool(ops & _QUANTIZED_OPS) or any(op.startswith("QLinear") for op in ops)
 
 
 def precision_of(model: ir.Model) -> str:
-    """The precision a model is in as it stands: "int8", "fp16", "bf16" or "fp32", by what most weights are."""
+    """Find a model's own precision: "int8", "fp16", "bf16" or "fp32", by the type of most weights."""
     if is_quantized(model):
         return "int8"
     sizes = dict.fromkeys((ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16), 0)
     for tensor in _weights(model):
         if tensor.dtype in sizes:
             sizes[tensor.dtype] += tensor.size
-    most = max(sizes, key=lambda dtype: sizes[dtype])  # the first of equals, so fp32 where there are no weights
+    most = max(sizes, key=lambda dtype: sizes[dtype])  # the first of equals, so fp32 without any weights
     return {ir.DataType.FLOAT16: "fp16", ir.DataType.BFLOAT16: "bf16"}.get(most, "fp32")
 
 
 def _spec(value: ir.Value) -> TensorSpec:
     dtype = "float32" if value.dtype is None else value.dtype.numpy().name
-    if value.shape is None:  # outputs alone: nothing needs their shape but the null runtime
+    if value.shape is None:  # only outputs get here, and only the null runtime needs their shape
         return TensorSpec(str(value.name), dtype, ("unknown",))
     dims: Sequence[object] = [dim if isinstance(dim, int) else dim.value for dim in value.shape]
     shape = tuple(
-        # -1, 0 and "?" are what some exporters write for a dimension they do not know; two of them need not be equal.
+        # Some exporters write -1, 0 or "?" for an unknown dimension; two of them need not be equal.
         dim
         if isinstance(dim, int) and dim > 0
         else str(dim)

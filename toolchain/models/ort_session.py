@@ -1,4 +1,4 @@
-"""ONNX Runtime as the toolchain's own calculator: models that watch, compare and fold, on calibration samples."""
+"""ONNX Runtime sessions for the toolchain's own use: observing, comparing and folding graphs."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from toolchain.graphs.unsigned import with_unsigned_weights
 from toolchain.models import onnx_model as models
 
 _LARGE_BYTES = 1024
-_PASSED_ON = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT64}
+_PASSABLE = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT64}
 
 
 def exact_session(model: ir.Model | Path) -> ort.InferenceSession:
-    """Load a model to ask what its graph computes, rather than what this processor's kernels make of it.
+    """Load a model so that it computes exactly its graph's arithmetic, whatever this processor's kernels would do.
 
-    Q/DQ pairs run as written (see `exact_settings` of the ONNX Runtime backend), and integer products on kernels that
-    saturate nowhere.
+    Q/DQ pairs run as written (see `exact_settings` of the ONNX Runtime backend), and integer products run on kernels
+    that never saturate.
 
     Args:
-        model: a file, or a graph, which is left as it is.
+        model: a file, or a graph, which stays unchanged.
 
     Raises:
         UsageError: as `session`.
     """
     graph = models.load_ir(model) if isinstance(model, Path) else model
-    options = ort.SessionOptions()  # not the backend's, which read no weights outside of the file
+    options = ort.SessionOptions()  # the backend's options allow no weights outside the file
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return session(with_unsigned_weights(graph), options)
 
 
 def session(model: ir.Model | Path, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
-    """Load a file, or a graph, whatever its size, on the CPU.
+    """Load a file, or a graph of any size, on the CPU.
 
     Raises:
-        UsageError: ONNX Runtime cannot load it; passes its reason on.
+        UsageError: ONNX Runtime cannot load it; the message gives its reason.
     """
     options = options or ort.SessionOptions()
-    options.log_severity_level = 4  # errors reach us as exceptions
+    options.log_severity_level = 4  # errors arrive as exceptions
     if isinstance(model, Path):
         return _load(model, f"'{model}'", options)
     if models.weights_bytes(model) <= models.PROTOBUF_LIMIT_BYTES:
@@ -56,7 +56,7 @@ def session(model: ir.Model | Path, options: ort.SessionOptions | None = None) -
         values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
         options.add_external_initializers(list(weights), values)
         made = _load(graph, "the model", options)
-        made.weights = weights  # it reads them where they are, and would not keep them
+        made.weights = weights  # the session reads the arrays in place and holds no reference
         return made
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         path = Path(folder, "model.onnx")
@@ -67,7 +67,7 @@ def session(model: ir.Model | Path, options: ort.SessionOptions | None = None) -
 def over_samples(
     session: ort.InferenceSession, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
 ) -> Iterator[tuple[int, list[Array]]]:
-    """Run calibration samples through a session: the number of an inference's first sample, and all outputs.
+    """Run calibration samples, and yield the number of each inference's first sample with all outputs.
 
     Raises:
         UsageError: as `run_sample`.
@@ -78,10 +78,10 @@ def over_samples(
 
 
 def run_sample(session: ort.InferenceSession, number: int, feeds: Feeds) -> list[Array]:
-    """All outputs for one sample.
+    """Run one inference and return all outputs.
 
     Raises:
-        UsageError: ONNX Runtime fails on it; says which number it had and passes the reason on.
+        UsageError: ONNX Runtime fails; the message gives the sample's number and the reason.
     """
     try:
         outputs: list[Array] = session.run(None, feeds)
@@ -92,15 +92,15 @@ def run_sample(session: ort.InferenceSession, number: int, feeds: Feeds) -> list
 
 @contextlib.contextmanager
 def _without_weights(model: ir.Model) -> Iterator[Mapping[str, Array]]:
-    """The larger initializers as arrays, and the model meanwhile without: a protobuf would copy them three times."""
+    """Take the larger initializers out of a model for a while, as arrays: a protobuf would copy them three times."""
     apart = {
         name: (value, tensor)
         for name, value in model.graph.initializers.items()
         if (tensor := value.const_value) is not None
-        and tensor.dtype in _PASSED_ON
+        and tensor.dtype in _PASSABLE
         and tensor.nbytes >= _LARGE_BYTES
         and not value.is_graph_input()
-        and value.uses()  # ONNX Runtime drops the others first, and then misses them
+        and value.uses()  # ONNX Runtime drops unused ones first, and then refuses their arrays
     }
     arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, (_, tensor) in apart.items()}
     try:

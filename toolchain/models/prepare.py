@@ -1,4 +1,4 @@
-"""Make a float model ready for a quantizer: constants folded, an opset that can say per-channel, names."""
+"""Preparation of a float model for quantizers: folded constants, opset 13 or newer, unique names."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ from onnx_ir.passes.common import (
 
 from runtimes.errors import UsageError
 from toolchain.graphs.edits import Edits, deduplicate
-from toolchain.graphs.gemm import plain_gemms
+from toolchain.graphs.gemm import normalize_gemms
 from toolchain.models import opset, ort_session
 from toolchain.models.onnx_model import OnnxModel, load_ir, weights_bytes
 from toolchain.output_folder import disk_full
 
-MIN_OPSET = 13  # DequantizeLinear has `axis` from 13 on; below, a per-channel file is invalid
+MIN_OPSET = 13  # the first with DequantizeLinear's `axis`, which scales per channel need
 
 
 def prepare(model: OnnxModel) -> ir.Model:
-    """A graph that computes the same, with batch norms and constants folded into weights.
+    """Fold batch norms and constants into weights, and give every node and value a unique name.
 
-    ONNX Runtime's own basic level does the folding: it stays within ONNX's operators, and leaves no constant
-    that the runtime would fold later under other names.
+    ONNX Runtime's basic optimization level folds: it stays within ONNX's operators, and leaves no constant that the
+    runtime would fold later under another name.
+
+    Returns:
+        A graph that computes the same as the model.
 
     Raises:
-        UsageError: ONNX Runtime cannot load the model (its reason is passed on), or its opset cannot be
-            raised to 13.
+        UsageError: ONNX Runtime cannot load the model (the message gives its reason), or the opset cannot be raised
+            to 13.
     """
     graph = opset.at_least(_fold(model), MIN_OPSET, "per-channel int8 needs")
     for step in (
@@ -45,8 +48,8 @@ def prepare(model: OnnxModel) -> ir.Model:
     ):
         graph = step(graph).model
     if not all(map(_is_described, (value for node in graph.graph.all_nodes() for value in node.outputs))):
-        graph = ShapeInferencePass()(graph).model  # ONNX Runtime wrote all that it found out, as it mostly can
-    graph = deduplicate(plain_gemms(graph))  # folding copies what several nodes share
+        graph = ShapeInferencePass()(graph).model  # mostly needless: ONNX Runtime writes inferred shapes
+    graph = deduplicate(normalize_gemms(graph))  # folding duplicates constants that several nodes share
     _name_nodes(graph)
     _name_values(graph)
     return graph
@@ -58,17 +61,17 @@ def _fold(model: OnnxModel) -> ir.Model:
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         path = Path(folder, "folded.onnx")
         options.optimized_model_filepath = str(path)
-        # Without a file of their own, weights that the source keeps beside it would be looked for beside the copy.
+        # Otherwise the copy would refer to external weights that lie beside the source, not beside the copy.
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "folded.data")
-        options.add_session_config_entry("session.disable_prepacking", "1")  # nothing is computed
+        options.add_session_config_entry("session.disable_prepacking", "1")  # the session runs nothing
         try:
             ort_session.session(model.path, options)
         except UsageError as error:
             free = shutil.disk_usage(folder).free
-            if free < weights_bytes(load_ir(model.path)):  # ONNX Runtime does not say why it cannot write
+            if free < weights_bytes(load_ir(model.path)):  # ONNX Runtime's error does not mention a full disk
                 raise disk_full(Path(folder).parent) from error
             raise
-        return ir.external_data.load_to_model(load_ir(path))  # the folder goes away, so nothing may stay on disk
+        return ir.external_data.load_to_model(load_ir(path))  # the folder is temporary
 
 
 def _is_described(value: ir.Value) -> bool:
@@ -76,7 +79,7 @@ def _is_described(value: ir.Value) -> bool:
 
 
 def _name_values(graph: ir.Model) -> None:
-    """Ranges are kept by name, and two branches of an If may use the same one."""
+    """Make values' names unique across subgraphs, since ranges go by name and branches of an If may share names."""
     seen: set[str] = set()
     edits = Edits(graph.graph)
     for inner in graph.graphs():
@@ -87,7 +90,7 @@ def _name_values(graph: ir.Model) -> None:
 
 
 def _name_nodes(graph: ir.Model) -> None:
-    """Recipes name the nodes they keep, so every node has a name, and no two the same."""
+    """Make nodes' names unique across subgraphs, since recipes name the nodes that they keep."""
     seen: set[str] = set()
     for index, node in enumerate(graph.graph.all_nodes()):
         if not node.name or node.name in seen:

@@ -1,4 +1,4 @@
-"""A variant that ONNX Runtime runs: what it refuses is made again, with the nodes to blame left as they are."""
+"""Repair of a variant that ONNX Runtime refuses: make it again, with the failing nodes in the source's precision."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ import onnx_ir as ir
 
 from runtimes.errors import BackendError
 from runtimes.tensors import Array
-from toolchain.models.load_check import culprit, failure
+from toolchain.models.load_check import find_failing_node, find_failure
 from toolchain.models.onnx_model import OnnxModel, load_ir
 
-_TRIES = 4
+_MAX_TRIES = 4
 
 Make = Callable[[tuple[str, ...]], OnnxModel]
 
 
-def mended(make: Make, source: Path, names: Collection[str], feeds: Mapping[str, Array]) -> OnnxModel:
+def make_runnable(make: Make, source: Path, names: Collection[str], feeds: Mapping[str, Array]) -> OnnxModel:
     """Make a variant, run it in a child process, and make it again with more nodes kept until it runs.
 
     Args:
-        make: writes the variant, given nodes to keep in the source's precision.
-        source: the file that it is made from. Where that fails on the same feeds, they say nothing about the variant.
-        names: of the source's nodes.
+        make: writes the variant, given the names of nodes to keep in the source's precision.
+        source: the file that it is made from. If the source fails on the same feeds, its variant is not judged by them.
+        names: names of the source's nodes.
         feeds: one inference's inputs.
 
     Returns:
-        The variant; its `kept` names the nodes that had to be left as they were.
+        The variant; its `kept` names the nodes that stayed in the source's precision.
 
     Raises:
-        BackendError: ONNX Runtime does not run it after four tries; its reason, and the node.
+        BackendError: ONNX Runtime does not run the variant after four tries; the message gives its reason and the node.
     """
     kept: tuple[str, ...] = ()
     blamed: list[str | None] = []
-    for _ in range(_TRIES):
+    for _ in range(_MAX_TRIES):
         made = make(kept)
-        reason = failure(made.path, feeds)
-        if reason is None or (not kept and failure(source, feeds) is not None):
+        reason = find_failure(made.path, feeds)
+        if reason is None or (not kept and find_failure(source, feeds) is not None):
             return dataclasses.replace(made, kept=kept)
-        node = culprit(made.path, feeds, reason)
+        node = find_failing_node(made.path, feeds, reason)
         more = _nearest(load_ir(made.path), node, set(names) - set(kept))
         made.path.unlink()
-        if not more or node in blamed:  # to keep what is around it did not help
+        if not more or node in blamed:  # the nodes around it were kept already, without success
             break
         kept, blamed = (*kept, *more), [*blamed, node]
     where = f" at the node '{node}'" if node else ""
-    raise BackendError(f"ONNX Runtime cannot run the file that was made{where}: {reason}")
+    raise BackendError(f"ONNX Runtime cannot run the quantized model{where}: {reason}")
 
 
 def _nearest(model: ir.Model, name: str | None, wanted: Collection[str]) -> tuple[str, ...]:
-    """The wanted nodes that are the fewest steps from a node; itself, if it is wanted."""
+    """Find the wanted nodes that are the fewest steps from a node; the node itself, if it is wanted."""
     front = [node for node in model.graph.all_nodes() if node.name == name]
     seen = set(front)
     while front:

@@ -11,19 +11,20 @@ from hwbench.budgets import energy_budgets
 from hwbench.budgets.budget import Budget, parse
 from hwbench.budgets.verdicts import check_directions
 from hwbench.data import dataset
-from hwbench.data.lazy_npz import open_arrays
 from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements import interleaved
-from hwbench.progress import Tick, course, limit, phase, say
+from hwbench.progress import Tick, begin_stage, limit, say, staged_bar
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
 from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.cache import Cache
+from runtimes.npz import open_arrays
 from runtimes.profile import HardwareProfile
 from toolchain.calibration import table as tables
 from toolchain.calibration.sample_factory import as_npz
 from toolchain.candidates import source_recipe
-from toolchain.candidates.build_cache import Cache, CachedTarget
+from toolchain.candidates.build_cache import CachedTarget, open_cache
 from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, plan, untried
 from toolchain.candidates.choose import choose
@@ -72,12 +73,12 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     preflight.check_samples(plans, request.precisions, request.source, request.calibration, request.calibration_table)
     machine = this_machine()
     ahead = stages(request.source, plans, machine, exhaustive=request.exhaustive)
-    cache = Cache(request.cache, request.fresh) if request.cache is not None else None
+    cache = open_cache(request.cache, fresh=request.fresh) if request.cache is not None else None
     with (
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
-        course(f"Building {request.name}", ahead) as tick,
+        staged_bar(f"Building {request.name}", ahead) as tick,
     ):
-        for doubt in energy_budgets.unjudged(request.budgets, machine):
+        for doubt in energy_budgets.unmetered_budgets(request.budgets, machine):
             say(doubt)
         context = _open_bench(request, Path(folder), machine, target or LocalTarget(), cache, tick)
         built = [_build_for(profile, plan, context, request) for profile, plan in plans]
@@ -102,14 +103,14 @@ def _open_bench(
     if request.evaluation:
         dataset.check_names(request.evaluation, described, labels=metric.name != "parity")
     real = observed or request.evaluation
-    phase(OPENING.format(source=request.source))
+    begin_stage(OPENING.format(source=request.source))
     model = open_source(request.source, request.inputs, work / "source.onnx", open_arrays(real) if real else None)
     tick("exported the source")
     calibration = dataset.read(observed, model.inputs, called=called) if observed else None
     scorer = choose_scorer(model, request.evaluation, calibration, metric, work)
     ranking = choose_ranking_scorer(model, calibration, scorer, work)
     builder = CandidateBuilder(request.name, model, calibration, work, table, cache, request.ranges)
-    phase(REFERENCE)
+    begin_stage(REFERENCE)
     reference = Candidate(builder.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
     bundle = builder.make(reference, request.profiles[0]).bundle
     scorer = scorer.with_reference(interleaved.outputs(bundle, scorer.samples.file, target))
@@ -137,10 +138,10 @@ def _build_for(
     notes = (*notes, *source_recipe.note(context.builder.as_is), *repair_notes(plan, context))
     notes = (*notes, *((context.scorer.note,) if context.scorer.note else ()), *place.caveats)
     how = search_summary(trials, context)
-    notes = (*notes, *energy_budgets.unjudged(budgets, context.machine), *search_notes(how), *found.defects)
+    notes = (*notes, *energy_budgets.unmetered_budgets(budgets, context.machine), *search_notes(how), *found.defects)
     result = ProfileResult(request.name, profile.name, budgets, entries, notes, search=how)
     selected = next((trial for trial, entry in zip(trials, entries) if entry is result.selected), None)
-    phase(PACKING.format(profile=profile.name))
+    begin_stage(PACKING.format(profile=profile.name))
     return result, bundle_contents(
         result, selected, profile, context, calibration_tensors(request, context, selected)
     ) if selected else None

@@ -42,6 +42,7 @@ def bundle_contents(
     """Assemble what the bundle of the chosen candidate holds; its golden outputs are computed now."""
     assert selected.artifact is not None
     assert result.selected is not None and result.selected.report is not None
+    selected_only = dataclasses.replace(result, candidates=(result.selected,))
     data = context.scorer.samples
     n = about(_GOLDEN_SAMPLES, selected.artifact.inputs, data)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
@@ -55,7 +56,7 @@ def bundle_contents(
         golden_inputs={spec.name: golden.arrays[spec.name][:] for spec in selected.artifact.inputs},
         golden_outputs={spec.name: outputs[spec.name] for spec in selected.artifact.outputs},
         calibration=seen,
-        report=profile_results.to_json(profile_results.of([dataclasses.replace(result, entries=(result.selected,))])),
+        report=profile_results.to_json(profile_results.of([selected_only])),
     )
 
 

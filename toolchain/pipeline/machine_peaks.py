@@ -1,4 +1,4 @@
-"""This machine's ceilings, measured the first time they are asked for: products, made and run as candidates are."""
+"""This machine's peaks, measured the first time they are asked for: products, made and run as candidates are."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import onnx_ir as ir
 
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine
-from hwbench.measurements import peaks as ceilings
-from hwbench.measurements.peaks import Ceilings, Peak, Unmade
+from hwbench.measurements import peaks
+from hwbench.measurements.peaks import Peaks, PeakWorkload, UnbuiltWorkload
 from hwbench.measurements.report import Report
-from hwbench.progress import bar, phase
+from hwbench.progress import bar, begin_stage
 from hwbench.targets.local import LocalTarget
 from runtimes.backends import backend
 from runtimes.bundles.manifest import Artifact
@@ -29,7 +29,7 @@ from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, plan
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, save_ir
-from toolchain.pipeline.stages import CEILINGS
+from toolchain.pipeline.stages import PEAKS
 
 _PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 _RUNTIMES = ("onnxruntime", "openvino")
@@ -40,8 +40,8 @@ _LAYERS = 2
 _RANGE = Range(-4.0, 4.0)
 
 
-def with_ceilings(report: Report, *, recall_only: bool = False) -> Report:
-    """A report with the ceilings that its latency is compared with, or why there are none.
+def with_peaks(report: Report, *, recall_only: bool = False) -> Report:
+    """A report with the peaks that its latency is compared with, or why there are none.
 
     Args:
         report: of an artifact that was measured on this machine; without a latency it stays as it is.
@@ -52,23 +52,23 @@ def with_ceilings(report: Report, *, recall_only: bool = False) -> Report:
     try:
         found = of_artifact(report.artifact, report.machine, recall_only=recall_only)
     except EdgewrightError as reason:
-        return dataclasses.replace(report, unmeasured={**report.unmeasured, "ceilings": str(reason)})
-    return dataclasses.replace(report, ceilings=found)
+        return dataclasses.replace(report, unmeasured={**report.unmeasured, "peaks": str(reason)})
+    return dataclasses.replace(report, peaks=found)
 
 
-def of_artifact(artifact: Artifact, machine: Machine, *, recall_only: bool = False) -> Ceilings:
+def of_artifact(artifact: Artifact, machine: Machine, *, recall_only: bool = False) -> Peaks:
     """What bounds an artifact on the machine we are on.
 
     Raises:
         UsageError: it does not compute on the processor; or as `known_or_measured`.
     """
     if artifact.runtime not in _RUNTIMES or artifact.settings.options.get("provider", "cpu") != "cpu":
-        raise UsageError(f"the ceilings are the processor's, and {artifact.runtime} does not compute there")
+        raise UsageError(f"the peaks are the processor's, and {artifact.runtime} does not compute there")
     return known_or_measured(machine, artifact.settings.threads, recall_only=recall_only)
 
 
-def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, recall_only: bool = False) -> Ceilings:
-    """The machine's ceilings: those remembered, or measured now, which takes some seconds and shows a bar.
+def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, recall_only: bool = False) -> Peaks:
+    """The machine's peaks: those remembered, or measured now, which takes some seconds and shows a bar.
 
     Args:
         machine: the one we are on.
@@ -82,20 +82,20 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
     """
     threads = threads or machine.cores
     versions = _versions()
-    known = None if fresh else ceilings.recall(machine, threads, versions)
+    known = None if fresh else peaks.recall(machine, threads, versions)
     if known is not None:
         return known
     if recall_only:
-        raise UsageError("the machine's ceilings were not measured; edgewright profiles --ceilings does")
+        raise UsageError("the machine's peaks were not measured; edgewright profiles --peaks does")
     trial = plan(_processor(machine), _PRECISIONS, threads=threads, corrections=())
     candidates = [each for each in trial if each.refusal is None and not _is_twice(each)]
     with (
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
-        bar(CEILINGS, 1 + 2 * len(candidates)) as tick,
+        bar(PEAKS, 1 + 2 * len(candidates)) as tick,
     ):
-        phase(CEILINGS)
-        peaks = _peaks(candidates, _processor(machine), Path(folder))
-        return ceilings.measure(machine, threads, versions, peaks, _missing(trial), LocalTarget(), tick)
+        begin_stage(PEAKS)
+        workloads = _workloads(candidates, _processor(machine), Path(folder))
+        return peaks.measure(machine, threads, versions, workloads, _missing(trial), LocalTarget(), tick)
 
 
 def _versions() -> Mapping[str, str]:
@@ -118,7 +118,7 @@ def _processor(machine: Machine) -> HardwareProfile:
     ]
     processors = [profile for profile in fitting if profile.gpu is None]
     if not processors:
-        raise UsageError(f"The ceilings of this machine ({machine.cpu}) cannot be measured: no profile fits it.")
+        raise UsageError(f"The peaks of this machine ({machine.cpu}) cannot be measured: no profile fits it.")
     return max(processors, key=lambda profile: (profile.board is not None, len(profile.cpu.isa)))
 
 
@@ -136,7 +136,9 @@ def _missing(trial: Sequence[Candidate]) -> dict[str, str]:
     return {precision: "; ".join(why) for precision, why in reasons.items() if all(why)}
 
 
-def _peaks(candidates: Sequence[Candidate], profile: HardwareProfile, folder: Path) -> Iterator[Peak | Unmade]:
+def _workloads(
+    candidates: Sequence[Candidate], profile: HardwareProfile, folder: Path
+) -> Iterator[PeakWorkload | UnbuiltWorkload]:
     """Every candidate of a product of matrices and of a convolution: which is faster differs by runtime."""
     for name, op, shape, weight in (
         ("matrices", "MatMul", (_WIDTH, _WIDTH), (_WIDTH, _WIDTH)),
@@ -150,21 +152,23 @@ def _peaks(candidates: Sequence[Candidate], profile: HardwareProfile, folder: Pa
         ranges = {f"x{layer}": _RANGE for layer in range(_LAYERS + 1)}
         builder = CandidateBuilder(name, model, None, work, CalibrationTable("given", 0, ranges))
         for candidate in candidates:
-            yield _peak(f"{name}, {candidate.name}", candidate, builder, profile, feeds, work / "inputs.npz")
+            yield _workload(f"{name}, {candidate.name}", candidate, builder, profile, feeds, work / "inputs.npz")
 
 
-def _peak(
+def _workload(
     name: str, candidate: Candidate, builder: CandidateBuilder, profile: HardwareProfile, feeds: Feeds, inputs: Path
-) -> Peak | Unmade:
+) -> PeakWorkload | UnbuiltWorkload:
     precision = _precision(candidate)
     try:
         bundle = builder.make(candidate, profile).bundle
         operations = builder.work(candidate.recipe, feeds).operations
     except EdgewrightError as error:
-        return Unmade(name, precision, str(error))
+        return UnbuiltWorkload(name, precision, str(error))
     if set(operations) != {precision}:  # some of it was kept in the source's precision
-        return Unmade(name, precision, f"{candidate.runtime} computes products in {', '.join(operations)} for it")
-    return Peak(name, precision, bundle, inputs, operations[precision])
+        return UnbuiltWorkload(
+            name, precision, f"{candidate.runtime} computes products in {', '.join(operations)} for it"
+        )
+    return PeakWorkload(name, precision, bundle, inputs, operations[precision])
 
 
 def _precision(candidate: Candidate) -> str:

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import judge
-from hwbench.data.lazy_npz import open_arrays
 from hwbench.measurements.report import Report
 from hwbench.results.profile_results import CandidateResult, Screening, Search, Status
 from hwbench.wording import kept
 from runtimes import samples
 from runtimes.codec import encode
 from runtimes.errors import EdgewrightError
+from runtimes.npz import open_arrays
 from runtimes.profile import HardwareProfile
 from toolchain.candidates.build_cache import CachedTarget
 from toolchain.candidates.candidate import Candidate
 from toolchain.graphs.product_precision import by_precision
 from toolchain.models.onnx_model import load_ir
 from toolchain.pipeline.device_match import DeviceMatch
-from toolchain.pipeline.machine_peaks import with_ceilings
+from toolchain.pipeline.machine_peaks import with_peaks
 from toolchain.recipes.recipe import Recipe
 from toolchain.search.trials import BuildContext, Trial
 
@@ -76,8 +76,8 @@ def _bounded(report: Report, recipe: Recipe, context: BuildContext) -> Report:
     except EdgewrightError as error:
         report = dataclasses.replace(report, unmeasured={**report.unmeasured, "work": str(error)})
     with context.clock.phase():
-        return with_ceilings(report, recall_only=context.clock.is_over())
-    return with_ceilings(report, recall_only=True)
+        return with_peaks(report, recall_only=context.clock.is_over())
+    return with_peaks(report, recall_only=True)
 
 
 def _screening(trial: Trial) -> Screening | None:

@@ -57,11 +57,11 @@ def _write(built: Sequence[tuple[ProfileResult, Contents | None]], out: Path, so
         for name, text in (("report.json", profile_results.to_json(results)), ("report.html", html.render(results))):
             with replacing(staged / name) as beside:
                 beside.write_text(text, encoding="utf-8")
-        others = _models(out / "report.json") - {item.model for item in results.fields}
+        others = _models(out / "report.json") - {item.model for item in results.profiles}
         _move(staged, out)
         if others:
             say(f"Replaced the report of {', '.join(sorted(others))} in '{out}'; give each model its own --out.")
-        for item in results.fields:
+        for item in results.profiles:
             earlier = out / f"{item.model}-{item.profile}.edge"
             if item.bundle is None and earlier.exists():
                 _clear(earlier, item, source_sha256)
@@ -89,7 +89,7 @@ def _source_of(bundle: Path) -> str | None:
 def _models(report: Path) -> set[str]:
     """The models that a report is of; none of a file that is no report."""
     try:
-        return {str(item["model"]) for item in json.loads(report.read_bytes())["fields"]}
+        return {str(item["model"]) for item in json.loads(report.read_bytes())["profiles"]}
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return set()
 

@@ -1,4 +1,4 @@
-"""Quantizers: one precision per file, ONNX in and ONNX out."""
+"""Quantizers, one precision per file: each turns a prepared float graph into one of its precision."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Quantizer(Protocol):
     """A module of this folder.
 
     Attributes:
-        COMPUTES_IN: the arithmetic that a device needs for it: "fp32", "fp16", "bf16" or "int8".
-        NEEDS_RANGES: calibrated ranges: "no", "optional" (it does without, and less safely) or "yes".
-        TAKES_SCHEME: it asks for the runtime's int8 scheme, which a recipe then has.
+        COMPUTES_IN: the arithmetic that a device needs: "fp32", "fp16", "bf16" or "int8".
+        NEEDS_RANGES: its need of calibrated ranges: "no", "optional" (without them, overflows go unnoticed) or "yes".
+        TAKES_SCHEME: it uses the runtime's int8 scheme, which its recipes then have.
         GOLDEN_TOLERANCE: the largest relative error of a bundle's golden outputs on a device.
     """
 
@@ -35,7 +35,7 @@ class Quantizer(Protocol):
         """Change the graph, which is the quantizer's own copy, and return it.
 
         Raises:
-            UsageError: the precision does not apply to this model; says why.
+            UsageError: the precision does not apply to this model.
         """
 
 
@@ -50,12 +50,12 @@ class HalfQuantizer(Quantizer, Protocol):
     """A quantizer that computes in a half precision.
 
     Attributes:
-        HALF: the dtype.
+        HALF: the dtype of the half precision.
     """
 
     HALF: ir.DataType
 
-    def computed(self, model: ir.Model, ranges: Mapping[str, Range]) -> list[ir.Node]:
+    def half_nodes(self, model: ir.Model, ranges: Mapping[str, Range]) -> list[ir.Node]:
         """List the nodes that compute in the half precision."""
 
 
@@ -68,7 +68,7 @@ def quantizer(precision: str) -> Quantizer:
     """Load the quantizer of a precision.
 
     Raises:
-        UsageError: there is no such precision; lists those there are.
+        UsageError: there is no such precision; the message lists all.
     """
     return cast(Quantizer, plugins.load(__name__, precision, "precision"))
 

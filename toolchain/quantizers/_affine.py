@@ -15,17 +15,18 @@ _SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 
 @dataclass(frozen=True)
 class Parameters:
-    """A scale and a zero point: scalars per tensor, or one per channel along an axis."""
+    """Scale and zero point: scalars for a tensor, or vectors with one entry per channel of an axis."""
 
     scale: Array
     zero_point: Array
 
 
 def for_activation(observed: Range, scheme: QuantizationScheme) -> Parameters:
-    """Parameters that cover a range and zero, which padding and ReLU need to be exact.
+    """Choose parameters that cover a range and zero, which padding and ReLU need to be exact.
 
-    With n = 255 steps: scale = (high - low) / n, and the zero point is where 0 falls. A symmetric scheme
-    spreads the larger side over 127 steps and puts zero in the middle.
+    With n = 255 steps: scale = (high - low) / n, and the zero point is the integer that 0 maps to. A symmetric scheme
+    spreads the larger side over 127 steps and puts zero in the middle. Source: B. Jacob et al. (2018), Quantization and
+    Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, arXiv:1712.05877, section 3.
     """
     low, high = min(observed.low, 0.0), max(observed.high, 0.0)
     info = np.iinfo(scheme.activations)
@@ -41,7 +42,13 @@ def for_activation(observed: Range, scheme: QuantizationScheme) -> Parameters:
 
 
 def for_weight(weight: Array, axis: int, scheme: QuantizationScheme) -> Parameters:
-    """Symmetric int8 parameters: 127 steps on each side, 63 with a reduced range."""
+    """Choose symmetric int8 parameters: 127 steps on each side, 63 with a reduced range.
+
+    Args:
+        weight: a float array.
+        axis: the axis of output channels, which have a scale each if the scheme is per channel.
+        scheme: the runtime's int8 scheme.
+    """
     steps = 63 if scheme.reduce_range else 127
     if scheme.per_channel:
         largest = np.abs(weight).max(axis=tuple(i for i in range(weight.ndim) if i != axis))
@@ -52,15 +59,19 @@ def for_weight(weight: Array, axis: int, scheme: QuantizationScheme) -> Paramete
     return Parameters(scale, np.zeros(scale.shape, np.int8))
 
 
-def in_steps(array: Array, summed: tuple[int, ...]) -> tuple[Array, Array]:
-    """Symmetric int8, and scales that broadcast to it: 127 steps to the largest number along the summed axes."""
+def quantize_symmetric(array: Array, summed: tuple[int, ...]) -> tuple[Array, Array]:
+    """Quantize to symmetric int8, with 127 steps up to the largest number along the summed axes.
+
+    Returns:
+        The integers, and scales that broadcast to them.
+    """
     scale = (np.abs(array).max(axis=summed, keepdims=True) / 127).astype(np.float32)
     scale = np.where(scale > _SMALLEST_SCALE, scale, np.float32(1.0))
     return np.rint(array.astype(np.float64) / scale).astype(np.int8), scale
 
 
 def quantize(array: Array, parameters: Parameters, axis: int | None = None) -> Array:
-    """Integers for real numbers: rounded half to even as the runtimes do, saturated at the dtype's ends."""
+    """Quantize an array: round half to even, as the runtimes do, and saturate at the dtype's ends."""
     scale, zero_point = parameters.scale, parameters.zero_point
     if scale.ndim and axis is not None:
         shape = [1] * array.ndim
@@ -69,9 +80,3 @@ def quantize(array: Array, parameters: Parameters, axis: int | None = None) -> A
     info = np.iinfo(zero_point.dtype)
     rounded = np.rint(array.astype(np.float64) / scale) + zero_point
     return np.asarray(np.clip(rounded, info.min, info.max), zero_point.dtype)
-
-
-def dequantize(integers: Array, parameters: Parameters) -> Array:
-    """Real numbers for integers, per tensor."""
-    steps = integers.astype(np.float32) - parameters.zero_point.astype(np.float32)
-    return np.asarray(steps * parameters.scale, np.float32)

@@ -1,15 +1,16 @@
-"""Compute in half precision: matrix products and what stands between them, the rest in float32."""
+"""Half precision arithmetic for matrix products and the operators between them; the rest stays in float32."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers, is_constant
+from toolchain.graphs.edits import Edits, array_of, is_constant
 
-# Operators that lose nothing to a short mantissa but what the products lose anyway. Reductions, Softmax
-# and normalisations add many small numbers and stay in float32.
+# These operators lose no more accuracy to a short mantissa than the products do. Reductions, Softmax and
+# normalizations add many small numbers, so they stay in float32.
 _OPS = frozenset(
     "Conv ConvTranspose MatMul Gemm Relu LeakyRelu Clip Sigmoid Tanh Add Mul MaxPool AveragePool GlobalAveragePool "
     "Reshape Transpose Flatten Squeeze Unsqueeze Concat".split()
@@ -17,9 +18,15 @@ _OPS = frozenset(
 
 
 def compute_in(model: ir.Model, dtype: ir.DataType, keep: Collection[str]) -> ir.Model:
-    """Compute in `dtype` where it pays, but for the nodes named in `keep`. Inputs and outputs keep their dtype."""
+    """Make the main graph's `nodes_in_half` compute in `dtype`; inputs and outputs keep their dtype.
+
+    Args:
+        model: the prepared float model; changed and returned.
+        dtype: FLOAT16 or BFLOAT16.
+        keep: names of nodes that stay in float32.
+    """
     edits = Edits(model.graph)
-    selected = [node for node in where_it_pays(model) if node.name not in keep]
+    selected = [node for node in nodes_in_half(model) if node.name not in keep]
     narrow: dict[ir.Value, ir.Value] = {}
     for node in selected:
         for index, value in enumerate(node.inputs):
@@ -30,17 +37,16 @@ def compute_in(model: ir.Model, dtype: ir.DataType, keep: Collection[str]) -> ir
         for value in list(node.outputs):
             if value.dtype == ir.DataType.FLOAT:
                 narrow[_widened(edits, node, value, dtype)] = value
-    drop_unused(model.graph)
-    return model
+    return RemoveUnusedNodesPass()(model).model
 
 
-def where_it_pays(model: ir.Model) -> list[ir.Node]:
-    """The nodes that lose little in half precision, and of the main graph alone."""
-    return [node for node in model.graph if _pays(node)]
+def nodes_in_half(model: ir.Model) -> list[ir.Node]:
+    """List the main graph's nodes that lose little accuracy in half precision."""
+    return [node for node in model.graph if _is_in_half(node)]
 
 
 def with_writers(model: ir.Model, keep: Collection[str]) -> set[str]:
-    """Nodes to keep, and who writes what they read: a value that is rounded on its way was not worth keeping."""
+    """Add the writers of kept nodes' inputs to the nodes to keep, since a rounded input would undo the gain."""
     kept = set(keep)
     for node in model.graph:
         if node.name in keep:
@@ -48,16 +54,8 @@ def with_writers(model: ir.Model, keep: Collection[str]) -> set[str]:
     return kept
 
 
-def drop_unused(graph: ir.Graph) -> None:
-    """Remove Casts and initializers that nothing reads any more."""
-    for node in reversed(list(graph)):
-        if node.op_type == "Cast" and not node.outputs[0].uses() and not node.outputs[0].is_graph_output():
-            graph.remove(node, safe=True)
-    drop_unused_initializers(graph)
-
-
-def _pays(node: ir.Node) -> bool:
-    # Behind an operator that shape inference does not know, a dtype may be missing, and a wrong guess is invalid.
+def _is_in_half(node: ir.Node) -> bool:
+    # After an operator that shape inference does not know, dtypes are missing, and a wrong guess is invalid.
     typed = all(value is None or value.dtype is not None for value in node.inputs)
     return node.op_type in _OPS and not node.domain and typed
 
@@ -72,7 +70,7 @@ def _narrowed(edits: Edits, value: ir.Value, dtype: ir.DataType, before: ir.Node
 
 
 def _widened(edits: Edits, node: ir.Node, value: ir.Value, dtype: ir.DataType) -> ir.Value:
-    """Let a node write `dtype` under a new name, and a Cast write the old name in float32 for who wants that."""
+    """Make a node write `dtype` under a new name, and a Cast write float32 under the old name for other readers."""
     cast = edits.cast(value, ir.DataType.FLOAT, f"{value.name}.half")
     wide = cast.outputs[0]
     value.replace_all_uses_with(wide, replace_graph_outputs=True)

@@ -1,7 +1,7 @@
-"""LSTM as com.microsoft's DynamicQuantizeLSTM: int8 weights, and input and state quantized at every step.
+"""Integer LSTM (com.microsoft's DynamicQuantizeLSTM): int8 weights; input and state are quantized at every step.
 
-ONNX Runtime alone has it, and has no such GRU. There it took 0.53 of LSTM's time with 128 units and 32 steps, and
-0.09 with 512 units and 100 steps, whose float32 weights leave the cache (benchmarks/results/forms.txt).
+Only ONNX Runtime has the operator, and none for GRU. It took 0.53 of LSTM's time with 128 units and 32 steps, and 0.09
+with 512 units and 100 steps, whose float32 weights exceed the cache (benchmarks/results/forms.txt).
 """
 
 from __future__ import annotations
@@ -11,26 +11,36 @@ from collections.abc import Collection
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from runtimes.profile import QuantizationScheme
-from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers, is_constant
+from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.quantizers import _affine
 
 _DOMAIN = "com.microsoft"
-_INPUTS = 8  # of LSTM: X, W, R, B, sequence_lens, initial_h, initial_c, P
+_INPUTS = 8  # LSTM's inputs are X, W, R, B, sequence_lens, initial_h, initial_c and P
 _MIN_WEIGHTS = 4096
 
 
 def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[str]) -> int:
-    """Rewrite every LSTM with constant weights, in place; gives back how many there were.
+    """Rewrite every LSTM with constant weights.
 
-    The operator's inputs and attributes are LSTM's, but for weights transposed to [directions, input, 4 * units] and
-    scales and zero points after the others: [directions]. One scale per channel, [directions, 4 * units], would do too,
-    and took 1.14 times as long with 128 units and 32 steps (onnxruntime 1.31).
+    The operator has LSTM's inputs and attributes, with two differences: the weights are transposed to
+    [directions, input, 4 * units], and scales and zero points [directions] follow the other inputs. It also takes one
+    scale per channel, [directions, 4 * units], and then needed 1.14 times as long with 128 units and 32 steps
+    (onnxruntime 1.31).
+
+    Args:
+        model: the prepared float model; changed in place.
+        scheme: the runtime's int8 scheme.
+        keep: names of nodes that stay in float32.
+
+    Returns:
+        The number of rewritten LSTMs.
     """
     whole = dataclasses.replace(scheme, per_channel=False)
     edits = Edits(model.graph)
-    selected = [node for node in model.graph.all_nodes() if node.name not in keep and _is_known(node)]
+    selected = [node for node in model.graph.all_nodes() if node.name not in keep and _is_supported(node)]
     for node in selected:
         node.resize_inputs(_INPUTS + 4)
         for index in (1, 2):
@@ -47,12 +57,12 @@ def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[
         node.attributes.pop("layout", None)
     if selected:
         model.opset_imports.setdefault(_DOMAIN, 1)
-    drop_unused_initializers(model.graph)
+    RemoveUnusedNodesPass()(model)
     return len(selected)
 
 
-def _is_known(node: ir.Node) -> bool:
-    batch_first = bool(node.attributes.get_int("layout", 0))  # which the integer operator does not know
+def _is_supported(node: ir.Node) -> bool:
+    batch_first = bool(node.attributes.get_int("layout", 0))  # the integer operator does not support it
     if node.op_type != "LSTM" or node.domain or batch_first:
         return False
     weights = node.inputs[1:3]

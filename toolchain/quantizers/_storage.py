@@ -1,4 +1,4 @@
-"""Weights stored in half precision, converted once at load, computed with in float32."""
+"""Storage of weights in half precision, which runtimes convert to float32 once, when they load the file."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import onnx_ir as ir
 
 from toolchain.graphs.edits import Edits
 
-_MIN_ELEMENTS = 256  # below, the Cast node takes more bytes than it saves
+_MIN_ELEMENTS = 256  # with fewer elements, the Cast node takes more bytes than it saves
 
 
 def store_weights(model: ir.Model, dtype: ir.DataType) -> ir.Model:
-    """Replace large float32 initializers by half-precision ones behind a Cast.
+    """Replace large float32 initializers by half precision ones, followed by a Cast.
 
-    Runtimes fold the Cast of a constant when they load the file, so inference costs what float32 costs.
-    Weights that the type cannot hold (fp16: beyond 65504) stay in float32.
+    Runtimes fold the Cast of a constant when they load the file, so inference takes as long as in float32. Weights that
+    the type cannot hold (fp16: beyond 65504) stay in float32.
     """
     graph, edits = model.graph, Edits(model.graph)
     largest = float(ml_dtypes.finfo(dtype.numpy()).max)  # type: ignore[no-untyped-call]

@@ -1,12 +1,13 @@
-"""Embedding tables as int8: rows are looked up as integers, and only what was looked up is turned into float32."""
+"""Embedding tables as int8: a lookup reads integers, and only the rows that it reads become float32."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from toolchain.graphs.edits import Edits, array_of, drop_unused_initializers
+from toolchain.graphs.edits import Edits, array_of
 from toolchain.graphs.weights import operands
 from toolchain.quantizers import _affine
 from toolchain.quantizers._int8_weights import is_worth_it
@@ -15,8 +16,12 @@ from toolchain.quantizers._int8_weights import is_worth_it
 def store_tables(model: ir.Model, keep: Collection[str]) -> ir.Model:
     """Rewrite Gather(table) as Cast(Gather(integers)) * Gather(scales), with one scale per row.
 
-    The table is never held in float32, neither in the file nor in memory. One that is also read in another way stays
-    as it is; where a product is to have it as integers, too, that is made first, and the two share them.
+    Neither the file nor the memory holds the table in float32. A table with other readers stays unchanged. If a product
+    shares the table as integers, quantize the product first; the two then share the integers.
+
+    Args:
+        model: the prepared float model; changed and returned.
+        keep: names of nodes whose tables stay in float32.
     """
     edits = Edits(model.graph)
     lookups: dict[ir.Value, list[ir.Node]] = {}
@@ -26,12 +31,12 @@ def store_tables(model: ir.Model, keep: Collection[str]) -> ir.Model:
     for table, gathers in lookups.items():
         if len(gathers) == len(table.uses()) and not table.is_graph_output():
             array = array_of(table)
-            integers, scale = _affine.in_steps(array, tuple(range(1, array.ndim)))
+            integers, scale = _affine.quantize_symmetric(array, tuple(range(1, array.ndim)))
             stored = edits.constant(f"{table.name}.stored", integers)
             step = edits.constant(f"{table.name}.step", scale)
             for node in gathers:
                 _rewrite(edits, node, stored, step)
-    drop_unused_initializers(model.graph)
+    RemoveUnusedNodesPass()(model)
     return model
 
 
@@ -43,7 +48,7 @@ def _rewrite(edits: Edits, node: ir.Node, stored: ir.Value, step: ir.Value) -> N
     steps = edits.node("Gather", [step, indices], f"{output.name}.steps", attributes={"axis": 0})
     cast = edits.cast(rows.outputs[0], ir.DataType.FLOAT, f"{output.name}.cast")
     graph.insert_before(node, [rows, steps, cast])
-    # The node that writes the value stays, and becomes the product: who knows the value by its object still does.
+    # The Gather node becomes the Mul, so that the value that it writes stays the same object for those that hold it.
     node.op_type = "Mul"
     node.attributes.clear()
     node.replace_input_with(0, cast.outputs[0])

@@ -1,6 +1,7 @@
-"""bf16 arithmetic: matrix products and what stands between them in bfloat16, the rest in float32.
+"""bf16 arithmetic: matrix products and the operators between them in bfloat16, the rest in float32.
 
-onnxconverter-common has no bf16, so this is our own pass.
+onnxconverter-common does not support bf16, so `_half` is a pass of our own. bfloat16 has float32's range and 8 bits of
+mantissa: D. Kalamkar et al. (2019), A Study of BFLOAT16 for Deep Learning Training, arXiv:1905.12322.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import onnx_ir as ir
 
 from toolchain.graphs.value_range import Range
 from toolchain.models import opset
-from toolchain.quantizers._half import compute_in, where_it_pays, with_writers
+from toolchain.quantizers._half import compute_in, nodes_in_half, with_writers
 from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "bf16"
@@ -20,16 +21,16 @@ TAKES_SCHEME = False
 GOLDEN_TOLERANCE = 3e-2
 
 HALF = ir.DataType.BFLOAT16
-_MIN_OPSET = 22  # Conv, pooling and others take bfloat16 from opset 22 on
+_MIN_OPSET = 22  # the first in which Conv, pooling and others take bfloat16
 
 
-def computed(model: ir.Model, ranges: Mapping[str, Range]) -> list[ir.Node]:
-    """The nodes that compute in it, of the main graph; its range is that of float32."""
-    return where_it_pays(model)
+def half_nodes(model: ir.Model, ranges: Mapping[str, Range]) -> list[ir.Node]:
+    """List the main graph's nodes that compute in bf16; the ranges do not matter, since bf16 has float32's range."""
+    return nodes_in_half(model)
 
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
-    """Compute in bf16 where it pays. Inputs and outputs keep their dtype.
+    """Compute in bf16 where little accuracy is lost. Inputs and outputs keep their dtype.
 
     Raises:
         UsageError: the model cannot be raised to opset 22.

@@ -1,4 +1,4 @@
-"""Weights stored in bf16 (bfloat16): half the file, float32 arithmetic. For processors without bf16 arithmetic."""
+"""Weights stored in bf16 (bfloat16): half the file size, for processors without bf16 arithmetic."""
 
 from __future__ import annotations
 

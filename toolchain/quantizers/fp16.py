@@ -1,4 +1,4 @@
-"""fp16 arithmetic, through onnxconverter-common, or our own pass where that fails; float32 goes in and comes out."""
+"""fp16 arithmetic through onnxconverter-common, or through `_half` if that fails; inputs and outputs stay float32."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import onnx
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 from onnxconverter_common import float16
 
 from toolchain.graphs.value_range import Range
 from toolchain.graphs.weights import RECURRENT
-from toolchain.quantizers._half import compute_in, drop_unused, with_writers
+from toolchain.quantizers._half import compute_in, with_writers
 from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "fp16"
-NEEDS_RANGES = "optional"  # without samples, nothing that the model computes is known to overflow
+NEEDS_RANGES = "optional"  # without samples, overflows of activations go unnoticed
 TAKES_SCHEME = False
 GOLDEN_TOLERANCE = 1e-2
 
@@ -27,13 +28,13 @@ _SMALLEST = 2.0**-24
 
 
 def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
-    """Every float32 input and activation, of subgraphs, too: what leaves fp16's range stays in float32."""
+    """Name every float32 input and activation, also of subgraphs; those beyond fp16's range stay in float32."""
     return tuple(str(value.name) for value in _values(model) if value.name and value.dtype == ir.DataType.FLOAT)
 
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
-    """Convert to fp16, but for the nodes to keep and those with an input, output or constant that fp16 cannot hold."""
-    # ONNX Runtime's CPU provider has no fp16 kernels for them.
+    """Convert to fp16, except nodes to keep and nodes with an input, output or constant that fp16 cannot hold."""
+    # ONNX Runtime's CPU provider has no fp16 kernels for recurrent operators.
     recurrent = (str(node.name) for node in model.graph.all_nodes() if node.op_type in RECURRENT)
     blocked = sorted(
         {
@@ -49,9 +50,9 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     return _without_round_trips(ir.from_proto(converted))
 
 
-def computed(model: ir.Model, ranges: Mapping[str, Range]) -> list[ir.Node]:
-    """The nodes that compute in it, of the main graph: all that write floats, hold no graph of their own, and have
-    nothing around them that it cannot hold.
+def half_nodes(model: ir.Model, ranges: Mapping[str, Range]) -> list[ir.Node]:
+    """List the main graph's nodes that compute in fp16: those that write floats, have no subgraph, and have no input,
+    output or constant beyond fp16's range.
     """
     beyond = _around_overflows(model, ranges) | _around_large_constants(model)
     return [
@@ -66,32 +67,32 @@ def computed(model: ir.Model, ranges: Mapping[str, Range]) -> list[ir.Node]:
 
 
 def _convert(proto: onnx.ModelProto, blocked: Sequence[str]) -> onnx.ModelProto | None:
-    """The converter's result; None where it fails or writes an invalid file."""
-    # onnxconverter-common 1.16 does so for blocked nodes that write an output of the graph, Gemm with a constant bias,
-    # and subgraphs.
+    """Convert with onnxconverter-common; None if it fails or its result is invalid."""
+    # onnxconverter-common 1.16 fails on blocked nodes that write a graph output, Gemm with a constant bias, and
+    # subgraphs.
     dtypes = [output.type.tensor_type.elem_type for output in proto.graph.output]
     constants = {initializer.name for initializer in proto.graph.initializer}
     activations = [info for info in proto.graph.value_info if info.name not in constants]
-    del proto.graph.value_info[:]  # what is listed here it turns to fp16 even where a blocked node reads it
+    del proto.graph.value_info[:]  # it converts listed constants even if a blocked node reads them
     proto.graph.value_info.extend(activations)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of constants below fp16's smallest, which it raises to that
+            warnings.simplefilter("ignore")  # it warns of constants that it raises to fp16's smallest
             converted: onnx.ModelProto = float16.convert_float_to_float16(
                 proto,
                 min_positive_val=_SMALLEST,
-                max_finite_val=_LARGEST,  # its default clamps constants at 10,000
+                max_finite_val=_LARGEST,  # the default clamps constants at 10,000
                 keep_io_types=True,
                 node_block_list=list(blocked),
             )
         onnx.checker.check_model(converted, full_check=True)
-    except Exception:  # it raises bare ValueErrors and KeyErrors, the checker its own
+    except Exception:  # it raises ValueErrors and KeyErrors, and the checker its own errors
         return None
     return converted if [output.type.tensor_type.elem_type for output in converted.graph.output] == dtypes else None
 
 
 def _around_overflows(model: ir.Model, ranges: Mapping[str, Range]) -> set[str]:
-    """Who writes what fp16 cannot hold, and who reads it: a Cast between the two would overflow just as well."""
+    """Name the writers and readers of values beyond fp16's range, since a Cast between the two would overflow too."""
     nodes: set[str] = set()
     for value in _values(model):
         observed = ranges.get(str(value.name))
@@ -108,7 +109,7 @@ def _values(model: ir.Model) -> Iterator[ir.Value]:
 
 
 def _around_large_constants(model: ir.Model) -> set[str]:
-    """Who holds a finite number that fp16 cannot: the converter would clamp it."""
+    """Name the nodes with a finite constant beyond fp16's range, which the converter would clamp."""
     large = {value for value in model.graph.initializers.values() if _is_large(value.const_value)}
     return {
         str(node.name)
@@ -126,7 +127,7 @@ def _is_large(tensor: ir.TensorProtocol | None) -> bool:
 
 
 def _without_round_trips(model: ir.Model) -> ir.Model:
-    """Where blocked nodes read what a blocked node wrote, the converter leaves a Cast to fp16 and back; skip it."""
+    """Skip the Casts to fp16 and back that the converter leaves between two blocked nodes."""
     for node in list(model.graph):
         narrow = node.inputs[0].producer() if node.op_type == "Cast" and node.inputs[0] else None
         if narrow is None or narrow.op_type != "Cast" or node.outputs[0].is_graph_output():
@@ -134,5 +135,4 @@ def _without_round_trips(model: ir.Model) -> ir.Model:
         source = narrow.inputs[0]
         if source is not None and source.dtype == node.outputs[0].dtype == ir.DataType.FLOAT:
             node.outputs[0].replace_all_uses_with(source)
-    drop_unused(model.graph)
-    return model
+    return RemoveUnusedNodesPass()(model).model

@@ -1,4 +1,4 @@
-"""Weights stored in fp16 (IEEE half): half the file, float32 arithmetic. For processors without fp16 arithmetic."""
+"""Weights stored in fp16 (IEEE half): half the file size, for processors without fp16 arithmetic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""int8 static: activations and weights as integers, their ranges fixed by calibration, as Q/DQ pairs."""
+"""Static int8: activations and weights as integers with calibrated ranges, written as Q/DQ pairs.
+
+Method: B. Jacob et al. (2018), Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference, arXiv:1712.05877. Ours differs in three points: weights have a scale per output channel if the runtime
+supports it (R. Krishnamoorthi (2018), arXiv:1806.08342, section 3.2); pairs go only where the runtime fuses them into
+integer kernels (`qdq_placement`); and weights and tables that are used in float32 are stored as int8.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +13,36 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.graphs.edits import Edits, array_of, deduplicate, drop_unused_initializers
+from toolchain.graphs.edits import Edits, array_of, deduplicate
 from toolchain.graphs.value_range import Range
 from toolchain.quantizers import _affine
 from toolchain.quantizers._affine import Parameters
 from toolchain.quantizers._int8_weights import store_weights
 from toolchain.quantizers._lstm import integer_lstms
 from toolchain.quantizers._tables import store_tables
-from toolchain.recipes.qdq_placement import KEPT, Bias, Placement, Weight, WeightKey, place
+from toolchain.recipes.qdq_placement import KEEP_KEY, Bias, Placement, Weight, WeightKey, place
 from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "int8"
 NEEDS_RANGES = "yes"
 TAKES_SCHEME = True
-# Integer kernels of two machines agree but for single roundings, which a deep network amplifies; saturation on a CPU
-# without VNNI shows as 3% (30 dB).
+# Integer kernels of two machines differ in single roundings, which a deep network amplifies. Saturation on a CPU
+# without VNNI causes about 3% (30 dB), which has to fail.
 GOLDEN_TOLERANCE = 2e-2
 
 
 def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
-    """The activations to observe.
+    """Name the activations to observe.
 
     Raises:
-        UsageError: the model has nothing that int8 could compute.
+        UsageError: the model has no operator that int8 can compute.
     """
-    placement = place(model, _kept(model, recipe))
+    placement = place(model, _float_nodes(model, recipe))
     if not placement.nodes:
         raise UsageError(
             "No Conv, Gemm or MatMul with constant weights was found, so there is nothing for int8 to compute; "
@@ -45,25 +52,25 @@ def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
 
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
-    """Insert Q/DQ pairs; store as int8 what stays in float.
+    """Insert Q/DQ pairs, and store as int8 the weights of operators that stay in float.
 
     Args:
-        model: a prepared float model.
-        recipe: its `scheme` says how integers are laid out, its `keep` which nodes stay in float.
-        ranges: of the tensors that `tensors` names. What reads or writes one without a range stays in float.
+        model: a prepared float model; changed and returned.
+        recipe: its `scheme` is the layout of integers, its `keep` the nodes that stay in float.
+        ranges: the ranges of the tensors that `tensors` names. Nodes that use a tensor without a range stay in float.
 
     Raises:
-        UsageError: there are ranges of nothing that int8 could compute.
+        UsageError: no operator that int8 can compute has ranges.
     """
     scheme = recipe.scheme or QuantizationScheme()
-    keep = _kept(model, recipe)
+    keep = _float_nodes(model, recipe)
     placement = place(model, keep, ranges)
     if not placement.nodes:
         raise UsageError("No calibration sample reached what int8 could compute; add samples that take other branches.")
     activations = _activation_parameters(placement, scheme, ranges)
     weights = _weight_parameters(placement, activations, scheme)
     edits = Edits(model.graph)
-    # Biases first: their scale is looked up by the input that the node still has.
+    # Biases come first: their scale is looked up by the node's input, which is replaced later.
     if scheme.quantize_bias:
         for bias in placement.biases:
             _quantize_bias(edits, bias, activations, weights[bias.weight.key])
@@ -72,7 +79,7 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
         _quantize_weight(edits, weight, stored[weight.key])
     for value, parameters in activations.items():
         _insert_pairs(edits, value, parameters, placement)
-    drop_unused_initializers(model.graph)
+    RemoveUnusedNodesPass()(model)
     if scheme.contrib_ops:
         integer_lstms(model, scheme, keep)
     if scheme.integer_constants:
@@ -80,12 +87,12 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     return deduplicate(model)
 
 
-def _kept(model: ir.Model, recipe: Recipe) -> set[str]:
-    """The nodes to leave in float: those asked for, those that corrections marked, and where integers may not cross
-    into subgraphs, all that are in them.
+def _float_nodes(model: ir.Model, recipe: Recipe) -> set[str]:
+    """Name the nodes that stay in float: those of the recipe, those that corrections marked, and nodes in subgraphs if
+    the runtime takes no integer constants there.
     """
     nodes = list(model.graph.all_nodes())
-    kept = {str(node.name) for node in nodes if KEPT in node.metadata_props}
+    kept = {str(node.name) for node in nodes if KEEP_KEY in node.metadata_props}
     if recipe.scheme is not None and not recipe.scheme.integer_constants:
         kept.update(str(node.name) for node in nodes if node.graph is not model.graph)
     return kept.union(recipe.keep)
@@ -106,19 +113,19 @@ def _activation_parameters(
 def _weight_parameters(
     placement: Placement, activations: Mapping[ir.Value, Parameters], scheme: QuantizationScheme
 ) -> dict[WeightKey, Parameters]:
-    """Parameters by weight and axis; nodes that share both share the integers."""
+    """Choose parameters by weight and axis; nodes that share both share the integers."""
     selected: dict[WeightKey, Parameters] = {}
     for weight in placement.weights:
         if weight.key not in selected:
             selected[weight.key] = _affine.for_weight(array_of(weight.value), weight.axis, scheme)
     if scheme.quantize_bias:
         for bias in placement.biases:
-            selected[bias.weight.key] = _with_room_for(bias, selected[bias.weight.key], activations)
+            selected[bias.weight.key] = _with_room_for_bias(bias, selected[bias.weight.key], activations)
     return selected
 
 
-def _with_room_for(bias: Bias, parameters: Parameters, activations: Mapping[ir.Value, Parameters]) -> Parameters:
-    """A channel of tiny weights and a normal bias would need more than int32 for the bias, so its scale grows."""
+def _with_room_for_bias(bias: Bias, parameters: Parameters, activations: Mapping[ir.Value, Parameters]) -> Parameters:
+    """Enlarge the scales of channels whose bias, in steps of input scale times weight scale, would overflow int32."""
     largest = np.abs(array_of(bias.node.inputs[bias.index])).astype(np.float64)
     smallest = largest / (2.0**30 * float(_input_parameters(bias.node, activations).scale))
     smallest = smallest if parameters.scale.ndim else smallest.max()
@@ -145,14 +152,14 @@ def _quantize_bias(edits: Edits, bias: Bias, activations: Mapping[ir.Value, Para
 
 
 def _insert_pairs(edits: Edits, value: ir.Value, parameters: Parameters, placement: Placement) -> None:
-    """A pair in the value's own graph, and one in each other graph that computes with it: fusing stops at borders."""
+    """Insert a pair into the value's graph, and into each subgraph that reads it: runtimes fuse within one graph."""
     home = value.graph
     assert isinstance(home, ir.Graph)
     scale = edits.constant(f"{value.name}.scale", parameters.scale)
     zero_point = edits.constant(f"{value.name}.zero_point", parameters.zero_point)
     uses = list(value.uses())
     restored = value
-    # Where an integer kernel writes the value, its float form no longer exists; elsewhere float readers keep it.
+    # If an integer kernel writes the value, all readers get the dequantized form; else float readers keep the original.
     everywhere = value.producer() in placement.nodes
     if everywhere or any(use.node in placement.nodes and use.node.graph is home for use in uses):
         pair = _pair(edits, value, scale, zero_point)
@@ -190,7 +197,7 @@ def _pair(edits: Edits, value: ir.Value, scale: ir.Value, zero_point: ir.Value) 
 
 @dataclass(frozen=True)
 class _Stored:
-    """A quantized constant in the graph: its integers, and what turns them back."""
+    """A quantized constant in the graph: its integers, scale and zero point."""
 
     integers: ir.Value
     scale: ir.Value
@@ -208,7 +215,7 @@ class _Stored:
 
 
 def _dequantized(edits: Edits, before: ir.Node, name: str, stored: _Stored) -> ir.Value:
-    """A DequantizeLinear for one reader: runtimes fuse it only where nothing else reads it."""
+    """Add a DequantizeLinear for one reader: runtimes fuse it only if it has no other reader."""
     attributes = {} if stored.axis is None else {"axis": stored.axis}
     inputs = [stored.integers, stored.scale, stored.zero_point]
     node = edits.node("DequantizeLinear", inputs, name, attributes=attributes)

@@ -1,7 +1,7 @@
-"""int8 dynamic: weights as integers, activations quantized as they come. No calibration.
+"""Dynamic int8: weights as integers; activations are quantized by their range in each inference. No calibration.
 
-Only products with constant matrices: a Conv quantized this way runs in ConvInteger, which was 5 to 12 times
-slower than float32 on five of seven real models.
+Only products with constant matrices are quantized. A Conv would run as ConvInteger, which was 5 to 12 times slower than
+float32 on five of seven real models.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
-from toolchain.graphs.edits import Edits, array_of, deduplicate, drop_unused_initializers, is_constant
+from toolchain.graphs.edits import Edits, array_of, deduplicate, is_constant
 from toolchain.graphs.products import channel_axis
 from toolchain.graphs.value_range import Range
 from toolchain.quantizers import _affine
@@ -27,32 +28,33 @@ NEEDS_RANGES = "no"
 TAKES_SCHEME = True
 GOLDEN_TOLERANCE = 2e-2
 
-_MIN_WEIGHTS = 4096  # below, quantizing the activation costs more than the integer product saves
+_MIN_WEIGHTS = 4096  # with fewer weights, quantizing the activation costs more than the integer product saves
 
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
     """Rewrite MatMul and Gemm as DynamicQuantizeLinear -> MatMulInteger -> Cast -> Mul, which ONNX Runtime fuses.
 
-    LSTM becomes integer where the scheme allows for it. Other weights are stored as int8 and computed with in float32.
+    LSTM becomes integer if the scheme allows com.microsoft's operators. Other weights are stored as int8 and used in
+    float32.
 
     Raises:
-        UsageError: there is nothing to quantize.
+        UsageError: the model has no operator to quantize.
     """
     scheme = recipe.scheme or QuantizationScheme()
     selected = [node for node in model.graph.all_nodes() if node.name not in recipe.keep and _is_product(node)]
     lstms = integer_lstms(model, scheme, recipe.keep) if scheme.contrib_ops else 0
     if not selected and not lstms:
         raise UsageError(
-            f"No MatMul or Gemm with {_MIN_WEIGHTS:,} constant weights or more was found, which int8-dynamic pays for; "
-            "int8-storage makes any model smaller."
+            f"No MatMul or Gemm with at least {_MIN_WEIGHTS:,} constant weights was found, so int8-dynamic would gain "
+            "nothing; int8-storage makes any model smaller."
         )
     edits = Edits(model.graph)
     for node in selected:
         _rewrite(edits, node, scheme)
-    drop_unused_initializers(model.graph)
+    RemoveUnusedNodesPass()(model)
     if scheme.integer_constants:
         store_tables(store_weights(model, recipe.keep), recipe.keep)
-    return deduplicate(model)  # a weight that several nodes share was quantized for each
+    return deduplicate(model)  # nodes that share a weight got a copy each
 
 
 def _is_product(node: ir.Node) -> bool:

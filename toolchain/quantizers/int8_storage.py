@@ -1,4 +1,4 @@
-"""Weights and embedding tables stored as int8: a quarter of the file, float32 arithmetic. No calibration."""
+"""Weights and embedding tables stored as int8: a quarter of the file size with float32 arithmetic. No calibration."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     """Store large weights as int8, with a scale per output channel, and tables with a scale per row.
 
     Raises:
-        UsageError: the runtime takes no int8 constants but before a DequantizeLinear.
+        UsageError: the runtime takes int8 constants only before a DequantizeLinear.
     """
     if recipe.scheme is not None and not recipe.scheme.integer_constants:
-        raise UsageError("This runtime reads int8 constants in integer products alone, so int8-storage does not apply.")
+        raise UsageError("This runtime reads int8 constants only in integer products, so int8-storage does not apply.")
     return deduplicate(store_tables(store_weights(model, recipe.keep), recipe.keep))

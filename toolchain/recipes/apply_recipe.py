@@ -1,4 +1,4 @@
-"""One recipe, applied to one model."""
+"""Application of a recipe to a model: corrections, calibration and quantization."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ import onnx_ir as ir
 from hwbench.data.dataset import Dataset
 from hwbench.progress import say
 from runtimes import samples
+from runtimes.cache import Cache
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain import corrections
-from toolchain.calibration import table_cache as cached
 from toolchain.calibration.calibrate import calibrate as observe_ranges
 from toolchain.calibration.table import CalibrationTable
+from toolchain.calibration.table_cache import causes
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.models.prepare import prepare
-from toolchain.models.repair import mended
+from toolchain.models.repair import make_runnable
 from toolchain.quantizers import quantizer, range_quantizer
 from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import example_samples
 
 REFERENCE = "fp32"
-"""The precision that is the source as it is."""
+"""The source's own precision, for which nothing is made."""
 
 
 def quantize(
@@ -38,53 +39,53 @@ def quantize(
     calibration: Dataset | None,
     out: Path,
     *,
-    known: Calibrated | None = None,
+    calibrated: CalibratedGraph | None = None,
     table: CalibrationTable | None = None,
-    cache: Path | None = None,
+    cache: Cache | None = None,
 ) -> OnnxModel:
     """Make a model's variant.
 
     Args:
         model: the source.
-        recipe: what to make of it.
+        recipe: the precision, its scheme and its corrections.
         calibration: samples for recipes that observe ranges.
         out: the file to write.
-        known: the source's graph after `calibrated`, where several variants share it; left as it is.
-        table: ranges for quantizers that cannot do without, in place of what the samples show. They are the source's
-            own, so corrections that change what activations hold are left out.
+        calibrated: the result of `calibrate_graph`, if several variants share it; it stays unchanged.
+        table: ranges to use instead of observed ones, for quantizers that need ranges. They belong to the source's own
+            activations, so corrections that change activations are left out.
         cache: as for `calibrate`.
 
     Returns:
         The variant; its `source_sha256` is the source's.
 
     Raises:
-        UsageError: the recipe needs samples and there are none, or does not apply to this model; says why.
-        BackendError: ONNX Runtime does not run what was made; its reason, and the node.
+        UsageError: the recipe needs samples and there are none, or it does not apply to this model.
+        BackendError: ONNX Runtime does not run the variant; the message gives its reason and the node.
     """
     if recipe.precision == REFERENCE:
         return model
     if is_quantized(load_ir(model.path)):
         raise UsageError("The model is quantized already; it is packed as it is.")
-    ready = known or calibrated(prepare(model), recipe, calibration, model.inputs, table, cache)
+    ready = calibrated or calibrate_graph(prepare(model), recipe, calibration, model.inputs, table, cache)
 
     def make(kept: tuple[str, ...]) -> OnnxModel:
         wanted = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
-        graph = keeping(ready, wanted.keep).model if kept else ready.model
+        graph = keep_in_float(ready, wanted.keep).model if kept else ready.model
         return save_ir(quantizer(recipe.precision).quantize(graph.clone(), wanted, ready.ranges), out)
 
     names = {str(node.name) for node in ready.model.graph.all_nodes()}
-    made = mended(make, model.path, names, _feeds(model, calibration))
+    made = make_runnable(make, model.path, names, _feeds(model, calibration))
     return dataclasses.replace(made, source_sha256=model.source_sha256 or model.sha256)
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class CalibratedGraph:
     """A graph that is ready for a quantizer.
 
     Attributes:
-        reference: computes what the source does, in the channels that the quantized model will have.
-        model: what is quantized: the reference after the corrections that follow calibration.
-        ranges: by tensor; empty where the quantizer observes none.
+        reference: the float graph after the corrections that precede calibration; it computes the source's outputs.
+        model: the graph to quantize: the reference after the corrections that follow calibration.
+        ranges: the activations' ranges by tensor; empty if the quantizer needs none.
     """
 
     reference: ir.Model
@@ -92,18 +93,18 @@ class Calibrated:
     ranges: Mapping[str, Range]
 
 
-def calibrated(
+def calibrate_graph(
     graph: ir.Model,
     recipe: Recipe,
     calibration: Dataset | None,
     specs: Sequence[TensorSpec],
     table: CalibrationTable | None = None,
-    cache: Path | None = None,
-) -> Calibrated:
+    cache: Cache | None = None,
+) -> CalibratedGraph:
     """Correct a graph and find its ranges, as the recipe says; for the arguments see `quantize`.
 
     Raises:
-        UsageError: the quantizer or a correction needs samples and there are none, or they do not do; says why.
+        UsageError: the quantizer or a correction needs samples, and there are none or they cannot be used.
     """
     observable = calibration is not None and recipe.calibration is not None
     check_samples(recipe, samples=observable, table=table is not None)
@@ -115,20 +116,20 @@ def calibrated(
         graph = correct(graph, recipe, "before", {}, calibration, specs)
         ranges = calibrate(graph, recipe, calibration, specs, cache).ranges
     if not ranges or not recipe.corrections or calibration is None:
-        return Calibrated(graph, graph, ranges)
-    return Calibrated(graph, correct(graph, recipe, "after", ranges, calibration, specs), ranges)
+        return CalibratedGraph(graph, graph, ranges)
+    return CalibratedGraph(graph, correct(graph, recipe, "after", ranges, calibration, specs), ranges)
 
 
 def check_samples(recipe: Recipe, *, samples: bool, table: bool) -> None:
-    """Refuse a recipe that needs samples where there are none.
+    """Check that a recipe which needs calibration samples has them.
 
     Args:
-        recipe: what is to be made.
-        samples: whether there are any to calibrate with.
-        table: whether there is a calibration table, which corrections cannot do with.
+        recipe: the recipe to check.
+        samples: there are calibration samples.
+        table: there is a calibration table, which replaces samples for ranges but not for corrections.
 
     Raises:
-        UsageError: says what to give.
+        UsageError: samples are missing; the message says which option gives them.
     """
     if samples or quantizer(recipe.precision).NEEDS_RANGES != "yes":
         return
@@ -141,55 +142,61 @@ def check_samples(recipe: Recipe, *, samples: bool, table: bool) -> None:
         )
 
 
-def keeping(known: Calibrated, keep: Collection[str]) -> Calibrated:
-    """What was calibrated for a recipe that keeps no nodes, for one that keeps some.
+def keep_in_float(calibrated: CalibratedGraph, keep: Collection[str]) -> CalibratedGraph:
+    """Adapt a calibrated graph to a recipe that keeps some nodes in float.
 
-    Corrections before calibration compute the same, so ranges hold for both; of those after it, what they did to nodes
-    that stay in float now is undone.
+    Corrections before calibration do not change what the graph computes, so the ranges stay valid. Corrections after
+    calibration are undone for the nodes that now stay in float.
+
+    Args:
+        calibrated: the graph, calibrated for a recipe that keeps no nodes; it stays unchanged.
+        keep: names of the nodes to keep.
     """
-    if not keep or known.model is known.reference:
-        return known
-    model = known.model.clone()
-    kept = {str(node.name) for node in place(model, (), known.ranges).nodes}
-    kept -= {str(node.name) for node in place(model, keep, known.ranges).nodes}
+    if not keep or calibrated.model is calibrated.reference:
+        return calibrated
+    model = calibrated.model.clone()
+    kept = {str(node.name) for node in place(model, (), calibrated.ranges).nodes}
+    kept -= {str(node.name) for node in place(model, keep, calibrated.ranges).nodes}
     for name in corrections.names():
-        model = corrections.correction(name).undo(model, known.reference, kept)
-    return dataclasses.replace(known, model=model)
+        model = corrections.correction(name).undo(model, calibrated.reference, kept)
+    return dataclasses.replace(calibrated, model=model)
 
 
 def calibrate(
-    graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec], cache: Path | None = None
+    graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec], cache: Cache | None = None
 ) -> CalibrationTable:
-    """Observe what a recipe's quantizer asks for, or find that it was observed before.
+    """Find the ranges that a recipe's quantizer needs: in the cache, or from the samples.
 
     Args:
-        graph: the prepared float model; left as it is.
-        recipe: names the quantizer and the calibration method.
+        graph: the prepared float model; it stays unchanged.
+        recipe: the recipe, which names the quantizer and the calibration method.
         calibration: the samples.
         specs: the model's inputs.
-        cache: the folder of tables from earlier; None to look at the samples in any case.
+        cache: the tables of earlier builds; None to observe the samples in any case.
 
     Raises:
-        UsageError: an unknown method, or samples that do not do; says why.
-        CalibrationInterrupted: Ctrl-C, with what was seen until then.
+        UsageError: the method is unknown, or the samples cannot be used.
+        CalibrationInterrupted: Ctrl-C was pressed; the exception carries the ranges so far.
     """
     quantizer = range_quantizer(recipe.precision)
-    infinities = quantizer.COMPUTES_IN != "int8"  # every float format holds infinity, such as an attention mask's
+    infinities = quantizer.COMPUTES_IN != "int8"  # float formats hold infinity, which attention masks use
     needed = quantizer.tensors(graph, recipe)
     every = quantizer.tensors(graph, dataclasses.replace(recipe, keep=())) if recipe.keep else needed
-    watched = every if set(needed) <= set(every) else needed  # variants that keep other nodes share one table
+    observed = every if set(needed) <= set(every) else needed  # so that variants which keep other nodes share a table
     method = str(recipe.calibration)
-    name = cached.key(cached.causes(graph, method, watched, calibration, infinities)) if cache else ""
-    table = cached.find(cache, name) if cache else None
+    key = causes(graph, method, observed, calibration, infinities) if cache else None
+    table = cache.get_value(CalibrationTable, key) if cache else None
     if table is None:
-        table = observe_ranges(method, graph, watched, specs, calibration.arrays, infinities)
+        table = observe_ranges(method, graph, observed, specs, calibration.arrays, infinities)
         if cache:
-            cached.keep(cache, name, table)
+            cache.put_value(key, table)
+            cache.trim()
     else:
-        say(f"Ranges by {method} of these {table.samples:,} samples are known already.")
+        say(f"The {method} ranges of these {table.samples:,} samples come from the cache.")
     table = table.of(needed)
-    if table.unreached:
-        say(f"No sample put anything into {', '.join(table.unreached)}; what reads or writes it stays in float.")
+    if table.unobserved:
+        names = ", ".join(table.unobserved)
+        say(f"No calibration sample reached tensors {names}; the nodes that use them stay in float32.")
     return table
 
 
@@ -201,20 +208,23 @@ def correct(
     calibration: Dataset,
     specs: Sequence[TensorSpec],
 ) -> ir.Model:
-    """A float graph with the recipe's corrections of one stage applied; the one that is given stays as it is.
+    """Apply the recipe's corrections of one stage.
 
-    What each did is in the graph's metadata, and so in the file that is made of it.
+    The graph's metadata, and so the file that is made of it, records how many operators each correction changed.
 
     Args:
-        graph: the prepared graph.
-        recipe: its `corrections` are applied in its order.
-        stage: before calibration, or after it.
-        ranges: what calibration gave; empty before.
+        graph: the prepared graph; it stays unchanged.
+        recipe: the recipe, whose `corrections` are applied in order.
+        stage: "before" calibration, or "after" it.
+        ranges: the calibrated ranges; empty before calibration.
         calibration: the samples.
         specs: the model's inputs.
 
+    Returns:
+        The corrected float graph.
+
     Raises:
-        UsageError: an unknown correction, or samples that do not do; says why.
+        UsageError: a correction is unknown, or the samples cannot be used.
     """
     for name in recipe.corrections:
         correction = corrections.correction(name)
@@ -226,10 +236,10 @@ def correct(
 
 
 def check_table(table: CalibrationTable, graph: ir.Model) -> None:
-    """Refuse a calibration table that static int8 could not use for a graph.
+    """Check that static int8 can use a calibration table for a graph.
 
     Raises:
-        UsageError: it names a tensor that the graph does not have, or lacks one that int8 quantizes; says which.
+        UsageError: the table names a tensor that the graph does not have, or lacks one that int8 quantizes.
     """
     values = [*graph.graph.inputs, *(value for node in graph.graph.all_nodes() for value in node.outputs)]
     table.check_known({str(value.name) for value in values})
@@ -237,6 +247,6 @@ def check_table(table: CalibrationTable, graph: ir.Model) -> None:
 
 
 def _feeds(model: OnnxModel, calibration: Dataset | None) -> Mapping[str, Array]:
-    """One inference's, to try a file with."""
+    """Take one inference's inputs, to run a variant once."""
     arrays = calibration.arrays if calibration is not None else example_samples(model.inputs, 1)
     return next(samples.feeds(model.inputs, arrays))

@@ -1,7 +1,7 @@
-"""Where Q/DQ pairs go, so that the runtime fuses them into integer kernels.
+"""Placement of Q/DQ pairs, so that the runtime fuses them into integer kernels.
 
-A runtime fuses DQ -> operator -> Q. So an integer operator wants a pair on every activation it reads, and one
-on what it writes; a pair anywhere else is pure cost.
+A runtime fuses DQ -> operator -> Q. So an integer operator needs a pair on each activation that it reads, and one on
+its output; a pair anywhere else only costs time.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from toolchain.graphs.products import PRODUCTS, channel_axis
 from toolchain.graphs.value_range import Range
 
 CLAMPS = frozenset({"Relu", "Clip"})
-"""What a quantizer's saturation does anyway, so the runtime drops it between a Conv and its Q."""
+"""Operators that the saturation of a Q includes, so that runtimes drop them between a Conv and its Q."""
 
-# Same scale in and out: the integers pass through untouched, or as a maximum.
+# These have one scale for input and output, since they pass the integers on, or their maximum.
 _PASSING_OPS = frozenset(["MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Identity"])
-# Integer kernels with scales of their own: QLinearAdd, QLinearMul, QLinearConcat, ...
+# These have integer kernels with scales of their own: QLinearAdd, QLinearMul, QLinearConcat, ...
 _POINTWISE_OPS = frozenset(["Add", "Mul", "Concat", "Sigmoid", "LeakyRelu", "AveragePool", "GlobalAveragePool"])
 
-KEPT = "edgewright.kept"
-"""Of a node's metadata: a correction wants it in float, and which."""
-MOST_SPREAD = 8
-"""How many times wider than another a Concat's operand may be. The narrow one keeps 255 / 8 of its levels: steps of 3%
-of its range, errors up to 1.6%, which is what a whole int8 network tends to add. Wider apart, scores tie.
+KEEP_KEY = "edgewright.kept"
+"""Metadata key of nodes that a correction keeps in float; its value names the correction."""
+MAX_RANGE_RATIO = 8
+"""Maximum ratio of the ranges of a Concat's operands. At 8, the narrow operand keeps 255 / 8 levels: steps of 3% of its
+range, errors up to 1.6%, about as much as a whole int8 network adds. With fewer levels, different scores become equal.
 """
 
 WeightKey = tuple[ir.Value, int]
@@ -36,7 +36,7 @@ WeightKey = tuple[ir.Value, int]
 
 @dataclass(frozen=True)
 class Weight:
-    """A constant operand of a matrix operator. `axis` is its output channels."""
+    """A constant operand of a matrix operator; `axis` is the axis of its output channels."""
 
     node: ir.Node
     value: ir.Value
@@ -45,13 +45,13 @@ class Weight:
 
     @property
     def key(self) -> WeightKey:
-        """What one set of integers serves: a Gemm and a transposed Gemm want other scales of the same weight."""
+        """Key of one set of integers: a Gemm and a transposed Gemm need different scales of the same weight."""
         return self.value, self.axis
 
 
 @dataclass(frozen=True)
 class Bias:
-    """A constant bias, whose integer form has the scale of input times weight."""
+    """A constant bias, whose integers have the product of input scale and weight scale as their scale."""
 
     node: ir.Node
     index: int
@@ -60,16 +60,18 @@ class Bias:
 
 @dataclass
 class Placement:
-    """What to quantize.
+    """The activations, weights and biases to quantize.
 
     Attributes:
-        reached: names of the tensors that have a range; None before there are any.
-        activations: values that get a Q/DQ pair, in topological order; a dict for its order.
-        same_scale: those that take another's scale, and whose.
-        nodes: operators that are to run on integers.
+        with_range: names of the tensors that have a range; None before calibration.
+        activations: values that get a Q/DQ pair, in topological order (a dict keeps the order).
+        same_scale: activations that use another one's scale, with that one.
+        weights: weights of the integer operators.
+        biases: biases of the integer operators.
+        nodes: operators that run on integers.
     """
 
-    reached: Collection[str] | None = None
+    with_range: Collection[str] | None = None
     activations: dict[ir.Value, None] = field(default_factory=dict)
     same_scale: dict[ir.Value, ir.Value] = field(default_factory=dict)
     weights: list[Weight] = field(default_factory=list)
@@ -77,21 +79,22 @@ class Placement:
     nodes: set[ir.Node] = field(default_factory=set)
 
     def has_range(self, value: ir.Value) -> bool:
-        """Whether a value can be quantized: a branch that no sample took has no ranges, and stays in float."""
-        return self.reached is None or str(value.name) in self.reached
+        """Tell whether a value can be quantized: a branch that no sample took has no ranges."""
+        return self.with_range is None or str(value.name) in self.with_range
 
 
 def place(model: ir.Model, keep: Collection[str], ranges: Mapping[str, Range] | None = None) -> Placement:
-    """Decide for a graph and its subgraphs; nodes that `keep` names or a correction marked stay as they are.
+    """Decide what to quantize in a graph and its subgraphs.
 
-    Once ranges are known, what has none stays in float; and boxes in pixels and scores in 0..1 do not share a Concat's
-    scale: one whose operands' ranges differ too much leaves them their own and runs in float. One whose result an
-    integer product reads stays: that wants one scale whatever is done here.
+    Nodes that `keep` names, or that a correction marked, stay in float. With ranges, two more rules apply: nodes that
+    use a tensor without a range stay in float; and a Concat stays in float if its operands' ranges differ too much, as
+    those of boxes in pixels and scores in 0..1 do, so that each operand has its own scale. A Concat whose result an
+    integer product reads is an exception, since that result needs one scale in any case.
 
     Args:
         model: the prepared float model.
-        keep: names of nodes that stay as they are.
-        ranges: of the tensors that calibration reached; None before there are any.
+        keep: names of nodes that stay in float.
+        ranges: the calibrated ranges; None before calibration.
     """
     placement = _place(model, keep, ranges)
     if ranges is None:
@@ -103,8 +106,8 @@ def place(model: ir.Model, keep: Collection[str], ranges: Mapping[str, Range] | 
     return _place(model, keep, ranges)
 
 
-def _place(model: ir.Model, keep: Collection[str], reached: Collection[str] | None) -> Placement:
-    placement = Placement(reached)
+def _place(model: ir.Model, keep: Collection[str], with_range: Collection[str] | None) -> Placement:
+    placement = Placement(with_range)
     candidates = [node for node in model.graph.all_nodes() if not node.domain and not _is_kept(node, keep)]
     for node in candidates:
         if node.op_type in PRODUCTS:
@@ -117,28 +120,28 @@ def _place(model: ir.Model, keep: Collection[str], reached: Collection[str] | No
 
 def _is_mixed(concat: ir.Node, ranges: Mapping[str, Range]) -> bool:
     spans = [max(seen.high, 0.0) - min(seen.low, 0.0) for seen in (ranges[str(v.name)] for v in concat.inputs if v)]
-    smallest = min((span for span in spans if span > 0), default=0.0)  # a constant zero survives any scale
-    return max(spans) > MOST_SPREAD * smallest
+    smallest = min((span for span in spans if span > 0), default=0.0)  # any scale represents a constant zero exactly
+    return max(spans) > MAX_RANGE_RATIO * smallest
 
 
 def _is_kept(node: ir.Node, keep: Collection[str]) -> bool:
-    return node.name in keep or KEPT in node.metadata_props
+    return node.name in keep or KEEP_KEY in node.metadata_props
 
 
 def _place_matrix(placement: Placement, node: ir.Node, keep: Collection[str]) -> None:
     source, operand = node.inputs[0], node.inputs[1]
-    # Products of two activations (attention) stay in float: they are small, and Softmax's outputs quantize badly.
+    # Products of two activations (attention) stay in float: they are small, and Softmax's outputs lose much accuracy.
     if source is None or operand is None or is_constant(source) or not is_constant(operand):
         return
     axis = channel_axis(node)
     if source.dtype != ir.DataType.FLOAT or operand.dtype != ir.DataType.FLOAT or axis is None:
         return
     bias = node.inputs[2] if len(node.inputs) > 2 else None
-    # An attention mask that was folded into a Gemm: integers have no infinity.
+    # An attention mask that was folded into a Gemm holds infinity, which integers cannot represent.
     if is_constant(bias) and not np.isfinite(array_of(bias)).all():
         return
-    # MatMul and Gemm have integer kernels with float outputs, and Conv has none. Nor has anything before a clamp: ONNX
-    # Runtime fuses product, clamp and Q or nothing, and would dequantize the weights in every inference.
+    # MatMul and Gemm have integer kernels with float outputs; Conv has none, and so has no product before a clamp: ONNX
+    # Runtime fuses product, clamp and Q together or not at all, and else dequantizes the weights in every inference.
     clamp = _clamp_after(node, keep)
     written = [(clamp or node).outputs[0]] if clamp is not None or node.op_type == "Conv" else []
     if not all(placement.has_range(value) for value in (source, *written)):
@@ -155,12 +158,12 @@ def _place_matrix(placement: Placement, node: ir.Node, keep: Collection[str]) ->
 
 
 def _clamp_after(node: ir.Node, keep: Collection[str]) -> ir.Node | None:
-    """The clamp that a node's integer kernel takes with it."""
+    """Find the clamp that a node's integer kernel includes."""
     output = node.outputs[0]
     uses = list(output.uses())
     if len(uses) == 1 and uses[0].idx == 0 and not output.is_graph_output():
         follower = uses[0].node
-        # A branch of an If decides whether it computes its clamp, so one elsewhere is not the node's.
+        # A clamp in a branch of an If runs only if the branch is taken, so the kernel cannot include it.
         if follower.op_type in CLAMPS and not _is_kept(follower, keep) and follower.graph is node.graph:
             return follower
     return None
@@ -176,7 +179,7 @@ def _place_between(placement: Placement, node: ir.Node, keep: Collection[str]) -
             placement.same_scale[output] = operands[0]
             placement.nodes.add(node)
         return
-    clamp = _clamp_after(node, keep)  # of a residual sum: left in float, it would keep the sum in float, too
+    clamp = _clamp_after(node, keep)  # a residual sum's clamp in float would keep the sum in float too
     written = (clamp or node).outputs[0]
     if (
         operands
@@ -190,7 +193,7 @@ def _place_between(placement: Placement, node: ir.Node, keep: Collection[str]) -
 
 
 def _feeds_kept_product(value: ir.Value, keep: Collection[str]) -> bool:
-    """A product that is kept because it cannot do with integers is not given them."""
+    """Tell whether a kept product reads a value, which then must not become integers."""
     return any(use.node.op_type in PRODUCTS and use.node.name in keep for use in value.uses())
 
 

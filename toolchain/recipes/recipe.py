@@ -1,4 +1,4 @@
-"""How a model's precision is made."""
+"""Recipe: the description of how a variant of a model is made."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from runtimes.profile import QuantizationScheme
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a quantizer is asked for.
+    """A precision, with all that determines its variant.
 
     Attributes:
         precision: the quantizer's name ("int8", "fp16-storage").
-        calibration: how ranges are chosen ("minmax"); None for quantizers that need no samples.
-        scheme: how int8 tensors are laid out; None for other precisions.
-        keep: nodes kept in float, and with them the products whose integers they would have read.
-        keep_in: what a runtime that is told so computes the graph's float32 nodes in ("bf16"): those that are kept, or
-            all of a storage precision's.
-        corrections: what is done to recover accuracy, in order ("bias").
+        calibration: the calibration method ("minmax"); None for quantizers that need no samples.
+        scheme: the layout of int8 tensors; None for other precisions.
+        keep: nodes that stay in float, and with them the products that would have read their integers.
+        keep_in: the precision in which the runtime is told to compute the graph's float32 nodes ("bf16").
+        corrections: the corrections to apply, in order ("bias").
     """
 
     precision: str

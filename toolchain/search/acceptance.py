@@ -10,7 +10,7 @@ from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict, judge
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
-from hwbench.measurements.report import Report
+from hwbench.measurements.report import Figures
 from hwbench.stats import intervals
 from toolchain.search.trials import BuildContext, Trial, screened_latency
 
@@ -38,9 +38,8 @@ class Acceptance:
 
     def is_met(self, trial: Trial) -> bool:
         """Whether an attempt that was scored and timed passes every budget, as far as can be told by now."""
-        assert trial.artifact is not None
-        report = self._report(trial, latency=trial.latency, accuracy=trial.accuracy)
-        rest = judge(report, self._without_accuracy)
+        figures = _figures(trial, latency=trial.latency, accuracy=trial.accuracy)
+        rest = judge(figures, self._without_accuracy)
         return self.meets(trial) and all(verdict.outcome == "pass" for verdict in rest)
 
     def breaks(self, trial: Trial) -> bool:
@@ -90,16 +89,16 @@ class Acceptance:
         """What it breaks for sure by now; None where nothing."""
         if trial.artifact is None:
             return None
-        report = self._report(trial, latency=trial.latency or screened_latency(trial))
-        return _told(judge(report, budgets))
+        return _told(judge(_figures(trial, latency=trial.latency or screened_latency(trial)), budgets))
 
     def _verdicts(self, trial: Trial, accuracy: Accuracy) -> tuple[Verdict, ...]:
         budgets = [budget for budget in self.budgets if budget.quantity.startswith("accuracy")]
-        return judge(self._report(trial, accuracy=accuracy), budgets)
+        return judge(_figures(trial, accuracy=accuracy), budgets)
 
-    def _report(self, trial: Trial, latency: Latency | None = None, accuracy: Accuracy | None = None) -> Report:
-        assert trial.artifact is not None
-        return Report(self.context.builder.name, "", trial.artifact, self.context.machine, latency, accuracy)
+
+def _figures(trial: Trial, latency: Latency | None = None, accuracy: Accuracy | None = None) -> Figures:
+    assert trial.artifact is not None
+    return Figures(trial.artifact.size_bytes, latency, accuracy)
 
 
 def _told(verdicts: Sequence[Verdict], where: str = "") -> str | None:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 from hwbench.budgets.budget import Budget
 from hwbench.measurements.interleaved import BLOCKS
-from hwbench.progress import phase
+from hwbench.progress import begin_stage
 from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
 from runtimes.sampling.closed_loop import SamplingPlan
-from toolchain.candidates.candidate import Candidate, typed
+from toolchain.candidates.candidate import Candidate, marked, typed
 from toolchain.search import finalists, mixed_precision, parallel, runtime_settings, screening, slow_layers, variants
 from toolchain.search.acceptance import Acceptance
+from toolchain.search.phases import phases
 from toolchain.search.time_limit import SEARCHING, TimeUp
 from toolchain.search.trials import BuildContext, Finish, Trial, make, rank, score, screen, screened_latency, time_once
 
@@ -70,21 +71,20 @@ def search(
         OSError: the disk is full.
     """
     run = _Search(profile, tuple(budgets), context, full, timed)
-    run.make(plan)
+    steps = {
+        step.__name__: step
+        for step in (
+            *(run.screen, run.tune, run.return_slow_layers, run.rank, run.accept),
+            *(run.keep_sensitive_layers, run.time, run.time_all, run.explain),
+        )
+    }
+    make, *others = phases(timed=timed, exhaustive=exhaustive)
+    begin_stage(f"{profile.name}: {make.name}")
+    run.make_candidates(plan)
     if not exhaustive:
         run.drop_what_is_too_large()
-    if timed and not exhaustive:
-        run.phase(run.screen)
-        run.phase(run.tune)
-        run.phase(run.return_slow_layers)
-    else:
-        run.phase(run.rank)
-    run.phase(run.accept, until=None)
-    if not exhaustive:
-        run.phase(run.keep_sensitive_layers)
-    if timed:
-        run.phase(run.time_all if exhaustive else run.time, until=1.0)
-        run.phase(run.explain, until=1.0)
+    for phase in others:
+        run.phase(steps[phase.step], phase.until)
     return Found([run.reported(trial) for trial in run.trials.values()], tuple(run.defects))
 
 
@@ -106,15 +106,16 @@ class _Search:
         self._timed, self._is_screened = timed, False
 
     def phase(self, step: Callable[[], None], until: float | None = SEARCHING) -> None:
-        """Do what there is time for. A first Ctrl-C ends it where there is something to keep.
+        """Do what there is time for. A first Ctrl-C ends the phase where there is something to keep.
 
         Args:
             step: a method of this class.
-            until: the share of the time limit after which it is left out; None, if it never is.
+            until: share of the time limit after which the phase is left out; None if it never is.
         """
         if until is not None and self._context.clock.is_over(until):
             return
-        phase(f"{self._profile.name}: {step.__name__.replace('_', ' ')}")
+        name = step.__name__.replace("_", " ")
+        begin_stage(f"{self._profile.name}: {name}")
         with self._context.clock.phase(stoppable=self._has_something):
             try:
                 step()
@@ -123,11 +124,10 @@ class _Search:
             except Exception as error:  # what was found by other phases is worth more than this one
                 ours = not isinstance(error, EdgewrightError)
                 what = f"{type(error).__name__}: {error}; please report it." if ours else str(error)
-                self.defects.append(f"The search could not {step.__name__.replace('_', ' ')}: {what}")
+                self.defects.append(f"The search could not {name}: {what}")
 
-    def make(self, plan: Iterable[Candidate]) -> None:
+    def make_candidates(self, plan: Iterable[Candidate]) -> None:
         """At least one, whatever the clock says."""
-        phase(f"{self._profile.name}: make candidates")
         for number, candidate in enumerate(plan):
             if number and self._context.clock.is_over():
                 self._put(Trial(candidate, f"not tried: {self._context.clock.stopped}"))
@@ -281,6 +281,7 @@ class _Search:
 
     def _make(self, candidate: Candidate) -> Trial:
         """On its own device, an engine that cannot run goes, since what stands in for it has no say."""
+        candidate = marked(candidate, (trial.candidate for trial in self.trials.values()))
         made = make(candidate, self._profile, self._context)
         if self._timed and made.is_running and made.stands_in is not None:
             made = dataclasses.replace(
@@ -298,11 +299,12 @@ class _Search:
 
     def _try(self, candidate: Candidate) -> Trial:
         self._context.clock.check()
-        if candidate.name in self.trials:
-            return dataclasses.replace(self.trials[candidate.name], rejected="tried already")
-        self._put(rank(self._make(candidate), self._context)())
+        tried = next((trial for trial in self.trials.values() if trial.candidate == candidate), None)
+        if tried is not None:
+            return dataclasses.replace(tried, rejected="tried already")
+        made = self._put(rank(self._make(candidate), self._context)())
         self.drop_what_is_too_large()
-        return self.trials[candidate.name]
+        return self.trials[made.name]
 
     def _vary(self, parent: Trial, candidate: Candidate) -> Trial:
         """The same file with other settings, which ranks as its parent does."""

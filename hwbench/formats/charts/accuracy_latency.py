@@ -38,7 +38,7 @@ def drawable(field: ProfileResult, table: Sequence[Row]) -> tuple[Row, ...]:
 
 def front(field: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
     """Those of the candidates that no other beats on both."""
-    entries = pareto(field.entries, latency=quantity(field))
+    entries = pareto(field.candidates, latency=quantity(field))
     return tuple(row for row in shown if row.entry in entries)
 
 
@@ -173,7 +173,7 @@ def _shade(axes: Axes, limits: Sequence[float], floors: Sequence[float], higher_
 
 def _front(axes: Axes, field: ProfileResult, latency: str) -> list[tuple[float, float]]:
     """Draw the Pareto front, and return its corners."""
-    reports = [entry.report for entry in pareto(field.entries, latency=latency) if entry.report is not None]
+    reports = [entry.report for entry in pareto(field.candidates, latency=latency) if entry.report is not None]
     points = [(report.estimate(latency).value, report.estimate("accuracy").value) for report in reports]
     corners = [corner for a, b in itertools.pairwise(points) for corner in (a, (b[0], a[1]))] + points[-1:]
     axes.plot(*zip(*corners), color=MUTED, linewidth=1.2, zorder=1.8, scalex=False, scaley=False)

@@ -55,7 +55,9 @@ def _shares(latency: Latency, seen: list[Conditions], among_themselves: bool) ->
     yield f"{waited}, for one another included" if waited and among_themselves else waited
     if among_themselves:
         taken = [
-            (interference.others_ns(block), block.conditions.wall_ns) for block in latency.blocks if block.conditions
+            (interference.other_programs_ns(block), block.conditions.wall_ns)
+            for block in latency.blocks
+            if block.conditions
         ]
         yield _share("taken by other programs", "processors", taken)
     yield _share("lost to the hypervisor", "processors", [(each.stolen_ns, each.wall_ns) for each in seen])

@@ -10,7 +10,7 @@ from hwbench.machine.identity import Machine
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.quantities import per_s
 from hwbench.measurements.report import Report
-from hwbench.measurements.stability_warnings import doubts
+from hwbench.measurements.stability_warnings import stability_warnings
 from hwbench.results.profile_results import ProfileResult
 from hwbench.wording import count, kept
 from runtimes import plugins
@@ -18,7 +18,7 @@ from runtimes import plugins
 
 def machines(field: ProfileResult) -> tuple[str, ...]:
     """What measured it, one description per machine."""
-    found = (describe(entry.report.machine) for entry in field.entries if entry.report is not None)
+    found = (describe(entry.report.machine) for entry in field.candidates if entry.report is not None)
     return tuple(dict.fromkeys(found))
 
 
@@ -49,7 +49,7 @@ def how(report: Report) -> list[tuple[str, str]]:
 
 def judged(field: ProfileResult) -> str:
     """Why a gate's verdict and the table show two figures for one quantity; empty where nothing was gated."""
-    if all(verdict.counted is None for entry in field.entries for verdict in entry.verdicts):
+    if all(verdict.counted is None for entry in field.candidates for verdict in entry.verdicts):
         return ""
     return (
         "a figure in the table is of every sample; a verdict's is the median of the processes that counted by when it "
@@ -109,8 +109,8 @@ def layers(field: ProfileResult) -> str:
 def warnings(field: ProfileResult) -> tuple[str, ...]:
     """What makes figures doubtful, and what to try: each kind once, of the chosen candidate where that has it."""
     told: dict[str, list[str]] = {}
-    for entry in sorted(field.entries, key=lambda entry: entry is not field.selected):
-        for doubt in doubts(entry.report) if entry.report is not None else ():
+    for entry in sorted(field.candidates, key=lambda entry: entry is not field.selected):
+        for doubt in stability_warnings(entry.report) if entry.report is not None else ():
             told.setdefault(doubt.kind, []).append(f"{label(entry)}: {doubt.text}")
     return tuple(first + (f" ({len(more):,} more likewise)" if more else "") for first, *more in told.values())
 
@@ -128,7 +128,7 @@ def commands(field: ProfileResult) -> tuple[str, ...]:
 
 def _evaluation(field: ProfileResult) -> str:
     """The options that judge accuracy; a metric of the user's own is a function in a file of theirs."""
-    metrics = [entry.report.accuracy.metric for entry in field.entries if entry.report and entry.report.accuracy]
+    metrics = [entry.report.accuracy.metric for entry in field.candidates if entry.report and entry.report.accuracy]
     if not metrics or metrics[0] == "parity":  # parity needs no labels, and so no file
         return ""
     metric = shlex.quote(metrics[0])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from hwbench.formats.sections.rows import label, show
-from hwbench.measurements.peaks import Ceilings, rate_text
+from hwbench.measurements.peaks import Peaks, rate_text
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.measurements.roofline import roofline
 from hwbench.results.profile_results import ProfileResult
 from hwbench.wording import count
 
 _IMPOSSIBLE = (
-    ", which cannot be: a ceiling was measured too low, on a busy machine perhaps (edgewright profiles --ceilings "
+    ", which cannot be: a peak was measured too low, on a busy machine perhaps (edgewright profiles --peaks "
     "--fresh measures again), or the work was counted too high"
 )
 
@@ -20,19 +20,21 @@ def rooflines(field: ProfileResult) -> tuple[tuple[str, str], ...]:
 
     Nothing of those whose roofline nobody asked for, such as a gate's.
     """
-    asked = [(entry, entry.report) for entry in field.entries if entry.report is not None and _is_asked(entry.report)]
+    asked = [
+        (entry, entry.report) for entry in field.candidates if entry.report is not None and _is_asked(entry.report)
+    ]
     return tuple((label(entry), _said(report)) for entry, report in asked)
 
 
-def ceilings(field: ProfileResult) -> tuple[str, ...]:
+def peaks(field: ProfileResult) -> tuple[str, ...]:
     """The machine's peaks that the rooflines are of, a sentence per number of threads."""
-    reports = (entry.report for entry in field.entries)
-    found = {report.ceilings.threads: report.ceilings for report in reports if report and report.ceilings}
+    reports = (entry.report for entry in field.candidates)
+    found = {report.peaks.threads: report.peaks for report in reports if report and report.peaks}
     return tuple(_described(found[threads]) for threads in sorted(found))
 
 
 def _is_asked(report: Report) -> bool:
-    return report.latency is not None and (report.ceilings is not None or "ceilings" in report.unmeasured)
+    return report.latency is not None and (report.peaks is not None or "peaks" in report.unmeasured)
 
 
 def _said(report: Report) -> str:
@@ -49,9 +51,9 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
-def _described(ceilings: Ceilings) -> str:
-    threads = count(ceilings.threads, "thread")
-    rates = [f"{name} {rate_text(name, rate)}" for name, rate in ceilings.operations_per_s.items()]
-    memory = ceilings.memory[-1:]
+def _described(peaks: Peaks) -> str:
+    threads = count(peaks.threads, "thread")
+    rates = [f"{name} {rate_text(name, rate)}" for name, rate in peaks.operations_per_s.items()]
+    memory = peaks.memory[-1:]
     read = [f"memory {each.bytes_per_s / 1e9:,.0f} GB/s" for each in memory]
     return f"with {threads}: {', '.join([*rates, *read])}"

@@ -62,11 +62,11 @@ class Row:
 
 def rows(field: ProfileResult) -> tuple[Row, ...]:
     """One per entry, in the field's order."""
-    names = [_short(entry) for entry in field.entries]
-    runtimes = {entry.runtime for entry in field.entries}
+    names = [_short(entry) for entry in field.candidates]
+    runtimes = {entry.runtime for entry in field.candidates}
     return tuple(
         _row(entry, name, names.count(name) == 1, _tag(name, entry.runtime if len(runtimes) > 1 else ""))
-        for entry, name in zip(field.entries, names)
+        for entry, name in zip(field.candidates, names)
     )
 
 
@@ -77,9 +77,9 @@ def columns(table: Sequence[Row]) -> tuple[str, ...]:
 
 
 def label(entry: CandidateResult) -> str:
-    """The candidate by name, precision and runtime, each said once: "int8 on onnxruntime"."""
-    name = entry.name if entry.precision in entry.name else f"{entry.name} ({entry.precision})"
-    return name if entry.runtime in name else f"{name} on {entry.runtime}"
+    """Name a candidate with its precision and runtime, each said once: "int8 (onnxruntime)"."""
+    name = entry.name if entry.precision in entry.name else f"{entry.name}, {entry.precision}"
+    return name if entry.runtime in name else f"{name} ({entry.runtime})"
 
 
 def notes(table: Sequence[Row]) -> dict[str, int]:
@@ -114,7 +114,7 @@ def _row(entry: CandidateResult, short: str, is_unique: bool, tag: str) -> Row:
 
 
 def _short(entry: CandidateResult) -> str:
-    return entry.name.replace(f" on {entry.runtime}", "", 1)
+    return entry.name.replace(f" ({entry.runtime})", "", 1)
 
 
 def _tag(name: str, runtime: str) -> str:

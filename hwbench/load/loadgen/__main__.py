@@ -2,7 +2,7 @@
 
     python -m hwbench.load.loadgen BUNDLE --inputs FILE.npz --plan JSON --out FILE.json
 
-Exit codes are those of `python -m runtimes`: 0 done; 2 anything else, with a sentence on stderr.
+Exit codes are those of `python -m runtimes`: 0 done; 2 for an error, with a sentence on stderr.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from runtimes import files, npz
 from runtimes.codec import encode
 from runtimes.command_line import exit_code, read_plan
 from runtimes.inference.load import load
-from runtimes.sampling.closed_loop import Block, environment, memory_bytes, warm_up
-from runtimes.sampling.system_conditions import Watch
+from runtimes.sampling.closed_loop import Block, environment, warm_up
+from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
+from runtimes.sampling.system_conditions import SystemMonitor
 from runtimes.tensors import Array
 
 
@@ -55,22 +56,22 @@ def _write(options: argparse.Namespace) -> int:
 
 
 def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Path) -> Loaded:
-    idle_memory_bytes = memory_bytes("VmRSS")
+    idle_memory_bytes = resident_bytes()
     start = time.perf_counter_ns()
     with load(bundle, any_machine=True) as session:
         load_ns = time.perf_counter_ns() - start
-        if session.serial:  # more would only wait for their turn, and not in the order of arrival
+        if session.serial:  # more workers would only wait for their turn, and not in the order of arrival
             plan = dataclasses.replace(plan, workers=1)
         library = lay_out(session, inputs, plan.samples)
         turns = itertools.count()
         warmup, settled = warm_up(lambda: session.run(library.feed(next(turns))), plan.sampling.warmup_limit_s)
         queries = plan.queries(_each_s(plan, library, warmup))
-        watch = Watch(on_gpu=session.on_gpu)
+        monitor = SystemMonitor(on_gpu=session.on_gpu)
         switches, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw, time.process_time_ns()
-        conditions = drive(session, library, plan, queries, logs, watch)
+        conditions = drive(session, library, plan, queries, logs, monitor)
         cpu_ns = time.process_time_ns() - cpu
         preemptions = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
-        peak_bytes, steady_bytes = memory_bytes("VmHWM"), memory_bytes("VmRSS")  # before the trace is in it
+        peak, steady = peak_bytes(), resident_bytes()  # before the trace takes memory
         seen = read(logs, plan, library, queries)
         block = Block(
             samples_ns=seen.latencies_ns,
@@ -80,10 +81,10 @@ def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Pa
             cpu_ns=cpu_ns,
             preemptions=preemptions,
             idle_memory_bytes=idle_memory_bytes,
-            peak_memory_bytes=peak_bytes,
+            peak_memory_bytes=peak,
             batch=plan.samples if plan.scenario == "multi_stream" else library.each,
             inferences=plan.inferences(library.each),
-            steady_memory_bytes=steady_bytes,
+            steady_memory_bytes=steady,
             conditions=conditions,
             arrivals_ns=() if plan.scenario == "multi_stream" else seen.arrivals_ns,
             environment=environment(session) | _loadgen(),
@@ -92,7 +93,7 @@ def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Pa
 
 
 def _each_s(plan: LoadPlan, library: Library, warmup: Sequence[int]) -> float:
-    """How long a query will take, by the second half of the warm-up; of server, how often one comes."""
+    """Estimate a query's time by the second half of the warm-up; of server, return the time between arrivals."""
     if plan.scenario == "server":
         return 1 / plan.target_per_s
     inference_s = statistics.median(warmup[len(warmup) // 2 :]) / 1e9
@@ -100,7 +101,7 @@ def _each_s(plan: LoadPlan, library: Library, warmup: Sequence[int]) -> float:
 
 
 def _loadgen() -> dict[str, str]:
-    """LoadGen's version; nothing of one that was built from its source, under whatever name."""
+    """Return LoadGen's version; nothing for one that was built from source, under whatever name."""
     try:
         return {"mlcommons-loadgen": metadata.version("mlcommons-loadgen")}
     except metadata.PackageNotFoundError:

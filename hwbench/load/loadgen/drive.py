@@ -1,4 +1,4 @@
-"""Drive a session by LoadGen, and read what it saw from its trace."""
+"""LoadGen driving a session, and the reading of its trace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hwbench.load.loadgen.load_plan import LoadPlan
 from hwbench.load.loadgen.sample_library import Library
 from runtimes.errors import BackendError
 from runtimes.inference.session import Session
-from runtimes.sampling.system_conditions import Conditions, Watch
+from runtimes.sampling.system_conditions import Conditions, SystemMonitor
 
 _SCENARIOS = {
     "multi_stream": mlperf.TestScenario.MultiStream,
@@ -24,33 +24,35 @@ _SCENARIOS = {
     "server": mlperf.TestScenario.Server,
 }
 _TRACE = "mlperf_log_trace.json"
-_INDICES = 1_024  # samples that LoadGen believes there are; the library's few are taken in turn
-# When a sample was due, in us since the trace began; its number; and when it was done, in ns since it was due.
+_INDICES = 1_024  # number of samples given to LoadGen; the library's few are taken in turn
+# Groups: the time when a sample was due, in us since the trace began; its number; its latency, in ns.
 _SAMPLE = re.compile(r'"ts":([\d.]+),"args":{"sample_seq":(\d+),.*?"complete_ns":(\d+)}')
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What LoadGen saw of each query, or of each of offline's inferences, in order.
+    """LoadGen's record of each query, or of each of offline's inferences, in order.
 
     Attributes:
-        latencies_ns: from when it was due to when its last sample was done.
-        arrivals_ns: when it was due, since the first.
+        latencies_ns: from when a query was due to when its last sample was done.
+        arrivals_ns: when a query was due, since the first.
     """
 
     latencies_ns: tuple[int, ...]
     arrivals_ns: tuple[int, ...]
 
 
-def drive(session: Session, library: Library, plan: LoadPlan, queries: int, folder: Path, watch: Watch) -> Conditions:
+def drive(
+    session: Session, library: Library, plan: LoadPlan, queries: int, folder: Path, monitor: SystemMonitor
+) -> Conditions:
     """Run LoadGen to its end, with so many queries; of offline, inferences. Its trace is left in the folder.
 
     Returns:
-        What was watched until then. The threads that answered are still there: Linux forgets how long a thread waited
+        The conditions until then. The threads that answered are still there: Linux forgets how long a thread waited
         for a processor when it ends.
 
     Raises:
-        EdgewrightError: what the session raised first.
+        EdgewrightError: the first error that the session raised.
     """
     settings = mlperf.TestSettings()
     settings.scenario, settings.mode = _SCENARIOS[plan.scenario], mlperf.TestMode.PerformanceOnly
@@ -66,40 +68,40 @@ def drive(session: Session, library: Library, plan: LoadPlan, queries: int, fold
     answers = _Answers(session, library)
     at_once = plan.scenario == "multi_stream"
     with _Workers(answers, 0 if at_once else plan.workers) as workers:
-        with watch.ticking():
+        with monitor.ticking():
             _run(settings, answers.at_once if at_once else workers.issue, folder)
-        conditions = watch.conditions()
+        conditions = monitor.conditions()
     if answers.failure is not None:
         raise answers.failure
     return conditions
 
 
 def read(folder: Path, plan: LoadPlan, library: Library, queries: int) -> Seen:
-    """What LoadGen saw of so many queries, from the trace that it left in a folder.
+    """Read LoadGen's record of so many queries from the trace that it left in a folder.
 
     Raises:
-        BackendError: the trace does not tell of as many.
+        BackendError: the trace holds another number of samples.
     """
     trace, width = (folder / _TRACE).read_text(), _width(plan, library)
-    found = sorted((int(number), float(due), int(done)) for due, number, done in _SAMPLE.findall(trace))
-    if len(found) != queries * width:
+    samples = sorted((int(number), float(due), int(done)) for due, number, done in _SAMPLE.findall(trace))
+    if len(samples) != queries * width:
         raise BackendError(
-            f"LoadGen's trace tells of {len(found):,} samples, and {queries * width:,} were asked for; it is read "
+            f"LoadGen's trace holds {len(samples):,} samples, and {queries * width:,} were asked for; it is read "
             "in the form that mlcommons-loadgen 6.0.17 writes, so install that release."
         )
-    columns = np.asarray(found).reshape(-1, width, 3)
+    columns = np.asarray(samples).reshape(-1, width, 3)
     arrivals = np.rint((columns[:, 0, 1] - columns[0, 0, 1]) * 1_000).astype(np.int64)
     latencies = columns[:, :, 2].max(axis=1).astype(np.int64)
     return Seen(tuple(latencies.tolist()), tuple(arrivals.tolist()))
 
 
 def _width(plan: LoadPlan, library: Library) -> int:
-    """LoadGen's samples in a query, or in one of offline's inferences."""
+    """Count LoadGen's samples in a query, or in one of offline's inferences."""
     return library.stride * plan.inferences(library.each)
 
 
 class _Answers:
-    """Infers, and tells LoadGen. What an inference raises is kept: an exception may not pass through LoadGen."""
+    """Infers and answers LoadGen. An error of an inference is kept: an exception may not pass through LoadGen."""
 
     def __init__(self, session: Session, library: Library) -> None:
         self.failure: BaseException | None = None
@@ -111,13 +113,15 @@ class _Answers:
             self.answer(part)
 
     def split(self, samples: Sequence[mlperf.QuerySample]) -> list[list[tuple[int, int]]]:
-        """LoadGen's samples as (id, index), an inference's together."""
-        known = [(sample.id, sample.index) for sample in samples]  # they are gone when LoadGen's call returns
+        """Group LoadGen's samples as (id, index), an inference's together."""
+        known = [(sample.id, sample.index) for sample in samples]  # LoadGen frees them when its call returns
         stride = self._library.stride
         return [known[start : start + stride] for start in range(0, len(known), stride)]
 
     def answer(self, part: Sequence[tuple[int, int]]) -> None:
-        """Infer once, and say so. After a failure the rest is waved through, so that LoadGen ends."""
+        """Infer once, and answer. After a failure all further samples are answered without inference, so that LoadGen
+        ends.
+        """
         try:
             if self.failure is None:
                 self._session.run(self._library.feed(part[0][1]))

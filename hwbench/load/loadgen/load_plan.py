@@ -1,4 +1,4 @@
-"""What a measuring process is asked for, and what it answers."""
+"""Plan and result of a run of LoadGen, as the host and the measuring process exchange them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runtimes.errors import UsageError
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 LoadedScenario = Literal["multi_stream", "offline", "server"]
-"""Those that LoadGen drives; single_stream is our own closed loop's."""
+"""The scenarios that LoadGen drives; our own closed loop measures single_stream."""
 
 _MOST_WORKERS = 1_024
 
@@ -19,12 +19,12 @@ class LoadPlan:
     """One run of LoadGen.
 
     Attributes:
-        sampling: how many queries and for how long, as of a closed loop; of offline, inferences, and at least
+        sampling: number of queries and duration, as of a closed loop; of offline, of inferences, and at least
             `min_runs` for each worker.
-        samples: those that come together: a query of multi_stream, an inference of offline.
+        samples: samples that arrive together: a query of multi_stream, an inference of offline.
         workers: threads that answer queries which do not wait for each other (offline, server).
         target_per_s: the mean rate of server's Poisson arrivals.
-        seed: of the arrivals, and of which sample comes when.
+        seed: of the arrivals, and of the order of samples.
     """
 
     scenario: LoadedScenario
@@ -41,25 +41,28 @@ class LoadPlan:
             raise UsageError(f"A server's load has target_per_s = {self.target_per_s}; expected more than 0.")
 
     def queries(self, each_s: float) -> int:
-        """How many, if one takes so long, or comes so often: LoadGen wants to know beforehand."""
+        """Compute the number of queries from the time of one, or between two: LoadGen has to know it beforehand."""
         plan, each_s = self.sampling, max(each_s, 1e-9)
         least = plan.min_runs * (self.workers if self.scenario == "offline" else 1)
         wanted = max(least, min(plan.duration_s / each_s, plan.max_runs))
         return max(1, round(min(wanted, plan.time_limit_s / each_s)))
 
     def inferences(self, each: int) -> int:
-        """Those of a query, one after another, where one takes so many samples; of offline and server, one."""
+        """Count the inferences of a query, one after another, if one takes so many samples; of offline and server,
+        one.
+        """
         return self.samples // each if self.scenario == "multi_stream" else 1
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a run of LoadGen came to.
+    """Result of a run of LoadGen.
 
     Attributes:
-        block: as of a closed loop; of offline, `samples_ns` are when each inference was done, since the start of all.
-        batched: what came together ran as one inference; else one after another.
-        workers: threads that answered; one where the runtime lets in one at a time, whatever the plan says.
+        block: as of a closed loop; of offline, `samples_ns` are the times when each inference was done, since the
+            start.
+        batched: True if samples that arrived together ran as one inference, False if one after another.
+        workers: threads that answered; one if the runtime lets in one at a time, whatever the plan says.
     """
 
     block: Block

@@ -1,4 +1,4 @@
-"""The host's side: run LoadGen on a bundle in a process of its own."""
+"""The host's side of LoadGen: run it on a bundle in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from runtimes.errors import NotInstalledError
 
 
 def check_installed() -> None:
-    """Refuse what takes LoadGen where there is none.
+    """Check that LoadGen is installed.
 
     Raises:
-        NotInstalledError: with the line that installs it.
+        NotInstalledError: it is not; the message holds the command that installs it.
     """
     if importlib.util.find_spec("mlperf_loadgen") is None:
         raise NotInstalledError(
-            "The scenarios multi_stream, offline and server take MLPerf's LoadGen, which has wheels for x86-64 Linux; "
+            "The scenarios multi_stream, offline and server need MLPerf's LoadGen, which has wheels for x86-64 Linux; "
             "install it with: pip install 'edgewright[loadgen]'"
         )
 
 
 def under_load(bundle: Path, inputs: Path, plan: LoadPlan) -> Loaded:
-    """One run of LoadGen on this machine.
+    """Run LoadGen once on this machine.
 
     Raises:
-        BackendError: the process failed; what it wrote to stderr is in the message. A CrashError, where it crashed or
+        BackendError: the process failed; the message holds what it wrote to stderr. A CrashError if it crashed or
             hung.
     """
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:

@@ -1,4 +1,6 @@
-"""The inputs of LoadGen's samples, laid out before the clock starts: one after another, or several in one inference."""
+"""Sample library: the inputs of LoadGen's samples, prepared before the clock starts, alone or joined in one
+inference.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +19,21 @@ from runtimes.sampling.closed_loop import distinct_feeds
 from runtimes.tensors import Array
 
 _QUERY_SAMPLE_BYTES = 450
-"""Of LoadGen's sample as Python objects: itself 148, its id and index 141, its response 164, by resident memory."""
+"""Size of LoadGen's sample as Python objects, by resident memory: itself 148, its id and index 141, its response
+164.
+"""
 
 
 @dataclass(frozen=True)
 class Library:
-    """What the model is run on.
+    """Inputs of a model.
 
     Attributes:
-        feeds: one inference's inputs each.
-        each: samples in one of them.
-        batched: those were joined; otherwise they are what the model takes, one sample or its own fixed batch, and
-            LoadGen's sample is that.
-        trial_ns: what the inference took that found this out, the session's first; empty where there was none.
+        feeds: inputs of one inference each.
+        each: number of samples in one of them.
+        batched: True if samples were joined; otherwise a feed is what the model takes, one sample or its own fixed
+            batch, and counts as one of LoadGen's samples.
+        trial_ns: time of the inference that tested the joining, the session's first; empty without it.
     """
 
     feeds: tuple[dict[str, Array], ...]
@@ -43,19 +47,19 @@ class Library:
         return self.each if self.batched else 1
 
     def feed(self, index: int) -> dict[str, Array]:
-        """The inputs of the inference whose first sample has this index."""
+        """Return the inputs of the inference whose first sample has this index."""
         return self.feeds[index % len(self.feeds)]
 
 
 def lay_out(session: Session, arrays: Mapping[str, Array], together: int) -> Library:
     """Cut arrays of samples for a session.
 
-    Samples that come together are one inference where every input's first axis is dynamic and the model can do it: a
-    reshape inside may hold a batch of one.
+    Samples that arrive together are one inference if every input's first axis is dynamic and the model can do it: a
+    reshape inside may fix a batch of one.
 
     Raises:
-        UsageError: there are no samples, the model's fixed batch does not divide those that come together, or these
-            do not fit into the memory that is free.
+        UsageError: there are no samples, the model's fixed batch does not divide those that arrive together, or they
+            do not fit into the free memory.
     """
     single = tuple(distinct_feeds(session, arrays))
     if not single:
@@ -75,11 +79,11 @@ def lay_out(session: Session, arrays: Mapping[str, Array], together: int) -> Lib
 
 
 def _check_memory(together: int, sample_bytes: int) -> None:
-    """Refuse more samples than fit, before minutes go into laying them out."""
+    """Refuse more samples than fit into memory, before minutes go into preparing them."""
     needed, free = together * (sample_bytes + _QUERY_SAMPLE_BYTES), psutil.virtual_memory().available
     if needed > free:
         raise UsageError(
-            f"{together:,} samples that come together take {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of "
+            f"{together:,} samples that arrive together take {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of "
             "memory are free; give fewer with --batch."
         )
 
@@ -96,7 +100,7 @@ def _join(feeds: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
 
 
 def _try(session: Session, feed: dict[str, Array], together: int) -> tuple[bool, tuple[int, ...]]:
-    """Whether what was joined runs as one, and how long that took; no time where it does not run at all."""
+    """Tell whether joined samples run as one inference, and how long that took; no time if it does not run at all."""
     start = time.perf_counter_ns()
     try:
         outputs = session.run(feed)

@@ -1,4 +1,4 @@
-"""The part of CUDA that running an engine takes: memory, copies, streams, events, graphs.
+"""The part of CUDA that an engine session needs: memory, copies, streams, events, graphs.
 
-One file per binding, each with `open_memory() -> DeviceMemory`.
+Each module is one Python binding of CUDA, with `open_memory() -> DeviceMemory`.
 """

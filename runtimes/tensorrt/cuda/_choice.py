@@ -1,4 +1,4 @@
-"""Which binding to use."""
+"""The choice of a binding of CUDA."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _ORDER = ("cuda-bindings", "pycuda")  # the first also captures graphs
 
 
 def open_memory(name: str | None = None) -> DeviceMemory:
-    """The first GPU, through the binding of that name, or through the first that is installed.
+    """Open the first GPU through the binding of a name, or through the first binding that is installed.
 
     Raises:
         UsageError: there is no binding of that name.
-        NotInstalledError: none is installed.
+        NotInstalledError: no binding is installed.
         UnsupportedError: there is no GPU, or no driver for it.
     """
     for binding in (name,) if name else _ORDER:
@@ -29,6 +29,6 @@ def open_memory(name: str | None = None) -> DeviceMemory:
             continue
         return typing.cast(DeviceMemory, module.open_memory())
     raise NotInstalledError(
-        "Running an engine takes cuda-bindings or pycuda; install one with: pip install 'edgewright[tensorrt]' or "
+        "Running an engine needs cuda-bindings or pycuda; install one with: pip install 'edgewright[tensorrt]' or "
         "'edgewright[pycuda]'"
     )

@@ -1,4 +1,4 @@
-"""What every binding offers."""
+"""The interface of every binding of CUDA."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from runtimes.tensors import Array
 
 @dataclass(frozen=True)
 class Pinned:
-    """Page-locked host memory, which copies to and from the device do not have to stage.
+    """Page-locked host memory, from and to which a GPU copies directly.
 
     Attributes:
+        address: address of the first byte.
         array: the bytes, uint8[n].
-        handle: what the binding frees it by.
+        handle: the binding's object that frees the memory.
     """
 
     address: int
@@ -23,28 +24,33 @@ class Pinned:
 
 
 class DeviceMemory(Protocol):
-    """One GPU. Addresses, streams, events and graphs are what CUDA's own calls take.
+    """One GPU. Addresses, streams, events and graphs are the numbers that CUDA's own calls take.
 
-    Every method raises BackendError with CUDA's text where CUDA fails.
+    Every method raises BackendError with CUDA's text if CUDA fails.
+
+    Attributes:
+        name: the card's name.
+        compute_capability: such as "8.7".
+        cuda: version of the CUDA runtime.
+        can_capture: whether the binding captures graphs.
     """
 
     name: str
     compute_capability: str
     cuda: str
     can_capture: bool
-    """Whether `begin_capture` and what follows it are there."""
 
     def allocate(self, nbytes: int) -> int:
-        """Memory on the device; its address."""
+        """Allocate memory on the device; return its address."""
 
     def free(self, address: int) -> None:
-        """Give `allocate`d memory back."""
+        """Free memory of `allocate`."""
 
     def pin(self, nbytes: int) -> Pinned:
-        """Page-locked memory on the host."""
+        """Allocate page-locked memory on the host."""
 
     def unpin(self, pinned: Pinned) -> None:
-        """Give `pin`ned memory back."""
+        """Free memory of `pin`."""
 
     def copy_in(self, address: int, pinned: Pinned, nbytes: int, stream: int) -> None:
         """Enqueue a copy from the host to the device."""
@@ -53,34 +59,34 @@ class DeviceMemory(Protocol):
         """Enqueue a copy from the device to the host."""
 
     def stream(self) -> int:
-        """A stream that waits for no other."""
+        """Create a stream that waits for no other stream."""
 
     def destroy_stream(self, stream: int) -> None:
-        """Give a stream back."""
+        """Destroy a stream."""
 
     def synchronize(self, stream: int) -> None:
-        """Wait until everything enqueued is done."""
+        """Wait until all work enqueued on a stream is done."""
 
     def event(self) -> int:
-        """An event that keeps time."""
+        """Create an event that records its time."""
 
     def destroy_event(self, event: int) -> None:
-        """Give an event back."""
+        """Destroy an event."""
 
     def record(self, event: int, stream: int) -> None:
         """Enqueue an event."""
 
     def elapsed_ms(self, start: int, end: int) -> float:
-        """Time between two events that are over."""
+        """Return the time in ms between two events that have occurred."""
 
     def begin_capture(self, stream: int) -> None:
-        """Record what is enqueued from now on, instead of running it."""
+        """Start to capture the work enqueued on a stream, instead of running it."""
 
     def end_capture(self, stream: int) -> int:
-        """Stop recording; a graph that can be launched."""
+        """End the capture; return a graph that can be launched."""
 
     def launch(self, graph: int, stream: int) -> None:
-        """Enqueue a graph."""
+        """Enqueue a captured graph."""
 
     def destroy_graph(self, graph: int) -> None:
-        """Give a graph back."""
+        """Destroy a graph."""

@@ -1,4 +1,4 @@
-"""NVIDIA's own bindings: the package cuda-bindings, 12 or 13."""
+"""NVIDIA's own binding: the package cuda-bindings, 12 or 13."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _THREAD_LOCAL = cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
 
 
 def open_memory() -> CudaBindings:
-    """The current device.
+    """Open the current device.
 
     Raises:
         UnsupportedError: there is no GPU, or no driver for it; CUDA's text is passed on.
@@ -33,7 +33,7 @@ def open_memory() -> CudaBindings:
 
 
 class CudaBindings:
-    """See `DeviceMemory`."""
+    """A `DeviceMemory` by cuda-bindings."""
 
     can_capture = True
 
@@ -105,7 +105,7 @@ class CudaBindings:
 
 
 def _call(function: Any, *arguments: Any) -> Any:
-    """Call CUDA, and raise what it returns."""
+    """Call CUDA and return its value; raise BackendError for an error status."""
     status, *values = function(*arguments)
     if status != cuda.cudaError_t.cudaSuccess:
         raise BackendError(f"{function.__name__} failed: {_text(status)}.")

@@ -1,4 +1,4 @@
-"""PyCUDA, which is what many a Jetson has. It cannot capture graphs."""
+"""PyCUDA, the binding that many Jetsons have. It cannot capture graphs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtimes.tensorrt.cuda._protocol import Pinned
 
 
 def open_memory() -> PyCuda:
-    """The first device, in its primary context, which TensorRT and others in this process share.
+    """Open the first device in its primary context, which TensorRT in this process uses, too.
 
     Raises:
         UnsupportedError: there is no GPU, or no driver for it; CUDA's text is passed on.
@@ -27,12 +27,12 @@ def open_memory() -> PyCuda:
 
 
 class PyCuda:
-    """See `DeviceMemory`. PyCUDA frees what nobody holds any more, so objects are kept by their address."""
+    """A `DeviceMemory` by PyCUDA, which frees objects without references, so that this class holds them by address."""
 
     can_capture = False
 
     def __init__(self, device: Any) -> None:
-        # pycuda.autoinit would make a context of its own, and TensorRT's memory would lie in another.
+        # pycuda.autoinit would make a second context, and TensorRT's memory would lie in the first one.
         self._context = device.retain_primary_context()
         self._context.push()
         self.name = str(device.name())
@@ -101,7 +101,7 @@ class PyCuda:
 
 
 def _no_graphs() -> NoReturn:
-    raise UnsupportedError("PyCUDA captures no CUDA graphs; install cuda-bindings for them.")
+    raise UnsupportedError("PyCUDA cannot capture CUDA graphs; install cuda-bindings.")
 
 
 def _call(function: Any, *arguments: Any) -> Any:

@@ -21,8 +21,8 @@ def machine_with(machine, monkeypatch, tmp_path):
 
 
 def test_without_a_meter_it_says_so_once_with_the_reason(machine_with):
-    (said,) = energy_budgets.unjudged(LIMITS, machine_with())
-    assert said.startswith("Budget energy<=5mJ cannot be judged on this machine: no processor shows its energy")
+    (said,) = energy_budgets.unmetered_budgets(LIMITS, machine_with())
+    assert said.startswith("Budget energy<=5mJ cannot be judged on this machine: no processor reports its energy")
 
 
 def test_a_meter_judges(machine_with, tmp_path):
@@ -30,8 +30,8 @@ def test_a_meter_judges(machine_with, tmp_path):
     zone.mkdir(parents=True)
     for name, text in (("name", "package-0"), ("energy_uj", "5"), ("max_energy_range_uj", "100")):
         (zone / name).write_text(text)
-    assert energy_budgets.unjudged(LIMITS, machine_with()) == ()
+    assert energy_budgets.unmetered_budgets(LIMITS, machine_with()) == ()
 
 
 def test_where_no_budget_is_on_energy_there_is_nothing_to_say(machine_with):
-    assert energy_budgets.unjudged(LIMITS[:1], machine_with()) == ()
+    assert energy_budgets.unmetered_budgets(LIMITS[:1], machine_with()) == ()

@@ -14,7 +14,6 @@ from hwbench.budgets import verdicts
 from hwbench.budgets.budget import Budget, parse, parse_all
 from hwbench.budgets.verdicts import EXIT_CODES, Verdict, judge, overall
 from hwbench.measurements.accuracy import Accuracy
-from hwbench.measurements.latency import Latency, Load
 from hwbench.stats.intervals import Estimate
 from runtimes.errors import UsageError
 
@@ -95,15 +94,21 @@ def test_while_no_pair_differs_the_interval_narrows_with_the_number_of_samples()
     report = Measured(dataclasses.replace(right, reference=right).drop())
     report.accuracy = right
     # z^2 / (n + z^2) = 0.001 takes n = 3,838; a tenth is added.
-    assert judge_one(report, "accuracy_drop<=0.001").reason.endswith("900 samples cannot tell, about 4,300 would")
+    assert judge_one(report, "accuracy_drop<=0.001").reason.endswith(
+        "900 samples are too few to decide; about 4,300 would suffice"
+    )
 
 
 def test_samples_beyond_all_reach_are_not_counted():
     report = Measured(Estimate(0.5, 0.4, 0.6))
     report.accuracy = Accuracy("auc", True, 10, 0.5, replicates=(0.5,))
-    assert judge_one(report, Budget("x", "accuracy", 0.5 - 5e-17)).reason.endswith("10 samples cannot tell, add some")
-    assert judge_one(report, Budget("x", "accuracy", below(0.5))).reason.endswith("10 samples cannot tell, add some")
-    assert judge_one(report, Budget("x", "accuracy_drop", 0.55)).reason.endswith("about 100 would")
+    assert judge_one(report, Budget("x", "accuracy", 0.5 - 5e-17)).reason.endswith(
+        "10 samples are too few to decide; add some"
+    )
+    assert judge_one(report, Budget("x", "accuracy", below(0.5))).reason.endswith(
+        "10 samples are too few to decide; add some"
+    )
+    assert judge_one(report, Budget("x", "accuracy_drop", 0.55)).reason.endswith("about 100 would suffice")
 
 
 def test_an_inconclusive_latency_asks_for_more_time(make_report):
@@ -114,11 +119,15 @@ def test_an_inconclusive_latency_asks_for_more_time(make_report):
 def test_the_reason_holds_the_figure_its_interval_and_the_limit(make_report):
     report = make_report(right=50)
     reason = judge_one(report, "accuracy>=0.97").reason
-    assert re.fullmatch(r"0\.5000 \(0\.4038 to 0\.5962\) breaks 0\.9700", reason)
-    assert judge_one(report, "accuracy>=0.3").reason.endswith("is within 0.3000")
-    assert judge_one(report, "accuracy>=0.5").reason.endswith("straddles 0.5000; 100 samples cannot tell, add some")
+    assert re.fullmatch(r"accuracy 0\.5000 \(0\.4038 to 0\.5962, 95% confidence\) is below 0\.9700", reason)
+    assert judge_one(report, "accuracy>=0.3").reason.endswith("is at least 0.3000")
+    assert judge_one(report, "accuracy>=0.5").reason.endswith(
+        "may be on either side of 0.5000; 100 samples are too few to decide; add some"
+    )
     # The interval reaches .096 below and the limit is .05 below: (.096 / .05) ** 2 of 100 samples, and a tenth more.
-    assert judge_one(report, "accuracy>=0.45").reason.endswith("100 samples cannot tell, about 500 would")
+    assert judge_one(report, "accuracy>=0.45").reason.endswith(
+        "100 samples are too few to decide; about 500 would suffice"
+    )
 
 
 @pytest.mark.parametrize(("percent", "needed"), [("p99", 368), ("p99.9", 3688)])
@@ -126,7 +135,7 @@ def test_too_few_samples_are_inconclusive_and_say_how_many_it_takes(make_report,
     report = make_report(latency=make_latency(median_ms=1, runs=20))
     verdict = judge_one(report, f"{percent}<=1s")
     assert (verdict.outcome, verdict.measured) == ("inconclusive", None)
-    assert verdict.reason == f"{percent} takes {needed} samples, there are 120"
+    assert verdict.reason == f"{percent} takes {needed} samples, and there are 120"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +148,7 @@ def test_too_few_samples_are_inconclusive_and_say_how_many_it_takes(make_report,
         ("peak_memory<=9GB", {"latency": None}, "latency was not measured"),
         ("accuracy>=0.1", {"accuracy": None}, "give --evaluation"),
         ("accuracy_drop<=0.9", {"accuracy": None}, "give --evaluation"),
-        ("accuracy_drop<=0.9", {"accuracy": Accuracy("top1", True, 2, 1.0, (1.0, 1.0))}, "no source model's accuracy"),
+        ("accuracy_drop<=0.9", {"accuracy": Accuracy("top1", True, 2, 1.0, (1.0, 1.0))}, "source model was not scored"),
         ("accuracy>=0.1", {"accuracy": Accuracy("iou", True, 1, 0.9, (0.9,))}, "at least 2 samples"),
         ("p90<=+5%", {"latency": None}, "latency was not measured"),
     ],
@@ -157,26 +166,26 @@ def test_the_reason_is_the_baselines_where_that_was_not_measured(make_report):
 
 def test_a_metric_of_which_less_is_better_is_not_judged_by_a_lower_limit(make_report):
     errors = Accuracy("wer", False, 100, 0.99, scores=(1.0,) * 99 + (0.0,))
-    with pytest.raises(UsageError, match=r"less is better of wer, so write accuracy<=0\.5"):
+    with pytest.raises(UsageError, match=r"a lower wer is better, so write accuracy<=0\.5"):
         judge_one(make_report(accuracy=errors), "accuracy>=0.5")
     assert judge_one(make_report(accuracy=errors), "accuracy<=1.1").outcome == "pass"
     assert judge_one(make_report(accuracy=errors), "accuracy<=0.5").outcome == "fail"
 
 
 def test_a_metric_of_which_more_is_better_is_not_judged_by_an_upper_limit(make_report):
-    with pytest.raises(UsageError, match=r"more is better of top1, so write accuracy>=0\.99"):
+    with pytest.raises(UsageError, match=r"a higher top1 is better, so write accuracy>=0\.99"):
         judge_one(make_report(), "accuracy<=0.99")
-    with pytest.raises(UsageError, match=r"more is better of top1, so write accuracy>=\+1%"):
+    with pytest.raises(UsageError, match=r"a higher top1 is better, so write accuracy>=\+1%"):
         judge_one(make_report(), "accuracy<=+1%", make_report())
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("accuracy>=97", "Budget 'accuracy>=97': top1 goes from 0 to 1; write accuracy>=0.97."),
-        ("accuracy>=1000", "top1 goes from 0 to 1; give a limit within that."),
-        ("accuracy>=-0.5", "top1 goes from 0 to 1; give a limit within that."),
-        ("accuracy_drop<=2", "Budget 'accuracy_drop<=2': top1 goes from 0 to 1; write accuracy_drop<=0.02."),
+        ("accuracy>=97", "Budget 'accuracy>=97': top1 ranges from 0 to 1; write accuracy>=0.97."),
+        ("accuracy>=1000", "top1 ranges from 0 to 1; give a limit in that range."),
+        ("accuracy>=-0.5", "top1 ranges from 0 to 1; give a limit in that range."),
+        ("accuracy_drop<=2", "Budget 'accuracy_drop<=2': top1 ranges from 0 to 1; write accuracy_drop<=0.02."),
     ],
 )
 def test_a_limit_beyond_what_the_metric_can_be_is_refused(make_report, text, words):
@@ -240,65 +249,6 @@ def test_a_change_of_a_metric_below_zero_is_inconclusive(make_report):
 def test_a_change_takes_a_baseline(make_report):
     with pytest.raises(UsageError, match=re.escape("'p90<=+5%' compares with a baseline; give one with --baseline")):
         judge(make_report(), parse_all(["p90<=1s", "p90<=+5%"]))
-
-
-@pytest.mark.parametrize("text", ["p90<=+5%", "throughput>=-5%", "load_time<=+5%", "peak_memory<=+5%"])
-def test_latency_of_another_machine_is_refused_with_what_differs(make_report, machine, text):
-    other = dataclasses.replace(machine, cpu="Other CPU", cores=8, isa=("avx2", "avx512f", "fma"))
-    with pytest.raises(UsageError) as caught:
-        judge(make_report(), [parse(text)], make_report(machine=other))
-    message = str(caught.value)
-    assert "measured on another machine" in message
-    assert "cpu: Other CPU there, Some CPU here" in message
-    assert "cores: 8 there, 4 here" in message
-    assert "isa: avx512f there" in message
-    assert "give the baseline's bundle" in message
-
-
-@pytest.mark.parametrize("text", ["size<=+5%", "accuracy>=-50%", "p90<=1s"])
-def test_what_no_machine_changes_is_compared_across_machines(make_report, machine, text):
-    other = dataclasses.replace(machine, cpu="Other CPU")
-    assert judge_one(make_report(), text, make_report(machine=other)).outcome == "pass"
-
-
-def test_another_kernel_or_python_is_the_same_machine(make_report, machine):
-    other = dataclasses.replace(machine, system="Linux 6.8", python="3.13")
-    assert judge_one(make_report(), "p90<=+50%", make_report(machine=other)).outcome == "pass"
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [({"model": "cubic"}, "another model (cubic, not linear)"), ({"profile": "rpi5"}, "another profile (rpi5")],
-)
-def test_a_baseline_of_another_model_or_profile_is_refused(make_report, change, told):
-    with pytest.raises(UsageError, match=re.escape(told)):
-        judge(make_report(), [parse("size<=+5%")], make_report(**change))
-
-
-@pytest.mark.parametrize(
-    ("load", "told"),
-    [
-        (Load(False, 2, 500.0), "another load, by its target_per_s (500.0, not 100.0)"),
-        (Load(False, 1, 100.0), "another load, by its workers (1, not 2)"),
-        (Load(True, 2, 100.0), "another load, by its batched (True, not False)"),
-    ],
-)
-def test_a_baseline_under_another_load_is_refused_where_latency_is_compared(make_report, make_latency, load, told):
-    def served(load):
-        return make_report(latency=Latency("server", 1, 1, make_latency().blocks, load))
-
-    ours = served(Load(False, 2, 100.0))
-    with pytest.raises(UsageError, match=re.escape(told)):
-        judge(ours, [parse("p90<=+50%")], served(load))
-    assert judge_one(ours, "size<=+5%", served(load)).outcome == "pass"
-    assert judge_one(ours, "p90<=+50%", ours).outcome == "pass"
-
-
-def test_a_baseline_of_another_metric_is_refused_where_accuracy_is_compared(make_report):
-    baseline = make_report(accuracy=Accuracy("auc", True, 100, 0.9, scores=(0.9,) * 100))
-    with pytest.raises(UsageError, match=re.escape("another metric (auc, not top1)")):
-        judge(make_report(), [parse("accuracy>=-5%")], baseline)
-    assert judge_one(make_report(), "size<=+5%", baseline).outcome == "pass"
 
 
 def verdict_of(outcome):

@@ -78,7 +78,7 @@ def refused(path, specs=(X,), labels=False) -> str:
         pytest.param([X, IDS], {"x": ones(5, 3)}, ["no array 'ids'", "ids=int64[N,T]"], id="second-name"),
         pytest.param([X], {"x": ones(5, 3, dtype="float64")}, ["'x' is float64; the model takes float32"], id="dtype"),
         pytest.param([X], {"x": ones(5, 4)}, ["shape [5, 4]", "takes x=float32[N,3]", "the samples"], id="shape"),
-        pytest.param([X], {"x": ones(3)}, ["shape [3]", "first axis should be the samples"], id="one-bare-sample"),
+        pytest.param([X], {"x": ones(3)}, ["shape [3]", "first axis must be the samples"], id="one-bare-sample"),
         pytest.param([X], {"x": ones(5, 1, 4)}, ["shape [5, 1, 4]"], id="shape-with-an-extra-axis"),
         pytest.param([X], {"x": ones(2, 5, 1, 3)}, ["shape [2, 5, 1, 3]"], id="two-extra-axes"),
         pytest.param([X], {"x": np.float32(1)}, ["shape []"], id="a-number"),
@@ -89,7 +89,7 @@ def refused(path, specs=(X,), labels=False) -> str:
         pytest.param(
             [X, IDS],
             {"x": ones(5, 3), "ids": ones(4, 9, dtype="int64")},
-            ["disagree", "x has 5", "ids has 4"],
+            ["different numbers", "x has 5", "ids has 4"],
             id="unequal-lengths",
         ),
     ],
@@ -107,7 +107,7 @@ def test_a_sample_with_nan_or_infinity_is_named(save, bad):
 
 
 def test_labels_that_are_missing_or_not_as_many_are_told(save):
-    assert "no array 'labels'; put one entry per sample" in refused(save(x=ones(5, 3)), labels=True)
+    assert "no array 'labels'; add one label per sample" in refused(save(x=ones(5, 3)), labels=True)
     for labels in (np.arange(4), np.arange(6), np.int64(3)):
         for wanted in (True, False):
             message = refused(save(x=ones(5, 3), labels=labels), labels=wanted)
@@ -177,7 +177,7 @@ def test_what_is_no_npz_of_plain_arrays_is_told_so(tmp_path, write):
 def test_a_zip_of_other_things_is_told_what_is_no_array(tmp_path):
     path = tmp_path / "data.npz"
     _write_zip(path, "x", "hello")
-    assert "'x' is not an array" in refused(path)
+    assert "'x', which is not an array" in refused(path)
 
 
 def test_nothing_is_unpickled(tmp_path):

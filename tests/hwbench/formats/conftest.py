@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from formats_data import elsewhere_field, few_samples_field, hostile_field, measured_field
+from formats_data import hostile_field, three_fields
 
 from hwbench.results import profile_results
 from hwbench.results.profile_results import Results
@@ -11,8 +11,7 @@ from hwbench.results.profile_results import Results
 
 @pytest.fixture(scope="session")
 def results() -> Results:
-    """Seven candidates, one chosen; a device that was not here; and a field with too few samples."""
-    return profile_results.of([measured_field(), elsewhere_field(), few_samples_field()])
+    return three_fields()
 
 
 @pytest.fixture(scope="session")

@@ -4,20 +4,20 @@ import csv
 import io
 
 import pytest
-from formats_data import HOSTILE
+from formats_data import HOSTILE, hostile_field, rendered, three_fields
 
 from hwbench.formats import csv as csv_format
 from hwbench.results import profile_results
 
 
-def read(results):
-    return list(csv.DictReader(io.StringIO(csv_format.render(results))))
+def read(make):
+    return list(csv.DictReader(io.StringIO(rendered("csv", make))))
 
 
 def test_one_line_per_entry_and_plain_numbers(results):
-    lines = read(results)
-    assert len(lines) == sum(len(each.entries) for each in results.fields)
-    entry = results.fields[0].selected
+    lines = read(three_fields)
+    assert len(lines) == sum(len(each.candidates) for each in results.profiles)
+    entry = results.profiles[0].selected
     line = next(line for line in lines if line["status"] == "selected")
     p90 = entry.report.estimate("p90")
     assert [float(line[f"p90_ms{end}"]) for end in ("", "_low", "_high")] == [p90.value, p90.low, p90.high]
@@ -29,8 +29,8 @@ def test_one_line_per_entry_and_plain_numbers(results):
     assert line["verdicts"] == "p90<=20ms: pass; accuracy_drop<=0.01: pass"
 
 
-def test_what_is_missing_is_empty_and_says_why(results):
-    lines = read(results)
+def test_what_is_missing_is_empty_and_says_why():
+    lines = read(three_fields)
     skipped = next(line for line in lines if line["precision"] == "fp16")
     assert (skipped["p50_ms"], skipped["outcome"]) == ("", "")
     assert "no fp16 kernels" in skipped["reason"]
@@ -41,8 +41,8 @@ def test_what_is_missing_is_empty_and_says_why(results):
 
 
 def test_hostile_text_stays_in_its_cell(hostile):
-    lines = read(hostile)
-    assert len(lines) == len(hostile.fields[0].entries)
+    lines = read(hostile_field)
+    assert len(lines) == len(hostile.profiles[0].candidates)
     assert all(None not in line and None not in line.values() for line in lines)
     assert lines[0]["model"].startswith(HOSTILE[:30])
 

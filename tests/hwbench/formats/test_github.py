@@ -38,8 +38,8 @@ def test_each_verdict_is_an_annotation_of_its_kind(results):
 
 def test_each_says_what_was_measured_on_what_and_how_sure(results):
     message = next(message for kind, title, message in annotations(results) if title == "p90<=20ms: pass")
-    assert "mobilenet-v2 for x86-avx512-vnni, int8 on onnxruntime" in message
-    assert re.search(r"\([\d.]+ ms to [\d.]+ ms\) is within 20 ms", message)
+    assert "mobilenet-v2 for x86-avx512-vnni, int8 (onnxruntime)" in message
+    assert re.search(r"\([\d.]+ ms to [\d.]+ ms, 95% confidence\) is within 20 ms", message)
     assert "Xeon(R) Platinum 8481C" in message
 
 

@@ -9,10 +9,13 @@ from formats_data import (
     elsewhere_field,
     failed_field,
     few_samples_field,
+    hostile_field,
     make_latency,
     make_report,
     many_field,
     measured_field,
+    rendered,
+    three_fields,
     unmade_field,
 )
 
@@ -56,12 +59,12 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def text(results):
-    return html.render(results)
+def text():
+    return rendered("html", three_fields)
 
 
-def test_it_is_one_file(text, hostile):
-    for page in (text, html.render(hostile)):
+def test_it_is_one_file(text):
+    for page in (text, rendered("html", hostile_field)):
         assert not re.search(r"https?:|//\w|@import|url\((?!#)", page)
         parsed = Page(page)
         assert set(parsed.tags).isdisjoint({"script", "link", "img", "iframe", "object", "embed", "form"})
@@ -72,11 +75,11 @@ def test_it_is_one_file(text, hostile):
 
 def test_it_is_small(text):
     assert len(text) < 150_000
-    assert len(html.render(profile_results.of([many_field()]))) < 300_000
+    assert len(rendered("html", many_field)) < 300_000
 
 
-def test_hostile_text_is_shown_as_text(hostile):
-    page = html.render(hostile)
+def test_hostile_text_is_shown_as_text():
+    page = rendered("html", hostile_field)
     assert "<script" not in page
     assert "[e](f) red" in Page(page).text
     assert page.count("&lt;script&gt;") > 20
@@ -98,7 +101,7 @@ def test_verdicts_show_by_word(text):
     ],
 )
 def test_charts_are_those_there_are_figures_for(make, titles):
-    page = html.render(profile_results.of([make()]))
+    page = rendered("html", make)
     assert re.findall(r"<figure>\s*<h2>(.*?)</h2>", page) == titles
     assert page.count("<svg ") == page.count('role="img"') == len(titles)
 
@@ -110,7 +113,7 @@ def test_charts_take_the_colours_of_the_page(text):
 
 
 def test_a_chart_of_a_wide_range_has_plain_numbers(text):
-    page = html.render(profile_results.of([many_field()]))
+    page = rendered("html", many_field)
     assert "mathdefault" not in page
     assert "Named: those on the line, and the chosen one." in page
     assert "No candidate beats those on the line on both counts." in page
@@ -121,7 +124,7 @@ def test_a_few_slow_runs_do_not_squeeze_the_chart_but_are_told_of(text):
     latency = make_latency(5.0, seed=1)
     slow = dataclasses.replace(latency.blocks[0], samples_ns=(*latency.blocks[0].samples_ns, 70_000_000))
     report = make_report("int8", dataclasses.replace(latency, blocks=(slow, *latency.blocks[1:])), 2, 3, 3.62)
-    entry = CandidateResult("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report)
+    entry = CandidateResult("int8 (onnxruntime)", "int8", "onnxruntime", "measured", "", report)
     page = html.render(profile_results.of([ProfileResult("mobilenet-v2", "x86-64-v3", (), (entry,))]))
     assert "took longer than the axis shows, the slowest 70.0 ms." in page
     assert "longer than the axis" not in text
@@ -129,24 +132,24 @@ def test_a_few_slow_runs_do_not_squeeze_the_chart_but_are_told_of(text):
 
 def test_a_metric_where_less_is_better_says_so():
     entries = []
-    for entry in measured_field().entries:
+    for entry in measured_field().candidates:
         if entry.report is not None and entry.report.accuracy is not None:
             accuracy = dataclasses.replace(entry.report.accuracy, higher_is_better=False, metric="error_rate")
             entries.append(dataclasses.replace(entry, report=dataclasses.replace(entry.report, accuracy=accuracy)))
-    page = html.render(profile_results.of([dataclasses.replace(measured_field(), entries=tuple(entries))]))
+    page = html.render(profile_results.of([dataclasses.replace(measured_field(), candidates=tuple(entries))]))
     assert "error_rate (lower is better)" in page
 
 
 def test_where_none_was_chosen_everyones_verdicts_show():
-    page = Page(html.render(profile_results.of([failed_field()]))).text
+    page = Page(rendered("html", failed_field)).text
     assert "No candidate meets the budgets: of 4 judged, each breaks at least one." in page
-    assert "3 candidates, the nearest fp32 on onnxruntime: 32 ms" in page
+    assert "3 candidates, the nearest fp32 (onnxruntime): 32 ms" in page
 
 
 def test_a_wide_table_breaks_names_at_their_joints_and_has_headings_for_narrow_pages():
-    entry = measured_field().entries[0]
-    long = dataclasses.replace(entry, name="fp32 on onnxruntime, graph_optimization=extended")
-    page = html.render(profile_results.of([dataclasses.replace(measured_field(), entries=(entry, long))]))
+    entry = measured_field().candidates[0]
+    long = dataclasses.replace(entry, name="fp32 (onnxruntime), graph_optimization=extended")
+    page = html.render(profile_results.of([dataclasses.replace(measured_field(), candidates=(entry, long))]))
     assert "fp32, graph_<wbr>optimization=<wbr>extended<" in page
     assert page.count('data-heading="p50, ms"') == 2
 

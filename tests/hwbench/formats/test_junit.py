@@ -67,7 +67,7 @@ def test_where_none_was_chosen_the_budgets_are_not_met(make, tag):
     (case,) = root.iter("testcase")
     (problem,) = case
     assert (case.get("name"), problem.tag) == ("budgets", tag)
-    assert "fp32 on onnxruntime" in str(problem.text)
+    assert "fp32 (onnxruntime)" in str(problem.text)
 
 
 def test_names_hold_no_figures_so_that_a_server_can_follow_them():

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import re
 
-from formats_data import HOSTILE, failed_field
+from formats_data import HOSTILE, failed_field, hostile_field, rendered, three_fields
 from markdown_it import MarkdownIt
 
-from hwbench.formats import markdown
 from hwbench.formats.sections.headline import clean
-from hwbench.results import profile_results
 
 
 def tables(text):
@@ -18,16 +16,16 @@ def tables(text):
 
 
 def test_every_row_has_as_many_cells_as_the_heading(results, hostile):
-    for shown in (results, hostile):
-        found = list(tables(markdown.render(shown)))
-        assert len(found) == len(shown.fields)
-        for table, each in zip(found, shown.fields):
+    for shown, make in ((results, three_fields), (hostile, hostile_field)):
+        found = list(tables(rendered("markdown", make)))
+        assert len(found) == len(shown.profiles)
+        for table, each in zip(found, shown.profiles):
             assert {len(row) for row in table} == {11}
-            assert len(table) == len(each.entries) + 2
+            assert len(table) == len(each.candidates) + 2
 
 
-def test_hostile_text_starts_no_markup(hostile):
-    text = markdown.render(hostile).replace("<br>", "")
+def test_hostile_text_starts_no_markup():
+    text = rendered("markdown", hostile_field).replace("<br>", "")
     assert not re.search(r"(?<!\\)<[a-zA-Z/]", text)
     assert not re.search(r"(?<!\\)`", text)
     assert "\n<script" not in text
@@ -36,12 +34,12 @@ def test_hostile_text_starts_no_markup(hostile):
 def test_github_shows_a_table_and_every_text_as_it_is(results, hostile):
     """By markdown-it's parser of CommonMark with GitHub's tables."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    for shown in (results, hostile):
-        tokens = parser.parse(markdown.render(shown))
+    for shown, make in ((results, three_fields), (hostile, hostile_field)):
+        tokens = parser.parse(rendered("markdown", make))
         kinds = [token.type for token in tokens]
-        assert kinds.count("table_open") == kinds.count("heading_open") == len(shown.fields)
-        assert kinds.count("tr_open") == sum(1 + len(each.entries) for each in shown.fields)
-        assert kinds.count("td_open") == 11 * sum(len(each.entries) for each in shown.fields)
+        assert kinds.count("table_open") == kinds.count("heading_open") == len(shown.profiles)
+        assert kinds.count("tr_open") == sum(1 + len(each.candidates) for each in shown.profiles)
+        assert kinds.count("td_open") == 11 * sum(len(each.candidates) for each in shown.profiles)
         inside = [child for token in tokens for child in token.children or ()]
         assert {child.content for child in inside if child.type == "html_inline"} == {"<br>"}
         assert {child.type for child in inside} == {"text", "strong_open", "strong_close", "html_inline"}
@@ -49,8 +47,8 @@ def test_github_shows_a_table_and_every_text_as_it_is(results, hostile):
     assert " ".join(clean(HOSTILE).split()) in said
 
 
-def test_verdicts_are_words_and_budgets_read_as_typed(results):
-    text = markdown.render(results)
+def test_verdicts_are_words_and_budgets_read_as_typed():
+    text = rendered("markdown", three_fields)
     assert "- **pass** p90<=20ms: 15.1 ms" in text
     assert "- **inconclusive** p90<=20ms: raspberry-pi-5 was not here" in text
     assert "All profiles: **inconclusive**" in text
@@ -58,6 +56,6 @@ def test_verdicts_are_words_and_budgets_read_as_typed(results):
 
 
 def test_where_none_was_chosen_a_verdict_names_the_nearest_candidate():
-    text = markdown.render(profile_results.of([failed_field()]))
-    assert "- **fail** p90<=20ms: 3 candidates, the nearest fp32 on onnxruntime: " in text
-    assert "- **fail** accuracy_drop<=0.01: int8-dynamic on onnxruntime: " in text
+    text = rendered("markdown", failed_field)
+    assert "- **fail** p90<=20ms: 3 candidates, the nearest fp32 (onnxruntime): " in text
+    assert "- **fail** accuracy_drop<=0.01: int8-dynamic (onnxruntime): " in text

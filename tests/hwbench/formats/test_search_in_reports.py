@@ -3,74 +3,75 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
-import formats_data
 import pytest
+from formats_data import measured_field, rendered
 
-from hwbench.formats import html, text
 from hwbench.results import profile_results
 from hwbench.results.profile_results import CandidateResult, Screening, Search
 
 
-@pytest.fixture(scope="module")
-def results() -> profile_results.Results:
+@functools.cache
+def searched() -> profile_results.Results:
     """The measured field, as a search would leave it."""
-    made = formats_data.measured_field()
+    made = measured_field()
     changes = {
         "layers": {"int8": 50, "fp32": 5},
         "recipe": {"keep": ["stem", "head/conv", "a", "b"], "keep_in": "fp32"},
         "screening": Screening("parity", 0.97, 128, 14.5),
     }
-    entries = [dataclasses.replace(entry, **changes) if entry.status == "selected" else entry for entry in made.entries]
-    return profile_results.of([dataclasses.replace(made, entries=tuple(entries), search=Search(looks=5, tried=21))])
+    entries = [
+        dataclasses.replace(entry, **changes) if entry.status == "selected" else entry for entry in made.candidates
+    ]
+    return profile_results.of([dataclasses.replace(made, candidates=tuple(entries), search=Search(looks=5, tried=21))])
 
 
-@pytest.mark.parametrize("module", [text, html])
-def test_says_how_often_the_evaluation_data_was_looked_at_and_the_layers_by_precision(module, results):
-    shown = " ".join(module.render(results).split())
+@pytest.mark.parametrize("form", ["text", "html"])
+def test_says_how_often_the_evaluation_data_was_looked_at_and_the_layers_by_precision(form):
+    shown = " ".join(rendered(form, searched).split())
     assert "21 candidates tried, ordered by the calibration data; the evaluation data was looked at 5 times" in shown
     assert "50 in int8, 5 in fp32; 4 kept in fp32: stem, head/conv, a and 1 more" in shown
 
 
-@pytest.mark.parametrize("module", [text, html])
-def test_says_nothing_where_nothing_was_searched(module):
-    shown = module.render(profile_results.of([formats_data.measured_field()]))
-    assert "evaluation data was looked at" not in shown
+@pytest.mark.parametrize("form", ["text", "html"])
+def test_says_nothing_where_nothing_was_searched(form):
+    assert "evaluation data was looked at" not in rendered(form, measured_field)
 
 
-def test_survives_its_json(results):
-    assert profile_results.from_json(profile_results.to_json(results), "report.json") == results
+def test_survives_its_json():
+    assert profile_results.from_json(profile_results.to_json(searched()), "report.json") == searched()
 
 
-@pytest.fixture(scope="module")
+@functools.cache
 def screened() -> profile_results.Results:
     """The measured field, and what was let go before: by its speed, by both figures, or without a score."""
-    made = formats_data.measured_field()
+    made = measured_field()
     went_on = [
         dataclasses.replace(entry, screening=Screening("parity", 0.99, 128, 20.0 + number))
-        for number, entry in enumerate(made.entries)
+        for number, entry in enumerate(made.candidates)
         if entry.report is not None
     ]
     let_go = [
         CandidateResult(
-            f"{name} on openvino", name, "openvino", "rejected", "slower", screening=Screening("parity", 0.9, 128, ms)
+            f"{name} (openvino)", name, "openvino", "rejected", "slower", screening=Screening("parity", 0.9, 128, ms)
         )
         for name, ms in (("int8-dynamic", 90.0), ("fp16-storage", 40.0))
     ]
-    unranked = CandidateResult("fp32 on null", "fp32", "null", "rejected", "slower", screening=Screening(p50_ms=300.0))
-    return profile_results.of([dataclasses.replace(made, entries=(*went_on, *let_go, unranked))])
+    unranked = CandidateResult("fp32 (null)", "fp32", "null", "rejected", "slower", screening=Screening(p50_ms=300.0))
+    return profile_results.of([dataclasses.replace(made, candidates=(*went_on, *let_go, unranked))])
 
 
-def test_all_that_was_ranked_and_timed_is_drawn(screened):
-    page = html.render(screened)
+def test_all_that_was_ranked_and_timed_is_drawn():
+    page = rendered("html", screened)
     figure = page[page.index("<h2>What was screened") :]
     figure = figure[: figure.index("</figure>")]
     assert figure.count("var(--surface)") >= 2  # hollow
     assert "What was screened of" in figure
-    assert "int8-dynamic on openvino" in figure
-    assert "fp32 on null" not in figure
+    assert "int8-dynamic (openvino)" in figure
+    assert "fp32 (null)" not in figure
     assert "hollow: let go before that." in figure
 
 
-def test_where_all_went_on_one_chart_is_enough(results):
-    assert "What was screened" not in html.render(results)
+def test_where_all_went_on_one_chart_is_enough():
+    assert "What was screened" not in rendered("html", searched)

@@ -111,15 +111,15 @@ def test_where_time_forbids_lower_rates_nothing_is_said_of_them():
     assert min(looked) == 100
     verdict = server_max_rate.verdict(latencies, budget.parse("p99<=1.01ms"), 100.0)
     assert verdict.outcome == "inconclusive"
-    assert verdict.reason.startswith("no rate holds it down to 100 per s (p99 ")
-    assert verdict.reason.endswith("--duration 7 tries half of that rate, too")  # 662 queries at 100 per s
+    assert verdict.reason.startswith("no rate holds the bound down to 100 per s (p99 ")
+    assert verdict.reason.endswith("--duration 7 also tries half of that rate")  # 662 queries at 100 per s
 
 
 def test_where_hardly_a_query_waits_a_bound_that_is_missed_fails():
     bound = budget.parse("p99<=0.5ms")
     verdict = server_max_rate.verdict(found(bound.text, lowest=1e-9)[0], bound, 1e-9)
     assert verdict.outcome == "fail"
-    assert verdict.reason.startswith("no rate holds it: 15.6 per s (p99 1")
+    assert verdict.reason.startswith("no rate holds the bound: 15.6 per s (p99 1")
 
 
 def test_a_rate_between_the_lowest_and_what_was_halved_is_found():
@@ -213,13 +213,13 @@ def test_a_miss_while_other_programs_ran_is_not_sure():
 
     verdict = server_max_rate.verdict([seen(queue(16.0))], bound, 1e-9)
     assert verdict.outcome == "inconclusive"
-    assert verdict.reason.startswith("no rate held it down to 16 per s (p99 1")
+    assert verdict.reason.startswith("no rate held the bound down to 16 per s (p99 1")
     assert verdict.reason.endswith(
-        "but other programs took 2.0 processors meanwhile; measure again on a quieter machine"
+        "but other programs used 2.0 processors during the measurement; measure again on a quieter machine"
     )
     verdict = server_max_rate.verdict([queue(300.0), seen(queue(900.0))], budget.parse("p90<=2ms"), 1.0)
     assert verdict.outcome == "pass"
-    assert verdict.reason.endswith("meanwhile, so the largest rate may be higher")
+    assert verdict.reason.endswith("during the measurement, so the largest rate may be higher")
 
 
 def test_a_capacity_that_was_measured_far_too_low_hides_no_rate():

@@ -40,7 +40,7 @@ def test_a_month_later_the_probe_is_forgotten(folder, machine, monkeypatch):
 @pytest.mark.parametrize("text", ["", "[]", '{"probe_ns": "fast"}', '{"colour": 1}'])
 def test_a_damaged_memory_is_none(folder, machine, text):
     note_probe(machine, 100.0)
-    (file,) = folder.iterdir()
+    (file,) = (folder / "machine").iterdir()
     file.write_text(text)
     assert recall(machine) == Remembered()
     note_probe(machine, 90.0)

@@ -129,8 +129,8 @@ def test_a_drop_of_scores_is_the_paired_interval():
         pytest.param(lambda o, y: "good", "returned 'good'", id="text"),
         pytest.param(lambda o, y: {"top1": 0.5}, "returned {'top1': 0.5}", id="dict"),
         pytest.param(lambda o, y: [[1], [1, 2]], "returned [[1], [1, 2]]", id="ragged"),
-        pytest.param(lambda o, y: float("nan"), "came to nan; it should be a finite number", id="nan"),
-        pytest.param(lambda o, y: np.where(y == 1, np.inf, 0), "came to inf for sample 1;", id="infinite-sample"),
+        pytest.param(lambda o, y: float("nan"), "returned nan; return a finite number", id="nan"),
+        pytest.param(lambda o, y: np.where(y == 1, np.inf, 0), "returned inf for sample 1;", id="infinite-sample"),
     ],
 )
 def test_a_metric_that_goes_wrong_is_named(score, told):
@@ -160,7 +160,7 @@ def test_a_metric_undefined_on_nearly_every_resample_is_refused():
         calls.append(1)
         return 1.0 if len(calls) == 1 else float("nan")
 
-    with pytest.raises(UsageError, match=re.escape("too few samples to resample: Metric 'once' came to nan")):
+    with pytest.raises(UsageError, match=re.escape("too few samples to resample: Metric 'once' returned nan")):
         evaluate(Metric("once", once), outputs(0), LABELS)
 
 

@@ -60,7 +60,7 @@ def test_the_interval_covers_the_median_process_where_processes_differ_more_than
 @pytest.mark.parametrize(("percent", "needed"), [(50, 6), (90, 36), (95, 72), (99, 368), (99.9, 3688)])
 def test_a_percentile_without_samples_enough_says_how_many_it_takes(make_block, percent, needed):
     short = latency_of([make_block(range(1, needed))])
-    with pytest.raises(ValueError, match=f"^p{percent:g} takes {needed} samples, there are {needed - 1}$"):
+    with pytest.raises(ValueError, match=f"^p{percent:g} takes {needed} samples, and there are {needed - 1}$"):
         short.percentile(percent)
     assert latency_of([make_block(range(1, needed + 1))]).percentile(percent).value > 0
 
@@ -182,7 +182,7 @@ def test_energy_is_by_inference_where_a_query_takes_several(make_block):
 
 def test_one_meter_that_stood_still_is_no_energy_of_nothing(make_block):
     for drawn in ({"package": 0}, {"package": 1_000, "gpu": 0}):
-        with pytest.raises(ValueError, match="a meter did not move while a process measured; measure for longer"):
+        with pytest.raises(ValueError, match="meter did not move while a process measured; measure for longer"):
             block_figure(metered(make_block([1.0] * 10), **drawn), "energy")
 
 

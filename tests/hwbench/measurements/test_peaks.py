@@ -1,4 +1,4 @@
-"""Ceilings: what is kept, under which key, and what is absent."""
+"""Peaks: what is kept, under which key, and what is absent."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import time
 import pytest
 
 from hwbench.machine import remembered
-from hwbench.measurements import memory_bandwidth
-from hwbench.measurements import peaks as ceilings
+from hwbench.measurements import memory_bandwidth, peaks
 from hwbench.measurements.memory_bandwidth import Bandwidth
-from hwbench.measurements.peaks import Ceilings, Peak, Unmade, measure, recall
+from hwbench.measurements.peaks import Peaks, PeakWorkload, UnbuiltWorkload, measure, recall
 from runtimes.errors import BackendError
 
 VERSIONS = {"onnxruntime": "1.31.1"}
@@ -27,11 +26,13 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def take(folder, machine, fake_target, tmp_path):
-    """Measures peaks whose bundles all take 1 ms at best."""
+    """Measures workloads whose bundles all take 1 ms at best."""
 
-    def run(*precisions: str, operations=10**9, threads=1, versions=VERSIONS, missing=(), machine=machine) -> Ceilings:
-        peaks = [Peak(name, name, tmp_path / name, tmp_path / "inputs.npz", operations) for name in precisions]
-        return measure(machine, threads, versions, peaks, dict(missing), fake_target, lambda said: None)
+    def run(*precisions: str, operations=10**9, threads=1, versions=VERSIONS, missing=(), machine=machine) -> Peaks:
+        workloads = [
+            PeakWorkload(name, name, tmp_path / name, tmp_path / "inputs.npz", operations) for name in precisions
+        ]
+        return measure(machine, threads, versions, workloads, dict(missing), fake_target, lambda said: None)
 
     return run
 
@@ -56,8 +57,8 @@ def test_more_threads_can_do_what_one_does(take):
 
 
 def test_of_several_forms_of_one_precision_the_fastest_counts(take, fake_target, machine, tmp_path):
-    peaks = [Peak(str(n), "fp32", tmp_path / str(n), tmp_path / "x.npz", n * 10**9) for n in (1, 3, 2)]
-    found = measure(machine, 1, VERSIONS, peaks, {}, fake_target, lambda said: None)
+    workloads = [PeakWorkload(str(n), "fp32", tmp_path / str(n), tmp_path / "x.npz", n * 10**9) for n in (1, 3, 2)]
+    found = measure(machine, 1, VERSIONS, workloads, {}, fake_target, lambda said: None)
     assert found.operations_per_s == {"fp32": 3e12}
 
 
@@ -69,10 +70,10 @@ def test_what_cannot_be_measured_is_absent_with_the_reason_and_never_zero(take, 
 
 
 def test_what_could_not_be_made_costs_its_own_rate_alone(folder, machine, fake_target, tmp_path):
-    made = Peak("b", "fp32", tmp_path / "b", tmp_path / "x.npz", 10**9)
-    peaks = [Unmade("a", "int8", "no scales"), made, Unmade("c", "fp32", "another form of it")]
+    made = PeakWorkload("b", "fp32", tmp_path / "b", tmp_path / "x.npz", 10**9)
+    workloads = [UnbuiltWorkload("a", "int8", "no scales"), made, UnbuiltWorkload("c", "fp32", "another form of it")]
     said: list[str] = []
-    found = measure(machine, 1, VERSIONS, peaks, {}, fake_target, said.append)
+    found = measure(machine, 1, VERSIONS, workloads, {}, fake_target, said.append)
     assert found.operations_per_s == {"fp32": 1e12}
     assert found.missing == {"int8": "no scales"}
     assert len(said) == 4  # each a step of the bar's
@@ -82,14 +83,14 @@ def test_what_could_not_be_made_costs_its_own_rate_alone(folder, machine, fake_t
     "changes",
     [{"threads": 2}, {"versions": {"onnxruntime": "1.32.0"}}, {"versions": {**VERSIONS, "openvino": "2026.4"}}],
 )
-def test_other_threads_and_other_tools_have_ceilings_of_their_own(take, machine, changes):
+def test_other_threads_and_other_tools_have_peaks_of_their_own(take, machine, changes):
     take("fp32")
     asked = {"threads": 1, "versions": VERSIONS, **changes}
     assert recall(machine, **asked) is None
     assert recall(machine, 1, VERSIONS) is not None
 
 
-def test_another_machine_has_ceilings_of_its_own(take, machine):
+def test_another_machine_has_peaks_of_its_own(take, machine):
     take("fp32")
     others = {"memory_bytes": 32 << 30}, {"caches_bytes": {"L1d": 32768, "L3": 1 << 25}}, {"last_caches": 2}
     for change in ({"cpu": "Other CPU"}, {"cores": 8}, {"isa": ("avx2",)}, {"governor": "powersave"}, *others):
@@ -99,7 +100,7 @@ def test_another_machine_has_ceilings_of_its_own(take, machine):
 
 def test_another_method_finds_nothing_of_the_old_one(take, machine, monkeypatch):
     take("fp32")
-    monkeypatch.setattr(ceilings, "_METHOD", ceilings._METHOD + 1)
+    monkeypatch.setattr(peaks, "_METHOD", peaks._METHOD + 1)
     assert recall(machine, 1, VERSIONS) is None
 
 
@@ -125,7 +126,7 @@ def test_figures_of_one_thread_are_no_younger_where_more_threads_have_them(take,
 @pytest.mark.parametrize("text", ["", "[]", '{"threads": 1}'])
 def test_a_damaged_file_is_none(take, folder, machine, text):
     take("fp32")
-    (file,) = folder.iterdir()
+    (file,) = (folder / "machine").iterdir()
     file.write_text(text)
     assert recall(machine, 1, VERSIONS) is None
 
@@ -133,5 +134,5 @@ def test_a_damaged_file_is_none(take, folder, machine, text):
 def test_the_probe_of_the_same_machine_is_another_file(take, folder, machine):
     remembered.note_probe(machine, 100.0)
     take("fp32")
-    assert sorted(file.name.partition("-")[0] for file in folder.iterdir()) == ["ceilings", "machine"]
+    assert len(list((folder / "machine").iterdir())) == 2
     assert remembered.recall(machine).probe_ns == 100.0

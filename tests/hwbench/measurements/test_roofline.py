@@ -7,13 +7,13 @@ import dataclasses
 import pytest
 
 from hwbench.measurements.memory_bandwidth import Bandwidth
-from hwbench.measurements.peaks import Ceilings
+from hwbench.measurements.peaks import Peaks
 from hwbench.measurements.report import NotMeasuredError
 from hwbench.measurements.roofline import roofline
 from hwbench.results.profile_results import CandidateResult, ProfileResult, from_json, of, to_json
 from runtimes.bundles.work import Work
 
-CEILINGS = Ceilings(
+PEAKS = Peaks(
     threads=1,
     operations_per_s={"fp32": 1e11, "int8": 4e11},
     memory=(Bandwidth(1_000_000, 1e11), Bandwidth(100_000_000, 1e10)),
@@ -26,8 +26,8 @@ CEILINGS = Ceilings(
 def report_of(make_report, make_latency):
     """A report of a model that takes 10 ms at p50."""
 
-    def make(work, ceilings=CEILINGS, **changes):
-        report = make_report(latency=make_latency(median_ms=10, runs=400), ceilings=ceilings, **changes)
+    def make(work, peaks=PEAKS, **changes):
+        report = make_report(latency=make_latency(median_ms=10, runs=400), peaks=peaks, **changes)
         return dataclasses.replace(report, artifact=dataclasses.replace(report.artifact, work=work))
 
     return make
@@ -55,11 +55,11 @@ def test_a_share_above_one_is_shown_as_it_is(report_of):
 @pytest.mark.parametrize(
     ("work", "words"),
     [
-        (None, "not counted"),
+        (None, "operations were not counted"),
         (Work({"fp32": 10}, {}, 0, ("Einsum (2)",)), "Einsum (2) cannot be counted"),
         (Work({"bf16": 10}, {}, 0), "no peak rate in bf16: this processor has no bf16"),
         (Work({"fp8": 10}, {}, 0), "no peak rate in fp8: it was not measured"),
-        (Work({}, {"fp32": 40}, 4), "too little for a bound"),
+        (Work({}, {"fp32": 40}, 4), "too few bytes for a bound"),
     ],
 )
 def test_what_is_unknown_leaves_no_roofline_and_says_why(report_of, work, words):
@@ -68,17 +68,17 @@ def test_what_is_unknown_leaves_no_roofline_and_says_why(report_of, work, words)
     assert words in str(reason.value)
 
 
-def test_without_ceilings_or_latency_the_reason_is_theirs(report_of):
+def test_without_peaks_or_latency_the_reason_is_theirs(report_of):
     work = Work({"fp32": 10}, {}, 0)
-    with pytest.raises(NotMeasuredError, match="profiles --ceilings"):
-        roofline(report_of(work, ceilings=None))
+    with pytest.raises(NotMeasuredError, match="profiles --peaks"):
+        roofline(report_of(work, peaks=None))
     with pytest.raises(NotMeasuredError, match="no GPU here"):
-        roofline(report_of(work, ceilings=None, unmeasured={"ceilings": "no GPU here"}))
+        roofline(report_of(work, peaks=None, unmeasured={"peaks": "no GPU here"}))
     with pytest.raises(NotMeasuredError, match="no such device"):
         roofline(dataclasses.replace(report_of(work, unmeasured={"latency": "no such device"}), latency=None))
 
 
-def test_work_and_ceilings_survive_report_json(report_of):
+def test_work_and_peaks_survive_report_json(report_of):
     report = report_of(Work({"fp32": 10}, {"fp32": 40}, 4, ("Einsum (1)",)))
     results = of(
         [ProfileResult("net", "device", (), (CandidateResult("fp32", "fp32", "onnxruntime", "measured", "", report),))]

@@ -45,7 +45,7 @@ def test_a_steady_process_has_no_findings(block):
 def test_a_model_that_slows_down_is_told_from_a_machine_that_does(block):
     slower = dataclasses.replace(block, samples_ns=drifting(block.samples_ns, 0.2))
     (alone,) = soak.soak(slower).findings
-    assert alone.startswith("the latency moved by +")
+    assert alone.startswith("the latency changed by +")
     assert "the probe did not" in alone
     both = dataclasses.replace(slower, probe_ns=drifting(block.probe_ns, 0.2))
     assert "the machine slowed down" in soak.soak(both).findings[0]
@@ -66,8 +66,13 @@ def test_throttling_and_growing_memory_are_findings(block):
     assert "MB an hour" in growth
 
 
+def test_chance_is_no_trend():
+    assert not soak.trend(range(1, 7)).is_sure  # one order in 360 is as good
+    assert soak.trend(range(1, 8)).is_sure  # one in 2,520
+
+
 def test_too_short_a_soak_is_refused(make_block):
-    with pytest.raises(ValueError, match="a trend takes 8 inferences, there were 3"):
+    with pytest.raises(ValueError, match="a trend takes 8 inferences, and there were 3"):
         soak.soak(make_block([1, 2, 3]))
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from hwbench.measurements.latency import Latency, Load
-from hwbench.measurements.stability_warnings import doubts
+from hwbench.measurements.stability_warnings import stability_warnings
 from runtimes.sampling.system_conditions import Conditions
 
 S = 10**9
@@ -20,7 +20,7 @@ def doubted(make_report):
     def find(blocks, scenario="single_stream", threads=1):
         load = None if scenario == "single_stream" else Load(False, 4, 1e3)
         report = make_report(latency=Latency(scenario, 1, threads, tuple(blocks), load))
-        return {doubt.kind: doubt.text for doubt in doubts(report)}
+        return {doubt.kind: doubt.text for doubt in stability_warnings(report)}
 
     return find
 
@@ -42,10 +42,10 @@ def waited(share):
 def test_unsettled_blocks_and_a_wandering_median(doubted, make_block):
     assert doubted([make_block([1, 1]), make_block([1.2, 1.2])]) == {}
     assert doubted([make_block([1]), make_block([1], settled=False)]) == {
-        "warm-up": "1 of 2 blocks did not settle during warm-up; measure for longer"
+        "warm-up": "1 of 2 processes did not settle during warm-up; measure for longer"
     }
     wandering = doubted([make_block([1, 1, 9]), make_block([1.3, 1.3, 9])])
-    assert "between 1 and 1.3 ms" in wandering["wandering"]
+    assert "from 1 to 1.3 ms" in wandering["wandering"]
 
 
 def test_random_arrivals_make_medians_differ_without_a_doubt(doubted, make_block):
@@ -65,7 +65,8 @@ def test_more_than_half_of_the_blocks_have_to_be_disturbed(doubted, seen):
     busy, stolen = waited(0.02), Conditions(wall_ns=S, stolen_ns=S // 10)
     assert doubted(seen(busy, busy, waited(0.01), waited(0.0))) == {}
     assert doubted(seen(busy, busy, stolen, waited(0.0))) == {
-        "disturbed": "3 of 4 blocks were disturbed (2 waited for a processor, 1 lost the processor to the hypervisor); "
+        "disturbed": "3 of 4 processes were disturbed (2 waited for a processor, 1 lost the processor "
+        "to the hypervisor); "
         "measure on a quieter machine"
     }
 
@@ -75,7 +76,7 @@ def test_workers_that_wait_for_one_another_are_not_disturbed_but_by_other_progra
     own = dataclasses.replace(waited(0.9), busy_ns=4 * S)
     assert doubted(seen(own, own, cpu_ns=4 * S), scenario) == {}
     assert doubted(seen(own, own, cpu_ns=3 * S), scenario) == {
-        "others": "other programs took 1.0 of 4 processors meanwhile; measure on a quieter machine"
+        "others": "other programs used 1.0 of 4 processors during the measurement; measure on a quieter machine"
     }
     assert doubted(seen(waited(0.9)), scenario) == {}  # nothing is known of others
     stolen = Conditions(wall_ns=S, waited_ns=S, stolen_ns=S)
@@ -83,4 +84,4 @@ def test_workers_that_wait_for_one_another_are_not_disturbed_but_by_other_progra
 
 
 def test_what_was_not_measured_is_not_doubted(make_report):
-    assert doubts(make_report(latency=None)) == ()
+    assert stability_warnings(make_report(latency=None)) == ()

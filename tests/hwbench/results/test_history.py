@@ -34,7 +34,7 @@ def test_what_is_recorded_is_read_back_oldest_first(results_of, tmp_path):
         where, older, datetime.datetime(2026, 1, 1)
     )
     points = history.read(where, "p90")
-    report = newer.fields[0].entries[0].report
+    report = newer.profiles[0].candidates[0].report
     assert [point.at.month for point in points] == [1, 2]
     assert [point.outcome for point in points] == ["measured", "pass"]
     assert points[1].value == report.estimate("p90").value

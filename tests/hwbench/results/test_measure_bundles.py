@@ -172,7 +172,7 @@ def test_another_machines_bundle_has_no_latency_and_says_why(
     (report,) = take([path], fake_target)
     assert fake_target.calls == []
     assert report.latency is None
-    assert report.unmeasured == {"latency": "this machine is no Other Board"}
+    assert report.unmeasured == {"latency": "this machine does not fit the profile other (Other Board)"}
     assert report.accuracy == top1(1.0, 1.0)
     assert report.machine == this_machine()
 
@@ -243,3 +243,29 @@ def test_nothing_is_left_behind(pack_linear, fake_target, tmp_path, monkeypatch)
     monkeypatch.setattr(bundles.tempfile, "tempdir", str(folder))
     take([pack_linear(tmp_path / "a.edge")], fake_target)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_bundle_on_a_gpu_has_the_parts_of_its_time(pack_linear, fake_target, tmp_path, provider):
+    path = pack_linear(tmp_path / "gpu.edge", options={"provider": provider})
+    (report,) = take([path], fake_target)
+    assert report.gpu_times is fake_target.times
+    assert [call[0] for call in fake_target.calls] == ["sample", "sample", "gpu_times"]
+    results = profile_results.of(
+        [ProfileResult("m", "p", (), (CandidateResult("c", "fp32", "r", "measured", "", report),))]
+    )
+    assert profile_results.from_json(profile_results.to_json(results), "report.json") == results
+
+
+def test_a_bundle_on_a_processor_has_no_gpu_times(pack_linear, fake_target, tmp_path):
+    (report,) = take([pack_linear(tmp_path / "cpu.edge")], fake_target)
+    assert report.gpu_times is None
+    assert report.unmeasured == {}
+    assert "gpu_times" not in [call[0] for call in fake_target.calls]
+
+
+def test_gpu_times_that_cannot_be_had_leave_the_latency(pack_linear, fake_target, tmp_path):
+    fake_target.times = BackendError("cudaMalloc failed: out of memory (2).")
+    (report,) = take([pack_linear(tmp_path / "gpu.edge", options={"provider": "cuda"})], fake_target)
+    assert report.latency is not None
+    assert report.unmeasured == {"gpu_times": "cudaMalloc failed: out of memory (2)."}

@@ -129,7 +129,7 @@ fields = st.builds(
     model=text,
     profile=text,
     budgets=tuples(budgets),
-    entries=tuples(entries),
+    candidates=tuples(entries),
     caveats=tuples(text),
     bundle=st.none() | paths,
 )
@@ -163,12 +163,12 @@ def test_report_json_is_strict_json_with_its_version(make_report):
     )
     data = json.loads(to_json(results), parse_constant=refuse)
     assert data["schema_version"] == SCHEMA_VERSION
-    assert len(data["fields"][0]["entries"][0]["report"]["latency"]["blocks"][0]["samples_ns"]) == 60
+    assert len(data["profiles"][0]["candidates"][0]["report"]["latency"]["blocks"][0]["samples_ns"]) == 60
 
 
 @pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", None])
 def test_another_schema_version_is_refused(version):
-    text = json.dumps({"schema_version": version, "fields": []})
+    text = json.dumps({"schema_version": version, "profiles": []})
     told = f"'old.json' follows report schema {version!r}; this release of edgewright reads {SCHEMA_VERSION}"
     with pytest.raises(UsageError, match=re.escape(told)):
         from_json(text, "old.json")
@@ -178,14 +178,14 @@ def test_another_schema_version_is_refused(version):
     ("text", "told"),
     [
         pytest.param("", "is not a report", id="empty"),
-        pytest.param('{"schema_version": 1, "fiel', "is not a report", id="cut"),
+        pytest.param('{"schema_version": 2, "fiel', "is not a report", id="cut"),
         pytest.param(b"\xff\xfe\x00", "is not a report", id="bytes"),
         pytest.param("[" * 200_000, "is not a report", id="deep"),
         pytest.param("[]", "report schema None", id="a-list"),
         pytest.param("3", "report schema None", id="a-number"),
-        pytest.param('{"schema_version": 1}', "'fields' is missing", id="no-fields"),
-        pytest.param('{"schema_version": 1, "fields": {}}', "'fields' should be a list", id="fields-no-list"),
-        pytest.param('{"schema_version": 1, "fields": [], "x": 1}', "unknown key 'x'", id="unknown-key"),
+        pytest.param('{"schema_version": 2}', "'profiles' is missing", id="no-profiles"),
+        pytest.param('{"schema_version": 2, "profiles": {}}', "'profiles' should be a list", id="profiles-no-list"),
+        pytest.param('{"schema_version": 2, "profiles": [], "x": 1}', "unknown key 'x'", id="unknown-key"),
     ],
 )
 def test_what_is_no_report_is_refused(text, told):
@@ -198,10 +198,14 @@ def test_what_is_no_report_is_refused(text, told):
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("status", "best", "'fields[0].entries[0].status' should be one of chosen, kept"),
-        ("report.artifact.size_bytes", "big", "'fields[0].entries[0].report.artifact.size_bytes' should be an integer"),
-        ("report.latency.blocks", [], "'fields[0].entries[0].report.latency' has no block"),
-        ("verdicts.0.budget.quantity", "speed", "'fields[0].entries[0].verdicts[0].budget' limits 'speed'"),
+        ("status", "best", "'profiles[0].candidates[0].status' should be one of selected, eligible"),
+        (
+            "report.artifact.size_bytes",
+            "big",
+            "'profiles[0].candidates[0].report.artifact.size_bytes' should be an integer",
+        ),
+        ("report.latency.blocks", [], "'profiles[0].candidates[0].report.latency' has no block"),
+        ("verdicts.0.budget.quantity", "speed", "'profiles[0].candidates[0].verdicts[0].budget' limits 'speed'"),
     ],
 )
 def test_a_wrong_value_is_told_its_key(make_report, key, value, told):
@@ -209,7 +213,7 @@ def test_a_wrong_value_is_told_its_key(make_report, key, value, told):
     entry = CandidateResult("int8", "int8", "r", "measured", "", report, judge(report, parse_all(["p90<=1s"])))
     data = json.loads(to_json(profile_results.of([ProfileResult("m", "p", (), (entry,))])))
     *parents, last = key.split(".")
-    place = data["fields"][0]["entries"][0]
+    place = data["profiles"][0]["candidates"][0]
     for parent in parents:
         place = place[int(parent) if parent.isdigit() else parent]
     place[last] = value

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from hwbench.stats import confidence_sequences
-from hwbench.stats.confidence_sequences import ALPHA, blocks_needed, lower_bound, upper_bound, visible, wealth
+from hwbench.stats.confidence_sequences import ALPHA, blocks_needed, detectable_shift, lower_bound, upper_bound, wealth
 
 
 @pytest.mark.parametrize(("n", "wins"), [(0, 0), (9, 9), (12, 3), (40, 29), (200, 100)])
@@ -43,10 +43,10 @@ def test_nine_figures_on_one_side_are_sure_and_eight_are_not():
     assert lower_bound(figures[:8], figures[:8]) == -math.inf
 
 
-def test_what_does_not_count_still_bounds_by_its_ceiling():
-    nothing, ceilings = np.empty(0), np.full(11, 5.0)
-    assert upper_bound(nothing, ceilings) == 5  # eleven where nine would do: one of the two bettors has nothing
-    assert upper_bound(nothing, ceilings[:10]) == math.inf
+def test_what_does_not_count_still_bounds_by_its_highest_figure():
+    nothing, highest = np.empty(0), np.full(11, 5.0)
+    assert upper_bound(nothing, highest) == 5  # eleven where nine would do: one of the two bettors has nothing
+    assert upper_bound(nothing, highest[:10]) == math.inf
     assert lower_bound(nothing, np.full(11, 0.5)) == 0.5
 
 
@@ -62,18 +62,18 @@ def test_bounds_are_figures_around_the_median_and_scale_with_them(values, factor
 
 def test_the_smallest_visible_change_is_seen_as_often_as_it_says():
     rng, n, runs, sigma = np.random.default_rng(1), 40, 400, 0.02
-    shift = visible(rng.normal(0, sigma, 4_000), n)
+    shift = detectable_shift(rng.normal(0, sigma, 4_000), n)
     draws = rng.normal(shift, sigma, (runs, n))
     seen = sum(lower_bound(figures, figures) > 0 for figures in draws)
     assert seen / runs >= confidence_sequences.POWER - 0.03
     assert shift < 1.2 * sigma
-    assert visible(np.empty(0), n) == math.inf
-    assert visible(np.ones(5), 8) == math.inf
+    assert detectable_shift(np.empty(0), n) == math.inf
+    assert detectable_shift(np.ones(5), 8) == math.inf
 
 
 def test_more_figures_show_smaller_changes():
     strays = np.random.default_rng(2).normal(0, 1, 500)
-    shifts = [visible(strays, n) for n in (9, 20, 40, 80)]
+    shifts = [detectable_shift(strays, n) for n in (9, 20, 40, 80)]
     assert shifts == sorted(shifts, reverse=True)
 
 

@@ -66,7 +66,7 @@ def test_runs_needed_are_the_fewest_that_bound_both_sides(percent):
     needed = quantile_runs_needed(p)
     assert p**needed <= TAIL < p ** (needed - 1)
     assert math.isfinite(quantile(np.arange(needed), p).high)
-    with pytest.raises(ValueError, match=rf"^p{percent:g} takes {needed} samples, there are {needed - 1}$"):
+    with pytest.raises(ValueError, match=rf"^p{percent:g} takes {needed} samples, and there are {needed - 1}$"):
         quantile(np.arange(needed - 1), p)
 
 
@@ -235,9 +235,9 @@ def test_scores_are_paired_by_sample():
 
 @pytest.mark.parametrize("scores", [[0.5], [0.3]])
 def test_one_continuous_score_has_no_interval(scores):
-    with pytest.raises(ValueError, match="at least 2 samples, there is 1"):
+    with pytest.raises(ValueError, match="at least 2 samples, and there is 1"):
         mean(scores)
-    with pytest.raises(ValueError, match="at least 2 samples, there is 1"):
+    with pytest.raises(ValueError, match="at least 2 samples, and there is 1"):
         paired_difference(scores, [1.0])
 
 
@@ -250,7 +250,7 @@ def test_scores_that_are_no_numbers_are_refused(bad):
 
 
 def test_a_few_equal_scores_on_a_continuous_scale_are_no_certainty():
-    with pytest.raises(ValueError, match="3 samples that came out equal show no spread; it takes 10"):
+    with pytest.raises(ValueError, match="3 equal scores show no spread; an interval takes 10"):
         paired_difference([0.9, 0.8, 0.7], [0.9, 0.8, 0.7])
     assert paired_difference([0.9] * 10, [0.9] * 10) == Estimate(0.0, 0.0, 0.0)
 
@@ -331,7 +331,7 @@ def test_replicates_interval_holds_the_value_and_95_percent_of_them():
 def test_early_stopping_takes_as_many_samples_as_loadgen_says(p, needed):
     samples = np.arange(needed, dtype=np.float64)
     assert intervals.early_stopping(samples, p) == needed - 1
-    with pytest.raises(ValueError, match=f"takes {needed} samples, there are {needed - 1}"):
+    with pytest.raises(ValueError, match=f"takes {needed} samples, and there are {needed - 1}"):
         intervals.early_stopping(samples[1:], p)
 
 

@@ -107,7 +107,7 @@ def test_a_run_that_hangs_is_killed_at_its_limit(interpreter, tmp_path):
     assert message == (
         "The process that runs the model hung: no answer in 0.5 s. It said: waiting for the license server"
     )
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 50
 
 
 def test_a_block_that_hangs_is_killed_when_its_plan_is_long_over(interpreter, tmp_path, monkeypatch):

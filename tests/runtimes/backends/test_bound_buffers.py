@@ -236,10 +236,10 @@ def test_arrays_that_outputs_cannot_be_written_into(session: Session, shape: tup
     fixed.flags.writeable = False
     before = feeds["a"].copy()
     for out, reason in (
-        ({}, "`out` should be a dict"),
-        ({"y": np.zeros(shape, np.float32), "z": fixed}, "`out` should be a dict"),
+        ({}, "`out` must be a dict"),
+        ({"y": np.zeros(shape, np.float32), "z": fixed}, "`out` must be a dict"),
         ({"y": np.zeros(shape)}, "is float64"),
-        ({"y": np.zeros((*shape, 1), np.float32)}, "pass one of y="),
+        ({"y": np.zeros((*shape, 1), np.float32)}, "pass an array of y="),
         ({"y": fixed}, "read-only"),
         ({"y": feeds["a"]}, "shares memory"),
         ({"y": feeds["b"][::-1]}, "shares memory"),

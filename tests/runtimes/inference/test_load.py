@@ -54,7 +54,7 @@ def test_another_architecture_is_refused(parts: BundleParts, repacked: Callable[
     with pytest.raises(UnsupportedError) as error:
         load(path)
     assert str(error.value) == (
-        f"Profile far-away is for {other} and this machine is {cpu.arch()}; "
+        f"Profile far-away is for {other}, but this machine is {cpu.arch()}; "
         "build for this machine's profile (edgewright profiles --detect)."
     )
     with load(path, any_machine=True) as session:

@@ -68,7 +68,7 @@ def test_an_input_may_be_named_self(artifact: Artifact) -> None:
     [
         ({"a": np.ones((3, 2))}, "Input 'a' is float64; expected float32."),
         ({"a": np.ones((3, 3), np.float32)}, r"Input 'a' has shape \[3, 3\]; expected \[N, 2\]\."),
-        ({"b": np.ones(4, np.float32)}, r"Input 'b' has shape \[4\]; expected \[N\], where N = 3 already\."),
+        ({"b": np.ones(4, np.float32)}, r"Input 'b' has shape \[4\]; expected \[N\], where .* N = 3\."),
         ({"b": 1.0}, r"Input 'b' is a float; pass a NumPy array of b=float32\[N\]\."),
         ({"c": np.ones(3)}, r"Inputs unknown 'c'; the model takes a=float32\[N,2\], b=float32\[N\]\."),
     ],

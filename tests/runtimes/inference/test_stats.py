@@ -28,7 +28,7 @@ def recorded(samples_ns: list[int]) -> Recorder:
     for sample_ns in samples_ns:
         recorder.pending.append(sample_ns)
         if len(recorder.pending) >= recorder.batch:
-            recorder.settle({}, {})
+            recorder.count({}, {})
     return recorder
 
 
@@ -61,7 +61,7 @@ def test_memory_does_not_grow_with_calls() -> None:
     for sample_ns in range(50_000):
         recorder.pending.append(sample_ns)
         if len(recorder.pending) >= recorder.batch:
-            recorder.settle({}, {})
+            recorder.count({}, {})
     assert len(recorder.pending) < 1024
     assert sys.getsizeof(recorder._counts) == before
 
@@ -74,7 +74,7 @@ def test_no_call_of_many_threads_is_lost() -> None:
         for _ in range(5000):
             recorder.pending.append(1000)
             if len(recorder.pending) >= recorder.batch:
-                recorder.settle(x, {})
+                recorder.count(x, {})
             if recorder.batch % 7 == 3:
                 recorder.stats()
 
@@ -104,7 +104,7 @@ def test_looking_for_drift_takes_less_than_a_hundredth_of_the_time(sample_ns: in
     for _ in range(calls):
         recorder.pending.append(sample_ns)
         if len(recorder.pending) >= recorder.batch:
-            recorder.settle({}, {})
+            recorder.count({}, {})
     assert 1 <= monitor.looks <= 1 + calls * sample_ns / 100e6
 
 
@@ -126,7 +126,7 @@ def test_a_session_watches_inputs_and_outputs(artifact: Artifact) -> None:
     specs = (TensorSpec("x", "float32", (4,)),)
     outputs = (TensorSpec("y", "float32", (2,)),)
     with null.load(dataclasses.replace(artifact, inputs=specs, outputs=outputs), b"") as session:
-        session.watch({"x": REFERENCE, "y": REFERENCE, "z": REFERENCE})
+        session.monitor_drift({"x": REFERENCE, "y": REFERENCE, "z": REFERENCE})
         session.run({"x": np.array([-2, 0.5, 0.5, 3], np.float32)})
         x, y = session.stats().drift
     assert (x.tensor, x.values, x.saturated) == ("x", 4, 0.5)

@@ -18,7 +18,7 @@ def without_driver() -> bool:
 
 @pytest.mark.skipif(not without_driver(), reason="there is a driver")
 def test_without_a_driver_there_is_no_meter() -> None:
-    with pytest.raises(LookupError, match="does not tell its energy"):
+    with pytest.raises(LookupError, match="does not report its energy"):
         nvml.open_meters()
 
 
@@ -57,7 +57,7 @@ def test_one_without_a_counter_tells_its_power(driver: dict[str, int]) -> None:
 def test_of_several_the_one_that_runs_must_be_named(driver: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     driver["gpus"] = 4
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    with pytest.raises(LookupError, match="there are 4 GPUs; name the one that runs"):
+    with pytest.raises(LookupError, match="there are 4 GPUs; name the one to use"):
         nvml.open_meters()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8932f937")
     assert len(nvml.open_meters()) == 1

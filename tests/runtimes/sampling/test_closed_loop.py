@@ -15,7 +15,7 @@ from runtimes.bundles.manifest import Artifact
 from runtimes.errors import UsageError
 from runtimes.inference.session import Session
 from runtimes.sampling import closed_loop
-from runtimes.sampling.closed_loop import SamplingPlan, memory_bytes, sample
+from runtimes.sampling.closed_loop import SamplingPlan, sample
 from runtimes.tensors import Array, Feeds
 
 MS = 1_000_000
@@ -169,19 +169,3 @@ def test_what_was_measured_before_is_recorded(session: Paced, feeds: list[dict[s
 def test_plans_that_cannot_be(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"A sampling plan has {name} = .*; expected 0 to 1,000,000"):
         SamplingPlan(**{name: value})
-
-
-@pytest.mark.skipif(memory_bytes("VmRSS") is None, reason="this system has no /proc/self/status")
-def test_memory_is_read_in_bytes() -> None:
-    resident, peak = memory_bytes("VmRSS"), memory_bytes("VmHWM")
-    assert resident is not None
-    assert peak is not None
-    assert 5 << 20 < resident <= peak + (1 << 20)  # an interpreter with NumPy has some tens of MiB
-    block = np.ones(64 << 20, np.uint8)
-    grown = memory_bytes("VmRSS")
-    assert grown is not None
-    assert grown - resident > block.nbytes // 2
-
-
-def test_a_memory_field_that_is_not_there() -> None:
-    assert memory_bytes("VmNone") is None

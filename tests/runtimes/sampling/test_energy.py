@@ -62,7 +62,7 @@ def test_a_machine_without_meters_says_so(tmp_path: Path) -> None:
     energy = Energy(sys=tmp_path)
     energy.tick()
     assert energy.drawn_uj() == {}
-    assert energy.missing == "no processor shows its energy (RAPL), and no power monitor (INA3221)"
+    assert energy.missing == "no processor reports its energy (RAPL), and no power monitor (INA3221)"
 
 
 def test_a_meter_that_fails_meanwhile_leaves_no_figure(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from pathlib import Path
 
 import pytest
 from fake_sysfs import chip, zone
 
-from runtimes.sampling.system_conditions import _TICK_NS, Watch
+from runtimes.meters._kinds import Gauge
+from runtimes.sampling.system_conditions import _TICK_NS, SystemMonitor
 
 
 def write(root: Path, stat: str, waited: int, pressure: int, throttled: int) -> None:
@@ -31,10 +32,10 @@ def write(root: Path, stat: str, waited: int, pressure: int, throttled: int) -> 
 def test_what_passed_between_two_moments(tmp_path: Path) -> None:
     folder = zone(tmp_path / "sys", "0", "package-0", 100)
     write(tmp_path, "100 0 0 500 0 0 0 7 0 0", waited=1_000, pressure=50, throttled=3)
-    watch = Watch(root=tmp_path)
+    monitor = SystemMonitor(root=tmp_path)
     write(tmp_path, "140 1 2 600 9 3 4 9 0 0", waited=1_300, pressure=75, throttled=4)
     (folder / "energy_uj").write_text("350")
-    seen = watch.conditions()
+    seen = monitor.conditions()
     assert seen.wall_ns > 0
     assert seen.waited_ns == 600
     assert seen.stolen_ns == 2 * _TICK_NS
@@ -46,7 +47,7 @@ def test_what_passed_between_two_moments(tmp_path: Path) -> None:
 
 
 def test_what_a_system_does_not_show_is_none_and_never_zero(tmp_path: Path) -> None:
-    seen = Watch(root=tmp_path).conditions()
+    seen = SystemMonitor(root=tmp_path).conditions()
     shown = (seen.waited_ns, seen.stolen_ns, seen.busy_ns, seen.pressure_ns, seen.throttled)
     assert set(shown) == {None}
     assert (seen.frequency_khz, seen.temperature_mc, dict(seen.energy_uj)) == (None, None, {})
@@ -55,13 +56,13 @@ def test_what_a_system_does_not_show_is_none_and_never_zero(tmp_path: Path) -> N
 
 def test_a_counter_that_went_back_tells_nothing(tmp_path: Path) -> None:
     write(tmp_path, "100 0 0 500 0 0 0 7 0 0", waited=1_000, pressure=50, throttled=3)
-    watch = Watch(root=tmp_path)
+    monitor = SystemMonitor(root=tmp_path)
     write(tmp_path, "100 0 0 500 0 0 0 7 0 0", waited=900, pressure=50, throttled=0)
-    seen = watch.conditions()
+    seen = monitor.conditions()
     assert (seen.waited_ns, seen.throttled, seen.pressure_ns) == (None, None, 0)
 
 
-def test_power_is_read_while_something_else_runs(tmp_path: Path) -> None:
+def test_power_is_read_while_something_else_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     current = chip(tmp_path / "sys", 0, [("VDD_IN", 1_000, 1_000)]) / "curr1_input"
 
     def draw(ma: int) -> None:
@@ -69,21 +70,23 @@ def test_power_is_read_while_something_else_runs(tmp_path: Path) -> None:
         beside.write_text(str(ma))
         beside.replace(current)
 
-    watch = Watch(root=tmp_path)  # one watt
-    with watch.ticking():
-        draw(9_000)
-        time.sleep(0.3)
+    is_read, read = threading.Event(), Gauge.drawn_uj
+    monkeypatch.setattr(Gauge, "drawn_uj", lambda gauge: (read(gauge), is_read.set())[0])
+    monitor = SystemMonitor(root=tmp_path)  # one watt
+    draw(9_000)
+    with monitor.ticking():
+        assert is_read.wait(30)
     draw(1_000)
-    seen = watch.conditions()
+    seen = monitor.conditions()
     assert seen.energy_uj["VDD_IN"] > 2 * seen.wall_ns / 1_000  # the first and the last reading alone come to one watt
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="this system has no /proc/stat")
 def test_this_machine_counts_its_busy_time() -> None:
-    watch = Watch()
+    monitor = SystemMonitor()
     sum(range(200_000))
-    watch.tick()
-    seen = watch.conditions()
+    monitor.tick()
+    seen = monitor.conditions()
     assert seen.busy_ns is not None
     assert seen.busy_ns >= 0
     assert bool(seen.energy_uj) == (seen.unmetered is None)

@@ -145,7 +145,7 @@ def test_bytes_behind_the_tensors_are_refused() -> None:
 
 
 def test_json_that_is_said_to_be_longer_than_the_request() -> None:
-    with pytest.raises(UsageError, match="has 14 bytes, fewer than its header says"):
+    with pytest.raises(UsageError, match="has 14 bytes, fewer than its header declares"):
         open_inference_protocol.parse(b'{"inputs": []}', 15, OUTPUTS)
 
 

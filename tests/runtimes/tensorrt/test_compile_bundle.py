@@ -17,7 +17,7 @@ from runtimes.bundles.bundle import Bundle
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import UnsupportedError, UsageError
 from runtimes.tensorrt import bundle_engine
-from runtimes.tensorrt.compile_bundle import build_here
+from runtimes.tensorrt.compile_bundle import build_with_known_timings
 from toolchain.builders import tensorrt as builder
 from toolchain.engines.build_target import BuildTarget
 from toolchain.engines.shape_ranges import parse_ranges
@@ -64,11 +64,12 @@ def test_a_bundle_carries_the_model_and_its_plan(carried):
 def test_compiled_once_proven_kept_and_run(carried, capsys, trt, memory, images):
     assert main(["compile", str(carried)]) == 0
     out = capsys.readouterr().out
-    assert "by tensorrt 10.3.0, CUDA 12.6, Fake GPU: 1 layers" in out
+    assert "an engine of 1 layer in" in out
+    assert "by tensorrt 10.3.0, CUDA 12.6, Fake GPU." in out
     assert "ok: scores differs by" in out
-    assert f"kept as '{carried}.engine'" in out
+    assert f"Wrote '{carried}.engine'" in out
     assert main(["compile", str(carried)]) == 0
-    assert "is there already" in capsys.readouterr().out
+    assert "was built before" in capsys.readouterr().out
     assert trt.state.builds == 1
     with load(carried) as session:
         scores = session.run({"image": images})["scores"]
@@ -80,11 +81,12 @@ def test_compiled_once_proven_kept_and_run(carried, capsys, trt, memory, images)
 
 def test_what_is_kept_says_what_built_it(carried):
     assert main(["compile", str(carried)]) == 0
-    header = json.loads(bundle_engine.path_of(carried).read_bytes().partition(b"\n")[0])
-    assert header["key"]["toolkit"]["compute_capability"] == "8.7"
-    assert header["key"]["plan"]["version"] == "10.3.0"
-    assert header["notes"]["layers"] == [{"name": "fused", "kind": "kgen", "precision": "Float", "nodes": ["a", "b"]}]
-    assert header["notes"]["warnings"] == ["a warning"]
+    header, notes, _ = bundle_engine.path_of(carried).read_bytes().split(b"\n", 2)
+    key, notes = json.loads(header)["key"], json.loads(notes)
+    assert key["environment"]["compute_capability"] == "8.7"
+    assert key["plan"]["version"] == "10.3.0"
+    assert notes["layers"] == [{"name": "fused", "kind": "kgen", "precision": "Float", "nodes": ["a", "b"]}]
+    assert notes["warnings"] == ["a warning"]
 
 
 def test_a_plan_is_followed(carried, trt):
@@ -118,7 +120,7 @@ def test_an_engine_of_another_build_is_refused_not_used(carried, trt, memory, ca
         memory.cuda = "12.8"
     else:
         memory.name = "Another GPU"
-    with pytest.raises(UsageError, match=r"was made by another build \(toolkit: .* there, .* here\); delete it"):
+    with pytest.raises(UsageError, match=r"was made by another build \(environment: .* there, .* here\); delete it"):
         load(carried)
     assert main(["compile", str(carried)]) == 2
     assert "was made by another build" in capsys.readouterr().err
@@ -150,29 +152,29 @@ def test_an_engine_that_computes_something_else_is_not_kept(carried, contents, c
     assert main(["compile", str(carried)]) == 1
     done = capsys.readouterr()
     assert "MISMATCH: scores differs by" in done.out
-    assert "was not kept" in done.err
+    assert "was not written" in done.err
     assert not bundle_engine.path_of(carried).exists()
 
 
 def test_the_wrong_gpu_or_tensorrt(carried, capsys, trt, memory):
     memory.compute_capability = "8.9"
     assert main(["compile", str(carried)]) == 2
-    assert "compute capability 8.7, and this GPU is Fake GPU, 8.9" in capsys.readouterr().err
+    assert "compute capability 8.7, but this GPU is Fake GPU, 8.9" in capsys.readouterr().err
     memory.compute_capability, trt.__version__ = "8.7", "11.4.0"
     assert main(["compile", str(carried)]) == 2
-    assert "The plan is for tensorrt 10.3.0 on jetson-orin-nano, and TensorRT 11.4.0 is installed" in (
+    assert "The plan is for tensorrt 10.3.0 on jetson-orin-nano, but TensorRT 11.4.0 is installed" in (
         capsys.readouterr().err
     )
     assert not bundle_engine.path_of(carried).exists()
 
 
-def test_a_timing_cache_of_another_device_is_refused(carried, capsys, tmp_path):
+def test_a_damaged_timing_cache_costs_time_alone(carried, trt, tmp_path):
     assert main(["compile", str(carried)]) == 0
     bundle_engine.path_of(carried).unlink()
-    (timings,) = (tmp_path / "cache" / "engines").glob("timings-*")
+    (timings,) = (tmp_path / "cache" / "engines").iterdir()
     timings.write_bytes(timings.read_bytes().replace(b'"cuda": "12.6"', b'"cuda": "12.5"', 1))
-    assert main(["compile", str(carried)]) == 2
-    assert "was made by another build" in capsys.readouterr().err
+    assert main(["compile", str(carried)]) == 0
+    assert trt.state.config.cache.blob == b""  # the build measured its kernels anew
 
 
 def test_a_bundle_with_nothing_to_compile(bundle, capsys):
@@ -182,7 +184,7 @@ def test_a_bundle_with_nothing_to_compile(bundle, capsys):
 
 def test_a_machine_that_is_the_device_builds_at_once(tiny_onnx, tmp_path, trt, memory, monkeypatch):
     def here(key, onnx, show):  # a child has no fake
-        return build_here(trt, key.plan, onnx, key, show)
+        return build_with_known_timings(trt, key.plan, onnx, key, show)
 
     monkeypatch.setattr("toolchain.builders._engine.build_apart", here)
     destination = BuildTarget(device_profiles.load("jetson-orin-nano"))

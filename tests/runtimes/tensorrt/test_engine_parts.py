@@ -13,10 +13,10 @@ from runtimes.bundles.build_plan import EngineLayer
 from runtimes.errors import UsageError
 from runtimes.tensorrt import engine_file, engine_layers
 from runtimes.tensorrt.build_progress import Phases
-from runtimes.tensorrt.engine_file import CacheKey, Toolkit
+from runtimes.tensorrt.engine_file import BuildEnvironment, EngineKey
 from runtimes.tensorrt.logger import last_errors, listening, logger
 
-TOOLKIT = Toolkit("tensorrt", "10.3.0", "12.6", "Linux", "aarch64", "8.7", "Orin")
+ENVIRONMENT = BuildEnvironment("tensorrt", "10.3.0", "12.6", "Linux", "aarch64", "8.7", "Orin")
 
 
 def test_a_step_inside_a_phase_is_a_part_of_its_parents_step():
@@ -79,31 +79,26 @@ def test_the_log_is_heard_by_whoever_listens(trt):
             log.log(SimpleNamespace(name="INFO"), "chatter")
     assert (outer.errors, inner.errors) == ("one line; two", "two")
     assert last_errors() == "one line; two"
-    assert last_errors() == "it gave no reason"
+    assert last_errors() == "TensorRT gave no reason"
 
 
-def test_a_cached_file_is_good_for_its_key_alone(tmp_path):
-    key, file = CacheKey(TOOLKIT, None, "ab"), tmp_path / "made" / "x"
+def test_an_engine_file_is_good_for_its_key_alone(tmp_path):
+    key, file = EngineKey(ENVIRONMENT, None, "ab"), tmp_path / "x"
     assert engine_file.read(file, key) is None
     engine_file.write(file, key, b"\n\0engine\n", {"layers": []})
     assert engine_file.read(file, key) == (b"\n\0engine\n", {"layers": []})
-    for other in (CacheKey(TOOLKIT, None, "cd"), CacheKey(TOOLKIT), CacheKey(Toolkit(*["x"] * 7), None, "ab")):
-        assert other.digest != key.digest
+    for other in (
+        EngineKey(ENVIRONMENT, None, "cd"),
+        EngineKey(ENVIRONMENT),
+        EngineKey(BuildEnvironment(*["x"] * 7), None, "ab"),
+    ):
         with pytest.raises(UsageError, match="was made by another build"):
             engine_file.read(file, other)
 
 
-@pytest.mark.parametrize("data", [b"", b"not json\nengine", b"{}\nengine", b"[]\n", b'{"key": 1, "sha256": 2}\n'])
-def test_what_is_no_cache(tmp_path, data):
+@pytest.mark.parametrize("data", [b"", b"not json\nengine", b"{}\nengine", b"[]\n", b"\xff\n"])
+def test_what_is_no_engine_file(tmp_path, data):
     file = tmp_path / "x"
     file.write_bytes(data)
-    with pytest.raises(UsageError, match="is no cache of edgewright's; delete it"):
-        engine_file.read(file, CacheKey(TOOLKIT))
-
-
-def test_where_the_cache_lies(monkeypatch, tmp_path):
-    monkeypatch.setenv("EDGEWRIGHT_CACHE", str(tmp_path))
-    assert engine_file.folder() == tmp_path / "engines"
-    monkeypatch.delenv("EDGEWRIGHT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert engine_file.folder() == tmp_path / "xdg" / "edgewright" / "engines"
+    with pytest.raises(UsageError, match="is no file that edgewright wrote; delete it"):
+        engine_file.read(file, EngineKey(ENVIRONMENT))

@@ -62,7 +62,7 @@ def test_the_nodes_around_an_offset_are_the_worst(quantizer, tmp_path):
     model = open_model(_collapsing(tmp_path, quantizer.COMPUTES_IN))
     samples = dataset.read(tmp_path / "c.npz", model.inputs)
     graph = prepare(model)
-    ranking = half_sensitivity(graph, quantizer.computed(graph, {}), quantizer.HALF, model.inputs, samples.arrays)
+    ranking = half_sensitivity(graph, quantizer.half_nodes(graph, {}), quantizer.HALF, model.inputs, samples.arrays)
     assert set(ranking[:3]) == {"layer2", "relu2", "layer3"}
     assert set(ranking) == {str(node.name) for node in graph.graph}
 
@@ -73,7 +73,7 @@ def _ranked(folder, quantizer, body, ranges=None):
     x = np.random.default_rng(0).standard_normal((8, 2)).astype(np.float32)
     np.savez(folder / "x.npz", x=x)
     samples = dataset.read(folder / "x.npz", model.inputs)
-    nodes = quantizer.computed(graph, ranges or {})
+    nodes = quantizer.half_nodes(graph, ranges or {})
     ranking = half_sensitivity(graph, nodes, quantizer.HALF, model.inputs, samples.arrays)
     written = {str(node.name): str(node.outputs[0].name) for node in graph.graph}
     return [written[name] for name in ranking]
@@ -111,15 +111,15 @@ def _mended(folder, half, profile, runtime):
         runtimes=(runtime,),
         budgets=parse_all(["accuracy_drop<=0.15"]),
     )
-    (found,) = build(request).fields
-    kept = [entry for entry in found.entries if entry.recipe.get("keep")]
+    (found,) = build(request).profiles
+    kept = [entry for entry in found.candidates if entry.recipe.get("keep")]
     assert 1 + len(kept) <= 2 + math.log2(2 * _LAYERS)
     (back,) = [entry for entry in kept if entry.status != "rejected"]
     assert set(back.recipe["keep"]) <= {"layer2", "relu2", "layer3"}
     assert back.outcome == "pass"
     assert 1 <= back.layers["fp32"] <= 2
     assert back.layers[half] == _LAYERS - back.layers["fp32"]
-    (lost,) = [e for e in found.entries if half in e.name and not e.recipe.get("keep") and e.report is not None]
+    (lost,) = [e for e in found.candidates if half in e.name and not e.recipe.get("keep") and e.report is not None]
     assert lost.report.accuracy.drop().value > 0.3
     return back
 

@@ -21,7 +21,7 @@ from toolchain.analysis.int8_errors import LayerError, layer_errors, sensitivity
 from toolchain.graphs.edits import array_of, is_constant
 from toolchain.models.onnx_model import OnnxModel, load_ir, open_model
 from toolchain.models.prepare import prepare
-from toolchain.recipes.apply_recipe import Calibrated, calibrated, keeping, quantize
+from toolchain.recipes.apply_recipe import CalibratedGraph, calibrate_graph, keep_in_float, quantize
 from toolchain.recipes.recipe import Recipe
 
 pytestmark = pytest.mark.int8
@@ -63,8 +63,8 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Case(model, dataset.read(folder / "x.npz", model.inputs))
 
 
-def known(case: Case, recipe: Recipe) -> Calibrated:
-    return calibrated(prepare(case.model), recipe, case.samples, case.model.inputs)
+def known(case: Case, recipe: Recipe) -> CalibratedGraph:
+    return calibrate_graph(prepare(case.model), recipe, case.samples, case.model.inputs)
 
 
 def errors_with(case: Case, recipe: Recipe) -> list[LayerError]:
@@ -162,7 +162,7 @@ def _rename(proto: onnx.ModelProto, names: Mapping[str, str]) -> None:
 def test_a_layer_that_goes_back_to_float_gets_its_bias_back(case: Case) -> None:
     corrected = known(case, CORRECTED)
     convs = [str(node.name) for node in corrected.model.graph if node.op_type == "Conv"]
-    kept = keeping(corrected, convs[1:2])
+    kept = keep_in_float(corrected, convs[1:2])
     before, after, mixed = (
         {str(node.name): node for node in model.graph} for model in (corrected.reference, corrected.model, kept.model)
     )
@@ -194,7 +194,7 @@ def test_layers_whose_bias_is_left_out_or_computed_go_back_too(
     onnx.save(proto, tmp_path / "m.onnx")
     corrected = known(Case(open_model(tmp_path / "m.onnx"), case.samples), CORRECTED)
     convs = {str(node.name): node for node in corrected.reference.graph if node.op_type == "Conv"}
-    for node in keeping(corrected, list(convs)).model.graph:
+    for node in keep_in_float(corrected, list(convs)).model.graph:
         if node.op_type == "Conv":
             before = convs[str(node.name)].inputs[2:]
             now = node.inputs[2] if len(node.inputs) > 2 else None
@@ -204,11 +204,11 @@ def test_layers_whose_bias_is_left_out_or_computed_go_back_too(
                 assert not is_constant(now) or not array_of(now).any()
 
 
-def test_a_layer_that_mending_puts_back_gets_its_bias_back(
+def test_a_layer_that_repair_puts_back_gets_its_bias_back(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     convs = [str(node.name) for node in prepare(case.model).graph if node.op_type == "Conv"]
-    monkeypatch.setattr("toolchain.recipes.apply_recipe.mended", lambda make, *_: make((convs[1],)))
+    monkeypatch.setattr("toolchain.recipes.apply_recipe.make_runnable", lambda make, *_: make((convs[1],)))
     made = quantize(case.model, CORRECTED, case.samples, tmp_path / "made.onnx")
     second = next(node for node in load_ir(made.path).graph if node.name == convs[1])
     bias = next(tensor for tensor in onnx.load(case.model.path).graph.initializer if tensor.name == "bias")
@@ -238,8 +238,8 @@ def test_variants_that_share_corrections_are_as_good_as_those_made_alone(case: C
     convs = [str(node.name) for node in prepare(case.model).graph if node.op_type == "Conv"]
     recipe = replace(CORRECTED, keep=(convs[1],))
     alone = quantize(case.model, recipe, case.samples, tmp_path / "alone.onnx")
-    shared = keeping(known(case, CORRECTED), recipe.keep)
-    made = quantize(case.model, recipe, case.samples, tmp_path / "shared.onnx", known=shared)
+    shared = keep_in_float(known(case, CORRECTED), recipe.keep)
+    made = quantize(case.model, recipe, case.samples, tmp_path / "shared.onnx", calibrated=shared)
     feeds = {name: array[:] for name, array in case.samples.arrays.items()}
     first, second = (exactly(model.path, feeds)[0] for model in (alone, made))
     np.testing.assert_allclose(first, second, atol=1e-5)

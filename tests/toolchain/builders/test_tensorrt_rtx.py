@@ -17,7 +17,7 @@ from hwbench.machine import device_profiles
 from runtimes.bundles.build_plan import EngineLayer
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.codec import decode, encode
-from runtimes.errors import BackendError, UnsupportedError, UsageError
+from runtimes.errors import BackendError, UnsupportedError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensorrt import engine_file
 from runtimes.tensorrt.build_engine import build as build_engine
@@ -103,21 +103,18 @@ def test_equal_builds_come_from_the_cache(variant, tmp_path, monkeypatch):
     assert dataclasses.replace(second, file=first.file) == first
 
 
-def test_a_cached_engine_of_another_build_is_refused(variant, tmp_path):
+def test_a_damaged_engine_in_the_cache_is_built_again(variant, tmp_path, capfd):
     model = variant("fp32")
     engine(model, "fp32", tmp_path / "one")
-    (file,) = engine_file.folder().iterdir()
-    version = trt.__version__.encode()
-    file.write_bytes(file.read_bytes().replace(version, version[:-1] + b"0", 1))
-    with pytest.raises(UsageError, match=r"was made by another build \(.*1\.7\.1\.11.*\); delete it"):
-        engine(model, "fp32", tmp_path / "two")
+    (file,) = engine_file.open_cache().folder.iterdir()
+    file.write_bytes(file.read_bytes()[:-1])
+    assert engine(model, "fp32", tmp_path / "two").size_bytes > 0
+    assert "is damaged" in capfd.readouterr().err
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(variant, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("EDGEWRIGHT_CACHE", str(tmp_path / "file"))
-    with pytest.raises(NotADirectoryError):
-        engine_file.folder().mkdir(parents=True)
     assert engine(variant("fp32"), "fp32", tmp_path / "out").size_bytes > 0
 
 
@@ -149,7 +146,7 @@ def test_what_the_parser_refuses(tmp_path, name):
     else:
         body = "q, s, z = DynamicQuantizeLinear(x) y = DequantizeLinear(q, s, z)"
         model = open_model(tiny_models.double(tmp_path / "m.onnx", body=body))
-        with pytest.raises(UnsupportedError, match="TensorRT takes no DynamicQuantizeLinear"):
+        with pytest.raises(UnsupportedError, match="DynamicQuantizeLinear"):
             engine(model, "fp32", tmp_path / "out")
 
 
@@ -192,7 +189,7 @@ def test_a_crash_of_the_builder_is_an_error(variant, tmp_path, monkeypatch):
     monkeypatch.setattr("toolchain.builders._engine.bar", _killing)
     with pytest.raises(BackendError, match=r"^The process that builds the engine died of signal 9\."):
         engine(model, "fp32", tmp_path / "out")
-    assert list(engine_file.folder().glob("*")) == []
+    assert list(engine_file.open_cache().folder.glob("*")) == []
 
 
 @contextlib.contextmanager
@@ -220,7 +217,7 @@ def test_ctrl_c_reaches_the_child_and_leaves_nothing(variant, tmp_path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         engine(model, "fp32", tmp_path / "out")
     assert psutil.Process().children() == []
-    assert list(engine_file.folder().glob("*")) == []
+    assert list(engine_file.open_cache().folder.glob("*")) == []
 
 
 def test_an_engine_without_a_driver_is_a_sentence(variant, tmp_path):

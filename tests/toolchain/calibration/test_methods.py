@@ -171,9 +171,9 @@ def test_a_tensor_that_no_sample_fills_is_named_and_one_that_some_fill_is_not(tm
     model = selecting(tmp_path / "m.onnx")
     x = np.array([[0, 0.5], [2, 0], [0.1, 0.2], [3, 4]], np.float32)
     table = observe_ranges("minmax", prepare(model), ["x", "y"], model.inputs, {"x": x})
-    assert (table.ranges["y"], table.unreached) == (Range(2, 4), ())
+    assert (table.ranges["y"], table.unobserved) == (Range(2, 4), ())
     table = observe_ranges("minmax", prepare(model), ["x", "y"], model.inputs, {"x": x[::2]})
-    assert (sorted(table.ranges), table.unreached) == (["x"], ("y",))
+    assert (sorted(table.ranges), table.unobserved) == (["x"], ("y",))
 
 
 def test_a_tensor_that_the_graph_does_not_have_is_named(model: OnnxModel, many: Array) -> None:

@@ -13,7 +13,7 @@ from runtimes.errors import UsageError
 from runtimes.tensors import Array
 from toolchain.calibration.calibrate import calibrate
 from toolchain.calibration.observe import observe
-from toolchain.calibration.observer_graph import watcher
+from toolchain.calibration.observer_graph import build_observer_graph
 from toolchain.graphs.value_range import Range
 from toolchain.models import ort_session
 from toolchain.models.onnx_model import load_ir, open_model
@@ -24,7 +24,7 @@ CONV = f"w = Constant<value = float[16,2,1,1] {{{WEIGHTS}}}>() c = Conv(x, w) y 
 
 
 def watched(graph: ir.Model, tensors: list[str], x: Array, elements: int, dims: dict[str, int]) -> list[Array]:
-    model = watcher(graph, tensors, np.ones((2, len(tensors)), bool), elements, dims, infinities=False)
+    model = build_observer_graph(graph, tensors, np.ones((2, len(tensors)), bool), elements, dims, infinities=False)
     return ort_session.run_sample(ort_session.session(model), 0, {"x": x})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from onnx import numpy_helper
 
 from hwbench.data import dataset
 from runtimes import samples
+from runtimes.cache import Cache
+from runtimes.codec import decode
 from toolchain.calibration import table_cache
 from toolchain.calibration.table import CalibrationTable
 from toolchain.graphs.value_range import Range
@@ -33,11 +37,11 @@ class Case:
         self.file = folder / "samples.npz"
         self.method, self.tensors, self.infinities = "minmax", ["image", "r"], False
 
-    def key(self) -> str:
+    def key(self) -> object:
         np.savez(self.file, **self.arrays)
         model = open_model(self.model)
         data = dataset.read(self.file, model.inputs)
-        return table_cache.key(table_cache.causes(prepare(model), self.method, self.tensors, data, self.infinities))
+        return table_cache.causes(prepare(model), self.method, self.tensors, data, self.infinities)
 
 
 def change_external_data(case: Case, patch: pytest.MonkeyPatch) -> None:
@@ -184,7 +188,9 @@ def calibrated(tmp_path):
 
     def run(folder: Path, **recipe: object) -> CalibrationTable:
         made = Recipe("int8", "minmax", **recipe)  # type: ignore[arg-type]
-        return calibrate(prepare(model), made, dataset.read(tmp_path / "x.npz", model.inputs), model.inputs, folder)
+        return calibrate(
+            prepare(model), made, dataset.read(tmp_path / "x.npz", model.inputs), model.inputs, Cache(folder)
+        )
 
     return run
 
@@ -195,8 +201,10 @@ def test_a_kept_table_is_found_and_used(tmp_path, calibrated, capfd):
     (file,) = folder.iterdir()
     assert "Calibrating by" in capfd.readouterr().err
     assert calibrated(folder) == table
-    assert capfd.readouterr().err == "Ranges by minmax of these 4 samples are known already.\n"
-    file.write_text(file.read_text().replace('"samples": 4', '"samples": 5'))
+    (said,) = capfd.readouterr().err.splitlines()
+    assert {"minmax", "4", "cache."} <= set(said.split())
+    key = json.loads(file.read_bytes().partition(b"\n")[0])["key"]
+    Cache(folder).put_value(key, dataclasses.replace(table, samples=5))
     assert calibrated(folder).samples == 5  # so it was read
 
 
@@ -216,6 +224,14 @@ def test_a_damaged_table_is_made_again(tmp_path, calibrated, content):
     file.write_text(content)
     assert calibrated(tmp_path / "cache") == table
     assert file.read_text() != content
+
+
+def test_a_table_in_the_cache_is_json_below_its_causes(tmp_path, calibrated):
+    table = calibrated(tmp_path / "cache")
+    (file,) = (tmp_path / "cache").iterdir()
+    causes, _, text = file.read_text().partition("\n")
+    assert json.loads(causes)["key"]["method"] == "minmax"
+    assert decode(CalibrationTable, json.loads(text), "table") == table
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path, calibrated):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 
 import pytest
 from search_parts import block
 
 from hwbench.machine.identity import this_machine
+from runtimes.cache import Cache
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.candidates import build_cache as module
-from toolchain.candidates.build_cache import Cache, CachedTarget, default_folder
+from toolchain.candidates.build_cache import CachedTarget, default_folder, open_cache
 
 
 class Counting:
@@ -67,77 +67,31 @@ def test_what_a_measurement_depends_on_is_in_its_key(files, tmp_path, what):
     assert asked.samples == 2
 
 
-def test_what_was_not_used_for_longest_goes_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_LIMIT_BYTES", 250)
-    cache = Cache(tmp_path)
-    for number in range(4):
-        cache.put(bytes(100), number)
-        path = cache.get(number)
-        os.utime(path, (number, number))
-    cache.trim()
-    assert [cache.get(number) is not None for number in range(4)] == [False, False, True, True]
-
-
-def test_a_fresh_one_finds_nothing_and_leaves_what_it_made(tmp_path):
-    Cache(tmp_path).put(b"old", "key")
-    fresh = Cache(tmp_path, fresh=True)
-    assert fresh.get("key") is None
-    fresh.put(b"new", "key")
-    assert Cache(tmp_path).get("key").read_bytes() == b"new"
-
-
 def test_a_damaged_measurement_is_made_again(files, tmp_path):
     bundle, inputs, _ = files
     cache, asked = Cache(tmp_path / "cache"), Counting()
     CachedTarget(asked, cache, this_machine()).sample(bundle, inputs, SamplingPlan())
-    (kept,) = [path for path in cache.folder.rglob("*") if path.is_file()]
-    kept.write_text('{"samples_ns": [1, 2')
+    (kept,) = cache.folder.iterdir()
+    kept.write_bytes(kept.read_bytes()[:-9])
     target = CachedTarget(asked, cache, this_machine())
     target.sample(bundle, inputs, SamplingPlan())
     assert (asked.samples, target.reused) == (2, 0)
 
 
-def test_a_cache_that_cannot_be_written_costs_no_results(tmp_path):
-    (tmp_path / "file").touch()
-    cache = Cache(tmp_path / "file")
-    cache.put(b"data", "key")
-    assert cache.get("key") is None
-    cache.trim()
+def test_code_that_changed_measures_again(files, tmp_path, monkeypatch):
+    bundle, inputs, _ = files
+    asked = Counting()
+    for code in ("old", "new"):
+        monkeypatch.setattr(module, "_code_sha256", lambda code=code: code)
+        CachedTarget(asked, open_cache(tmp_path / "cache"), this_machine()).sample(bundle, inputs, SamplingPlan())
+    assert asked.samples == 2
 
 
-def test_a_cache_of_another_user_can_be_read(tmp_path, monkeypatch):
-    cache = Cache(tmp_path)
-    cache.put(b"data", "key")
-
-    def refused(*_, **__):
-        raise PermissionError
-
-    monkeypatch.setattr(module.os, "utime", refused)
-    monkeypatch.setattr(module, "_LIMIT_BYTES", 1)
-    monkeypatch.setattr(module.Path, "unlink", refused)
-    assert cache.get("key").read_bytes() == b"data"
-    cache.trim()
-
-
-def test_what_another_build_has_just_removed_is_not_there(tmp_path, monkeypatch):
-    cache = Cache(tmp_path)
-    cache.put(b"data", "key")
-    real = module.os.utime
-
-    def late(path):
-        path.unlink()
-        real(path)
-
-    monkeypatch.setattr(module.os, "utime", late)
-    assert cache.get("key") is None
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []  # no empty entry is left
-
-
-def test_very_large_files_are_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_LARGEST_BYTES", 10)
-    cache = Cache(tmp_path)
-    cache.put(bytes(11), "large")
-    assert cache.get("large") is None
+def test_outputs_that_are_too_large_are_not_kept(files, tmp_path):
+    asked, cache = Counting(), Cache(tmp_path / "cache", limit_bytes=100)
+    for _ in range(2):
+        CachedTarget(asked, cache, this_machine()).run(*files)
+    assert asked.runs == 2
 
 
 def test_a_variable_says_where_it_is(tmp_path, monkeypatch):

@@ -11,10 +11,11 @@ import pytest
 
 from hwbench.machine import device_profiles
 from runtimes import plugins
+from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import QuantizationScheme
 from toolchain.candidates import candidate
-from toolchain.candidates.candidate import plan
+from toolchain.candidates.candidate import Candidate, marked, plan
 from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.recipe import Recipe
 
@@ -43,7 +44,7 @@ def test_tries_every_precision_on_every_runtime(device):
 
 def test_tries_what_was_asked_for(device):
     trial = plan(device, ["int8", "fp32"], ["null"], threads=3)
-    assert [c.name for c in trial] == ["int8 on null", "fp32 on null"]
+    assert [c.name for c in trial] == ["int8 (null)", "fp32 (null)"]
     assert {c.settings.threads for c in trial} == {3}
 
 
@@ -59,18 +60,18 @@ def test_what_the_runtime_cannot_compute_is_a_row_with_the_reason_and_a_way_out(
 
 def test_int8_follows_the_profiles_scheme(device):
     recipes = {c.name: c.recipe for c in plan(device, ["fp32", "int8", "int8-dynamic", "int8-storage"])}
-    assert recipes["int8 on onnxruntime"].scheme == QuantizationScheme(reduce_range=True)
-    assert recipes["int8 on onnxruntime"].calibration is not None
-    assert recipes["int8 on null"].scheme == QuantizationScheme()
-    assert recipes["int8-dynamic on onnxruntime"].calibration is None
-    assert recipes["int8-storage on onnxruntime"] == Recipe("int8-storage", None, QuantizationScheme(reduce_range=True))
-    assert recipes["fp32 on onnxruntime"].scheme is None
+    assert recipes["int8 (onnxruntime)"].scheme == QuantizationScheme(reduce_range=True)
+    assert recipes["int8 (onnxruntime)"].calibration is not None
+    assert recipes["int8 (null)"].scheme == QuantizationScheme()
+    assert recipes["int8-dynamic (onnxruntime)"].calibration is None
+    assert recipes["int8-storage (onnxruntime)"] == Recipe("int8-storage", None, QuantizationScheme(reduce_range=True))
+    assert recipes["fp32 (onnxruntime)"].scheme is None
 
 
 def test_a_runtime_that_nothing_is_built_for_is_one_row(device, monkeypatch):
     device = dataclasses.replace(device, runtimes=("openvx",), precisions={"openvx": ("fp32",)}, quantization={})
     (row,) = plan(device)
-    assert (row.name, row.refusal) == ("any on openvx", "This release of edgewright does not build for openvx.")
+    assert (row.name, row.refusal) == ("any (openvx)", "This release of edgewright does not build for openvx.")
 
 
 def test_a_runtime_that_is_not_installed_is_one_row_with_the_line_that_installs_it(device, monkeypatch):
@@ -91,7 +92,7 @@ def test_without_its_package_openvino_is_one_row_with_the_line_that_installs_it(
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ast.literal_eval(done.stdout) == (
-        "any on openvino",
+        "any (openvino)",
         "The runtime 'openvino' needs the package 'openvino'; install it with: pip install 'edgewright[openvino]'",
     )
 
@@ -101,10 +102,10 @@ def test_openvino_is_told_what_to_compute_in():
     trial = {c.name: c for c in plan(device_profiles.load("x86-64-amx"), ["fp32", "bf16", "int8"], ["openvino"])}
     told = {name: (c.recipe.precision, dict(c.settings.options)) for name, c in trial.items()}
     assert told == {
-        "fp32 on openvino": ("fp32", {}),
-        "bf16-storage+bf16 on openvino": ("bf16-storage", {"inference_precision": "bf16"}),
-        "int8 on openvino": ("int8", {}),
-        "int8+bf16 on openvino": ("int8", {"inference_precision": "bf16"}),
+        "fp32 (openvino)": ("fp32", {}),
+        "bf16-storage + bf16 (openvino)": ("bf16-storage", {"inference_precision": "bf16"}),
+        "int8 (openvino)": ("int8", {}),
+        "int8 + bf16 (openvino)": ("int8", {"inference_precision": "bf16"}),
     }
     assert {c.refusal for c in trial.values()} == {None}
     (refused,) = plan(device_profiles.load("x86-64-v3-avx2"), ["bf16"], ["openvino"])
@@ -156,3 +157,29 @@ def test_every_correction_says_when_it_runs():
 def test_sessions_start_with_the_profiles_options(device):
     quiet = dataclasses.replace(device, options={"onnxruntime": {"spinning": "0"}})
     assert {c.runtime: c.settings.options for c in plan(quiet)} == {"onnxruntime": {"spinning": "0"}, "null": {}}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "variant", "name"),
+    [
+        (Recipe("int8", "minmax"), "", "int8 (onnxruntime)"),
+        (Recipe("int8", "minmax", keep=("a",)), "", "int8, 1 layer in fp32 (onnxruntime)"),
+        (Recipe("int8", "minmax", keep=("a", "b"), keep_in="bf16"), "", "int8 + bf16, 2 layers in bf16 (onnxruntime)"),
+        (Recipe("int8", "entropy"), "2 threads", "int8, entropy ranges (onnxruntime), 2 threads"),
+    ],
+)
+def test_a_name_tells_precision_layers_in_float_runtime_and_settings(recipe, variant, name):
+    assert Candidate(recipe, "onnxruntime", RuntimeSettings(2), variant=variant).name == name
+
+
+def test_only_a_set_of_layers_that_would_share_a_name_with_another_gets_a_digest():
+    first, second, third = (
+        Candidate(Recipe("int8", "minmax", keep=keep), "onnxruntime", RuntimeSettings(2))
+        for keep in (("a",), ("b",), ("a", "b"))
+    )
+    assert marked(first, []) == marked(first, [first, third]) == first
+    assert marked(first, [first]).name == first.name
+    told = marked(second, [first])
+    assert told.name.startswith(f"{first.name}, set ")
+    assert marked(told, [third]).name == first.name  # nothing clashes, so nothing is marked
+    assert marked(second, [first, told]).name == told.name  # the same candidate once more

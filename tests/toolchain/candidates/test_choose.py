@@ -99,6 +99,12 @@ def test_a_few_bytes_say_nothing_and_the_simpler_recipe_is_chosen():
     assert result[2].reason.startswith("the best by simplicity of the 3 fastest")
 
 
+def test_a_file_that_is_larger_by_more_than_that_is_not_chosen_for_its_simple_recipe():
+    mixed, plain = choose([entry("mixed", (1, 3), 100, recipe={"keep": ["conv"]}), entry("plain", (1, 3), 107)])
+    assert mixed.status == "chosen"
+    assert "larger" in plain.reason
+
+
 def test_what_nothing_tells_apart_is_the_first_that_was_tried():
     result = choose([entry("a", (1, 3), 100), entry("b", (1, 3), 100)])
     assert result[0].reason.startswith("the first of the 2 fastest")

@@ -93,7 +93,7 @@ def test_random_samples_can_be_named_as_savez_names_its_own_argument(tmp_path):
 
 
 def test_a_metric_needs_labels(model, unlabelled, tmp_path):
-    with pytest.raises(UsageError, match=r"has no array 'labels'; put one entry per sample beside the inputs"):
+    with pytest.raises(UsageError, match=r"has no array 'labels'; add one label per sample"):
         plan(model, unlabelled, None, "top1", tmp_path)
     with pytest.raises(UsageError, match=r"The metric top1 needs labelled samples; give --evaluation FILE\.npz"):
         plan(model, None, dataset.read(unlabelled, model.inputs), "top1", tmp_path)

@@ -138,9 +138,9 @@ def test_a_bundle_without_golden_samples(refuses, contents, device, tmp_path):
     [
         ("not json", "is not a report"),
         ("[]", "follows report schema None"),
-        ('{"schema_version": 99, "fields": []}', "follows report schema 99; this release of edgewright reads"),
-        ('{"schema_version": 1}', "'fields' is missing"),
-        ('{"schema_version": 1, "fields": []}', "holds 0 profiles"),
+        ('{"schema_version": 99, "profiles": []}', "follows report schema 99; this release of edgewright reads"),
+        ('{"schema_version": 2}', "'profiles' is missing"),
+        ('{"schema_version": 2, "profiles": []}', "holds 0 profiles"),
     ],
 )
 def test_a_report_that_is_none(refuses, tmp_path, text, words):
@@ -150,7 +150,7 @@ def test_a_report_that_is_none(refuses, tmp_path, text, words):
 
 def test_a_baseline_of_another_model(refuses, built, tmp_path):
     data = json.loads((built / "report.json").read_text())
-    for entry in data["fields"][0]["entries"]:
+    for entry in data["profiles"][0]["candidates"]:
         entry["report"]["model"] = "other"
     (tmp_path / "other.json").write_text(json.dumps(data))
     words = ("The baseline is of another model (other, not digits); compare like with like.",)
@@ -159,7 +159,7 @@ def test_a_baseline_of_another_model(refuses, built, tmp_path):
 
 def test_a_baseline_of_another_machine(refuses, built, tmp_path):
     data = json.loads((built / "report.json").read_text())
-    for entry in data["fields"][0]["entries"]:
+    for entry in data["profiles"][0]["candidates"]:
         entry["report"]["machine"]["cpu"] = "Other CPU"
     (tmp_path / "other.json").write_text(json.dumps(data))
     words = ("The baseline was measured on another machine (cpu: Other CPU there",)

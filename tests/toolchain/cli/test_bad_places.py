@@ -93,7 +93,10 @@ def test_a_full_disk_for_temporary_files_is_never_a_candidates_fault(
     )
     if ran.code != 2:  # it was enough
         assert leaving > 128 << 10
-        assert [entry["status"] for entry in json.loads(ran.out)["fields"][0]["entries"]] == ["eligible", "selected"]
+        assert [entry["status"] for entry in json.loads(ran.out)["profiles"][0]["candidates"]] == [
+            "eligible",
+            "selected",
+        ]
         return
     *said, line = ran.err.splitlines()
     assert all(text.startswith(("Calibrating by minmax", "Opening", "Running", elsewhere.name)) for text in said)

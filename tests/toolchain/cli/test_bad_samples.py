@@ -84,7 +84,7 @@ def test_an_empty_archive(refuses_build, npz):
 
 
 def test_missing_labels(refuses_build, npz):
-    words = ("has no array 'labels'; put one entry per sample beside the inputs.",)
+    words = ("has no array 'labels'; add one label per sample.",)
     refuses_build("--evaluation", npz(labels=None), "--metric", "top1", words=words)
 
 
@@ -98,14 +98,14 @@ def test_inputs_that_disagree_about_the_number_of_samples(refuses_build, tmp_pat
     model = tiny_models.embedding(tmp_path / "net.onnx")
     arrays = tiny_models.samples("embedding", 6)
     np.savez(tmp_path / "c.npz", tokens=arrays["tokens"], mask=arrays["mask"][:4])
-    words = ("disagree about the number of samples", "tokens has 6", "mask has 4")
+    words = ("different numbers of samples", "tokens has 6", "mask has 4")
     refuses_build("--calibration", tmp_path / "c.npz", source=model, words=words)
 
 
 def test_samples_that_do_not_fill_a_fixed_batch(refuses_build, tmp_path):
     model = tiny_models.fixed_batch(tmp_path / "net.onnx")
     np.savez(tmp_path / "c.npz", **tiny_models.samples("fixed_batch", 6))
-    words = ("batch is fixed at 4", "6 samples are not a multiple of it")
+    words = ("batch is fixed at 4", "6 samples are not a multiple of 4")
     refuses_build("--calibration", tmp_path / "c.npz", source=model, words=words)
 
 

@@ -47,7 +47,7 @@ def test_a_misspelt_array(refuses_early, tmp_path, option):
 
 def test_missing_labels(refuses_early, tmp_path):
     np.savez(tmp_path / "s.npz", image=np.zeros((2, 1, 8, 8), np.float32))
-    words = ("has no array 'labels'; put one entry per sample beside the inputs",)
+    words = ("has no array 'labels'; add one label per sample",)
     refuses_early("--evaluation", tmp_path / "s.npz", "--metric", "top1", words=words)
 
 
@@ -58,14 +58,14 @@ def test_a_calibration_table_that_is_none(refuses_early, tmp_path):
 
 def test_a_limit_on_the_wrong_side(refuses_early, digits):
     options = ("--evaluation", digits.evaluation, "--budget", "accuracy<=0.9")
-    refuses_early(*options, words=("more is better of top1, so write accuracy>=0.9",))
+    refuses_early(*options, words=("a higher top1 is better, so write accuracy>=0.9",))
 
 
 @pytest.mark.parametrize(
     ("budget", "words"),
     [
-        ("accuracy>=97", "top1 goes from 0 to 1; write accuracy>=0.97."),
-        ("accuracy_drop<=2", "top1 goes from 0 to 1; write accuracy_drop<=0.02."),
+        ("accuracy>=97", "top1 ranges from 0 to 1; write accuracy>=0.97."),
+        ("accuracy_drop<=2", "top1 ranges from 0 to 1; write accuracy_drop<=0.02."),
     ],
 )
 def test_a_limit_in_percent(refuses_early, digits, budget, words):
@@ -73,7 +73,7 @@ def test_a_limit_in_percent(refuses_early, digits, budget, words):
 
 
 def test_a_limit_in_percent_of_closeness_to_the_source(refuses_early):
-    refuses_early("--budget", "accuracy>=97", words=("parity goes from 0 to 1; write accuracy>=0.97.",))
+    refuses_early("--budget", "accuracy>=97", words=("parity ranges from 0 to 1; write accuracy>=0.97.",))
 
 
 @pytest.mark.parametrize("others", [(), ("--precision", "fp32")])
@@ -129,10 +129,10 @@ def gate_refuses(refuses, built_bundle, monkeypatch):
 
 
 def test_a_gate_with_a_limit_on_the_wrong_side(gate_refuses, digits):
-    gate_refuses("--budget", "accuracy<=0.9", words=("more is better of top1, so write accuracy>=0.9",))
+    gate_refuses("--budget", "accuracy<=0.9", words=("a higher top1 is better, so write accuracy>=0.9",))
     options = ("--budget", "accuracy<=0.9", "--evaluation", digits.evaluation)
-    gate_refuses(*options, words=("more is better of top1, so write accuracy>=0.9",))
-    gate_refuses("--budget", "accuracy>=97", words=("top1 goes from 0 to 1; write accuracy>=0.97.",))
+    gate_refuses(*options, words=("a higher top1 is better, so write accuracy>=0.9",))
+    gate_refuses("--budget", "accuracy>=97", words=("top1 ranges from 0 to 1; write accuracy>=0.97.",))
 
 
 def test_a_gate_with_a_misspelt_metric(gate_refuses, digits):
@@ -155,7 +155,7 @@ def test_a_gate_whose_history_cannot_be_written(gate_refuses, tmp_path):
 
 
 def test_a_history_that_was_begun_for_a_gate_that_is_refused(gate_refuses, tmp_path):
-    gate_refuses("--budget", "accuracy<=0.9", "--history", tmp_path / "new.sqlite", words=("more is better",))
+    gate_refuses("--budget", "accuracy<=0.9", "--history", tmp_path / "new.sqlite", words=("a higher top1 is better",))
     assert not (tmp_path / "new.sqlite").exists()
 
 
@@ -186,7 +186,7 @@ def test_a_model_without_samples_says_that_it_was_timed_on_random_ones(cli, tmp_
 
     path: Path = tiny_models.double(tmp_path / "net.onnx", inputs="float[N,T] x")
     shown = cli("measure", path, "--duration", "0.05", "--format", "json")
-    (caveat,) = json.loads(shown.out)["fields"][0]["caveats"]
+    (caveat,) = json.loads(shown.out)["profiles"][0]["caveats"]
     assert caveat == (
         "No samples come with a bare model; latency is of random inputs, at sizes of our own: "
         "x=float32[N,T] as [8] a sample."

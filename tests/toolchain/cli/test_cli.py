@@ -117,7 +117,7 @@ def test_build_without_a_profile_takes_the_machines_own(cli, digits, tmp_path):
         *("--runtime", "onnxruntime", "--precision", "fp32", "--threads", "1", "--out", tmp_path, "--format", "json"),
     )
     assert ran.code == 0
-    assert json.loads(ran.out)["fields"][0]["profile"] == here.name
+    assert json.loads(ran.out)["profiles"][0]["profile"] == here.name
 
 
 def test_build_says_by_its_exit_code_that_a_budget_is_broken(cli, digits, elsewhere, tmp_path):
@@ -151,7 +151,7 @@ def test_build_reads_its_options_from_a_file_and_the_command_line_goes_before(cl
     )
     ran = cli("build", tmp_path / "edgewright.toml", "--profile", elsewhere.name, "--format", "json")
     assert ran.code == 0
-    (found,) = json.loads(ran.out)["fields"]
+    (found,) = json.loads(ran.out)["profiles"]
     assert (found["model"], found["profile"]) == ("net", elsewhere.name)
     assert [limit["text"] for limit in found["budgets"]] == ["accuracy>=0.5"]
     assert (tmp_path / "results" / f"net-{elsewhere.name}.edge").is_file()
@@ -226,7 +226,7 @@ def test_measure_takes_a_bundle(cli, built_bundle, tmp_path):
     ran = cli("measure", built_bundle, *QUICK, "--out", tmp_path / "again.json", "--format", "json")
     assert (ran.code, ran.err) == (0, "")
     results = profile_results.from_json(ran.out, "stdout")
-    entry = results.fields[0].selected
+    entry = results.profiles[0].selected
     assert len(entry.report.latency.blocks) == 6
     assert entry.report.accuracy.metric == "top1"
     assert profile_results.from_json((tmp_path / "again.json").read_text(), "again.json") == results
@@ -241,7 +241,7 @@ def test_a_duration_is_at_least_what_was_asked_for(cli, command, default):
     assert (sampling_plan(0.2).duration_s, sampling_plan(0.2).max_runs) == (0.2, MOST_RUNS)
 
 
-def test_ceilings_come_first_so_that_an_interrupt_loses_no_measurement(cli, built_bundle, monkeypatch):
+def test_peaks_come_first_so_that_an_interrupt_loses_no_measurement(cli, built_bundle, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -259,7 +259,7 @@ def test_measure_takes_a_bare_model(cli, digits, device_file, temp_folder):
         *("--evaluation", digits.evaluation, "--metric", "top5"),
     )
     assert (ran.code, ran.err) == (0, "")
-    report = profile_results.from_json(ran.out, "stdout").fields[0].selected.report
+    report = profile_results.from_json(ran.out, "stdout").profiles[0].selected.report
     assert report.latency.threads == 2
     assert report.accuracy.metric == "top5"
     assert report.accuracy.value > 0.95
@@ -272,7 +272,7 @@ def test_verify_accepts_what_was_packed(cli, built_bundle):
     ran = cli("verify", built_bundle)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines()[0].startswith("digits for bench: ")
-    assert "every digest right" in ran.out
+    assert "all digests match" in ran.out
     assert "\nok: " in ran.out
 
 
@@ -299,5 +299,5 @@ def test_verify_refuses_another_devices_bundle_unless_told_otherwise(cli, conten
     pack(dataclasses.replace(contents, profile=elsewhere), tmp_path / "there.edge")
     ran = cli("verify", tmp_path / "there.edge")
     assert (ran.code, ran.out) == (2, "")
-    assert f"Profile {elsewhere.name} is for {elsewhere.arch} and this machine is" in ran.err
+    assert f"Profile {elsewhere.name} is for {elsewhere.arch}, but this machine is" in ran.err
     assert cli("verify", tmp_path / "there.edge", "--any-machine").code == 0

@@ -38,7 +38,7 @@ def report(built) -> Path:
     ],
 )
 def test_gate_has_four_answers(cli, built_bundle, report, code, budgets):
-    selected = profile_results.from_json(report.read_text(), "report").fields[0].selected
+    selected = profile_results.from_json(report.read_text(), "report").profiles[0].selected
     limits = [text.format(accuracy=selected.report.accuracy.value) for text in budgets]
     ran = cli("gate", built_bundle, *QUICK, *(word for text in limits for word in ("--budget", text)))
     assert ran.code == code
@@ -52,7 +52,7 @@ def test_gate_has_four_answers(cli, built_bundle, report, code, budgets):
 
 @pytest.mark.parametrize(("mapped", "code"), [("fail", 1), ("pass", 0), ("report", 3)])
 def test_an_inconclusive_verdict_is_mapped_only_where_asked(cli, report, mapped, code):
-    selected = profile_results.from_json(report.read_text(), "report").fields[0].selected
+    selected = profile_results.from_json(report.read_text(), "report").profiles[0].selected
     ran = cli("gate", report, "--budget", f"accuracy>={selected.report.accuracy.value}", "--inconclusive", mapped)
     assert ran.code == code
     assert "inconclusive" in ran.out
@@ -66,18 +66,18 @@ def test_gate_of_a_device_that_is_not_here_is_inconclusive(cli, digits, elsewher
     assert built.code == 0
     ran = cli("gate", tmp_path / f"digits-{elsewhere.name}.edge", "--budget", "p90<=1s")
     assert ran.code == 3
-    assert "not measured" in ran.out or "this machine is no" in ran.out
+    assert "not measured" in ran.out or "does not fit the profile" in ran.out
 
 
 def test_gate_compares_two_bundles_here_and_now(cli, built_bundle, tmp_path):
     shutil.copy(built_bundle, tmp_path / "old.edge")
     asked = ("gate", built_bundle, "--baseline", tmp_path / "old.edge", "--format", "json", "--duration", "0.1")
     ran = cli(*asked, "--budget", "size<=+1%", "--budget", "p50<=+400%", "--budget", "accuracy_drop<=0.05")
-    (found,) = json.loads(ran.out)["fields"]
-    outcomes = {verdict["budget"]["text"]: verdict["outcome"] for verdict in found["entries"][0]["verdicts"]}
+    (found,) = json.loads(ran.out)["profiles"]
+    outcomes = {verdict["budget"]["text"]: verdict["outcome"] for verdict in found["candidates"][0]["verdicts"]}
     assert outcomes == {"size<=+1%": "pass", "p50<=+400%": "pass", "accuracy_drop<=0.05": "pass"}
     name = packed_report(built_bundle).candidate
-    assert [entry["name"] for entry in found["entries"]] == [f"{name} (candidate)", f"{name} (baseline)"]
+    assert [entry["name"] for entry in found["candidates"]] == [f"{name} (candidate)", f"{name} (baseline)"]
     assert ran.code == 0
 
 
@@ -116,7 +116,7 @@ def test_a_comparison_with_a_report_says_that_runs_were_not_interleaved(cli, rep
         given = [word for budget in budgets for word in ("--budget", budget)]
         ran = cli("gate", candidate, "--baseline", report, *given, *QUICK, "--format", "json")
         assert ran.code in (0, 3), ran.err
-        return " ".join(json.loads(ran.out)["fields"][0]["caveats"])
+        return " ".join(json.loads(ran.out)["profiles"][0]["caveats"])
 
     assert "The two reports were measured at different times" in caveats(report, "p50<=+400%")
     bundle = caveats(built_bundle, "p50<=+400%", "size<=+1%")
@@ -178,10 +178,10 @@ def test_a_history_that_fails_at_last_takes_no_result_along(cli, report, tmp_pat
 
 def test_a_history_of_what_may_be_zero_says_that_no_change_can_be_told(cli, report, tmp_path):
     where = tmp_path / "runs.sqlite"
-    (found,) = profile_results.from_json(report.read_text(), "report").fields
+    (found,) = profile_results.from_json(report.read_text(), "report").profiles
     as_good = dataclasses.replace(found.selected.report.accuracy, is_source=True)
     entry = dataclasses.replace(found.selected, report=dataclasses.replace(found.selected.report, accuracy=as_good))
-    history.record(str(where), profile_results.of([dataclasses.replace(found, entries=(entry,))]))
+    history.record(str(where), profile_results.of([dataclasses.replace(found, candidates=(entry,))]))
     shown = cli("history", where, "--quantity", "accuracy_drop")
     assert shown.code == 0
     assert "No change can be told: changes are relative" in " ".join(shown.out.split())
@@ -204,9 +204,9 @@ def test_a_soak_says_what_it_found_beside_the_report(cli, built_bundle):
     assert ran.code in (0, 1)  # a busy machine may well slow down within a second
     assert "Soak: " in ran.err
     assert "inferences in" in ran.err
-    (found,) = profile_results.from_json(ran.out, "stdout").fields
-    assert len(found.entries[0].report.latency.blocks) == 1
-    assert found.entries[0].report.ceilings is None  # an hour's soak waits for nothing else
+    (found,) = profile_results.from_json(ran.out, "stdout").profiles
+    assert len(found.candidates[0].report.latency.blocks) == 1
+    assert found.candidates[0].report.peaks is None  # an hour's soak waits for nothing else
 
 
 def test_a_soak_of_a_device_that_is_not_here_is_inconclusive(cli, contents, elsewhere, tmp_path):

@@ -11,7 +11,7 @@ from hwbench.results import profile_results
 from hwbench.results.profile_results import CandidateResult, ProfileResult
 from toolchain.packaging.pack import pack
 
-NAME = "fp32 keeping 1 (b18f) on onnxruntime"
+NAME = "fp32, 1 layer in fp32 (onnxruntime), set b18f"
 QUICK = ("--duration", "0.05")
 
 
@@ -52,7 +52,7 @@ def test_it_has_the_name_that_build_gave_it(cli, packed, command):
 
 def test_without_a_report_it_is_described_by_its_manifest(cli, packed):
     ran = cli("measure", packed(None), *QUICK)
-    assert ran.out.splitlines()[1].startswith("fp32 with 1 layer kept in fp32 on onnxruntime: ")
+    assert ran.out.splitlines()[1].startswith("fp32, 1 layer in fp32 (onnxruntime): ")
 
 
 def test_a_report_keeps_the_name(cli, packed, tmp_path):

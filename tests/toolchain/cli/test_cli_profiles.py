@@ -47,29 +47,29 @@ def test_profiles_detects_this_machine(cli):
     assert json.loads(cli("profiles", "--detect", "--format", "json").out)["profile"] == here.name
 
 
-def test_profiles_shows_the_ceilings_of_this_machine(cli):
+def test_profiles_shows_the_peaks_of_this_machine(cli):
     try:
         device_profiles.detect(this_machine())
     except UsageError as none:
         pytest.skip(str(none))
-    ran = cli("profiles", "--ceilings", "--threads", "1")
+    ran = cli("profiles", "--peaks", "--threads", "1")
     assert (ran.code, ran.err) == (0, "")
     shown = ran.out.partition("\nat most, with 1 thread\n")[2]
     assert "  fp32 " in shown
     assert " GFLOP/s\n" in shown
     assert " GB/s\n" in shown
-    (found,) = json.loads(cli("profiles", "--ceilings", "--threads", "1", "--format", "json").out)["ceilings"]
+    (found,) = json.loads(cli("profiles", "--peaks", "--threads", "1", "--format", "json").out)["peaks"]
     assert found["threads"] == 1
     assert set(found["operations_per_s"]) | set(found.get("missing", {})) == {"fp32", "fp16", "bf16", "int8"}
 
 
-def test_how_to_measure_ceilings_without_ceilings_is_refused(cli):
+def test_how_to_measure_peaks_without_peaks_is_refused(cli):
     ran = cli("profiles", "--detect", "--fresh")
     assert (ran.code, ran.out) == (2, "")
-    assert "give --ceilings, too" in ran.err
+    assert "give --peaks, too" in ran.err
 
 
-@pytest.mark.parametrize("option", ["--detect", "--ceilings"])
+@pytest.mark.parametrize("option", ["--detect", "--peaks"])
 def test_another_device_than_this_machine_is_not_looked_at(cli, option):
     ran = cli("profiles", "rpi5", option)
     assert (ran.code, ran.out) == (2, "")

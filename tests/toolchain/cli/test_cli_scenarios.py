@@ -35,7 +35,7 @@ def test_server_shows_its_rates_and_writes_all_of_them(cli, built_bundle, tmp_pa
     ran = cli("measure", built_bundle, *arguments)
     assert ran.code == 0, ran.err
     assert "held (largest)" in ran.out and "the queue grew" in ran.out
-    (written,) = profile_results.from_json((tmp_path / "served.json").read_text(), "served.json").fields
+    (written,) = profile_results.from_json((tmp_path / "served.json").read_text(), "served.json").profiles
     report = written.selected.report
     assert report.latency.scenario == "server" and report.rates
     assert [budget.text for budget in written.budgets] == ["p90<=1s"]
@@ -48,7 +48,7 @@ def test_a_bound_that_no_rate_held_is_exit_code_1(cli, built_bundle, monkeypatch
     monkeypatch.setattr(server_max_rate.quiet, "crowded", lambda blocks: None)
     ran = cli("measure", built_bundle, "--scenario", "server", "--bound", "p50<=1s", *QUICK, "--format", "markdown")
     assert ran.code == 1, ran.err
-    assert "no rate holds it" in ran.out
+    assert "no rate holds the bound" in ran.out
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_bound_that_no_rate_held_is_exit_code_1(cli, built_bundle, monkeypatch
         pytest.param(("--scenario", "burst"), ("burst", "multi_stream"), id="unknown"),
         pytest.param(("--bound", "p99<=20ms"), ("--scenario server",), id="a bound of single stream"),
         pytest.param(("--batch", "4"), ("multi_stream",), id="a batch of single stream"),
-        pytest.param(("--scenario", "offline", "--bound", "p99<=20ms"), ("offline holds no bound",), id="of offline"),
+        pytest.param(("--scenario", "offline", "--bound", "p99<=20ms"), ("offline takes no bound",), id="of offline"),
         pytest.param(("--scenario", "server"), ("--bound 'p99<=20ms'",), id="no bound"),
         pytest.param(("--scenario", "server", "--bound", "p42<=1ms"), ("p42",), id="no such percentile"),
         pytest.param(("--scenario", "server", "--bound", "accuracy>=0.9"), ("percentile",), id="no latency"),
@@ -74,7 +74,7 @@ def test_what_does_not_go_together_is_refused(refuses, built_bundle, arguments, 
 @pytest.mark.usefixtures("loadgen")
 @pytest.mark.parametrize("scenario", ["multi_stream", "offline"])
 def test_a_batch_beyond_memory_is_refused(refuses, built_bundle, scenario):
-    words = ("Error: 1,000,000,000,000 samples that come together take", "are free; give fewer with --batch.")
+    words = ("Error: 1,000,000,000,000 samples that arrive together take", "are free; give fewer with --batch.")
     refuses("measure", built_bundle, "--scenario", scenario, "--batch", 10**12, words=words)
 
 

@@ -91,10 +91,10 @@ def test_a_bundle_is_gated(edgewright: Run, packed: Path) -> None:
 def test_a_bundle_is_measured_without_a_roofline(edgewright: Run, packed: Path) -> None:
     done = edgewright("measure", packed, "--duration", "0.05", "--format", "json", "--out", "again.json")
     assert (done.returncode, done.stderr) == (0, "")
-    (found,) = json.loads(done.stdout)["fields"]
-    report = found["entries"][0]["report"]
+    (found,) = json.loads(done.stdout)["profiles"]
+    report = found["candidates"][0]["report"]
     assert len(report["latency"]["blocks"]) == 6
-    assert "pip install 'edgewright[toolchain]'" in report["unmeasured"]["ceilings"]
+    assert "pip install 'edgewright[toolchain]'" in report["unmeasured"]["peaks"]
     judged = edgewright("gate", "again.json", "--budget", "p50<=10s")
     assert (judged.returncode, judged.stderr) == (0, "")
     assert judged.stdout.startswith("tiny for ")

@@ -123,7 +123,7 @@ def test_free_channels_are_free(text: str, changes: int, seed: int) -> None:
     channels = channel_classes(model.graph)
     rng = np.random.default_rng(seed)
     scales = np.where(channels.free, 10 ** rng.uniform(-1.5, 1.5, len(channels.free)), 1.0)
-    assert scale_constants(model.graph, channels.classes, scales) == changes
+    assert scale_constants(model, channels.classes, scales) == changes
     for made, expected in zip(run(model), before):
         assert relative_error(made, expected) < 1e-5
 

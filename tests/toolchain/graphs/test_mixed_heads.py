@@ -15,7 +15,7 @@ from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, load_ir, open_model
 from toolchain.models.prepare import prepare
 from toolchain.recipes.apply_recipe import quantize
-from toolchain.recipes.qdq_placement import MOST_SPREAD, place
+from toolchain.recipes.qdq_placement import MAX_RANGE_RATIO, place
 from toolchain.recipes.recipe import Recipe
 
 pytestmark = pytest.mark.int8
@@ -84,7 +84,7 @@ def test_a_product_that_reads_both_wants_one_scale_in_any_case(tmp_path: Path) -
     assert place(graph, (), ranges(graph, 640.0)).nodes == nodes
 
 
-@pytest.mark.parametrize(("spread", "stays"), [(MOST_SPREAD, True), (MOST_SPREAD + 0.1, False)])
+@pytest.mark.parametrize(("spread", "stays"), [(MAX_RANGE_RATIO, True), (MAX_RANGE_RATIO + 0.1, False)])
 def test_how_unlike_operands_may_be(tmp_path: Path, spread: float, stays: bool) -> None:
     graph = prepare(model(tmp_path, HEAD))
     nodes = place(graph, (), ranges(graph, spread)).nodes

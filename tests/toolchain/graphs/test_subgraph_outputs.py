@@ -10,7 +10,7 @@ import pytest
 
 from runtimes.tensors import Array
 from toolchain.graphs.edits import Edits
-from toolchain.graphs.subgraph_outputs import surface
+from toolchain.graphs.subgraph_outputs import expose_subgraph_tensors
 
 BRANCH = """t (float[N] x, bool p) => (float[N] y) {
     y = If(p) <
@@ -54,7 +54,7 @@ def surfaced(text: str, names: list[str], feeds: dict[str, Array]) -> list[Array
     before = session(proto).run(None, feeds)
     model = ir.from_proto(proto)
     own = len(model.graph.outputs)
-    values = surface(Edits(model.graph), names)
+    values = expose_subgraph_tensors(Edits(model.graph), names)
     model.graph.outputs.extend(values[name] for name in names)
     after: list[Array] = session(ir.to_proto(model)).run(None, feeds)
     assert all(np.array_equal(*pair) for pair in zip(before, after[:own]))

@@ -16,7 +16,7 @@ from toolchain.graphs.edits import Edits
 from toolchain.models import ort_session
 from toolchain.models.onnx_model import load_ir, open_model
 from toolchain.models.prepare import prepare
-from toolchain.recipes.apply_recipe import calibrate, calibrated
+from toolchain.recipes.apply_recipe import calibrate, calibrate_graph
 from toolchain.recipes.recipe import Recipe
 
 RECIPE = Recipe("int8", "minmax", corrections=("bias",))
@@ -63,7 +63,7 @@ def test_calibration_takes_a_model_too_large_for_one_protobuf(tmp_path, monkeypa
     model, samples = case(tmp_path, "conv", tiny_models.samples("conv", 4))
 
     def errors():
-        known = calibrated(prepare(model), RECIPE, samples, model.inputs)
+        known = calibrate_graph(prepare(model), RECIPE, samples, model.inputs)
         return layer_errors(known, RECIPE, model.inputs, samples.arrays)
 
     expected = errors()

@@ -29,7 +29,7 @@ def model_and_samples(tmp_path, name, n=12):
 
 
 def entries(results, index=0):
-    return {entry.precision: entry for entry in results.fields[index].entries}
+    return {entry.precision: entry for entry in results.profiles[index].candidates}
 
 
 def leaf_files(folder) -> Iterator[str]:
@@ -62,11 +62,11 @@ def whole(digits, device, out, short):
 
 
 def test_every_candidate_is_a_row_and_one_is_chosen(whole, out, short):
-    (found,) = whole.fields
-    assert [entry.precision for entry in found.entries] == list(precisions())
-    assert {entry.status for entry in found.entries} <= {"selected", "eligible", "rejected", "not built"}
-    assert [entry.status for entry in found.entries].count("selected") == 1
-    assert all(entry.reason for entry in found.entries)
+    (found,) = whole.profiles
+    assert [entry.precision for entry in found.candidates] == list(precisions())
+    assert {entry.status for entry in found.candidates} <= {"selected", "eligible", "rejected", "not built"}
+    assert [entry.status for entry in found.candidates].count("selected") == 1
+    assert all(entry.reason for entry in found.candidates)
     rows = entries(whole)
     for precision in ("fp16", "bf16"):  # this device has no such arithmetic
         assert rows[precision].status == "not built"
@@ -99,11 +99,11 @@ def test_every_candidate_is_a_row_and_one_is_chosen(whole, out, short):
 
 
 def test_the_bundle_computes_what_was_scored(whole, digits):
-    (found,) = whole.fields
+    (found,) = whole.profiles
     with Bundle(found.bundle) as bundle:
         assert all(result.error == 0 for result in replay(bundle))
         packed = profile_results.from_json(bundle.read("report.json"), "packed")
-        assert packed.fields[0].entries == (found.selected,)
+        assert packed.profiles[0].candidates == (found.selected,)
         assert bundle.manifest.artifact.precision == found.selected.precision
         assert bundle.manifest.artifact.work == found.selected.report.artifact.work is not None
         assert bundle.manifest.artifact.source_sha256 == found.selected.report.artifact.source_sha256
@@ -116,7 +116,7 @@ def test_the_bundle_computes_what_was_scored(whole, digits):
 
 
 def test_the_bundle_records_what_calibration_saw(whole, digits):
-    (found,) = whole.fields
+    (found,) = whole.profiles
     with runtimes.load(found.bundle) as session, np.load(digits.calibration) as calibration:
         for image in calibration["image"][:20]:
             session.run({"image": image[None]})
@@ -129,9 +129,9 @@ def test_a_profile_per_bundle_and_what_cannot_be_measured_here_is_inconclusive(
     digits_request, device, elsewhere, tmp_path
 ):
     results = build(digits_request(profiles=(device, elsewhere), budgets=parse_all(["p90<=1s", "accuracy_drop<=0.05"])))
-    here, there = results.fields
+    here, there = results.profiles
     assert (here.outcome, there.outcome, results.outcome) == ("pass", "inconclusive", "inconclusive")
-    (entry,) = there.entries
+    (entry,) = there.candidates
     assert entry.report.latency is None
     assert entry.report.accuracy.value > 0.85
     by_quantity = {verdict.budget.quantity: verdict for verdict in entry.verdicts}
@@ -151,15 +151,15 @@ def test_a_profile_per_bundle_and_what_cannot_be_measured_here_is_inconclusive(
 def test_a_device_elsewhere_passes_where_nothing_depends_on_its_speed(digits_request, elsewhere):
     results = build(digits_request(profiles=(elsewhere,), budgets=parse_all(["accuracy_drop<=0.05", "size<=1MB"])))
     assert results.outcome == "pass"
-    assert results.fields[0].selected.reason == "the smallest that meets the budgets; latency was not measured here"
+    assert results.profiles[0].selected.reason == "the smallest that meets the budgets; latency was not measured here"
 
 
 def test_no_bundle_is_packed_where_every_candidate_breaks_a_budget(digits_request, tmp_path):
     results = build(digits_request(budgets=parse_all(["size<=1kB"])))
     assert results.outcome == "fail"
-    assert results.fields[0].selected is None
+    assert results.profiles[0].selected is None
     assert list(leaf_files(tmp_path / "out")) == ["report.html", "report.json"]
-    (entry,) = results.fields[0].entries
+    (entry,) = results.profiles[0].candidates
     assert (entry.status, entry.reason.startswith("size<=1kB: ")) == ("rejected", True)
 
 
@@ -167,8 +167,8 @@ def test_the_null_runtime_goes_the_whole_way(digits_request, device):
     asked = {"profiles": (device,), "runtimes": ("null",)}
     results = build(digits_request(**asked, budgets=parse_all(["p90<=1s", "accuracy>=0.01"])))
     assert results.outcome == "pass"
-    assert results.fields[0].selected.name == "fp32 on null"
-    with Bundle(results.fields[0].bundle) as bundle:
+    assert results.profiles[0].selected.name == "fp32 (null)"
+    with Bundle(results.profiles[0].bundle) as bundle:
         assert bundle.manifest.artifact.runtime == "null"
         assert all(result.passed for result in replay(bundle))
 
@@ -177,14 +177,14 @@ def test_a_wrong_candidate_is_never_chosen(digits_request, device):
     """The null runtime answers zero at once, and wrongly."""
     asked = {"profiles": (device,), "runtimes": ("onnxruntime", "null")}
     results = build(digits_request(**asked, budgets=parse_all(["accuracy_drop<=0.05"])))
-    statuses = {entry.name: entry.status for entry in results.fields[0].entries}
-    assert statuses == {"fp32 on onnxruntime": "selected", "fp32 on null": "rejected"}
+    statuses = {entry.name: entry.status for entry in results.profiles[0].candidates}
+    assert statuses == {"fp32 (onnxruntime)": "selected", "fp32 (null)": "rejected"}
 
 
 def test_a_program_gives_the_same_as_its_onnx(digits_request, digits):
     asked = {"precisions": ("int8",), "budgets": parse_all(["accuracy_drop<=0.05"])}
-    first = build(digits_request(**asked)).fields[0]
-    second = build(digits_request(digits.program, inputs=(parse_input("image=float32[N,1,8,8]"),), **asked)).fields[0]
+    first = build(digits_request(**asked)).profiles[0]
+    second = build(digits_request(digits.program, inputs=(parse_input("image=float32[N,1,8,8]"),), **asked)).profiles[0]
     assert first.selected.report.accuracy.scores == second.selected.report.accuracy.scores
 
 
@@ -202,23 +202,23 @@ def test_without_evaluation_it_is_judged_by_parity_and_says_so(digits_request):
     assert rows["fp32"].report.accuracy.metric == "parity"
     assert rows["fp32"].report.accuracy.value == 1.0
     assert 0.9 < rows["int8"].report.accuracy.value < 1.0
-    assert any("closeness to the source's outputs on the calibration's" in c for c in results.fields[0].caveats)
+    assert any("closeness to the source's outputs on the calibration's" in c for c in results.profiles[0].caveats)
 
 
 def test_without_any_samples_it_is_judged_on_random_inputs_and_says_so(digits_request):
     results = build(digits_request(evaluation=None, calibration=None, precisions=("fp16-storage",)))
-    assert any("random inputs, which proves little" in caveat for caveat in results.fields[0].caveats)
-    with Bundle(results.fields[0].bundle) as bundle:
+    assert any("random inputs, which proves little" in caveat for caveat in results.profiles[0].caveats)
+    with Bundle(results.profiles[0].bundle) as bundle:
         assert not bundle.manifest.distributions  # there is nothing real to compare with
 
 
 def test_without_an_accuracy_budget_a_default_one_is_used_and_said(digits_request):
     results = build(digits_request(budgets=parse_all(["size<=1MB"])))
-    assert [limit.text for limit in results.fields[0].budgets] == ["size<=1MB", "accuracy_drop<=0.01"]
-    assert any("accuracy_drop<=0.01 was used; give one with --budget" in c for c in results.fields[0].caveats)
-    assert [limit.text for limit in build(digits_request(budgets=parse_all(["accuracy>=0.1"]))).fields[0].budgets] == [
-        "accuracy>=0.1"
-    ]
+    assert [limit.text for limit in results.profiles[0].budgets] == ["size<=1MB", "accuracy_drop<=0.01"]
+    assert any("accuracy_drop<=0.01 was used; give one with --budget" in c for c in results.profiles[0].caveats)
+    assert [
+        limit.text for limit in build(digits_request(budgets=parse_all(["accuracy>=0.1"]))).profiles[0].budgets
+    ] == ["accuracy>=0.1"]
 
 
 def test_a_model_that_is_quantized_already_is_packed_as_it_is(request_for, tmp_path):
@@ -229,7 +229,7 @@ def test_a_model_that_is_quantized_already_is_packed_as_it_is(request_for, tmp_p
     assert rows["int8"].status == "selected"
     assert rows["int8"].report.artifact.precision == "int8"
     assert rows["int8"].report.accuracy.is_source
-    assert any("The source is int8 already" in caveat for caveat in results.fields[0].caveats)
+    assert any("The source is int8 already" in caveat for caveat in results.profiles[0].caveats)
     for precision in ("int8-dynamic", "fp16-storage", "bf16-storage"):
         assert rows[precision].status == "not built"
         assert rows[precision].reason == "The model is quantized already; it is packed as it is."
@@ -256,7 +256,7 @@ def test_takes_external_data_control_flow_and_integer_inputs(request_for, tmp_pa
     rows = entries(results)
     assert {precision: row.status for precision, row in rows.items() if row.status == "not built"} == {}
     assert all(row.report.accuracy.value > 0.95 for row in rows.values())
-    with Bundle(results.fields[0].bundle) as bundle:
+    with Bundle(results.profiles[0].bundle) as bundle:
         assert all(result.passed for result in replay(bundle, any_machine=True))
 
 
@@ -266,7 +266,7 @@ def test_takes_a_batch_that_is_fixed(request_for, tmp_path, batch):
     path = tiny_models.fixed_batch(tmp_path / "fixed_batch.onnx", batch)
     results = build(request_for(path, evaluation=data, budgets=parse_all(["accuracy>=0.5"])))
     assert entries(results)["fp32"].report.accuracy.n == 32
-    with Bundle(results.fields[0].bundle) as bundle:
+    with Bundle(results.profiles[0].bundle) as bundle:
         assert all(result.passed for result in replay(bundle, any_machine=True))
 
 
@@ -311,21 +311,21 @@ def test_a_source_that_onnx_runtime_cannot_run_writes_nothing(request_for, tmp_p
 def test_the_reports_raw_samples_are_kept(built):
     data = json.loads((built / "report.json").read_text())
     assert data["schema_version"] == profile_results.SCHEMA_VERSION
-    blocks = data["fields"][0]["entries"][0]["report"]["latency"]["blocks"]
+    blocks = data["profiles"][0]["candidates"][0]["report"]["latency"]["blocks"]
     assert len(blocks) == 6
     assert all(isinstance(sample, int) and sample > 0 for block in blocks for sample in block["samples_ns"])
 
 
 def test_the_search_looks_at_the_evaluation_data_for_finalists_alone(digits_request, device):
     asked = {"precisions": (), "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": False}
-    (found,) = build(digits_request(profiles=(device,), runtimes=("onnxruntime", "null"), **asked)).fields
-    scored = [entry for entry in found.entries if entry.report is not None]
-    assert found.search.looks == len(scored) < len([e for e in found.entries if e.status != "not built"])
-    assert len(found.entries) == len({entry.name for entry in found.entries})
-    assert found.search.trial == len([entry for entry in found.entries if entry.screening or entry.report])
+    (found,) = build(digits_request(profiles=(device,), runtimes=("onnxruntime", "null"), **asked)).profiles
+    scored = [entry for entry in found.candidates if entry.report is not None]
+    assert found.search.looks == len(scored) < len([e for e in found.candidates if e.status != "not built"])
+    assert len(found.candidates) == len({entry.name for entry in found.candidates})
+    assert found.search.tried == len([entry for entry in found.candidates if entry.screening or entry.report])
     assert found.selected.runtime == "onnxruntime"
-    assert found.entries[0].name == "fp32 on onnxruntime"
-    assert found.entries[0].report is not None  # the source is always among them
-    assert all(entry.reason for entry in found.entries)
-    assert all(entry.screening or entry.report for entry in found.entries if entry.status == "rejected")
+    assert found.candidates[0].name == "fp32 (onnxruntime)"
+    assert found.candidates[0].report is not None  # the source is always among them
+    assert all(entry.reason for entry in found.candidates)
+    assert all(entry.screening or entry.report for entry in found.candidates if entry.status == "rejected")
     assert sum(found.selected.layers.values()) == 3  # a Conv and two Gemms

@@ -48,8 +48,8 @@ def _made(folder):
 
 
 def test_a_jetson_gets_the_typed_model_and_its_plan(built):
-    result = built["tensorrt"].fields[0]
-    assert result.selected.name == "fp16 on tensorrt"
+    result = built["tensorrt"].profiles[0]
+    assert result.selected.name == "fp16 (tensorrt)"
     with Bundle(result.bundle) as bundle:
         artifact = bundle.manifest.artifact
         assert artifact.is_compiled_on_device
@@ -61,21 +61,21 @@ def test_a_jetson_gets_the_typed_model_and_its_plan(built):
 
 
 def test_a_geforce_gets_an_engine_that_is_called_tensorrt_rtx(built):
-    result = built["tensorrt-rtx"].fields[0]
+    result = built["tensorrt-rtx"].profiles[0]
     with Bundle(result.bundle) as bundle:
         artifact = bundle.manifest.artifact
         report = profile_results.from_json(bundle.read(REPORT), "report")
     assert (artifact.runtime, artifact.file.name) == ("tensorrt-rtx", "model.engine")
     assert result.selected.layers == {"fp16": 2}
     assert "tensorrt" not in artifact.tool_versions
-    layers = report.fields[0].selected.report.artifact.layers
+    layers = report.profiles[0].selected.report.artifact.layers
     assert "Half" in {layer.precision for layer in layers}
     assert any(layer.nodes for layer in layers)
 
 
 def test_the_report_says_what_could_not_be_done_here(built):
     for results in built.values():
-        result = results.fields[0]
+        result = results.profiles[0]
         assert result.selected.report.latency is None
         assert result.selected.report.accuracy is not None
         assert any(caveat.startswith("Latency and memory were not measured") for caveat in result.caveats)
@@ -93,8 +93,8 @@ def test_on_its_own_device_an_engine_that_cannot_run_is_not_timed(tmp_path, monk
         plan=SamplingPlan(min_runs=1, max_runs=1, duration_s=0),
         ranges=parse_ranges(["N=1:2:4"]),
     )
-    entries = {entry.name: entry for entry in build(request).fields[0].entries}
-    engine, source = entries["fp32 on tensorrt"], entries["fp32 on onnxruntime"]
+    entries = {entry.name: entry for entry in build(request).profiles[0].candidates}
+    engine, source = entries["fp32 (tensorrt)"], entries["fp32 (onnxruntime)"]
     if engine.report is not None and engine.report.latency is not None:
         pytest.skip("There is an L4 here.")
     assert engine.status == "rejected"
@@ -104,7 +104,7 @@ def test_on_its_own_device_an_engine_that_cannot_run_is_not_timed(tmp_path, monk
 
 
 def test_a_board_whose_python_is_too_old_gets_a_command(built):
-    (entry,) = built["tensorrt"].fields[1].entries
-    assert (entry.status, built["tensorrt"].fields[1].bundle) == ("not built", None)
+    (entry,) = built["tensorrt"].profiles[1].candidates
+    assert (entry.status, built["tensorrt"].profiles[1].bundle) == ("not built", None)
     assert "trtexec --onnx=model.onnx" in entry.reason
     assert "--fp16" in entry.reason

@@ -1,4 +1,4 @@
-"""This machine's ceilings for real, and what has none."""
+"""This machine's peaks for real, and what has none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
-from hwbench.measurements.peaks import Unmade
+from hwbench.measurements.peaks import UnbuiltWorkload
 from hwbench.measurements.roofline import roofline
 from hwbench.results.measure_bundles import measure_bundles
 from hwbench.targets.local import LocalTarget
@@ -23,7 +23,7 @@ from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, plan
 from toolchain.graphs.value_range import Range
 from toolchain.pipeline import machine_peaks
-from toolchain.pipeline.machine_peaks import known_or_measured, with_ceilings
+from toolchain.pipeline.machine_peaks import known_or_measured, with_peaks
 from toolchain.pipeline.pack_model import pack_as_is
 from toolchain.recipes.recipe import Recipe
 
@@ -49,7 +49,7 @@ def test_they_are_measured_once_and_known_from_then_on(machine, monkeypatch):
     assert not set(found.missing) & set(found.operations_per_s)
     assert found.versions["onnxruntime"] == onnxruntime.__version__  # whichever of its packages is installed
     assert "any" not in found.missing
-    monkeypatch.setattr(machine_peaks, "_peaks", None)  # which would be called to measure
+    monkeypatch.setattr(machine_peaks, "_workloads", None)  # which would be called to measure
     assert known_or_measured(machine, 1) == found
 
 
@@ -68,7 +68,7 @@ def peak_of(machine, builder, tmp_path):
     def make(recipe, **changes):
         candidate = Candidate(dataclasses.replace(recipe, **changes), "onnxruntime", RuntimeSettings(1))
         feeds = {"x0": np.ones((8, 8), np.float32)}
-        return machine_peaks._peak(
+        return machine_peaks._workload(
             "small", candidate, builder, device_profiles.detect(machine), feeds, tmp_path / "x.npz"
         )
 
@@ -80,7 +80,7 @@ def test_a_candidate_of_one_precision_is_a_peak_and_any_other_says_why_not(machi
     whole = peak_of(planned.recipe)
     assert (whole.precision, whole.operations) == ("int8", 2 * 2 * 8**3)
     mixed = peak_of(planned.recipe, keep=builder.layers()[:1])
-    assert (type(mixed), mixed.precision) == (Unmade, "int8")
+    assert (type(mixed), mixed.precision) == (UnbuiltWorkload, "int8")
     assert "computes products in fp32, int8 for it" in mixed.reason
     assert "int3" in peak_of(planned.recipe, precision="int3").reason
 
@@ -92,7 +92,7 @@ def test_a_runtime_that_is_not_installed_is_no_precision():
 
 def test_nothing_is_measured_where_it_is_not_to_be(machine, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEWRIGHT_CACHE", str(tmp_path))
-    with pytest.raises(UsageError, match="profiles --ceilings"):
+    with pytest.raises(UsageError, match="profiles --peaks"):
         known_or_measured(machine, 1, recall_only=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -115,10 +115,10 @@ def test_a_bare_models_work_is_packed_with_it(report):
 
 
 def test_its_latency_gets_its_roofline(report):
-    bounded = with_ceilings(report)
+    bounded = with_peaks(report)
     found = roofline(bounded)
     assert found.share == pytest.approx(found.time_ms / np.median(report.latency.samples_ms))
-    assert bounded.ceilings.threads == report.artifact.settings.threads
+    assert bounded.peaks.threads == report.artifact.settings.threads
 
 
 @pytest.mark.parametrize(
@@ -127,11 +127,11 @@ def test_its_latency_gets_its_roofline(report):
 def test_what_does_not_compute_on_the_processor_has_none_and_says_so(report, changes, options):
     settings = dataclasses.replace(report.artifact.settings, options=options)
     artifact = dataclasses.replace(report.artifact, file=Path("model"), settings=settings, **changes)
-    bounded = with_ceilings(dataclasses.replace(report, artifact=artifact))
-    assert bounded.ceilings is None
-    assert "the ceilings are the processor's" in bounded.unmeasured["ceilings"]
+    bounded = with_peaks(dataclasses.replace(report, artifact=artifact))
+    assert bounded.peaks is None
+    assert "the peaks are the processor's" in bounded.unmeasured["peaks"]
 
 
 def test_without_a_latency_nothing_is_asked_for(report):
     unmeasured = dataclasses.replace(report, latency=None)
-    assert with_ceilings(unmeasured) is unmeasured
+    assert with_peaks(unmeasured) is unmeasured

@@ -22,11 +22,11 @@ def half_known(elsewhere):
 
 def test_a_runtime_that_was_not_tried_is_a_caveat(digits_request, half_known):
     asked = {"profiles": (half_known,), "budgets": parse_all(["accuracy>=0.5"])}
-    (found,) = build(digits_request(**asked, runtimes=())).fields
+    (found,) = build(digits_request(**asked, runtimes=())).profiles
     assert found.outcome == "pass"
     caveat = "openvx was not tried: This release of edgewright does not build for openvx."
     assert caveat in found.caveats
-    assert caveat not in build(digits_request(**asked)).fields[0].caveats  # nobody asked for it
+    assert caveat not in build(digits_request(**asked)).profiles[0].caveats  # nobody asked for it
 
 
 def test_one_profile_for_which_nothing_can_be_tried_is_enough(digits_request, elsewhere, half_known):
@@ -38,7 +38,7 @@ def test_a_source_that_is_int8_already_needs_no_samples_for_it(request_for, tmp_
     path = tiny_models.quantized(tmp_path / "net.onnx")
     np.savez(tmp_path / "e.npz", **tiny_models.samples("quantized", 12))
     asked = {"evaluation": tmp_path / "e.npz", "budgets": parse_all(["accuracy>=0.1"])}
-    (found,) = build(request_for(path, precisions=("int8",), **asked)).fields
+    (found,) = build(request_for(path, precisions=("int8",), **asked)).profiles
     assert (found.selected.precision, found.selected.report.accuracy.is_source) == ("int8", True)
 
 
@@ -55,6 +55,6 @@ def test_a_table_does_for_int8_only_without_corrections(request_for, tmp_path):
 
 def test_sizes_of_an_engine_where_none_is_built_are_a_caveat(digits_request, elsewhere):
     asked = {"profiles": (elsewhere,), "budgets": parse_all(["accuracy>=0.5"])}
-    (found,) = build(digits_request(**asked, ranges=({"N": (1, 2, 4)},))).fields
+    (found,) = build(digits_request(**asked, ranges=({"N": (1, 2, 4)},))).profiles
     caveat = f"--range gives the sizes of engines, and none is built for {elsewhere.name}, so it was not used."
     assert caveat in found.caveats

@@ -20,7 +20,7 @@ def test_every_phase_that_a_build_goes_through_is_a_stage_and_in_their_order(
 ):
     began: list[str] = []
     for module in ("toolchain.pipeline.build", "toolchain.search.search", "toolchain.pipeline.machine_peaks"):
-        monkeypatch.setattr(f"{module}.phase", began.append)
+        monkeypatch.setattr(f"{module}.begin_stage", began.append)
     asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": exhaustive}
     request = digits_request(profiles=(device,), runtimes=("onnxruntime",), **asked)
     build(request)
@@ -36,7 +36,7 @@ def test_of_several_devices_each_stage_says_which(device):
     two = stages("m.onnx", [(device, plan), (other, plan)], this_machine(), exhaustive=False)
     assert [stage.title for stage in one][:3] == ["opening the model", "running the source", "make candidates"]
     assert f"{device.name}, make candidates" in [stage.title for stage in two]
-    assert len({stage.name for stage in two}) == len(two) - 1  # ceilings are the machine's
+    assert len({stage.name for stage in two}) == len(two) - 1  # peaks are the machine's
 
 
 def test_what_is_not_timed_takes_no_steps_of_timing():

@@ -47,10 +47,12 @@ def test_a_build_that_was_killed_goes_on_where_it_was(digits_request, device, tm
     results = build(request, second)
     assert (first.measured, second.measured) == (7, 5)  # of twelve
     assert results.outcome == "pass"
-    assert results.fields[0].search.reused == 7
-    assert any("an earlier build here made 7; " in c for c in results.fields[0].caveats)
+    assert results.profiles[0].search.reused == 7
+    assert any("an earlier build here made 7; " in c for c in results.profiles[0].caveats)
     again = build(request, third)
-    assert [e.report.latency for e in again.fields[0].entries] == [e.report.latency for e in results.fields[0].entries]
+    assert [e.report.latency for e in again.profiles[0].candidates] == [
+        e.report.latency for e in results.profiles[0].candidates
+    ]
     assert third.measured == 0
 
 
@@ -58,7 +60,7 @@ def test_an_interrupt_keeps_the_best_so_far(digits_request, device):
     """Two are screened and then tuned; in the middle of that comes Ctrl-C."""
     asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": False}
     target = Interrupted(turn=4)
-    (found,) = build(digits_request(profiles=(device,), **asked), target).fields
+    (found,) = build(digits_request(profiles=(device,), **asked), target).profiles
     assert target.measured == 3
     assert found.search.stopped == "Ctrl-C ended the search"
     assert found.caveats[-1] == "Ctrl-C ended the search; what it had not tried by then may be better."
@@ -70,10 +72,13 @@ def test_an_interrupt_keeps_the_best_so_far(digits_request, device):
 
 def test_a_time_limit_ends_the_search_and_packs_what_there_is(digits_request, device):
     asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "time_limit_s": 1e-3}
-    (found,) = build(digits_request(profiles=(device,), **asked)).fields
+    (found,) = build(digits_request(profiles=(device,), **asked)).profiles
     reason = "The time limit of 0.001 s ended the search"
-    assert [(entry.precision, entry.status) for entry in found.entries] == [("fp32", "selected"), ("int8", "not built")]
-    assert found.entries[1].reason == f"not tried: {reason}"
+    assert [(entry.precision, entry.status) for entry in found.candidates] == [
+        ("fp32", "selected"),
+        ("int8", "not built"),
+    ]
+    assert found.candidates[1].reason == f"not tried: {reason}"
     assert found.search.stopped == reason
     assert found.bundle.is_file()
 
@@ -100,7 +105,7 @@ def test_a_candidate_that_crashes_while_it_is_measured_is_a_row_with_the_reason(
         ),
         Failing(LocalTarget(), 3),
     )
-    rows = {entry.precision: entry for entry in results.fields[0].entries}
+    rows = {entry.precision: entry for entry in results.profiles[0].candidates}
     assert (rows["fp32"].status, rows["fp32"].reason) == (
         "not built",
         "The process that runs the model died of signal 11.",

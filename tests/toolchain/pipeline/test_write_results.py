@@ -22,7 +22,7 @@ SOURCE = "1" * 64
 def test_writes_a_bundle_per_chosen_candidate_and_the_reports(contents, tmp_path):
     results = write_results([(EMPTY, contents), (OTHER, None)], tmp_path, SOURCE)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["net-device.edge", "report.html", "report.json"]
-    assert [found.bundle for found in results.fields] == [tmp_path / "net-device.edge", None]
+    assert [found.bundle for found in results.profiles] == [tmp_path / "net-device.edge", None]
     with Bundle(tmp_path / "net-device.edge") as bundle:
         bundle.check()
     assert profile_results.from_json((tmp_path / "report.json").read_text(), "report.json") == results
@@ -45,7 +45,7 @@ def test_a_failure_at_the_last_file_leaves_every_old_one(contents, tmp_path, mon
 
 
 @pytest.mark.parametrize(
-    ("made", "source", "eligible"),
+    ("made", "source", "kept"),
     [
         pytest.param(1, "same", False, id="what was made crashes, or breaks a budget"),
         pytest.param(0, "other", False, id="of another model nothing can be made"),
@@ -56,8 +56,8 @@ def test_an_earlier_bundle_does_not_outlive_a_report_that_says_something_of_it(
     contents, tmp_path, capfd, made, source, kept
 ):
     write_results([(EMPTY, contents)], tmp_path, SOURCE)
-    entry = CandidateResult("int8 on null", "int8", "null", "not built", "as it is")
-    now = dataclasses.replace(EMPTY, entries=(entry,), search=Search(looks=0, trial=0, made=made))
+    entry = CandidateResult("int8 (null)", "int8", "null", "not built", "as it is")
+    now = dataclasses.replace(EMPTY, candidates=(entry,), search=Search(looks=0, tried=0, made=made))
     write_results([(now, None)], tmp_path, contents.artifact.source_sha256 if source == "same" else "0" * 64)
     assert (tmp_path / "net-device.edge").exists() == kept
     assert (
@@ -81,7 +81,7 @@ def test_a_report_of_another_model_is_not_replaced_in_silence(contents, tmp_path
         assert (f"Replaced the report of cat in '{tmp_path}'; give each model its own --out." in said) == (
             model == "dog"
         )
-    (tmp_path / "report.json").write_text('{"fields": 3}')  # some other program's
+    (tmp_path / "report.json").write_text('{"profiles": 3}')  # some other program's
     write_results([(EMPTY, contents)], tmp_path, SOURCE)
     assert "Replaced" not in capfd.readouterr().err
 

@@ -9,11 +9,18 @@ from hypothesis import strategies as st
 from search_parts import block, trial
 
 from hwbench.measurements.latency import Latency
-from toolchain.search.finalists import contenders
+from toolchain.search.finalists import contenders, within_reach
 
 
 def timed(number, *ms):
     return dataclasses.replace(trial(number), latency=Latency("single_stream", 1, 1, tuple(map(block, ms))))
+
+
+def test_what_screening_found_far_slower_is_let_go():
+    source, best, near, far, unknown = trial(0, 90), trial(1, 10), trial(2, 14), trial(3, 16), trial(4)
+    judged = within_reach([source, best, near, far, unknown], best)
+    assert [one.name for one in judged if not one.is_running] == [far.name]
+    assert best.name in judged[3].rejected
 
 
 def test_after_three_rounds_what_is_clearly_slower_is_left_behind():

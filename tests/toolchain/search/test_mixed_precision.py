@@ -77,9 +77,9 @@ def test_a_model_that_collapses_in_int8_comes_back(collapsing, elsewhere, tmp_pa
         corrections=("bias",),  # equalisation alone would bring it back, too
         budgets=parse_all(["accuracy_drop<=0.15"]),
     )
-    (found,) = build(request).fields
-    source, int8, *mixed_ones = found.entries
-    assert [source.name, int8.name] == ["fp32 on onnxruntime", "int8 on onnxruntime"]
+    (found,) = build(request).profiles
+    source, int8, *mixed_ones = found.candidates
+    assert [source.name, int8.name] == ["fp32 (onnxruntime)", "int8 (onnxruntime)"]
     assert source.report.accuracy.value == 1.0
     assert (int8.status, int8.outcome) == ("rejected", "fail")
     assert int8.report.accuracy.drop().value > 0.3

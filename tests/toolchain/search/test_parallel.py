@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 
+import psutil
 import pytest
 
 from hwbench.child_process import run_module
@@ -41,8 +42,14 @@ def test_an_interrupt_keeps_what_there_is_and_begins_nothing_more():
 
 
 def test_an_interrupt_of_the_parent_alone_kills_the_processes_that_run(tmp_path):
-    died, interrupt = [], (threading.main_thread().ident, signal.SIGINT)
-    both = threading.Barrier(2, lambda: threading.Timer(0.5, signal.pthread_kill, interrupt).start())
+    died, before = [], set(psutil.Process().children())
+
+    def interrupt():
+        while len(set(psutil.Process().children()) - before) < 2:
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    both = threading.Barrier(2, threading.Thread(target=interrupt, daemon=True).start)
 
     def step(item):
         both.wait(timeout=30)

@@ -23,7 +23,7 @@ def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
     result = cut([source, fast, slow], 0, lambda one: None)
     assert [a.is_running for a in result] == [True, True, False]
     assert result[2].rejected == (
-        "3x slower than int8 on onnxruntime in screening (p50 3 against 1 ms, 1 process each), "
+        "3x slower than int8 (onnxruntime) in screening (p50 3 against 1 ms, 1 process each), "
         "and no closer to the source"
     )
 
@@ -84,7 +84,7 @@ def test_what_is_slower_than_the_source_is_not_ranked():
     result = halve(field, lambda one, plan: one, rank, SamplingPlan())
     assert asked == [a.name for a in field[:3]]
     assert result[3].rejected == (
-        "1.2x slower than fp32 on onnxruntime in screening (p50 6 against 5 ms, 1 process each), which loses nothing"
+        "1.2x slower than fp32 (onnxruntime) in screening (p50 6 against 5 ms, 1 process each), which loses nothing"
     )
 
 

@@ -26,11 +26,9 @@ class BuildContext:
 
     def __init__(self, limit_s=None, takes_s=0.0, interrupted_at=None):
         self._samples, self._interrupted_at = itertools.count(1), interrupted_at
-        self.clock, self.machine, self.builder = (
-            TimeLimit(limit_s),
-            this_machine(),
-            SimpleNamespace(name="m", calibration=None),
-        )
+        self.clock, self.machine = TimeLimit(limit_s), this_machine()
+        self.builder = SimpleNamespace(name="m", calibration=None, make=self._make)
+        self.varied = []
         self.scorer = SimpleNamespace(
             samples=SimpleNamespace(file=Path("x.npz")),
             score=self._score,
@@ -43,6 +41,14 @@ class BuildContext:
 
     def tick(self, what):
         pass
+
+    def is_source(self, candidate):
+        return False
+
+    def _make(self, candidate, profile):
+        """Every variant is slower than every parent, so that none takes its parent's place."""
+        self.varied.append(candidate)
+        return SimpleNamespace(bundle=Path("99"), artifact=trial(1).artifact, stands_in=None)
 
     def run(self, bundle, inputs, outputs):
         np.savez(outputs, y=np.zeros(1))
@@ -161,6 +167,25 @@ def test_who_is_left_behind_says_so(started):
     assert (len(fast.latency.blocks), fast.behind) == (6, None)
     assert len(slow.latency.blocks) == 3
     assert slow.behind == "timed in 3 of 6 processes: slower beyond doubt than one that meets every budget"
+
+
+def tuned(started, *ms):
+    """The parents whose settings were varied, of a field with those medians."""
+    context = BuildContext()
+    field = [dataclasses.replace(trial(n, each), bundle=Path(str(each))) for n, each in enumerate(ms, 1)]
+    run = started(context, *field)
+    run.phase(run.tune)
+    assert run.defects == []
+    return {one.median_ms for one in field if one.candidate.recipe in {varied.recipe for varied in context.varied}}
+
+
+def test_settings_are_tried_for_the_two_fastest(started):
+    assert tuned(started, 10, 11, 12) == {10, 11}
+
+
+def test_settings_are_not_tried_for_what_they_could_not_make_the_fastest(started):
+    assert tuned(started, 10, 12) == {10, 12}
+    assert tuned(started, 10, 14) == {10}
 
 
 def test_what_was_not_measured_is_not_the_fastest(started):

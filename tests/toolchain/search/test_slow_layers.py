@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_models
+from search_parts import trial
 
 from hwbench.data import dataset
 from runtimes import plugins, samples
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import NotInstalledError
 from toolchain.analysis.node_times import NodeTime
+from toolchain.builders import onnxruntime as builder
 from toolchain.models.onnx_model import open_model
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
-from toolchain.search.slow_layers import explain, slower_in_int8
+from toolchain.search.slow_layers import explain, remark, slower_in_int8
 
 
 def times(*items):
@@ -29,16 +32,16 @@ def test_the_sentence_names_the_conversions_and_what_stayed_in_float():
         ("conv_1", "QLinearConv", "integer product", 60),
         *((f"lstm_{n}", "LSTM", "float product", 2) for n in range(5)),
     )
-    assert explain(int8, 1.4, "fp32 on onnxruntime") == (
-        "int8 did not pay: 1.4x slower than fp32 on onnxruntime; 30% of its time is in 1 Quantize, Dequantize or Cast "
+    assert explain(int8, 1.4, "fp32 (onnxruntime)") == (
+        "int8 did not pay: 1.4x slower than fp32 (onnxruntime); 30% of its time is in 1 Quantize, Dequantize or Cast "
         "kernel, and 5 products stayed in float: lstm_0, lstm_1, lstm_2, lstm_3 and 1 more"
     )
 
 
 def test_without_conversions_or_float_products_the_kernels_are_to_blame():
     int8 = times(("conv_1", "QLinearConv", "integer product", 60))
-    assert explain(int8, 1.2, "fp32 on null") == (
-        "int8 did not pay: 1.2x slower than fp32 on null; its integer kernels are no faster here"
+    assert explain(int8, 1.2, "fp32 (null)") == (
+        "int8 did not pay: 1.2x slower than fp32 (null); its integer kernels are no faster here"
     )
 
 
@@ -56,6 +59,16 @@ def test_layers_whose_integer_kernel_is_slower_go_back():
     )
     assert slower_in_int8(int8, floats, ["conv_1", "conv_10", "fc"]) == ("conv_1",)
     assert slower_in_int8(int8, floats[1:], ["conv_1", "conv_10", "fc"]) == ()  # no pairs, no claim
+
+
+def test_int8_that_is_slower_by_more_than_chance_is_remarked_upon(tmp_path: Path):
+    model, timed = open_model(tiny_models.conv(tmp_path / "m.onnx")), tmp_path / "timed.npz"
+    np.savez(timed, **tiny_models.samples("conv", 2))
+    artifact = builder.build(model, Recipe("fp32"), RuntimeSettings(threads=1), tmp_path)
+    floats = trial(0, 100)
+    same, slower = (dataclasses.replace(trial(1, ms), artifact=artifact) for ms in (104, 107))
+    assert remark(same, [floats, same], timed) == ""
+    assert floats.name in remark(slower, [floats, slower], timed)
 
 
 @pytest.mark.parametrize("runtime", plugins.names("toolchain.analysis.node_times"))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from runtimes.sampling.closed_loop import SamplingPlan
+from toolchain.search import time_limit as clocks
 from toolchain.search.time_limit import TimeLimit, TimeUp
 
 
@@ -28,12 +31,13 @@ def test_a_limit_ends_the_search_before_it_ends_the_measuring():
         clock.check(1.0)
 
 
-def test_blocks_are_shortened_to_fit_what_is_left():
-    clock = TimeLimit(100.0)
-    clock._start -= 70
+def test_blocks_are_shortened_to_fit_what_is_left(monkeypatch):
+    now = SimpleNamespace(s=70.0)
+    monkeypatch.setattr(clocks, "time", SimpleNamespace(monotonic=lambda: now.s))
+    clock = TimeLimit(100.0, _start=0.0)
     plan = clock.fitted(SamplingPlan(), blocks=20, startup_s=1.0)
-    assert plan.time_limit_s == plan.duration_s == pytest.approx(0.5, abs=0.01)
-    clock._start -= 40
+    assert plan.time_limit_s == plan.duration_s == pytest.approx(0.5)
+    now.s = 110.0
     assert clock.fitted(SamplingPlan(), blocks=20, startup_s=1.0).time_limit_s == 0.1
 
 

@@ -24,14 +24,14 @@ def test_they_are_measured_in_turns_and_what_was_before_does_not_count():
 def test_a_variant_that_is_clearly_faster_takes_the_place():
     parent, fast, slow = settle(trial(1, 10), [trial(2, 9), trial(3, 9.5)])
     assert fast.is_running
-    assert parent.rejected == "fp16 on onnxruntime is faster (p50 10 against 9 ms)"
-    assert slow.rejected == "slower than fp16 on onnxruntime (p50 9.5 against 9 ms)"
+    assert parent.rejected == "fp16 (onnxruntime) is faster (p50 10 against 9 ms)"
+    assert slow.rejected == "slower than fp16 (onnxruntime) (p50 9.5 against 9 ms)"
 
 
 def test_one_that_is_hardly_faster_does_not():
     parent, rival = settle(trial(1, 10), [trial(2, 9.8)])
     assert parent.is_running
-    assert rival.rejected == "not clearly faster than int8 on onnxruntime (p50 9.8 against 10 ms)"
+    assert rival.rejected == "not clearly faster than int8 (onnxruntime) (p50 9.8 against 10 ms)"
 
 
 def test_the_source_stays_to_compare_with():

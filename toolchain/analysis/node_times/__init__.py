@@ -1,7 +1,7 @@
-"""Where an inference's time goes: one file per runtime that can tell.
+"""Time of each node in an inference, one file per runtime with a profiler.
 
-Each holds `node_times(model, settings, feeds, runs) -> list[NodeTime]`, from the runtime's own profiler, which
-`profile` calls in a process of its own.
+Each file holds `node_times(model, settings, feeds, runs) -> list[NodeTime]`, which `profile` calls in a process of its
+own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from runtimes.codec import decode, encode
 Kind = Literal["conversion", "integer product", "float product", "other"]
 
 RUNS = 10
-"""Inferences that a profile is the median of."""
+"""Number of inferences over which a profile takes the median."""
 
 _LIMIT_S = 300.0
 
@@ -30,9 +30,9 @@ class NodeTime:
     """One kernel that ran.
 
     Attributes:
-        node: the runtime's name for it, which begins with that of an operator of the ONNX graph.
-        op: what the runtime calls it.
-        kind: converting between integers and floats; a product (Conv, MatMul, Gemm, recurrent) in either; the rest.
+        node: the runtime's name of the node, which begins with the name of an ONNX node.
+        op: the runtime's operator type.
+        kind: a conversion between integers and floats, a product (Conv, MatMul, Gemm, recurrent), or another operator.
         us: microseconds per inference, the median over runs.
     """
 
@@ -43,12 +43,12 @@ class NodeTime:
 
 
 def can_profile(runtime: str) -> bool:
-    """Whether a runtime tells where its time goes."""
+    """Tell whether a runtime has a profiler."""
     return runtime in plugins.names(__name__)
 
 
 def profile(artifact: Artifact, inputs: Path) -> list[NodeTime]:
-    """Where an artifact's time goes, on the samples of an .npz.
+    """Measure the time of an artifact's nodes on the samples of an .npz.
 
     Raises:
         BackendError: its runtime refuses it, or crashed or hung while it profiled.

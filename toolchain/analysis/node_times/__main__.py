@@ -1,4 +1,4 @@
-"""The child that profiles a model: `python -m toolchain.analysis.node_times REQUEST.json INPUTS.npz TIMES.json`."""
+"""Child process that profiles a model: `python -m toolchain.analysis.node_times REQUEST.json INPUTS.npz TIMES.json`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toolchain.analysis import node_times
 
 
 def main(request: Path, inputs: Path, times: Path) -> None:
-    """Profile what the request names, on samples taken in turn."""
+    """Profile the request's artifact on the samples in turn, and write its times."""
     artifact = decode(Artifact, json.loads(request.read_text()), "the artifact to profile")
     runs = node_times.RUNS
     try:

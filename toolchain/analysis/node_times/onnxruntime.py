@@ -1,4 +1,4 @@
-"""ONNX Runtime's profiler: one event per kernel and run."""
+"""Node times from ONNX Runtime's profiler, which records one event per kernel and run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenVINO's performance counters: one per node of the compiled model."""
+"""Node times from OpenVINO's performance counters, one per node of the compiled model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def node_times(model: Path, settings: RuntimeSettings, feeds: Sequence[dict[str,
 
 
 def _kind(op: str, kernel: str) -> Kind:
-    """`kernel` ends in the precision it computes in, as in brgconv_avx512_I8."""
+    """Classify a node; `kernel` ends in its precision, as in brgconv_avx512_I8."""
     if op in _CONVERSIONS:
         return "conversion"
     if op not in _PRODUCTS:

@@ -1,4 +1,4 @@
-"""Calibration methods: one per file, which chooses a tensor's range from its histogram."""
+"""Calibration methods, one per file: each chooses a tensor's range from its histogram."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Method(Protocol):
     """A module of this folder.
 
     Attributes:
-        NEEDS_DISTRIBUTION: it looks at more of the histogram than the extremes.
+        NEEDS_DISTRIBUTION: the method uses the histogram's counts, and not only its extremes.
     """
 
     NEEDS_DISTRIBUTION: bool
@@ -28,6 +28,6 @@ def method(name: str) -> Method:
     """Load a calibration method.
 
     Raises:
-        UsageError: there is no such method; lists those there are.
+        UsageError: there is no such method; the message lists all.
     """
     return cast(Method, plugins.load(__name__, name, "calibration method"))

@@ -1,7 +1,7 @@
-"""The range that keeps the most information: the least Kullback-Leibler divergence from the observed distribution.
+"""Entropy calibration: the range with the least Kullback-Leibler divergence from the observed distribution.
 
-Method: S. Migacz, 8-bit Inference with TensorRT (GTC 2017). Every candidate threshold clips the distribution of
-magnitudes, spreads it over 128 levels, and is compared with the clipped original.
+Method: S. Migacz, 8-bit Inference with TensorRT (GTC 2017). Each candidate threshold clips the distribution of
+magnitudes and spreads it over 128 levels; the result is compared with the clipped original.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ NEEDS_DISTRIBUTION = True
 
 _LEVELS = 128
 _STRIDE = 16  # bins between two candidate thresholds
-_UNLIKELY = 1e-12  # what a value counts as likely to be where the levels leave no room for it
+_UNLIKELY = 1e-12  # probability of a value to which the levels give none
 
 
 def choose(distribution: Histogram) -> Range:
-    """The threshold with the least divergence, on both sides of zero, never wider than the extremes."""
+    """Choose the threshold with the least divergence, for both sides of zero, within the extremes."""
     magnitudes = distribution.counts[HALF_BINS:] + distribution.counts[:HALF_BINS][::-1]
-    # Zeros are exact on every scale, and ReLU makes so many that spreading their bin would outweigh all else.
+    # Zero is exact on every scale, and ReLU writes so many zeros that their bin would outweigh all others.
     magnitudes[0] = magnitudes[1]
     last = int(np.flatnonzero(magnitudes).max(initial=0)) + 1
     candidates = np.unique([*range(min(_LEVELS, last), last, _STRIDE), last])
@@ -33,18 +33,18 @@ def choose(distribution: Histogram) -> Range:
 
 
 def _divergences(magnitudes: Array, stops: Array) -> Array:
-    """Of the clipped original p from the levels q, for every number of bins to keep: float64 [stops].
+    """Compute the divergence of the clipped original p from the levels q, per number of bins to keep: float64 [stops].
 
-    The sum of p log p - p log q over all bins, which running sums give for all stops at once: q is the same for all
-    bins of a level that hold anything.
+    Running sums give sum(p log p - p log q) for all stops at once, since q is the same for all bins of a level that are
+    not empty.
     """
     total = magnitudes.sum()
     if not total:
         return np.full(len(stops), np.inf)
     kept = _running(magnitudes)[stops]
-    clipped, at_the_end = total - kept, magnitudes[stops - 1]  # what is clipped lands in the last bin
+    clipped, at_the_end = total - kept, magnitudes[stops - 1]  # clipped values land in the last bin
     p_log_p = _running(xlogy(magnitudes, magnitudes))[stops - 1] + xlogy(at_the_end + clipped, at_the_end + clipped)
-    firsts = -(-np.arange(_LEVELS + 1) * stops[:, None] // _LEVELS)  # of the bins of each level, and the stop
+    firsts = -(-np.arange(_LEVELS + 1) * stops[:, None] // _LEVELS)  # the first bin of each level, and the stop
     counts, holders = (np.diff(_running(of)[firsts]) for of in (magnitudes, magnitudes > 0))
     q = counts / np.maximum(holders, 1) / np.maximum(kept, 1)[:, None]
     counts[:, -1] += np.where(at_the_end > 0, clipped, 0)
@@ -55,5 +55,5 @@ def _divergences(magnitudes: Array, stops: Array) -> Array:
 
 
 def _running(values: Array) -> Array:
-    """The sums of all that stands before each place, and of everything."""
+    """Compute the sum of the values before each index, and of all values."""
     return np.concatenate([[0.0], np.cumsum(values)])

@@ -1,4 +1,4 @@
-"""The smallest and the largest value that each tensor took."""
+"""Min-max calibration: the range from the smallest to the largest observed value."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ NEEDS_DISTRIBUTION = False
 
 
 def choose(distribution: Histogram) -> Range:
-    """The extremes."""
+    """Choose the extremes."""
     return Range(distribution.low, distribution.high)

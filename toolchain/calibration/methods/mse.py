@@ -1,4 +1,4 @@
-"""The range whose quantization loses the least, by mean squared error over the observed distribution."""
+"""Mean squared error calibration: the range with the least quantization error over the observed distribution."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SHRINKS = np.linspace(1.0, 0.1, 91)
 
 
 def choose(distribution: Histogram) -> Range:
-    """Shrink each side in turn, from the extremes, to where the error is least; twice, as the sides interact.
+    """Shrink each side in turn, from the extremes, to the least error; twice, since the sides interact.
 
-    Zero is in every range that is tried, as integers have it. What is chosen stays within the extremes.
+    Every range that is tried includes zero, which integers represent. The result stays within the extremes.
     """
     low, high = min(distribution.low, 0.0), max(distribution.high, 0.0)
     used = distribution.counts > 0
@@ -26,14 +26,14 @@ def choose(distribution: Histogram) -> Range:
     for _ in range(2 if low and high else 1):
         best_high = high * _best(values, weights, best_low, high * _SHRINKS) if high else 0.0
         best_low = low * _best(values, weights, low * _SHRINKS, best_high) if low else 0.0
-    # A side that shrank past values that all have one sign leaves the nearest of them.
+    # If all values have one sign, the clip keeps the side next to zero at the nearest of them.
     return Range(*np.clip([best_low, best_high], distribution.low, distribution.high).tolist())
 
 
 def _best(values: Array, weights: Array, lows: Array | float, highs: Array | float) -> float:
-    """The shrink whose range has the least error; one end is the same for all."""
+    """Find the shrink factor with the least error; one end is the same for all factors."""
     steps = np.maximum((highs - lows) / _LEVELS, np.finfo(np.float64).tiny)[:, None]
-    # In place: memory for a table of this size costs more than its arithmetic.
+    # The operations work in place: allocating a table of this size costs more time than the arithmetic.
     errors = values * (1 / steps)
     np.clip(errors, np.reshape(lows, (-1, 1)) / steps, np.reshape(highs, (-1, 1)) / steps, out=errors)
     np.rint(errors, out=errors)

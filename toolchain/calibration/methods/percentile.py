@@ -1,4 +1,4 @@
-"""The range that leaves out the rarest values on each side."""
+"""Percentile calibration: the range without the rarest values on each side."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from toolchain.graphs.value_range import Range
 NEEDS_DISTRIBUTION = True
 
 PERCENT = 99.99
-"""Of the values kept; half of the rest goes on each side. Wu et al. (2020), arXiv:2004.09602, found it to do best."""
+"""Share of the values within the range; half of the others lie on each side. Source: H. Wu et al. (2020),
+arXiv:2004.09602, where it did best."""
 
 
 def choose(distribution: Histogram) -> Range:
-    """The smallest range of whole bins that holds `PERCENT`, never wider than the extremes."""
+    """Choose the smallest range of whole bins that holds `PERCENT` of the values, within the extremes."""
     tail = (100 - PERCENT) / 200 * distribution.counts.sum()
     below = np.cumsum(distribution.counts)
     above = np.cumsum(distribution.counts[::-1])[::-1]

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 
 import pytest
-from formats_data import measured_field
+from formats_data import measured_field, rendered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ def collapsed(**scores: float) -> ProfileResult:
     """The measured field, with other scores for some."""
     made = measured_field()
     entries = []
-    for entry in made.entries:
+    for entry in made.candidates:
         if entry.precision in scores and entry.report is not None and entry.report.accuracy is not None:
             right = round(scores[entry.precision] * 1000)
             accuracy = dataclasses.replace(
@@ -30,11 +30,10 @@ def collapsed(**scores: float) -> ProfileResult:
             )
             entry = dataclasses.replace(entry, report=dataclasses.replace(entry.report, accuracy=accuracy))
         entries.append(entry)
-    return dataclasses.replace(made, entries=tuple(entries))
+    return dataclasses.replace(made, candidates=tuple(entries))
 
 
-def figure_of(made: ProfileResult, title: str) -> str:
-    page = html.render(profile_results.of([made]))
+def figure_of(page: str, title: str) -> str:
     figure = page[page.index(f"<h2>{title}") :]
     return figure[: figure.index("</figure>")]
 
@@ -70,16 +69,16 @@ def test_the_best_one_and_the_chosen_one_are_always_shown(scores, higher_is_bett
 
 
 def test_the_chart_says_what_lies_beyond_it_and_does_not_name_it_twice():
-    shown = figure_of(collapsed(**{"int8-dynamic": 0.1}), "Accuracy against latency")
+    shown = figure_of(html.render(profile_results.of([collapsed(**{"int8-dynamic": 0.1})])), "Accuracy against latency")
     assert "1 candidate beyond the axis, by the triangles: int8-dynamic (0.1000)." in shown
     assert ">int8-dynamic<" not in shown
     assert ">0.0<" not in shown and ">0.2<" not in shown  # the axis begins far above
-    assert "beyond the axis" not in figure_of(measured_field(), "Accuracy against latency")
+    assert "beyond the axis" not in figure_of(rendered("html", measured_field), "Accuracy against latency")
 
 
 def test_where_one_is_best_on_both_counts_there_is_no_line_to_speak_of():
     best = collapsed(**{"fp32": 0.9, "fp16-storage": 0.9, "bf16-storage": 0.9, "int8-dynamic": 0.9})
-    shown = figure_of(best, "Accuracy against latency")
+    shown = figure_of(html.render(profile_results.of([best])), "Accuracy against latency")
     assert "None is better than int8 on either count." in shown
     assert "the line" not in shown
 

@@ -21,24 +21,24 @@ def with_energy(made: ProfileResult, *caveats: str) -> ProfileResult:
     limits = (*made.budgets, budget.parse("energy<=5mJ"))
     entries = tuple(
         dataclasses.replace(entry, verdicts=verdicts.judge(entry.report, limits)) if entry.report is not None else entry
-        for entry in made.entries
+        for entry in made.candidates
     )
-    return dataclasses.replace(made, budgets=limits, entries=entries, caveats=caveats)
+    return dataclasses.replace(made, budgets=limits, candidates=entries, caveats=caveats)
 
 
 def test_of_the_chosen_candidate_there_is_one_line_per_budget():
     lines = budget_lines.lines(measured_field())
     assert [(line.budget, line.outcome) for line in lines] == [("p90<=20ms", "pass"), ("accuracy_drop<=0.01", "pass")]
-    assert "ms) is within 20 ms" in lines[0].evidence
+    assert "95% confidence) is within 20 ms" in lines[0].evidence
 
 
 def test_where_none_was_chosen_candidates_of_one_outcome_share_a_line():
     lines = budget_lines.lines(failed_field())
     assert len({(line.budget, line.outcome) for line in lines}) == len(lines) <= 6
     slow = next(line for line in lines if (line.budget, line.outcome) == ("p90<=20ms", "fail"))
-    assert slow.evidence.startswith("3 candidates, the nearest fp32 on onnxruntime: 32 ms (")
+    assert slow.evidence.startswith("3 candidates, the nearest fp32 (onnxruntime): 32 ms (")
     wrong = next(line for line in lines if (line.budget, line.outcome) == ("accuracy_drop<=0.01", "fail"))
-    assert wrong.evidence.startswith("int8-dynamic on onnxruntime: 0.0300 (")
+    assert wrong.evidence.startswith("int8-dynamic (onnxruntime): 0.0300 (")
 
 
 def test_what_is_wrong_with_all_is_said_once():
@@ -62,8 +62,8 @@ def test_the_default_budget_is_called_so(module):
     limits = (made.budgets[0], dataclasses.replace(made.budgets[1], is_default=True))
     entries = tuple(
         dataclasses.replace(entry, verdicts=verdicts.judge(entry.report, limits)) if entry.report is not None else entry
-        for entry in made.entries
+        for entry in made.candidates
     )
-    shown = module.render(profile_results.of([dataclasses.replace(made, budgets=limits, entries=entries)]))
+    shown = module.render(profile_results.of([dataclasses.replace(made, budgets=limits, candidates=entries)]))
     assert "accuracy_drop<=0.01 (default)" in shown.replace("&lt;", "<").replace("\\", "")
     assert "p90<=20ms (default)" not in shown.replace("&lt;", "<")

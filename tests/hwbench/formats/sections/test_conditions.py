@@ -76,7 +76,7 @@ def test_a_doubt_that_candidates_share_is_told_once_and_first_of_the_chosen():
         for name, status, made in zip(("fp32", "int8", "bf16"), ("eligible", "selected", "rejected"), blocks)
     )
     assert warnings(ProfileResult("m", "d", (), entries)) == (
-        "int8 on onnxruntime: 6 of 6 blocks did not settle during warm-up; measure for longer (2 more likewise)",
+        "int8 (onnxruntime): 6 of 6 processes did not settle during warm-up; measure for longer (2 more likewise)",
     )
 
 

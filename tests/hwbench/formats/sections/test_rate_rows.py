@@ -52,7 +52,7 @@ def served():
         make_report("int8", rates[2], 2, 3, 3.62), rates=tuple(rate for rate in rates if rate is not rates[2])
     )
     verdict = Verdict(BOUND, "pass", None, "held at 280 per s, missed at 300 per s")
-    entry = CandidateResult("int8 on onnxruntime", "int8", "onnxruntime", "measured", "", report, (verdict,))
+    entry = CandidateResult("int8 (onnxruntime)", "int8", "onnxruntime", "measured", "", report, (verdict,))
     return profile_results.of([ProfileResult("mobilenet-v2", "x86-avx512-vnni", (BOUND,), (entry,))])
 
 
@@ -61,7 +61,7 @@ def render(form, results, **options):
 
 
 def test_the_table_goes_from_the_lowest_rate_to_saturation_and_marks_the_largest_that_holds(served):
-    table = rate_rows.table(served.fields[0])
+    table = rate_rows.table(served.profiles[0])
     assert [line[0] for line in table.lines] == ["100", "200", "280", "300", "400"]
     assert [line[-1] for line in table.lines] == ["held", "held", "held (largest)", "missed", "missed, the queue grew"]
     assert table.best == 2
@@ -69,19 +69,21 @@ def test_the_table_goes_from_the_lowest_rate_to_saturation_and_marks_the_largest
 
 
 def test_a_percentile_of_too_few_queries_is_refused_with_the_number_it_takes(served):
-    table = rate_rows.table(served.fields[0])
+    table = rate_rows.table(served.profiles[0])
     assert table.lines[0][table.heads.index("p99 ms")] == "n/a"
     assert "p99 takes 368" in table.note
 
 
 def test_rates_of_more_processes_are_explained_and_one_that_a_higher_one_contradicts_is_marked(served):
-    assert "left the machine alone" not in rate_rows.table(served.fields[0]).note
-    entry = served.fields[0].entries[0]
+    assert "left the machine alone" not in rate_rows.table(served.profiles[0]).note
+    entry = served.profiles[0].candidates[0]
     low = at(100.0, 30.0)
     busy = dataclasses.replace(low.blocks[0], conditions=Conditions(wall_ns=10**9, busy_ns=10**9))
     missed = dataclasses.replace(low, blocks=(*low.blocks, busy))
     report = dataclasses.replace(entry.report, rates=(missed, *entry.report.rates[1:]))
-    table = rate_rows.table(dataclasses.replace(served.fields[0], entries=(dataclasses.replace(entry, report=report),)))
+    table = rate_rows.table(
+        dataclasses.replace(served.profiles[0], candidates=(dataclasses.replace(entry, report=report),))
+    )
     assert [line[-1] for line in table.lines[:2]] == ["missed, though a higher rate held", "held"]
     assert table.best is None
     assert "during which other programs left the machine alone" in table.note
@@ -115,7 +117,7 @@ def test_json_reads_back(served):
 
 
 def test_offline_shows_a_rate_and_no_latency(served):
-    entry = served.fields[0].entries[0]
+    entry = served.profiles[0].candidates[0]
     offline = Latency(
         "offline", 8, 1, tuple(_block((5_000_000, 9_000_000), (0, 0), 8) for _ in range(6)), Load(True, 2)
     )
@@ -130,4 +132,4 @@ def test_offline_shows_a_rate_and_no_latency(served):
 
 
 def test_what_is_no_server_has_no_rates(results):
-    assert all(rate_rows.table(each) is None for each in results.fields)
+    assert all(rate_rows.table(each) is None for each in results.profiles)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import pytest
 from formats_data import elsewhere_field, failed_field, few_samples_field, many_field, measured_field, unmade_field
@@ -9,6 +10,11 @@ from hwbench.formats.sections import rows
 from hwbench.formats.sections.headline import headline, outcome, reference, saving, speedup
 from hwbench.results.profile_results import CandidateResult
 from hwbench.stats.intervals import Estimate
+
+
+@functools.cache
+def table_of(make):
+    return rows.rows(make())
 
 
 def row(figures, precision="int8", status="measured"):
@@ -34,41 +40,41 @@ def test_an_interval_has_the_decimals_of_its_value():
 
 
 def test_reasons_are_numbered_once_and_skipped_candidates_have_none():
-    table = rows.rows(measured_field())
+    table = table_of(measured_field)
     assert rows.notes(table) == {}
-    table = rows.rows(elsewhere_field())
+    table = table_of(elsewhere_field)
     assert list(rows.notes(table).values()) == [1]
     assert table[0].value("p99", rows.notes(table)) == "n/a [1]"
 
 
 def test_a_figure_that_is_no_number_counts_as_missing():
     field = measured_field()
-    report = field.entries[0].report
+    report = field.candidates[0].report
     assert report is not None and report.accuracy is not None
     nan = float("nan")
     broken = dataclasses.replace(report.accuracy, value=nan, scores=None, replicates=(nan,) * 9, reference=None)
-    entry = dataclasses.replace(field.entries[0], report=dataclasses.replace(report, accuracy=broken))
-    (first,) = rows.rows(dataclasses.replace(field, entries=(entry,)))
+    entry = dataclasses.replace(field.candidates[0], report=dataclasses.replace(report, accuracy=broken))
+    (first,) = rows.rows(dataclasses.replace(field, candidates=(entry,)))
     assert "nan" in first.missing["accuracy"]
 
 
 def test_names_carry_the_runtime_only_where_they_would_be_ambiguous():
-    assert rows.rows(measured_field())[0].name == "fp32"
-    assert rows.rows(many_field())[0].name == "fp32 on onnxruntime"
-    assert rows.rows(many_field())[0].tag == "fp32\nonnxruntime"
-    assert rows.rows(measured_field())[0].tag == "fp32"
+    assert table_of(measured_field)[0].name == "fp32"
+    assert table_of(many_field)[0].name == "fp32 (onnxruntime)"
+    assert table_of(many_field)[0].tag == "fp32\nonnxruntime"
+    assert table_of(measured_field)[0].tag == "fp32"
 
 
 def test_a_charts_name_goes_on_in_a_second_line_and_keeps_its_runtime():
-    (first, *_), others = measured_field().entries, many_field().entries
+    (first, *_), others = measured_field().candidates, many_field().candidates
     long = [
-        dataclasses.replace(first, name="int8 keeping 1 (b18f) on onnxruntime"),
-        dataclasses.replace(first, name="int8+bf16 keeping 12 (b18f) on onnxruntime"),
-        dataclasses.replace(first, name="int8 on onnxruntime, graph_optimization=extended, and some more"),
+        dataclasses.replace(first, name="int8, 1 layer in fp32 (onnxruntime)"),
+        dataclasses.replace(first, name="int8 + bf16, 12 layers in bf16 (onnxruntime), set b18f"),
+        dataclasses.replace(first, name="int8 (onnxruntime), graph_optimization=extended, and some more"),
     ]
-    tags = [row.tag for row in rows.rows(dataclasses.replace(many_field(), entries=(*long, *others)))]
-    assert tags[0] == "int8 keeping 1 (b18f)\nonnxruntime"
-    assert tags[1] == "int8+bf16 keeping 12\n(b18f)\nonnxruntime"
+    tags = [row.tag for row in rows.rows(dataclasses.replace(many_field(), candidates=(*long, *others)))]
+    assert tags[0] == "int8, 1 layer in fp32\nonnxruntime"
+    assert tags[1] == "int8 + bf16, 12 layers\nin bf16, set b18f\nonnxruntime"
     assert tags[2].count("\n") == 2
     assert "\N{HORIZONTAL ELLIPSIS}" in tags[2]
 
@@ -76,9 +82,9 @@ def test_a_charts_name_goes_on_in_a_second_line_and_keeps_its_runtime():
 @pytest.mark.parametrize(
     ("name", "runtime", "shown"),
     [
-        ("int8 on onnxruntime", "onnxruntime", "int8 on onnxruntime"),
+        ("int8 (onnxruntime)", "onnxruntime", "int8 (onnxruntime)"),
         ("int8-onnxruntime", "onnxruntime", "int8-onnxruntime"),
-        ("candidate", "openvino", "candidate (int8) on openvino"),
+        ("candidate", "openvino", "candidate, int8 (openvino)"),
     ],
 )
 def test_a_label_says_each_word_once(name, runtime, shown):
@@ -86,32 +92,32 @@ def test_a_label_says_each_word_once(name, runtime, shown):
 
 
 def test_headlines():
-    assert headline(few_samples_field(), rows.rows(few_samples_field())) == (
-        "int8 on onnxruntime: p50 14.5 ms, accuracy 97.9% (drop 0.1 points)"
+    assert headline(few_samples_field(), table_of(few_samples_field)) == (
+        "int8 (onnxruntime): p50 14.5 ms, accuracy 97.9% (drop 0.1 points)"
     )
-    assert headline(elsewhere_field(), rows.rows(elsewhere_field())) == (
-        "int8 on onnxruntime: latency not measured, accuracy 97.9% (drop 0.1 points), "
+    assert headline(elsewhere_field(), table_of(elsewhere_field)) == (
+        "int8 (onnxruntime): latency not measured, accuracy 97.9% (drop 0.1 points), "
         "inconclusive on 1 of 2 budgets (p90<=20ms)"
     )
-    assert headline(failed_field(), rows.rows(failed_field())) == (
+    assert headline(failed_field(), table_of(failed_field)) == (
         "No candidate meets the budgets: of 4 judged, each breaks at least one"
     )
-    assert headline(unmade_field(), rows.rows(unmade_field())) == (
+    assert headline(unmade_field(), table_of(unmade_field)) == (
         "Nothing was measured for x86-avx512-vnni: The time limit ran out"
     )
 
 
 def test_the_headline_says_which_budget_nobody_gave():
     passed = measured_field()
-    assert headline(passed, rows.rows(passed)).endswith(", passes both budgets")
+    assert headline(passed, table_of(measured_field)).endswith(", passes both budgets")
     entries = []
-    for entry in passed.entries:
+    for entry in passed.candidates:
         verdicts = tuple(
             dataclasses.replace(verdict, budget=dataclasses.replace(verdict.budget, is_default=True))
             for verdict in entry.verdicts[1:]
         )
         entries.append(dataclasses.replace(entry, verdicts=verdicts))
-    default = dataclasses.replace(passed, entries=tuple(entries))
+    default = dataclasses.replace(passed, candidates=tuple(entries))
     assert headline(default, rows.rows(default)).endswith(", passes its budget (accuracy_drop<=0.01 by default)")
 
 
@@ -131,8 +137,8 @@ def test_comparisons_admit_when_intervals_overlap():
 
 
 def test_the_reference_is_fp32_of_the_same_runtime_or_the_only_other():
-    many = reference(rows.rows(many_field()))
-    assert many is not None and many.name == "fp32 on tensorrt"
+    many = reference(table_of(many_field))
+    assert many is not None and many.name == "fp32 (tensorrt)"
     pair = (row({"p50": Estimate(1, 1, 1)}), row({"p50": Estimate(2, 2, 2)}, "int8", "eligible"))
     assert reference(pair) is pair[1]
     assert reference(pair[:1]) is None

@@ -15,7 +15,7 @@ from hwbench.load.loadgen.sample_library import Library
 from runtimes.errors import BackendError
 from runtimes.inference.session import Session
 from runtimes.sampling.closed_loop import SamplingPlan
-from runtimes.sampling.system_conditions import Watch
+from runtimes.sampling.system_conditions import SystemMonitor
 
 pytest.importorskip("mlperf_loadgen", reason="LoadGen is not installed (extra loadgen)")
 from hwbench.load.loadgen.drive import drive, read
@@ -49,11 +49,11 @@ def library(count, each=1, batched=False):
 
 def run(session, library, plan, queries):
     with tempfile.TemporaryDirectory() as logs:
-        drive(session, library, plan, queries, Path(logs), Watch())
+        drive(session, library, plan, queries, Path(logs), SystemMonitor())
         return read(Path(logs), plan, library, queries)
 
 
-class NotingWatch(Watch):
+class NotingMonitor(SystemMonitor):
     """Notes how often it ticked, and which threads there were at the end."""
 
     ticks = 0
@@ -79,7 +79,7 @@ def test_a_query_of_several_samples_takes_as_long_as_all_of_its_inferences(sessi
 def test_a_query_that_runs_as_one_batch_takes_one_inference(session):
     seen = run(session, library(2, each=4, batched=True), LoadPlan("multi_stream", PLAN, samples=4), 10)
     assert (len(seen.latencies_ns), len(session.calls)) == (10, 10)
-    assert PAUSE_S * 1e9 <= float(np.median(seen.latencies_ns)) < 4 * PAUSE_S * 1e9
+    assert min(seen.latencies_ns) >= PAUSE_S * 1e9
 
 
 def test_the_next_query_waits_for_the_last_one(session):
@@ -121,22 +121,22 @@ def test_waiting_in_the_queue_is_part_of_a_latency(session):
 
 @pytest.mark.parametrize("scenario", ["multi_stream", "offline", "server"])
 def test_meters_are_read_meanwhile_and_the_threads_that_answered_are_watched_to_the_end(session, scenario, tmp_path):
-    watch = NotingWatch()
+    monitor = NotingMonitor()
     plan = LoadPlan(scenario, PLAN, workers=2, target_per_s=1_000.0)
-    conditions = drive(session, library(1), plan, 200, tmp_path, watch)
+    conditions = drive(session, library(1), plan, 200, tmp_path, monitor)
     assert conditions.wall_ns >= 200 * PAUSE_S * 1e9 / 2
-    assert watch.ticks >= 1
-    assert {thread for _, thread in session.calls} <= watch.threads
+    assert monitor.ticks >= 1
+    assert {thread for _, thread in session.calls} <= monitor.threads
 
 
 def test_a_trace_that_tells_of_fewer_samples_than_were_asked_for_is_refused(session, tmp_path):
     plan = LoadPlan("multi_stream", PLAN, samples=2)
-    drive(session, library(1), plan, 10, tmp_path, Watch())
-    with pytest.raises(BackendError, match=r"trace tells of 20 samples, and 22 were asked for"):
+    drive(session, library(1), plan, 10, tmp_path, SystemMonitor())
+    with pytest.raises(BackendError, match=r"trace holds 20 samples, and 22 were asked for"):
         read(tmp_path, plan, library(1), 11)
     trace = tmp_path / "mlperf_log_trace.json"
     trace.write_text(trace.read_text().replace("complete_ns", "completed_ns"))
-    with pytest.raises(BackendError, match=r"trace tells of 0 samples.*install that release"):
+    with pytest.raises(BackendError, match=r"trace holds 0 samples.*install that release"):
         read(tmp_path, plan, library(1), 10)
 
 
@@ -145,5 +145,5 @@ def test_what_an_inference_raises_ends_the_run_and_comes_through(session, scenar
     session.fails_at = 5
     plan = LoadPlan(scenario, PLAN, workers=2, target_per_s=1_000.0)
     with pytest.raises(BackendError, match="the accelerator is gone"):
-        drive(session, library(1), plan, 100, tmp_path, Watch())
+        drive(session, library(1), plan, 100, tmp_path, SystemMonitor())
     assert len(session.calls) <= 8  # the rest was waved through

@@ -40,11 +40,11 @@ def test_a_runtime_that_lets_in_one_at_a_time_has_one_worker(measure, monkeypatc
 
 def test_what_reading_the_trace_takes_is_not_the_models_memory(measure, monkeypatch):
     order = []
-    for name in ("memory_bytes", "drive", "read"):
+    for name in ("resident_bytes", "peak_bytes", "drive", "read"):
         call = getattr(loadgen, name)
         monkeypatch.setattr(loadgen, name, lambda *given, name=name, call=call: order.append(name) or call(*given))
     measure(LoadPlan("server", PLAN, target_per_s=1_000.0))
-    assert order == ["memory_bytes", "drive", "memory_bytes", "memory_bytes", "read"]
+    assert order == ["resident_bytes", "drive", "peak_bytes", "resident_bytes", "read"]
 
 
 @pytest.mark.parametrize("together", [1, 4])

@@ -81,7 +81,7 @@ def test_more_samples_than_fit_into_memory_are_refused_at_once(opens, shape):
     with (
         opens(helper.make_node("Neg", ["x"], ["y"]), shape) as session,
         pytest.raises(
-            UsageError, match=r"^1,000,000,000,000 samples that come together take [\d,.]+ GiB, and .*--batch"
+            UsageError, match=r"^1,000,000,000,000 samples that arrive together take [\d,.]+ GiB, and .*--batch"
         ),
     ):
         lay_out(session, rows(5), 10**12)

@@ -71,7 +71,7 @@ def test_one_that_is_not_there(monkeypatch):
         raise NotInstalledError(f"no {name}")
 
     monkeypatch.setattr(plugins, "load", missing)
-    with pytest.raises(NotInstalledError, match=r"takes cuda-bindings or pycuda; install one with: pip install"):
+    with pytest.raises(NotInstalledError, match=r"needs cuda-bindings or pycuda; install one with: pip install"):
         _choice.open_memory()
     with pytest.raises(NotInstalledError, match="no pycuda"):
         _choice.open_memory("pycuda")

@@ -131,7 +131,7 @@ def test_its_errors_are_ours(binding, driver, monkeypatch):
     memory = binding.open_memory()
     with pytest.raises(BackendError, match=r"^mem_alloc failed: out of memory\.$"):
         memory.allocate(2000)
-    with pytest.raises(UnsupportedError, match="PyCUDA captures no CUDA graphs"):
+    with pytest.raises(UnsupportedError, match="PyCUDA cannot capture CUDA graphs"):
         memory.begin_capture(1)
 
     def no_driver():

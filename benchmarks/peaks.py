@@ -1,11 +1,11 @@
-"""This machine's ceilings, and every model's latency as a share of its roofline.
+"""This machine's peaks, and every model's latency as a share of its roofline.
 
-    python -m benchmarks.ceilings [MODEL...] [--threads 1,2] [--blocks 3] | tee benchmarks/results/ceilings.txt
+    python -m benchmarks.peaks [MODEL...] [--threads 1,2] [--blocks 3] | tee benchmarks/results/peaks.txt
 
-Ceilings are measured anew. A model's candidates are those that `edgewright build` would plan, without corrections; they
+Peaks are measured anew. A model's candidates are those that `edgewright build` would plan, without corrections; they
 are measured in interleaved blocks, in processes of their own. `share` is of the median, `most` of the fastest of all,
-which a busy machine slows less. Above 100%, a count or a ceiling is wrong, or something else used the machine while the
-ceilings were measured.
+which a busy machine slows less. Above 100%, a count or a peak is wrong, or something else used the machine while the
+peaks were measured.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements import interleaved
 from hwbench.measurements.latency import Latency
-from hwbench.measurements.peaks import Ceilings, rate_text
+from hwbench.measurements.peaks import Peaks, rate_text
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.measurements.roofline import roofline
 from hwbench.targets.local import LocalTarget
@@ -60,7 +60,7 @@ def main(names: Sequence[str], threads: Sequence[int], blocks: int) -> None:
     found = {}
     for count in threads:
         found[count] = known_or_measured(machine, count, fresh=True)
-        _print_ceilings(found[count])
+        _print_peaks(found[count])
     shares: list[tuple[float, str]] = []
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
@@ -70,21 +70,21 @@ def main(names: Sequence[str], threads: Sequence[int], blocks: int) -> None:
     print(f"\nThe largest share that the fastest inference of {len(shares)} reached is {share:.0%}: {which}")
 
 
-def _print_ceilings(ceilings: Ceilings) -> None:
-    print(f"\nCeilings, {_threads(ceilings.threads)}; {', '.join(f'{k} {v}' for k, v in ceilings.versions.items())}")
-    for precision, rate in ceilings.operations_per_s.items():
+def _print_peaks(peaks: Peaks) -> None:
+    print(f"\nPeaks, {_threads(peaks.threads)}; {', '.join(f'{k} {v}' for k, v in peaks.versions.items())}")
+    for precision, rate in peaks.operations_per_s.items():
         print(f"  {precision:9}{rate_text(precision, rate):>15}")
-    for precision, reason in ceilings.missing.items():
+    for precision, reason in peaks.missing.items():
         print(f"  {precision:9} none: {reason}")
-    for each in ceilings.memory:
+    for each in peaks.memory:
         print(f"  reading {each.bytes / 2**20:>6g} MiB {each.bytes_per_s / 1e9:>8.0f} GB/s")
 
 
-def _print_model(name: str, machine: Machine, ceilings: Ceilings, blocks: int, folder: Path) -> list[tuple[float, str]]:
+def _print_model(name: str, machine: Machine, peaks: Peaks, blocks: int, folder: Path) -> list[tuple[float, str]]:
     folder.mkdir()
-    print(f"\n{name}, {_threads(ceilings.threads)}")
+    print(f"\n{name}, {_threads(peaks.threads)}")
     shares = []
-    for number, (candidate, report) in enumerate(_measured(name, machine, ceilings, blocks, folder)):
+    for number, (candidate, report) in enumerate(_measured(name, machine, peaks, blocks, folder)):
         if isinstance(report, str):
             print(f"  {candidate.name:32} failed: {report[:100]}")
             continue
@@ -104,7 +104,7 @@ def _print_model(name: str, machine: Machine, ceilings: Ceilings, blocks: int, f
         times = f"{p50_ms:9.3f} ms{fastest_ms:9.3f} ms{found.time_ms:9.3f} ms"
         figures = f"{times} {found.bound:8}{found.share:6.0%}{most:6.0%}"
         print(f"  {candidate.name:32}{figures}  {kinds} Mop; {work.bytes / 1e6:.2f} MB", flush=True)
-        shares.append((most, f"{name}, {candidate.name}, {_threads(ceilings.threads)}"))
+        shares.append((most, f"{name}, {candidate.name}, {_threads(peaks.threads)}"))
     return shares
 
 
@@ -118,7 +118,7 @@ def _print_work(name: str, operations: int, size: int) -> None:
 
 
 def _measured(
-    name: str, machine: Machine, ceilings: Ceilings, blocks: int, folder: Path
+    name: str, machine: Machine, peaks: Peaks, blocks: int, folder: Path
 ) -> Iterator[tuple[Candidate, Report | str]]:
     model = _model(name, folder)
     source = open_model(model.onnx)
@@ -126,7 +126,7 @@ def _measured(
     feeds = next(samples.feeds(source.inputs, data.arrays))
     builder = CandidateBuilder(name, source, data, folder)
     profile = device_profiles.detect(machine)
-    planned = plan(profile, threads=ceilings.threads, corrections=())
+    planned = plan(profile, threads=peaks.threads, corrections=())
     candidates = {each.name: each for each in planned if each.refusal is None}
     bundles, made, failed = {}, {}, {}
     for called, candidate in candidates.items():
@@ -145,7 +145,7 @@ def _measured(
             continue
         work = builder.work(candidate.recipe, feeds)
         artifact = dataclasses.replace(made[called].artifact, work=work)
-        yield candidate, Report(name, profile.name, artifact, machine, latency, ceilings=ceilings)
+        yield candidate, Report(name, profile.name, artifact, machine, latency, peaks=peaks)
 
 
 def _model(name: str, folder: Path) -> ZooModel:

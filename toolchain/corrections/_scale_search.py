@@ -1,11 +1,14 @@
-"""Scales for channels, so that one int8 scale serves all of a tensor's channels well.
+"""Search for channel scales with which one int8 scale suits all of a tensor's channels.
 
-A tensor's step is set by its widest channel, and the noise of that step reaches every channel. Dividing a channel by s
-and multiplying what reads it by s makes the channels alike, at the cost of weights that are less alike. For each
-group of channels that meet in a tensor, s = a ** alpha / w ** (1 - alpha), with a the channel's range and w the size
-of the weights that read it; alpha is the one whose noise is estimated to be least, and the group stays as it is where
-that wins little. With alpha = 1/2 this is the formula of M. Nagel et al. (2019), arXiv:1906.04721, section 4.1 (there
-a is the range of the weights that write the channel), and of G. Xiao et al. (2022), SmoothQuant, arXiv:2211.10438.
+A tensor's widest channel sets its step, and every channel gets the noise of that step. Dividing a channel by s, and
+multiplying the weights that read it by s, evens out the channels and makes the weights less even. For each group of
+channels that share a tensor, s = a ** alpha / w ** (1 - alpha), with the channel's range a and the size w of the
+weights that read it. The search takes the alpha with the least estimated noise, and leaves the group unchanged if that
+gains little.
+
+Source: alpha = 1/2 is the formula of M. Nagel et al. (2019), arXiv:1906.04721, section 4.1 (where a is the range of the
+weights that write the channel); G. Xiao et al. (2022), SmoothQuant, arXiv:2211.10438, choose alpha per model. The noise
+estimate is our own: uniform rounding noise of variance step ** 2 / 12, independent inputs.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from scipy.sparse.csgraph import connected_components
 from runtimes.profile import QuantizationScheme
 from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
-from toolchain.corrections._statistics import ChannelStatistics, observe
+from toolchain.corrections._channel_statistics import ChannelStatistics, observe_channels
 from toolchain.graphs.channel_groups import Channels, channel_classes
 from toolchain.graphs.channel_scaling import Axis, layer_axes, scale_constants
 from toolchain.graphs.edits import array_of
@@ -30,30 +33,30 @@ from toolchain.recipes.recipe import Recipe
 
 _ALPHAS = np.linspace(0.0, 1.0, 9)
 _FLOOR = 1e-3
-"""Of the largest channel: one that hardly ever fired while we watched would else be blown up without bound."""
+"""Lower limit of a channel's range, as a part of the largest: a channel that hardly fired would get a huge scale."""
 _TINY = float(np.finfo(np.float64).tiny)
 
 
-def balance(
+def scale_channels(
     model: ir.Model,
     recipe: Recipe,
     specs: Sequence[TensorSpec],
     arrays: Mapping[str, Rows],
     writes: Callable[[ir.Node], bool],
-    least_gain: float = 0.1,
+    min_gain: float = 0.1,
 ) -> tuple[ir.Model, int]:
-    """Scale channels where that is estimated to pay; what the model computes stays.
+    """Scale channels where the estimated noise falls; the float model's outputs stay the same.
 
     Args:
         model: the prepared float model; changed and returned.
         recipe: the int8 recipe.
         specs: the model's inputs.
         arrays: samples, one array per input, samples first.
-        writes: whether channels that an operator writes may be scaled.
-        least_gain: the part of its estimated noise that a group of channels must lose to be scaled.
+        writes: tells whether the channels that an operator writes may be scaled.
+        min_gain: the part of its estimated noise that a group of channels must lose to be scaled.
 
     Returns:
-        The model, and how many operators have other constants now.
+        The model, and the number of operators whose constants changed.
     """
     placement = place(model, recipe.keep)
     channels = channel_classes(model.graph)
@@ -65,42 +68,42 @@ def balance(
     axes = [axis for axis, ids in channels.classes.items() if axis[0] in placement.activations and usable[ids].any()]
     if not axes:
         return model, 0
-    statistics = observe(model, axes, specs, arrays)
+    statistics = observe_channels(model, axes, specs, arrays)
     layers = [
         _layer(weight.node, array_of(weight.value), weight.axis, channels, statistics) for weight in placement.weights
     ]
     scheme = recipe.scheme or QuantizationScheme()
-    selected = _Balance(channels, statistics, [layer for layer in layers if layer is not None], scheme)
-    selected.choose(usable, least_gain)
-    return model, scale_constants(model.graph, channels.classes, selected.scales)
+    search = _ScaleSearch(channels, statistics, [layer for layer in layers if layer is not None], scheme)
+    search.choose(usable, min_gain)
+    return model, scale_constants(model, channels.classes, search.scales)
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """An operator with a matrix, as the estimate sees it.
+    """An operator with a weight matrix, reduced to the estimate's terms.
 
     Attributes:
-        inputs, outputs: the classes of the channels that it reads and writes; None where those have none.
-        peaks: the largest weight of each pair: [outputs, inputs per group].
-        energy: sum of squared weights by input: [inputs].
-        power: mean square of the inputs: [inputs].
-        taps: how many weights there are for each pair; 1 but for a Conv.
+        inputs, outputs: the classes of the channels that it reads and writes; None if its outputs have none.
+        largest: the largest weight of each pair of channels: [outputs, inputs per group].
+        energy: the sum of squared weights by input: [inputs].
+        power: the mean square of the inputs: [inputs].
+        taps: the number of weights of each pair; above 1 only for a Conv.
     """
 
     inputs: Array
     outputs: Array | None
-    peaks: Array
+    largest: Array
     energy: Array
     power: Array
     taps: int
 
     @property
     def signal(self) -> float:
-        """The power of its output, were its inputs independent."""
+        """Power of the output, if the inputs are independent."""
         return max(float(self.energy @ self.power), _TINY)
 
     def touches(self, group: Array) -> bool:
-        """Whether scales of these classes change its weights."""
+        """Tell whether scales of these classes change the weights."""
         return bool(np.isin(self.inputs, group).any()) or (
             self.outputs is not None and bool(np.isin(self.outputs, group).any())
         )
@@ -109,7 +112,7 @@ class _Layer:
 def _layer(
     node: ir.Node, weight: Array, axis: int, channels: Channels, statistics: Mapping[Axis, ChannelStatistics]
 ) -> _Layer | None:
-    """None where its inputs were not watched, as nothing can be scaled there."""
+    """Describe an operator; None if its inputs were not observed, since nothing can be scaled there."""
     axes, source = layer_axes(node), node.inputs[0]
     if axes is None or source is None or (source, axes[0]) not in statistics:
         return None
@@ -122,8 +125,8 @@ def _layer(
     return _Layer(inputs, outputs, sizes.max(axis=2), energy, power, sizes.shape[2])
 
 
-class _Balance:
-    """The scales of all classes, and what noise they are estimated to make."""
+class _ScaleSearch:
+    """The scales of all classes, with the estimate of their noise."""
 
     def __init__(
         self,
@@ -144,19 +147,19 @@ class _Balance:
             span = seen.high - seen.low
             np.maximum.at(self._span, self._classes[axis], span / max(float(span.max()), _TINY))
 
-    def choose(self, usable: Array, least_gain: float) -> None:
-        """Set the scales of the usable classes, bool [classes], group by group."""
+    def choose(self, usable: Array, min_gain: float) -> None:
+        """Choose the scales of the usable classes, bool [classes], group by group."""
         for group in self._groups(usable & (self._gain > 0)):
             axes = [axis for axis, ids in self._classes.items() if np.isin(ids, group).any()]
             layers = [layer for layer in self._layers if layer.touches(group)]
-            trial = [self._with(group, alpha) for alpha in _ALPHAS]
-            noises = [self._noise(scales, axes, layers) for scales in trial]
+            options = [self._with(group, alpha) for alpha in _ALPHAS]
+            noises = [self._noise(scales, axes, layers) for scales in options]
             best = int(np.argmin(noises))
-            if noises[best] < (1 - least_gain) * self._noise(self.scales, axes, layers):
-                self.scales = trial[best]
+            if noises[best] < (1 - min_gain) * self._noise(self.scales, axes, layers):
+                self.scales = options[best]
 
     def _groups(self, usable: Array) -> list[Array]:
-        """Classes that meet in some tensor."""
+        """Group the usable classes that share tensors."""
         rows, columns = [np.zeros(0, int)], [np.zeros(0, int)]
         for index, ids in enumerate(self._classes.values()):
             met = np.unique(ids[usable[ids]])
@@ -174,11 +177,11 @@ class _Balance:
         spans, weights = (np.maximum(sizes, max(_FLOOR * sizes.max(), _TINY)) for sizes in (spans, weights))
         selected = spans**alpha / weights ** (1 - alpha)
         scales: Array = self.scales.copy()
-        scales[group] = selected * (spans / selected).max() / spans.max()  # the widest channel stays about as wide
+        scales[group] = selected * (spans / selected).max() / spans.max()  # keep the widest channel about as wide
         return scales
 
     def _noise(self, scales: Array, axes: Sequence[Axis], layers: Sequence[_Layer]) -> float:
-        """Estimated noise over signal, summed over the layers that read or hold what the scales change."""
+        """Estimate noise over signal, summed over the layers that read the axes and those whose weights change."""
         noise = 0.0
         for axis in axes:
             s, seen = scales[self._classes[axis]], self._statistics[axis]
@@ -188,13 +191,13 @@ class _Balance:
         return noise + sum(self._weight_noise(layer, scales) for layer in layers)
 
     def _weight_noise(self, layer: _Layer, scales: Array) -> float:
-        """Of weights W[o, i] s[i] / s[o], rounded to steps of their largest."""
+        """Estimate the noise of the weights W[o, i] s[i] / s[o], rounded to steps of the largest."""
         into = scales[layer.inputs]
-        out = np.ones(len(layer.peaks)) if layer.outputs is None else scales[layer.outputs]
-        groups = len(into) // layer.peaks.shape[1]
+        out = np.ones(len(layer.largest)) if layer.outputs is None else scales[layer.outputs]
+        groups = len(into) // layer.largest.shape[1]
         each = len(out) // groups
-        largest = (layer.peaks * np.repeat(into.reshape(groups, -1), each, axis=0)).max(axis=1)
-        steps = largest if self._scheme.per_channel else out * (largest / out).max()
+        scaled = (layer.largest * np.repeat(into.reshape(groups, -1), each, axis=0)).max(axis=1)
+        steps = scaled if self._scheme.per_channel else out * (scaled / out).max()
         levels = 63 if self._scheme.reduce_range else 127
         power = np.repeat((layer.power / into**2).reshape(groups, -1).sum(axis=1), each)
         return float(((steps / levels) ** 2 / 12 * power).sum()) * layer.taps / layer.signal

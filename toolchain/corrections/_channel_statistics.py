@@ -1,4 +1,4 @@
-"""What the channels of tensors hold over the samples; reduced in the graph, so memory stays that of one run."""
+"""Extremes and power of tensors' channels over the samples; the graph reduces them, so memory is that of one run."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _OPS = ("ReduceMin", "ReduceMax", "ReduceMean")
 
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """One axis of one tensor.
+    """Statistics of the channels along one axis of one tensor.
 
     Attributes:
-        low, high: the extremes of each channel, zero among them: float64 [channels].
+        low, high: the extremes of each channel, zero included: float64 [channels].
         power: mean squares: float64 [channels].
     """
 
@@ -31,30 +31,30 @@ class ChannelStatistics:
     power: Array
 
 
-def observe(
+def observe_channels(
     model: ir.Model, axes: Sequence[Axis], specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
 ) -> Mapping[Axis, ChannelStatistics]:
-    """Run every sample.
+    """Observe channels over all samples.
 
     Args:
-        model: the prepared float model; left as it is.
-        axes: of float32 tensors of its main graph.
+        model: the prepared float model; it stays unchanged.
+        axes: axes of float32 tensors of its main graph.
         specs: the model's inputs.
         arrays: samples, one array per input, samples first.
     """
     sizes = [_size(axis) for axis in axes]
     low, high, power = ([np.zeros(size) for size in sizes] for _ in range(3))
     n = 0
-    for _, outputs in ort_session.over_samples(ort_session.session(_watcher(model, axes)), specs, arrays):
+    for _, outputs in ort_session.over_samples(ort_session.session(_observer_graph(model, axes)), specs, arrays):
         for i, (least, most, mean) in enumerate(zip(*[iter(outputs)] * 3)):
             low[i], high[i], power[i] = np.minimum(low[i], least), np.maximum(high[i], most), power[i] + mean
         n += 1
     return {axis: ChannelStatistics(*seen) for axis, *seen in zip(axes, low, high, (total / n for total in power))}
 
 
-def _watcher(model: ir.Model, axes: Sequence[Axis]) -> ir.Model:
-    watched = model.clone()
-    graph, edits = watched.graph, Edits(watched.graph)
+def _observer_graph(model: ir.Model, axes: Sequence[Axis]) -> ir.Model:
+    observer = model.clone()
+    graph, edits = observer.graph, Edits(observer.graph)
     values = {value.name: value for node in graph for value in node.outputs}
     graph.outputs.clear()
     for original, axis in axes:
@@ -62,11 +62,11 @@ def _watcher(model: ir.Model, axes: Sequence[Axis]) -> ir.Model:
         square = edits.append("Mul", value, value)
         others = [i for i in range(len(original.shape or ())) if i != axis]
         for op, source in zip(_OPS, (value, value, square)):
-            edits.give(edits.reduce(op, source, others), [_size((original, axis))])
-    return watched
+            edits.add_output(edits.reduce(op, source, others), [_size((original, axis))])
+    return observer
 
 
 def _size(axis: Axis) -> int:
     value, index = axis
     assert value.shape is not None
-    return int(value.shape[index])  # type: ignore[arg-type]  # axes of channels are of known size
+    return int(value.shape[index])  # type: ignore[arg-type]  # channel axes have a known size

@@ -1,0 +1,64 @@
+"""Comparison of a report with a baseline's report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwbench.budgets.budget import Budget
+from hwbench.budgets.verdicts import Verdict, judge
+from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.report import Report
+from runtimes.errors import UsageError
+
+
+def judge_report(report: Report, budgets: Sequence[Budget], baseline: Report | None = None) -> tuple[Verdict, ...]:
+    """Judge a report by budgets, of which the relative ones compare with a baseline's report.
+
+    Raises:
+        UsageError: the baseline cannot be compared with the report, or as `verdicts.judge`.
+    """
+    if baseline is not None:
+        check_comparable(report, baseline, budgets)
+    return judge(report, budgets, baseline)
+
+
+def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:
+    """Refuse a baseline that a relative budget cannot be judged against.
+
+    Raises:
+        UsageError: the baseline is of another model, profile, metric, kind of measurement, load or machine; says which.
+    """
+
+    def refuse(what: str, ours: object, theirs: object) -> None:
+        raise UsageError(f"The baseline is of another {what} ({theirs}, not {ours}); compare like with like.")
+
+    if report.model != baseline.model:
+        refuse("model", report.model, baseline.model)
+    if report.profile != baseline.profile:
+        refuse("profile", report.profile, baseline.profile)
+    relative = {budget.quantity for budget in budgets if budget.relative}
+    ours, theirs = report.accuracy, baseline.accuracy
+    if "accuracy" in relative and ours and theirs and ours.metric != theirs.metric:
+        refuse("metric", ours.metric, theirs.metric)
+    if "accuracy" in relative and ours and theirs and ours.data_sha256 != theirs.data_sha256:
+        raise UsageError(
+            "The baseline's accuracy was measured on other evaluation samples; give --evaluation to score both."
+        )
+    mine, other = report.latency, baseline.latency
+    of_machine = any(QUANTITIES[quantity].of_machine for quantity in relative)
+    if "energy" in relative and mine and other and mine.meters != other.meters:
+        refuse("meter", ", ".join(mine.meters) or "none", ", ".join(other.meters) or "none")
+    if of_machine and mine and other:
+        for name in ("scenario", "batch", "threads"):
+            if getattr(mine, name) != getattr(other, name):
+                refuse(name, getattr(mine, name), getattr(other, name))
+        for name in ("target_per_s", "workers", "batched"):
+            if getattr(mine.load, name, None) != getattr(other.load, name, None):
+                refuse(f"load, by its {name}", getattr(mine.load, name, None), getattr(other.load, name, None))
+    if of_machine:
+        differing = report.machine.differences(baseline.machine)
+        if differing:
+            raise UsageError(
+                f"The baseline was measured on another machine ({'; '.join(differing)}), so it cannot be "
+                "compared; give the baseline's bundle, and both are measured here."
+            )

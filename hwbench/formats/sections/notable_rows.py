@@ -1,0 +1,66 @@
+"""Candidates that say something, and the others in groups of one reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hwbench.formats.sections.headline import chosen_row, reference
+from hwbench.formats.sections.rows import Row, label
+from hwbench.wording import some
+
+_MOST = 8  # rows that a reader takes in at once
+_STATUSES = ("selected", "measured", "eligible", "rejected", "not built")  # the order of interest
+_FIGURES = re.compile(r"\([^()]*\d[^()]*\)|\S*\d\S*")  # with names of precisions and profiles, which hold digits
+
+
+@dataclass(frozen=True)
+class Group:
+    """Candidates that have one status for one reason.
+
+    Attributes:
+        first: the first of them, whose reason is shown.
+        others: names of the rest.
+    """
+
+    first: Row
+    others: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """Reason of the first, with the names of the others."""
+        if not self.others:
+            return self.first.entry.reason
+        return f"{self.first.entry.reason.rstrip('.')} (likewise {some(self.others)})"
+
+
+def notable(table: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Choose the rows with figures: the selected candidate, its reference, then the eligible, then rejected ones."""
+    first = [row for row in (chosen_row(table), reference(table)) if row is not None and row.entry.report is not None]
+    others = [row for row in table if row.entry.report is not None and row not in first]
+    ordered = sorted(others, key=lambda row: _STATUSES.index(row.entry.status))
+    return (*first, *ordered)[:_MOST]
+
+
+def groups(rows: Iterable[Row], table: Sequence[Row]) -> tuple[Group, ...]:
+    """Group rows whose status and reason agree, apart from figures and candidates' names.
+
+    Args:
+        rows: to be grouped.
+        table: all rows, whose names a reason may hold.
+    """
+    names = sorted((row.entry.name for row in table), key=len, reverse=True)
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.entry.status, _gist(row, names)), []).append(row)
+    made = [Group(first, tuple(label(row.entry) for row in others)) for first, *others in found.values()]
+    return tuple(sorted(made, key=lambda group: _STATUSES.index(group.first.entry.status)))
+
+
+def _gist(row: Row, names: Sequence[str]) -> str:
+    """Reduce a reason to its words."""
+    text = row.entry.reason
+    for name in (*names, row.entry.runtime):
+        text = text.replace(name, "")
+    return " ".join(_FIGURES.sub("", text).split())
