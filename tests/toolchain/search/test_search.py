@@ -20,9 +20,10 @@ from toolchain.search.phases.accept import accept
 from toolchain.search.phases.screen import screen
 from toolchain.search.phases.time_finalists import time_finalists
 from toolchain.search.phases.tune import tune
+from toolchain.search.schedule import Phase
 from toolchain.search.search import run_phase
 from toolchain.search.state import SearchState
-from toolchain.search.time_limit import TimeLimit
+from toolchain.search.time_limit import SEARCHING, TimeLimit
 
 SCORE = Accuracy("top1", True, 1, 1.0, scores=(1.0,))
 
@@ -70,6 +71,10 @@ class BuildContext:
         return SCORE
 
 
+def phase_of(run, until=SEARCHING):
+    return Phase(run, lambda candidates, finalists: 0, until)
+
+
 @pytest.fixture
 def started(device):
     def start(context, *trials, timed=True):
@@ -82,7 +87,7 @@ def started(device):
 
 def test_scoring_ends_with_the_time_limit_but_not_before_the_source_and_one_more(started):
     state = started(BuildContext(100, takes_s=101), trial(1, 3), trial(2, 2), trial(3, 4), trial(0, 9))
-    run_phase(state, "accept", accept, until=None)
+    run_phase(state, phase_of(accept, until=None))
     *others, source = state.trials.values()
     assert source.accuracy is not None
     assert len([one for one in others if one.accuracy]) == 1
@@ -96,7 +101,7 @@ def test_after_ctrl_c_what_is_left_is_scored(started):
     with context.clock.phase():
         raise KeyboardInterrupt
     state = started(context, trial(1, 3), trial(2, 2), trial(0, 9))
-    run_phase(state, "accept", accept, until=None)
+    run_phase(state, phase_of(accept, until=None))
     assert all(one.accuracy for one in state.trials.values())
 
 
@@ -108,25 +113,25 @@ def test_where_nothing_is_timed_ctrl_c_keeps_what_was_scored(started):
     context = BuildContext()
     state = started(context, trial(0), trial(1), timed=False)
     with pytest.raises(KeyboardInterrupt):
-        run_phase(state, "interrupted", interrupted)
-    run_phase(state, "accept", accept, until=None)
-    run_phase(state, "interrupted", interrupted)
+        run_phase(state, phase_of(interrupted))
+    run_phase(state, phase_of(accept, until=None))
+    run_phase(state, phase_of(interrupted))
     assert context.clock.stopped == "Ctrl-C ended the search"
 
 
 def test_where_speed_decides_scores_alone_are_nothing_to_keep(started):
     state = started(BuildContext(), trial(0), trial(1))
-    run_phase(state, "accept", accept, until=None)
+    run_phase(state, phase_of(accept, until=None))
     with pytest.raises(KeyboardInterrupt):
-        run_phase(state, "interrupted", interrupted)
+        run_phase(state, phase_of(interrupted))
 
 
 def test_ctrl_c_in_screening_keeps_what_was_measured_by_then(started):
     context = BuildContext(interrupted_at=3)
     state = started(context, *(dataclasses.replace(trial(n), bundle=Path(str(n + 1))) for n in range(5)))
-    run_phase(state, "screen", screen)
-    run_phase(state, "tune", tune)
-    run_phase(state, "accept", accept, until=None)
+    run_phase(state, phase_of(screen))
+    run_phase(state, phase_of(tune))
+    run_phase(state, phase_of(accept, until=None))
     source, measured, _, *others = state.trials.values()
     assert (source.median_ms, measured.median_ms) == (1, 2)
     assert source.accuracy is not None
@@ -139,10 +144,10 @@ def test_a_field_that_was_screened_to_its_end_is_scored_whole_though_time_for_se
     context = BuildContext(100)
     field = [dataclasses.replace(trial(n), bundle=Path(str(5 + n / 10))) for n in range(1, 5)]
     state = started(context, dataclasses.replace(trial(0), bundle=Path("9")), *field)
-    run_phase(state, "screen", screen)
+    run_phase(state, phase_of(screen))
     context.clock._start -= 70
-    run_phase(state, "tune", tune)
-    run_phase(state, "accept", accept, until=None)
+    run_phase(state, phase_of(tune))
+    run_phase(state, phase_of(accept, until=None))
     assert all(one.accuracy for one in state.trials.values())
 
 
@@ -150,25 +155,25 @@ def test_what_there_is_no_time_for_is_not_begun(started):
     context, began = BuildContext(100), []
     state = started(context, trial(0))
     context.clock._start -= 70
-    run_phase(state, "search", lambda _: began.append("search"))
-    run_phase(state, "time", lambda _: began.append("time"), until=1.0)
+    run_phase(state, phase_of(lambda _: began.append("search")))
+    run_phase(state, phase_of(lambda _: began.append("time"), until=1.0))
     context.clock._start -= 40
-    run_phase(state, "late", lambda _: began.append("late"), until=1.0)
-    run_phase(state, "accept", lambda _: began.append("accept"), until=None)
+    run_phase(state, phase_of(lambda _: began.append("late"), until=1.0))
+    run_phase(state, phase_of(lambda _: began.append("accept"), until=None))
     assert began == ["time", "accept"]
 
 
 def test_the_users_metric_is_called_in_this_thread_alone(started):
     context = BuildContext()
     state = started(context, *(trial(number, 1) for number in range(4)))
-    run_phase(state, "accept", accept, until=None)
+    run_phase(state, phase_of(accept, until=None))
     assert context.scored_in == {threading.get_ident()}
 
 
 def test_who_is_left_behind_says_so(started):
     field = [dataclasses.replace(trial(n), bundle=Path(str(n)), accuracy=SCORE) for n in (1, 2)]
     state = started(BuildContext(), *field)
-    run_phase(state, "time", time_finalists)
+    run_phase(state, phase_of(time_finalists))
     fast, slow = state.trials.values()
     assert (len(fast.latency.blocks), fast.behind) == (6, None)
     assert len(slow.latency.blocks) == 3
