@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
     Raises:
         BackendError: the process failed; the message holds what it wrote to stderr.
         CrashError: the process died or hung.
+        OSError: the process met a full disk.
     """
     command = [sys.executable, "-m", module, *arguments]
     quiet = subprocess.DEVNULL
@@ -59,9 +61,10 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
     if process.returncode < 0:
         raise CrashError(f"The process that runs the model died of signal {-process.returncode}.{_tail(stderr)}")
     if process.returncode != 0:
-        raise BackendError(
-            _sentence(stderr) or f"The process that runs the model ended with exit code {process.returncode}."
-        )
+        sentence = _sentence(stderr)
+        if os.strerror(errno.ENOSPC) in sentence:  # only its words tell that; the disk is that of the temporary folder
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.parent))
+        raise BackendError(sentence or f"The process that runs the model ended with exit code {process.returncode}.")
 
 
 def _sentence(stderr: str) -> str:

@@ -105,7 +105,7 @@ def test_the_install_step_installs_this_repository(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PIP_TARGET", str(tmp_path / "installed"))
     done = run(INSTALL, tmp_path, action_path=source)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "installed" / "hwbench" / "pytest_plugin.py").is_file()
+    assert (tmp_path / "installed" / "hwbench" / "gate" / "pytest_plugin.py").is_file()
 
 
 def test_every_input_is_used_and_every_expression_known() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Verdict, judge
+from hwbench.budgets.verdicts import Verdict
 from hwbench.gate.sequential_gate import Gated
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import Report
@@ -28,7 +29,7 @@ def judge_stored(candidate: Path, baseline: Path | None, limits: tuple[Budget, .
             "bundle, or a report.json as --baseline."
         )
     other = read(baseline) if baseline is not None else None
-    return Gated(report, other, judge(report, limits, other))
+    return Gated(report, other, judge_report(report, limits, other))
 
 
 def read(path: Path) -> Report:

@@ -69,7 +69,7 @@ def test_a_quantity_that_is_limited_twice(refuses_build):
         ("threads = 0", ("threads = 0; expected at least 1",)),
         ("spped = 3", ("board.toml: unknown key 'spped'",)),
         ("name = ", ("board.toml: not valid TOML",)),
-        ('name = "other"', ("'name' should be 'board', the file's name, got 'other'.",)),
+        ('name = "other"', ("'name' is 'other'; it must be the file's name, 'board'.",)),
     ],
 )
 def test_a_profile_of_the_users_own_that_is_wrong(refuses_build, device_file, tmp_path, line, words):

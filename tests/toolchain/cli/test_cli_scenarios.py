@@ -45,7 +45,7 @@ def test_server_shows_its_rates_and_writes_all_of_them(cli, built_bundle, tmp_pa
 @pytest.mark.usefixtures("loadgen")
 def test_a_bound_that_no_rate_held_is_exit_code_1(cli, built_bundle, monkeypatch):
     monkeypatch.setattr(server_max_rate, "holds", lambda latency, bound: False)
-    monkeypatch.setattr(server_max_rate.interference, "crowded", lambda blocks: None)
+    monkeypatch.setattr(server_max_rate.interference, "load_interference", lambda blocks: None)
     ran = cli("measure", built_bundle, "--scenario", "server", "--bound", "p50<=1s", *QUICK, "--format", "markdown")
     assert ran.code == 1, ran.err
     assert "no rate holds the bound" in ran.out

@@ -48,6 +48,7 @@ def test_holds_every_option_under_its_long_name(params, tmp_path):
     range = ["N=1:2:4"]
     plan = false
     format = "json"
+    verbose = true
     """
     found = params(text)
     assert {p.opts[-1].lstrip("-") for p in command.params} - {"source"} == {
@@ -73,6 +74,7 @@ def test_holds_every_option_under_its_long_name(params, tmp_path):
         "name": "net",
         "out": tmp_path / "results",
         "ranges": ({"N": (1, 2, 4)},),
+        "verbose": True,
         "plan": False,
         "form": "json",
     }

@@ -29,10 +29,10 @@ def test_another_device_says_what_could_not_be_measured_and_what_to_do_there():
     found = device_match(device_profiles.load("rpi5"), MACHINE)
     assert not found.is_here
     assert found.caveats[0].startswith(
-        "Latency and memory were not measured: this machine (Some CPU, x86_64) is no Raspberry Pi 5, 8 GB. "
-        "Install edgewright[onnxruntime,hwbench] there and run: edgewright gate BUNDLE"
+        "Latency and memory were not measured: this machine (Some CPU, x86_64) is not a Raspberry Pi 5, 8 GB. "
+        "Install edgewright[onnxruntime,hwbench] on the device and run: edgewright gate BUNDLE"
     )
-    assert "on this machine (x86_64); the device's kernels may round otherwise" in found.caveats[1]
+    assert "on this machine (x86_64); the device's kernels may round differently" in found.caveats[1]
 
 
 def test_a_card_that_is_here_is_not_judged_by_its_host():

@@ -56,5 +56,5 @@ def test_a_table_does_for_int8_only_without_corrections(request_for, tmp_path):
 def test_sizes_of_an_engine_where_none_is_built_are_a_caveat(digits_request, elsewhere):
     asked = {"profiles": (elsewhere,), "budgets": parse_all(["accuracy>=0.5"])}
     (found,) = build(digits_request(**asked, ranges=({"N": (1, 2, 4)},))).profiles
-    caveat = f"--range gives the sizes of engines, and none is built for {elsewhere.name}, so it was not used."
+    caveat = f"--range was not used: it gives sizes for engines, and no engine is built for {elsewhere.name}."
     assert caveat in found.caveats

@@ -184,9 +184,9 @@ def tuned(started, *ms):
     """The parents whose settings were varied, of a field with those medians."""
     context = BuildContext()
     field = [dataclasses.replace(trial(n, each), bundle=Path(str(each))) for n, each in enumerate(ms, 1)]
-    run = started(context, *field)
-    run.phase(run.tune)
-    assert run.defects == []
+    state = started(context, *field)
+    run_phase(state, phase_of(tune))
+    assert state.defects == []
     return {one.median_ms for one in field if one.candidate.recipe in {varied.recipe for varied in context.varied}}
 
 
