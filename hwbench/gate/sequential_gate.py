@@ -16,7 +16,7 @@ from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Outcome, Verdict, check_directions
 from hwbench.gate.rounds import Rounds
 from hwbench.gate.sequential_verdict import judge_rounds
-from hwbench.machine import device_profiles, remembered
+from hwbench.machine import device_profiles, machine_facts
 from hwbench.machine.identity import this_machine
 from hwbench.measurements import interference
 from hwbench.measurements.latency import Latency, block_runs_needed
@@ -208,7 +208,7 @@ def _measure(
     sampling, order = sampling_plan(budgets, plan.block_s), random.Random(plan.seed)
     blocks: tuple[list[Block], list[Block]] = ([], [])
     machine = this_machine()
-    known = remembered.recall(machine).probe_ns
+    known = machine_facts.recall(machine).probe_ns
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         items = [item for item in (ours, theirs) if item is not None]
         for side, item in enumerate(items):
@@ -229,7 +229,7 @@ def _measure(
             return _crashed(budgets, failure), Rounds(())
     level = interference.undisturbed_probe_ns(rounds.interference("candidate"))
     if level is not None and len(rounds) >= blocks_needed():
-        remembered.note_probe(machine, level)
+        machine_facts.note_probe(machine, level)
     return decided, rounds
 
 

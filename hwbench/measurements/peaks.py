@@ -1,6 +1,6 @@
 """Peaks of this machine: the most products per second in each precision, and the most bytes per second.
 
-They are measured once for each number of threads and kept, as the probe's time is (`hwbench.machine.remembered`). A
+They are measured once for each number of threads and kept, as the probe's time is (`hwbench.machine.machine_facts`). A
 peak is a maximum, so the best of several tries counts, and the best of several measurements.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hwbench.machine.identity import Machine
-from hwbench.machine.remembered import KEPT_S, find, keep
+from hwbench.machine.machine_facts import KEPT_S, find, keep
 from hwbench.measurements import memory_bandwidth
 from hwbench.measurements.memory_bandwidth import Bandwidth
 from hwbench.progress import Tick

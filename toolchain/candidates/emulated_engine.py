@@ -13,7 +13,7 @@ from runtimes.bundles.manifest import Artifact
 from runtimes.errors import NotInstalledError, UnsupportedError
 from runtimes.profile import HardwareProfile
 from toolchain.builders import onnxruntime
-from toolchain.graphs.unsigned import with_unsigned_weights
+from toolchain.graphs.unsigned_weights import with_unsigned_weights
 from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
 from toolchain.recipes.recipe import Recipe
 

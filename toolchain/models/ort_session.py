@@ -15,7 +15,7 @@ from runtimes import samples
 from runtimes.errors import UsageError
 from runtimes.samples import Rows
 from runtimes.tensors import Array, Feeds, TensorSpec
-from toolchain.graphs.unsigned import with_unsigned_weights
+from toolchain.graphs.unsigned_weights import with_unsigned_weights
 from toolchain.models import onnx_model as models
 
 _LARGE_BYTES = 1024

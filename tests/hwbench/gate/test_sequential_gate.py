@@ -11,7 +11,7 @@ from hwbench.budgets.budget import parse_all
 from hwbench.gate.rounds import Rounds
 from hwbench.gate.sequential_gate import GatePlan, decide, gate_bundle, sampling_plan
 from hwbench.gate.sequential_verdict import judge_rounds
-from hwbench.machine import remembered
+from hwbench.machine import machine_facts
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.report import NotMeasuredError
 from hwbench.targets import CrashError
@@ -321,8 +321,8 @@ class TestBundles:
     def test_the_probe_is_remembered_for_the_next_time(self, target, path):
         target.block = dataclasses.replace(target.block, probe_ns=(100_000, 110_000, 90_000))
         self.gate(target, path, None, "p50<=1s")
-        assert remembered.recall(this_machine()).probe_ns == 100_000
+        assert machine_facts.recall(this_machine()).probe_ns == 100_000
         target.block = dataclasses.replace(target.block, probe_ns=(200_000,))
         gated = self.gate(target, path, None, "p50<=1s")
         assert "had a slow probe" in gated.verdicts[0].reason
-        assert remembered.recall(this_machine()).probe_ns == 100_000
+        assert machine_facts.recall(this_machine()).probe_ns == 100_000

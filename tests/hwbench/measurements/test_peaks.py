@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from hwbench.machine import remembered
+from hwbench.machine import machine_facts
 from hwbench.measurements import memory_bandwidth, peaks
 from hwbench.measurements.memory_bandwidth import Bandwidth
 from hwbench.measurements.peaks import Peaks, PeakWorkload, UnbuiltWorkload, measure, recall
@@ -107,9 +107,9 @@ def test_another_method_finds_nothing_of_the_old_one(take, machine, monkeypatch)
 def test_a_month_later_they_are_forgotten_also_where_they_were_measured_again(take, machine, monkeypatch):
     first = time.time()
     take("fp32", operations=9 * 10**9)
-    monkeypatch.setattr(remembered.time, "time", lambda: first + 29 * 86_400)
+    monkeypatch.setattr(machine_facts.time, "time", lambda: first + 29 * 86_400)
     assert take("fp32").operations_per_s["fp32"] == 9e12
-    monkeypatch.setattr(remembered.time, "time", lambda: first + 31 * 86_400)
+    monkeypatch.setattr(machine_facts.time, "time", lambda: first + 31 * 86_400)
     assert recall(machine, 1, VERSIONS) is None
     assert take("fp32").operations_per_s["fp32"] == 1e12
 
@@ -117,9 +117,9 @@ def test_a_month_later_they_are_forgotten_also_where_they_were_measured_again(ta
 def test_figures_of_one_thread_are_no_younger_where_more_threads_have_them(take, machine, monkeypatch):
     first = time.time()
     take("fp32", operations=9 * 10**9)
-    monkeypatch.setattr(remembered.time, "time", lambda: first + 29 * 86_400)
+    monkeypatch.setattr(machine_facts.time, "time", lambda: first + 29 * 86_400)
     assert take("fp32", threads=2).operations_per_s["fp32"] == 9e12
-    monkeypatch.setattr(remembered.time, "time", lambda: first + 31 * 86_400)
+    monkeypatch.setattr(machine_facts.time, "time", lambda: first + 31 * 86_400)
     assert recall(machine, 2, VERSIONS) is None
 
 
@@ -132,7 +132,7 @@ def test_a_damaged_file_is_none(take, folder, machine, text):
 
 
 def test_the_probe_of_the_same_machine_is_another_file(take, folder, machine):
-    remembered.note_probe(machine, 100.0)
+    machine_facts.note_probe(machine, 100.0)
     take("fp32")
     assert len(list((folder / "machine").iterdir())) == 2
-    assert remembered.recall(machine).probe_ns == 100.0
+    assert machine_facts.recall(machine).probe_ns == 100.0

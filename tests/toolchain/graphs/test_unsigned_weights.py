@@ -10,7 +10,7 @@ from arithmetic import exactly
 
 from runtimes.tensors import Array
 from toolchain.graphs.edits import array_of
-from toolchain.graphs.unsigned import with_unsigned_weights
+from toolchain.graphs.unsigned_weights import with_unsigned_weights
 
 pytestmark = [pytest.mark.int8, pytest.mark.int8_sample]
 

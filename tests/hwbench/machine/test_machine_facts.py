@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from hwbench.machine import remembered
-from hwbench.machine.remembered import Remembered, note_probe, recall
+from hwbench.machine import machine_facts
+from hwbench.machine.machine_facts import Remembered, note_probe, recall
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_another_machine_has_a_memory_of_its_own(folder, machine):
 def test_a_month_later_the_probe_is_forgotten(folder, machine, monkeypatch):
     note_probe(machine, 100.0)
     later = time.time() + 31 * 86_400
-    monkeypatch.setattr(remembered.time, "time", lambda: later)
+    monkeypatch.setattr(machine_facts.time, "time", lambda: later)
     assert recall(machine).probe_ns is None
 
 
