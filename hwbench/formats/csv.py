@@ -24,26 +24,26 @@ def render(results: Results) -> str:
     out = StringIO()
     writer = csv.DictWriter(out, list(_line(None, None)), lineterminator="\n")
     writer.writeheader()
-    for field in results.profiles:
-        entries = tuple(each for entry in field.candidates for each in rate_rows.at_rates(entry))
-        writer.writerows(_line(field, row) for row in rows.rows(dataclasses.replace(field, candidates=entries)))
+    for result in results.profiles:
+        candidates = tuple(each for candidate in result.candidates for each in rate_rows.at_rates(candidate))
+        writer.writerows(_line(result, row) for row in rows.rows(dataclasses.replace(result, candidates=candidates)))
     return clean(out.getvalue())
 
 
-def _line(field: ProfileResult | None, row: Row | None) -> dict[str, object]:
+def _line(result: ProfileResult | None, row: Row | None) -> dict[str, object]:
     """Make one line by heading; without a row, the headings alone."""
-    entry = row.entry if row else None
-    report = entry.report if entry else None
+    candidate = row.candidate if row else None
+    report = candidate.report if candidate else None
     latency, accuracy = (report.latency, report.accuracy) if report else (None, None)
     line: dict[str, object] = {
-        "model": field and field.model,
-        "profile": field and field.profile,
-        "candidate": entry and entry.name,
-        "precision": entry and entry.precision,
-        "runtime": entry and entry.runtime,
-        "status": entry and entry.status,
+        "model": result and result.model,
+        "profile": result and result.profile,
+        "candidate": candidate and candidate.name,
+        "precision": candidate and candidate.precision,
+        "runtime": candidate and candidate.runtime,
+        "status": candidate and candidate.status,
         "outcome": row and row.verdict,
-        "reason": entry and entry.reason,
+        "reason": candidate and candidate.reason,
         "metric": accuracy and accuracy.metric,
         "evaluation_samples": accuracy and accuracy.n,
         "latency_samples": latency and len(latency.samples_ms),
@@ -61,7 +61,7 @@ def _line(field: ProfileResult | None, row: Row | None) -> dict[str, object]:
         **line,
         **_roofline(report),
         "not_measured": _missing(row) if row else None,
-        "verdicts": "; ".join(f"{v.budget.text}: {v.outcome}" for v in entry.verdicts) if entry else None,
+        "verdicts": "; ".join(f"{v.budget.text}: {v.outcome}" for v in candidate.verdicts) if candidate else None,
         "doubts": "; ".join(doubt.text for doubt in stability_warnings(report)) if report else None,
         "machine": report and describe(report.machine),
         "source_sha256": report and report.artifact.source_sha256,

@@ -20,21 +20,21 @@ _COMMANDS: dict[Outcome, str] = {"fail": "error", "inconclusive": "warning", "pa
 
 def render(results: Results) -> str:
     """Write one line per verdict; without a verdict, one line on the measured figures."""
-    lines = [line for field in results.profiles for line in _lines(field)]
+    lines = [line for result in results.profiles for line in _lines(result)]
     return "\n".join(lines or [_command("warning", "edgewright", "There are no results.")]) + "\n"
 
 
-def _lines(field: ProfileResult) -> Iterable[str]:
-    judged = budget_lines.lines(field)
-    where = f"{field.model} for {field.profile}"
-    who = f"{where}, {label(field.selected)}" if field.selected is not None else where
+def _lines(result: ProfileResult) -> Iterable[str]:
+    judged = budget_lines.lines(result)
+    where = f"{result.model} for {result.profile}"
+    who = f"{where}, {label(result.selected)}" if result.selected is not None else where
     for line in judged:
-        message = f"{who}: {line.evidence}. Measured on {'; '.join(machines(field))}"
+        message = f"{who}: {line.evidence}. Measured on {'; '.join(machines(result))}"
         yield _command(_COMMANDS[line.outcome], f"{line.budget}: {line.outcome}", message)
     if not judged:
-        kind = "notice" if outcome(field) == "measured" else _COMMANDS[field.outcome]
-        yield _command(kind, where, headline(field, rows.rows(field)))
-    for warning in (*warnings(field), *field.caveats):
+        kind = "notice" if outcome(result) == "measured" else _COMMANDS[result.outcome]
+        yield _command(kind, where, headline(result, rows.rows(result)))
+    for warning in (*warnings(result), *result.caveats):
         yield _command("warning", where, warning)
 
 

@@ -45,35 +45,35 @@ def render(results: Results) -> str:
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
-    sections = [_section(field, f"f{number}") for number, field in enumerate(results.profiles, 1)]
+    sections = [_section(result, f"f{number}") for number, result in enumerate(results.profiles, 1)]
     page = environment.get_template("report.html.j2").render(
         results=results, sections=sections, confidence=f"{CONFIDENCE:.0%}", quantities=QUANTITIES, label=rows.label
     )
     return headline.clean(page) + "\n"
 
 
-def _section(field: ProfileResult, key: str) -> dict[str, object]:
+def _section(result: ProfileResult, key: str) -> dict[str, object]:
     """Collect what the template shows of one profile; `key` is unique on the page."""
-    table = rows.rows(field)
-    selected, reference = headline.chosen_row(table), headline.reference(table)
+    table = rows.rows(result)
+    selected, reference = headline.selected_row(table), headline.reference(table)
     return {
         "key": key,
-        "field": field,
-        "outcome": headline.outcome(field),
-        "headline": headline.headline(field, table),
+        "result": result,
+        "outcome": headline.outcome(result),
+        "headline": headline.headline(result, table),
         "selected": selected,
         "tiles": _tiles(selected, reference) if selected is not None else (),
         "reference": reference,
         "rows": table,
         "columns": [(name, rows.heading(name, table), QUANTITIES[name].unit) for name in columns(table)],
         "notes": rows.notes(table),
-        "served": rate_rows.table(field),
-        "charts": [(chart, Markup(chart.svg)) for chart in page_charts.charts(field, table, key)],
-        "rooflines": roofline_share.rooflines(field),
-        "budgets": budget_lines.lines(field),
-        "warnings": provenance.warnings(field),
-        "provenance": _facts(field, selected),
-        "commands": provenance.commands(field),
+        "served": rate_rows.table(result),
+        "charts": [(chart, Markup(chart.svg)) for chart in page_charts.charts(result, table, key)],
+        "rooflines": roofline_share.rooflines(result),
+        "budgets": budget_lines.lines(result),
+        "warnings": provenance.warnings(result),
+        "provenance": _facts(result, selected),
+        "commands": provenance.commands(result),
     }
 
 
@@ -83,7 +83,7 @@ def _tiles(row: Row, against: Row | None) -> tuple[Tile, ...]:
         if name in row.figures:
             shown = rows.show(name, row.figures[name].value)
             tiles.append(Tile(name.replace("_", " "), shown, QUANTITIES[name].unit, compare(row, against, name)))
-    accuracy = row.entry.report.accuracy if row.entry.report is not None else None
+    accuracy = row.candidate.report.accuracy if row.candidate.report is not None else None
     if accuracy is not None and "accuracy" in row.figures:
         tiles.insert(0, Tile(accuracy.metric, headline.share(row, accuracy), "", headline.drop(row, accuracy)))
     return tuple(tiles)
@@ -94,20 +94,20 @@ def _breakable(text: str) -> Markup:
     return Markup(re.sub(r"(?<=[_=/.+])(?=\w)", "<wbr>", str(escape(text))))
 
 
-def _facts(field: ProfileResult, selected: Row | None) -> list[tuple[str, str]]:
-    facts = [("Measured on", machine) for machine in provenance.machines(field)]
-    reports = [entry.report for entry in field.candidates if entry.report is not None]
-    report = selected.entry.report if selected is not None else None
+def _facts(result: ProfileResult, selected: Row | None) -> list[tuple[str, str]]:
+    facts = [("Measured on", machine) for machine in provenance.machines(result)]
+    reports = [candidate.report for candidate in result.candidates if candidate.report is not None]
+    report = selected.candidate.report if selected is not None else None
     facts += _how(report) if report is not None else []
-    facts += [("At most", peaks) for peaks in roofline_share.peaks(field)]
-    facts += [("Verdicts", provenance.judged(field))] if provenance.judged(field) else []
-    facts += [("Layers", provenance.layers(field))] if provenance.layers(field) else []
-    facts += [("Search", provenance.search(field))] if provenance.search(field) else []
+    facts += [("At most", peaks) for peaks in roofline_share.peaks(result)]
+    facts += [("Verdicts", provenance.judged(result))] if provenance.judged(result) else []
+    facts += [("Layers", provenance.layers(result))] if provenance.layers(result) else []
+    facts += [("Search", provenance.search(result))] if provenance.search(result) else []
     facts += [("Source, SHA-256", digest) for digest in dict.fromkeys(r.artifact.source_sha256 for r in reports)]
     versions = dict.fromkeys(item for r in reports for item in r.artifact.tool_versions.items())
     if versions:
         facts.append(("Made with", ", ".join(f"{tool} {version}" for tool, version in versions)))
-    return facts + ([("Bundle", str(field.bundle))] if field.bundle is not None else [])
+    return facts + ([("Bundle", str(result.bundle))] if result.bundle is not None else [])
 
 
 def _how(report: Report) -> list[tuple[str, str]]:

@@ -7,5 +7,5 @@ from hwbench.results.profile_results import Results
 
 
 def render(results: Results) -> str:
-    """The text of report.json."""
+    """Write the text of report.json."""
     return profile_results.to_json(results) + "\n"

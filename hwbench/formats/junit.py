@@ -22,44 +22,44 @@ _TAGS: dict[Outcome, str] = {"fail": "failure", "inconclusive": "error"}
 def render(results: Results) -> str:
     """Write an XML document."""
     root = ET.Element("testsuites", name="edgewright")
-    for field in results.profiles:
-        root.append(_suite(field))
+    for result in results.profiles:
+        root.append(_suite(result))
     _count(root)
     ET.indent(root)
     # "unicode" returns a string without a declaration, since the encoding is up to the writer of the file.
     return clean('<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode")) + "\n"
 
 
-def _suite(field: ProfileResult) -> ET.Element:
-    suite = ET.Element("testsuite", name=f"{field.model} for {field.profile}")
+def _suite(result: ProfileResult) -> ET.Element:
+    suite = ET.Element("testsuite", name=f"{result.model} for {result.profile}")
     properties = ET.SubElement(suite, "properties")
-    for name, value in _properties(field):
+    for name, value in _properties(result):
         ET.SubElement(properties, "property", name=name, value=value)
-    selected = field.selected
+    selected = result.selected
     if selected is not None and selected.report is not None and selected.verdicts:
         for verdict in selected.verdicts:
-            _case(suite, field, verdict.budget.text, verdict.outcome, verdict.reason, label(selected))
+            _case(suite, result, verdict.budget.text, verdict.outcome, verdict.reason, label(selected))
     else:
-        reason = headline(field, rows.rows(field))
-        details = "\n".join(_details(field))
-        _case(suite, field, "budgets" if field.budgets else "measured", field.outcome, reason, details)
-    system_err = warnings(field)
+        reason = headline(result, rows.rows(result))
+        details = "\n".join(_details(result))
+        _case(suite, result, "budgets" if result.budgets else "measured", result.outcome, reason, details)
+    system_err = warnings(result)
     if system_err:
         ET.SubElement(suite, "system-err").text = "\n".join(f"Warning: {warning}" for warning in system_err)
     _count(suite)
     return suite
 
 
-def _details(field: ProfileResult) -> Iterable[str]:
-    for entry in field.candidates:
-        yield f"{label(entry)}: {entry.status}{entry.reason and ', '}{entry.reason}"
-    for entry, verdict in verdicts(field):
-        yield f"{label(entry)}: {verdict.budget.text}: {verdict.outcome}, {verdict.reason}"
+def _details(result: ProfileResult) -> Iterable[str]:
+    for candidate in result.candidates:
+        yield f"{label(candidate)}: {candidate.status}{candidate.reason and ', '}{candidate.reason}"
+    for candidate, verdict in verdicts(result):
+        yield f"{label(candidate)}: {verdict.budget.text}: {verdict.outcome}, {verdict.reason}"
 
 
-def _case(suite: ET.Element, field: ProfileResult, name: str, outcome: Outcome, reason: str, details: str) -> None:
+def _case(suite: ET.Element, result: ProfileResult, name: str, outcome: Outcome, reason: str, details: str) -> None:
     """Add a case whose name holds no figure and no candidate, so that a server can follow it from run to run."""
-    case = ET.SubElement(suite, "testcase", name=name, classname=f"{field.model}.{field.profile}")
+    case = ET.SubElement(suite, "testcase", name=name, classname=f"{result.model}.{result.profile}")
     if outcome in _TAGS:
         problem = ET.SubElement(case, _TAGS[outcome], type=outcome, message=reason)
         problem.text = details
@@ -67,21 +67,21 @@ def _case(suite: ET.Element, field: ProfileResult, name: str, outcome: Outcome, 
         ET.SubElement(case, "system-out").text = f"{reason}\n{details}"
 
 
-def _properties(field: ProfileResult) -> Iterable[tuple[str, str]]:
-    yield "model", field.model
-    yield "profile", field.profile
-    if field.selected is not None:
-        yield from _candidate(field.selected)
-    yield from (("machine", machine) for machine in machines(field))
-    yield from (("caveat", caveat) for caveat in field.caveats)
-    if field.bundle is not None:
-        yield "bundle", str(field.bundle)
+def _properties(result: ProfileResult) -> Iterable[tuple[str, str]]:
+    yield "model", result.model
+    yield "profile", result.profile
+    if result.selected is not None:
+        yield from _candidate(result.selected)
+    yield from (("machine", machine) for machine in machines(result))
+    yield from (("caveat", caveat) for caveat in result.caveats)
+    if result.bundle is not None:
+        yield "bundle", str(result.bundle)
 
 
-def _candidate(entry: CandidateResult) -> Iterable[tuple[str, str]]:
-    yield "candidate", label(entry)
-    if entry.report is not None:
-        yield "source_sha256", entry.report.artifact.source_sha256
+def _candidate(candidate: CandidateResult) -> Iterable[tuple[str, str]]:
+    yield "candidate", label(candidate)
+    if candidate.report is not None:
+        yield "source_sha256", candidate.report.artifact.source_sha256
 
 
 def _count(element: ET.Element) -> None:

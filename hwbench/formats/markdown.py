@@ -21,40 +21,40 @@ _MARKUP = re.compile(r"[\\`*|~$\[&]|<(?=[A-Za-z/!?])")
 
 def render(results: Results) -> str:
     """Write a heading, a list of verdicts and a table per profile."""
-    blocks = [block for field in results.profiles for block in _blocks(field) if block]
+    blocks = [block for result in results.profiles for block in _blocks(result) if block]
     if len(results.profiles) != 1:
         blocks.append(f"All profiles: **{results.outcome}**")
     return "\n\n".join(blocks) + "\n"
 
 
-def _blocks(field: ProfileResult) -> Iterable[str]:
-    table = rows.rows(field)
+def _blocks(result: ProfileResult) -> Iterable[str]:
+    table = rows.rows(result)
     notes = rows.notes(table)
-    yield f"## {_escape(field.model)} for {_escape(field.profile)}: {outcome(field)}"
-    yield f"{_escape(headline(field, table))}."
+    yield f"## {_escape(result.model)} for {_escape(result.profile)}: {outcome(result)}"
+    yield f"{_escape(headline(result, table))}."
     yield _list(
-        f"**{line.outcome}** {_escape(line.budget)}: {_escape(line.evidence)}" for line in budget_lines.lines(field)
+        f"**{line.outcome}** {_escape(line.budget)}: {_escape(line.evidence)}" for line in budget_lines.lines(result)
     )
     yield _table(table, notes)
-    served = rate_rows.table(field)
+    served = rate_rows.table(result)
     if served is not None:
         yield _served(served)
-    yield _list(_remarks(field, notes))
+    yield _list(_remarks(result, notes))
 
 
-def _remarks(field: ProfileResult, notes: dict[str, int]) -> Iterable[str]:
-    for entry in field.candidates:
-        if entry.reason:
-            yield f"{_escape(label(entry))}, {entry.status}: {_escape(entry.reason)}"
+def _remarks(result: ProfileResult, notes: dict[str, int]) -> Iterable[str]:
+    for candidate in result.candidates:
+        if candidate.reason:
+            yield f"{_escape(label(candidate))}, {candidate.status}: {_escape(candidate.reason)}"
     for reason, number in notes.items():
         yield f"[{number}] {_escape(reason)}"
-    for candidate, bound in rooflines(field):
-        yield f"Roofline, {_escape(candidate)}: {_escape(bound)}"
-    for warning in warnings(field):
+    for name, bound in rooflines(result):
+        yield f"Roofline, {_escape(name)}: {_escape(bound)}"
+    for warning in warnings(result):
         yield f"**Warning**: {_escape(warning)}"
-    for caveat in field.caveats:
+    for caveat in result.caveats:
         yield f"**Caveat**: {_escape(caveat)}"
-    yield from _provenance(field)
+    yield from _provenance(result)
 
 
 def _table(table: tuple[Row, ...], notes: dict[str, int]) -> str:
@@ -63,7 +63,7 @@ def _table(table: tuple[Row, ...], notes: dict[str, int]) -> str:
     lines = [["candidate", "status", "verdict", *heads], ["---", "---", "---", *["---:"] * len(heads)]]
     for row in table:
         figures = [_cell(row.value(name, notes), row.interval(name)) for name in names]
-        lines.append([_escape(label(row.entry)), row.entry.status, row.verdict or "-", *figures])
+        lines.append([_escape(label(row.candidate)), row.candidate.status, row.verdict or "-", *figures])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -80,19 +80,19 @@ def _cell(value: str, interval: str) -> str:
     return f"{value}<br>{interval.replace(' ', '&nbsp;')}" if interval else value
 
 
-def _provenance(field: ProfileResult) -> Iterable[str]:
-    for machine in machines(field):
+def _provenance(result: ProfileResult) -> Iterable[str]:
+    for machine in machines(result):
         yield f"Measured on {_escape(machine)}"
-    selected = field.selected
+    selected = result.selected
     if selected is not None and selected.report is not None:
         yield from (f"{name.capitalize()}: {_escape(fact)}" for name, fact in how(selected.report))
         yield f"Intervals: {CONFIDENCE:.0%} confidence"
-    if judged(field):
-        yield f"Verdicts: {judged(field)}"
-    for line in peaks(field):
+    if judged(result):
+        yield f"Verdicts: {judged(result)}"
+    for line in peaks(result):
         yield f"At most, {_escape(line)}"
-    if field.bundle is not None:
-        yield f"Bundle: {_escape(str(field.bundle))}"
+    if result.bundle is not None:
+        yield f"Bundle: {_escape(str(result.bundle))}"
 
 
 def _list(items: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hwbench.formats.sections import budget_lines, rate_rows, rows
-from hwbench.formats.sections.headline import chosen_row, clean, outcome, reference
+from hwbench.formats.sections.headline import clean, outcome, reference, selected_row
 from hwbench.formats.sections.notable_rows import Group, groups, notable
 from hwbench.formats.sections.provenance import how, judged, layers, machines, search, warnings
 from hwbench.formats.sections.rate_rows import RateTable
@@ -51,28 +51,28 @@ def render(results: Results, *, width: int | None = None, color: bool = False, v
         legacy_windows=False,
     )
     with console.capture() as capture:
-        for number, field in enumerate(results.profiles):
+        for number, result in enumerate(results.profiles):
             if number:
                 console.print()
-            _print(console, field, verbose)
+            _print(console, result, verbose)
         if len(results.profiles) != 1:
             console.print(_text("\nAll profiles: ", _text(results.outcome, style=results.outcome)))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-def _print(console: Console, field: ProfileResult, verbose: bool) -> None:
-    table = rows.rows(field)
-    measured = tuple(row for row in table if row.entry.report is not None)
+def _print(console: Console, result: ProfileResult, verbose: bool) -> None:
+    table = rows.rows(result)
+    measured = tuple(row for row in table if row.candidate.report is not None)
     shown = measured if verbose else notable(table)
     notes = rows.notes(shown)
-    came_to = _text(outcome(field), style=outcome(field))
-    console.print(_text(f"{field.model} for {field.profile}: ", came_to, style="bold"))
-    _print_lines(console, summary(field, table))
+    outcome_text = _text(outcome(result), style=outcome(result))
+    console.print(_text(f"{result.model} for {result.profile}: ", outcome_text, style="bold"))
+    _print_lines(console, summary(result, table))
     if shown:
         console.print()
         console.print(_figures(console, shown, notes))
     _section(console, "", [(f"[{number}]", reason) for reason, number in notes.items()])
-    served = rate_rows.table(field)
+    served = rate_rows.table(result)
     if served is not None:
         console.print(_text("\nRates", style="bold"))
         console.print(Padding(_served(served), (0, 0, 0, 2)))
@@ -84,24 +84,26 @@ def _print(console: Console, field: ProfileResult, verbose: bool) -> None:
         console.print(Padding(_text(f"--verbose lists {count(hidden, 'more candidate')}.", style="dim"), (0, 0, 0, 2)))
     _section(
         console,
-        f"Budgets, {label(field.selected)}" if field.selected is not None else "Budgets",
-        [(line.budget, line.outcome, line.evidence) for line in budget_lines.lines(field)],
+        f"Budgets, {label(result.selected)}" if result.selected is not None else "Budgets",
+        [(line.budget, line.outcome, line.evidence) for line in budget_lines.lines(result)],
     )
-    compared = (chosen_row(table), reference(table))
-    wanted = {label(row.entry) for row in (measured if verbose else compared) if row is not None}
-    _section(console, "Rooflines", [(name, said) for name, said in rooflines(field) if name in wanted])
-    doubts = warnings(field)  # the summary holds the first warning, or else the first caveat
-    _section(console, "Warnings", [(warning,) for warning in doubts[1:]])
-    _section(console, "Caveats", [(caveat,) for caveat in field.caveats[0 if doubts else 1 :]])
-    _section(console, "Measured", _provenance(field))
+    compared = (selected_row(table), reference(table))
+    wanted = {label(row.candidate) for row in (measured if verbose else compared) if row is not None}
+    _section(console, "Rooflines", [(name, said) for name, said in rooflines(result) if name in wanted])
+    unstable = warnings(result)  # the summary holds the first warning, or else the first caveat
+    _section(console, "Warnings", [(warning,) for warning in unstable[1:]])
+    _section(console, "Caveats", [(caveat,) for caveat in result.caveats[0 if unstable else 1 :]])
+    _section(console, "Measured", _provenance(result))
 
 
 def _candidates(shown: tuple[Row, ...], others: tuple[Group, ...]) -> list[tuple[str, ...]]:
-    """Every shown row by itself, all others in a line per reason."""
+    """List every shown row by itself, and all others in one line for each reason."""
     lines: list[tuple[str, ...]] = [
-        (label(row.entry), row.entry.status, row.verdict, row.entry.reason) for row in shown
+        (label(row.candidate), row.candidate.status, row.verdict, row.candidate.reason) for row in shown
     ]
-    lines += [(label(each.first.entry), each.first.entry.status, each.first.verdict, each.reason) for each in others]
+    lines += [
+        (label(each.first.candidate), each.first.candidate.status, each.first.verdict, each.reason) for each in others
+    ]
     return lines
 
 
@@ -115,19 +117,19 @@ def _figures(console: Console, shown: tuple[Row, ...], notes: dict[str, int]) ->
 
 
 def _stacked(shown: tuple[Row, ...], notes: dict[str, int]) -> RenderableType:
-    """Each candidate's name, and below it as many figures side by side as there is room for."""
+    """Lay out each candidate's name, and below it as many figures side by side as there is room for."""
     parts: list[RenderableType] = []
     for row in shown:
         cells = []
         for name in columns(shown):
             unit = QUANTITIES[name].unit if name in row.figures else ""
             cells.append(_text(f"{rows.heading(name, shown)} {row.value(name, notes)} {unit}".rstrip()))
-        parts += [_text(row.name, style=row.entry.status), Padding(Columns(cells, padding=(0, 2)), (0, 0, 0, 2))]
+        parts += [_text(row.name, style=row.candidate.status), Padding(Columns(cells, padding=(0, 2)), (0, 0, 0, 2))]
     return RenderGroup(*parts)
 
 
 def _grid(shown: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) -> Table:
-    """A row per candidate; with intervals each takes two lines."""
+    """Lay out one row for each candidate; with intervals, a row takes two lines."""
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
     grid.add_column("candidate", no_wrap=True, vertical="top")
     names = columns(shown)
@@ -141,7 +143,7 @@ def _grid(shown: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) -> 
                 _text(cell.plain, _text("\n" + row.interval(quantity), style="dim"))
                 for cell, quantity in zip(cells, names)
             ]
-        grid.add_row(_text(row.name, style=row.entry.status), *cells)
+        grid.add_row(_text(row.name, style=row.candidate.status), *cells)
     return grid
 
 
@@ -156,16 +158,16 @@ def _served(served: RateTable) -> Table:
     return grid
 
 
-def _provenance(field: ProfileResult) -> list[tuple[str, str]]:
-    lines = [("on", machine) for machine in machines(field)]
-    selected = field.selected
+def _provenance(result: ProfileResult) -> list[tuple[str, str]]:
+    lines = [("on", machine) for machine in machines(result)]
+    selected = result.selected
     lines += how(selected.report) if selected is not None and selected.report is not None else []
-    lines += [("at most", peaks) for peaks in peaks(field)]
-    lines += [("layers", layers(field))] if layers(field) else []
-    lines += [("search", search(field))] if search(field) else []
+    lines += [("at most", peaks) for peaks in peaks(result)]
+    lines += [("layers", layers(result))] if layers(result) else []
+    lines += [("search", search(result))] if search(result) else []
     if lines:
         lines.append(("intervals", f"{CONFIDENCE:.0%} confidence; rate, memory and energy: range over processes"))
-    lines += [("verdicts", judged(field))] if judged(field) else []
+    lines += [("verdicts", judged(result))] if judged(result) else []
     return lines
 
 

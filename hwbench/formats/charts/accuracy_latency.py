@@ -26,20 +26,20 @@ _FAR_FLOOR = 3.0  # a floor farther off than so many times the range of the scor
 _SPREAD = 0.05  # least range of the scores, as a share of a score
 
 
-def quantity(field: ProfileResult) -> str:
+def quantity(result: ProfileResult) -> str:
     """Choose the latency to draw: the one that a budget limits, else p50."""
-    return next((budget.quantity for budget in field.budgets if _limits_percentile(budget)), "p50")
+    return next((budget.quantity for budget in result.budgets if _limits_percentile(budget)), "p50")
 
 
-def drawable(field: ProfileResult, table: Sequence[Row]) -> tuple[Row, ...]:
+def drawable(result: ProfileResult, table: Sequence[Row]) -> tuple[Row, ...]:
     """List the candidates that have both figures."""
-    return tuple(row for row in table if {"accuracy", quantity(field)} <= row.figures.keys())
+    return tuple(row for row in table if {"accuracy", quantity(result)} <= row.figures.keys())
 
 
-def front(field: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
+def front(result: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
     """List the candidates that no other one beats on both."""
-    entries = pareto(field.candidates, latency=quantity(field))
-    return tuple(row for row in shown if row.entry in entries)
+    candidates = pareto(result.candidates, latency=quantity(result))
+    return tuple(row for row in shown if row.candidate in candidates)
 
 
 def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
@@ -49,19 +49,19 @@ def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
     return tuple((row, score) for row, score in scores if not is_within(score, worst, higher_is_better))
 
 
-def named(field: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
+def named(result: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
     """List the candidates whose names are written: all on the axes; of many, the front and the selected one."""
-    best, far = front(field, shown), [row for row, _ in beyond(shown)]
+    best, far = front(result, shown), [row for row, _ in beyond(shown)]
     return tuple(
         row
         for row in shown
-        if row not in far and (len(shown) <= _MANY or row in best or row.entry.status == "selected")
+        if row not in far and (len(shown) <= _MANY or row in best or row.candidate.status == "selected")
     )
 
 
-def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
+def draw(figure: Figure, result: ProfileResult, table: Sequence[Row]) -> None:
     """Draw the chart; at least one row must be drawable."""
-    shown, latency = drawable(field, table), quantity(field)
+    shown, latency = drawable(result, table), quantity(result)
     accuracy, far = _accuracy(shown), [row for row, _ in beyond(shown)]
     axes = add_axes(figure)
     better = "higher" if accuracy.higher_is_better else "lower"
@@ -69,20 +69,20 @@ def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
     inline_svg.title_axes(axes, f"{latency} in ms (lower is better)", f"{metric} ({better} is better)")
     near = [row for row in shown if row not in far]
     points = [_point(row, latency) for row in near]
-    limits = [budget for budget in field.budgets if _limits_percentile(budget) and budget.quantity == latency]
-    floors = [(value, text) for budget in field.budgets for value, text in _floor(budget, accuracy)]
+    limits = [budget for budget in result.budgets if _limits_percentile(budget) and budget.quantity == latency]
+    floors = [(value, text) for budget in result.budgets for value, text in _floor(budget, accuracy)]
     beside = [row.figures[latency].value for row in far]
     scale(axes, points, [budget.limit for budget in limits], [value for value, _ in floors], beside)
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     labels = Labels(axes)
-    labels.keep_free(points, _front(axes, field, latency))
+    labels.keep_free(points, _front(axes, result, latency))
     _shade(axes, [budget.limit for budget in limits], [value for value, _ in floors], accuracy.higher_is_better)
     floors = [(value, text) for value, text in floors if bottom < value < top]
     _limits(axes, labels, [(b.limit, b.text) for b in limits if left < b.limit < right], floors)
     for point, row in zip(points, near):
-        _mark(axes, point, ACCENT if row.entry.status == "selected" else QUIET)
+        _mark(axes, point, ACCENT if row.candidate.status == "selected" else QUIET)
     mark(axes, beside, QUIET, accuracy.higher_is_better)
-    labels.name([_point(row, latency) for row in named(field, shown)])
+    labels.name([_point(row, latency) for row in named(result, shown)])
 
 
 def add_axes(figure: Figure) -> Axes:
@@ -120,16 +120,18 @@ def scale(
 
 
 def _reach_of(shown: Sequence[Row]) -> float:
-    selected = next((row.figures["accuracy"].value for row in shown if row.entry.status == "selected"), None)
+    selected = next((row.figures["accuracy"].value for row in shown if row.candidate.status == "selected"), None)
     return reach([row.figures["accuracy"].value for row in shown], selected, _accuracy(shown).higher_is_better)
 
 
 def _accuracy(shown: Sequence[Row]) -> Accuracy:
-    return next(row.entry.report.accuracy for row in shown if row.entry.report and row.entry.report.accuracy)
+    return next(
+        row.candidate.report.accuracy for row in shown if row.candidate.report and row.candidate.report.accuracy
+    )
 
 
 def _point(row: Row, latency: str) -> Point:
-    x, y, selected = row.figures[latency], row.figures["accuracy"], row.entry.status == "selected"
+    x, y, selected = row.figures[latency], row.figures["accuracy"], row.candidate.status == "selected"
     bars = (x.low, x.high, y.low, y.high)
     return Point(row.tag, x.value, y.value, bars, ACCENT if selected else INK, selected)
 
@@ -171,9 +173,11 @@ def _shade(axes: Axes, limits: Sequence[float], floors: Sequence[float], higher_
         axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, color=BAND, linewidth=0, zorder=0.5))
 
 
-def _front(axes: Axes, field: ProfileResult, latency: str) -> list[tuple[float, float]]:
+def _front(axes: Axes, result: ProfileResult, latency: str) -> list[tuple[float, float]]:
     """Draw the Pareto front, and return its corners."""
-    reports = [entry.report for entry in pareto(field.candidates, latency=latency) if entry.report is not None]
+    reports = [
+        candidate.report for candidate in pareto(result.candidates, latency=latency) if candidate.report is not None
+    ]
     points = [(report.estimate(latency).value, report.estimate("accuracy").value) for report in reports]
     corners = [corner for a, b in itertools.pairwise(points) for corner in (a, (b[0], a[1]))] + points[-1:]
     axes.plot(*zip(*corners), color=MUTED, linewidth=1.2, zorder=1.8, scalex=False, scaley=False)

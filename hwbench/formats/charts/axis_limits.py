@@ -49,7 +49,7 @@ def mark(axes: Axes, xs: Sequence[float], color: str, higher_is_better: bool) ->
     axes.plot(xs, [end] * len(xs), marker, color=color, markersize=7, clip_on=False, zorder=4)
 
 
-def told(beyond: Sequence[tuple[Row, float]]) -> str:
+def describe_beyond(beyond: Sequence[tuple[Row, float]]) -> str:
     """Write the sentence about candidates beyond the axis; empty where there are none."""
     if not beyond:
         return ""

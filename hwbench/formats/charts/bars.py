@@ -24,20 +24,22 @@ def drawable(table: Sequence[Row], quantity: str) -> tuple[Row, ...]:
     return tuple(sorted((r for r in table if quantity in r.figures), key=lambda r: r.figures[quantity].value))
 
 
-def height(field: ProfileResult, table: Sequence[Row], quantity: str) -> int:
+def height(result: ProfileResult, table: Sequence[Row], quantity: str) -> int:
     """Compute the height of the chart in pixels."""
-    return _rows_height(drawable(table, quantity)) + (_ABOVE if _limits(field, table, quantity) else 4)
+    return _rows_height(drawable(table, quantity)) + (_ABOVE if _limits(result, table, quantity) else 4)
 
 
-def draw(figure: Figure, field: ProfileResult, table: Sequence[Row], quantity: str) -> None:
+def draw(figure: Figure, result: ProfileResult, table: Sequence[Row], quantity: str) -> None:
     """Draw the chart; at least one row must be drawable."""
-    shown, tall = drawable(table, quantity), height(field, table, quantity)
+    shown, tall = drawable(table, quantity), height(result, table, quantity)
     left = inline_svg.name_width([row.tag for row in shown])
     axes = figure.add_axes((left / WIDTH, 2 / tall, (WIDTH - left - 74) / WIDTH, _rows_height(shown) / tall))
     scale = QUANTITIES[quantity].scale
     values = [row.figures[quantity].value * scale for row in shown]
-    selected = [row.entry.status == "selected" for row in shown]
-    axes.barh(range(len(shown)), values, height=0.64, color=[ACCENT if is_chosen else QUIET for is_chosen in selected])
+    selected = [row.candidate.status == "selected" for row in shown]
+    axes.barh(
+        range(len(shown)), values, height=0.64, color=[ACCENT if is_selected else QUIET for is_selected in selected]
+    )
     for position, (row, value) in enumerate(zip(shown, values)):
         axes.annotate(
             f"{rows.show(quantity, row.figures[quantity].value)} {QUANTITIES[quantity].unit}", (value, position),
@@ -49,7 +51,7 @@ def draw(figure: Figure, field: ProfileResult, table: Sequence[Row], quantity: s
     axes.set_xlim(0, max(values) or 1)
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
-    for budget in _limits(field, table, quantity):
+    for budget in _limits(result, table, quantity):
         inline_svg.limit_above(axes, budget.limit * scale, budget.text)
 
 
@@ -57,7 +59,7 @@ def _rows_height(shown: Sequence[Row]) -> int:
     return len(shown) * max(_ROW, inline_svg.name_height([row.tag for row in shown]))
 
 
-def _limits(field: ProfileResult, table: Sequence[Row], quantity: str) -> list[Budget]:
+def _limits(result: ProfileResult, table: Sequence[Row], quantity: str) -> list[Budget]:
     """List the budgets that one of the bars breaks; a limit beyond all bars would squeeze them."""
     longest = max(row.figures[quantity].value for row in drawable(table, quantity))
-    return [b for b in field.budgets if b.quantity == quantity and not b.relative and b.limit <= longest]
+    return [b for b in result.budgets if b.quantity == quantity and not b.relative and b.limit <= longest]

@@ -98,8 +98,8 @@ def limit_above(axes: Axes, x: float, text: str) -> None:
 def name_rows(axes: Axes, tags: Sequence[str], selected: Sequence[bool]) -> None:
     """Write names on the y axis, from 0 up, the selected one in bold."""
     axes.set_yticks(range(len(tags)), list(tags))
-    for text, is_chosen in zip(axes.get_yticklabels(), selected):
-        text.set(color=ACCENT if is_chosen else INK, weight="bold" if is_chosen else "normal")
+    for text, is_selected in zip(axes.get_yticklabels(), selected):
+        text.set(color=ACCENT if is_selected else INK, weight="bold" if is_selected else "normal")
         two_lines = "\n" in text.get_text()
         text.set(fontsize=11 if two_lines else 12, va="center" if two_lines else "center_baseline")
 

@@ -29,9 +29,9 @@ def drawable(table: Sequence[Row]) -> tuple[Row, ...]:
     timed = [
         row
         for row in table
-        if row.entry.report is not None
-        and row.entry.report.latency is not None
-        and row.entry.report.latency.scenario != "offline"
+        if row.candidate.report is not None
+        and row.candidate.report.latency is not None
+        and row.candidate.report.latency.scenario != "offline"
     ]
     return tuple(sorted(timed, key=lambda row: float(np.median(_samples(row)))))
 
@@ -43,7 +43,7 @@ def height(table: Sequence[Row]) -> int:
     return len(shown) * max(row, inline_svg.name_height([row.tag for row in shown])) + 96
 
 
-def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
+def draw(figure: Figure, result: ProfileResult, table: Sequence[Row]) -> None:
     """Draw the chart; at least one row must be drawable."""
     shown = drawable(table)
     tall = height(table)
@@ -53,14 +53,14 @@ def draw(figure: Figure, field: ProfileResult, table: Sequence[Row]) -> None:
     for position, row in enumerate(reversed(shown)):
         _strip(axes, position, row, edges)
     axes.set_ylim(-0.4, len(shown) - 0.05)
-    selected = [row.entry.status == "selected" for row in reversed(shown)]
+    selected = [row.candidate.status == "selected" for row in reversed(shown)]
     inline_svg.name_rows(axes, [row.tag for row in reversed(shown)], selected)
     axes.spines["left"].set_visible(False)
     inline_svg.title_axes(axes, "latency in ms")
-    for budget in field.budgets:
+    for budget in result.budgets:
         if budget.quantity in _MARKS and not budget.relative and edges[0] <= budget.limit <= edges[-1]:
             inline_svg.limit_above(axes, budget.limit, budget.text)
-    _key(figure)
+    _legend(figure)
 
 
 def beyond(table: Sequence[Row]) -> str:
@@ -74,8 +74,8 @@ def beyond(table: Sequence[Row]) -> str:
 
 
 def _samples(row: Row) -> Array:
-    assert row.entry.report is not None and row.entry.report.latency is not None
-    return row.entry.report.latency.samples_ms
+    assert row.candidate.report is not None and row.candidate.report.latency is not None
+    return row.candidate.report.latency.samples_ms
 
 
 def _scale(axes: Axes, series: Sequence[Array]) -> Array:
@@ -96,7 +96,7 @@ def _edge(series: Sequence[Array]) -> float:
 
 def _strip(axes: Axes, position: int, row: Row, edges: Array) -> None:
     samples = _samples(row)
-    color = ACCENT if row.entry.status == "selected" else QUIET
+    color = ACCENT if row.candidate.status == "selected" else QUIET
     counts, _ = np.histogram(samples, edges)
     axes.stairs(position + 0.72 * counts / counts.max(), edges, baseline=position, fill=True, color=color, alpha=0.45)
     below = position - 0.17
@@ -109,7 +109,7 @@ def _strip(axes: Axes, position: int, row: Row, edges: Array) -> None:
             axes.plot(at, below, marker, color=color, markersize=size, markeredgewidth=2, zorder=3)
 
 
-def _key(figure: Figure) -> None:
+def _legend(figure: Figure) -> None:
     handles = [
         Line2D([], [], color=MUTED, marker=marker, markersize=size, markeredgewidth=2, linestyle="none", label=quantity)
         for quantity, (marker, size) in _MARKS.items()

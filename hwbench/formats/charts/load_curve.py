@@ -21,10 +21,10 @@ _COLORS = {50.0: MUTED, 90.0: QUIET, 99.0: INK}
 _ROOM = 1.25  # factor above the highest point and below the lowest
 
 
-def draw(figure: Figure, field: ProfileResult) -> None:
+def draw(figure: Figure, result: ProfileResult) -> None:
     """Draw the chart; the profile's result must be of a server."""
-    assert field.selected is not None
-    found, bound = rate_rows.rates(field.selected), field.budgets[0]
+    assert result.selected is not None
+    found, bound = rate_rows.rates(result.selected), result.budgets[0]
     axes = figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 68) / WIDTH, (HEIGHT - 82) / HEIGHT))
     bounded = server_max_rate.percent_of(bound)
     colors = dict(sorted({**_COLORS, bounded: ACCENT}.items()))
@@ -32,7 +32,7 @@ def draw(figure: Figure, field: ProfileResult) -> None:
     for percent, points in lines.items():
         rates, heights = [rate for rate, _ in points], [height for _, height in points]
         axes.plot(rates, heights, "o-", color=colors[percent], markersize=4, linewidth=1.5, zorder=3)
-    _key(figure, colors)
+    _legend(figure, colors)
     best = server_max_rate.largest(found, bound)
     if best is not None:
         rate = found[best].throughput_per_s.value
@@ -59,7 +59,7 @@ def _points(found: tuple[Latency, ...], percent: float) -> list[tuple[float, flo
     return points
 
 
-def _key(figure: Figure, colors: Mapping[float, str]) -> None:
+def _legend(figure: Figure, colors: Mapping[float, str]) -> None:
     handles = [Line2D([], [], color=color, marker="o", markersize=4, label=f"p{p:g}") for p, color in colors.items()]
     figure.legend(
         handles=handles, loc="upper right", ncols=len(handles), frameon=False, fontsize=11, labelcolor=MUTED,

@@ -13,7 +13,7 @@ from hwbench.formats.charts import (
     load_curve,
     screening_scores,
 )
-from hwbench.formats.charts.axis_limits import told
+from hwbench.formats.charts.axis_limits import describe_beyond
 from hwbench.formats.sections import rate_rows
 from hwbench.formats.sections.rows import Row
 from hwbench.results.profile_results import ProfileResult
@@ -34,19 +34,19 @@ class Chart:
     caption: str
 
 
-def charts(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> tuple[Chart, ...]:
+def charts(result: ProfileResult, table: tuple[Row, ...], prefix: str) -> tuple[Chart, ...]:
     """Draw the charts that there are figures for; comparisons only where there are two candidates.
 
     Args:
-        field: the profile's result.
+        result: the profile's result.
         table: its rows.
         prefix: unique on the page; begins every chart's ids.
     """
-    found = [_served(field, table, prefix), _accuracy(field, table, prefix), _screening(table, prefix)]
-    found.append(_latency(field, table, prefix))
+    found = [_served(result, table, prefix), _accuracy(result, table, prefix), _screening(table, prefix)]
+    found.append(_latency(result, table, prefix))
     found.append(
         _bar(
-            field,
+            result,
             table,
             "size",
             "File size",
@@ -55,16 +55,16 @@ def charts(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> tuple[C
         )
     )
     memory = "Most memory that the inference process held at a time, with the interpreter and the runtime."
-    found.append(_bar(field, table, "peak_memory", "Peak memory", memory, prefix))
+    found.append(_bar(result, table, "peak_memory", "Peak memory", memory, prefix))
     return tuple(chart for chart in found if chart is not None)
 
 
-def _served(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart | None:
-    if rate_rows.table(field) is None:
+def _served(result: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart | None:
+    if rate_rows.table(result) is None:
         return None
     title = "Latency against throughput"
     svg = inline_svg.render(
-        partial(load_curve.draw, field=field),
+        partial(load_curve.draw, result=result),
         load_curve.WIDTH,
         load_curve.HEIGHT,
         f"{prefix}-load",
@@ -74,24 +74,24 @@ def _served(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart 
     return Chart(title, svg, f"{caption} Where latency soars, the server no longer keeps up with the arrivals.")
 
 
-def _accuracy(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart | None:
-    shown = accuracy_latency.drawable(field, table)
+def _accuracy(result: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart | None:
+    shown = accuracy_latency.drawable(result, table)
     if len(shown) < 2:
         return None
-    best, far = accuracy_latency.front(field, shown), accuracy_latency.beyond(shown)
+    best, far = accuracy_latency.front(result, shown), accuracy_latency.beyond(shown)
     caption = f"Bars are {CONFIDENCE:.0%} confidence intervals. "
     if len(best) > 1:
         caption += "No candidate beats one on the line on both axes."
     else:
         caption += f"No candidate beats {best[0].name} on either axis."
-    caption += " The shaded area meets the budgets." if field.budgets else ""
-    if len(accuracy_latency.named(field, shown)) < len(shown) - len(far):
+    caption += " The shaded area meets the budgets." if result.budgets else ""
+    if len(accuracy_latency.named(result, shown)) < len(shown) - len(far):
         caption += f" Names are shown for {'those on the line' if len(best) > 1 else 'that one'} and the selected one."
-    caption += told(far)
-    left_out = [row.name for row in table if row.entry.report is not None and row not in shown]
+    caption += describe_beyond(far)
+    left_out = [row.name for row in table if row.candidate.report is not None and row not in shown]
     caption += f" Not drawn, since a figure is missing: {', '.join(left_out)}." if left_out else ""
     title = "Accuracy against latency"
-    draw = partial(accuracy_latency.draw, field=field, table=table)
+    draw = partial(accuracy_latency.draw, result=result, table=table)
     svg = inline_svg.render(
         draw, accuracy_latency.WIDTH, accuracy_latency.HEIGHT, f"{prefix}-accuracy", _said(title, shown)
     )
@@ -101,7 +101,7 @@ def _accuracy(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Char
 def _screening(table: tuple[Row, ...], prefix: str) -> Chart | None:
     """Draw the candidates that were screened, if the chart of accuracy leaves some of them out."""
     shown = screening_scores.drawable(table)
-    if len(shown) < 2 or all(map(screening_scores.went_on, shown)):
+    if len(shown) < 2 or all(map(screening_scores.was_measured, shown)):
         return None
     caption = (
         "Short measurements and scores on calibration data. Filled points were measured in full later; "
@@ -110,7 +110,7 @@ def _screening(table: tuple[Row, ...], prefix: str) -> Chart | None:
     far = screening_scores.beyond(shown)
     if len(screening_scores.named(shown)) < len(shown) - len(far):
         caption += " Names are shown for those measured in full."
-    caption += told(far)
+    caption += describe_beyond(far)
     title = "Screened candidates"
     draw = partial(screening_scores.draw, table=table)
     svg = inline_svg.render(
@@ -119,12 +119,12 @@ def _screening(table: tuple[Row, ...], prefix: str) -> Chart | None:
     return Chart(title, svg, caption)
 
 
-def _latency(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart | None:
+def _latency(result: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart | None:
     shown = latency_distribution.drawable(table)
     if not shown:
         return None
     title = "Latency distribution"
-    draw = partial(latency_distribution.draw, field=field, table=table)
+    draw = partial(latency_distribution.draw, result=result, table=table)
     svg = inline_svg.render(
         draw, latency_distribution.WIDTH, latency_distribution.height(table), f"{prefix}-latency", _said(title, shown)
     )
@@ -133,13 +133,13 @@ def _latency(field: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart
 
 
 def _bar(
-    field: ProfileResult, table: tuple[Row, ...], quantity: str, title: str, caption: str, prefix: str
+    result: ProfileResult, table: tuple[Row, ...], quantity: str, title: str, caption: str, prefix: str
 ) -> Chart | None:
     shown = bars.drawable(table, quantity)
     if len(shown) < 2:
         return None
-    draw = partial(bars.draw, field=field, table=table, quantity=quantity)
-    height = bars.height(field, table, quantity)
+    draw = partial(bars.draw, result=result, table=table, quantity=quantity)
+    height = bars.height(result, table, quantity)
     svg = inline_svg.render(draw, bars.WIDTH, height, f"{prefix}-{quantity}", _said(title, shown))
     return Chart(title, svg, caption)
 

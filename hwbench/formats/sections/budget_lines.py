@@ -30,35 +30,35 @@ class Line:
     evidence: str
 
 
-def lines(field: ProfileResult) -> tuple[Line, ...]:
+def lines(result: ProfileResult) -> tuple[Line, ...]:
     """List one line per budget of the selected candidate; where there is none, one per budget and outcome."""
-    if field.selected is not None:
-        return tuple(Line(_written(v.budget), v.outcome, _said(field, v)) for _, v in verdicts(field))
-    return tuple(line for budget in field.budgets for line in _grouped(field, budget))
+    if result.selected is not None:
+        return tuple(Line(_written(v.budget), v.outcome, _said(result, v)) for _, v in verdicts(result))
+    return tuple(line for budget in result.budgets for line in _grouped(result, budget))
 
 
-def _grouped(field: ProfileResult, budget: Budget) -> Iterator[Line]:
-    found = [(entry, verdict) for entry, verdict in verdicts(field) if verdict.budget == budget]
+def _grouped(result: ProfileResult, budget: Budget) -> Iterator[Line]:
+    found = [(candidate, verdict) for candidate, verdict in verdicts(result) if verdict.budget == budget]
     for outcome in _OUTCOMES:
-        same = [(entry, verdict) for entry, verdict in found if verdict.outcome == outcome]
+        same = [(candidate, verdict) for candidate, verdict in found if verdict.outcome == outcome]
         if same:
-            yield Line(_written(budget), outcome, _evidence(field, same, len(found)))
+            yield Line(_written(budget), outcome, _evidence(result, same, len(found)))
 
 
-def _evidence(field: ProfileResult, found: Sequence[tuple[CandidateResult, Verdict]], of: int) -> str:
-    entry, nearest = min(found, key=lambda pair: _distance(pair[1]))
+def _evidence(result: ProfileResult, found: Sequence[tuple[CandidateResult, Verdict]], of: int) -> str:
+    candidate, nearest = min(found, key=lambda pair: _distance(pair[1]))
     if len(found) == 1:
-        return f"{label(entry)}: {_said(field, nearest)}"
+        return f"{label(candidate)}: {_said(result, nearest)}"
     who = f"{'all ' if len(found) == of else ''}{count(len(found), 'candidate')}"
-    reasons = dict.fromkeys(_said(field, verdict) for _, verdict in found)
+    reasons = dict.fromkeys(_said(result, verdict) for _, verdict in found)
     if len(reasons) == 1 or nearest.measured is None:
         return f"{who}: {'; '.join(reasons)}"
-    return f"{who}, the nearest {label(entry)}: {_said(field, nearest)}"
+    return f"{who}, the nearest {label(candidate)}: {_said(result, nearest)}"
 
 
-def _said(field: ProfileResult, verdict: Verdict) -> str:
+def _said(result: ProfileResult, verdict: Verdict) -> str:
     """Give a verdict's reason, unless a caveat gives it already."""
-    given = verdict.measured is None and any(verdict.reason in caveat for caveat in field.caveats)
+    given = verdict.measured is None and any(verdict.reason in caveat for caveat in result.caveats)
     return "see the caveats" if given else verdict.reason
 
 

@@ -18,33 +18,37 @@ def clean(text: str) -> str:
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _ANSI.sub("", text).replace("\r\n", "\n"))
 
 
-def outcome(field: ProfileResult) -> str:
+def outcome(result: ProfileResult) -> str:
     """Give the profile's outcome; "measured" where there was no budget to pass."""
-    return "measured" if field.outcome == "pass" and not field.budgets else field.outcome
+    return "measured" if result.outcome == "pass" and not result.budgets else result.outcome
 
 
-def headline(field: ProfileResult, table: tuple[Row, ...]) -> str:
+def headline(result: ProfileResult, table: tuple[Row, ...]) -> str:
     """Describe the selected candidate with its figures, in one sentence without a full stop."""
-    selected = chosen_row(table)
+    selected = selected_row(table)
     if selected is None:
-        return none_chosen(field)
-    if selected.entry.report is None:
-        return f"{label(selected.entry)} was not measured: {selected.entry.reason}".rstrip(".")
-    parts = [speed_line(selected, reference(table)), accuracy_line(selected), *budgets_line(selected.entry.verdicts)]
-    return f"{label(selected.entry)}: {', '.join(part for part in parts if part)}"
+        return none_selected(result)
+    if selected.candidate.report is None:
+        return f"{label(selected.candidate)} was not measured: {selected.candidate.reason}".rstrip(".")
+    parts = [
+        speed_line(selected, reference(table)),
+        accuracy_line(selected),
+        *budgets_line(selected.candidate.verdicts),
+    ]
+    return f"{label(selected.candidate)}: {', '.join(part for part in parts if part)}"
 
 
-def chosen_row(table: tuple[Row, ...]) -> Row | None:
+def selected_row(table: tuple[Row, ...]) -> Row | None:
     """Find the row of `ProfileResult.selected`."""
-    return next((row for row in table if row.entry.status in ("selected", "measured")), None)
+    return next((row for row in table if row.candidate.status in ("selected", "measured")), None)
 
 
 def reference(table: tuple[Row, ...]) -> Row | None:
     """Find the candidate to compare with: fp32 on the same runtime, any fp32, or the only other one."""
-    selected = chosen_row(table)
+    selected = selected_row(table)
     others = [row for row in table if row.figures and row is not selected]
-    fp32 = [row for row in others if row.entry.precision == "fp32"]
-    same_runtime = [row for row in fp32 if selected is not None and row.entry.runtime == selected.entry.runtime]
+    fp32 = [row for row in others if row.candidate.precision == "fp32"]
+    same_runtime = [row for row in fp32 if selected is not None and row.candidate.runtime == selected.candidate.runtime]
     return next(iter(same_runtime or fp32 or (others if len(others) == 1 else [])), None)
 
 
@@ -81,31 +85,36 @@ def drop(row: Row, accuracy: Accuracy) -> str:
     return f"{'drop' if figure.value > 0 else 'gain'} {lost}{' points' if points else ''}"
 
 
-def verdicts(field: ProfileResult) -> tuple[tuple[CandidateResult, Verdict], ...]:
+def verdicts(result: ProfileResult) -> tuple[tuple[CandidateResult, Verdict], ...]:
     """List the verdicts of the selected candidate; where there is none, of all, since they are the reason."""
-    entries = field.candidates if field.selected is None else (field.selected,)
-    return tuple((entry, verdict) for entry in entries if entry.report is not None for verdict in entry.verdicts)
+    candidates = result.candidates if result.selected is None else (result.selected,)
+    return tuple(
+        (candidate, verdict)
+        for candidate in candidates
+        if candidate.report is not None
+        for verdict in candidate.verdicts
+    )
 
 
-def none_chosen(field: ProfileResult) -> str:
+def none_selected(result: ProfileResult) -> str:
     """Say why no candidate was selected."""
-    measured = [entry for entry in field.candidates if entry.report is not None]
+    measured = [candidate for candidate in result.candidates if candidate.report is not None]
     if not measured:
-        reasons = {entry.reason for entry in field.candidates}
+        reasons = {candidate.reason for candidate in result.candidates}
         why = f": {reasons.pop().rstrip('.')}" if len(reasons) == 1 else ""
-        return f"Nothing was measured for {field.profile}{why}"
-    if field.outcome == "fail":
+        return f"Nothing was measured for {result.profile}{why}"
+    if result.outcome == "fail":
         return f"No candidate meets the budgets: of {len(measured)} judged, each breaks at least one"
     return f"No candidate was selected: of {len(measured)} judged, none is sure to meet the budgets"
 
 
 def speed_line(row: Row, against: Row | None) -> str:
     """Say how fast a candidate is, and compare it: "2.7x faster than fp32 at p50 (0.0461 ms)"."""
-    latency = row.entry.report.latency if row.entry.report is not None else None
+    latency = row.candidate.report.latency if row.candidate.report is not None else None
     if latency is not None and latency.scenario in ("server", "offline"):
         return f"{latency.scenario} {show('throughput', row.figures['throughput'].value)} per s"
     if "p50" not in row.figures:
-        measured = row.entry.report is not None and row.entry.report.latency is not None
+        measured = row.candidate.report is not None and row.candidate.report.latency is not None
         return f"no p50 ({row.missing['p50']})" if measured else "latency not measured"
     shown = f"{show('p50', row.figures['p50'].value)} ms"
     compared = speedup(row, against, "p50")
@@ -117,7 +126,7 @@ def speed_line(row: Row, against: Row | None) -> str:
 
 def accuracy_line(row: Row) -> str:
     """Say how accurate a candidate is, and what it lost: "accuracy 98.8% (no drop)"; empty where that is unknown."""
-    accuracy = row.entry.report.accuracy if row.entry.report is not None else None
+    accuracy = row.candidate.report.accuracy if row.candidate.report is not None else None
     if accuracy is None or "accuracy" not in row.figures:
         return ""
     name = "accuracy" if in_percent(accuracy) else accuracy.metric
@@ -150,7 +159,7 @@ def _compare(row: Row, against: Row | None, quantity: str, *, better: str, worse
     "no clear difference" where the ratio's interval holds 1; the interval is from opposite ends of the two figures'
     intervals, so that it holds for any dependence.
     """
-    if against is None or against.entry is row.entry:
+    if against is None or against.candidate is row.candidate:
         return ""
     ours, theirs = row.figures.get(quantity), against.figures.get(quantity)
     if ours is None or theirs is None or min(ours.low, theirs.low) <= 0:

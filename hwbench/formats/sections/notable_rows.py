@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hwbench.formats.sections.headline import chosen_row, reference
+from hwbench.formats.sections.headline import reference, selected_row
 from hwbench.formats.sections.rows import Row, label
 from hwbench.wording import some
 
@@ -31,15 +31,17 @@ class Group:
     def reason(self) -> str:
         """Reason of the first, with the names of the others."""
         if not self.others:
-            return self.first.entry.reason
-        return f"{self.first.entry.reason.rstrip('.')} (likewise {some(self.others)})"
+            return self.first.candidate.reason
+        return f"{self.first.candidate.reason.rstrip('.')} (likewise {some(self.others)})"
 
 
 def notable(table: tuple[Row, ...]) -> tuple[Row, ...]:
     """Choose the rows with figures: the selected candidate, its reference, then the eligible, then rejected ones."""
-    first = [row for row in (chosen_row(table), reference(table)) if row is not None and row.entry.report is not None]
-    others = [row for row in table if row.entry.report is not None and row not in first]
-    ordered = sorted(others, key=lambda row: _STATUSES.index(row.entry.status))
+    first = [
+        row for row in (selected_row(table), reference(table)) if row is not None and row.candidate.report is not None
+    ]
+    others = [row for row in table if row.candidate.report is not None and row not in first]
+    ordered = sorted(others, key=lambda row: _STATUSES.index(row.candidate.status))
     return (*first, *ordered)[:_MOST]
 
 
@@ -50,17 +52,17 @@ def groups(rows: Iterable[Row], table: Sequence[Row]) -> tuple[Group, ...]:
         rows: to be grouped.
         table: all rows, whose names a reason may hold.
     """
-    names = sorted((row.entry.name for row in table), key=len, reverse=True)
+    names = sorted((row.candidate.name for row in table), key=len, reverse=True)
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        found.setdefault((row.entry.status, _gist(row, names)), []).append(row)
-    made = [Group(first, tuple(label(row.entry) for row in others)) for first, *others in found.values()]
-    return tuple(sorted(made, key=lambda group: _STATUSES.index(group.first.entry.status)))
+        found.setdefault((row.candidate.status, _gist(row, names)), []).append(row)
+    made = [Group(first, tuple(label(row.candidate) for row in others)) for first, *others in found.values()]
+    return tuple(sorted(made, key=lambda group: _STATUSES.index(group.first.candidate.status)))
 
 
 def _gist(row: Row, names: Sequence[str]) -> str:
     """Reduce a reason to its words."""
-    text = row.entry.reason
-    for name in (*names, row.entry.runtime):
+    text = row.candidate.reason
+    for name in (*names, row.candidate.runtime):
         text = text.replace(name, "")
     return " ".join(_FIGURES.sub("", text).split())

@@ -16,9 +16,9 @@ from hwbench.wording import count, kept
 from runtimes import plugins
 
 
-def machines(field: ProfileResult) -> tuple[str, ...]:
+def machines(result: ProfileResult) -> tuple[str, ...]:
     """Describe the machines that measured it, one line each."""
-    found = (describe(entry.report.machine) for entry in field.candidates if entry.report is not None)
+    found = (describe(candidate.report.machine) for candidate in result.candidates if candidate.report is not None)
     return tuple(dict.fromkeys(found))
 
 
@@ -47,9 +47,9 @@ def how(report: Report) -> list[tuple[str, str]]:
     return [(name, fact) for name, fact in facts if fact]
 
 
-def judged(field: ProfileResult) -> str:
+def judged(result: ProfileResult) -> str:
     """Explain why a gate's verdict and the table differ in their figures; empty where nothing was gated."""
-    if all(verdict.counted is None for entry in field.candidates for verdict in entry.verdicts):
+    if all(verdict.counted is None for candidate in result.candidates for verdict in candidate.verdicts):
         return ""
     return (
         "the table uses every sample; a verdict uses the median of the undisturbed processes (of all processes, where "
@@ -86,9 +86,9 @@ def _tail(latency: Latency) -> str:
     return f"; by MLPerf's early stopping {shown}" if shown else ""
 
 
-def search(field: ProfileResult) -> str:
+def search(result: ProfileResult) -> str:
     """Describe how the candidates were found; empty where nothing was searched."""
-    found = field.search
+    found = result.search
     if found is None:
         return ""
     return (
@@ -97,38 +97,42 @@ def search(field: ProfileResult) -> str:
     )
 
 
-def layers(field: ProfileResult) -> str:
+def layers(result: ProfileResult) -> str:
     """Count the selected candidate's layers by precision: "50 in int8; 1 kept in fp32: conv2"."""
-    selected = field.selected
+    selected = result.selected
     if selected is None:
         return ""
     counts = ", ".join(f"{number:,} in {precision}" for precision, number in selected.layers.items())
     return "; ".join(filter(None, (counts, kept(selected.recipe))))
 
 
-def warnings(field: ProfileResult) -> tuple[str, ...]:
-    """List reasons to doubt the figures, and what to try: each kind once, first of the selected candidate."""
-    told: dict[str, list[str]] = {}
-    for entry in sorted(field.candidates, key=lambda entry: entry is not field.selected):
-        for doubt in stability_warnings(entry.report) if entry.report is not None else ():
-            told.setdefault(doubt.kind, []).append(f"{label(entry)}: {doubt.text}")
-    return tuple(first + (f" ({len(more):,} more likewise)" if more else "") for first, *more in told.values())
+def warnings(result: ProfileResult) -> tuple[str, ...]:
+    """List the warnings about the figures, each kind once: that of the selected candidate, or of the first one."""
+    by_kind: dict[str, list[str]] = {}
+    for candidate in sorted(result.candidates, key=lambda candidate: candidate is not result.selected):
+        for warning in stability_warnings(candidate.report) if candidate.report is not None else ():
+            by_kind.setdefault(warning.kind, []).append(f"{label(candidate)}: {warning.text}")
+    return tuple(first + (f" ({len(more):,} more likewise)" if more else "") for first, *more in by_kind.values())
 
 
-def commands(field: ProfileResult) -> tuple[str, ...]:
+def commands(result: ProfileResult) -> tuple[str, ...]:
     """Write the commands that measure these figures again."""
-    budgets = "".join(f" --budget {shlex.quote(budget.text)}" for budget in field.budgets if not budget.relative)
-    judged = _evaluation(field)
-    if field.bundle is None:
-        return (f"edgewright build MODEL --profile {shlex.quote(field.profile)}{judged}{budgets}",)
-    bundle = shlex.quote(str(field.bundle))
+    budgets = "".join(f" --budget {shlex.quote(budget.text)}" for budget in result.budgets if not budget.relative)
+    judged = _evaluation(result)
+    if result.bundle is None:
+        return (f"edgewright build MODEL --profile {shlex.quote(result.profile)}{judged}{budgets}",)
+    bundle = shlex.quote(str(result.bundle))
     lines = (f"edgewright verify {bundle}", f"edgewright measure {bundle}{judged}")
     return (*lines, f"edgewright gate {bundle}{judged}{budgets}") if budgets else lines
 
 
-def _evaluation(field: ProfileResult) -> str:
+def _evaluation(result: ProfileResult) -> str:
     """Write the options that judge accuracy; a user's own metric is a function in a file."""
-    metrics = [entry.report.accuracy.metric for entry in field.candidates if entry.report and entry.report.accuracy]
+    metrics = [
+        candidate.report.accuracy.metric
+        for candidate in result.candidates
+        if candidate.report and candidate.report.accuracy
+    ]
     if not metrics or metrics[0] == "parity":  # parity needs no labels, and therefore no file
         return ""
     metric = shlex.quote(metrics[0])

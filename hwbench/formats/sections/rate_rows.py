@@ -31,13 +31,13 @@ class RateTable:
     note: str
 
 
-def table(field: ProfileResult) -> RateTable | None:
+def table(result: ProfileResult) -> RateTable | None:
     """Make the table of a server's rates; None for other scenarios."""
-    entry = field.selected
-    found = rates(entry) if entry is not None else ()
-    if not found or not field.budgets:
+    candidate = result.selected
+    found = rates(candidate) if candidate is not None else ()
+    if not found or not result.budgets:
         return None
-    bound = field.budgets[0]
+    bound = result.budgets[0]
     percent = server_max_rate.percent_of(bound)
     best, doubtful = server_max_rate.largest(found, bound), server_max_rate.contradicted(found, bound)
     shown = sorted({*_SHOWN, percent})
@@ -65,26 +65,28 @@ def table(field: ProfileResult) -> RateTable | None:
     return RateTable(heads, tuple(lines), best, note)
 
 
-def rates(entry: CandidateResult) -> tuple[Latency, ...]:
+def rates(candidate: CandidateResult) -> tuple[Latency, ...]:
     """List all of a server's rates, the lowest first; empty for other scenarios."""
-    report = entry.report
+    report = candidate.report
     if report is None or report.latency is None or report.latency.scenario != "server":
         return ()
     return tuple(sorted((report.latency, *report.rates), key=lambda latency: latency.asked_per_s))
 
 
-def at_rates(entry: CandidateResult) -> tuple[CandidateResult, ...]:
+def at_rates(candidate: CandidateResult) -> tuple[CandidateResult, ...]:
     """Split a server's entry into one per rate, each with its own verdict; other scenarios give the entry itself."""
-    return tuple(_at(entry, latency) for latency in rates(entry)) or (entry,)
+    return tuple(_at(candidate, latency) for latency in rates(candidate)) or (candidate,)
 
 
-def _at(entry: CandidateResult, latency: Latency) -> CandidateResult:
-    assert entry.report is not None
+def _at(candidate: CandidateResult, latency: Latency) -> CandidateResult:
+    assert candidate.report is not None
     verdicts = tuple(
         dataclasses.replace(verdict, outcome="pass" if server_max_rate.holds(latency, verdict.budget) else "fail")
-        for verdict in entry.verdicts
+        for verdict in candidate.verdicts
     )
-    return dataclasses.replace(entry, report=dataclasses.replace(entry.report, latency=latency), verdicts=verdicts)
+    return dataclasses.replace(
+        candidate, report=dataclasses.replace(candidate.report, latency=latency), verdicts=verdicts
+    )
 
 
 def _percentile(latency: Latency, percent: float) -> str:

@@ -15,20 +15,22 @@ _IMPOSSIBLE = (
 )
 
 
-def rooflines(field: ProfileResult) -> tuple[tuple[str, str], ...]:
+def rooflines(result: ProfileResult) -> tuple[tuple[str, str], ...]:
     """Describe each candidate's roofline: "p50 4.1 ms, roofline 1.3 ms (compute-bound), 32%", or why there is none.
 
     Candidates without a request for a roofline, such as a gate's, are left out.
     """
     asked = [
-        (entry, entry.report) for entry in field.candidates if entry.report is not None and _is_asked(entry.report)
+        (candidate, candidate.report)
+        for candidate in result.candidates
+        if candidate.report is not None and _is_asked(candidate.report)
     ]
-    return tuple((label(entry), _said(report)) for entry, report in asked)
+    return tuple((label(candidate), _said(report)) for candidate, report in asked)
 
 
-def peaks(field: ProfileResult) -> tuple[str, ...]:
+def peaks(result: ProfileResult) -> tuple[str, ...]:
     """Describe the machine's peaks that the rooflines use, a sentence per number of threads."""
-    reports = (entry.report for entry in field.candidates)
+    reports = (candidate.report for candidate in result.candidates)
     found = {report.peaks.threads: report.peaks for report in reports if report and report.peaks}
     return tuple(_described(found[threads]) for threads in sorted(found))
 

@@ -31,7 +31,7 @@ class Row:
         missing: reasons for missing figures, by quantity.
     """
 
-    entry: CandidateResult
+    candidate: CandidateResult
     short: str
     name: str
     tag: str
@@ -41,11 +41,11 @@ class Row:
     @property
     def verdict(self) -> str:
         """Outcome of all verdicts; empty where nothing was judged."""
-        return self.entry.outcome if self.entry.report is not None and self.entry.verdicts else ""
+        return self.candidate.outcome if self.candidate.report is not None and self.candidate.verdicts else ""
 
     def value(self, quantity: str, notes: Mapping[str, int]) -> str:
         """Write a figure; "-" for a candidate that was not measured, "n/a [1]" where note 1 gives the reason."""
-        if self.entry.report is None:
+        if self.candidate.report is None:
             return "-"
         if quantity not in self.figures:
             return f"n/a [{notes[self.missing[quantity]]}]"
@@ -60,13 +60,13 @@ class Row:
         return f"[{_fixed(quantity, figure.low, places)}, {_fixed(quantity, figure.high, places)}]"
 
 
-def rows(field: ProfileResult) -> tuple[Row, ...]:
+def rows(result: ProfileResult) -> tuple[Row, ...]:
     """Make one row per candidate, in the result's order."""
-    names = [_short(entry) for entry in field.candidates]
-    runtimes = {entry.runtime for entry in field.candidates}
+    names = [_short(candidate) for candidate in result.candidates]
+    runtimes = {candidate.runtime for candidate in result.candidates}
     return tuple(
-        _row(entry, name, names.count(name) == 1, _tag(name, entry.runtime if len(runtimes) > 1 else ""))
-        for entry, name in zip(field.candidates, names)
+        _row(candidate, name, names.count(name) == 1, _tag(name, candidate.runtime if len(runtimes) > 1 else ""))
+        for candidate, name in zip(result.candidates, names)
     )
 
 
@@ -76,10 +76,10 @@ def columns(table: Sequence[Row]) -> tuple[str, ...]:
     return (*_COLUMNS, *known)
 
 
-def label(entry: CandidateResult) -> str:
+def label(candidate: CandidateResult) -> str:
     """Name a candidate with its precision and runtime, each said once: "int8 (onnxruntime)"."""
-    name = entry.name if entry.precision in entry.name else f"{entry.name}, {entry.precision}"
-    return name if entry.runtime in name else f"{name} ({entry.runtime})"
+    name = candidate.name if candidate.precision in candidate.name else f"{candidate.name}, {candidate.precision}"
+    return name if candidate.runtime in name else f"{name} ({candidate.runtime})"
 
 
 def notes(table: Sequence[Row]) -> dict[str, int]:
@@ -93,7 +93,9 @@ def heading(quantity: str, table: Sequence[Row]) -> str:
     """Give a column's heading without its unit: for the accuracy, the metric's name."""
     if quantity != "accuracy":
         return QUANTITIES[quantity].heading
-    metrics = {row.entry.report.accuracy.metric for row in table if row.entry.report and row.entry.report.accuracy}
+    metrics = {
+        row.candidate.report.accuracy.metric for row in table if row.candidate.report and row.candidate.report.accuracy
+    }
     return " or ".join(sorted(metrics)) or QUANTITIES[quantity].heading
 
 
@@ -102,19 +104,19 @@ def show(quantity: str, value: float) -> str:
     return _fixed(quantity, value, _places(quantity, value))
 
 
-def _row(entry: CandidateResult, short: str, is_unique: bool, tag: str) -> Row:
+def _row(candidate: CandidateResult, short: str, is_unique: bool, tag: str) -> Row:
     figures, missing = {}, {}
-    if entry.report is not None:
+    if candidate.report is not None:
         for quantity in QUANTITIES:
             try:
-                figures[quantity] = _estimate(entry.report, quantity)
+                figures[quantity] = _estimate(candidate.report, quantity)
             except NotMeasuredError as reason:
                 missing[quantity] = str(reason)
-    return Row(entry, short, short if is_unique else label(entry), tag, figures, missing)
+    return Row(candidate, short, short if is_unique else label(candidate), tag, figures, missing)
 
 
-def _short(entry: CandidateResult) -> str:
-    return entry.name.replace(f" ({entry.runtime})", "", 1)
+def _short(candidate: CandidateResult) -> str:
+    return candidate.name.replace(f" ({candidate.runtime})", "", 1)
 
 
 def _tag(name: str, runtime: str) -> str:

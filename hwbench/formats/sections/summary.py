@@ -5,9 +5,9 @@ from __future__ import annotations
 from hwbench.formats.sections.headline import (
     accuracy_line,
     budgets_line,
-    chosen_row,
-    none_chosen,
+    none_selected,
     reference,
+    selected_row,
     speed_line,
 )
 from hwbench.formats.sections.provenance import warnings
@@ -15,28 +15,28 @@ from hwbench.formats.sections.rows import Row, label
 from hwbench.results.profile_results import ProfileResult
 
 
-def summary(field: ProfileResult, table: tuple[Row, ...]) -> list[tuple[str, str]]:
-    """List them as names and sentences; a line that has nothing to say is left out."""
-    lines = [*_figures(field, table)]
-    lines += [("Bundle", str(field.bundle))] if field.bundle is not None else []
-    doubts = (*warnings(field), *field.caveats)
-    if doubts:
-        more = f" ({len(doubts) - 1:,} more below)" if len(doubts) > 1 else ""
-        lines.append(("Warning" if warnings(field) else "Caveat", doubts[0] + more))
+def summary(result: ProfileResult, table: tuple[Row, ...]) -> list[tuple[str, str]]:
+    """List these lines as names and sentences; a line that has nothing to say is left out."""
+    lines = [*_figures(result, table)]
+    lines += [("Bundle", str(result.bundle))] if result.bundle is not None else []
+    remarks = (*warnings(result), *result.caveats)
+    if remarks:
+        more = f" ({len(remarks) - 1:,} more below)" if len(remarks) > 1 else ""
+        lines.append(("Warning" if warnings(result) else "Caveat", remarks[0] + more))
     return [(name, text) for name, text in lines if text]
 
 
-def _figures(field: ProfileResult, table: tuple[Row, ...]) -> list[tuple[str, str]]:
-    row = chosen_row(table)
+def _figures(result: ProfileResult, table: tuple[Row, ...]) -> list[tuple[str, str]]:
+    row = selected_row(table)
     if row is None:
-        return [("Selected", f"none. {none_chosen(field)}")]
-    name = row.entry.status.capitalize()
-    if row.entry.report is None:
-        return [(name, f"{label(row.entry)} was not measured: {row.entry.reason}".rstrip("."))]
+        return [("Selected", f"none. {none_selected(result)}")]
+    name = row.candidate.status.capitalize()
+    if row.candidate.report is None:
+        return [(name, f"{label(row.candidate)} was not measured: {row.candidate.reason}".rstrip("."))]
     against = " against the source" if "accuracy_drop" in row.figures else ""
     accuracy = accuracy_line(row).removeprefix("accuracy ")
     return [
-        (name, f"{label(row.entry)}: {speed_line(row, reference(table))}"),
+        (name, f"{label(row.candidate)}: {speed_line(row, reference(table))}"),
         ("Accuracy", accuracy and f"{accuracy}{against}"),
-        ("Budgets", ", ".join(budgets_line(row.entry.verdicts))),
+        ("Budgets", ", ".join(budgets_line(row.candidate.verdicts))),
     ]
