@@ -30,7 +30,7 @@ from hwbench.load import scenarios
 from hwbench.load.loadgen.drive import Seen, drive, read
 from hwbench.load.loadgen.load_plan import LoadPlan
 from hwbench.load.loadgen.sample_library import Library
-from hwbench.load.scenarios import Ask
+from hwbench.load.scenarios import LoadRequest
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.report import NotMeasuredError, Report
@@ -58,9 +58,13 @@ def main() -> None:
         print(f"{describe(machine)}\n")
         print("".join(f"{head:>10}" for head in ("p50 ms", "p90 ms", "p99 ms", "per s", "others")))
         _print(measure_bundles([bundle], LocalTarget(), PLAN, _say_nothing)[0])
-        for ask in (Ask("multi_stream", PLAN, batch=1), Ask("multi_stream", PLAN), Ask("offline", PLAN)):
+        for ask in (
+            LoadRequest("multi_stream", PLAN, batch=1),
+            LoadRequest("multi_stream", PLAN),
+            LoadRequest("offline", PLAN),
+        ):
             _print(scenarios.measure(bundle, ask, _say_nothing)[0])
-        report, verdicts = scenarios.measure(bundle, Ask("server", PLAN, bound=bound), _say_nothing)
+        report, verdicts = scenarios.measure(bundle, LoadRequest("server", PLAN, bound=bound), _say_nothing)
         _print(report)
     _print_rates(report, *verdicts)
     _print_overhead()

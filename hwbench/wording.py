@@ -43,7 +43,7 @@ def candidate_name(
     return f"{', '.join(parts)} ({runtime})"
 
 
-def described(precision: str, runtime: str, recipe: Mapping[str, Any]) -> str:
+def recipe_name(precision: str, runtime: str, recipe: Mapping[str, Any]) -> str:
     """Name a candidate by its recipe alone, as a manifest holds it."""
     return candidate_name(precision, runtime, str(recipe.get("keep_in", "fp32")), len(_kept(recipe)))
 

@@ -56,13 +56,13 @@ def _line(result: ProfileResult | None, row: Row | None) -> dict[str, object]:
         figure = row.figures.get(name) if row else None
         values = (figure.value, figure.low, figure.high) if figure else (None, None, None)
         for value, end in zip(values, _ENDS):
-            line[f"{name}{quantity.kept_in}{end}"] = value
+            line[f"{name}{quantity.stored_suffix}{end}"] = value
     return {
         **line,
         **_roofline(report),
         "not_measured": _missing(row) if row else None,
         "verdicts": "; ".join(f"{v.budget.text}: {v.outcome}" for v in candidate.verdicts) if candidate else None,
-        "doubts": "; ".join(doubt.text for doubt in stability_warnings(report)) if report else None,
+        "warnings": "; ".join(warning.text for warning in stability_warnings(report)) if report else None,
         "machine": report and describe(report.machine),
         "source_sha256": report and report.artifact.source_sha256,
     }

@@ -15,7 +15,7 @@ from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
 from hwbench.load import server_max_rate
 from hwbench.load.loadgen.load_plan import LoadedScenario, LoadPlan
-from hwbench.load.loadgen.process import check_installed, under_load
+from hwbench.load.loadgen.process import check_installed, run_under_load
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.measurements import interference
@@ -42,7 +42,7 @@ _MOST_QUERIES = 20_000  # of server: high rates are measured as long as low ones
 
 
 @dataclass(frozen=True)
-class Ask:
+class LoadRequest:
     """A measurement under load, as the user asked for it.
 
     Attributes:
@@ -74,7 +74,7 @@ class Ask:
 
 
 def measure(
-    path: Path, ask: Ask, tick: Tick, evaluation: Evaluation | None = None
+    path: Path, ask: LoadRequest, tick: Tick, evaluation: Evaluation | None = None
 ) -> tuple[Report, tuple[Verdict, ...]]:
     """Measure a bundle under a load, here and now.
 
@@ -140,7 +140,7 @@ class _Bench:
         """Measure in several processes, each with other random numbers: its number, counted from `first`."""
         loaded = []
         for seed in range(first, first + blocks):
-            loaded.append(under_load(self.item.path, self.inputs, dataclasses.replace(plan, seed=seed)))
+            loaded.append(run_under_load(self.item.path, self.inputs, dataclasses.replace(plan, seed=seed)))
             rate = f" at {per_s(plan.target_per_s)} per s" if plan.target_per_s else ""
             self.tick(f"measured {plan.scenario}{rate}")
         load = Load(loaded[0].batched, loaded[0].workers, plan.target_per_s or None)
@@ -154,7 +154,7 @@ class _Bench:
         return Latency("single_stream", block.batch, self.threads, (block,))
 
 
-def _plan(bench: _Bench, ask: Ask) -> LoadPlan:
+def _plan(bench: _Bench, ask: LoadRequest) -> LoadPlan:
     """Plan the load of multi_stream or offline."""
     together = ask.batch or -(-BATCH // bench.fixed) * bench.fixed
     if ask.scenario == "multi_stream":

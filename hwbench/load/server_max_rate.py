@@ -16,7 +16,7 @@ from hwbench.stats import intervals
 PROCESSES = 2
 """Number of processes that measure at each rate."""
 _CONFIRMING = 1  # one more if they miss the bound, so that interference with one of them decides nothing
-_LATER = 3  # more, once, at doubtful rates: interference may have lasted for all processes so far
+_LATER = 3  # more, once, at rates that contradict others: interference may have lasted for all processes so far
 # Shares of the measured capacity; above 1, as interference may have lowered what was measured.
 _STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 _LOWEST_STEP = 1 / 64  # here hardly a query waits: a model that misses the bound here misses it at any rate
@@ -69,8 +69,8 @@ def search(
                 judge(rate)
             if tried[rate].is_saturated:
                 break
-        for doubtful in (_missed_below, _held_above):
-            for rate in doubtful(tried, bound):
+        for contradicting in (_missed_below, _held_above):
+            for rate in contradicting(tried, bound):
                 look_again(rate)
         while (between := _between(tried, bound)) is not None and (rate := max(between, floor)) not in tried:
             judge(rate)

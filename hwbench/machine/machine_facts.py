@@ -14,7 +14,7 @@ from runtimes.cache import Cache
 
 T = TypeVar("T")
 
-KEPT_S = 30 * 86_400.0
+MAX_AGE_S = 30 * 86_400.0
 """Seconds that a fact is remembered. Firmware, kernels and clocks change: a fact that is a month old may be wrong."""
 
 
@@ -32,9 +32,9 @@ class Remembered:
 
 
 def recall(machine: Machine) -> Remembered:
-    """Find what is known of a machine; nothing is known where it cannot be read, or is older than `KEPT_S`."""
+    """Find what is known of a machine; nothing is known where it cannot be read, or is older than `MAX_AGE_S`."""
     remembered = find(Remembered, machine, "machine") or Remembered()
-    if time.time() - remembered.probe_at_s > KEPT_S:
+    if time.time() - remembered.probe_at_s > MAX_AGE_S:
         return dataclasses.replace(remembered, probe_ns=None)
     return remembered
 

@@ -34,7 +34,7 @@ class Quantity:
     units: Mapping[str, float]
     heading: str
     unit: str = ""
-    kept_in: str = ""
+    stored_suffix: str = ""
     scale: float = 1.0
     interval: bool = True
     of_machine: bool = False

@@ -51,7 +51,7 @@ class Point:
 
 
 @contextlib.contextmanager
-def prepared(where: str) -> Iterator[None]:
+def ensure_database(where: str) -> Iterator[None]:
     """Create a database if it is missing, so that one that cannot be written shows before anything is measured.
 
     If the work fails, a file that was created is removed.

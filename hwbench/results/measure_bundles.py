@@ -20,7 +20,7 @@ from hwbench.metrics import Metric
 from hwbench.progress import Tick
 from hwbench.results import profile_results
 from hwbench.targets import GpuTarget, Target
-from hwbench.wording import described
+from hwbench.wording import recipe_name
 from runtimes.bundles.bundle import REPORT, Bundle
 from runtimes.bundles.manifest import Artifact, Manifest
 from runtimes.errors import BackendError, EdgewrightError, UsageError
@@ -194,7 +194,7 @@ def _read(path: Path) -> OpenedBundle:
             profiles = profile_results.from_json(bundle.read(REPORT), f"{path}: {REPORT}").profiles
             selected = profiles[0].selected if profiles else None
     artifact = manifest.artifact
-    name = selected.name if selected else described(artifact.precision, artifact.runtime, manifest.recipe)
+    name = selected.name if selected else recipe_name(artifact.precision, artifact.runtime, manifest.recipe)
     return OpenedBundle(path, manifest, inputs, selected.report if selected else None, name)
 
 

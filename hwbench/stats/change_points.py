@@ -21,7 +21,7 @@ class Level(NamedTuple):
 
 
 def levels(values: Sequence[float]) -> tuple[Level, ...]:
-    """Divide a series into levels, oldest first; it is one level if nothing changed, or if `why_untold` gives a reason.
+    """Divide a series into levels, oldest first; it is one level if nothing changed, or if `why_undetectable` gives a reason.
 
     The method is PELT (Killick, Fearnhead and Eckley, 2012) on logarithms, whose noise is estimated from the
     differences of neighbours, with three times BIC's penalty: a level that moves by less than its noise is no change.
@@ -30,8 +30,8 @@ def levels(values: Sequence[float]) -> tuple[Level, ...]:
     return tuple(Level(a, b, float(np.median(values[a:b]))) for a, b in itertools.pairwise(bounds))
 
 
-def why_untold(values: Sequence[float]) -> str | None:
-    """Explain why changes of a series cannot be told; None if they can."""
+def why_undetectable(values: Sequence[float]) -> str | None:
+    """Explain why changes of a series cannot be detected; None if they can."""
     return "changes are relative, and the series has values of zero or below" if min(values) <= 0 else None
 
 
@@ -43,7 +43,7 @@ def change(before: Level, after: Level) -> str:
 
 def _changes(values: Sequence[float]) -> tuple[int, ...]:
     """List the index of the first value of each new level."""
-    if len(values) < 2 * _MIN_RUNS or why_untold(values) is not None:
+    if len(values) < 2 * _MIN_RUNS or why_undetectable(values) is not None:
         return ()
     logs = np.log(np.asarray(values, dtype=np.float64))
     noise = 1.4826 * float(np.median(np.abs(np.diff(logs)))) / np.sqrt(2)

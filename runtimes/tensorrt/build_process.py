@@ -33,7 +33,7 @@ class Notes:
     warnings: tuple[str, ...]
 
 
-def build_apart(key: EngineKey, onnx: bytes, on_progress: OnProgress) -> Built:
+def build_in_child(key: EngineKey, onnx: bytes, on_progress: OnProgress) -> Built:
     """Build an engine in a child process; see `build_with_known_timings`.
 
     Args:

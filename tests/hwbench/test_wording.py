@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hwbench.wording import count, described, kept, some
+from hwbench.wording import count, kept, recipe_name, some
 
 
 def test_one_is_singular_and_thousands_are_grouped():
@@ -26,8 +26,8 @@ def test_a_recipe_from_a_damaged_file_says_nothing():
 
 
 def test_a_candidate_without_a_name_is_described():
-    assert described("fp32", "onnxruntime", {}) == "fp32 (onnxruntime)"
-    assert described("int8", "openvino", {"keep": ["a"]}) == "int8, 1 layer in fp32 (openvino)"
-    assert described("int8", "openvino", {"keep": ["a", "b"]}) == "int8, 2 layers in fp32 (openvino)"
+    assert recipe_name("fp32", "onnxruntime", {}) == "fp32 (onnxruntime)"
+    assert recipe_name("int8", "openvino", {"keep": ["a"]}) == "int8, 1 layer in fp32 (openvino)"
+    assert recipe_name("int8", "openvino", {"keep": ["a", "b"]}) == "int8, 2 layers in fp32 (openvino)"
     half = {"keep": ["a"], "keep_in": "bf16"}
-    assert described("int8", "openvino", half) == "int8 + bf16, 1 layer in bf16 (openvino)"
+    assert recipe_name("int8", "openvino", half) == "int8 + bf16, 1 layer in bf16 (openvino)"

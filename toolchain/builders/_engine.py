@@ -15,7 +15,7 @@ from runtimes.codec import decode
 from runtimes.errors import UnsupportedError
 from runtimes.tensorrt import engine_file
 from runtimes.tensorrt.build_engine import Built
-from runtimes.tensorrt.build_process import Notes, build_apart
+from runtimes.tensorrt.build_process import Notes, build_in_child
 from runtimes.tensorrt.engine_file import BuildEnvironment, EngineKey
 from toolchain.builders import onnxruntime as onnx_builder
 from toolchain.engines.build_target import BuildTarget
@@ -78,7 +78,7 @@ def engine_for(plan: BuildPlan, onnx: bytes, environment: BuildEnvironment) -> B
                 reached += 1
                 tick(phase)
 
-        built = build_apart(key, onnx, show)
+        built = build_in_child(key, onnx, show)
     cache.put(key, engine_file.join(built.engine, Notes(built.layers, built.warnings)))
     cache.trim()
     return built

@@ -122,8 +122,8 @@ def command(
             stack.enter_context(output_file(file, "--output", make_folder=False))
         if history is not None:
             with plugins.optional_import("A history"):
-                from hwbench.results.history import prepared, record
-            stack.enter_context(prepared(history))
+                from hwbench.results.history import ensure_database, record
+            stack.enter_context(ensure_database(history))
         caveats: tuple[str, ...] = ()
         if candidate.suffix == ".json":
             gated = reports.judge_stored(candidate, baseline, budgets)

@@ -62,14 +62,14 @@ def _series(point: Point) -> tuple[str, str, str]:
 def _table(points: list[Point]) -> Table:
     from rich.table import Table
 
-    from hwbench.stats.change_points import change, levels, why_untold
+    from hwbench.stats.change_points import change, levels, why_undetectable
 
     quantity = QUANTITIES[points[0].quantity]
     table = Table(title=f"{points[0].model} for {points[0].profile}, {points[0].device}", title_justify="left")
     for heading in ("when, UTC", quantity.heading, "interval", "source", "verdict", "change"):
         table.add_column(heading, no_wrap=heading != "interval")
     values = [point.value for point in points]
-    if (why := why_untold(values)) is not None:
+    if (why := why_undetectable(values)) is not None:
         table.caption, table.caption_justify = f"No change can be told: {why}.", "left"
     found = levels(values)
     changes = {after.start: change(before, after) for before, after in itertools.pairwise(found)}

@@ -29,7 +29,7 @@ from toolchain.sources.open_source import is_onnx
 
 if TYPE_CHECKING:
     from hwbench.load.loadgen.load_plan import LoadedScenario
-    from hwbench.load.scenarios import Ask
+    from hwbench.load.scenarios import LoadRequest
     from hwbench.machine.gpu_timing import GpuTimes
     from hwbench.measurements.report import Report
     from runtimes.sampling.closed_loop import Block
@@ -146,7 +146,7 @@ def command(
 
 def _ask(
     scenario: str, bound: str | None, batch: int | None, duration: float | None, minutes: float | None
-) -> Ask | None:
+) -> LoadRequest | None:
     """Read what LoadGen is to do; None for the closed loop."""
     if scenario == "single_stream":
         if bound is not None or batch is not None:
@@ -156,10 +156,10 @@ def _ask(
         raise UsageError("--soak measures single_stream alone; leave out --scenario.")
     from hwbench.budgets import budget
     from hwbench.load.loadgen.process import check_installed
-    from hwbench.load.scenarios import Ask
+    from hwbench.load.scenarios import LoadRequest
 
     limit = budget.parse(bound) if bound is not None else None
-    ask = Ask(cast("LoadedScenario", scenario), sampling_plan(duration), batch, limit)
+    ask = LoadRequest(cast("LoadedScenario", scenario), sampling_plan(duration), batch, limit)
     check_installed()
     return ask
 

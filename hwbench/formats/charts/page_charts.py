@@ -68,7 +68,7 @@ def _served(result: ProfileResult, table: tuple[Row, ...], prefix: str) -> Chart
         load_curve.WIDTH,
         load_curve.HEIGHT,
         f"{prefix}-load",
-        _said(title, table),
+        _description(title, table),
     )
     caption = "Each point is a rate of random arrivals. The large point is the highest rate that holds the bound."
     return Chart(title, svg, f"{caption} Where latency soars, the server no longer keeps up with the arrivals.")
@@ -93,7 +93,7 @@ def _accuracy(result: ProfileResult, table: tuple[Row, ...], prefix: str) -> Cha
     title = "Accuracy against latency"
     draw = partial(accuracy_latency.draw, result=result, table=table)
     svg = inline_svg.render(
-        draw, accuracy_latency.WIDTH, accuracy_latency.HEIGHT, f"{prefix}-accuracy", _said(title, shown)
+        draw, accuracy_latency.WIDTH, accuracy_latency.HEIGHT, f"{prefix}-accuracy", _description(title, shown)
     )
     return Chart(title, svg, caption)
 
@@ -114,7 +114,7 @@ def _screening(table: tuple[Row, ...], prefix: str) -> Chart | None:
     title = "Screened candidates"
     draw = partial(screening_scores.draw, table=table)
     svg = inline_svg.render(
-        draw, accuracy_latency.WIDTH, accuracy_latency.HEIGHT, f"{prefix}-screened", _said(title, shown)
+        draw, accuracy_latency.WIDTH, accuracy_latency.HEIGHT, f"{prefix}-screened", _description(title, shown)
     )
     return Chart(title, svg, caption)
 
@@ -126,7 +126,11 @@ def _latency(result: ProfileResult, table: tuple[Row, ...], prefix: str) -> Char
     title = "Latency distribution"
     draw = partial(latency_distribution.draw, result=result, table=table)
     svg = inline_svg.render(
-        draw, latency_distribution.WIDTH, latency_distribution.height(table), f"{prefix}-latency", _said(title, shown)
+        draw,
+        latency_distribution.WIDTH,
+        latency_distribution.height(table),
+        f"{prefix}-latency",
+        _description(title, shown),
     )
     caption = "Each strip is a histogram of run times; the marks below it are percentiles."
     return Chart(title, svg, f"{caption} {latency_distribution.beyond(table)}".strip())
@@ -140,10 +144,10 @@ def _bar(
         return None
     draw = partial(bars.draw, result=result, table=table, quantity=quantity)
     height = bars.height(result, table, quantity)
-    svg = inline_svg.render(draw, bars.WIDTH, height, f"{prefix}-{quantity}", _said(title, shown))
+    svg = inline_svg.render(draw, bars.WIDTH, height, f"{prefix}-{quantity}", _description(title, shown))
     return Chart(title, svg, caption)
 
 
-def _said(title: str, shown: tuple[Row, ...]) -> str:
+def _description(title: str, shown: tuple[Row, ...]) -> str:
     names = ", ".join(row.name for row in shown)
     return f"{title} of {names}. The table of candidates holds the figures."

@@ -33,7 +33,7 @@ class Line:
 def lines(result: ProfileResult) -> tuple[Line, ...]:
     """List one line per budget of the selected candidate; where there is none, one per budget and outcome."""
     if result.selected is not None:
-        return tuple(Line(_written(v.budget), v.outcome, _said(result, v)) for _, v in verdicts(result))
+        return tuple(Line(_written(v.budget), v.outcome, _reason(result, v)) for _, v in verdicts(result))
     return tuple(line for budget in result.budgets for line in _grouped(result, budget))
 
 
@@ -48,15 +48,15 @@ def _grouped(result: ProfileResult, budget: Budget) -> Iterator[Line]:
 def _evidence(result: ProfileResult, found: Sequence[tuple[CandidateResult, Verdict]], of: int) -> str:
     candidate, nearest = min(found, key=lambda pair: _distance(pair[1]))
     if len(found) == 1:
-        return f"{label(candidate)}: {_said(result, nearest)}"
+        return f"{label(candidate)}: {_reason(result, nearest)}"
     who = f"{'all ' if len(found) == of else ''}{count(len(found), 'candidate')}"
-    reasons = dict.fromkeys(_said(result, verdict) for _, verdict in found)
+    reasons = dict.fromkeys(_reason(result, verdict) for _, verdict in found)
     if len(reasons) == 1 or nearest.measured is None:
         return f"{who}: {'; '.join(reasons)}"
-    return f"{who}, the nearest {label(candidate)}: {_said(result, nearest)}"
+    return f"{who}, the nearest {label(candidate)}: {_reason(result, nearest)}"
 
 
-def _said(result: ProfileResult, verdict: Verdict) -> str:
+def _reason(result: ProfileResult, verdict: Verdict) -> str:
     """Give a verdict's reason, unless a caveat gives it already."""
     given = verdict.measured is None and any(verdict.reason in caveat for caveat in result.caveats)
     return "see the caveats" if given else verdict.reason

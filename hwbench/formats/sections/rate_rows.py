@@ -39,13 +39,13 @@ def table(result: ProfileResult) -> RateTable | None:
         return None
     bound = result.budgets[0]
     percent = server_max_rate.percent_of(bound)
-    best, doubtful = server_max_rate.largest(found, bound), server_max_rate.contradicted(found, bound)
+    best, contradicted = server_max_rate.largest(found, bound), server_max_rate.contradicted(found, bound)
     shown = sorted({*_SHOWN, percent})
     lines = []
     for index, latency in enumerate(found):
         held = "held" if server_max_rate.holds(latency, bound) else "missed"
         verdict = f"{held}, the queue grew" if latency.is_saturated else held
-        verdict += ", though a higher rate held" if index in doubtful else ""
+        verdict += ", though a higher rate held" if index in contradicted else ""
         lines.append(
             (
                 rows.show("throughput", latency.asked_per_s),

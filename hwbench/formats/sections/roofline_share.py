@@ -25,7 +25,7 @@ def rooflines(result: ProfileResult) -> tuple[tuple[str, str], ...]:
         for candidate in result.candidates
         if candidate.report is not None and _is_asked(candidate.report)
     ]
-    return tuple((label(candidate), _said(report)) for candidate, report in asked)
+    return tuple((label(candidate), _roofline_text(report)) for candidate, report in asked)
 
 
 def peaks(result: ProfileResult) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def _is_asked(report: Report) -> bool:
     return report.latency is not None and (report.peaks is not None or "peaks" in report.unmeasured)
 
 
-def _said(report: Report) -> str:
+def _roofline_text(report: Report) -> str:
     try:
         found = roofline(report)
     except NotMeasuredError as reason:

@@ -27,7 +27,7 @@ def check_installed() -> None:
         )
 
 
-def under_load(bundle: Path, inputs: Path, plan: LoadPlan) -> Loaded:
+def run_under_load(bundle: Path, inputs: Path, plan: LoadPlan) -> Loaded:
     """Run LoadGen once on this machine.
 
     Raises:

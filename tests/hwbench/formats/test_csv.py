@@ -37,7 +37,7 @@ def test_what_is_missing_is_empty_and_says_why():
     few = lines[-1]
     assert few["p99_ms"] == ""
     assert "368 samples" in few["not_measured"]
-    assert "did not settle" in few["doubts"]
+    assert "did not settle" in few["warnings"]
 
 
 def test_hostile_text_stays_in_its_cell(hostile):

@@ -10,7 +10,7 @@ import pytest
 
 from hwbench.budgets import budget
 from hwbench.load import scenarios, server_max_rate
-from hwbench.load.scenarios import Ask
+from hwbench.load.scenarios import LoadRequest
 from hwbench.results.measure_bundles import Evaluation
 from hwbench.targets import CrashError, local
 from runtimes.codec import decode, encode
@@ -43,7 +43,7 @@ def ignore(_):
 
 
 def ask(scenario, bound=None, **changes):
-    return Ask(scenario, PLAN, bound=budget.parse(bound) if bound else None, **changes)
+    return LoadRequest(scenario, PLAN, bound=budget.parse(bound) if bound else None, **changes)
 
 
 @pytest.mark.usefixtures("loadgen")
@@ -104,8 +104,10 @@ class TestMeasuring:
         assert len(report.latency.blocks) == len(ticks) == 2  # the second confirms the first
 
     def test_workers_are_as_many_as_the_measuring_process_had(self, linear, monkeypatch):
-        under_load = scenarios.under_load
-        monkeypatch.setattr(scenarios, "under_load", lambda *given: dataclasses.replace(under_load(*given), workers=7))
+        run_under_load = scenarios.run_under_load
+        monkeypatch.setattr(
+            scenarios, "run_under_load", lambda *given: dataclasses.replace(run_under_load(*given), workers=7)
+        )
         report, _ = scenarios.measure(linear, ask("offline"), ignore)
         assert report.latency.load.workers == 7
 
@@ -118,7 +120,7 @@ class TestMeasuring:
     def test_a_percentile_that_takes_longer_than_there_is_is_refused_with_the_time_it_takes(self, linear):
         short = dataclasses.replace(PLAN, time_limit_s=1e-4, max_runs=10)
         with pytest.raises(UsageError, match=r"p99 takes 662 queries.*give --duration \d+ or more"):
-            scenarios.measure(linear, Ask("server", short, bound=budget.parse("p99<=1s")), ignore)
+            scenarios.measure(linear, LoadRequest("server", short, bound=budget.parse("p99<=1s")), ignore)
 
     def test_a_bundle_of_another_machine_is_not_measured_here(self, pack_linear, local_profile, tmp_path):
         other = "aarch64" if local_profile.arch == "x86_64" else "x86_64"
@@ -142,7 +144,7 @@ class TestMeasuring:
         monkeypatch.setattr(local, "_STARTUP_S", 0.1)
         plan = dataclasses.replace(PLAN, time_limit_s=0.1)
         with pytest.raises(CrashError, match=r"hung: no answer in 0\.4 s\. It said: waiting for the license server"):
-            scenarios.measure(linear, Ask("offline", plan), ignore)
+            scenarios.measure(linear, LoadRequest("offline", plan), ignore)
 
 
 def interpreter(folder, monkeypatch, script):

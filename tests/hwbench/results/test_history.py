@@ -47,7 +47,7 @@ def test_a_database_that_was_made_for_nothing_goes_again_and_an_old_one_stays(re
     where = tmp_path / "runs.sqlite"
 
     def fail():
-        with history.prepared(str(where)):
+        with history.ensure_database(str(where)):
             assert where.is_file()
             raise UsageError("refused")
 
@@ -58,10 +58,13 @@ def test_a_database_that_was_made_for_nothing_goes_again_and_an_old_one_stays(re
     with pytest.raises(UsageError, match="refused"):
         fail()
     assert len(history.read(str(where), "p90")) == 1
-    with pytest.raises(UsageError, match="cannot be used"), history.prepared(str(where / "inside")):
+    with pytest.raises(UsageError, match="cannot be used"), history.ensure_database(str(where / "inside")):
         pass
     missing = tmp_path / "no" / "runs.sqlite"
-    with pytest.raises(UsageError, match=r"There is no folder '.*no' for the history"), history.prepared(str(missing)):
+    with (
+        pytest.raises(UsageError, match=r"There is no folder '.*no' for the history"),
+        history.ensure_database(str(missing)),
+    ):
         pass
     assert not missing.parent.exists()
 

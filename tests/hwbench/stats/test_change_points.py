@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwbench.stats.change_points import Level, change, levels, why_untold
+from hwbench.stats.change_points import Level, change, levels, why_undetectable
 
 
 def starts(values):
@@ -40,6 +40,6 @@ def test_too_few_or_senseless_values_have_no_changes():
 
 
 def test_of_values_at_zero_or_below_it_is_said_that_no_change_can_be_told():
-    assert why_untold([0.01, 0.02]) is None
+    assert why_undetectable([0.01, 0.02]) is None
     for values in ([0.0, 0.02], [-0.01, 0.02]):
-        assert "values of zero or below" in why_untold(values)
+        assert "values of zero or below" in why_undetectable(values)

@@ -186,7 +186,7 @@ def test_a_machine_that_is_the_device_builds_at_once(tiny_onnx, tmp_path, trt, m
     def here(key, onnx, show):  # a child has no fake
         return build_with_known_timings(trt, key.plan, onnx, key, show)
 
-    monkeypatch.setattr("toolchain.builders._engine.build_apart", here)
+    monkeypatch.setattr("toolchain.builders._engine.build_in_child", here)
     destination = BuildTarget(device_profiles.load("jetson-orin-nano"))
     artifact = builder.build(open_model(tiny_onnx), Recipe("fp32"), RuntimeSettings(), tmp_path, destination)
     assert (artifact.file.name, artifact.is_compiled_on_device) == ("model.engine", False)
