@@ -1,1 +1,1 @@
-"""Measure whatever `runtimes` opens: latency, accuracy, memory; judge it against budgets; report it."""
+"""Measurements of whatever `runtimes` opens (latency, accuracy, memory), verdicts on budgets, and reports."""

@@ -15,15 +15,15 @@ from runtimes.errors import BackendError
 
 Process = subprocess.Popen[str]
 
-_here = threading.local()
+_of_thread = threading.local()
 _TRACEBACK = "Traceback (most recent call last):"
 _MAX_LENGTH = 1000  # characters of an error
 _FAILED = "The process that runs the model failed"
 
 
-def collect(processes: set[Process]) -> None:
-    """Register the set of processes that this thread runs, so that another thread can kill them."""
-    _here.processes = processes
+def track_in(processes: set[Process]) -> None:
+    """Track the processes that this thread runs in a set, so that another thread can kill them."""
+    _of_thread.processes = processes
 
 
 def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
@@ -41,12 +41,17 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
         OSError: the process met a full disk.
     """
     command = [sys.executable, "-m", module, *arguments]
-    quiet = subprocess.DEVNULL
     with subprocess.Popen(
-        command, cwd=folder, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
     ) as process:
-        seen: set[Process] = getattr(_here, "processes", set())
-        seen.add(process)
+        tracked: set[Process] = getattr(_of_thread, "processes", set())
+        tracked.add(process)
         try:
             _, stderr = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired as hung:
@@ -57,12 +62,13 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
             ) from None
         finally:
             process.kill()  # no effect on a process that has ended
-            seen.discard(process)
+            tracked.discard(process)
     if process.returncode < 0:
         raise CrashError(f"The process that runs the model died of signal {-process.returncode}.{_tail(stderr)}")
     if process.returncode != 0:
         sentence = _sentence(stderr)
-        if os.strerror(errno.ENOSPC) in sentence:  # only its words tell that; the disk is that of the temporary folder
+        # Only the child's words tell that its disk, that of the temporary folder, is full.
+        if os.strerror(errno.ENOSPC) in sentence:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.parent))
         raise BackendError(sentence or f"The process that runs the model ended with exit code {process.returncode}.")
 

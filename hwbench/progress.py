@@ -24,9 +24,9 @@ from rich.table import Column
 from rich.text import Text
 
 Tick = Callable[[str], None]
-"""Function to call after each step, with a few words on what was done."""
+"""A function that is called after each step, with a few words on it."""
 
-_BAR_WIDTH = 12  # of 80 columns, so that there is room for what was done
+_BAR_WIDTH = 12  # of 80 columns, so that there is room for the words on the last step
 _SPEED_S = 300.0  # seconds of steps that tell the speed: a step of a build takes up to a minute
 _shown: ContextVar[Progress | None] = ContextVar("shown", default=None)
 _staged: ContextVar[_StagedBar | None] = ContextVar("staged", default=None)
@@ -37,9 +37,9 @@ class Stage:
     """A part of a staged bar.
 
     Attributes:
-        name: what `begin_stage` is told.
+        name: the argument of `begin_stage`.
         steps: about how many steps it takes.
-        title: what a terminal shows.
+        title: the words that a terminal shows.
     """
 
     name: str
@@ -49,14 +49,14 @@ class Stage:
 
 @contextlib.contextmanager
 def bar(title: str, steps: int | None) -> Iterator[Tick]:
-    """Show a bar of so many steps; more steps than that make it longer, and None shows a count alone."""
+    """Show a bar with a number of steps; further steps make it longer, and None shows a count alone."""
     with _progress() as progress, _task(progress, title, steps) as task:
         yield lambda done: _advance(progress, task, done)
 
 
 @contextlib.contextmanager
 def staged_bar(title: str, stages: Sequence[Stage]) -> Iterator[Tick]:
-    """Show a bar of all stages, and one of the stage that `begin_stage` began last."""
+    """Show a bar of all stages, and a bar of the stage that `begin_stage` began last."""
     with _progress() as progress, _task(progress, title, sum(stage.steps for stage in stages)) as whole:
         shown = _StagedBar(progress, whole, tuple(stages))
         token = _staged.set(shown)
@@ -86,7 +86,7 @@ def begin_stage(name: str) -> None:
 
 
 def limit(seconds: float | None) -> None:
-    """Tell the staged bar that its work ends in so many seconds at the latest; None for no limit."""
+    """Tell the staged bar its time limit in seconds; None for no limit."""
     shown = _staged.get()
     if shown is not None:
         shown.progress.update(shown.whole, ends_s=None if seconds is None else time.monotonic() + seconds)
@@ -118,7 +118,7 @@ class _StagedBar:
     task: TaskID | None = None
 
     def begin(self, name: str) -> None:
-        """Go on to a stage, past those that never began; an unknown stage takes no step of the whole."""
+        """Go on to a stage, and count the stages before it as done; an unknown stage takes no step of the whole."""
         names = [stage.name for stage in self.stages]
         title = name
         self.before, self.expected, self.here = self.before + self.expected, 0, 0
@@ -139,7 +139,7 @@ class _StagedBar:
             _advance(self.progress, self.task, done)
 
     def end_stage(self) -> None:
-        """Take the current stage's bar away."""
+        """Remove the current stage's bar."""
         if self.task is not None:
             self.progress.remove_task(self.task)
             self.task = None

@@ -14,7 +14,7 @@ def count(number: int, noun: str, plural: str = "") -> str:
     Args:
         number: how many.
         noun: its singular.
-        plural: the noun's plural where that is not the noun with an s.
+        plural: the noun's plural, if it is not the noun with an s.
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 

@@ -1,4 +1,4 @@
-"""Results kept on disk between runs, each under a key that holds everything the result depends on.
+"""Results that are stored on disk between runs, each under a key that holds everything the result depends on.
 
 A cache is a folder with one file for each entry. The file's name is the SHA-256 of the key. Its first line is JSON that
 holds the key and the SHA-256 of what follows, so that a person can read what an entry was made from, and a damaged
@@ -29,7 +29,7 @@ _LARGEST_SHARE = 10  # one entry takes a tenth of the limit at most, or it would
 
 
 def folder(kind: str = "") -> Path | None:
-    """Find the folder where entries of one kind are kept, or the folder of all kinds.
+    """Find the folder that holds the entries of one kind, or the folder of all kinds.
 
     Returns:
         A folder under EDGEWRIGHT_CACHE, else under XDG_CACHE_HOME or ~/.cache. None where a user has no home, as in
@@ -46,10 +46,10 @@ class Cache:
     """A folder of entries. It is a convenience: a folder that cannot be read or written costs time and no results.
 
     Attributes:
-        folder: where entries lie; None for a cache that keeps nothing.
+        folder: the folder of the entries; None for a cache that stores nothing.
         version: a part of every key, such as the digest of the code that makes the entries.
-        limit_bytes: the size that `trim` leaves at most. An entry above a tenth of it is not kept.
-        fresh: find nothing, and replace entries by what is made now.
+        limit_bytes: the size that `trim` leaves at most. An entry above a tenth of it is not stored.
+        fresh: True to find nothing, and to replace each entry by the result that is made now.
         warn: called with a sentence when an entry is damaged; the entry counts as absent.
     """
 
@@ -84,7 +84,7 @@ class Cache:
         return data
 
     def put(self, key: object, data: bytes) -> None:
-        """Keep bytes under a key, unless they are too many."""
+        """Store bytes under a key, unless they are too many."""
         path = self._path(key)
         if path is None or not self.takes(len(data)):
             return
@@ -94,7 +94,7 @@ class Cache:
                 temporary.write_bytes(seal(self._whole(key), data))
 
     def takes(self, size_bytes: int) -> bool:
-        """Tell whether the cache keeps an entry of this size."""
+        """Tell whether the cache stores an entry of this size."""
         return self.folder is not None and size_bytes <= self.limit_bytes // _LARGEST_SHARE
 
     def get_value(self, cls: type[T], key: object) -> T | None:
@@ -107,7 +107,7 @@ class Cache:
         return None
 
     def put_value(self, key: object, value: object) -> None:
-        """Keep a dataclass under a key, as JSON that people can read."""
+        """Store a dataclass under a key, as JSON that people can read."""
         self.put(key, json.dumps(encode(value), indent=1).encode() + b"\n")
 
     def trim(self) -> None:
@@ -142,7 +142,7 @@ class Cache:
 
 
 def seal(key: object, data: bytes) -> bytes:
-    """Put a line before bytes that names their key and their digest."""
+    """Put a line that names the key and the digest of some bytes before them."""
     header = {"key": encode(key), "sha256": hashlib.sha256(data).hexdigest()}
     return _text(header).encode() + b"\n" + data
 
@@ -158,11 +158,11 @@ def unseal(key: object, content: bytes) -> bytes:
     if content == seal(key, data):
         return data
     try:
-        kept = json.loads(header)["key"]
+        stored = json.loads(header)["key"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError("is no file that edgewright wrote") from None
-    if kept != (wanted := json.loads(_text(key))):
-        raise ValueError(f"was made by another build ({_difference(kept, wanted)})")
+    if stored != (wanted := json.loads(_text(key))):
+        raise ValueError(f"was made by another build ({_difference(stored, wanted)})")
     raise ValueError("is damaged")
 
 
@@ -170,11 +170,11 @@ def _text(value: object) -> str:
     return json.dumps(encode(value), sort_keys=True)
 
 
-def _difference(kept: Any, wanted: Any) -> str:
-    if not isinstance(kept, dict) or not isinstance(wanted, dict):
-        return f"{str(kept)[:60]} there, {str(wanted)[:60]} here"  # a key may hold a whole table
-    names = sorted(name for name in {*kept, *wanted} if kept.get(name) != wanted.get(name))
-    return "; ".join(f"{name}: {_difference(kept.get(name), wanted.get(name))}" for name in names[:3])
+def _difference(stored: Any, wanted: Any) -> str:
+    if not isinstance(stored, dict) or not isinstance(wanted, dict):
+        return f"{str(stored)[:60]} there, {str(wanted)[:60]} here"  # a key may hold a whole table
+    names = sorted(name for name in {*stored, *wanted} if stored.get(name) != wanted.get(name))
+    return "; ".join(f"{name}: {_difference(stored.get(name), wanted.get(name))}" for name in names[:3])
 
 
 def _expanded(path: Path) -> Path | None:

@@ -26,7 +26,7 @@ from runtimes.tensors import Array
 
 _SUFFIX = ".npy"
 
-# Version 3.0 exists for structured types whose names of fields are not Latin; models take no such arrays.
+# Version 3.0 exists for structured types with field names outside Latin-1; models take no such arrays.
 _READ_HEADER: dict[tuple[int, int], Any] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -47,7 +47,7 @@ def read(path: Path) -> dict[str, Array]:
 
 
 def open_arrays(path: Path) -> dict[str, Rows]:
-    """Open the arrays of an .npz and leave their values on disk until they are asked for.
+    """Open the arrays of an .npz; their values stay on disk until they are indexed.
 
     Arrays that are stored column by column and scalars are read at once, since no sample of them lies in one piece.
 

@@ -108,8 +108,8 @@ def check_out(specs: Sequence[TensorSpec], out: Mapping[str, Array], feeds: Feed
             or len(array.shape) != len(spec.shape)
             or any(isinstance(want, int) and want != got for want, got in zip(spec.shape, array.shape))
         ):
-            came = f"{array.dtype.name}{list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise FeedError(f"The array for output '{spec.name}' is {came}; pass an array of {spec}.")
+            given = f"{array.dtype.name}{list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise FeedError(f"The array for output '{spec.name}' is {given}; pass an array of {spec}.")
         if not array.flags.writeable:
             raise FeedError(f"The array for output '{spec.name}' is read-only; pass an array that can be written to.")
         for other in (*feeds.values(), *(out[earlier.name] for earlier in specs[:index])):

@@ -12,10 +12,10 @@ from runtimes.errors import UsageError
 
 
 def judge_report(report: Report, budgets: Sequence[Budget], baseline: Report | None = None) -> tuple[Verdict, ...]:
-    """Judge a report by budgets, of which the relative ones compare with a baseline's report.
+    """Judge a report by budgets; relative budgets compare it with a baseline's report.
 
     Raises:
-        UsageError: the baseline cannot be compared with the report, or as `verdicts.judge`.
+        UsageError: the baseline cannot be compared with the report; for other reasons see `verdicts.judge`.
     """
     if baseline is not None:
         check_comparable(report, baseline, budgets)
@@ -44,17 +44,19 @@ def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]
         raise UsageError(
             "The baseline's accuracy was measured on other evaluation samples; give --evaluation to score both."
         )
-    mine, other = report.latency, baseline.latency
+    latency, baseline_latency = report.latency, baseline.latency
     of_machine = any(QUANTITIES[quantity].of_machine for quantity in relative)
-    if "energy" in relative and mine and other and mine.meters != other.meters:
-        refuse("meter", ", ".join(mine.meters) or "none", ", ".join(other.meters) or "none")
-    if of_machine and mine and other:
+    if "energy" in relative and latency and baseline_latency and latency.meters != baseline_latency.meters:
+        refuse("meter", ", ".join(latency.meters) or "none", ", ".join(baseline_latency.meters) or "none")
+    if of_machine and latency and baseline_latency:
         for name in ("scenario", "batch", "threads"):
-            if getattr(mine, name) != getattr(other, name):
-                refuse(name, getattr(mine, name), getattr(other, name))
+            here, there = getattr(latency, name), getattr(baseline_latency, name)
+            if here != there:
+                refuse(name, here, there)
         for name in ("target_per_s", "workers", "batched"):
-            if getattr(mine.load, name, None) != getattr(other.load, name, None):
-                refuse(f"load, by its {name}", getattr(mine.load, name, None), getattr(other.load, name, None))
+            here, there = getattr(latency.load, name, None), getattr(baseline_latency.load, name, None)
+            if here != there:
+                refuse(f"load, by its {name}", here, there)
     if of_machine:
         differing = report.machine.differences(baseline.machine)
         if differing:

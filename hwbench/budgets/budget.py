@@ -21,11 +21,10 @@ class Budget:
     Attributes:
         text: the budget as the user wrote it.
         quantity: "p90", "accuracy_drop", ...
-        limit: in ms, bytes, inferences per second, microjoules or plain; of a relative budget a fraction, 0.05 for +5%.
+        limit: in ms, bytes, inferences per second, microjoules or plain; a fraction if relative, 0.05 for +5%.
         relative: True if the limit is a change against a baseline.
-        at_most: True if the limit is an upper one on a quantity that takes both kinds: the accuracy, of an error
-            metric.
-        is_default: True if nobody gave it; `build` limits the accuracy if nobody else does.
+        at_most: True for an upper limit on a quantity that usually has a lower one: the accuracy by an error metric.
+        is_default: True for the limit on the accuracy that `build` sets if the user gave none.
     """
 
     text: str
@@ -89,10 +88,10 @@ def parse(text: str) -> Budget:
 
 
 def parse_all(texts: Sequence[str]) -> tuple[Budget, ...]:
-    """Read several budgets, and refuse two on one quantity and two on percentiles of which one has no effect.
+    """Read several budgets; refuse two on one quantity, and a percentile's limit that another makes ineffective.
 
     Raises:
-        UsageError: as `parse`, or budgets contradict each other.
+        UsageError: a budget is refused by `parse`, or two budgets contradict each other.
     """
     budgets = tuple(parse(text) for text in texts)
     seen: dict[tuple[str, bool], str] = {}

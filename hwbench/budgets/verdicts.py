@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -25,12 +25,12 @@ class Verdict:
     """The verdict on one budget.
 
     Attributes:
-        measured: the figure and its confidence interval, in the budget's unit; of a relative budget, the change against
-            the baseline; None if there is no figure.
+        measured: the figure and its confidence interval, in the budget's unit; for a relative budget, the change
+            against the baseline; None if there is no figure.
         reason: the evidence, in one sentence.
         detectable_change: the smallest relative change that the gate could have shown; None without a gate.
-        counted: number of processes, or against a baseline rounds, that counted: the figure is their median, or the
-            median of all if none counted. None without a gate.
+        counted: number of processes that counted, or of rounds if there is a baseline. The figure is their median, or
+            the median of all if none counted. None without a gate.
     """
 
     budget: Budget
@@ -61,8 +61,8 @@ def judge(figures: Estimates, budgets: Sequence[Budget], baseline: Estimates | N
     interval is beyond it, and is inconclusive otherwise.
 
     Args:
-        figures: the candidate's.
-        budgets: limits on them.
+        figures: the candidate's figures.
+        budgets: limits on these figures.
         baseline: figures that relative budgets compare with, measured under the same conditions; see
             `baseline.judge_report`.
 
@@ -76,8 +76,13 @@ def judge(figures: Estimates, budgets: Sequence[Budget], baseline: Estimates | N
 
 
 def overall(verdicts: Sequence[Verdict]) -> Outcome:
-    """Return the worst outcome: one failure fails, otherwise one inconclusive verdict is inconclusive."""
-    outcomes = {verdict.outcome for verdict in verdicts}
+    """Return the worst outcome of some verdicts."""
+    return worst(verdict.outcome for verdict in verdicts)
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the worst outcome: one failure fails, otherwise one inconclusive outcome is inconclusive."""
+    outcomes = set(outcomes)
     return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
 
 
@@ -131,7 +136,7 @@ def reason_of(budget: Budget, outcome: Outcome, measured: Estimate, confidence: 
 
     Args:
         budget: the limit.
-        outcome: the verdict's.
+        outcome: the outcome of the verdict.
         measured: the figure and its interval.
         confidence: the probability that the interval holds the true value.
     """
@@ -156,7 +161,8 @@ def relation(budget: Budget, outcome: Outcome) -> str:
 def _samples_hint(budget: Budget, measured: Estimate, n: int) -> str:
     """Estimate how many samples like these would be conclusive.
 
-    An interval narrows with the square root of their number; Tango's, while no pair differs, with the number itself.
+    An interval narrows with the square root of the number of samples; Tango's interval narrows with the number itself
+    as long as no pair differs.
     """
     room = budget.limit - measured.value if budget.is_upper else measured.value - budget.limit
     reach = measured.high - measured.value if budget.is_upper else measured.value - measured.low

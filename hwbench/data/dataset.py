@@ -1,6 +1,4 @@
-"""Samples and labels in an .npz file: arrays named after the model's inputs, whose first axis is the samples, and
-`labels`.
-"""
+"""Samples and labels in an .npz file: one per input of the model, and `labels`; the first axis is the samples."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def edgewright_gate(request: pytest.FixtureRequest) -> Gate:
-    """A function that gates a bundle, and fails the test if a budget is broken.
+    """Give a function that gates a bundle, and fails the test if a budget is broken.
 
     It takes the bundle's path, budgets as text, and by name `baseline` (a path), `max_time_s` and `block_s`; it returns
     the `Gated`. Each verdict is recorded as a property of the test, which JUnit XML shows.
@@ -57,7 +57,7 @@ def edgewright_gate(request: pytest.FixtureRequest) -> Gate:
             mistake = str(error)
         else:
             mistake = ""
-        if mistake:  # outside of the handler, as pytest would also show the handled exception
+        if mistake:  # outside the handler, since pytest would also show the handled exception
             pytest.fail(mistake, pytrace=False)
         lines = [f"{verdict.budget.text}: {verdict.outcome}, {verdict.reason}" for verdict in gated.verdicts]
         for verdict, line in zip(gated.verdicts, lines):

@@ -24,8 +24,11 @@ from runtimes.tensors import Array
 
 
 class BlockFigures(NamedTuple):
-    """One entry per block: its figure, NaN if it has none, and the lowest and the highest figure that it could have had
-    without interference.
+    """Figures of blocks, NaN for a block without one, and the bounds of each block's figure without interference.
+
+    Attributes:
+        figures: one per block.
+        lowest, highest: the lowest and the highest figure that each block could have had without interference.
     """
 
     figures: Array
@@ -54,7 +57,7 @@ class Rounds:
         """Bound the median block's figure, or the median round's relative change, at any time.
 
         The bounds of a figure are wider by the spread of the probe, and on the side of failing by the probe's slowdown
-        since quieter times: the machine's speed is known no better than that. A change needs no such margin, for the
+        since quieter times: the machine's speed is known no more exactly. A change needs no such margin, for the
         machine's speed affects both sides of a round, in random order, and so raises the ratio as often as it lowers
         it.
 
@@ -67,16 +70,16 @@ class Rounds:
         Raises:
             NotMeasuredError: a block is too short for this percentile.
         """
-        blocks, counts = self._figures(budget)
+        blocks, is_counted = self._figures(budget)
         low_alpha, high_alpha = (
             (fail_alpha, confidence_sequences.ALPHA) if budget.is_upper else (confidence_sequences.ALPHA, fail_alpha)
         )
         lowest = np.full_like(blocks.lowest, -np.inf) if undisturbed_only else blocks.lowest
         highest = np.full_like(blocks.highest, np.inf) if undisturbed_only else blocks.highest
-        figures, undisturbed = blocks.figures, blocks.figures[counts]
-        low = confidence_sequences.lower_bound(undisturbed, np.where(counts, figures, lowest), low_alpha)
-        high = confidence_sequences.upper_bound(undisturbed, np.where(counts, figures, highest), high_alpha)
-        value = float(np.nanmedian(undisturbed if counts.any() else figures))
+        figures, undisturbed = blocks.figures, blocks.figures[is_counted]
+        low = confidence_sequences.lower_bound(undisturbed, np.where(is_counted, figures, lowest), low_alpha)
+        high = confidence_sequences.upper_bound(undisturbed, np.where(is_counted, figures, highest), high_alpha)
+        value = float(np.nanmedian(undisturbed if is_counted.any() else figures))
         if budget.relative:
             return Estimate(math.expm1(value), math.expm1(low), math.expm1(high))
         spread, margin = 1 + self.probe_spread, 1 + max(self.probe_spread, self._probe_slowdown)
@@ -94,13 +97,13 @@ class Rounds:
         The spread of rounds comes from runs of one model against itself: the baseline's blocks against its own next
         blocks, or without a baseline the candidate's blocks around their median.
         """
-        blocks, counts = self._figures(budget)
-        undisturbed = blocks.figures[counts]
+        blocks, is_counted = self._figures(budget)
+        undisturbed = blocks.figures[is_counted]
         if budget.relative:
             deviations = self._baseline_against_itself(budget)
         else:
-            deviations = np.log(undisturbed / np.median(undisturbed)) if counts.any() else np.empty(0)
-        shift = confidence_sequences.detectable_shift(deviations, round(n * float(counts.mean())))
+            deviations = np.log(undisturbed / np.median(undisturbed)) if is_counted.any() else np.empty(0)
+        shift = confidence_sequences.detectable_shift(deviations, round(n * float(is_counted.mean())))
         if not math.isfinite(shift):
             return math.inf
         return math.expm1(shift) + (0.0 if budget.relative else self.probe_spread)
@@ -132,7 +135,7 @@ class Rounds:
 
     @cached_property
     def _probe_slowdown(self) -> float:
-        """The relative slowdown of the median of those probes since the fastest known."""
+        """The relative slowdown of the median undisturbed probe since the fastest known probe."""
         level = interference.undisturbed_probe_ns(self.interference("candidate"))
         known = [value for value in (level, self.reference_ns) if value is not None]
         return max(float(np.median(self._probes)) / min(known) - 1, 0.0) if self._probes and known else 0.0
@@ -151,7 +154,7 @@ class Rounds:
         return tuple(interference.block_interference(block) for block in getattr(self, side))
 
     def _figures(self, budget: Budget) -> tuple[BlockFigures, Array]:
-        """List figures, or logarithms of the ratio to the baseline's, and tell which of them count."""
+        """List the figures, or logarithms of their ratio to the baseline's, and tell which of them count."""
         blocks = self.block_figures("candidate", budget.quantity)
         if budget.relative:
             other = self.block_figures("baseline", budget.quantity)

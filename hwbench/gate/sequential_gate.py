@@ -32,11 +32,11 @@ from runtimes.sampling.closed_loop import MOST_RUNS, Block, SamplingPlan
 
 MAX_TIME_S = 60.0
 _BLOCK_S = 0.1  # about the time of starting a process; many short processes, since they differ more than runs do
-_LEAST_RUNS, _MOST_RUNS = 20, 1_000
+_LEAST_RUNS, _MOST_RUNS = 20, 1_000  # per block: a model below 0.1 ms reaches the second before `_BLOCK_S` has passed
 _PILOT = 20
 """Number of rounds after which a budget that this machine cannot resolve is refused."""
 _HOPELESS = 2.0
-"""Ratio of detectable change to limit from which a budget is refused so early: so few rounds give a rough estimate."""
+"""Ratio of the detectable change to the limit above which `_PILOT` rounds refuse a budget: their estimate is rough."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class GatePlan:
     Attributes:
         max_time_s: limit of the whole gate; a round that would end later is not begun.
         block_s: the shortest time that each process measures; None for a tenth of a second, or a thousand inferences.
-        seed: of the order within rounds; None for one of the system's.
+        seed: the random seed of the order within rounds; None for a seed from the system.
     """
 
     max_time_s: float = MAX_TIME_S
@@ -179,10 +179,10 @@ def decide(
             return decided | {text: verdict for text, verdict in verdicts.items() if text not in decided}, rounds
 
 
-def _refused(rounds: Rounds, open_: Sequence[Verdict], possible: int, max_time_s: float) -> dict[str, Verdict]:
+def _refused(rounds: Rounds, undecided: Sequence[Verdict], possible: int, max_time_s: float) -> dict[str, Verdict]:
     """List verdicts on changes smaller than any that the machine can show by the time limit."""
     refused = {}
-    for verdict in open_:
+    for verdict in undecided:
         budget = verdict.budget
         if not budget.relative or verdict.measured is None:
             continue

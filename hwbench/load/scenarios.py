@@ -1,6 +1,6 @@
 """MLPerf Inference's scenarios beyond single stream: LoadGen makes the load, and each run has a process of its own.
 
-Runs are as short as our other blocks, where MLPerf asks for ten minutes: the figures are no MLPerf results.
+Runs are as short as our other blocks, and MLPerf asks for ten minutes, so the figures are no MLPerf results.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from runtimes.npz import write as write_npz
 from runtimes.sampling.closed_loop import SamplingPlan
 
 BATCH = 8
-"""Default number of samples that arrive together: that of MLPerf's multi_stream."""
+"""Default number of samples that arrive together, as in MLPerf's multi_stream."""
 CAVEAT = "Each run of LoadGen took seconds, and MLPerf Inference asks for ten minutes: this is no MLPerf result."
-_OFFLINE_RUNS = 8  # at least, of each worker; offline has no percentiles, which would need more
+_OFFLINE_RUNS = 8  # least number for each worker; offline has no percentiles, which would need more
 _CAPACITY_RUNS = 2  # the faster one counts, since interference only slows a run down
-_MOST_QUERIES = 20_000  # of server: high rates are measured as long as low ones, with as much interference
+_MOST_QUERIES = 20_000  # of server: high rates are measured for as long as low ones, and meet as much interference
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LoadRequest:
         plan: duration of each process.
         batch: samples per query of multi_stream, or per inference of offline; None for `BATCH`, or the next multiple
             of a batch that the model fixes.
-        bound: the latency that server has to hold.
+        bound: the limit on latency that server has to hold.
     """
 
     scenario: LoadedScenario
@@ -80,7 +80,7 @@ def measure(
 
     Args:
         path: the bundle.
-        ask: the scenario.
+        ask: the scenario and its load.
         tick: called after each process.
         evaluation: samples to score on, as in any other measurement.
 
@@ -128,7 +128,7 @@ class _Bench:
 
     @property
     def workers(self) -> int:
-        """As many workers as the processors allow (a runtime may use fewer); one if the runtime chooses its threads."""
+        """Number of workers that the processors allow; 1 if the runtime chooses its threads. A runtime may use fewer."""
         return max(1, self.cores // self.threads) if self.threads else 1
 
     @property
@@ -167,7 +167,7 @@ def _offline(bench: _Bench, plan: SamplingPlan, together: int) -> LoadPlan:
 
 
 def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[tuple[Latency, ...], Verdict]:
-    """Measure server's latency at the rates of the search, or single stream's if that misses the bound.
+    """Measure server's latency at the rates of the search, or only single stream's if single stream misses the bound.
 
     Raises:
         UsageError: a rate would take too long to judge.
@@ -199,7 +199,7 @@ def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[tuple[Late
 
 
 def _lasting(plan: SamplingPlan, runs: int) -> SamplingPlan:
-    """Extend a plan to at least so many runs, which may be more than it allows."""
+    """Extend a plan to a least number of runs, which may be more than it allows."""
     return dataclasses.replace(plan, min_runs=runs, max_runs=max(runs, plan.max_runs))
 
 

@@ -1,4 +1,4 @@
-"""Server's maximal rate: a search for the largest rate of arrivals that holds a latency bound."""
+"""Maximal rate of a server: a search for the largest rate of arrivals that holds a latency bound."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from hwbench.stats import intervals
 
 PROCESSES = 2
 """Number of processes that measure at each rate."""
-_CONFIRMING = 1  # one more if they miss the bound, so that interference with one of them decides nothing
-_LATER = 3  # more, once, at rates that contradict others: interference may have lasted for all processes so far
-# Shares of the measured capacity; above 1, as interference may have lowered what was measured.
+_CONFIRMING = 1  # one more process if those miss the bound, so that interference with one of them decides nothing
+_LATER = (
+    3  # more processes, once, at rates that contradict others: interference may have lasted for all processes so far
+)
+# Shares of the measured capacity. Some are above 1, since interference may have lowered the measurement.
 _STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-_LOWEST_STEP = 1 / 64  # here hardly a query waits: a model that misses the bound here misses it at any rate
-_PRECISION = 1.05  # how far the smallest rate that misses the bound may be from the largest that holds it
+_LOWEST_STEP = 1 / 64  # at this share hardly a query waits, so a model that misses the bound misses it at any rate
+_PRECISION = 1.05  # largest ratio of the first rate that misses the bound to the last rate that holds it
 
 
 def search(
@@ -28,9 +30,9 @@ def search(
 ) -> tuple[Latency, ...]:
     """Measure rates up to saturation, then between the last that holds the bound and the first that misses it.
 
-    A miss counts only if another process confirms it. Rates that contradict each other are measured again later:
-    those that missed the bound though a higher one held it, and if they still miss it, those that held. So is the first
-    that missed, if the search ends just below it: the interference may be over by then.
+    A miss counts only if another process confirms it. Rates that contradict each other are measured again later: first
+    those that missed the bound though a higher one held it, then, if they still miss it, those that held. The first
+    rate that missed is measured again, too, if the search ends just below it: the interference may be over by then.
 
     Args:
         measure: measures at a rate, in queries per second, in one process; takes its number at that rate, from 0.
@@ -43,7 +45,7 @@ def search(
         The latencies, the lowest rate first.
     """
     tried: dict[float, Latency] = {}
-    again: set[float] = set()
+    repeated: set[float] = set()
 
     def look(rate: float, processes: int) -> None:
         for _ in range(processes):
@@ -57,8 +59,8 @@ def search(
             look(rate, _CONFIRMING)
 
     def look_again(rate: float) -> None:
-        if rate not in again:
-            again.add(rate)
+        if rate not in repeated:
+            repeated.add(rate)
             look(rate, _LATER)
 
     floor = max(lowest_per_s, _LOWEST_STEP * capacity_per_s)
@@ -75,7 +77,7 @@ def search(
         while (between := _between(tried, bound)) is not None and (rate := max(between, floor)) not in tried:
             judge(rate)
         missed = _first_missed(tried, bound)
-        if missed is None or missed in again:
+        if missed is None or missed in repeated:
             return tuple(tried[rate] for rate in sorted(tried))
         look_again(missed)
 
@@ -83,16 +85,14 @@ def search(
 def largest(rates: Sequence[Latency], bound: Budget) -> int | None:
     """Find the last rate before the first that misses the bound; None if the lowest misses it.
 
-    A higher rate that held after all was lucky.
+    A higher rate that held the bound does not count: it held by chance.
     """
     held = next((index for index, latency in enumerate(rates) if not holds(latency, bound)), len(rates))
     return held - 1 if held else None
 
 
 def contradicted(rates: Sequence[Latency], bound: Budget) -> tuple[int, ...]:
-    """List the rates that missed the bound though a higher one held it, which no load alone explains, by their
-    indices.
-    """
+    """List the indices of rates that missed the bound though a higher one held it; load alone cannot explain them."""
     held = {index for index, latency in enumerate(rates) if holds(latency, bound)}
     return tuple(index for index in range(max(held, default=0)) if index not in held)
 
@@ -116,8 +116,8 @@ def percent_of(bound: Budget) -> float:
 def verdict(rates: Sequence[Latency], bound: Budget, lowest_per_s: float) -> Verdict:
     """Judge the bound: pass, with the largest rate that holds it, or fail.
 
-    The verdict is inconclusive if a rate might hold the bound that takes too long to measure, if a higher rate held it
-    than one that missed, or if no rate did and the lowest was disturbed.
+    The verdict is inconclusive if a rate that takes too long to measure might hold the bound, if a rate missed the
+    bound though a higher one held it, or if no rate held it and the lowest was disturbed.
 
     Args:
         rates: the latencies that `search` returned.
@@ -181,7 +181,7 @@ def _between(tried: dict[float, Latency], bound: Budget) -> float | None:
 
 
 def _target(latency: Latency) -> float:
-    """Return the rate in queries per second."""
+    """Return the rate of arrivals that was asked for, in queries per second."""
     return (latency.load.target_per_s if latency.load is not None else None) or 0.0
 
 

@@ -21,7 +21,7 @@ else:
 KERNEL_FLAGS = frozenset(
     {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimdhp", "asimddp", "i8mm"}
 )
-"""The flags with which runtimes choose faster kernels, or kernels that round otherwise."""
+"""The flags that make runtimes choose faster kernels, or kernels that round otherwise."""
 
 
 def names() -> tuple[str, ...]:
@@ -69,8 +69,8 @@ def parse(text: str, where: str, stem: str) -> HardwareProfile:
 
 
 def detect(machine: Machine) -> HardwareProfile:
-    """Find the profile that fits a machine best: its GPU's, its board's, else the one that requires the most
-    instructions among those that the machine has.
+    """Find the profile that fits a machine best: its GPU's, then its board's, then the one that needs the most of its
+    instructions.
 
     Raises:
         UsageError: no profile fits.

@@ -1,4 +1,4 @@
-"""Time the parts of a bundle's inferences on a GPU, in a process of its own.
+"""Times of the parts of a bundle's inferences on a GPU, measured in a process of its own.
 
     python -m hwbench.machine.gpu_process BUNDLE --inputs FILE.npz --out FILE.json
 
@@ -22,7 +22,7 @@ from runtimes.command_line import exit_code
 from runtimes.inference.load import load
 from runtimes.sampling.closed_loop import distinct_feeds
 
-_RUNS = 200  # the median of so many is stable, and a slow model of 100 ms takes 22 s with its warm-up
+_RUNS = 200  # the median of 200 is stable, and a slow model of 100 ms takes 22 s with its warm-up
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

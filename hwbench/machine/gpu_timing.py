@@ -13,7 +13,7 @@ from runtimes.inference.session import Session
 from runtimes.tensorrt.engine_session import DeviceTimes, EngineSession
 from runtimes.tensors import Array, Feeds
 
-_ENQUEUE_SHARE = 0.8  # of computing: trtexec warns above it
+_ENQUEUE_SHARE = 0.8  # of the time of computing; trtexec warns above it
 _UNSTABLE_CV = 0.025  # trtexec's limit for the coefficient of variation of computing
 _STATES = 20  # readings per measurement, since NVML takes a millisecond for each
 _PARTS = ("h2d", "compute", "d2h", "enqueue")
@@ -42,7 +42,7 @@ class GpuTimes:
     Attributes:
         samples: times of the parts, one per inference; empty for a runtime that does not report them.
         cuda_graph: True if computing was one launch of a captured graph.
-        states: the GPU's, read between inferences; empty without NVML.
+        states: the GPU's states, read between inferences; empty without NVML.
     """
 
     samples: tuple[DeviceTimes, ...]
@@ -73,8 +73,10 @@ class GpuTimes:
     def warnings(self) -> tuple[str, ...]:
         """Reasons why these times are not the engine's own, and remedies; the thresholds are trtexec's."""
         throttled = any(state.throttled for state in self.states)
-        remedy = ("the GPU was throttled during the measurement; cool it, or raise its power limit",)
-        return (*(self._timing_warnings() if self.samples else ()), *(remedy if throttled else ()))
+        warnings = self._timing_warnings() if self.samples else []
+        if throttled:
+            warnings.append("the GPU was throttled during the measurement; cool it, or raise its power limit")
+        return tuple(warnings)
 
     def _timing_warnings(self) -> list[str]:
         h2d, compute, d2h, enqueue = (float(np.median(self.of(part))) for part in _PARTS)
@@ -113,7 +115,7 @@ def measure(
         session: a session on a GPU; an engine's reports the parts of its time, others have states alone.
         feeds: inputs, taken in turn.
         runs: number of inferences.
-        warmup: number of inferences before, whose times are not kept.
+        warmup: number of inferences before these, whose times are not recorded.
         read_state: reads the GPU's state; see `gpu_state.state_reader`.
 
     Raises:

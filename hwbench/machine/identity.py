@@ -44,7 +44,6 @@ _TELLING_FLAGS = frozenset(
     ]
 )
 
-
 _CPU_KEYS = ("model name", "CPU implementer", "CPU part")
 
 
@@ -77,7 +76,7 @@ class Machine:
     last_caches: int = 1
 
     def differences(self, other: Machine) -> tuple[str, ...]:
-        """List what makes latency on the two incomparable, one phrase each; empty for the same machine."""
+        """List the differences that make latency on two machines incomparable, as phrases; empty if there are none."""
         phrases = []
         for name in ("arch", "cpu", "isa", "cores", "governor", "hypervisor", "board", "gpus"):
             ours, theirs = getattr(self, name), getattr(other, name)
@@ -91,7 +90,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Read the machine we are on."""
+    """Describe the machine that runs this process."""
     cpuinfo = _read(Path("/proc/cpuinfo"))
     return Machine(
         arch=cpu.arch(),

@@ -15,7 +15,7 @@ from runtimes.cache import Cache
 T = TypeVar("T")
 
 MAX_AGE_S = 30 * 86_400.0
-"""Seconds that a fact is remembered. Firmware, kernels and clocks change: a fact that is a month old may be wrong."""
+"""Age in seconds from which a fact counts as forgotten. Firmware, kernels and clocks change within a month."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Remembered:
 
     Attributes:
         probe_ns: the speed probe's time in the least disturbed run, in ns.
-        probe_at_s: when that run was, in seconds since 1970.
+        probe_at_s: time of that run, in seconds since 1970.
     """
 
     probe_ns: float | None = None
@@ -32,7 +32,7 @@ class Remembered:
 
 
 def recall(machine: Machine) -> Remembered:
-    """Find what is known of a machine; nothing is known where it cannot be read, or is older than `MAX_AGE_S`."""
+    """Recall the facts about a machine; a fact is missing if it cannot be read or is older than `MAX_AGE_S`."""
     remembered = find(Remembered, machine, "machine") or Remembered()
     if time.time() - remembered.probe_at_s > MAX_AGE_S:
         return dataclasses.replace(remembered, probe_ns=None)
@@ -53,13 +53,13 @@ def find(cls: type[T], machine: Machine, kind: str, depends_on: object = None) -
         cls: the dataclass that holds the fact.
         machine: the machine.
         kind: the kind's name.
-        depends_on: whatever else the fact depends on, as plain data.
+        depends_on: everything else that the fact depends on, as plain data.
     """
     return _cache().get_value(cls, _key(machine, kind, depends_on))
 
 
 def keep(fact: object, machine: Machine, kind: str, depends_on: object = None) -> None:
-    """Remember a fact for `find`; where that is not possible, it is measured again."""
+    """Remember a fact for `find`; a fact that cannot be stored is measured again."""
     _cache().put_value(_key(machine, kind, depends_on), fact)
 
 

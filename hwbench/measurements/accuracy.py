@@ -15,7 +15,7 @@ from runtimes.errors import UsageError
 from runtimes.tensors import Array
 
 _REPLICATES = 500
-_DRAWS = 100  # resamples to try for one replicate
+_DRAWS = 100  # resamples to try for one replicate, since a metric may be undefined on some; see `_replicate`
 _SEED = 0
 
 
@@ -26,8 +26,8 @@ class Accuracy:
     Attributes:
         scores: one per sample, if the metric is their mean.
         proportion: True if the scores are 1 for right and 0 for wrong, rather than degrees of closeness.
-        replicates: otherwise, the metric on bootstrap resamples; equal seeds make equal resamples, so that
-            two models' replicates are paired.
+        replicates: the metric on bootstrap resamples, if it is no mean of scores; equal seeds make equal resamples, so
+            that two models' replicates are paired.
         reference: the source model's accuracy on the same samples; None without it.
         data_sha256: digest of the evaluation samples and labels; two scores are paired only if it is equal.
         is_source: True for the source model itself, on the runtime of the reference: its drop is zero, not estimated.
@@ -54,7 +54,7 @@ class Accuracy:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The metric's smallest and largest possible value, as far as its name and its scores tell."""
+        """The metric's smallest and largest possible value, as far as its name and its scores tell them."""
         return (0.0, 1.0) if self.proportion else metrics.bounds(self.metric)
 
     def estimate(self) -> Estimate:
@@ -69,8 +69,7 @@ class Accuracy:
         return intervals.percentile_of_replicates(self.value, np.asarray(self.replicates))
 
     def drop(self) -> Estimate | None:
-        """Estimate how much worse it is than the reference, paired by sample; negative if better, None without a
-        reference.
+        """Estimate the loss against the reference, paired by sample: negative for a gain, None without a reference.
 
         Raises:
             ValueError: there are too few samples for an interval.

@@ -1,6 +1,6 @@
-"""Interference: what other programs, the hypervisor or heat did to a block while it was measured.
+"""Interference: the effects of other programs, the hypervisor or heat on a block while it was measured.
 
-Nothing here looks at the model's own latency: to exclude blocks because they are slow would bias the result.
+Nothing here reads the model's own latency: excluding blocks because they are slow would bias the result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class BlockInterference:
 
     Attributes:
         probe_ns: the median of its probes; None without any.
-        interruption: what took the processor away for long enough to matter, as a clause; None if nothing did.
+        interruption: the event that took the processor away for long enough to matter, as a clause; None without one.
     """
 
     probe_ns: float | None
@@ -37,7 +37,7 @@ class BlockInterference:
 
 
 def block_interference(block: Block) -> BlockInterference:
-    """Find the interference with a block in what it recorded."""
+    """Find the interference with a block in its records."""
     return BlockInterference(float(np.median(block.probe_ns)) if block.probe_ns else None, interruption(block))
 
 
@@ -90,7 +90,7 @@ def other_programs_ns(block: Block) -> int | None:
 
 
 def other_processors(blocks: Sequence[Block]) -> float | None:
-    """Return how many processors other programs used on average; None if the system does not report it."""
+    """Compute how many processors other programs used on average; None if the system does not report it."""
     known = [
         (used_ns, block.conditions.wall_ns)
         for block in blocks

@@ -30,12 +30,11 @@ def latency(
     tick: Tick,
     blocks: int = BLOCKS,
 ) -> dict[str, Latency | str]:
-    """Measure single-stream latency of several bundles, their blocks interleaved so that interference affects all
-    alike.
+    """Measure single-stream latency of several bundles in interleaved blocks, so that interference affects all alike.
 
     Args:
         bundles: paths by name.
-        settings: the settings that each runs with, for the record.
+        settings: the settings that each runs with, which the latency records.
         inputs: an .npz of samples for each.
         target: the machine that measures.
         plan: duration of each block.
@@ -43,7 +42,7 @@ def latency(
         blocks: processes per bundle.
 
     Returns:
-        A latency per name, or the reason why it is missing: after a failure of one bundle, the others go on.
+        A latency per name, or the reason why it is missing: if one bundle fails, the others are still measured.
     """
     measured: dict[str, list[Block]] = {name: [] for name in bundles}
     failed: dict[str, str] = {}

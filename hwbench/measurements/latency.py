@@ -24,8 +24,8 @@ queries arrive at random, as a Poisson process. offline has one query of all sam
 
 METER_STOOD_STILL = "an energy meter did not move while a process measured; measure for longer with --duration"
 
-_KEPT_UP = 0.95  # a growing queue is below: its arrivals are more than a twentieth faster than the answers
-_TURNS = 2  # length of a queue by chance alone; with few queries, it takes much of the run
+_KEPT_UP = 0.95  # below this ratio a queue grows: arrivals are over a twentieth faster than answers
+_TURNS = 2  # queries that may wait by chance alone at the end; in a short run their answers take a large share
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Load:
     Attributes:
         batched: True if samples that came together ran as one inference, False if one after another.
         workers: number of threads that answered.
-        target_per_s: the mean rate of arrivals asked of server.
+        target_per_s: the mean rate of arrivals that was asked of server; None in other scenarios.
     """
 
     batched: bool
@@ -48,7 +48,7 @@ class Latency:
     """One artifact's latency on one machine.
 
     Attributes:
-        batch: number of samples per latency: an inference's, or of multi_stream a query's.
+        batch: number of samples per latency: those of an inference, or of a query of multi_stream.
         load: LoadGen's load; None for our own closed loop.
         blocks: one per measuring process. Processes differ more than the runs inside one do (Kalibera
             and Jones, 2013, Rigorous Benchmarking in Reasonable Time), so there are several.
@@ -72,12 +72,12 @@ class Latency:
     def percentile(self, percent: float) -> Estimate:
         """Estimate a percentile in ms, with its confidence interval.
 
-        The value is that of all samples. The interval joins the exact one of their order statistics with that of the
-        median block's percentile, since samples inside a block are not independent. It covers the percentile of the
-        median process, not that of a rare process much slower than the others.
+        The value is the percentile of all samples. The interval is the union of two, since samples inside a block are
+        not independent: the exact interval of the order statistics, and that of the median block's percentile. It
+        covers the percentile of the median process, not that of a rare process much slower than the others.
 
         Raises:
-            ValueError: there are too few samples, and the message says how many it takes; or the scenario is offline.
+            ValueError: there are too few samples (the message says how many it takes), or the scenario is offline.
         """
         if self.scenario == "offline":
             raise ValueError("offline issues all samples at once, so no sample has a latency of its own")
@@ -101,9 +101,9 @@ class Latency:
 
     @property
     def undisturbed(self) -> Latency:
-        """The latency of server's undisturbed processes, if they are two or more; otherwise this latency.
+        """The latency of server's undisturbed processes, if there are two or more; otherwise this latency.
 
-        The choice does not depend on the processes' own figures. The other scenarios' processes all count.
+        The choice does not depend on the processes' own figures. In other scenarios all processes count.
         """
         if self.scenario != "server":
             return self
@@ -112,9 +112,7 @@ class Latency:
 
     @property
     def throughput_per_s(self) -> Estimate:
-        """Samples per second. The interval is the median block's; so is the value under a load of LoadGen's own
-        arrivals.
-        """
+        """Samples per second. The interval is that of the median block, and so is the value for server and offline."""
         each = _median([_throughput_per_s(block, self.batch) for block in self.blocks])
         if self.scenario in ("server", "offline"):
             return each
@@ -193,7 +191,7 @@ def meter_stood_still(block: Block) -> bool:
 
 
 def block_runs_needed(p: float) -> int:
-    """Return the fewest samples whose largest is no smaller than the median estimate of the p-quantile."""
+    """Return the smallest number of samples whose largest reaches the median-unbiased estimate of the p-quantile."""
     return math.ceil(round((1 + p) / 3 / (1 - p), 6))
 
 
@@ -207,8 +205,8 @@ def _throughput_per_s(block: Block, batch: int) -> float:
 def _kept_up(block: Block, workers: int) -> float:
     """Compare the time to the last arrival with the time to the last answer.
 
-    The latter is reduced by an answer that did not wait, and by what chance may add: some turns at the workers, and an
-    answer that took twice as long.
+    The latter is reduced by an answer that did not wait, and by the waiting that chance may add: some turns at the
+    workers, and an answer that took twice as long.
     """
     alone_ns = min(block.samples_ns)
     return max(block.arrivals_ns) / max(_end_ns(block) - alone_ns * (2 + _TURNS / workers), 1.0)
@@ -235,7 +233,7 @@ def _energy_uj(block: Block) -> float:
 
 
 def _median(values: list[float]) -> Estimate:
-    """Estimate the median: six values or more bound it exactly; the range of fewer is the best available."""
+    """Estimate the median. Six values or more bound it exactly; for fewer, their range is the best interval."""
     if len(values) >= intervals.quantile_runs_needed(0.5):
         bounds = intervals.quantile(np.asarray(values), 0.5)
         return Estimate(float(np.median(values)), bounds.low, bounds.high)

@@ -17,12 +17,12 @@ import numpy as np
 from hwbench.machine.identity import Machine
 from runtimes.tensors import Array
 
-_SMALLEST_BYTES = 1 << 19  # below, the calls themselves take a noticeable share of the time
+_SMALLEST_BYTES = 1 << 19  # per thread; below it, the calls themselves take a noticeable share of the time
 _DEFAULT_CACHE_BYTES = 1 << 25  # of a machine that does not show its caches
-_CACHES = 4  # size in last caches, as STREAM asks of each of its arrays
+_CACHES = 4  # the largest array is four times the last caches, as STREAM requires of its arrays
 _SHARE = 16  # an array takes at most this fraction of the machine's memory
 _CALL_BYTES = 1 << 25  # read by a thread in one call, which takes a millisecond or less
-_MIN_TRIES, _MIN_S = 5, 0.06  # per size
+_MIN_TRIES, _MIN_S = 5, 0.06  # for each size, since the best of several tries counts
 
 _Call = tuple[Callable[[], object], int]  # a call and the bytes that it moves
 
@@ -38,8 +38,8 @@ class Bandwidth:
 def measure(machine: Machine, threads: int) -> tuple[Bandwidth, ...]:
     """Read arrays of growing size again and again, each thread its own part.
 
-    The largest lies well beyond the last cache, and is also copied: there the faster of the two counts, copies by
-    STREAM's rule (McCalpin, 1995), which is bytes read plus bytes written.
+    The largest array lies well beyond the last cache, and is also copied. The faster of reading and copying counts;
+    for copies, bytes read and bytes written are added (STREAM: McCalpin, 1995).
 
     Returns:
         Bandwidths by size, ascending.
@@ -58,7 +58,7 @@ def measure(machine: Machine, threads: int) -> tuple[Bandwidth, ...]:
 
 
 def best(*measured: Sequence[Bandwidth]) -> tuple[Bandwidth, ...]:
-    """Take the highest of several measurements, by size; a working set counts as no faster than a smaller one."""
+    """Take the highest bandwidth of each size from several measurements. No set is faster than a smaller one."""
     known: dict[int, float] = {}
     for each in (each for series in measured for each in series):
         known[each.bytes] = max(known.get(each.bytes, 0.0), each.bytes_per_s)
@@ -77,7 +77,7 @@ def bound(memory: Sequence[Bandwidth], size: int) -> float | None:
 
 
 def _largest_bytes(machine: Machine, threads: int) -> int:
-    """Choose the largest size. Each thread may have a last cache of its own, as many as there are."""
+    """Choose the largest size. Threads may use as many last caches as the machine has, and one each at most."""
     caches = min(threads, machine.last_caches) * max(machine.caches_bytes.values(), default=_DEFAULT_CACHE_BYTES)
     wanted = min(max(_CACHES * caches, 2 * _SMALLEST_BYTES), machine.memory_bytes // _SHARE)
     return 1 << (wanted.bit_length() - 1)

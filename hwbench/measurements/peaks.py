@@ -1,7 +1,7 @@
 """Peaks of this machine: the most products per second in each precision, and the most bytes per second.
 
-They are measured once for each number of threads and kept, as the probe's time is (`hwbench.machine.machine_facts`). A
-peak is a maximum, so the best of several tries counts, and the best of several measurements.
+They are measured once for each number of threads and remembered, as the probe's time is
+(`hwbench.machine.machine_facts`). A peak is a maximum, so the best of several tries and measurements counts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from runtimes.errors import EdgewrightError
 from runtimes.sampling.closed_loop import SamplingPlan
 
 _KIND = "peaks"
-_METHOD = 2  # version of the measurement; kept figures of another are not used
+_METHOD = 2  # version of the measurement; figures of other versions are not used
 _PLAN = SamplingPlan(min_runs=5, duration_s=0.12, warmup_limit_s=0.12, time_limit_s=3.0)
 
 
@@ -71,7 +71,7 @@ class UnbuiltWorkload:
 
 
 def recall(machine: Machine, threads: int, versions: Mapping[str, str]) -> Peaks | None:
-    """Read the kept peaks of a machine; None if there are none, they are a month old, or they cannot be read."""
+    """Recall the peaks of a machine; None if none are known, they are too old, or they cannot be read."""
     known = find(Peaks, machine, _KIND, _depends_on(machine, threads, versions))
     return known if known is not None and time.time() - known.measured_at_s <= MAX_AGE_S else None
 
@@ -85,11 +85,11 @@ def measure(
     target: Target,
     tick: Tick,
 ) -> Peaks:
-    """Measure a machine, and keep the higher of each figure and the one known, of one thread, too.
+    """Measure a machine, and remember the highest figures: those measured now, or known for as many threads or for one.
 
     Args:
-        machine: the machine we are on.
-        threads: number of threads inside one inference, and of those that move memory.
+        machine: the machine that runs this process.
+        threads: number of threads inside one inference, and of threads that read memory.
         versions: of the packages that compute the products; other versions have peaks of their own.
         workloads: products to compute; the fastest of each precision counts.
         missing: reasons why precisions have no workload.
@@ -104,13 +104,13 @@ def measure(
     rates: dict[str, float] = {}
     for precision, rate in (item for each in earlier for item in each.operations_per_s.items()):
         rates[precision] = max(rates.get(precision, 0.0), rate)
-    why = dict(missing)
+    reasons = dict(missing)
     for workload in workloads:
         rate, reason = _rate(workload, target)
         if reason is None:
             rates[workload.precision] = max(rates.get(workload.precision, 0.0), rate)
         else:
-            why[workload.precision] = reason
+            reasons[workload.precision] = reason
         tick(f"measured {workload.name}")
     memory = memory_bandwidth.measure(machine, threads)
     sizes = {each.bytes for each in memory}
@@ -121,7 +121,7 @@ def measure(
         dict(sorted(rates.items())),
         memory_bandwidth.best(memory, before),
         dict(versions),
-        {precision: reason for precision, reason in why.items() if precision not in rates},
+        {precision: reason for precision, reason in reasons.items() if precision not in rates},
         min((each.measured_at_s for each in earlier), default=time.time()),
     )
     keep(measured, machine, _KIND, _depends_on(machine, threads, versions))
@@ -145,6 +145,6 @@ def _rate(workload: PeakWorkload | UnbuiltWorkload, target: Target) -> tuple[flo
 
 
 def _depends_on(machine: Machine, threads: int, versions: Mapping[str, str]) -> object:
-    # Unlike the probe, they depend on the caches, and on how much memory there is to read.
+    # Unlike the probe's time, peaks depend on the caches, and on the size of the memory.
     memory = [round(machine.memory_bytes / 2**30), sorted(machine.caches_bytes.items()), machine.last_caches]
     return [_METHOD, threads, sorted(versions.items()), *memory]

@@ -20,14 +20,14 @@ class Quantity:
 
     Attributes:
         operators: the operators of a limit on it; the first is the usual one.
-        units: units that a budget may be written in, in multiples of the unit that figures are kept in.
+        units: units of a budget, in multiples of the unit that figures are stored in.
         heading: title of its column.
         unit: unit shown in a table; "" for a plain number.
-        kept_in: the unit that figures are kept in, as a suffix.
-        scale: factor from the unit kept to the unit shown.
+        stored_suffix: the unit that figures are stored in, as the suffix of a name.
+        scale: factor from the unit stored to the unit shown.
         interval: True if a table shows the interval.
-        of_machine: True if it depends on the machine, so that two machines' reports cannot be compared by it.
-        remedy: advice if its interval is on both sides of a limit.
+        of_machine: True if the figure depends on the machine, so that reports of two machines cannot be compared by it.
+        remedy: advice if the interval is on both sides of a limit.
     """
 
     operators: tuple[str, ...]
@@ -89,7 +89,7 @@ QUANTITIES: Mapping[str, Quantity] = {
         of_machine=True,
         remedy="there is one peak per process, and processes differ by as much",
     ),
-    # Energy is per inference, whatever its batch: all that the meters count meanwhile, idle power included.
+    # Energy is per inference, whatever its batch. It is all that the meters count meanwhile, idle power included.
     "energy": Quantity(
         ("<=",), _ENERGY, "energy", "mJ", "_uj", 1e-3, of_machine=True, remedy="measure for longer, on a quiet machine"
     ),

@@ -22,9 +22,9 @@ class Roofline:
 
     Attributes:
         time_ms: the larger of the time to compute all operations and the time to move all bytes, at the peak rates.
-        bound: which of the two it is.
-        share: of the median inference. Above 1 a count or a peak is wrong, or the machine was busy when the peak was
-            measured.
+        bound: the larger of these two times.
+        share: `time_ms` as a share of the median latency. Above 1 a count or a peak is wrong, or the machine was busy
+            when the peak was measured.
     """
 
     time_ms: float

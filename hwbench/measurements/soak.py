@@ -11,7 +11,7 @@ from runtimes.sampling.closed_loop import MOST_RUNS, Block, SamplingPlan
 from runtimes.tensors import Array
 
 _WINDOWS = 60
-_MIN_VALUES = 8  # for a trend
+_MIN_VALUES = 8  # by Kendall's exact test, six values are never significant at 0.001, and seven hardly ever
 _DRIFT, _GROWTH = 0.03, 0.01  # relative changes that matter; memory must also grow by 4 MiB
 _GROWTH_BYTES = 4 << 20
 
@@ -23,8 +23,8 @@ class Soak:
     Attributes:
         runs: number of inferences.
         seconds: their total time.
-        latency: trend of the median latencies of sixty windows, or fewer.
-        probe: trend of the fixed work beside it: a machine that slows down slows both.
+        latency: trend of the median latencies of sixty windows, or of fewer in a short soak.
+        probe: trend of the speed probe, which slows down if the machine does; None if it ran too seldom.
         memory: trend of the process's memory; None if the system does not report it.
         grown_bytes: growth of that memory from start to end.
         throttled: number of times that a processor slowed down for its heat; None if the system does not report it.

@@ -13,7 +13,7 @@ from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
 from hwbench.wording import count
 
-_MAX_MEDIAN_RATIO = 1.25  # of the slowest block to the fastest
+_MAX_MEDIAN_RATIO = 1.25  # largest ratio of the slowest block's median to the fastest block's
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def stability_warnings(report: Report) -> tuple[StabilityWarning, ...]:
 
 
 def competes(latency: Latency, cores: int) -> bool:
-    """Tell whether its threads wait for one another: they outnumber the processors, as LoadGen's and its workers do."""
+    """Tell whether threads wait for one another: they outnumber the processors, or LoadGen runs beside its workers."""
     return latency.threads > cores or latency.scenario in ("server", "offline")
 
 

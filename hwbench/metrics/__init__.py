@@ -61,7 +61,7 @@ def names() -> tuple[str, ...]:
 
 
 def bounds(name: str) -> tuple[float, float]:
-    """Return the bounds of a metric; infinite for a user's own, or if what it needs is not installed."""
+    """Return the bounds of a metric; infinite for a user's own, or if a package that it needs is not installed."""
     try:
         return load(name).bounds if name in names() else UNBOUNDED
     except NotInstalledError:  # auc needs scikit-learn, which a device may lack

@@ -33,9 +33,9 @@ class Point:
     """One figure of one run.
 
     Attributes:
-        at: UTC, without a time zone.
+        at: time of the run in UTC, without a time zone.
         device: description of the machine.
-        outcome: of all budgets of that run; "measured" if there were none.
+        outcome: outcome of all budgets of that run; "measured" if there were none.
     """
 
     at: datetime.datetime
@@ -52,12 +52,12 @@ class Point:
 
 @contextlib.contextmanager
 def ensure_database(where: str) -> Iterator[None]:
-    """Create a database if it is missing, so that one that cannot be written shows before anything is measured.
+    """Create a database if it is missing, so that an unusable path is refused before anything is measured.
 
     If the work fails, a file that was created is removed.
 
     Raises:
-        UsageError: as `record`; or the folder for the file is missing.
+        UsageError: the database cannot be opened or written, or the folder for its file is missing.
     """
     is_file = "://" not in where
     if is_file and not Path(where).parent.exists():
@@ -117,7 +117,7 @@ def read(where: str, quantity: str, model: str | None = None) -> tuple[Point, ..
 
 
 def device(machine: Machine) -> str:
-    """Describe a machine for the history by what its figures depend on."""
+    """Describe a machine for the history by the parts that its figures depend on."""
     board = machine.board or machine.cpu
     return ", ".join([board, f"{machine.cores} cores", *machine.gpus])
 

@@ -33,7 +33,11 @@ _GPU_PROVIDERS = ("cuda", "tensorrt")  # of ONNX Runtime
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Labelled samples to score on; `metric` None takes that of the bundle's own report, top1 in place of parity."""
+    """Labelled samples to score on.
+
+    Attributes:
+        metric: the metric's name; None for the metric of the bundle's own report, with top1 in place of parity.
+    """
 
     file: Path
     metric: str | None = None
@@ -106,15 +110,21 @@ def _with_gpu_times(report: Report, item: OpenedBundle, inputs: Path, target: Gp
 
 
 def _runs_on_gpu(artifact: Artifact) -> bool:
-    """Tell whether an artifact is an engine's, or asks ONNX Runtime for a GPU's provider."""
+    """Tell whether an artifact is a TensorRT engine, or asks ONNX Runtime for a GPU's provider."""
     return artifact.plan is not None or artifact.settings.options.get("provider") in _GPU_PROVIDERS
 
 
 def report_of(
     item: OpenedBundle, latency: Latency | None, why: str, evaluation: Evaluation | None, target: Target
 ) -> Report:
-    """Make a bundle's report: its latency or why it is missing, and its accuracy on the evaluation's samples or as
-    packed.
+    """Make a bundle's report.
+
+    Args:
+        item: the bundle.
+        latency: its latency; None if it was not measured.
+        why: the reason why the latency is missing; empty if it was measured.
+        evaluation: samples to score on; None to take the accuracy from the bundle's own report.
+        target: the machine that computes the outputs.
 
     Raises:
         BackendError: the bundle could not be run.
@@ -161,7 +171,7 @@ class OpenedBundle:
     Attributes:
         inputs: its golden samples.
         packed: the report that was packed with it.
-        name: the candidate's name in its build; of a bundle without a report, a description.
+        name: the candidate's name in its build; for a bundle without a report, its recipe's name.
     """
 
     path: Path
@@ -214,8 +224,10 @@ def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target)
 
 
 def _metric(item: OpenedBundle, evaluation: Evaluation) -> Metric:
-    """Choose the metric. Parity compares with the source's outputs, which only `build` has; labels are a
-    classifier's.
+    """Choose the metric: the one given, or that of the bundle's own report.
+
+    Parity compares with the source's outputs, which only `build` has. Labels then have to be those of a classifier, so
+    top1 takes its place.
     """
     packed = item.packed.accuracy if item.packed else None
     return metrics.load(evaluation.metric or (packed.metric if packed and packed.metric != "parity" else "top1"))

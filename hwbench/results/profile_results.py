@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict, overall
+from hwbench.budgets.verdicts import Outcome, Verdict, overall, worst
 from hwbench.measurements.report import NotMeasuredError, Report
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.codec import decode, encode
@@ -56,7 +56,7 @@ class CandidateResult:
             another is better in every respect); not built (it could not be built or run); measured (there was no
             choice to make).
         reason: the reason for the status, in one sentence.
-        recipe: how its precision was made, as the toolchain wrote it.
+        recipe: the recipe that made its precision, as the toolchain wrote it.
         layers: number of its products (Conv, MatMul, Gemm) per precision that they compute in.
         settings: threads and runtime options.
         screening: its preliminary figures; a candidate that was rejected by them has no report.
@@ -140,8 +140,7 @@ class Results:
     @property
     def outcome(self) -> Outcome:
         """The worst outcome of all profiles."""
-        outcomes = {profile.outcome for profile in self.profiles} or {"inconclusive"}
-        return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
+        return worst(profile.outcome for profile in self.profiles) if self.profiles else "inconclusive"
 
 
 def of(profiles: Sequence[ProfileResult]) -> Results:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import ruptures
 
-_MIN_RUNS = 3  # runs on each side of a change
+_MIN_RUNS = 3  # runs on each side of a change: a single slow run is no change
 
 
 class Level(NamedTuple):
@@ -21,7 +21,7 @@ class Level(NamedTuple):
 
 
 def levels(values: Sequence[float]) -> tuple[Level, ...]:
-    """Divide a series into levels, oldest first; it is one level if nothing changed, or if `why_undetectable` gives a reason.
+    """Divide a series into levels, oldest first: one level if nothing changed, or if changes cannot be detected.
 
     The method is PELT (Killick, Fearnhead and Eckley, 2012) on logarithms, whose noise is estimated from the
     differences of neighbours, with three times BIC's penalty: a level that moves by less than its noise is no change.
@@ -42,10 +42,11 @@ def change(before: Level, after: Level) -> str:
 
 
 def _changes(values: Sequence[float]) -> tuple[int, ...]:
-    """List the index of the first value of each new level."""
+    """List the indices at which a new level begins."""
     if len(values) < 2 * _MIN_RUNS or why_undetectable(values) is not None:
         return ()
     logs = np.log(np.asarray(values, dtype=np.float64))
+    # 1.4826 times the median absolute deviation is the standard deviation, if the noise is normal.
     noise = 1.4826 * float(np.median(np.abs(np.diff(logs)))) / np.sqrt(2)
     scaled = logs / max(noise, 1e-3)  # a change below 0.1% does not matter, however little noise there is
     ends = (

@@ -70,12 +70,13 @@ def wealth(n: int | Array, wins: Array) -> Array:
     """Return the logarithm of the wealth of a bet on one side after `n` figures, of which `wins` lay there."""
     # Integral over p in [1/2, 1] of 2 p^wins (1 - p)^(n - wins) / 2^-n.
     a, b = wins + 1.0, n - wins + 1.0
+    # 1e-300 keeps the logarithm finite where the integral underflows.
     logs: Array = math.log(2) * (n + 1) + special.betaln(a, b) + np.log(np.maximum(special.betainc(b, a, 0.5), 1e-300))
     return logs
 
 
 def _least(figures: Array, highest: Array, needed: float) -> float:
-    """Find the smallest value at which the two bettors together have enough."""
+    """Find the smallest value at which the two bettors together own enough."""
     values = np.unique(np.concatenate([figures, highest]))
     values = values[np.isfinite(values)]
     if len(values) == 0:
@@ -111,4 +112,5 @@ def blocks_needed(alpha: float = ALPHA) -> int:
 def relative_spread(values: Sequence[float]) -> float:
     """Estimate the relative standard deviation of values around their median, from their median absolute deviation."""
     centre = float(np.median(values))
+    # 1.4826 times the median absolute deviation is the standard deviation, if the values are normal.
     return 1.4826 * float(np.median(np.abs(np.asarray(values) - centre))) / centre

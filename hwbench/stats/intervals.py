@@ -15,8 +15,8 @@ from scipy import optimize, special, stats
 from runtimes.tensors import Array
 
 CONFIDENCE = 0.95
-_RESAMPLES = 2_000
-_MIN_EQUAL = 10  # continuous scores: so many agree to the last bit only if the computations are the same
+_RESAMPLES = 2_000  # Efron and Tibshirani (1993, An Introduction to the Bootstrap) ask for 1,000 or more
+_MIN_EQUAL = 10  # ten continuous scores agree to the last bit only if the computations are the same
 _SEED = 0  # the same samples always have the same interval
 
 
@@ -57,11 +57,11 @@ def quantile(samples: Array, p: float) -> Estimate:
 def early_stopping(samples: Array, p: float) -> float:
     """Bound the p-quantile by a value that it exceeds with probability 1% at most: MLPerf Inference's early stopping.
 
-    As in LoadGen, of n samples t may lie beyond a bound if I(p; n - t, t + 1) <= 0.01, the regularised incomplete
-    beta function; of those t - 1 are discarded, and the largest of the rest is the estimate.
+    As in LoadGen, t of n samples may lie beyond a bound if I(p; n - t, t + 1) <= 0.01, where I is the regularised
+    incomplete beta function. The t - 1 largest samples are discarded, and the largest of the rest is the estimate.
 
     Raises:
-        ValueError: there are too few samples for one to lie beyond.
+        ValueError: there are too few samples to let one lie beyond the bound.
     """
     n = len(samples)
     allowed = bisect.bisect_right(range(1, n), 0.01, key=lambda beyond: special.betainc(n - beyond, beyond + 1, p))
@@ -72,7 +72,7 @@ def early_stopping(samples: Array, p: float) -> float:
 
 
 def early_stopping_runs_needed(p: float) -> int:
-    """Return the fewest samples of which one may lie beyond the bound."""
+    """Return the smallest number of samples that lets one of them lie beyond the bound."""
     return next(m for m in itertools.count(2) if special.betainc(m - 1, 2, p) <= 0.01)
 
 

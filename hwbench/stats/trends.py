@@ -13,7 +13,7 @@ from scipy import stats
 
 from runtimes.tensors import Array
 
-_ALPHA = 0.001
+_ALPHA = 0.001  # strict, since every block of every measurement is tested
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from runtimes.codec import decode, encode
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 _STARTUP_S = 60.0  # an interpreter, a runtime and a large model, on a slow disk
-_GPU_LIMIT_S = 300.0  # 220 inferences on a GPU beside the start, each of up to a second
+_GPU_LIMIT_S = 300.0  # the start, and 220 inferences of up to a second on a GPU
 
 
 @dataclass(frozen=True)
 class LocalTarget:
-    """Runs bundles on this machine.
+    """A target that runs bundles on this machine.
 
     Attributes:
         run_limit_s: the longest that `run` may take before its process is killed.
@@ -65,5 +65,5 @@ class LocalTarget:
 
 
 def limit_s(plan: SamplingPlan) -> float:
-    """Return the time after which a process that follows the plan must have hung."""
+    """Return the time in seconds after which a process that follows the plan must have hung."""
     return _STARTUP_S + plan.warmup_limit_s + 2 * plan.time_limit_s

@@ -30,7 +30,8 @@ _PROVIDERS = {
 }
 # Up to this size, copying arrays into bound buffers costs less than binding them anew in each call.
 _COPIED_BYTES = 64 << 10
-_NUMBERS = frozenset(  # types that NumPy has, too, by ORT's names; a manifest may declare other types than the file
+# Types that NumPy has, too, by ORT's names. The session is asked, since a manifest may declare types of its own.
+_NUMBERS = frozenset(
     f"tensor({name})" for name in "bool float16 float double int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
 )
 
@@ -44,7 +45,8 @@ _BoundBuffers = tuple[
 A plain tuple, since its unpacking costs less than the attributes of a class, in every call.
 """
 
-_ENTRIES = {"spinning": "session.intra_op.allow_spinning", "qdq_cleanup": "session.enable_quant_qdq_cleanup"}
+_SWITCHES = {"spinning": "session.intra_op.allow_spinning", "qdq_cleanup": "session.enable_quant_qdq_cleanup"}
+"""ORT's names of its options that are 0 or 1."""
 
 
 def version() -> str:
@@ -72,7 +74,7 @@ def load(artifact: Artifact, model: bytes) -> Session:
 
     Settings: `threads`; options `graph_optimization` (disable, basic, extended, all), `spinning` (0, 1: whether threads
     busy-wait for work), `arena` (0, 1: whether memory is kept between runs), `qdq_cleanup` (0, 1: whether Q/DQ pairs
-    that surround no integer kernel are dropped), `provider` (cpu, cuda, tensorrt) and `cpu_fallback` (0, 1: whether
+    that surround no integer kernel are removed), `provider` (cpu, cuda, tensorrt) and `cpu_fallback` (0, 1: whether
     nodes that the GPU cannot take may run on the CPU).
 
     Raises:
@@ -117,10 +119,9 @@ class _OrtSession(Session):
             return super()._infer_into(feeds, out)
         try:
             binding = session.io_binding()
-            kept = {
-                name: np.asarray(array, order="C") for name, array in feeds.items()
-            }  # they must live until the run has ended
-            for name, array in kept.items():
+            # ORT holds only the arrays' addresses, so this reference must live until the run has ended.
+            contiguous = {name: np.asarray(array, order="C") for name, array in feeds.items()}
+            for name, array in contiguous.items():
                 binding.bind_cpu_input(name, array)
             for name in self._names:
                 binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(out[name]))  # shares its memory
@@ -189,7 +190,7 @@ class _BoundSession(_OrtSession):
             bound = None  # the feeds were right, so the outputs have other shapes than the file declares
             return computed
         finally:
-            if bound is not None:  # the body of `_give_back`, whose call would add a fiftieth to the time
+            if bound is not None:  # repeats `_give_back`, since a call would add a fiftieth to the time
                 self._idle.append(bound)
                 if self._closed:
                     self._idle.clear()
@@ -271,8 +272,8 @@ def session_options(settings: RuntimeSettings) -> ort.SessionOptions:
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 4  # errors come as exceptions, and ORT would print them as well
     for name, value in settings.options.items():
-        if name in _ENTRIES and value in ("0", "1"):
-            options.add_session_config_entry(_ENTRIES[name], value)
+        if name in _SWITCHES and value in ("0", "1"):
+            options.add_session_config_entry(_SWITCHES[name], value)
         elif name == "graph_optimization" and value in _OPTIMIZATION:
             options.graph_optimization_level = _OPTIMIZATION[value]
         elif name == "arena" and value in ("0", "1"):
@@ -283,7 +284,7 @@ def session_options(settings: RuntimeSettings) -> ort.SessionOptions:
         elif not (name == "cpu_fallback" and value in ("0", "1")):
             raise UsageError(
                 f"ONNX Runtime has no option {name}={value}; choose graph_optimization={'|'.join(_OPTIMIZATION)}, "
-                f"{', '.join(f'{switch}=0|1' for switch in (*_ENTRIES, 'arena', 'cpu_fallback'))} or "
+                f"{', '.join(f'{switch}=0|1' for switch in (*_SWITCHES, 'arena', 'cpu_fallback'))} or "
                 f"provider={'|'.join(_PROVIDERS)}."
             )
     return options
@@ -291,12 +292,12 @@ def session_options(settings: RuntimeSettings) -> ort.SessionOptions:
 
 def _providers(settings: RuntimeSettings) -> tuple[str, ...]:
     wanted = _PROVIDERS[settings.options.get("provider", "cpu")]
-    there = ort.get_available_providers()
-    if wanted[0] not in there:
+    available = ort.get_available_providers()
+    if wanted[0] not in available:
         raise UnsupportedError(
-            f"This ONNX Runtime has no {wanted[0]}, only {', '.join(there)}; install onnxruntime-gpu in place of "
+            f"This ONNX Runtime has no {wanted[0]}, only {', '.join(available)}; install onnxruntime-gpu in place of "
             "onnxruntime."
         )
     fallback = len(wanted) == 1 or settings.options.get("cpu_fallback") == "1"
     # Without fallback the CPU may not even be listed: "Conflicting session configuration" (onnxruntime-gpu 1.31.1).
-    return tuple(name for name in wanted if name in there and (fallback or name != "CPUExecutionProvider"))
+    return tuple(name for name in wanted if name in available and (fallback or name != "CPUExecutionProvider"))

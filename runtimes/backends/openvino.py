@@ -29,7 +29,9 @@ from runtimes.tensors import Array, Feeds
 
 _COPIED_BYTES = 64 << 10  # below this size, copying an output costs less than binding an array to it
 _PRECISIONS = ("f32", "bf16", "f16")
-_PLACES = re.compile(r"^(Exception from |Check '.*' failed at |FrontEnd API failed with |While validating |\s*$)")
+_SOURCE_LINES = re.compile(  # lines of an error that name places in OpenVINO's source code
+    r"^(Exception from |Check '.*' failed at |FrontEnd API failed with |While validating |\s*$)"
+)
 
 
 def version() -> str:
@@ -49,7 +51,7 @@ def load(artifact: Artifact, model: bytes) -> Session:
         BackendError: OpenVINO refuses the model; its own text is passed on.
         UsageError: an option is unknown or has an unknown value.
     """
-    _config(artifact.settings)  # before the model is read, since a misspelt option is no fault of the model
+    _config(artifact.settings)  # checked before the model is read: a misspelt option is no fault of the model
     graph = read(model, str(artifact.file))
     try:
         return _OpenVinoSession(artifact, graph, _compile(graph, artifact))
@@ -107,7 +109,7 @@ class _OpenVinoSession(Session):
     """A session that compiles a model of dynamic shapes for the shapes of its first call.
 
     Kernels of known shapes are faster: on real models by up to a quarter (benchmarks/results/static_shapes.txt). Other
-    shapes are computed by the general form, which is dropped at the first call and compiled again when it is needed, so
+    shapes are computed by the general form, which is freed at the first call and compiled again when it is needed, so
     that as a rule only one of the two is in memory. Within a session, the same form always computes the same shapes, so
     equal inputs give equal outputs. In another session, whose first call had other shapes, the last bits may differ.
     """
@@ -167,11 +169,11 @@ def _compile(graph: ov.Model, artifact: Artifact) -> _Compiled:
     # (openvino 2026.4).
     request = super(type(compiled), compiled).create_infer_request()
     return _Compiled(
-        request, inputs, outputs, {name: _place(port) for name, port in outputs.items() if _is_large(port)}
+        request, inputs, outputs, {name: _large_output(port) for name, port in outputs.items() if _is_large(port)}
     )
 
 
-def _place(port: Any) -> tuple[Any, np.dtype[Any], tuple[int, ...]]:
+def _large_output(port: Any) -> tuple[Any, np.dtype[Any], tuple[int, ...]]:
     return port, np.dtype(port.element_type.to_dtype()), tuple(port.shape)
 
 
@@ -222,5 +224,5 @@ def _config(settings: RuntimeSettings) -> dict[str, str]:
 
 def _reason(error: Exception) -> str:
     """Return OpenVINO's message without the places in its source code."""
-    lines = [line.strip() for line in str(error).splitlines() if not _PLACES.match(line)]
+    lines = [line.strip() for line in str(error).splitlines() if not _SOURCE_LINES.match(line)]
     return " ".join(lines)[:500] or type(error).__name__

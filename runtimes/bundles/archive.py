@@ -2,8 +2,7 @@
 
 Members are stored, never compressed, one after the other in a given order, without comments, extra fields or time
 stamps. The reader computes each header again and compares, so that nothing can hide between members, and no size can
-be false.
-Any zip program opens such a file (APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16).
+be false. Any zip program opens such a file (APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16).
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
 _LOCAL_MAGIC, _CENTRAL_MAGIC, _END_MAGIC = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
-_VERSION = 20
-_UNIX = 3 << 8 | _VERSION
+_VERSION = 20  # version 2.0 of the format (APPNOTE.TXT, section 4.4.3)
+_UNIX = 3 << 8 | _VERSION  # the file was made on Unix, so its attributes hold a mode
 _DATE = 0x21  # 1980-01-01, the zip epoch
-_REGULAR = 0o100644 << 16
-_LINK = 0o12
-_MAX_DIRECTORY_BYTES = 1 << 20
+_REGULAR = 0o100644 << 16  # the Unix mode of a regular file, in the upper half of the external attributes
+_LINK = 0o12  # the upper four bits of the Unix mode of a symbolic link
+_MAX_DIRECTORY_BYTES = 1 << 20  # a bundle has some tens of members; a crafted file must not fill the memory
 _MAX_BYTES = (1 << 32) - 1  # the limit of a zip without the 64-bit extension
 _MAX_MEMBERS = (1 << 16) - 1
 _MOST_AT_ONCE = 1 << 30  # one read() of Linux returns 2 GiB at most
@@ -59,7 +58,8 @@ class Archive:
 
     Args:
         path: the file.
-        needed: the member that every bundle has; a zip without it is refused as no bundle before its layout is checked.
+        needed: the member that every bundle has. A zip without it is refused as "not a bundle", before its layout is
+            checked.
 
     Raises:
         UsageError: there is no such file.

@@ -173,9 +173,9 @@ def _check_members(path: Path, manifest: Manifest, sizes: dict[str, int]) -> Non
     declared, present = set(manifest.members), set(sizes) - {MANIFEST, SIGNATURE}
     if declared != present:
         missing, extra = sorted(declared - present), sorted(present - declared)
-        what = [f"lacks {', '.join(missing)}"] if missing else []
-        what += [f"has undeclared {', '.join(extra)}"] if extra else []
-        raise TamperedError(f"'{path}' {' and '.join(what)}.")
+        faults = [f"lacks {', '.join(missing)}"] if missing else []
+        faults += [f"has undeclared {', '.join(extra)}"] if extra else []
+        raise TamperedError(f"'{path}' {' and '.join(faults)}.")
     if sizes.get(SIGNATURE, SIGNATURE_BYTES) != SIGNATURE_BYTES:
         raise TamperedError(
             f"'{path}': '{SIGNATURE}' has {sizes[SIGNATURE]:,} bytes; signatures have {SIGNATURE_BYTES}."

@@ -11,7 +11,7 @@ import numpy as np
 from runtimes.bundles.distribution import Distribution
 from runtimes.tensors import Array, Feeds
 
-_ELEMENTS = 2048  # counted of one tensor in one call, evenly spaced
+_ELEMENTS = 2048  # about as many values of one tensor are counted in one call, evenly spaced
 LEAST_CALLS = 100
 """Number of calls before an index is given: with ten bins, chance alone then gives about 0.09."""
 _LEAST_SHARE = 1e-4  # an empty bin would make the index infinite
@@ -24,7 +24,7 @@ class TensorDrift:
     Attributes:
         calls: number of calls whose values were counted.
         values: number of values that were counted.
-        saturated: the fraction of them outside calibration's extremes, which int8 clips; NaN counts.
+        saturated: the fraction of these values outside calibration's extremes, which int8 clips; NaN counts.
         psi: population stability index, the sum over bins of (p - q) ln(p / q). Below 0.1 is commonly read as
             stable, above 0.25 as another population (Siddiqi, Credit Risk Scorecards, 2006). None before `LEAST_CALLS`,
             since the values of one call are alike, so that the index of a few calls is always large.
@@ -43,7 +43,8 @@ class DriftMonitor:
     def __init__(self, references: Mapping[str, Distribution]) -> None:
         self._references = references
         self._bounds = {
-            name: np.array([it.low, *it.edges, np.nextafter(it.high, math.inf)]) for name, it in references.items()
+            name: np.array([reference.low, *reference.edges, np.nextafter(reference.high, math.inf)])
+            for name, reference in references.items()
         }
         self._counts = {name: np.zeros(len(bounds) + 1, np.int64) for name, bounds in self._bounds.items()}
         self._calls = 0
@@ -54,19 +55,18 @@ class DriftMonitor:
         for name, bounds in self._bounds.items():
             array = feeds.get(name, outputs.get(name))
             if array is not None and array.dtype.kind in "biuf":
-                bins = np.searchsorted(bounds, _some(array), side="right")  # NaN sorts last
+                bins = np.searchsorted(bounds, _spaced_values(array), side="right")  # NaN sorts last
                 self._counts[name] += np.bincount(bins, minlength=len(bounds) + 1)
 
     def drift(self) -> tuple[TensorDrift, ...]:
-        """Return the drift of each tensor of which values were counted."""
+        """Return the drift of each tensor whose values were counted."""
         seen = {name: counts for name, counts in self._counts.items() if counts.any()}
         return tuple(_drift(name, self._references[name], counts, self._calls) for name, counts in seen.items())
 
 
-def _some(array: Array) -> Array:
-    step = (
-        2 * (array.size // (2 * _ELEMENTS)) + 1
-    )  # odd, so that it does not pick one column of a layout by powers of two
+def _spaced_values(array: Array) -> Array:
+    # The step is odd, so that it does not pick one column of an array whose sizes are powers of two.
+    step = 2 * (array.size // (2 * _ELEMENTS)) + 1
     return array.reshape(-1)[::step].astype(np.float64)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Counter:
-    """A meter that counts energy itself. It may wrap around to zero, and must be read at least once a turn."""
+    """A meter that counts energy itself. It may wrap around to zero, and must be read more often than it wraps."""
 
     def __init__(self, name: str, read_uj: Callable[[], int], range_uj: int | None = None) -> None:
         self.name, self._read_uj, self._range_uj = name, read_uj, range_uj
@@ -18,7 +18,7 @@ class Counter:
         """Return the microjoules since the meter was opened.
 
         Raises:
-            ValueError: the count went back, and the count at which it wraps around is not known.
+            ValueError: the count went back, and the largest count of this meter is not known.
         """
         now = self._read_uj()
         step = now - self._last
@@ -31,7 +31,7 @@ class Counter:
 
 
 class Gauge:
-    """A meter that shows power. Energy is the integral by trapezoids, so it must be read again and again."""
+    """A meter that shows power. Energy is the integral by trapezoids, so the meter must be read often."""
 
     def __init__(
         self, name: str, read_uw: Callable[[], int], clock_ns: Callable[[], int] = time.perf_counter_ns

@@ -30,11 +30,11 @@ def open_meters(sys: Path) -> list[Gauge]:
     """
     rails = dict(sorted(_rails(sys)))
     inputs = [name for name in _INPUTS if name in rails]
-    chosen = inputs[:1] or list(rails)
-    if not chosen:
+    metered = inputs[:1] or list(rails)
+    if not metered:
         raise LookupError("no power monitor (INA3221)")
     try:
-        return [Gauge("+".join(chosen), functools.partial(_power_uw, [rails[name] for name in chosen]))]
+        return [Gauge("+".join(metered), functools.partial(_power_uw, [rails[name] for name in metered]))]
     except (OSError, ValueError) as error:
         raise LookupError(f"the power monitor cannot be read: {error}") from None
 

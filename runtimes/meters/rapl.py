@@ -1,7 +1,7 @@
 """Energy counters of Intel's and AMD's processor packages: Running Average Power Limit, as Linux's powercap shows it.
 
-Subdomains (core, dram) are not added: a core's energy is a part of its package's, and whether the memory's energy is
-differs between processors. The domain psys is not added either, since it contains the package.
+Subdomains (core, dram) are not added: a core's energy is a part of its package's, and the memory's energy is a part of
+it on some processors only. The domain psys is not added either, since it contains the package.
 """
 
 from __future__ import annotations

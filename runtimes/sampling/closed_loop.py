@@ -25,10 +25,10 @@ from runtimes.sampling.system_conditions import Conditions, SystemMonitor
 from runtimes.tensors import Array
 
 _DISTINCT_FEEDS = 8  # enough to vary the data, and few enough to hold in memory
-_WINDOW_RUNS = 10
+_WINDOW_RUNS = 10  # see `warm_up`
 _SETTLED_RATIO = 0.98  # warm-up ends when a window's median is no longer 2% below the best one
 MOST_RUNS = 1_000_000
-"""Upper limit of each number in a plan, of runs as of seconds."""
+"""Upper limit of each number in a plan, whether it counts runs or seconds."""
 
 
 @dataclass(frozen=True)

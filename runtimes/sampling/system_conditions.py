@@ -109,16 +109,17 @@ class SystemMonitor:
 
 
 def _busy_ns(ticks: Mapping[str, list[int]]) -> int | None:
-    """Add up the processors that this process may use; in a container, the others belong to other users."""
+    """Add up the busy time of the processors that this process may use; others may belong to another container."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     ours = [words for number in allowed if len(words := ticks.get(f"cpu{number}", ())) > 6]
+    # In proc(5)'s order: user, nice, system; then idle and iowait, which are not busy; then irq and softirq.
     return sum(sum(words[:3]) + sum(words[5:7]) for words in ours) * _TICK_NS if ours else None
 
 
 def _waited_ns(tasks: Iterable[Path]) -> int | None:
-    """Add up the second number: time spent waiting on a run queue (Documentation/scheduler/sched-stats.rst)."""
-    fields = [_text(task).split() for task in tasks]
-    return sum(int(words[1]) for words in fields if len(words) == 3) if any(fields) else None
+    """Add up the time that tasks waited on a run queue: the second number (Documentation/scheduler/sched-stats.rst)."""
+    lines = [_text(task).split() for task in tasks]
+    return sum(int(words[1]) for words in lines if len(words) == 3) if any(lines) else None
 
 
 def _pressure_ns(file: Path) -> int | None:
@@ -129,15 +130,14 @@ def _pressure_ns(file: Path) -> int | None:
 
 
 def _throttled(cpus: Path) -> int | None:
-    """Add up all processors; those of a package share its clock, so that each may count the same event."""
+    """Add up the counts of all processors. Those of one package share a clock, so each may count the same event."""
     counts = _numbers(cpus.glob("cpu[0-9]*/thermal_throttle/core_throttle_count"))
     return sum(counts) if counts else None
 
 
 def _difference(now: int | None, before: int | None) -> int | None:
-    return (
-        None if now is None or before is None or now < before else now - before
-    )  # a count falls if a processor was taken offline
+    # A count falls if a processor was taken offline.
+    return None if now is None or before is None or now < before else now - before
 
 
 def _mean(numbers: list[int]) -> int | None:

@@ -16,14 +16,14 @@ from runtimes.serving import open_inference_protocol
 from runtimes.serving.prometheus import SessionMetrics
 
 _JSON_BYTES = "inference-header-content-length"
-_MOST_BYTES = 256 << 20  # of one request, so that no client can fill the memory
+_MOST_BYTES = 256 << 20  # one request is no larger, so that no client can fill the memory
 
 
 def serve(session: Session, name: str, host: str = "127.0.0.1", port: int = 8000) -> None:
     """Answer requests until the process is told to stop (SIGINT, SIGTERM).
 
     Args:
-        session: what to run; several requests may run it at once.
+        session: the model; several requests may run it at once.
         name: the model's name in the paths.
         host: the address to listen on.
         port: the port to listen on; 0 takes a free port, which uvicorn logs.

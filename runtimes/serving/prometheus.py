@@ -10,9 +10,8 @@ from prometheus_client.registry import Collector
 
 from runtimes.inference.session import Session
 
-_BOUNDS_NS = [
-    2**exponent for exponent in range(10, 36)
-]  # 1 us to 34 s; Prometheus needs the same bounds in each scrape
+# 1 us to 34 s; Prometheus needs the same bounds in each scrape.
+_BOUNDS_NS = [2**exponent for exponent in range(10, 36)]
 
 
 class SessionMetrics(Collector):

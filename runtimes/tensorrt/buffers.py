@@ -1,4 +1,4 @@
-"""The buffers of an engine session: for each input and output one on the device and one pinned on the host."""
+"""The buffers of an engine session: each input and output has one on the device and one pinned on the host."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def build(
         cancelled = threading.Event()
         config.progress_monitor = progress_monitor = monitor(trt, on_progress, cancelled)
         engine = _run(builder, network, config, cancelled)
-        del progress_monitor  # a reference until here, since TensorRT keeps only its address
+        del progress_monitor  # this reference had to live until here, since TensorRT holds only the address
         if engine is None:
             raise BackendError(f"{_name(trt)} cannot build the engine: {messages.errors}")
         return Built(

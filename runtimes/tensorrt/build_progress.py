@@ -18,7 +18,7 @@ class Phases:
         self._most = 0.0
 
     def start(self, phase: str, parent: str | None, steps: int) -> None:
-        """Note the begin of a phase."""
+        """Note the beginning of a phase."""
         self._phases[phase] = (parent, max(steps, 1), 0)
 
     def step(self, phase: str, step: int) -> None:

@@ -1,4 +1,4 @@
-"""`python -m runtimes compile BUNDLE`: build a bundle's engine on the device, check it, and write it."""
+"""Compilation of a bundle on the device (`python -m runtimes compile`): build its engine, check it, and write it."""
 
 from __future__ import annotations
 
@@ -90,9 +90,8 @@ def build_with_known_timings(
     holds the environment.
     """
     timings_key = dataclasses.replace(key, plan=None, model_sha256=None)
-    cache = (
-        engine_file.open_cache()
-    )  # without `warn`: a damaged entry costs time alone, and this may be a child process
+    # No warning is given of a damaged entry: it costs only time, and this may be a child process.
+    cache = engine_file.open_cache()
     built = build(trt, plan, onnx, on_progress, cache.get(timings_key) if plan.timing_cache else None)
     if built.timing_cache is not None:
         cache.put(timings_key, built.timing_cache)

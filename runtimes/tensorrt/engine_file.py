@@ -83,7 +83,7 @@ def read(path: Path, key: EngineKey) -> tuple[bytes, Any] | None:
         None if there is no such file.
 
     Raises:
-        UsageError: the file was made under another key, is damaged, or is none of ours; says which.
+        UsageError: the file was made under another key, is damaged, or is not a file that edgewright wrote; says which.
     """
     try:
         content = path.read_bytes()

@@ -80,9 +80,8 @@ class EngineSession(Session):
         self._shapes: Shapes = {}
         self._runtime = trt.Runtime(logger(trt))
         if artifact.plan is not None and "VERSION_COMPATIBLE" in artifact.plan.builder_flags:
-            self._runtime.engine_host_code_allowed = (
-                True  # such an engine contains its own lean runtime, which is host code
-            )
+            # Such an engine contains its own lean runtime, which is host code.
+            self._runtime.engine_host_code_allowed = True
         self.engine = self._runtime.deserialize_cuda_engine(model)
         self._context: Any = None if self.engine is None else self.engine.create_execution_context()
         if self._context is None:
@@ -172,7 +171,7 @@ class EngineSession(Session):
             captured, graph = False, None
         if captured:
             return graph
-        last_errors()  # drops the errors of this attempt
+        last_errors()  # forgets the errors of this capture
         if graph is not None:
             self._memory.destroy_graph(graph)
         return None

@@ -14,7 +14,7 @@ from runtimes.inference.session import Session
 from runtimes.tensors import Array
 
 _FLOAT32_TOLERANCE = 1e-3  # up to this tolerance, a bundle computes in float32
-_FLOOR = 3e-2  # see `slice_error`
+_FLOOR = 3e-2  # the least root mean square of a slice, as a share of the array's; see `slice_error`
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def compare(bundle: Bundle, session: Session) -> tuple[GoldenResult, ...]:
         FeedError: the golden arrays do not fit the model.
     """
     if bundle.manifest.golden.samples < 1:
-        raise BundleError(f"'{bundle.path}' holds no golden samples to prove itself with.")
+        raise BundleError(f"'{bundle.path}' holds no golden samples to compare its outputs with.")
     artifact = bundle.manifest.artifact
     inputs = bundle.golden("input", artifact.inputs)
     recorded = bundle.golden("output", artifact.outputs)
@@ -79,8 +79,8 @@ def relative_error(actual: Array, expected: Array) -> float:
         return float("inf")
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are answers here
         ours, theirs = actual.astype(np.float64), expected.astype(np.float64)
-        kept = ~(np.isinf(theirs) & (ours == theirs))
-        ours, theirs = ours[kept], theirs[kept]
+        compared = ~(np.isinf(theirs) & (ours == theirs))
+        ours, theirs = ours[compared], theirs[compared]
         if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
             return float("nan")
         difference, scale = float(np.linalg.norm(ours - theirs)), float(np.linalg.norm(theirs))

@@ -33,7 +33,7 @@ def each(step: Callable[[T], R], items: Iterable[T], lanes: int, keep: Callable[
         keep: takes each result, in this thread.
     """
     processes: set[child_process.Process] = set()
-    with ThreadPoolExecutor(lanes, initializer=child_process.collect, initargs=(processes,)) as pool:
+    with ThreadPoolExecutor(lanes, initializer=child_process.track_in, initargs=(processes,)) as pool:
         futures = {pool.submit(step, item) for item in items}
         try:
             for done in as_completed(futures):

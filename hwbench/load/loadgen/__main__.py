@@ -1,4 +1,4 @@
-"""Measure a bundle under LoadGen.
+"""Measurement of a bundle under LoadGen, in a process of its own.
 
     python -m hwbench.load.loadgen BUNDLE --inputs FILE.npz --plan JSON --out FILE.json
 
@@ -93,7 +93,7 @@ def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Pa
 
 
 def _each_s(plan: LoadPlan, library: Library, warmup: Sequence[int]) -> float:
-    """Estimate a query's time by the second half of the warm-up; of server, return the time between arrivals."""
+    """Estimate a query's time from the second half of the warm-up; for server, return the time between arrivals."""
     if plan.scenario == "server":
         return 1 / plan.target_per_s
     inference_s = statistics.median(warmup[len(warmup) // 2 :]) / 1e9
@@ -101,7 +101,7 @@ def _each_s(plan: LoadPlan, library: Library, warmup: Sequence[int]) -> float:
 
 
 def _loadgen() -> dict[str, str]:
-    """Return LoadGen's version; nothing for one that was built from source, under whatever name."""
+    """Return LoadGen's version; empty if it was built from source and has no package of this name."""
     try:
         return {"mlcommons-loadgen": metadata.version("mlcommons-loadgen")}
     except metadata.PackageNotFoundError:

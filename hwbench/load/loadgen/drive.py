@@ -1,4 +1,4 @@
-"""LoadGen driving a session, and the reading of its trace."""
+"""Driver of LoadGen, which sends queries to a session, and reader of the trace that LoadGen writes."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _SCENARIOS = {
     "server": mlperf.TestScenario.Server,
 }
 _TRACE = "mlperf_log_trace.json"
-_INDICES = 1_024  # number of samples given to LoadGen; the library's few are taken in turn
+_INDICES = 1_024  # number of samples that LoadGen knows; they stand for the library's few samples in turn
 # Groups: the time when a sample was due, in us since the trace began; its number; its latency, in ns.
 _SAMPLE = re.compile(r'"ts":([\d.]+),"args":{"sample_seq":(\d+),.*?"complete_ns":(\d+)}')
 
 
 @dataclass(frozen=True)
 class Seen:
-    """LoadGen's record of each query, or of each of offline's inferences, in order.
+    """LoadGen's record of each query, or of each inference of offline, in order.
 
     Attributes:
-        latencies_ns: from when a query was due to when its last sample was done.
-        arrivals_ns: when a query was due, since the first.
+        latencies_ns: time from a query's due time until its last sample was done.
+        arrivals_ns: due time of a query, since the first one.
     """
 
     latencies_ns: tuple[int, ...]
@@ -45,11 +45,11 @@ class Seen:
 def drive(
     session: Session, library: Library, plan: LoadPlan, queries: int, folder: Path, monitor: SystemMonitor
 ) -> Conditions:
-    """Run LoadGen to its end, with so many queries; of offline, inferences. Its trace is left in the folder.
+    """Run LoadGen to its end, with a number of queries (inferences for offline). Its trace is left in the folder.
 
     Returns:
-        The conditions until then. The threads that answered are still there: Linux forgets how long a thread waited
-        for a processor when it ends.
+        The conditions during the run. They are read before the answering threads end, since Linux then forgets how long
+        a thread waited for a processor.
 
     Raises:
         EdgewrightError: the first error that the session raised.
@@ -77,7 +77,7 @@ def drive(
 
 
 def read(folder: Path, plan: LoadPlan, library: Library, queries: int) -> Seen:
-    """Read LoadGen's record of so many queries from the trace that it left in a folder.
+    """Read LoadGen's record of the queries from the trace that it left in a folder.
 
     Raises:
         BackendError: the trace holds another number of samples.
@@ -96,12 +96,12 @@ def read(folder: Path, plan: LoadPlan, library: Library, queries: int) -> Seen:
 
 
 def _width(plan: LoadPlan, library: Library) -> int:
-    """Count LoadGen's samples in a query, or in one of offline's inferences."""
+    """Count LoadGen's samples in a query, or in one inference of offline."""
     return library.stride * plan.inferences(library.each)
 
 
 class _Answers:
-    """Infers and answers LoadGen. An error of an inference is kept: an exception may not pass through LoadGen."""
+    """Answers to LoadGen, from inferences. An error of an inference is stored: none may pass through LoadGen."""
 
     def __init__(self, session: Session, library: Library) -> None:
         self.failure: BaseException | None = None

@@ -19,12 +19,12 @@ class LoadPlan:
     """One run of LoadGen.
 
     Attributes:
-        sampling: number of queries and duration, as of a closed loop; of offline, of inferences, and at least
+        sampling: number of queries and duration, as for a closed loop; for offline, number of inferences, with at least
             `min_runs` for each worker.
         samples: samples that arrive together: a query of multi_stream, an inference of offline.
         workers: threads that answer queries which do not wait for each other (offline, server).
         target_per_s: the mean rate of server's Poisson arrivals.
-        seed: of the arrivals, and of the order of samples.
+        seed: random seed of the arrivals and of the order of samples.
     """
 
     scenario: LoadedScenario
@@ -41,16 +41,18 @@ class LoadPlan:
             raise UsageError(f"A server's load has target_per_s = {self.target_per_s}; expected more than 0.")
 
     def queries(self, each_s: float) -> int:
-        """Compute the number of queries from the time of one, or between two: LoadGen has to know it beforehand."""
+        """Compute the number of queries, which LoadGen has to know beforehand.
+
+        Args:
+            each_s: time of one query, or between two arrivals.
+        """
         plan, each_s = self.sampling, max(each_s, 1e-9)
         least = plan.min_runs * (self.workers if self.scenario == "offline" else 1)
         wanted = max(least, min(plan.duration_s / each_s, plan.max_runs))
         return max(1, round(min(wanted, plan.time_limit_s / each_s)))
 
     def inferences(self, each: int) -> int:
-        """Count the inferences of a query, one after another, if one takes so many samples; of offline and server,
-        one.
-        """
+        """Count the successive inferences of a query if each takes `each` samples: 1 for offline and server."""
         return self.samples // each if self.scenario == "multi_stream" else 1
 
 
@@ -59,8 +61,8 @@ class Loaded:
     """Result of a run of LoadGen.
 
     Attributes:
-        block: as of a closed loop; of offline, `samples_ns` are the times when each inference was done, since the
-            start.
+        block: as for a closed loop; for offline, `samples_ns` are the times from the start until each inference was
+            done.
         batched: True if samples that arrived together ran as one inference, False if one after another.
         workers: threads that answered; one if the runtime lets in one at a time, whatever the plan says.
     """

@@ -1,6 +1,4 @@
-"""Sample library: the inputs of LoadGen's samples, prepared before the clock starts, alone or joined in one
-inference.
-"""
+"""Sample library: the inputs of LoadGen's samples, made before the clock starts, single or joined in one inference."""
 
 from __future__ import annotations
 
@@ -19,9 +17,8 @@ from runtimes.sampling.closed_loop import distinct_feeds
 from runtimes.tensors import Array
 
 _QUERY_SAMPLE_BYTES = 450
-"""Size of LoadGen's sample as Python objects, by resident memory: itself 148, its id and index 141, its response
-164.
-"""
+"""Size of one LoadGen sample as Python objects, by resident memory: 148 for the sample, 141 for its id and index, 164
+for its response."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Library:
 
     Attributes:
         feeds: inputs of one inference each.
-        each: number of samples in one of them.
+        each: number of samples in one of these feeds.
         batched: True if samples were joined; otherwise a feed is what the model takes, one sample or its own fixed
             batch, and counts as one of LoadGen's samples.
         trial_ns: time of the inference that tested the joining, the session's first; empty without it.
@@ -100,7 +97,7 @@ def _join(feeds: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
 
 
 def _try(session: Session, feed: dict[str, Array], together: int) -> tuple[bool, tuple[int, ...]]:
-    """Tell whether joined samples run as one inference, and how long that took; no time if it does not run at all."""
+    """Tell whether joined samples run as one inference, and return its time in ns; no time if it does not run."""
     start = time.perf_counter_ns()
     try:
         outputs = session.run(feed)

@@ -13,7 +13,7 @@ _ORDER = ("cuda-bindings", "pycuda")  # the first also captures graphs
 
 
 def open_memory(name: str | None = None) -> DeviceMemory:
-    """Open the first GPU through the binding of a name, or through the first binding that is installed.
+    """Open the first GPU through the named binding, or through the first binding that is installed.
 
     Raises:
         UsageError: there is no binding of that name.

@@ -44,13 +44,13 @@ class DeviceMemory(Protocol):
         """Allocate memory on the device; return its address."""
 
     def free(self, address: int) -> None:
-        """Free memory of `allocate`."""
+        """Free memory that `allocate` returned."""
 
     def pin(self, nbytes: int) -> Pinned:
         """Allocate page-locked memory on the host."""
 
     def unpin(self, pinned: Pinned) -> None:
-        """Free memory of `pin`."""
+        """Free memory that `pin` returned."""
 
     def copy_in(self, address: int, pinned: Pinned, nbytes: int, stream: int) -> None:
         """Enqueue a copy from the host to the device."""
