@@ -20,7 +20,7 @@ _ENDS = ("", "_low", "_high")
 
 
 def render(results: Results) -> str:
-    """Write CSV with a heading line; a server has a line per rate. `not_measured` says why cells are empty."""
+    """Write CSV with a heading line; a server has a line per rate. `not_measured` holds the reasons for empty cells."""
     out = StringIO()
     writer = csv.DictWriter(out, list(_line(None, None)), lineterminator="\n")
     writer.writeheader()
@@ -31,7 +31,7 @@ def render(results: Results) -> str:
 
 
 def _line(result: ProfileResult | None, row: Row | None) -> dict[str, object]:
-    """Make one line by heading; without a row, the headings alone."""
+    """Make one line as values by heading; without a row, all values are None."""
     candidate = row.candidate if row else None
     report = candidate.report if candidate else None
     latency, accuracy = (report.latency, report.accuracy) if report else (None, None)
@@ -69,7 +69,7 @@ def _line(result: ProfileResult | None, row: Row | None) -> dict[str, object]:
 
 
 def _roofline(report: Report | None) -> dict[str, object]:
-    """Give the roofline, or the reason why there is none."""
+    """Describe the roofline, or the reason why there is none."""
     line: dict[str, object] = dict.fromkeys(("roofline_ms", "roofline_bound", "roofline_share", "roofline_missing"))
     if report is None:
         return line

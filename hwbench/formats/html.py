@@ -16,7 +16,7 @@ from hwbench.measurements.report import Report
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
 
-_KEY_FIGURES = {  # with the function that compares each with the reference
+_KEY_FIGURES = {  # each with the function that compares it with the reference
     "p50": headline.speedup,
     "p90": headline.speedup,
     "p99": headline.speedup,
@@ -53,7 +53,7 @@ def render(results: Results) -> str:
 
 
 def _section(result: ProfileResult, key: str) -> dict[str, object]:
-    """Collect what the template shows of one profile; `key` is unique on the page."""
+    """Collect the values that the template shows for one profile; `key` is unique on the page."""
     table = rows.rows(result)
     selected, reference = headline.selected_row(table), headline.reference(table)
     return {

@@ -15,7 +15,7 @@ from hwbench.measurements.quantities import QUANTITIES
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
 
-# Characters that would end a cell or start markup: `<` only where a tag could begin, so that p90<=20ms stays as it is.
+# Characters that would end a cell or start markup. `<` counts only if a tag could begin, so p90<=20ms stays as it is.
 _MARKUP = re.compile(r"[\\`*|~$\[&]|<(?=[A-Za-z/!?])")
 
 

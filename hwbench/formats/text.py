@@ -1,4 +1,4 @@
-"""Text for a terminal or a log: what matters in five lines, then the figures, the candidates and the evidence."""
+"""Text for a terminal or a log: the most important facts in five lines, then figures, candidates and evidence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def render(results: Results, *, width: int | None = None, color: bool = False, v
     """Write plain text.
 
     Args:
-        results: what to show.
+        results: the results to show.
         width: columns to fit in; by default the terminal's, 80 without one.
         color: whether the terminal shows colours.
         verbose: show every candidate; by default those without figures are grouped by reason.
@@ -181,7 +181,7 @@ def _section(console: Console, title: str, lines: Sequence[tuple[str, ...]]) -> 
 
 
 def _print_lines(console: Console, lines: Sequence[tuple[str, ...]], indent: int = 0) -> None:
-    """Print cells in columns; where that leaves little room for the last one, it goes below the others."""
+    """Print cells in columns; if these leave little room for the last cell, it goes below the others."""
     *heads, _ = ([cell_len(line[number]) for line in lines] for number in range(len(lines[0])))
     left = console.width - indent - sum(max(widths) + _GAP for widths in heads)
     if heads and left < min(_ROOM, max(cell_len(line[-1]) for line in lines)):
@@ -200,6 +200,6 @@ def _print_lines(console: Console, lines: Sequence[tuple[str, ...]], indent: int
 
 
 def _text(*parts: str | Text, style: str = "") -> Text:
-    """Make Rich's text of strings as they are: no markup is read from them."""
+    """Make Rich's text from strings, whose markup is not interpreted."""
     cleaned = [part if isinstance(part, Text) else clean(part) for part in parts]
     return Text.assemble(*cleaned, style=_STYLES.get(style, style if style in ("bold", "dim") else ""))

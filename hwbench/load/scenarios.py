@@ -128,7 +128,7 @@ class _Bench:
 
     @property
     def workers(self) -> int:
-        """Number of workers that the processors allow; 1 if the runtime chooses its threads. A runtime may use fewer."""
+        """Number of workers that the processors allow (a runtime may use fewer); 1 if it chooses its own threads."""
         return max(1, self.cores // self.threads) if self.threads else 1
 
     @property

@@ -16,9 +16,7 @@ from hwbench.stats import intervals
 PROCESSES = 2
 """Number of processes that measure at each rate."""
 _CONFIRMING = 1  # one more process if those miss the bound, so that interference with one of them decides nothing
-_LATER = (
-    3  # more processes, once, at rates that contradict others: interference may have lasted for all processes so far
-)
+_LATER = 3  # more processes, once, at rates that contradict others: interference may have met all so far
 # Shares of the measured capacity. Some are above 1, since interference may have lowered the measurement.
 _STEPS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 _LOWEST_STEP = 1 / 64  # at this share hardly a query waits, so a model that misses the bound misses it at any rate

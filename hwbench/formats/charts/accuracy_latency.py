@@ -1,4 +1,4 @@
-"""Chart of accuracy against latency, with the candidates that no other one beats on both."""
+"""Chart of accuracy against latency, with the Pareto front of the candidates."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from hwbench.measurements.accuracy import Accuracy
 from hwbench.results.profile_results import ProfileResult, pareto
 
 WIDTH, HEIGHT = 400, 330
-_MANY = 8  # more names than that would hide the points
-_FAR_FLOOR = 3.0  # a floor farther off than so many times the range of the scores is left out
+_MANY = 8  # more than eight names would hide the points
+_FAR_FLOOR = 3.0  # a floor that is farther off than three times the range of the scores is left out
 _SPREAD = 0.05  # least range of the scores, as a share of a score
 
 
@@ -37,7 +37,7 @@ def drawable(result: ProfileResult, table: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def front(result: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
-    """List the candidates that no other one beats on both."""
+    """List the candidates on the Pareto front; see `pareto`."""
     candidates = pareto(result.candidates, latency=quantity(result))
     return tuple(row for row in shown if row.candidate in candidates)
 
@@ -50,7 +50,7 @@ def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
 
 
 def named(result: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
-    """List the candidates whose names are written: all on the axes; of many, the front and the selected one."""
+    """List the candidates whose names are written: all on the axes or, of many, the front and the selected one."""
     best, far = front(result, shown), [row for row, _ in beyond(shown)]
     return tuple(
         row
@@ -100,10 +100,10 @@ def scale(
     """Give the axes their ranges. A limit that is far from every point would squeeze the points, and is left out.
 
     Args:
-        axes: of the chart.
+        axes: the chart's.
         points: candidates, with their error bars.
-        limits: of the latency.
-        floors: of the score.
+        limits: upper limits of the latency.
+        floors: lower limits of the score.
         beside: latencies of the candidates beyond the axis of scores.
     """
     xs = [bar for point in points for bar in point.error_bars[:2]] + list(beside)

@@ -10,12 +10,10 @@ from matplotlib.axes import Axes
 from hwbench.formats.sections.rows import Row, show
 from hwbench.wording import count, some
 
-_FAR = 5.0  # a score that is so many times worse than the next better one is far off
-_SLIGHT = {
-    True: 0.03,
-    False: 0.2,
-}  # share of the score, by higher_is_better: errors vary more
-_NAMED = 2
+_FAR = 5.0  # a score is far off if it is five times as far from the selected one as the next better score
+# By higher_is_better: differences below this share of the score count as this share. Error metrics vary more.
+_SLIGHT = {True: 0.03, False: 0.2}
+_NAMED = 2  # candidates beyond the axis that a caption names
 
 
 def reach(scores: Sequence[float], selected: float | None, higher_is_better: bool) -> float:
@@ -24,7 +22,7 @@ def reach(scores: Sequence[float], selected: float | None, higher_is_better: boo
     Args:
         scores: at least one.
         selected: score of the selected candidate; the best score counts, if None.
-        higher_is_better: of the metric.
+        higher_is_better: direction of the metric.
     """
     best = max(scores) if higher_is_better else min(scores)
     anchor = best if selected is None else selected

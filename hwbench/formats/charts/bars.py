@@ -15,7 +15,7 @@ from hwbench.measurements.quantities import QUANTITIES
 from hwbench.results.profile_results import ProfileResult
 
 WIDTH = 400
-_ROW = 27
+_ROW = 27  # pixels for a bar
 _ABOVE = 20  # pixels for a budget's name
 
 

@@ -19,7 +19,7 @@ from runtimes.errors import UsageError
 from runtimes.files import replacing
 
 _LABELS = 7  # dates that fit side by side
-_LOG_FROM = 10.0  # times the smallest value; on a linear scale such a history hides its lower level
+_LOG_FROM = 10.0  # ratio of the largest value to the smallest above which a linear scale would hide the lower level
 _COLORS = {"pass": "#1b7f4b", "fail": "#c0392b", "inconclusive": "#c98a00", "measured": "#34516b"}
 _INK, _BAND, _CHANGE = "#34516b", "#c3d0dc", "#7a3b86"
 

@@ -49,14 +49,14 @@ _STYLE = {
 }
 
 _DIGIT, _APART = 7.0, 8.0  # a digit's width and the least room between two numbers, in pixels
-_LOG_FROM = 10.0  # a range of more than 10x reads better in logarithms
+_LOG_FROM = 10.0  # ratio of the ends above which an axis reads better in logarithms
 
 
 def render(draw: Callable[[Figure], None], width: int, height: int, name: str, description: str) -> str:
-    """Render one `<svg>` element, the same for the same drawing.
+    """Render one `<svg>` element; equal drawings give equal text.
 
     Args:
-        draw: draws into the figure; one unit is one pixel at full width.
+        draw: function that draws into the figure; one unit is one pixel at full width.
         width: in pixels.
         height: in pixels.
         name: unique on the page; begins every id.
@@ -115,7 +115,7 @@ def name_height(tags: Sequence[str]) -> int:
 
 
 def scale_x(axes: Axes, low: float, high: float) -> bool:
-    """Give the x axis its range and a few plain numbers; in logarithms if it spans more than 10x (then True)."""
+    """Give the x axis its range and a few plain numbers; use logarithms if it spans more than 10x, and tell whether."""
     is_log = low > 0 and high > _LOG_FROM * low
     locators: list[Locator]
     if is_log:

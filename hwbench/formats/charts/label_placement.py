@@ -23,9 +23,9 @@ _DIRECTIONS = (
     (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0.5, 1), (0.5, -1), (-0.5, 1), (-0.5, -1), (0, 1), (0, -1),
 )  # fmt: skip
 _LEADER_FROM = 16  # a label farther off, in pixels, needs a line to its point
-_STEPS = 32  # places along a limit's line for its name
+_STEPS = 32  # places that are tried along a limit's line for its name
 _OFF = (3, 6, 10)  # pixels between the line and its name
-_HALF_LINE = 1.5
+_HALF_LINE = 1.5  # pixels, as `_HALF_MARKER`
 _HALF_MARKER = 6.0
 
 
@@ -34,9 +34,9 @@ class Point:
     """A point to label.
 
     Attributes:
-        x: in data coordinates, as y.
+        x, y: place in data coordinates.
         error_bars: low and high of x, then of y.
-        important: placed first, in bold.
+        important: True for a label that is placed first, in bold.
     """
 
     text: str
@@ -74,7 +74,7 @@ class Labels:
             self._keep(min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1), _HALF_LINE)
 
     def name_limit(self, text: str, *, x: float | None = None, y: float | None = None) -> None:
-        """Name a vertical line at x or a horizontal one at y, wherever along it there is room."""
+        """Name a vertical line at x or a horizontal one at y, at a place along it that has room."""
         width, height = self._size(text, 11, "normal")
         to_display, inside = self._axes.transData.transform, self._inside
         places: list[tuple[float, float]] = []
@@ -107,9 +107,9 @@ class Labels:
         self._taken.append(Bbox.from_extents(left - around, bottom - around, right + around, top + around))
 
     def _size(self, text: str, fontsize: float, weight: str) -> tuple[float, float]:
-        probe = self._axes.text(0.5, 0.5, text, fontsize=fontsize, weight=weight, transform=self._axes.transAxes)
-        extent = probe.get_window_extent(self._renderer)
-        probe.remove()
+        drawn = self._axes.text(0.5, 0.5, text, fontsize=fontsize, weight=weight, transform=self._axes.transAxes)
+        extent = drawn.get_window_extent(self._renderer)
+        drawn.remove()
         return extent.width, extent.height
 
     def _cost(self, box: Bbox, distance: float) -> tuple[float, float]:

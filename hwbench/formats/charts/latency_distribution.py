@@ -17,15 +17,15 @@ from hwbench.results.profile_results import ProfileResult
 from runtimes.tensors import Array
 
 WIDTH = 400
-_ROW, _TIGHT_ROW = 44, 36
-_MANY = 8  # more rows than this stand closer
+_ROW, _TIGHT_ROW = 44, 36  # pixels
+_MANY = 8  # above this number, rows are tight
 _BINS = 72
-_MOST, _FAR = 0.995, 2.0  # where the slowest runs take over twice what 99.5% take, the axis ends at those 99.5%
+_MOST, _FAR = 0.995, 2.0  # the axis ends at the 99.5th percentile if the slowest run takes over twice as long
 _MARKS = {"p50": ("o", 6.0), "p90": ("|", 11.0), "p99": ("D", 4.5)}
 
 
 def drawable(table: Sequence[Row]) -> tuple[Row, ...]:
-    """List the candidates whose latency was measured, the fastest first; offline has no latency per sample."""
+    """List the candidates with latencies of single queries, the fastest first; offline has none."""
     timed = [
         row
         for row in table

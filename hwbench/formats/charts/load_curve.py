@@ -22,7 +22,7 @@ _ROOM = 1.25  # factor above the highest point and below the lowest
 
 
 def draw(figure: Figure, result: ProfileResult) -> None:
-    """Draw the chart; the profile's result must be of a server."""
+    """Draw the chart of a result of the scenario server."""
     assert result.selected is not None
     found, bound = rate_rows.rates(result.selected), result.budgets[0]
     axes = figure.add_axes((52 / WIDTH, 48 / HEIGHT, (WIDTH - 68) / WIDTH, (HEIGHT - 82) / HEIGHT))
@@ -49,7 +49,7 @@ def draw(figure: Figure, result: ProfileResult) -> None:
 
 
 def _points(found: tuple[Latency, ...], percent: float) -> list[tuple[float, float]]:
-    """List rates and latencies where there are enough samples."""
+    """List rates and latencies, without the rates that have too few samples."""
     points = []
     for latency in found:
         try:

@@ -26,7 +26,7 @@ class Chart:
 
     Attributes:
         svg: an `<svg>` element.
-        caption: explains how to read the chart.
+        caption: a few sentences on how to read the chart.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Chart:
 
 
 def charts(result: ProfileResult, table: tuple[Row, ...], prefix: str) -> tuple[Chart, ...]:
-    """Draw the charts that there are figures for; comparisons only where there are two candidates.
+    """Draw the charts whose figures exist; a comparison takes two candidates.
 
     Args:
         result: the profile's result.
@@ -44,16 +44,8 @@ def charts(result: ProfileResult, table: tuple[Row, ...], prefix: str) -> tuple[
     """
     found = [_served(result, table, prefix), _accuracy(result, table, prefix), _screening(table, prefix)]
     found.append(_latency(result, table, prefix))
-    found.append(
-        _bar(
-            result,
-            table,
-            "size",
-            "File size",
-            "The model file; the bundle adds golden samples and the report.",
-            prefix,
-        )
-    )
+    size = "The model file; the bundle adds golden samples and the report."
+    found.append(_bar(result, table, "size", "File size", size, prefix))
     memory = "Most memory that the inference process held at a time, with the interpreter and the runtime."
     found.append(_bar(result, table, "peak_memory", "Peak memory", memory, prefix))
     return tuple(chart for chart in found if chart is not None)

@@ -1,4 +1,4 @@
-"""Chart of all screened candidates: score on calibration data against p50, by which the search orders them."""
+"""Chart of all screened candidates: the scores on calibration data and the p50 by which the search orders them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hwbench.formats.charts.inline_svg import ACCENT, INK, QUIET, SURFACE
 from hwbench.formats.charts.label_placement import Labels, Point
 from hwbench.formats.sections.rows import Row
 
-_MANY = 8  # more names than that would hide the points
+_MANY = 8  # more than eight names would hide the points
 
 
 def drawable(table: Sequence[Row]) -> tuple[Row, ...]:
-    """List the candidates that were ranked and timed."""
+    """List the candidates that were scored and timed in screening."""
     return tuple(row for row in table if _figures(row) is not None)
 
 
@@ -36,7 +36,7 @@ def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
 
 
 def named(shown: Sequence[Row]) -> tuple[Row, ...]:
-    """List the candidates whose names are written: all on the axes; of many, those that went on."""
+    """List the candidates whose names are written: all on the axes or, of many, those that were measured in full."""
     far = [row for row, _ in beyond(shown)]
     return tuple(row for row in shown if row not in far and (len(shown) <= _MANY or was_measured(row)))
 
@@ -78,7 +78,7 @@ def _point(row: Row) -> Point:
 
 
 def _figures(row: Row) -> tuple[float, float] | None:
-    """Give the latency in ms and the score; None where one is missing."""
+    """Return the latency in ms and the score; None if one is missing."""
     screening = row.candidate.screening
     if screening is None or screening.p50_ms is None or screening.score is None:
         return None

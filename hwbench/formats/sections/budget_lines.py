@@ -21,7 +21,7 @@ class Line:
     """One line of a table of budgets.
 
     Attributes:
-        budget: as it was written, and whether it is the default.
+        budget: the user's text, marked if it is the default.
         evidence: the reason; for several candidates, the reason of the one nearest to the limit.
     """
 
@@ -31,7 +31,7 @@ class Line:
 
 
 def lines(result: ProfileResult) -> tuple[Line, ...]:
-    """List one line per budget of the selected candidate; where there is none, one per budget and outcome."""
+    """List one line per budget of the selected candidate; without such a candidate, one per budget and outcome."""
     if result.selected is not None:
         return tuple(Line(_written(v.budget), v.outcome, _reason(result, v)) for _, v in verdicts(result))
     return tuple(line for budget in result.budgets for line in _grouped(result, budget))
@@ -57,7 +57,7 @@ def _evidence(result: ProfileResult, found: Sequence[tuple[CandidateResult, Verd
 
 
 def _reason(result: ProfileResult, verdict: Verdict) -> str:
-    """Give a verdict's reason, unless a caveat gives it already."""
+    """Write a verdict's reason, or a reference to the caveat that gives it already."""
     given = verdict.measured is None and any(verdict.reason in caveat for caveat in result.caveats)
     return "see the caveats" if given else verdict.reason
 

@@ -1,4 +1,4 @@
-"""Conditions of a measurement in a line: use of the processors by others, clock, heat, and energy."""
+"""Conditions of a measurement in one line: other programs' use of the processors, clock, heat, and energy."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from runtimes.sampling.system_conditions import Conditions
 
 
 def conditions(latency: Latency, cores: int) -> str:
-    """Describe the conditions; empty where nothing was recorded.
+    """Describe the conditions; empty if nothing was recorded.
 
-    Shares of the time are those of all blocks together, followed by the worst block's.
+    A share of the time is that of all blocks together, followed by that of the worst block.
 
     Args:
-        latency: its blocks hold the conditions.
-        cores: processors of the machine.
+        latency: the measurement, whose blocks hold the conditions.
+        cores: number of processors of the machine.
     """
     seen = _seen(latency)
     if not seen:
@@ -29,7 +29,7 @@ def conditions(latency: Latency, cores: int) -> str:
 
 
 def energy(latency: Latency) -> str:
-    """Describe the energy per inference and its meters, or why there is none; empty where nothing was recorded."""
+    """Describe the energy per inference and its meters, or why it is missing; empty if nothing was recorded."""
     if not _seen(latency):
         return ""
     try:
@@ -71,11 +71,11 @@ def _pressure(each: Conditions) -> int | None:
 
 
 def _share(what: str, whose: str, times_ns: list[tuple[int | None, int]]) -> str:
-    """Express times as a share of the time that passed; a sum over threads above 100% as their number at a time.
+    """Express times as a share of the time that passed; a share above 100% becomes a number of threads at a time.
 
     Args:
-        what: event, as in "waited for a processor".
-        whose: things whose times are added up, as in "threads".
+        what: the event, as in "waited for a processor".
+        whose: the things whose times are added up, as in "threads".
         times_ns: for each block, the time of the event and the time that passed.
     """
     known = [(value, wall) for value, wall in times_ns if value is not None and wall > 0]

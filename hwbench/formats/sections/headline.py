@@ -19,7 +19,7 @@ def clean(text: str) -> str:
 
 
 def outcome(result: ProfileResult) -> str:
-    """Give the profile's outcome; "measured" where there was no budget to pass."""
+    """Return the profile's outcome; "measured" if there was no budget to pass."""
     return "measured" if result.outcome == "pass" and not result.budgets else result.outcome
 
 
@@ -86,7 +86,7 @@ def drop(row: Row, accuracy: Accuracy) -> str:
 
 
 def verdicts(result: ProfileResult) -> tuple[tuple[CandidateResult, Verdict], ...]:
-    """List the verdicts of the selected candidate; where there is none, of all, since they are the reason."""
+    """List the verdicts of the selected candidate; if none was selected, those of all, since they are the reason."""
     candidates = result.candidates if result.selected is None else (result.selected,)
     return tuple(
         (candidate, verdict)
@@ -125,7 +125,7 @@ def speed_line(row: Row, against: Row | None) -> str:
 
 
 def accuracy_line(row: Row) -> str:
-    """Say how accurate a candidate is, and what it lost: "accuracy 98.8% (no drop)"; empty where that is unknown."""
+    """Say how accurate a candidate is, and how much it lost: "accuracy 98.8% (no drop)"; empty if unknown."""
     accuracy = row.candidate.report.accuracy if row.candidate.report is not None else None
     if accuracy is None or "accuracy" not in row.figures:
         return ""
@@ -154,10 +154,10 @@ def _tally(judged: tuple[Verdict, ...], which: Outcome) -> str:
 
 
 def _compare(row: Row, against: Row | None, quantity: str, *, better: str, worse: str) -> str:
-    """Fill in one of two forms; empty where either figure is missing.
+    """Fill in one of two forms; empty if either figure is missing.
 
-    "no clear difference" where the ratio's interval holds 1; the interval is from opposite ends of the two figures'
-    intervals, so that it holds for any dependence.
+    The text is "no clear difference" if the interval of the ratio holds 1. This interval divides opposite ends of the
+    two figures' intervals, so that it holds for any dependence.
     """
     if against is None or against.candidate is row.candidate:
         return ""

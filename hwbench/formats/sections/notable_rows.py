@@ -1,4 +1,4 @@
-"""Candidates that say something, and the others in groups of one reason."""
+"""Candidates that a reader wants to see one by one, and the others in groups that share a reason."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from hwbench.formats.sections.headline import reference, selected_row
 from hwbench.formats.sections.rows import Row, label
 from hwbench.wording import some
 
-_MOST = 8  # rows that a reader takes in at once
+_MOST = 8  # rows that a reader can take in at once
 _STATUSES = ("selected", "measured", "eligible", "rejected", "not built")  # the order of interest
-_FIGURES = re.compile(r"\([^()]*\d[^()]*\)|\S*\d\S*")  # with names of precisions and profiles, which hold digits
+_FIGURES = re.compile(  # figures, and names of precisions and profiles, which hold digits, too
+    r"\([^()]*\d[^()]*\)|\S*\d\S*"
+)
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,14 @@ class Group:
 
     @property
     def reason(self) -> str:
-        """Reason of the first, with the names of the others."""
+        """The first one's reason, with the names of the others."""
         if not self.others:
             return self.first.candidate.reason
         return f"{self.first.candidate.reason.rstrip('.')} (likewise {some(self.others)})"
 
 
 def notable(table: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Choose the rows with figures: the selected candidate, its reference, then the eligible, then rejected ones."""
+    """Select rows with figures: the selected candidate, its reference, then eligible and rejected candidates."""
     first = [
         row for row in (selected_row(table), reference(table)) if row is not None and row.candidate.report is not None
     ]
@@ -49,7 +51,7 @@ def groups(rows: Iterable[Row], table: Sequence[Row]) -> tuple[Group, ...]:
     """Group rows whose status and reason agree, apart from figures and candidates' names.
 
     Args:
-        rows: to be grouped.
+        rows: the rows to group.
         table: all rows, whose names a reason may hold.
     """
     names = sorted((row.candidate.name for row in table), key=len, reverse=True)

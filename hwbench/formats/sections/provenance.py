@@ -17,7 +17,7 @@ from runtimes import plugins
 
 
 def machines(result: ProfileResult) -> tuple[str, ...]:
-    """Describe the machines that measured it, one line each."""
+    """Describe the machines that measured a profile's candidates, one line each."""
     found = (describe(candidate.report.machine) for candidate in result.candidates if candidate.report is not None)
     return tuple(dict.fromkeys(found))
 
@@ -27,7 +27,7 @@ def describe(machine: Machine) -> str:
     parts = [machine.board or "", machine.cpu, count(machine.cores, "core"), f"{machine.memory_bytes / 2**30:.3g} GiB"]
     parts += [*machine.gpus, machine.system, f"Python {machine.python}"]
     parts.append(f"governor {machine.governor}" if machine.governor else "")
-    maker = f" ({machine.hypervisor})" if machine.hypervisor != "yes" else ""  # "yes" is all some machines say
+    maker = f" ({machine.hypervisor})" if machine.hypervisor != "yes" else ""  # some machines say nothing but "yes"
     parts.append(f"virtual{maker}" if machine.hypervisor else "")
     return ", ".join(part for part in parts if part)
 
@@ -48,7 +48,7 @@ def how(report: Report) -> list[tuple[str, str]]:
 
 
 def judged(result: ProfileResult) -> str:
-    """Explain why a gate's verdict and the table differ in their figures; empty where nothing was gated."""
+    """Explain why a gate's verdict and the table differ in their figures; empty without a gate."""
     if all(verdict.counted is None for candidate in result.candidates for verdict in candidate.verdicts):
         return ""
     return (
@@ -80,14 +80,14 @@ def _load(latency: Latency) -> str:
 
 
 def _tail(latency: Latency) -> str:
-    """Give MLPerf's own figures, to compare with its published results."""
+    """Write MLPerf's own figures, to compare with its published results."""
     figures = [(percent, latency.tail_ms(percent)) for percent in (90.0, 99.0)]
     shown = ", ".join(f"p{percent:g} {value:.3g} ms" for percent, value in figures if value is not None)
     return f"; by MLPerf's early stopping {shown}" if shown else ""
 
 
 def search(result: ProfileResult) -> str:
-    """Describe how the candidates were found; empty where nothing was searched."""
+    """Describe how the candidates were found; empty if there was no search."""
     found = result.search
     if found is None:
         return ""

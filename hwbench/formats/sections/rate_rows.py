@@ -19,10 +19,10 @@ class RateTable:
     """Throughput against latency, the lowest rate first.
 
     Attributes:
-        heads: with the units.
-        lines: one per rate.
-        best: the line of the largest rate that holds the bound; None where no rate does.
-        note: explains how to read the table.
+        heads: headings, with the units.
+        lines: the cells of one line per rate.
+        best: index of the line of the largest rate that holds the bound; None if no rate does.
+        note: a few sentences on how to read the table.
     """
 
     heads: tuple[str, ...]
@@ -74,7 +74,7 @@ def rates(candidate: CandidateResult) -> tuple[Latency, ...]:
 
 
 def at_rates(candidate: CandidateResult) -> tuple[CandidateResult, ...]:
-    """Split a server's entry into one per rate, each with its own verdict; other scenarios give the entry itself."""
+    """Split a server's candidate into one per rate, each with its own verdict; return any other candidate as it is."""
     return tuple(_at(candidate, latency) for latency in rates(candidate)) or (candidate,)
 
 

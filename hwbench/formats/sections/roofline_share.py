@@ -1,4 +1,4 @@
-"""Roofline of each candidate in words: the least time this machine needs, as a share of the latency."""
+"""Roofline of each candidate in words: the least time that this machine needs, as a share of the latency."""
 
 from __future__ import annotations
 

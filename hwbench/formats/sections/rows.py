@@ -13,7 +13,7 @@ from hwbench.results.profile_results import CandidateResult, ProfileResult
 from hwbench.stats.intervals import Estimate
 
 _COLUMNS = ("accuracy", "accuracy_drop", "p50", "p90", "p99", "throughput", "size", "peak_memory")
-_WHERE_KNOWN = ("energy",)
+_COLUMNS_IF_KNOWN = ("energy",)  # few machines have a meter
 
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _TAG_WIDTH, _TAG_LINES = 22, 2
@@ -24,10 +24,10 @@ class Row:
     """A candidate's figures.
 
     Attributes:
-        short: its name without the runtime.
-        name: its name, with the runtime only where the short name would be ambiguous.
-        tag: its name for a chart, in short lines, with the runtime below where there are several.
-        figures: by quantity.
+        short: the candidate's name without the runtime.
+        name: its name, with the runtime only if the short name is ambiguous.
+        tag: its name for a chart, in short lines, with the runtime below if there are several runtimes.
+        figures: estimates by quantity.
         missing: reasons for missing figures, by quantity.
     """
 
@@ -72,12 +72,12 @@ def rows(result: ProfileResult) -> tuple[Row, ...]:
 
 def columns(table: Sequence[Row]) -> tuple[str, ...]:
     """List the quantities to show for every candidate; verdicts show the others that have a budget."""
-    known = (name for name in _WHERE_KNOWN if any(name in row.figures for row in table))
+    known = (name for name in _COLUMNS_IF_KNOWN if any(name in row.figures for row in table))
     return (*_COLUMNS, *known)
 
 
 def label(candidate: CandidateResult) -> str:
-    """Name a candidate with its precision and runtime, each said once: "int8 (onnxruntime)"."""
+    """Name a candidate with its precision and its runtime, each once: "int8 (onnxruntime)"."""
     name = candidate.name if candidate.precision in candidate.name else f"{candidate.name}, {candidate.precision}"
     return name if candidate.runtime in name else f"{name} ({candidate.runtime})"
 
@@ -90,7 +90,7 @@ def notes(table: Sequence[Row]) -> dict[str, int]:
 
 
 def heading(quantity: str, table: Sequence[Row]) -> str:
-    """Give a column's heading without its unit: for the accuracy, the metric's name."""
+    """Return a column's heading without its unit: for the accuracy, the metric's name."""
     if quantity != "accuracy":
         return QUANTITIES[quantity].heading
     metrics = {
@@ -100,7 +100,7 @@ def heading(quantity: str, table: Sequence[Row]) -> str:
 
 
 def show(quantity: str, value: float) -> str:
-    """Write a figure in its shown unit, without the unit: three significant digits, accuracy four decimals."""
+    """Write a figure in the unit that is shown, without this unit: three significant digits, accuracy four decimals."""
     return _fixed(quantity, value, _places(quantity, value))
 
 
@@ -134,7 +134,7 @@ def _estimate(report: Report, quantity: str) -> Estimate:
 
 def _places(quantity: str, value: float) -> int:
     if quantity.startswith("accuracy"):
-        return 4  # as budgets are written, and the gate answers
+        return 4  # as in budgets, and in the gate's verdicts
     shown = abs(value * QUANTITIES[quantity].scale)
     return min(max(2 - math.floor(math.log10(shown)), 0), 6) if shown > 0 else 0
 
