@@ -36,7 +36,7 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
         limit_s: time limit.
 
     Raises:
-        BackendError: the process failed; the message holds what it wrote to stderr.
+        BackendError: the process failed; the message is the error that it wrote to stderr.
         CrashError: the process died or hung.
         OSError: the process met a full disk.
     """

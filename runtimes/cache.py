@@ -1,7 +1,7 @@
 """Results that are stored on disk between runs, each under a key that holds everything the result depends on.
 
 A cache is a folder with one file for each entry. The file's name is the SHA-256 of the key. Its first line is JSON that
-holds the key and the SHA-256 of what follows, so that a person can read what an entry was made from, and a damaged
+holds the key and the SHA-256 of the content that follows, so that a person can read the entry's origin, and a damaged
 entry is never taken for a whole one.
 """
 

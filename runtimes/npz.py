@@ -1,6 +1,6 @@
 """Arrays in .npz and .npy files: read whole, read sample by sample, and written atomically.
 
-Nothing in a file is trusted. A damaged or crafted file is refused before NumPy takes memory for what its headers
+Nothing in a file is trusted. A damaged or crafted file is refused before NumPy allocates the memory that its headers
 declare, and pickled objects are never loaded.
 """
 
@@ -209,7 +209,7 @@ def _open_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) ->
 
 @contextlib.contextmanager
 def _refusing(path: Path) -> Iterator[None]:
-    """Turn whatever reading an .npz raises into a UsageError that names the file."""
+    """Turn any exception from reading an .npz into a UsageError that names the file."""
     try:
         yield
     except FileNotFoundError:

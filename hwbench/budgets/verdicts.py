@@ -103,7 +103,7 @@ def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None) -
 
 
 def _hint(budget: Budget, measured: Estimate, accuracy: Accuracy | None) -> str:
-    """Say what would make an inconclusive verdict conclusive."""
+    """Name the remedy that would make an inconclusive verdict conclusive."""
     if accuracy is not None and budget.quantity.startswith("accuracy") and not budget.relative:
         return _samples_hint(budget, measured, accuracy.n)
     remedy = QUANTITIES[budget.quantity].remedy
@@ -190,7 +190,7 @@ def check_directions(
     every model meets.
 
     Raises:
-        UsageError: a budget is refused; says what to write instead.
+        UsageError: a budget is refused; the message says how to write it.
     """
     better, operator = ("higher", ">=") if higher_is_better else ("lower", "<=")
     for budget in budgets:

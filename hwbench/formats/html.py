@@ -98,9 +98,9 @@ def _facts(result: ProfileResult, selected: Row | None) -> list[tuple[str, str]]
     facts = [("Measured on", machine) for machine in provenance.machines(result)]
     reports = [candidate.report for candidate in result.candidates if candidate.report is not None]
     report = selected.candidate.report if selected is not None else None
-    facts += _how(report) if report is not None else []
+    facts += _report_facts(report) if report is not None else []
     facts += [("At most", peaks) for peaks in roofline_share.peaks(result)]
-    facts += [("Verdicts", provenance.judged(result))] if provenance.judged(result) else []
+    facts += [("Verdicts", provenance.gate_note(result))] if provenance.gate_note(result) else []
     facts += [("Layers", provenance.layers(result))] if provenance.layers(result) else []
     facts += [("Search", provenance.search(result))] if provenance.search(result) else []
     facts += [("Source, SHA-256", digest) for digest in dict.fromkeys(r.artifact.source_sha256 for r in reports)]
@@ -110,7 +110,7 @@ def _facts(result: ProfileResult, selected: Row | None) -> list[tuple[str, str]]
     return facts + ([("Bundle", str(result.bundle))] if result.bundle is not None else [])
 
 
-def _how(report: Report) -> list[tuple[str, str]]:
-    facts = [(name.capitalize(), fact) for name, fact in provenance.how(report)]
+def _report_facts(report: Report) -> list[tuple[str, str]]:
+    facts = [(name.capitalize(), fact) for name, fact in provenance.method_facts(report)]
     inputs = ", ".join(map(str, report.artifact.inputs))
     return [*facts, ("Inputs", inputs)] if inputs else facts

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from hwbench.formats.sections import budget_lines, rate_rows, rows
 from hwbench.formats.sections.headline import clean, headline, outcome
-from hwbench.formats.sections.provenance import how, judged, machines, warnings
+from hwbench.formats.sections.provenance import gate_note, machines, method_facts, warnings
 from hwbench.formats.sections.rate_rows import RateTable
 from hwbench.formats.sections.roofline_share import peaks, rooflines
 from hwbench.formats.sections.rows import Row, columns, label
@@ -85,10 +85,10 @@ def _provenance(result: ProfileResult) -> Iterable[str]:
         yield f"Measured on {_escape(machine)}"
     selected = result.selected
     if selected is not None and selected.report is not None:
-        yield from (f"{name.capitalize()}: {_escape(fact)}" for name, fact in how(selected.report))
+        yield from (f"{name.capitalize()}: {_escape(fact)}" for name, fact in method_facts(selected.report))
         yield f"Intervals: {CONFIDENCE:.0%} confidence"
-    if judged(result):
-        yield f"Verdicts: {judged(result)}"
+    if gate_note(result):
+        yield f"Verdicts: {gate_note(result)}"
     for line in peaks(result):
         yield f"At most, {_escape(line)}"
     if result.bundle is not None:

@@ -19,7 +19,7 @@ from rich.text import Text
 from hwbench.formats.sections import budget_lines, rate_rows, rows
 from hwbench.formats.sections.headline import clean, outcome, reference, selected_row
 from hwbench.formats.sections.notable_rows import Group, groups, notable
-from hwbench.formats.sections.provenance import how, judged, layers, machines, search, warnings
+from hwbench.formats.sections.provenance import gate_note, layers, machines, method_facts, search, warnings
 from hwbench.formats.sections.rate_rows import RateTable
 from hwbench.formats.sections.roofline_share import peaks, rooflines
 from hwbench.formats.sections.rows import Row, columns, label
@@ -161,13 +161,13 @@ def _served(served: RateTable) -> Table:
 def _provenance(result: ProfileResult) -> list[tuple[str, str]]:
     lines = [("on", machine) for machine in machines(result)]
     selected = result.selected
-    lines += how(selected.report) if selected is not None and selected.report is not None else []
+    lines += method_facts(selected.report) if selected is not None and selected.report is not None else []
     lines += [("at most", peaks) for peaks in peaks(result)]
     lines += [("layers", layers(result))] if layers(result) else []
     lines += [("search", search(result))] if search(result) else []
     if lines:
         lines.append(("intervals", f"{CONFIDENCE:.0%} confidence; rate, memory and energy: range over processes"))
-    lines += [("verdicts", judged(result))] if judged(result) else []
+    lines += [("verdicts", gate_note(result))] if gate_note(result) else []
     return lines
 
 

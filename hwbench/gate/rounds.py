@@ -121,7 +121,7 @@ class Rounds:
         return int(self._figures(budget)[1].sum())
 
     def describe_undisturbed(self, budget: Budget) -> str:
-        """Say how many processes or rounds were undisturbed, and what disturbed the others."""
+        """Say how many processes or rounds were undisturbed, and name the causes that disturbed the others."""
         reasons, noun = self._disturbances(budget), "rounds" if budget.relative else "processes"
         disturbed = Counter(reason for reason in reasons if reason is not None)
         why = ", ".join(f"{count} {reason}" for reason, count in disturbed.most_common())
@@ -170,7 +170,7 @@ class Rounds:
         return blocks, undisturbed & ~np.isnan(blocks.figures)
 
     def _disturbances(self, budget: Budget) -> tuple[str | None, ...]:
-        """Name what disturbed each block or round; None for the undisturbed ones."""
+        """Name the cause that disturbed each block or round; None for undisturbed ones."""
         if budget.quantity == "peak_memory":  # other programs do not change how much memory a process takes
             return (None,) * len(self)
         return self._interrupted if budget.relative else self._disturbed

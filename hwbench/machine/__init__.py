@@ -1,1 +1,1 @@
-"""The machine that measures: its identity, the profile that fits it, its GPU, and facts kept between runs."""
+"""The machine that measures: its identity, the profile that fits it, its GPU, and facts remembered between runs."""

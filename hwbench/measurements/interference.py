@@ -42,7 +42,7 @@ def block_interference(block: Block) -> BlockInterference:
 
 
 def disturbances(blocks: Sequence[BlockInterference], reference_ns: float | None = None) -> tuple[str | None, ...]:
-    """Name what disturbed each block, as a clause; None for the undisturbed ones.
+    """Name the cause that disturbed each block, as a clause; None for undisturbed blocks.
 
     Args:
         blocks: the interference with each.
@@ -64,7 +64,7 @@ def undisturbed_probe_ns(blocks: Sequence[BlockInterference]) -> float | None:
 
 
 def interruption(block: Block, *, waiting: bool = True) -> str | None:
-    """Name what took the processor away from a block for long enough to matter, as a clause; None if nothing did.
+    """Name the event that took the processor from a block for long enough to matter, as a clause; None without one.
 
     Args:
         block: the measurement.
@@ -101,7 +101,7 @@ def other_processors(blocks: Sequence[Block]) -> float | None:
 
 
 def load_interference(blocks: Sequence[Block]) -> str | None:
-    """Name what disturbed blocks under a load that fills all processors, as a clause; None if nothing did.
+    """Name the cause that disturbed blocks under a load that fills all processors, as a clause; None without one.
 
     The threads of such a load wait for one another anyway, so their waiting is no sign of interference.
     """

@@ -29,7 +29,7 @@ _Call = tuple[Callable[[], object], int]  # a call and the bytes that it moves
 
 @dataclass(frozen=True)
 class Bandwidth:
-    """The bandwidth of reading a working set of so many bytes, all threads together."""
+    """The bandwidth of reading a working set of `bytes` bytes, all threads together."""
 
     bytes: int
     bytes_per_s: float
@@ -96,7 +96,7 @@ def _copier(source: Array, copy: Array) -> _Call:
 
 
 def _fastest(calls: Sequence[_Call]) -> float:
-    """Return bytes per second of the best of several tries, in each of which all threads make their calls at once."""
+    """Return bytes per second of the best of several tries; in each try all threads make their calls at once."""
     moved = sum(size for _, size in calls)
     begin = Barrier(len(calls))
 

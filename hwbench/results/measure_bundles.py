@@ -155,15 +155,6 @@ def scored_by(item: OpenedBundle, evaluation: Evaluation | None) -> tuple[str, b
     return metric.name, metric.higher_is_better, metric.bounds
 
 
-def packed_report(path: Path) -> Report | None:
-    """Read the report that was packed with a bundle.
-
-    Raises:
-        BundleError: the file was refused.
-    """
-    return _read(path).packed
-
-
 @dataclass(frozen=True)
 class OpenedBundle:
     """The parts of a bundle that measuring needs.
@@ -188,17 +179,12 @@ def open_bundle(path: Path) -> OpenedBundle:
         BundleError: the file was refused.
         UsageError: it holds no samples to run.
     """
-    item = _read(path)
-    if not item.inputs:
-        raise UsageError(f"'{path}' holds no golden samples to run; rebuild it with edgewright build.")
-    return item
-
-
-def _read(path: Path) -> OpenedBundle:
     with Bundle(path) as bundle:
         bundle.check()
         manifest = bundle.manifest
-        inputs = bundle.golden("input", manifest.artifact.inputs) if manifest.golden.samples else {}
+        if not manifest.golden.samples or not manifest.artifact.inputs:
+            raise UsageError(f"'{path}' holds no golden samples to run; rebuild it with edgewright build.")
+        inputs = bundle.golden("input", manifest.artifact.inputs)
         selected = None
         if REPORT in manifest.members:
             profiles = profile_results.from_json(bundle.read(REPORT), f"{path}: {REPORT}").profiles

@@ -67,7 +67,7 @@ def detectable_shift(deviations: Array, n: int, alpha: float = ALPHA) -> float:
 
 
 def wealth(n: int | Array, wins: Array) -> Array:
-    """Return the logarithm of the wealth of a bet on one side after `n` figures, of which `wins` lay there."""
+    """Return the logarithm of the wealth of a bet on one side after `n` figures, if `wins` of them lay on that side."""
     # Integral over p in [1/2, 1] of 2 p^wins (1 - p)^(n - wins) / 2^-n.
     a, b = wins + 1.0, n - wins + 1.0
     # 1e-300 keeps the logarithm finite where the integral underflows.

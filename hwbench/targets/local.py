@@ -30,7 +30,7 @@ class LocalTarget:
         """See `Target`.
 
         Raises:
-            BackendError: the process failed; the message holds what it wrote to stderr.
+            BackendError: the process failed; the message is the error that it wrote to stderr.
             CrashError: the process died or hung.
         """
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:

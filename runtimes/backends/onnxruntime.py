@@ -55,7 +55,7 @@ def version() -> str:
 
 
 def exact_settings(threads: int = 0) -> RuntimeSettings:
-    """Return settings under which Q/DQ pairs compute what the graph says, within float32's rounding, on any CPU.
+    """Return settings under which Q/DQ pairs compute as the graph says, within float32's rounding, on any CPU.
 
     ONNX Runtime optimises a Q/DQ graph into integer kernels, whose results depend on the processor: on x86 without
     VNNI, u8 x s8 and s8 x s8 saturate in int16 at eight bits of weight (onnxruntime#12072). Fusing also rounds float
@@ -73,9 +73,9 @@ def load(artifact: Artifact, model: bytes) -> Session:
     """Open an ONNX or ORT-format model.
 
     Settings: `threads`; options `graph_optimization` (disable, basic, extended, all), `spinning` (0, 1: whether threads
-    busy-wait for work), `arena` (0, 1: whether memory is kept between runs), `qdq_cleanup` (0, 1: whether Q/DQ pairs
-    that surround no integer kernel are removed), `provider` (cpu, cuda, tensorrt) and `cpu_fallback` (0, 1: whether
-    nodes that the GPU cannot take may run on the CPU).
+    busy-wait for work), `arena` (0, 1: whether ONNX Runtime holds memory between runs), `qdq_cleanup` (0, 1: whether
+    Q/DQ pairs that surround no integer kernel are removed), `provider` (cpu, cuda, tensorrt) and `cpu_fallback` (0, 1:
+    whether nodes that the GPU cannot take may run on the CPU).
 
     Raises:
         BackendError: ONNX Runtime refuses the model; its own text is passed on. Or it would run on the CPU although

@@ -48,7 +48,7 @@ class BuildPlan:
         optimization_profiles: the shapes of every dynamic input, by name; an engine may hold several, and is fast
             around the `opt` of each. Empty if all inputs are static.
         dla_core: number of the deep learning accelerator; None for the GPU.
-        timing_cache: whether measured kernel times are kept on disk for the next build.
+        timing_cache: whether measured kernel times are stored on disk for the next build.
     """
 
     device: str

@@ -24,7 +24,7 @@ def sign(bundle: Bundle, key: Ed25519PrivateKey, out: Path) -> None:
     """Write a bundle with a signature over its manifest, in place of an earlier signature. The key is not written.
 
     Raises:
-        TamperedError: a member is not what was packed.
+        TamperedError: a member differs from the one that was packed.
         UsageError: `out` cannot be written.
     """
     members = {name: bundle.read(name) for name in sorted(bundle.manifest.members)}

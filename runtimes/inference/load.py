@@ -63,7 +63,7 @@ def open_session(bundle: Bundle, *, settings: RuntimeSettings | None = None, any
 
 
 def check_machine(profile: HardwareProfile) -> None:
-    """Check that this machine can run what was built for a profile.
+    """Check that this machine can run bundles that were built for a profile.
 
     Raises:
         UnsupportedError: the architecture differs, or the processor lacks instructions; says which.

@@ -1,4 +1,4 @@
-"""The speed probe: a fixed piece of work whose time shows how fast this machine is, whatever the model does."""
+"""The speed probe: a fixed piece of work whose time shows how fast this machine is, independent of the model."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def replay(bundle: Bundle, *, any_machine: bool = False) -> tuple[GoldenResult, 
     """Check every digest, run the golden inputs, and compare each output.
 
     Raises:
-        TamperedError: a member differs from what was packed.
+        TamperedError: a member differs from the one that was packed.
         FeedError: the golden arrays do not fit the model.
         EdgewrightError: the bundle cannot be loaded here; see `load`.
     """

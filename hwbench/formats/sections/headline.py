@@ -14,7 +14,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff
 
 
 def clean(text: str) -> str:
-    """Remove what a terminal, XML or UTF-8 cannot hold: runtimes colour their errors, paths hold lone surrogates."""
+    """Remove characters that a terminal, XML or UTF-8 cannot hold: colours of errors, lone surrogates of paths."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _ANSI.sub("", text).replace("\r\n", "\n"))
 
 

@@ -32,13 +32,13 @@ def describe(machine: Machine) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def how(report: Report) -> list[tuple[str, str]]:
+def method_facts(report: Report) -> list[tuple[str, str]]:
     """Describe how a report's figures were measured, as names and sentences."""
     latency, accuracy = report.latency, report.accuracy
     facts = []
     if latency is not None:
         facts = [
-            ("latency", method(latency)),
+            ("latency", latency_method(latency)),
             ("conditions", conditions(latency, report.machine.cores)),
             ("energy", energy(latency)),
         ]
@@ -47,7 +47,7 @@ def how(report: Report) -> list[tuple[str, str]]:
     return [(name, fact) for name, fact in facts if fact]
 
 
-def judged(result: ProfileResult) -> str:
+def gate_note(result: ProfileResult) -> str:
     """Explain why a gate's verdict and the table differ in their figures; empty without a gate."""
     if all(verdict.counted is None for candidate in result.candidates for verdict in candidate.verdicts):
         return ""
@@ -57,7 +57,7 @@ def judged(result: ProfileResult) -> str:
     )
 
 
-def method(latency: Latency) -> str:
+def latency_method(latency: Latency) -> str:
     """Describe how latency was measured."""
     threads = count(latency.threads, "thread") if latency.threads else "threads as the runtime chooses"
     samples = sum(len(block.samples_ns) for block in latency.blocks)
@@ -118,12 +118,12 @@ def warnings(result: ProfileResult) -> tuple[str, ...]:
 def commands(result: ProfileResult) -> tuple[str, ...]:
     """Write the commands that measure these figures again."""
     budgets = "".join(f" --budget {shlex.quote(budget.text)}" for budget in result.budgets if not budget.relative)
-    judged = _evaluation(result)
+    evaluation = _evaluation(result)
     if result.bundle is None:
-        return (f"edgewright build MODEL --profile {shlex.quote(result.profile)}{judged}{budgets}",)
+        return (f"edgewright build MODEL --profile {shlex.quote(result.profile)}{evaluation}{budgets}",)
     bundle = shlex.quote(str(result.bundle))
-    lines = (f"edgewright verify {bundle}", f"edgewright measure {bundle}{judged}")
-    return (*lines, f"edgewright gate {bundle}{judged}{budgets}") if budgets else lines
+    lines = (f"edgewright verify {bundle}", f"edgewright measure {bundle}{evaluation}")
+    return (*lines, f"edgewright gate {bundle}{evaluation}{budgets}") if budgets else lines
 
 
 def _evaluation(result: ProfileResult) -> str:

@@ -64,7 +64,7 @@ class Loaded:
         block: as for a closed loop; for offline, `samples_ns` are the times from the start until each inference was
             done.
         batched: True if samples that arrived together ran as one inference, False if one after another.
-        workers: threads that answered; one if the runtime lets in one at a time, whatever the plan says.
+        workers: number of threads that answered; 1 if the runtime infers for one thread at a time, despite the plan.
     """
 
     block: Block

@@ -31,8 +31,8 @@ def run_under_load(bundle: Path, inputs: Path, plan: LoadPlan) -> Loaded:
     """Run LoadGen once on this machine.
 
     Raises:
-        BackendError: the process failed; the message holds what it wrote to stderr. A CrashError if it crashed or
-            hung.
+        BackendError: the process failed; the message is the error that it wrote to stderr.
+        CrashError: the process died or hung.
     """
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         out = Path(folder, "loaded.json")

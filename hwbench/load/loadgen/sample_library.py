@@ -28,8 +28,8 @@ class Library:
     Attributes:
         feeds: inputs of one inference each.
         each: number of samples in one of these feeds.
-        batched: True if samples were joined; otherwise a feed is what the model takes, one sample or its own fixed
-            batch, and counts as one of LoadGen's samples.
+        batched: True if samples were joined; otherwise a feed is one sample or the model's own fixed batch, and counts
+            as one of LoadGen's samples.
         trial_ns: time of the inference that tested the joining, the session's first; empty without it.
     """
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from hwbench.results import history, profile_results
-from hwbench.results.measure_bundles import packed_report
+from hwbench.results.measure_bundles import open_bundle
 from runtimes.errors import UsageError
 from toolchain.cli._options import FORMATS
 from toolchain.packaging.pack import pack
@@ -76,7 +76,7 @@ def test_gate_compares_two_bundles_here_and_now(cli, built_bundle, tmp_path):
     (found,) = json.loads(ran.out)["profiles"]
     outcomes = {verdict["budget"]["text"]: verdict["outcome"] for verdict in found["candidates"][0]["verdicts"]}
     assert outcomes == {"size<=+1%": "pass", "p50<=+400%": "pass", "accuracy_drop<=0.05": "pass"}
-    name = packed_report(built_bundle).candidate
+    name = open_bundle(built_bundle).packed.candidate
     assert [entry["name"] for entry in found["candidates"]] == [f"{name} (candidate)", f"{name} (baseline)"]
     assert ran.code == 0
 
