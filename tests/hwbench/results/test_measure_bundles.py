@@ -203,10 +203,8 @@ def test_a_bundle_without_golden_samples_cannot_be_timed(pack_linear, fake_targe
 
 def test_no_report_no_packed_report(pack_linear, tmp_path):
     assert open_bundle(pack_linear(tmp_path / "a.edge")).packed is None
-    assert (
-        open_bundle(pack_linear(tmp_path / "b.edge", report=profile_results.to_json(profile_results.of([])))).packed
-        is None
-    )
+    empty = profile_results.to_json(profile_results.of([]))
+    assert open_bundle(pack_linear(tmp_path / "b.edge", report=empty)).packed is None
 
 
 def test_a_packed_report_of_another_schema_is_refused(pack_linear, fake_target, tmp_path):
