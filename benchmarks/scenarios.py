@@ -27,7 +27,7 @@ from hwbench.budgets.verdicts import Verdict
 from hwbench.formats.sections import rate_rows
 from hwbench.formats.sections.provenance import describe, method
 from hwbench.load import scenarios
-from hwbench.load.loadgen.drive import Seen, drive, read
+from hwbench.load.loadgen.drive import TraceRecord, drive, read
 from hwbench.load.loadgen.load_plan import LoadPlan
 from hwbench.load.loadgen.sample_library import Library
 from hwbench.load.scenarios import LoadRequest
@@ -113,7 +113,7 @@ def _print_overhead() -> None:
     print(f"{'offline, mean of 20,000':40}{max(seen.latencies_ns) / 20_000 / 1e3:>10.1f}")
 
 
-def _drive(session: Nothing, library: Library, plan: LoadPlan, queries: int) -> Seen:
+def _drive(session: Nothing, library: Library, plan: LoadPlan, queries: int) -> TraceRecord:
     with tempfile.TemporaryDirectory() as logs:
         drive(session, library, plan, queries, Path(logs), SystemMonitor())
         return read(Path(logs), plan, library, queries)

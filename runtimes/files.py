@@ -1,4 +1,4 @@
-"""Atomic writing: a reader finds the old file or the new one, never a part of one."""
+"""Files: atomic writing, and reading of system files that may be missing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from runtimes.errors import UsageError
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it replaces `path` on success and is removed on failure.
+
+    A reader finds the old file or the new one, never a part of one.
 
     Raises:
         UsageError: `path` cannot be written; says why.
@@ -36,3 +38,11 @@ def replacing(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno != errno.ENOSPC:
             raise UsageError(f"'{path}' cannot be written: {error.strerror or error}.") from None
         raise
+
+
+def read_or_empty(path: Path) -> str:
+    """Read a text file of the system; empty if it is missing or may not be read."""
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""

@@ -74,13 +74,13 @@ class LoadRequest:
 
 
 def measure(
-    path: Path, ask: LoadRequest, tick: Tick, evaluation: Evaluation | None = None
+    path: Path, request: LoadRequest, tick: Tick, evaluation: Evaluation | None = None
 ) -> tuple[Report, tuple[Verdict, ...]]:
     """Measure a bundle under a load, here and now.
 
     Args:
         path: the bundle.
-        ask: the scenario and its load.
+        request: the scenario and its load.
         tick: called after each process.
         evaluation: samples to score on, as in any other measurement.
 
@@ -98,16 +98,16 @@ def measure(
     item, target, machine = open_bundle(path), LocalTarget(), this_machine()
     if not device_profiles.fits(item.manifest.profile, machine):
         why = device_profiles.mismatch(item.manifest.profile)
-        verdicts = (Verdict(ask.bound, "inconclusive", None, why),) if ask.bound else ()
+        verdicts = (Verdict(request.bound, "inconclusive", None, why),) if request.bound else ()
         return report_of(item, None, why, evaluation, target), verdicts
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         inputs = Path(work, "inputs.npz")
         write_npz(inputs, item.inputs)
         bench = _Bench(item, inputs, machine.cores, tick)
-        if ask.bound is None:
-            return report_of(item, bench.run(_plan(bench, ask), BLOCKS), "", evaluation, target), ()
-        rates, verdict = _serve(bench, ask.plan, ask.bound)
-    latency = rates[server_max_rate.largest(rates, ask.bound) or 0]
+        if request.bound is None:
+            return report_of(item, bench.run(_plan(bench, request), BLOCKS), "", evaluation, target), ()
+        rates, verdict = _serve(bench, request.plan, request.bound)
+    latency = rates[server_max_rate.largest(rates, request.bound) or 0]
     report = report_of(item, latency, "", evaluation, target)
     return dataclasses.replace(report, rates=tuple(rate for rate in rates if rate is not latency)), (verdict,)
 
@@ -154,12 +154,12 @@ class _Bench:
         return Latency("single_stream", block.batch, self.threads, (block,))
 
 
-def _plan(bench: _Bench, ask: LoadRequest) -> LoadPlan:
+def _plan(bench: _Bench, request: LoadRequest) -> LoadPlan:
     """Plan the load of multi_stream or offline."""
-    together = ask.batch or -(-BATCH // bench.fixed) * bench.fixed
-    if ask.scenario == "multi_stream":
-        return LoadPlan("multi_stream", ask.plan, together)
-    return _offline(bench, ask.plan, together)
+    together = request.batch or -(-BATCH // bench.fixed) * bench.fixed
+    if request.scenario == "multi_stream":
+        return LoadPlan("multi_stream", request.plan, together)
+    return _offline(bench, request.plan, together)
 
 
 def _offline(bench: _Bench, plan: SamplingPlan, together: int) -> LoadPlan:
@@ -173,12 +173,12 @@ def _serve(bench: _Bench, plan: SamplingPlan, bound: Budget) -> tuple[tuple[Late
         UsageError: a rate would take too long to judge.
     """
     percent = server_max_rate.percent_of(bound)
-    lone = _lasting(plan, max(plan.min_runs, intervals.quantile_runs_needed(percent / 100)))
-    alone = bench.single_stream(lone)
-    if _impossible(alone, bound) is not None:  # another process has to confirm a miss
-        alone = dataclasses.replace(alone, blocks=alone.blocks + bench.single_stream(lone).blocks)
-    if (impossible := _impossible(alone, bound)) is not None:
-        return (alone,), impossible
+    alone_plan = _lasting(plan, max(plan.min_runs, intervals.quantile_runs_needed(percent / 100)))
+    alone = bench.single_stream(alone_plan)
+    if _fails_alone(alone, bound) is not None:  # another process has to confirm a miss
+        alone = dataclasses.replace(alone, blocks=alone.blocks + bench.single_stream(alone_plan).blocks)
+    if (failed := _fails_alone(alone, bound)) is not None:
+        return (alone,), failed
     needed = intervals.early_stopping_runs_needed(percent / 100)
     fastest = bench.run(_offline(bench, plan, bench.fixed), _CAPACITY_RUNS).throughput_per_s.high
     capacity_per_s = fastest / bench.fixed
@@ -203,7 +203,7 @@ def _lasting(plan: SamplingPlan, runs: int) -> SamplingPlan:
     return dataclasses.replace(plan, min_runs=runs, max_runs=max(runs, plan.max_runs))
 
 
-def _impossible(alone: Latency, bound: Budget) -> Verdict | None:
+def _fails_alone(alone: Latency, bound: Budget) -> Verdict | None:
     """Judge by one query at a time: fail if it misses the bound by more than interference explains; None otherwise."""
     try:
         figure = alone.percentile(server_max_rate.percent_of(bound))

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from runtimes import cpu
+from runtimes.files import read_or_empty
 
 # Flags that decide which kernels a runtime picks. Others come with kernel updates, which make no new machine.
 _TELLING_FLAGS = frozenset(
@@ -154,10 +155,7 @@ def _gpus() -> tuple[str, ...]:
 
 
 def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8", "replace").strip()
-    except OSError:
-        return ""
+    return read_or_empty(path).strip()
 
 
 def _show(value: object, other: object) -> str:

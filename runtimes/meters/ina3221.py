@@ -10,6 +10,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtimes.files import read_or_empty
 from runtimes.meters._kinds import Gauge, number
 
 _INPUTS = ("VDD_IN", "POM_5V_IN")
@@ -43,19 +44,12 @@ def _rails(sys: Path) -> list[tuple[str, Rail]]:
     found = []
     for chip in (sys / "class/hwmon").glob("hwmon*"):
         for label in chip.glob("in[0-9]_label"):
-            name, channel = _text(label), label.name[2]
+            name, channel = read_or_empty(label).strip(), label.name[2]
             current = chip / f"curr{channel}_input"
-            if _text(chip / "name") == "ina3221" and current.exists() and name not in _NO_RAILS:
+            if read_or_empty(chip / "name").strip() == "ina3221" and current.exists() and name not in _NO_RAILS:
                 found.append((name, (chip / f"in{channel}_input", current)))
     return found
 
 
 def _power_uw(rails: Sequence[Rail]) -> int:
     return sum(number(voltage) * number(current) for voltage, current in rails)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8", "replace").strip()
-    except OSError:
-        return ""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runtimes.files import read_or_empty
 from runtimes.sampling.energy import Energy
 
 _EVERY_S = 0.05  # shorter than the interval at which meters are read
@@ -96,7 +97,7 @@ class SystemMonitor:
         )
 
     def _counters(self) -> dict[str, int | None]:
-        lines = [line.split() for line in _text(self._proc / "stat").splitlines() if line.startswith("cpu")]
+        lines = [line.split() for line in read_or_empty(self._proc / "stat").splitlines() if line.startswith("cpu")]
         ticks = [int(word) for word in lines[0][1:]] if lines else []  # user nice system idle iowait irq softirq steal
         return {
             "wall_ns": time.perf_counter_ns(),
@@ -118,13 +119,13 @@ def _busy_ns(ticks: Mapping[str, list[int]]) -> int | None:
 
 def _waited_ns(tasks: Iterable[Path]) -> int | None:
     """Add up the time that tasks waited on a run queue: the second number (Documentation/scheduler/sched-stats.rst)."""
-    lines = [_text(task).split() for task in tasks]
+    lines = [read_or_empty(task).split() for task in tasks]
     return sum(int(words[1]) for words in lines if len(words) == 3) if any(lines) else None
 
 
 def _pressure_ns(file: Path) -> int | None:
     """Read the total of the line `some`, which is in microseconds (Documentation/accounting/psi.rst)."""
-    first = _text(file).partition("\n")[0]
+    first = read_or_empty(file).partition("\n")[0]
     total = first.rpartition("total=")[2]
     return int(total) * 1000 if total.isdigit() else None
 
@@ -145,12 +146,5 @@ def _mean(numbers: list[int]) -> int | None:
 
 
 def _numbers(files: Iterable[Path]) -> list[int]:
-    texts = (_text(file).strip() for file in files)
+    texts = (read_or_empty(file).strip() for file in files)
     return [int(text) for text in texts if text.lstrip("-").isdigit()]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8", "replace")
-    except OSError:
-        return ""

@@ -72,9 +72,9 @@ def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Pa
         cpu_ns = time.process_time_ns() - cpu
         preemptions = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
         peak, steady = peak_bytes(), resident_bytes()  # before the trace takes memory
-        seen = read(logs, plan, library, queries)
+        trace = read(logs, plan, library, queries)
         block = Block(
-            samples_ns=seen.latencies_ns,
+            samples_ns=trace.latencies_ns,
             warmup_ns=(*library.trial_ns, *warmup),
             settled=settled,
             load_ns=load_ns,
@@ -86,7 +86,7 @@ def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Pa
             inferences=plan.inferences(library.each),
             steady_memory_bytes=steady,
             conditions=conditions,
-            arrivals_ns=() if plan.scenario == "multi_stream" else seen.arrivals_ns,
+            arrivals_ns=() if plan.scenario == "multi_stream" else trace.arrivals_ns,
             environment=environment(session) | _loadgen(),
         )
     return Loaded(block, library.batched, plan.workers)

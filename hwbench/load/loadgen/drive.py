@@ -30,7 +30,7 @@ _SAMPLE = re.compile(r'"ts":([\d.]+),"args":{"sample_seq":(\d+),.*?"complete_ns"
 
 
 @dataclass(frozen=True)
-class Seen:
+class TraceRecord:
     """LoadGen's record of each query, or of each inference of offline, in order.
 
     Attributes:
@@ -76,7 +76,7 @@ def drive(
     return conditions
 
 
-def read(folder: Path, plan: LoadPlan, library: Library, queries: int) -> Seen:
+def read(folder: Path, plan: LoadPlan, library: Library, queries: int) -> TraceRecord:
     """Read LoadGen's record of the queries from the trace that it left in a folder.
 
     Raises:
@@ -92,7 +92,7 @@ def read(folder: Path, plan: LoadPlan, library: Library, queries: int) -> Seen:
     columns = np.asarray(samples).reshape(-1, width, 3)
     arrivals = np.rint((columns[:, 0, 1] - columns[0, 0, 1]) * 1_000).astype(np.int64)
     latencies = columns[:, :, 2].max(axis=1).astype(np.int64)
-    return Seen(tuple(latencies.tolist()), tuple(arrivals.tolist()))
+    return TraceRecord(tuple(latencies.tolist()), tuple(arrivals.tolist()))
 
 
 def _width(plan: LoadPlan, library: Library) -> int:
