@@ -60,13 +60,13 @@ def rendered(form: str, make: Callable[[], ProfileResult | Results], **options: 
 
 
 @functools.cache
-def three_fields() -> Results:
-    """Seven candidates, one chosen; a device that was not here; and a field with too few samples."""
-    return profile_results.of([measured_field(), elsewhere_field(), few_samples_field()])
+def three_results() -> Results:
+    """Seven candidates, one chosen; a device that was not here; and a result with too few samples."""
+    return profile_results.of([measured_result(), elsewhere_result(), few_samples_result()])
 
 
 @functools.cache
-def measured_field() -> ProfileResult:
+def measured_result() -> ProfileResult:
     """Seven candidates: one chosen, four dropped, two skipped."""
     entries = [_measured(precision, number) for number, precision in enumerate(_MEASURED)]
     skipped = [
@@ -84,7 +84,7 @@ def measured_field() -> ProfileResult:
 
 
 @functools.cache
-def elsewhere_field() -> ProfileResult:
+def elsewhere_result() -> ProfileResult:
     """For a device that was not here: no latency, so its budget is inconclusive."""
     reason = "raspberry-pi-5 was not here; measure there with: edgewright measure BUNDLE"
     entries = []
@@ -98,7 +98,7 @@ def elsewhere_field() -> ProfileResult:
 
 
 @functools.cache
-def few_samples_field() -> ProfileResult:
+def few_samples_result() -> ProfileResult:
     """One candidate with too few samples for p90 and p99, unsettled; nothing was to be decided."""
     latency = make_latency(14.6, seed=9, runs=4, settled=False)
     report = make_report("int8", latency, 2, 3, 3.62)
@@ -107,13 +107,13 @@ def few_samples_field() -> ProfileResult:
 
 
 @functools.cache
-def failed_field() -> ProfileResult:
+def failed_result() -> ProfileResult:
     """Every candidate breaks a budget."""
     entries = [_measured(precision, number) for number, precision in enumerate(_MEASURED) if precision != "int8"]
     return ProfileResult("mobilenet-v2", "x86-avx512-vnni", BUDGETS, tuple(entries))
 
 
-def unmade_field() -> ProfileResult:
+def unmade_result() -> ProfileResult:
     """Not one candidate could be made."""
     entries = [
         CandidateResult(f"{name} (onnxruntime)", name, "onnxruntime", "not built", "The time limit ran out.")
@@ -123,7 +123,7 @@ def unmade_field() -> ProfileResult:
 
 
 @functools.cache
-def many_field() -> ProfileResult:
+def many_result() -> ProfileResult:
     """Fifteen candidates on three runtimes whose latencies span 35x."""
     entries = []
     for factor, runtime in ((1.0, "onnxruntime"), (0.7, "openvino"), (0.06, "tensorrt")):
@@ -136,7 +136,7 @@ def many_field() -> ProfileResult:
 
 
 @functools.cache
-def hostile_field() -> ProfileResult:
+def hostile_result() -> ProfileResult:
     """Every free text holds what breaks tables, markup and terminals."""
     entries = [_measured(precision, number) for number, precision in enumerate(_MEASURED)]
     named = []

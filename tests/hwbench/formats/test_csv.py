@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from formats_data import HOSTILE, hostile_field, rendered, three_fields
+from formats_data import HOSTILE, hostile_result, rendered, three_results
 
 from hwbench.formats import csv as csv_format
 from hwbench.results import profile_results
@@ -15,7 +15,7 @@ def read(make):
 
 
 def test_one_line_per_entry_and_plain_numbers(results):
-    lines = read(three_fields)
+    lines = read(three_results)
     assert len(lines) == sum(len(each.candidates) for each in results.profiles)
     entry = results.profiles[0].selected
     line = next(line for line in lines if line["status"] == "selected")
@@ -30,7 +30,7 @@ def test_one_line_per_entry_and_plain_numbers(results):
 
 
 def test_what_is_missing_is_empty_and_says_why():
-    lines = read(three_fields)
+    lines = read(three_results)
     skipped = next(line for line in lines if line["precision"] == "fp16")
     assert (skipped["p50_ms"], skipped["outcome"]) == ("", "")
     assert "no fp16 kernels" in skipped["reason"]
@@ -41,7 +41,7 @@ def test_what_is_missing_is_empty_and_says_why():
 
 
 def test_hostile_text_stays_in_its_cell(hostile):
-    lines = read(hostile_field)
+    lines = read(hostile_result)
     assert len(lines) == len(hostile.profiles[0].candidates)
     assert all(None not in line and None not in line.values() for line in lines)
     assert lines[0]["model"].startswith(HOSTILE[:30])

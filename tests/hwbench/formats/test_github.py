@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from formats_data import failed_field, few_samples_field
+from formats_data import failed_result, few_samples_result
 
 from hwbench.formats import github
 from hwbench.results import profile_results
@@ -32,7 +32,7 @@ def test_each_verdict_is_an_annotation_of_its_kind(results):
     found = annotations(results)
     assert ("notice", "p90<=20ms: pass") in [(kind, title) for kind, title, _ in found]
     assert ("warning", "p90<=20ms: inconclusive") in [(kind, title) for kind, title, _ in found]
-    errors = [title for kind, title, _ in annotations(profile_results.of([failed_field()])) if kind == "error"]
+    errors = [title for kind, title, _ in annotations(profile_results.of([failed_result()])) if kind == "error"]
     assert "p90<=20ms: fail" in errors
 
 
@@ -44,7 +44,7 @@ def test_each_says_what_was_measured_on_what_and_how_sure(results):
 
 
 def test_what_was_only_measured_is_a_notice_and_doubts_are_warnings():
-    kinds = [kind for kind, _, _ in annotations(profile_results.of([few_samples_field()]))]
+    kinds = [kind for kind, _, _ in annotations(profile_results.of([few_samples_result()]))]
     assert kinds[0] == "notice"
     assert set(kinds[1:]) == {"warning"}
 

@@ -6,17 +6,17 @@ from html.parser import HTMLParser
 
 import pytest
 from formats_data import (
-    elsewhere_field,
-    failed_field,
-    few_samples_field,
-    hostile_field,
+    elsewhere_result,
+    failed_result,
+    few_samples_result,
+    hostile_result,
     make_latency,
     make_report,
-    many_field,
-    measured_field,
+    many_result,
+    measured_result,
     rendered,
-    three_fields,
-    unmade_field,
+    three_results,
+    unmade_result,
 )
 
 from hwbench.formats import html
@@ -60,11 +60,11 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def text():
-    return rendered("html", three_fields)
+    return rendered("html", three_results)
 
 
 def test_it_is_one_file(text):
-    for page in (text, rendered("html", hostile_field)):
+    for page in (text, rendered("html", hostile_result)):
         assert not re.search(r"https?:|//\w|@import|url\((?!#)", page)
         parsed = Page(page)
         assert set(parsed.tags).isdisjoint({"script", "link", "img", "iframe", "object", "embed", "form"})
@@ -75,11 +75,11 @@ def test_it_is_one_file(text):
 
 def test_it_is_small(text):
     assert len(text) < 150_000
-    assert len(rendered("html", many_field)) < 300_000
+    assert len(rendered("html", many_result)) < 300_000
 
 
 def test_hostile_text_is_shown_as_text():
-    page = rendered("html", hostile_field)
+    page = rendered("html", hostile_result)
     assert "<script" not in page
     assert "[e](f) red" in Page(page).text
     assert page.count("&lt;script&gt;") > 20
@@ -93,11 +93,11 @@ def test_verdicts_show_by_word(text):
 @pytest.mark.parametrize(
     ("make", "titles"),
     [
-        (measured_field, ["Accuracy against latency", "Latency distribution", "File size", "Peak memory"]),
-        (elsewhere_field, ["File size"]),
-        (few_samples_field, ["Latency distribution"]),
-        (failed_field, ["Accuracy against latency", "Latency distribution", "File size", "Peak memory"]),
-        (unmade_field, []),
+        (measured_result, ["Accuracy against latency", "Latency distribution", "File size", "Peak memory"]),
+        (elsewhere_result, ["File size"]),
+        (few_samples_result, ["Latency distribution"]),
+        (failed_result, ["Accuracy against latency", "Latency distribution", "File size", "Peak memory"]),
+        (unmade_result, []),
     ],
 )
 def test_charts_are_those_there_are_figures_for(make, titles):
@@ -113,7 +113,7 @@ def test_charts_take_the_colours_of_the_page(text):
 
 
 def test_a_chart_of_a_wide_range_has_plain_numbers(text):
-    page = rendered("html", many_field)
+    page = rendered("html", many_result)
     assert "mathdefault" not in page
     assert "Names are shown for those on the line and the selected one." in page
     assert "No candidate beats one on the line on both axes." in page
@@ -132,24 +132,24 @@ def test_a_few_slow_runs_do_not_squeeze_the_chart_but_are_told_of(text):
 
 def test_a_metric_where_less_is_better_says_so():
     entries = []
-    for entry in measured_field().candidates:
+    for entry in measured_result().candidates:
         if entry.report is not None and entry.report.accuracy is not None:
             accuracy = dataclasses.replace(entry.report.accuracy, higher_is_better=False, metric="error_rate")
             entries.append(dataclasses.replace(entry, report=dataclasses.replace(entry.report, accuracy=accuracy)))
-    page = html.render(profile_results.of([dataclasses.replace(measured_field(), candidates=tuple(entries))]))
+    page = html.render(profile_results.of([dataclasses.replace(measured_result(), candidates=tuple(entries))]))
     assert "error_rate (lower is better)" in page
 
 
 def test_where_none_was_chosen_everyones_verdicts_show():
-    page = Page(rendered("html", failed_field)).text
+    page = Page(rendered("html", failed_result)).text
     assert "No candidate meets the budgets: of 4 judged, each breaks at least one." in page
     assert "3 candidates, the nearest fp32 (onnxruntime): p90 32 ms" in page
 
 
 def test_a_wide_table_breaks_names_at_their_joints_and_has_headings_for_narrow_pages():
-    entry = measured_field().candidates[0]
+    entry = measured_result().candidates[0]
     long = dataclasses.replace(entry, name="fp32 (onnxruntime), graph_optimization=extended")
-    page = html.render(profile_results.of([dataclasses.replace(measured_field(), candidates=(entry, long))]))
+    page = html.render(profile_results.of([dataclasses.replace(measured_result(), candidates=(entry, long))]))
     assert "fp32, graph_<wbr>optimization=<wbr>extended<" in page
     assert page.count('data-heading="p50, ms"') == 2
 

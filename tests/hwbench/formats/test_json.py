@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from formats_data import failed_field, make_latency, make_report, unmade_field
+from formats_data import failed_result, make_latency, make_report, unmade_result
 
 from hwbench.formats import json as json_format
 from hwbench.results import profile_results
@@ -13,7 +13,7 @@ from runtimes.sampling.system_conditions import Conditions
 
 
 def test_everything_comes_back_as_it_was(results, hostile):
-    for shown in (results, hostile, profile_results.of([failed_field(), unmade_field()]), profile_results.of([])):
+    for shown in (results, hostile, profile_results.of([failed_result(), unmade_result()]), profile_results.of([])):
         assert profile_results.from_json(json_format.render(shown), "text") == shown
 
 

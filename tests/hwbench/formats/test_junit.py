@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import junitparser
 import pytest
-from formats_data import failed_field, measured_field, unmade_field
+from formats_data import failed_result, measured_result, unmade_result
 
 from hwbench.formats import junit
 from hwbench.results import profile_results
@@ -31,7 +31,7 @@ def parse(results):
 
 
 def test_it_follows_the_schema(results, hostile):
-    for shown in (results, hostile, profile_results.of([failed_field(), unmade_field()]), profile_results.of([])):
+    for shown in (results, hostile, profile_results.of([failed_result(), unmade_result()]), profile_results.of([])):
         for element in parse(shown).iter():
             attributes, children = SCHEMA[element.tag]
             assert set(element.attrib) <= {name.rstrip("*") for name in attributes}
@@ -61,7 +61,7 @@ def test_one_case_per_verdict_and_inconclusive_is_an_error(results):
     assert "raspberry-pi-5 was not here" in str(error.get("message"))
 
 
-@pytest.mark.parametrize(("make", "tag"), [(failed_field, "failure"), (unmade_field, "error")])
+@pytest.mark.parametrize(("make", "tag"), [(failed_result, "failure"), (unmade_result, "error")])
 def test_where_none_was_chosen_the_budgets_are_not_met(make, tag):
     root = parse(profile_results.of([make()]))
     (case,) = root.iter("testcase")
@@ -71,7 +71,7 @@ def test_where_none_was_chosen_the_budgets_are_not_met(make, tag):
 
 
 def test_names_hold_no_figures_so_that_a_server_can_follow_them():
-    (first, second) = parse(profile_results.of([measured_field()])).iter("testcase")
+    (first, second) = parse(profile_results.of([measured_result()])).iter("testcase")
     assert first.get("classname") == second.get("classname") == "mobilenet-v2.x86-avx512-vnni"
     assert "int8" not in f"{first.get('name')}{second.get('name')}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from formats_data import failed_field, hostile_field, many_field, rendered, three_fields, unmade_field
+from formats_data import failed_result, hostile_result, many_result, rendered, three_results, unmade_result
 
 from hwbench.results import profile_results
 from runtimes import plugins
@@ -20,27 +20,27 @@ def test_the_folder_is_the_list():
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_rendering_is_deterministic_and_ends_the_line(form, results):
-    text = rendered(form, three_fields)
+    text = rendered(form, three_results)
     assert text == str(plugins.load("hwbench.formats", form, "format").render(results))
     assert text.endswith("\n")
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_hostile_text_becomes_printable_utf8(form):
-    text = rendered(form, hostile_field)
+    text = rendered(form, hostile_result)
     text.encode("utf-8")
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text)
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("make", [failed_field, unmade_field, many_field])
+@pytest.mark.parametrize("make", [failed_result, unmade_result, many_result])
 def test_fields_without_a_choice_or_with_many_candidates_render(form, make):
     assert "mobilenet-v2" in rendered(form, make)
 
 
 @pytest.mark.parametrize("form", FOR_PEOPLE)
 def test_people_are_told_what_was_chosen_why_and_what_to_doubt(form):
-    text = " ".join(rendered(form, three_fields).split())
+    text = " ".join(rendered(form, three_results).split())
     assert "int8 (onnxruntime): 2.1x faster than fp32 at p50" in text
     assert "97.9% (drop 0.1 points)" in text
     assert "passes both budgets" in text
@@ -53,10 +53,10 @@ def test_people_are_told_what_was_chosen_why_and_what_to_doubt(form):
 
 @pytest.mark.parametrize("form", FOR_PEOPLE)
 def test_a_figure_that_is_missing_has_a_note_that_says_why(form):
-    text = rendered(form, three_fields)
+    text = rendered(form, three_results)
     assert "n/a" in text
     assert "takes 368 samples, and there are 24" in " ".join(text.split())
 
 
 def test_json_reads_back(results):
-    assert profile_results.from_json(rendered("json", three_fields), "report.json") == results
+    assert profile_results.from_json(rendered("json", three_results), "report.json") == results

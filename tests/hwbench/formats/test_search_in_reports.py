@@ -6,7 +6,7 @@ import dataclasses
 import functools
 
 import pytest
-from formats_data import measured_field, rendered
+from formats_data import measured_result, rendered
 
 from hwbench.results import profile_results
 from hwbench.results.profile_results import CandidateResult, Screening, Search
@@ -14,8 +14,8 @@ from hwbench.results.profile_results import CandidateResult, Screening, Search
 
 @functools.cache
 def searched() -> profile_results.Results:
-    """The measured field, as a search would leave it."""
-    made = measured_field()
+    """The measured result, as a search would leave it."""
+    made = measured_result()
     changes = {
         "layers": {"int8": 50, "fp32": 5},
         "recipe": {"keep": ["stem", "head/conv", "a", "b"], "keep_in": "fp32"},
@@ -39,7 +39,7 @@ def test_says_how_many_were_scored_on_the_evaluation_samples_and_the_layers_by_p
 
 @pytest.mark.parametrize("form", ["text", "html"])
 def test_says_nothing_where_nothing_was_searched(form):
-    assert "scored on the evaluation samples" not in rendered(form, measured_field)
+    assert "scored on the evaluation samples" not in rendered(form, measured_result)
 
 
 def test_survives_its_json():
@@ -48,8 +48,8 @@ def test_survives_its_json():
 
 @functools.cache
 def screened() -> profile_results.Results:
-    """The measured field, and the rejected ones: by its speed, by both figures, or without a score."""
-    made = measured_field()
+    """The measured result, and the rejected ones: by its speed, by both figures, or without a score."""
+    made = measured_result()
     went_on = [
         dataclasses.replace(entry, screening=Screening("parity", 0.99, 128, 20.0 + number))
         for number, entry in enumerate(made.candidates)

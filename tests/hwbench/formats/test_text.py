@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from formats_data import failed_field, many_field, measured_field, unmade_field
+from formats_data import failed_result, many_result, measured_result, unmade_result
 
 from hwbench.formats import text
 from hwbench.formats.sections import rows
@@ -16,8 +16,8 @@ WIDTHS = [60, 80, 100, 140]
 
 
 def searched_field() -> ProfileResult:
-    """The measured field after a search: nine more candidates without figures, for three reasons."""
-    made = measured_field()
+    """The measured result after a search: nine more candidates without figures, for three reasons."""
+    made = measured_result()
     slow = [
         CandidateResult(
             f"{name} (openvino)", name, "openvino", "rejected",
@@ -35,18 +35,18 @@ def searched_field() -> ProfileResult:
     return dataclasses.replace(made, candidates=(*made.candidates, *slow, other, *missing))
 
 
-def shown(field: ProfileResult, width: int = 140, **options: bool) -> str:
-    return text.render(profile_results.of([field]), width=width, **options)
+def shown(result: ProfileResult, width: int = 140, **options: bool) -> str:
+    return text.render(profile_results.of([result]), width=width, **options)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_line_is_wider_than_asked(width, results, hostile):
-    for made in (results, hostile, profile_results.of([many_field(), searched_field()])):
+    for made in (results, hostile, profile_results.of([many_result(), searched_field()])):
         assert max(map(len, text.render(made, width=width).splitlines())) <= width
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("make", [measured_field, many_field, searched_field])
+@pytest.mark.parametrize("make", [measured_result, many_result, searched_field])
 def test_names_and_figures_stay_whole_at_every_width(make, width):
     page = shown(make(), width, verbose=True)
     lines = [line.strip() for line in page.splitlines()]
@@ -80,7 +80,9 @@ def test_it_leads_with_what_matters():
     assert "virtual" in led["Caveat"]
 
 
-@pytest.mark.parametrize(("make", "words"), [(failed_field, "each breaks at least one"), (unmade_field, "time limit")])
+@pytest.mark.parametrize(
+    ("make", "words"), [(failed_result, "each breaks at least one"), (unmade_result, "time limit")]
+)
 def test_where_none_was_selected_it_leads_with_the_reason(make, words):
     line = shown(make()).splitlines()[1]
     assert line.startswith("Selected  none.")
@@ -101,11 +103,11 @@ def test_candidates_without_figures_are_grouped_by_reason_and_verbose_lists_them
 
 
 def test_of_many_measured_candidates_the_selected_one_leads_the_table():
-    table = shown(many_field()).split("Candidates")[0]
+    table = shown(many_result()).split("Candidates")[0]
     names = [line for line in table.splitlines() if line.startswith(("fp32", "fp16", "bf16", "int8"))]
     assert names[0].startswith("int8 (tensorrt)")
     assert names[1].startswith("fp32 (tensorrt)")  # the reference
-    assert len(names) < len(many_field().candidates)
+    assert len(names) < len(many_result().candidates)
 
 
 def test_every_candidate_and_verdict_has_its_line(results):

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 
 import pytest
-from formats_data import measured_field, rendered
+from formats_data import measured_result, rendered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -19,8 +19,8 @@ from hwbench.results.profile_results import ProfileResult
 
 
 def collapsed(**scores: float) -> ProfileResult:
-    """The measured field, with other scores for some."""
-    made = measured_field()
+    """The measured result, with other scores for some."""
+    made = measured_result()
     entries = []
     for entry in made.candidates:
         if entry.precision in scores and entry.report is not None and entry.report.accuracy is not None:
@@ -73,7 +73,7 @@ def test_the_chart_says_what_lies_beyond_it_and_does_not_name_it_twice():
     assert "Triangles mark 1 candidate beyond the axis: int8-dynamic (0.1000)." in shown
     assert ">int8-dynamic<" not in shown
     assert ">0.0<" not in shown and ">0.2<" not in shown  # the axis begins far above
-    assert "beyond the axis" not in figure_of(rendered("html", measured_field), "Accuracy against latency")
+    assert "beyond the axis" not in figure_of(rendered("html", measured_result), "Accuracy against latency")
 
 
 def test_where_one_is_best_on_both_counts_there_is_no_line_to_speak_of():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from formats_data import BUDGETS, make_latency, make_report, measured_field
+from formats_data import BUDGETS, make_latency, make_report, measured_result
 
 from hwbench.budgets.verdicts import judge
 from hwbench.formats import html, markdown, text
@@ -117,4 +117,4 @@ def test_energy_has_a_column_only_where_it_is_known():
     assert "energy mJ" in markdown.render(shown(QUIET))
     assert "energy mJ" not in markdown.render(shown(Conditions(wall_ns=S, unmetered="no meters here")))
     assert "no meters here" in markdown.render(shown(Conditions(wall_ns=S, unmetered="no meters here")))
-    assert "energy" not in markdown.render(profile_results.of([measured_field()]))
+    assert "energy" not in markdown.render(profile_results.of([measured_result()]))

@@ -8,7 +8,7 @@ import functools
 import io
 
 import pytest
-from formats_data import measured_field, rendered
+from formats_data import measured_result, rendered
 
 from hwbench.formats.sections.roofline_share import peaks, rooflines
 from hwbench.measurements.memory_bandwidth import Bandwidth
@@ -22,7 +22,7 @@ PEAKS = Peaks(4, {"fp32": 1e11, "int8": 4e11}, (Bandwidth(1 << 20, 2e10),), {})
 @functools.cache
 def bounded() -> ProfileResult:
     """fp32 and int8 with a roofline, the storage precisions without a count; the rest was asked for none."""
-    base = measured_field()
+    base = measured_result()
     entries = []
     for entry in base.candidates:
         report = entry.report
@@ -70,7 +70,7 @@ def test_people_read_them_in_every_format(form):
 
 @pytest.mark.parametrize("form", ["text", "markdown", "html"])
 def test_where_nobody_asked_nothing_is_said(form):
-    assert "roofline" not in rendered(form, measured_field).lower()
+    assert "roofline" not in rendered(form, measured_result).lower()
 
 
 def test_a_table_no_terminal_is_too_narrow_for():

@@ -4,7 +4,14 @@ import dataclasses
 import functools
 
 import pytest
-from formats_data import elsewhere_field, failed_field, few_samples_field, many_field, measured_field, unmade_field
+from formats_data import (
+    elsewhere_result,
+    failed_result,
+    few_samples_result,
+    many_result,
+    measured_result,
+    unmade_result,
+)
 
 from hwbench.formats.sections import rows
 from hwbench.formats.sections.headline import headline, outcome, reference, saving, speedup
@@ -40,39 +47,39 @@ def test_an_interval_has_the_decimals_of_its_value():
 
 
 def test_reasons_are_numbered_once_and_skipped_candidates_have_none():
-    table = table_of(measured_field)
+    table = table_of(measured_result)
     assert rows.notes(table) == {}
-    table = table_of(elsewhere_field)
+    table = table_of(elsewhere_result)
     assert list(rows.notes(table).values()) == [1]
     assert table[0].value("p99", rows.notes(table)) == "n/a [1]"
 
 
 def test_a_figure_that_is_no_number_counts_as_missing():
-    field = measured_field()
-    report = field.candidates[0].report
+    result = measured_result()
+    report = result.candidates[0].report
     assert report is not None and report.accuracy is not None
     nan = float("nan")
     broken = dataclasses.replace(report.accuracy, value=nan, scores=None, replicates=(nan,) * 9, reference=None)
-    entry = dataclasses.replace(field.candidates[0], report=dataclasses.replace(report, accuracy=broken))
-    (first,) = rows.rows(dataclasses.replace(field, candidates=(entry,)))
+    entry = dataclasses.replace(result.candidates[0], report=dataclasses.replace(report, accuracy=broken))
+    (first,) = rows.rows(dataclasses.replace(result, candidates=(entry,)))
     assert "nan" in first.missing["accuracy"]
 
 
 def test_names_carry_the_runtime_only_where_they_would_be_ambiguous():
-    assert table_of(measured_field)[0].name == "fp32"
-    assert table_of(many_field)[0].name == "fp32 (onnxruntime)"
-    assert table_of(many_field)[0].tag == "fp32\nonnxruntime"
-    assert table_of(measured_field)[0].tag == "fp32"
+    assert table_of(measured_result)[0].name == "fp32"
+    assert table_of(many_result)[0].name == "fp32 (onnxruntime)"
+    assert table_of(many_result)[0].tag == "fp32\nonnxruntime"
+    assert table_of(measured_result)[0].tag == "fp32"
 
 
 def test_a_charts_name_goes_on_in_a_second_line_and_keeps_its_runtime():
-    (first, *_), others = measured_field().candidates, many_field().candidates
+    (first, *_), others = measured_result().candidates, many_result().candidates
     long = [
         dataclasses.replace(first, name="int8, 1 layer in fp32 (onnxruntime)"),
         dataclasses.replace(first, name="int8 + bf16, 12 layers in bf16 (onnxruntime), set b18f"),
         dataclasses.replace(first, name="int8 (onnxruntime), graph_optimization=extended, and some more"),
     ]
-    tags = [row.tag for row in rows.rows(dataclasses.replace(many_field(), candidates=(*long, *others)))]
+    tags = [row.tag for row in rows.rows(dataclasses.replace(many_result(), candidates=(*long, *others)))]
     assert tags[0] == "int8, 1 layer in fp32\nonnxruntime"
     assert tags[1] == "int8 + bf16, 12 layers\nin bf16, set b18f\nonnxruntime"
     assert tags[2].count("\n") == 2
@@ -92,24 +99,24 @@ def test_a_label_says_each_word_once(name, runtime, shown):
 
 
 def test_headlines():
-    assert headline(few_samples_field(), table_of(few_samples_field)) == (
+    assert headline(few_samples_result(), table_of(few_samples_result)) == (
         "int8 (onnxruntime): p50 14.5 ms, accuracy 97.9% (drop 0.1 points)"
     )
-    assert headline(elsewhere_field(), table_of(elsewhere_field)) == (
+    assert headline(elsewhere_result(), table_of(elsewhere_result)) == (
         "int8 (onnxruntime): latency not measured, accuracy 97.9% (drop 0.1 points), "
         "inconclusive on 1 of 2 budgets (p90<=20ms)"
     )
-    assert headline(failed_field(), table_of(failed_field)) == (
+    assert headline(failed_result(), table_of(failed_result)) == (
         "No candidate meets the budgets: of 4 judged, each breaks at least one"
     )
-    assert headline(unmade_field(), table_of(unmade_field)) == (
+    assert headline(unmade_result(), table_of(unmade_result)) == (
         "Nothing was measured for x86-avx512-vnni: The time limit ran out"
     )
 
 
 def test_the_headline_says_which_budget_nobody_gave():
-    passed = measured_field()
-    assert headline(passed, table_of(measured_field)).endswith(", passes both budgets")
+    passed = measured_result()
+    assert headline(passed, table_of(measured_result)).endswith(", passes both budgets")
     entries = []
     for entry in passed.candidates:
         verdicts = tuple(
@@ -122,8 +129,8 @@ def test_the_headline_says_which_budget_nobody_gave():
 
 
 def test_what_had_no_budget_is_measured_not_passed():
-    assert outcome(few_samples_field()) == "measured"
-    assert outcome(measured_field()) == "pass"
+    assert outcome(few_samples_result()) == "measured"
+    assert outcome(measured_result()) == "pass"
 
 
 def test_comparisons_admit_when_intervals_overlap():
@@ -137,7 +144,7 @@ def test_comparisons_admit_when_intervals_overlap():
 
 
 def test_the_reference_is_fp32_of_the_same_runtime_or_the_only_other():
-    many = reference(table_of(many_field))
+    many = reference(table_of(many_result))
     assert many is not None and many.name == "fp32 (tensorrt)"
     pair = (row({"p50": Estimate(1, 1, 1)}), row({"p50": Estimate(2, 2, 2)}, "int8", "eligible"))
     assert reference(pair) is pair[1]
