@@ -31,7 +31,7 @@ def candidate_name(
     """Name a candidate for people: "int8 + bf16, 2 layers in bf16 (openvino)".
 
     Args:
-        precision: as recipes name it.
+        precision: the precision's name in recipes.
         runtime: its backend.
         float_in: precision of everything that stays in float.
         layers: how many layers the recipe keeps in float.
@@ -52,7 +52,7 @@ def kept(recipe: Mapping[str, Any], most: int | None = _NAMED) -> str:
     """List the layers that a recipe keeps in float: "1 kept in fp32: conv2"; empty where it keeps none.
 
     Args:
-        recipe: as a manifest or a report holds it.
+        recipe: the recipe as a manifest or a report holds it.
         most: names to show; all, if None.
     """
     names = _kept(recipe)

@@ -58,7 +58,7 @@ def load(package: str, name: str, kind: str) -> ModuleType:
 
     Args:
         package: the folder, such as "runtimes.backends".
-        name: as users type it, such as "int8-dynamic".
+        name: the plug-in's name as users type it, such as "int8-dynamic".
         kind: the word for a plug-in in errors, such as "precision".
 
     Raises:

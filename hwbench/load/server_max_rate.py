@@ -120,7 +120,7 @@ def verdict(rates: Sequence[Latency], bound: Budget, lowest_per_s: float) -> Ver
     Args:
         rates: the latencies that `search` returned.
         bound: a limit on a percentile.
-        lowest_per_s: as for `search`.
+        lowest_per_s: the lowest rate that `search` was allowed to try.
     """
     index, percent = largest(rates, bound), percent_of(bound)
     figure = None if index is None else rates[index].percentile(percent)

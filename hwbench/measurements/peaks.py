@@ -32,7 +32,7 @@ class Peaks:
     Attributes:
         operations_per_s: operations of products by precision; a multiply-accumulate is two.
         memory: bandwidths by the size of the working set.
-        versions: of the packages that computed the products.
+        versions: versions of the packages that computed the products.
         missing: the reason why a precision has no rate, by its name.
         measured_at_s: time of the oldest of its figures, in seconds since 1970.
     """
@@ -90,7 +90,7 @@ def measure(
     Args:
         machine: the machine that runs this process.
         threads: number of threads inside one inference, and of threads that read memory.
-        versions: of the packages that compute the products; other versions have peaks of their own.
+        versions: versions of the packages that compute the products; other versions have peaks of their own.
         workloads: products to compute; the fastest of each precision counts.
         missing: reasons why precisions have no workload.
         target: runs bundles, in processes of their own.

@@ -33,7 +33,7 @@ def upper_bound(figures: Array, highest: Array, alpha: float = ALPHA) -> float:
 
     Args:
         figures: one for each undisturbed block.
-        highest: for every block, the highest figure that it could have had without interference; of an undisturbed
+        highest: for every block, the highest figure that it could have had without interference; for an undisturbed
             block, its figure.
         alpha: the probability of error.
 

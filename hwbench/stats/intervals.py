@@ -97,7 +97,8 @@ def paired_difference(first: Sequence[float], second: Sequence[float], *, propor
     would claim certainty), else the BCa bootstrap of the differences.
 
     Raises:
-        ValueError: as `mean`, or the scores are not of the same samples.
+        ValueError: there are no scores, one is not a finite number, the bootstrap has one sample, or the numbers of
+            scores differ.
     """
     a, b = _finite(first), _finite(second)
     if len(a) != len(b):

@@ -42,7 +42,7 @@ class LocalTarget:
         """See `Target`.
 
         Raises:
-            BackendError: as `run`.
+            BackendError: the process failed; see `run`.
         """
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             out = Path(folder, "block.json")
@@ -55,7 +55,7 @@ class LocalTarget:
         """See `Target`.
 
         Raises:
-            BackendError: as `run`.
+            BackendError: the process failed; see `run`.
         """
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             out = Path(folder, "gpu_times.json")

@@ -11,12 +11,12 @@ class Work:
     """Operations and bytes of one inference, at the shapes of the samples that the model is measured with.
 
     Attributes:
-        operations: by precision, two per multiply-accumulate of Conv, Gemm, MatMul, LSTM and similar operators, with
-            padding counted as data; no other operator counts.
-        weight_bytes: by precision, the constants that are read, each once, in the type that they are computed in or
-            stored as, whichever is smaller; of a lookup table, the rows that are read.
+        operations: number of operations by precision: two per multiply-accumulate of Conv, Gemm, MatMul, LSTM and
+            similar operators, with padding counted as data; no other operator counts.
+        weight_bytes: bytes of the constants that are read, by precision. Each counts once, in the type that it is
+            computed in or stored as, whichever is smaller; a lookup table counts with the rows that are read.
         tensor_bytes: bytes of the graph's inputs and outputs.
-        uncounted: operators that multiply and are not among the operations.
+        uncounted: operators that multiply and that `operations` leaves out.
     """
 
     operations: Mapping[str, int]

@@ -94,7 +94,7 @@ class Buffers:
         self._views: dict[str, Array] = {}
 
     def profile_for(self, shapes: Shapes) -> int:
-        """Find the optimization profile that allows some shapes; of several, the one whose `opt` is nearest.
+        """Find the optimization profile that allows some shapes; if several do, the one whose `opt` is nearest.
 
         Raises:
             FeedError: no profile allows them; says which shapes are allowed.

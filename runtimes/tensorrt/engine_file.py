@@ -28,7 +28,7 @@ class BuildEnvironment:
         version: the exact release of `runtime`.
         cuda: the version of CUDA.
         system, arch: the operating system and the processor's architecture, by Linux's names.
-        compute_capability: of the GPU that the engine is for, such as "8.7".
+        compute_capability: that of the GPU that the engine is for, such as "8.7".
         gpu: the card's name, since kernel times differ between cards; empty where the build needs no card.
     """
 
@@ -55,7 +55,7 @@ def build_environment(trt: Any, compute_capability: str, cuda: str | None = None
 
     Args:
         trt: the module `tensorrt` or `tensorrt_rtx`.
-        compute_capability: of the GPU.
+        compute_capability: that of the GPU, such as "8.7".
         cuda: the version that is running; None takes the version in the installed package's name.
         gpu: the card's name.
     """

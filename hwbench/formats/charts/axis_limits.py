@@ -20,7 +20,7 @@ def reach(scores: Sequence[float], selected: float | None, higher_is_better: boo
     """Find the worst score to show: the last one before a wide gap. At least half of the scores are shown.
 
     Args:
-        scores: at least one.
+        scores: one score or more.
         selected: score of the selected candidate; the best score counts, if None.
         higher_is_better: direction of the metric.
     """

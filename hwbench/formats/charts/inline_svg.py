@@ -57,9 +57,9 @@ def render(draw: Callable[[Figure], None], width: int, height: int, name: str, d
 
     Args:
         draw: function that draws into the figure; one unit is one pixel at full width.
-        width: in pixels.
-        height: in pixels.
-        name: unique on the page; begins every id.
+        width: width in pixels.
+        height: height in pixels.
+        name: a name that is unique on the page; it begins every id.
         description: text for screen readers.
     """
     text = StringIO()

@@ -21,7 +21,7 @@ class LoadPlan:
     Attributes:
         sampling: number of queries and duration, as for a closed loop; for offline, number of inferences, with at least
             `min_runs` for each worker.
-        samples: samples that arrive together: a query of multi_stream, an inference of offline.
+        samples: number of samples that arrive together: in a query of multi_stream, or an inference of offline.
         workers: threads that answer queries which do not wait for each other (offline, server).
         target_per_s: the mean rate of server's Poisson arrivals.
         seed: random seed of the arrivals and of the order of samples.
