@@ -55,7 +55,7 @@ class BuiltCandidate:
         bundle: the bundle that is measured, without golden samples.
         artifact: the artifact that would ship.
         stands_in: the reason why an engine cannot run on this machine, so that the bundle holds the same graph on ONNX
-            Runtime; None where the bundle holds the artifact, or the same file under exact settings.
+            Runtime; None if the bundle holds the artifact, or the same file under exact settings.
     """
 
     bundle: Path
@@ -180,7 +180,7 @@ class CandidateBuilder:
             file,
             calibrated=self._calibrated(recipe) if recipe.precision != REFERENCE else None,
         )
-        alone = len(list(file.parent.glob(f"{file.name}*"))) == 1
+        alone = len(list(file.parent.glob(f"{file.name}*"))) == 1  # large weights lie in a second file
         if self._cache is not None and made.path == file and alone and not made.kept:
             self._cache.put(self._key(recipe), file.read_bytes())
         return made
@@ -197,6 +197,7 @@ class CandidateBuilder:
         return keep_in_float(self._calibrations[base], recipe.keep)
 
     def _known(self, recipe: Recipe, file: Path) -> OnnxModel | None:
+        """Write a variant of an earlier build to a file; None if the cache has none."""
         known = self._cache.get(self._key(recipe)) if self._cache is not None else None
         if known is None:
             return None
@@ -206,7 +207,7 @@ class CandidateBuilder:
     def _key(self, recipe: Recipe) -> tuple[object, ...]:
         data = self.calibration.sha256() if self.calibration is not None else None
         makers = {name: version(name) for name in _MAKERS}
-        # Corrections compare with int8 as this processor computes it.
+        # Float kernels of two processors differ in the last bits, and so do the ranges and corrections that they give.
         processor = cpu.arch(), *sorted(cpu.isa_flags())
         return "variant", self.model.sha256, recipe, data, self._table, makers, processor
 

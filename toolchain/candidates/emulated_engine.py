@@ -19,7 +19,7 @@ from toolchain.recipes.recipe import Recipe
 
 
 def obstacle(artifact: Artifact) -> str | None:
-    """Give the reason why an artifact cannot run here: another GPU, or a missing package; None if it can run."""
+    """Find the reason why an artifact cannot run here: another GPU, or a missing package; None if it can run."""
     if artifact.plan is None:
         return None
     try:
@@ -38,7 +38,7 @@ def obstacle(artifact: Artifact) -> str | None:
 
 
 def is_foreign(artifact: Artifact, profile: HardwareProfile, machine: Machine) -> bool:
-    """Tell whether an ONNX Runtime artifact is for another device, whose kernels saturate elsewhere than those here."""
+    """Tell whether an ONNX Runtime artifact is for another device, whose kernels may saturate at other values."""
     return artifact.runtime == "onnxruntime" and not device_profiles.fits(profile, machine)
 
 
@@ -51,7 +51,7 @@ def stand_in(artifact: Artifact, model: OnnxModel, recipe: Recipe, folder: Path)
         artifact: the engine, or the ONNX Runtime artifact for the device.
         model: the variant it was built from.
         recipe: how the variant was made.
-        folder: the stand-in's folder, which is made.
+        folder: the folder for the stand-in, which is made.
     """
     folder.mkdir()
     graph = load_ir(model.path)

@@ -21,8 +21,8 @@ from runtimes.tensors import Array
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.sources.input_specs import example_samples, random_note
 
-_RANDOM_SAMPLES = 64
-_RANKING_SAMPLES = 128
+_RANDOM_SAMPLES = 64  # closeness on random inputs proves little, however many there are
+_RANKING_SAMPLES = 128  # few, since every candidate runs on them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Scorer:
         return dataclasses.replace(scored, data_sha256=self.samples.sha256())
 
     def source(self) -> Accuracy:
-        """Give the accuracy of the source itself: the reference, once the source has been run."""
+        """Return the accuracy of the source itself: the reference, once the source has been run."""
         assert self.reference is not None
         return dataclasses.replace(self.reference, reference=self.reference, is_source=True)
 

@@ -32,7 +32,7 @@ def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work
     recipe = as_is(model)
     artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work, BuildTarget(profile))
     inputs = example_samples(model.inputs, 1)
-    with contextlib.suppress(UsageError):  # measuring explains better why a model cannot be run
+    with contextlib.suppress(UsageError):  # the measurement fails too, with a better explanation
         artifact = dataclasses.replace(artifact, work=work_of(model, next(samples.feeds(model.inputs, inputs))))
     bundle = work / f"{default_name(str(source))}.edge"
     pack(Contents(default_name(str(source)), profile, artifact, recipe, inputs, {}), bundle)

@@ -7,13 +7,13 @@ import dataclasses
 import pytest
 
 from hwbench.machine import device_profiles
-from toolchain.candidates.candidate import plan
-from toolchain.search.phases.runtime_settings import variants
+from toolchain.candidates.candidate import list_candidates
+from toolchain.search.phases.tune import other_settings
 
 
 def test_fewer_threads_by_halves_and_each_option_by_itself():
-    (candidate,) = plan(device_profiles.load("rpi5"), ["fp32"], ["onnxruntime"])
-    trial = list(variants(candidate))
+    (candidate,) = list_candidates(device_profiles.load("rpi5"), ["fp32"], ["onnxruntime"])
+    trial = list(other_settings(candidate))
     assert [(one.settings.threads, dict(one.settings.options)) for one in trial] == [
         (2, {}),
         (1, {}),
@@ -27,20 +27,27 @@ def test_fewer_threads_by_halves_and_each_option_by_itself():
 
 def test_what_a_runtime_was_told_to_compute_in_stays():
     pytest.importorskip("openvino", reason="openvino is not installed")
-    (candidate,) = plan(device_profiles.load("x86-64-amx"), ["bf16"], ["openvino"], threads=2)
-    assert [dict(one.settings.options) for one in variants(candidate)] == [
+    (candidate,) = list_candidates(device_profiles.load("x86-64-amx"), ["bf16"], ["openvino"], threads=2)
+    assert [dict(one.settings.options) for one in other_settings(candidate)] == [
         {"inference_precision": "bf16"},
         {"inference_precision": "bf16", "cpu_pinning": "0"},
     ]
 
 
 def test_engines_have_no_threads():
-    (candidate,) = plan(device_profiles.load("jetson-orin-nano"), ["fp16"], ["tensorrt"])
+    (candidate,) = list_candidates(device_profiles.load("jetson-orin-nano"), ["fp16"], ["tensorrt"])
     assert candidate.settings.threads > 1
-    assert list(variants(candidate)) == []
+    assert list(other_settings(candidate)) == []
 
 
 def test_a_runtime_without_settings_has_its_threads_alone(device):
-    (candidate,) = plan(device, ["fp32"], ["null"])
-    assert list(variants(candidate)) == []
-    assert len(list(variants(dataclasses.replace(candidate, settings=plan(device, threads=4)[0].settings)))) == 2
+    (candidate,) = list_candidates(device, ["fp32"], ["null"])
+    assert list(other_settings(candidate)) == []
+    assert (
+        len(
+            list(
+                other_settings(dataclasses.replace(candidate, settings=list_candidates(device, threads=4)[0].settings))
+            )
+        )
+        == 2
+    )
