@@ -28,7 +28,7 @@ from toolchain.models import ort_session
 from toolchain.models.onnx_model import OnnxModel, load_ir
 
 _SUFFIX = "_kernel_time"
-_MAX_EVENTS = 1_000_000  # ONNX Runtime records no more (core/common/profiler.cc)
+_MAX_EVENTS = 1_000_000  # ONNX Runtime records at most so many (core/common/profiler.cc)
 _LOOKUPS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})  # these read only as much as they write
 _DTYPES = {
     ir.DataType.FLOAT: "fp32",

@@ -24,9 +24,9 @@ from toolchain.engines.planner import plan_engine
 from toolchain.models.onnx_model import OnnxModel, load_ir
 from toolchain.recipes.recipe import Recipe
 
-_STEPS = 100
+_STEPS = 100  # of the progress bar, one per percent
 
-# TensorRT's parser refuses them (tensorrt-rtx 1.7.1: parser errors); it takes Q/DQ pairs.
+# TensorRT's parser refuses these operators (parser errors of tensorrt-rtx 1.7.1); it takes Q/DQ pairs.
 _REFUSED_OPS = frozenset({"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"})
 
 

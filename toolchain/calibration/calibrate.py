@@ -89,7 +89,7 @@ def observe_ranges(
 
 
 def forecast(method: str, n: int, seconds: float) -> str:
-    """Word the forecast of a calibration after its first samples; its memory does not grow from there.
+    """Write the forecast of a calibration after its first samples; from then on its memory does not grow.
 
     Args:
         method: the method's name.

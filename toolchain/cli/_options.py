@@ -1,7 +1,7 @@
-"""Options that several commands share, and how results are shown.
+"""Options that several commands share, and the printing of results.
 
-Every `--help` waits for what this module and the command's own import. So both import what is heavy (NumPy, SciPy,
-ONNX, torch) within the functions that need it.
+Every `--help` waits for the imports of this module and of the command's own. So both import heavy packages (NumPy,
+SciPy, ONNX, torch) within the functions that need them.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 + SIGINT, as shells count."""
 
 LOG_WIDTH = 140
+"""Columns of a table that goes to a file or a log, which has no width of its own."""
+
 FORMATS = ("text", "json", "markdown", "csv", "junit", "github", "html")
 SCENARIOS = ("single_stream", "multi_stream", "server", "offline")
-"""`hwbench.measurements.latency.Scenario`, written again because importing that takes most of a second."""
+"""Values of `hwbench.measurements.latency.Scenario`, repeated here because that import takes most of a second."""
 
 
 class FileOrName(click.types.StringParamType):
@@ -68,19 +70,19 @@ def existing(_: click.Context, __: click.Parameter, path: Path | None) -> Path |
 
 
 def format_option(function: F) -> F:
-    """Add --format: how results are printed."""
+    """Add --format."""
     return click.option(
         "--format",
         "form",
         type=click.Choice(FORMATS),
         default="text",
         show_default=True,
-        help="How results are printed.",
+        help="The format of the results.",
     )(function)
 
 
 def verbose_option(function: F) -> F:
-    """Add --verbose: the text shows every candidate."""
+    """Add --verbose."""
     return click.option(
         "--verbose", is_flag=True, help="Print every candidate with its reason; only --format text leaves any out."
     )(function)
@@ -88,9 +90,14 @@ def verbose_option(function: F) -> F:
 
 def text_or_json_option(function: F) -> F:
     """Add --format to a command that prints text or JSON alone."""
-    return click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)(
-        function
-    )
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(("text", "json")),
+        default="text",
+        show_default=True,
+        help="The format of the output.",
+    )(function)
 
 
 def budget_option(function: F) -> F:
@@ -134,7 +141,7 @@ def calibration_option(use: str, *, required: bool = False) -> Callable[[F], F]:
     """Add --calibration.
 
     Args:
-        use: what a command does with the samples.
+        use: completes "Samples ..." in the help: the command's use of the samples.
         required: the command cannot do without them.
     """
     return click.option(
@@ -149,12 +156,12 @@ def calibration_option(use: str, *, required: bool = False) -> Callable[[F], F]:
 
 
 def method_option(function: F) -> F:
-    """Add --method: how the ranges of int8 are chosen."""
+    """Add --method, which chooses the ranges of int8."""
     return click.option(
         "--method",
         default=DEFAULT_CALIBRATION,
         show_default=True,
-        help=f"How int8's ranges are chosen: {', '.join(plugins.names('toolchain.calibration.methods'))}.",
+        help=f"The method that chooses int8's ranges: {', '.join(plugins.names('toolchain.calibration.methods'))}.",
     )(function)
 
 
@@ -191,7 +198,7 @@ def evaluation_options(function: F) -> F:
         "--metric",
         type=FileOrName(),
         metavar="NAME|FILE.py:FUNCTION",
-        help="How accuracy is computed: top1, top5, auc, parity, or your own function of (outputs, labels).",
+        help="The metric of accuracy: top1, top5, auc, parity, or your own function of (outputs, labels).",
     )(function)
     return click.option(
         "--evaluation",
@@ -204,10 +211,10 @@ def evaluation_options(function: F) -> F:
 
 
 def evaluation_of(file: Path | None, metric: str | None) -> Evaluation | None:
-    """Read what --evaluation and --metric ask for; None where they ask for nothing.
+    """Read --evaluation and --metric; None if neither is given.
 
     Raises:
-        UsageError: a metric without samples to compute it on.
+        UsageError: there is a metric, and no samples to compute it on.
     """
     if file is None and metric is not None:
         raise UsageError(f"The metric {metric} needs labelled samples; give --evaluation FILE.npz.")
@@ -222,7 +229,7 @@ def duration_option(default: str) -> Callable[[F], F]:
     """Add --duration, in seconds.
 
     Args:
-        default: how long a process measures without it, in words.
+        default: the time that a process measures without it, in words.
     """
     return click.option(
         "--duration",
@@ -248,12 +255,12 @@ def scenario_options(function: F) -> F:
         type=click.Choice(SCENARIOS),
         default="single_stream",
         show_default=True,
-        help="How queries come, as MLPerf Inference defines it; all but single_stream need the extra loadgen.",
+        help="The pattern of queries, as MLPerf Inference defines it; all but single_stream need the extra loadgen.",
     )(function)
 
 
 def sampling_plan(duration: float | None) -> SamplingPlan:
-    """Make the plan that --duration asks for; the usual one, without it."""
+    """Make the sampling plan of --duration; the default one, without it."""
     from runtimes.sampling.closed_loop import MOST_RUNS, SamplingPlan
 
     if duration is None:
@@ -266,7 +273,7 @@ def show(results: Results, form: str, *, verbose: bool = False) -> None:
     """Print results to stdout, in colour where it is a terminal; `verbose` shows every candidate in text."""
     module = plugins.load("hwbench.formats", form, "format")
     terminal = sys.stdout.isatty()
-    # A log or a file has no width, and the intervals need some.
+    # A log or a file has no width, and the column of intervals needs some.
     width = None if terminal else LOG_WIDTH
     options = {"color": terminal, "width": width, "verbose": verbose} if form == "text" else {}
     click.echo(module.render(results, **options), nl=False)

@@ -1,4 +1,4 @@
-"""edgewright build."""
+"""The command `edgewright build`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 
 def _source(ctx: click.Context, _: click.Parameter, source: str) -> str:
-    """Read an edgewright.toml for the other parameters' defaults, which is why this one is eager; check the source."""
+    """Check the source, or read an edgewright.toml.
+
+    The parameter is eager, since the file holds the defaults of the other parameters.
+    """
     if source.endswith(".toml"):
         defaults = _config_file.read(Path(source), ctx)
         if "source" not in defaults:
@@ -60,7 +63,7 @@ def _profiles(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> 
 
 def _precisions(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
     precisions(names)
-    return names  # none stays none: the build tells a precision that was named from one of all
+    return names  # not all precisions where none is named: a named one that needs samples is an error without them
 
 
 def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[DimensionRanges, ...]:

@@ -1,4 +1,4 @@
-"""edgewright demo."""
+"""The command `edgewright demo`."""
 
 from __future__ import annotations
 

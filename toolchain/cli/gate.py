@@ -1,4 +1,4 @@
-"""edgewright gate."""
+"""The command `edgewright gate`."""
 
 from __future__ import annotations
 

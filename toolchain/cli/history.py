@@ -1,4 +1,4 @@
-"""edgewright history."""
+"""The command `edgewright history`."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from runtimes.tensors import Array, Feeds, TensorSpec
 from toolchain.graphs.unsigned_weights import with_unsigned_weights
 from toolchain.models import onnx_model as models
 
-_LARGE_BYTES = 1024
+_LARGE_BYTES = 1024  # smaller weights stay in the protobuf
 _PASSABLE = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT64}
 
 
@@ -92,7 +92,7 @@ def run_sample(session: ort.InferenceSession, number: int, feeds: Feeds) -> list
 
 @contextlib.contextmanager
 def _without_weights(model: ir.Model) -> Iterator[Mapping[str, Array]]:
-    """Take the larger initializers out of a model for a while, as arrays: a protobuf would copy them three times."""
+    """Yield the larger initializers as arrays, out of the model for the time: a protobuf would copy them three times."""
     apart = {
         name: (value, tensor)
         for name, value in model.graph.initializers.items()
@@ -100,7 +100,7 @@ def _without_weights(model: ir.Model) -> Iterator[Mapping[str, Array]]:
         and tensor.dtype in _PASSABLE
         and tensor.nbytes >= _LARGE_BYTES
         and not value.is_graph_input()
-        and value.uses()  # ONNX Runtime drops unused ones first, and then refuses their arrays
+        and value.uses()  # ONNX Runtime removes unused ones first, and then refuses their arrays
     }
     arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, (_, tensor) in apart.items()}
     try:
@@ -116,7 +116,7 @@ def _without_weights(model: ir.Model) -> Iterator[Mapping[str, Array]]:
 def _load(source: Path | bytes, name: str, options: ort.SessionOptions) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as above
+    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise UsageError(f"ONNX Runtime cannot load {name}: {_reason(error)}") from error
 
 

@@ -1,7 +1,7 @@
-"""Select the candidate to pack, and say of every other why it was not selected.
+"""Select the candidate to pack, and give the reason why each of the others was not selected.
 
 Speed is the p50, in the search, in the choice and in the headline of a report: short measurements can tell it, and a
-noisy machine moves it least. A tail is for a budget to limit.
+noisy machine changes it least. Budgets limit the tail.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hwbench.stats.intervals import Estimate
 from toolchain.search.trials import Trial
 
 _SLIGHT = 0.001  # of a score: a smaller difference decides nothing, however certain it is
-_SAME_SIZE = 1.05  # times the smallest file: within that, sizes count as equal
+_SAME_SIZE = 1.05  # times the smallest file: up to this ratio, sizes count as equal
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class JudgedTrial:
 
     @property
     def speed(self) -> Estimate | None:
-        """The p50 in milliseconds with its confidence interval; None where it was not measured well enough."""
+        """The p50 in milliseconds with its confidence interval; None if it was not measured well enough."""
         try:
             return self.trial.latency.percentile(50) if self.trial.latency is not None else None
         except ValueError:  # too few samples for an interval
@@ -58,7 +58,7 @@ class JudgedTrial:
 
     @property
     def is_behind(self) -> bool:
-        """True if it was measured no further, since it is clearly slower than one that met every budget."""
+        """True if its measurement ended early, since it is clearly slower than a candidate that met every budget."""
         return self.trial.behind is not None
 
 
@@ -78,26 +78,29 @@ class Decision:
 def choose(trials: Sequence[JudgedTrial]) -> Mapping[str, Decision]:
     """Decide on every judged trial; at most one is selected.
 
-    The fastest of those that meet every budget is selected. Several are tied where their p50 is at most the smallest
-    upper confidence bound among all. Of tied ones those are left out that are certainly less accurate; then those
-    whose file is larger by a few percent or more; then the simplest recipe is selected. Where nothing was timed, it is
-    the smallest on the runtime that the profile lists first. Where none meets the budgets but some are inconclusive,
-    the same choice is made among those. A trial that breaks a budget is never selected.
+    Only trials that meet every budget take part; if there are none, the inconclusive ones do. A trial that breaks a
+    budget is never selected. The rules, in order:
 
-    A trial that is behind (`JudgedTrial.is_behind`) is selected only where no other is left, whatever interference
-    slowed the others down after it was let go.
+    1. Trials are tied for the fastest if their p50 is at most the smallest upper confidence bound among all. If no
+       trial was timed, the smallest file on the runtime that the profile lists first is selected.
+    2. Of tied trials, those that are certainly less accurate than another are left out, then those whose file is
+       larger by a few percent or more.
+    3. The simplest recipe of the remaining ones is selected.
+
+    A trial that is behind (`JudgedTrial.is_behind`) takes part only if no other is left, since interference may have
+    slowed the others down after its own measurement ended.
 
     Args:
-        trials: those that neither failed nor were rejected, in the order tried.
+        trials: the trials that neither failed nor were rejected, in the order tried.
 
     Returns:
-        The decision on each, by the candidate's name.
+        The decision on each trial, by the candidate's name.
     """
     able = [one for one in trials if one.outcome == "pass"]
     able = able or [one for one in trials if one.outcome == "inconclusive"]
     pool = [one for one in able if not one.is_behind] or able
     bar = _bar(pool)
-    if bar is None and pool:  # nothing was timed: the runtime that the profile lists first
+    if bar is None and pool:  # no trial was timed; the first one is on the runtime that the profile lists first
         pool = [one for one in pool if one.runtime == pool[0].runtime]
     tied = [one for one in pool if _is_as_fast(one, bar)]
     winner = _best(tied, timed=bar is not None) if tied else None
@@ -124,7 +127,7 @@ def _rejected(one: JudgedTrial, outcome: Outcome) -> Decision:
 
 
 def _bar(pool: Sequence[JudgedTrial]) -> JudgedTrial | None:
-    """Find the trial with the smallest upper confidence bound; None where none was timed."""
+    """Find the trial with the smallest upper confidence bound of the p50; None if none was timed."""
     timed = [(speed.high, index) for index, one in enumerate(pool) if (speed := one.speed) is not None]
     return pool[min(timed)[1]] if timed else None
 
@@ -137,23 +140,23 @@ def _is_as_fast(one: JudgedTrial, bar: JudgedTrial | None) -> bool:
 
 
 def _best(tied: Sequence[JudgedTrial], *, timed: bool) -> JudgedTrial:
-    """Select among tied ones. Where nothing was timed, size stands in for speed and goes before accuracy."""
+    """Select among tied trials. If none was timed, the size decides alone, in place of the speed."""
     return min(_small(_accurate(tied)), key=_complexity) if timed else min(tied, key=lambda one: one.size_bytes)
 
 
 def _accurate(tied: Sequence[JudgedTrial]) -> list[JudgedTrial]:
-    """Leave out those that are certainly less accurate than another."""
+    """Leave out trials that are certainly less accurate than another."""
     return [one for one in tied if not any(_loss(one, other) for other in tied)]
 
 
 def _small(tied: Sequence[JudgedTrial]) -> list[JudgedTrial]:
-    """Leave out those whose file is larger than about the smallest."""
+    """Leave out trials whose file is larger than the smallest by more than a few percent."""
     smallest = min(one.size_bytes for one in tied)
     return [one for one in tied if one.size_bytes <= _SAME_SIZE * smallest]
 
 
 def _loss(one: JudgedTrial, other: JudgedTrial) -> float | None:
-    """Estimate how much less accurate one is than another; None where that is uncertain or slight."""
+    """Estimate how much less accurate one trial is than another; None if that is uncertain or slight."""
     mine, others = one.trial.accuracy, other.trial.accuracy
     if mine is None or others is None or one is other:
         return None
@@ -165,12 +168,12 @@ def _loss(one: JudgedTrial, other: JudgedTrial) -> float | None:
 
 
 def _complexity(one: JudgedTrial) -> tuple[int, ...]:
-    """Order recipes by simplicity, equally simple ones by the file's size; of equals the first that was tried wins."""
+    """Make the key that orders trials: the simplest recipe first, then the smallest file."""
     return *_extras(one), one.size_bytes
 
 
 def _extras(one: JudgedTrial) -> tuple[int, int, int]:
-    """Count what a recipe has beyond its precision, the weightiest first."""
+    """Count the kept nodes, runtime options and corrections of a candidate, which make it less simple in this order."""
     candidate = one.trial.candidate
     return len(candidate.recipe.keep), len(candidate.settings.options), len(candidate.recipe.corrections)
 

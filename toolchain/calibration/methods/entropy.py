@@ -15,7 +15,7 @@ from toolchain.graphs.value_range import Range
 
 NEEDS_DISTRIBUTION = True
 
-_LEVELS = 128
+_LEVELS = 128  # magnitudes that int8 represents
 _STRIDE = 16  # bins between two candidate thresholds
 _UNLIKELY = 1e-12  # probability of a value to which the levels give none
 

@@ -10,8 +10,8 @@ from toolchain.graphs.value_range import Range
 
 NEEDS_DISTRIBUTION = True
 
-_LEVELS = 255
-_SHRINKS = np.linspace(1.0, 0.1, 91)
+_LEVELS = 255  # steps between the ends of an 8-bit range
+_SHRINKS = np.linspace(1.0, 0.1, 91)  # factors of the range that are tried, one percent apart
 
 
 def choose(distribution: Histogram) -> Range:
