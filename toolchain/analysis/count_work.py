@@ -44,7 +44,7 @@ _ENDS = ("input", "output")
 def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
     """Count the operations and bytes of one inference.
 
-    The graph's float32 nodes count as fp32, whatever precision a runtime is told to use for them.
+    The graph's float32 nodes count as fp32; `computed_in` converts the result for a runtime that differs.
 
     Args:
         model: the ONNX file.

@@ -59,7 +59,7 @@ def observe_ranges(
         The table. A tensor that was empty in every sample has no range.
 
     Raises:
-        UsageError: as `observe`; or there are too few samples for a distribution (the message gives both numbers).
+        UsageError: as in `observe`; or there are too few samples for a distribution (the message gives both numbers).
         CalibrationInterrupted: Ctrl-C was pressed, and the samples so far make a table.
     """
     chooser = methods.method(method)

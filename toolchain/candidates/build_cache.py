@@ -25,7 +25,7 @@ from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 
 def default_folder() -> Path | None:
-    """Find the folder that builds are cached in by default; None where the user has no home."""
+    """Find the folder that builds are cached in by default; None if the user has no home."""
     return cache.folder("builds")
 
 

@@ -35,7 +35,7 @@ from toolchain.models.prepare import prepare
 from toolchain.packaging.pack import Contents, pack
 from toolchain.quantizers import half_quantizer
 from toolchain.recipes.apply_recipe import (
-    REFERENCE,
+    SOURCE_PRECISION,
     CalibratedGraph,
     calibrate_graph,
     check_table,
@@ -178,7 +178,7 @@ class CandidateBuilder:
             recipe,
             self.calibration,
             file,
-            calibrated=self._calibrated(recipe) if recipe.precision != REFERENCE else None,
+            calibrated=self._calibrated(recipe) if recipe.precision != SOURCE_PRECISION else None,
         )
         alone = len(list(file.parent.glob(f"{file.name}*"))) == 1  # large weights lie in a second file
         if self._cache is not None and made.path == file and alone and not made.kept:

@@ -99,7 +99,7 @@ def check_runtimes(profile: HardwareProfile, runtimes: Sequence[str]) -> None:
     """Check the runtimes that a user names for a profile.
 
     Raises:
-        UsageError: the profile does not list one of them; says which it lists.
+        UsageError: the profile does not list one of them; the message lists those that it does.
     """
     for runtime in runtimes:
         if runtime not in profile.runtimes:

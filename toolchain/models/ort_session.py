@@ -23,7 +23,7 @@ _PASSABLE = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataTy
 
 
 def exact_session(model: ir.Model | Path) -> ort.InferenceSession:
-    """Load a model so that it computes exactly its graph's arithmetic, whatever this processor's kernels would do.
+    """Load a model so that it computes exactly its graph's arithmetic, independently of this processor's kernels.
 
     Q/DQ pairs run as written (see `exact_settings` of the ONNX Runtime backend), and integer products run on kernels
     that never saturate.
@@ -70,7 +70,7 @@ def over_samples(
     """Run calibration samples, and yield the number of each inference's first sample with all outputs.
 
     Raises:
-        UsageError: as `run_sample`.
+        UsageError: as in `run_sample`.
     """
     for index, feeds in enumerate(samples.feeds(specs, arrays)):
         first = index * samples.batch_size(specs, arrays)
@@ -92,7 +92,7 @@ def run_sample(session: ort.InferenceSession, number: int, feeds: Feeds) -> list
 
 @contextlib.contextmanager
 def _without_weights(model: ir.Model) -> Iterator[Mapping[str, Array]]:
-    """Yield the larger initializers as arrays, out of the model for the time: a protobuf would copy them three times."""
+    """Yield the larger initializers as arrays, out of the model meanwhile: a protobuf would copy them three times."""
     apart = {
         name: (value, tensor)
         for name, value in model.graph.initializers.items()

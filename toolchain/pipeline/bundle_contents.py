@@ -27,7 +27,7 @@ def calibration_tensors(request: BuildRequest, context: BuildContext, selected: 
     """Run the selected candidate on some samples, for the device to compare its own inputs and outputs with.
 
     Returns:
-        Inputs and outputs by tensor name, first axis the samples; empty where all samples are random.
+        Inputs and outputs by tensor name, first axis the samples; empty if all samples are random.
     """
     if selected.artifact is None or (request.calibration is None and request.evaluation is None):
         return {}

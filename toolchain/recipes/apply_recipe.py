@@ -29,7 +29,7 @@ from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import example_samples
 
-REFERENCE = "fp32"
+SOURCE_PRECISION = "fp32"
 """The source's own precision, for which no variant is made."""
 
 
@@ -62,7 +62,7 @@ def quantize(
         UsageError: the recipe needs samples and there are none, or it does not apply to this model.
         BackendError: ONNX Runtime does not run the variant; the message gives its reason and the node.
     """
-    if recipe.precision == REFERENCE:
+    if recipe.precision == SOURCE_PRECISION:
         return model
     if is_quantized(load_ir(model.path)):
         raise UsageError("The model is quantized already; it is packed as it is.")

@@ -100,7 +100,7 @@ def slower_in_int8(int8: Sequence[NodeTime], floats: Sequence[NodeTime], layers:
 
 
 def _profile(trial: Trial, timed: Path) -> list[NodeTime]:
-    """Measure the time of each kernel; empty where the runtime has no profile, or crashes while profiling."""
+    """Measure the time of each kernel; empty if the runtime has no profiler, or crashes while profiling."""
     if trial.artifact is None or not node_times.can_profile(trial.candidate.runtime):
         return []
     try:

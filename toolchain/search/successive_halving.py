@@ -77,7 +77,7 @@ def halve(
 
 
 def reject_slower_than_source(trials: Sequence[Trial], broken: Broken) -> list[Trial]:
-    """Reject trials that are clearly slower than the source, whatever their score: the source loses no accuracy.
+    """Reject trials that are clearly slower than the source, without a score: the source loses no accuracy.
 
     No trial is rejected if the source itself breaks a budget, such as one of size.
     """

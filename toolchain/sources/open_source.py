@@ -24,7 +24,7 @@ def open_source(
 
     Args:
         source: a file, or MODULE:FACTORY.
-        inputs: specs from --input; may be empty where the source declares its own.
+        inputs: specs from --input; may be empty if the source declares its own.
         out: the ONNX file to write, if one is made.
         samples: arrays by input, first axis the samples, to export and check with where they fit. Random numbers
             stand in for the other inputs, and some models do not accept them.

@@ -22,7 +22,7 @@ def open_with_samples(
 
     Args:
         source: a file, or MODULE:FACTORY.
-        inputs: specs from --input; may be empty where the source declares its own.
+        inputs: specs from --input; may be empty if the source declares its own.
         calibration: an .npz, or FILE.py:FACTORY.
         work: a folder for the exported model and for what a factory yields.
 
