@@ -114,7 +114,7 @@ def untried(candidates: Sequence[Candidate]) -> tuple[str, ...]:
     return tuple(f"{row.runtime} was not tried: {row.refusal}" for row in rows)
 
 
-def typed(candidate: Candidate) -> Candidate | None:
+def with_typed_graph(candidate: Candidate) -> Candidate | None:
     """Find the form of a candidate whose graph has each node's precision, so that a recipe can keep nodes in float32.
 
     Returns:

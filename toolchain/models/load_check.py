@@ -18,7 +18,7 @@ from runtimes.tensors import Array
 from toolchain.models.onnx_model import load_ir, save_ir
 
 LIMIT_S = 600.0
-"""The longest that one load and run may take; a file that takes longer counts as hung."""
+"""Longest time of one load and run, in seconds; a file that takes longer counts as hung."""
 
 _PART_LIMIT_S = 30.0  # for a part of a model, of which bisection runs several
 

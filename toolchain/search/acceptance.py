@@ -49,7 +49,7 @@ class Acceptance:
         """Tell whether a trial's score on the evaluation samples certainly breaks an accuracy budget."""
         return trial.accuracy is not None and _failures(self._verdicts(trial, trial.accuracy)) is not None
 
-    def broken_accuracy(self, trial: Trial) -> str | None:
+    def broken_by_ranking(self, trial: Trial) -> str | None:
         """Name the budgets that a trial's score on the ranking samples certainly breaks; None if it breaks none.
 
         It names none once the trial has a score on the evaluation samples, which counts instead. If the two samples
@@ -66,7 +66,7 @@ class Acceptance:
 
     def broken_budgets(self, trial: Trial) -> str | None:
         """Name the budgets that a trial certainly breaks by its ranking score, its size and its latency so far."""
-        return self.broken_accuracy(trial) or self._broken(trial, self._without_accuracy)
+        return self.broken_by_ranking(trial) or self._broken(trial, self._without_accuracy)
 
     def reject_too_large(self, running: Sequence[Trial]) -> list[Trial]:
         """Reject trials whose file is too large; the source stays for comparison, and all stay if all are too large."""

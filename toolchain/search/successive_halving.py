@@ -1,7 +1,7 @@
 """Successive halving: measure all candidates a little, reject the worse half, and spend the time on the rest.
 
-Source: Jamieson and Talwalkar, 2016, Non-stochastic Best Arm Identification and Hyperparameter Optimization. A
-candidate has two qualities here, so that the fastest and the closest to the source always stay.
+Source: Jamieson and Talwalkar, 2016, Non-stochastic Best Arm Identification and Hyperparameter Optimization. Speed
+and closeness to the source both count here, so that the fastest and the closest candidate stay.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.search.trials import Trial
 
 FINALISTS = 4
-"""The number of candidates that are measured well, beside the source."""
+"""Number of candidates that are measured well, beside the source."""
 
 MARGIN = 1.15
 """Ratio by which short measurements on a shared machine vary."""
@@ -31,7 +31,7 @@ Broken = Callable[[Trial], str | None]
 
 def round_plan(round_: int, full: SamplingPlan) -> SamplingPlan:
     """Plan a block of a round: short at first, twice as long in each later round, never longer than the full plan."""
-    share = 2**round_ / 8
+    share = 2**round_ / 8  # of the full plan: an eighth in the first round, all of it in the fourth
     return dataclasses.replace(
         full,
         min_runs=max(10, int(full.min_runs * share / 2)),
@@ -77,7 +77,7 @@ def halve(
 
 
 def reject_slower_than_source(trials: Sequence[Trial], broken: Broken) -> list[Trial]:
-    """Reject trials that are clearly slower than the source, without a score: the source loses no accuracy.
+    """Reject trials that are clearly slower than the source, before they are scored: the source loses no accuracy.
 
     No trial is rejected if the source itself breaks a budget, such as one of size.
     """

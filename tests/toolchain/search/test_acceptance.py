@@ -61,17 +61,17 @@ def test_what_was_timed_counts_too():
 
 def test_a_collapse_shows_in_parity_whatever_the_budgets_measure():
     judge = accepts("accuracy_drop<=0.01")
-    assert judge.broken_accuracy(trial(1, 1, 0.1)) == "its outputs are off by more than half (parity 0.1)"
-    assert not judge.broken_accuracy(trial(1, 1, 0.9))
-    assert not accepts("accuracy_drop<=0.01", calibration=None).broken_accuracy(trial(1, 1, 0.1))  # on random inputs
-    assert not judge.broken_accuracy(trial(0, 1, 0.1))  # the source is right by definition
+    assert judge.broken_by_ranking(trial(1, 1, 0.1)) == "its outputs are off by more than half (parity 0.1)"
+    assert not judge.broken_by_ranking(trial(1, 1, 0.9))
+    assert not accepts("accuracy_drop<=0.01", calibration=None).broken_by_ranking(trial(1, 1, 0.1))  # on random inputs
+    assert not judge.broken_by_ranking(trial(0, 1, 0.1))  # the source is right by definition
 
 
 def test_where_the_ranking_data_has_labels_they_tell_what_is_wrong():
     judge = accepts("accuracy_drop<=0.05", ranked_by="top1")
     for right, wrong in ((500, True), (930, False), (980, False)):  # 930 of 1,000 may be within the budget
         one = dataclasses.replace(trial(1, 1), ranked=top1(right, 1000, 980))
-        assert bool(judge.broken_accuracy(one)) is wrong
-        assert judge.broken_budgets(one) == judge.broken_accuracy(one)
+        assert bool(judge.broken_by_ranking(one)) is wrong
+        assert judge.broken_budgets(one) == judge.broken_by_ranking(one)
         scored = dataclasses.replace(one, accuracy=top1(980, 1000, 980))
-        assert judge.broken_accuracy(scored) is None  # the evaluation data is what counts
+        assert judge.broken_by_ranking(scored) is None  # the evaluation data is what counts

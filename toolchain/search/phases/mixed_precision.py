@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from hwbench.wording import count
-from toolchain.candidates.candidate import Candidate, typed
+from toolchain.candidates.candidate import Candidate, with_typed_graph
 from toolchain.search import trial_steps, variants
 from toolchain.search.state import SearchState
 from toolchain.search.trials import Trial
@@ -63,7 +63,7 @@ def fewest_layers(
 def smallest(most: int, is_enough: Callable[[int], bool]) -> int:
     """Find the smallest number from 1 to `most` that is enough, by bisection.
 
-    It takes for granted that 0 is not enough, that `most` is, and that a number above one that is enough is, too.
+    It assumes that 0 is not enough, that `most` is enough, and that more is never worse.
     """
     low, high = 0, most
     while high - low > 1:
@@ -80,7 +80,7 @@ def _keep_layers(state: SearchState, trial: Trial) -> None:
 
     Kept layers only slow a candidate down, so that none with kept layers could be faster than that trial.
     """
-    candidate = typed(trial.candidate)
+    candidate = with_typed_graph(trial.candidate)
     if candidate is None or _is_slower(
         trial, [other for other in state.fastest if state.acceptance.may_be_selected(other)]
     ):

@@ -12,7 +12,7 @@ from toolchain.search.trials import Trial
 
 def return_slow_layers(state: SearchState) -> None:
     """Try one more candidate, in which layers that int8 made slower stay in float32."""
-    able = (trial for trial in state.fastest if not state.acceptance.broken_accuracy(trial))
+    able = (trial for trial in state.fastest if not state.acceptance.broken_by_ranking(trial))
     int8 = next((trial for trial in able if trial.computes_in("int8")), None)
     if int8 is None:
         return

@@ -19,7 +19,7 @@ _MAX_SLOWDOWN = 1.3  # times the fastest's latency; settings make up for no more
 
 def tune(state: SearchState) -> None:
     """Try other settings for the fastest; a variant that is faster takes its parent's place."""
-    fastest = [trial for trial in state.fastest if not state.acceptance.broken_accuracy(trial)]
+    fastest = [trial for trial in state.fastest if not state.acceptance.broken_by_ranking(trial)]
     for parent in fastest[:_TUNED]:
         if speed(parent) <= _MAX_SLOWDOWN * speed(fastest[0]):
             varied = [_vary(state, parent, candidate) for candidate in other_settings(parent.candidate)]
