@@ -66,7 +66,17 @@ class BuiltCandidate:
 class CandidateBuilder:
     """A source model, its calibration samples, and the variants made so far, in a temporary folder.
 
-    Variants of earlier builds are taken from the cache, if there is one.
+    Args:
+        name: the model's name, which bundles carry.
+        model: the source.
+        calibration: the calibration samples, if there are any.
+        folder: the folder for variants and candidates.
+        table: ranges to use instead of observed ones.
+        variants: the cache of variants that earlier builds made; None for no cache.
+        ranges: the sizes of dynamic dimensions, for engines; one mapping per optimization profile.
+
+    Raises:
+        UsageError: static int8 cannot use the table for this model.
 
     Attributes:
         as_is: the recipe that leaves the source as it is.

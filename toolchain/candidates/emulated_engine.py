@@ -23,8 +23,8 @@ def obstacle(artifact: Artifact) -> str | None:
     if artifact.plan is None:
         return None
     try:
-        backend = engine_backend(artifact.runtime)
-        memory = backend.open_memory()
+        engines = engine_backend(artifact.runtime)
+        memory = engines.open_memory()
     except (NotInstalledError, UnsupportedError) as error:
         return str(error)
     if memory.compute_capability != artifact.plan.compute_capability:
@@ -33,7 +33,7 @@ def obstacle(artifact: Artifact) -> str | None:
             f"{memory.compute_capability}."
         )
     if artifact.is_compiled_on_device:
-        return f"The plan is for {artifact.runtime} {artifact.plan.version}, and {backend.version()} is installed here."
+        return f"The plan is for {artifact.runtime} {artifact.plan.version}, and {engines.version()} is installed here."
     return None
 
 

@@ -19,7 +19,7 @@ from runtimes import npz, samples
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
 from toolchain.models.onnx_model import OnnxModel
-from toolchain.sources.input_specs import example_samples, random_note
+from toolchain.sources.input_specs import default_sizes, example_samples
 
 _RANDOM_SAMPLES = 64  # closeness on random inputs proves little, however many there are
 _RANKING_SAMPLES = 128  # few, since every candidate runs on them
@@ -108,7 +108,7 @@ def choose_scorer(
     npz.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
     note = (
         "No samples were given, so accuracy is closeness to the source's outputs on random inputs, which proves "
-        f"little{random_note(model.inputs)}."
+        f"little; latency is of random inputs, too{default_sizes(model.inputs)}."
     )
     return Scorer(metric, dataset.read(file, model.inputs), note=note)
 

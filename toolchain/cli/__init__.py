@@ -91,7 +91,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         if os.environ.get("EDGEWRIGHT_TRACEBACK"):
             raise
         return _fail(
-            f"internal error, please report it with what EDGEWRIGHT_TRACEBACK=1 shows: {type(error).__name__}: {error}"
+            "internal error; please report it with the traceback that EDGEWRIGHT_TRACEBACK=1 shows: "
+            f"{type(error).__name__}: {error}"
         )
 
 

@@ -123,7 +123,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     "ends the search in the same way, once something was measured.",
 )
 @click.option(
-    "--exhaustive", is_flag=True, help="Measure every precision on every runtime well, and try nothing beyond them."
+    "--exhaustive", is_flag=True, help="Measure every precision on every runtime well, and try no other candidates."
 )
 @click.option("--fresh", is_flag=True, help="Measure again what an earlier build measured on this machine.")
 @click.option("--name", callback=_name, help="The model's name, which the bundles are named after.")

@@ -129,8 +129,8 @@ def command(
             gated = reports.judge_stored(candidate, baseline, budgets)
         else:
             caveats = energy_budgets.unmetered_budgets(budgets, this_machine())
-            for doubt in caveats:
-                say(doubt)
+            for caveat in caveats:
+                say(caveat)
             other = reports.read(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
             plan = GatePlan(max_time, duration)
             with clock(f"Gating {candidate.name}", max_time) as tick:

@@ -184,7 +184,7 @@ def _extras(judged: JudgedTrial) -> tuple[int, int, int]:
 def _why_selected(winner: JudgedTrial, tied: Sequence[JudgedTrial], *, alone: bool) -> str:
     """Name the rule of `choose` that decided."""
     if winner.outcome == "inconclusive":
-        return "the best of those that break no budget; see the verdicts for what is inconclusive"
+        return "the best of those that break no budget; the verdicts show the inconclusive ones"
     if winner.speed is None:
         return "the smallest that meets the budgets; latency was not measured on this machine"
     if alone:

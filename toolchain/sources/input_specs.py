@@ -44,12 +44,11 @@ def example_samples(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[
     return {spec.name: _random(rng, spec, n, batches) for spec in specs}
 
 
-def random_note(specs: Sequence[TensorSpec]) -> str:
-    """Write the end of a note on a model that was timed on `example_samples`, with the sizes that it had."""
+def default_sizes(specs: Sequence[TensorSpec]) -> str:
+    """Write the end of a note on random inputs: the sizes that `example_samples` gives them; empty if all are static."""
     taken = {spec.name: list(array.shape[1:]) for spec, array in zip(specs, example_samples(specs, 1).values())}
     open_ = [f"{spec} as {taken[spec.name]}" for spec in specs if any(isinstance(dim, str) for dim in spec.shape[1:])]
-    sizes = f", at sizes of our own: {'; '.join(open_)} a sample" if open_ else ""
-    return f"; latency is of random inputs, too{sizes}"
+    return f", at default sizes: {'; '.join(open_)} per sample" if open_ else ""
 
 
 def _random(rng: np.random.Generator, spec: TensorSpec, n: int, batches: Mapping[str, int]) -> Array:
