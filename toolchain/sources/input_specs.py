@@ -45,7 +45,7 @@ def example_samples(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[
 
 
 def default_sizes(specs: Sequence[TensorSpec]) -> str:
-    """Write the end of a note on random inputs: the sizes that `example_samples` gives them; empty if all are static."""
+    """Write the end of a note on random inputs: the sizes that `example_samples` takes; empty if all are static."""
     taken = {spec.name: list(array.shape[1:]) for spec, array in zip(specs, example_samples(specs, 1).values())}
     open_ = [f"{spec} as {taken[spec.name]}" for spec in specs if any(isinstance(dim, str) for dim in spec.shape[1:])]
     return f", at default sizes: {'; '.join(open_)} per sample" if open_ else ""
