@@ -11,7 +11,7 @@ demo: $(VENV)/.demo-ready
 	$(BIN)/edgewright demo --out out/demo
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 # int8 on an emulated CPU without VNNI, whose kernels saturate. qemu 7.2 crashes in code that OpenVINO and TensorRT make.
 test-haswell: $(VENV)/.ready emulator

@@ -159,7 +159,7 @@ def _ours(method: str) -> Callable[[], Run]:
 
         def run(model: Path, file: Path) -> object:
             source = open_model(model)
-            return calibrate(prepare(source), Recipe("int8", method), dataset.read(file, source.inputs), source.inputs)
+            return calibrate(prepare(source), Recipe("int8", method), dataset.read(file, source.inputs))
 
         return run
 

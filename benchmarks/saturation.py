@@ -8,6 +8,7 @@ the CPU that the AVX2 profile names. Needs Debian's `qemu-user-static`, and a ma
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -184,7 +185,7 @@ def _compare(title: str, source: Path, samples: Path, scheme: QuantizationScheme
     recipe = Recipe("int8", DEFAULT_CALIBRATION, scheme, corrections=DEFAULT_CORRECTIONS)
     file = quantize(opened, recipe, data, folder / "int8.onnx").path
     feeds = {name: array[:_SAMPLES] for name, array in data.arrays.items()}
-    predicted = saturation(load_ir(file), opened.inputs, feeds)
+    predicted = saturation(load_ir(file), dataclasses.replace(data, arrays=feeds, n=_SAMPLES))
     seen = differences(load_ir(file), [layer.node for layer in predicted], feeds, folder)
     whole = [compute(file, feeds, folder, emulated=flag)[0] for flag in (False, True)]
     noise = float(((whole[0] - whole[1]) ** 2).sum())

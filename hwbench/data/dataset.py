@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class Dataset:
 
     Attributes:
         file: the file that holds them, for a measuring process to read.
+        specs: the inputs of the model that they were checked against.
         arrays: one per input; those of a file are read sample by sample.
         n: number of samples.
         labels: one per sample, or None.
@@ -33,10 +34,20 @@ class Dataset:
     """
 
     file: Path
+    specs: tuple[TensorSpec, ...]
     arrays: Mapping[str, Rows]
     n: int
     labels: Array | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def batch_size(self) -> int:
+        """Number of samples in one inference: one, unless the model fixes its batch."""
+        return samples.batch_size(self.specs, self.arrays)
+
+    def feeds(self) -> Iterator[dict[str, Array]]:
+        """Cut the samples into the feeds of one inference each."""
+        return samples.feeds(self.specs, self.arrays)
 
     def sha256(self) -> str:
         """Compute the digest of samples and labels, which is equal for evaluations on the same data."""
@@ -106,7 +117,7 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
         )
     digests = {spec.name: _digest_of_finite(called, spec.name, arrays[spec.name]) for spec in inputs}
     selected = {spec.name: arrays[spec.name] for spec in inputs}
-    return Dataset(path, selected, n, None if found_labels is None else found_labels[:], digests)
+    return Dataset(path, tuple(inputs), selected, n, None if found_labels is None else found_labels[:], digests)
 
 
 def _unlabelled(called: str) -> UsageError:

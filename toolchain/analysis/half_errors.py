@@ -6,14 +6,13 @@ means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
 import onnx_ir as ir
 
-from runtimes.samples import Rows
-from runtimes.tensors import TensorSpec
+from hwbench.data.dataset import Dataset
 from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.models import ort_session
 
@@ -24,8 +23,7 @@ def half_sensitivity(
     model: ir.Model,
     nodes: Sequence[ir.Node],
     dtype: ir.DataType,
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Rows],
+    data: Dataset,
 ) -> tuple[str, ...]:
     """Order nodes by their error relative to the variance of their output, the worst first.
 
@@ -36,8 +34,7 @@ def half_sensitivity(
         model: the prepared float model; it stays unchanged.
         nodes: nodes of its main graph that compute in `dtype`; may be empty.
         dtype: FLOAT16 or BFLOAT16.
-        specs: the model's inputs.
-        arrays: samples, one array per input, samples first.
+        data: the calibration samples.
     """
     names = [str(node.name) for node in nodes]
     if not names:
@@ -45,8 +42,7 @@ def half_sensitivity(
     session = ort_session.exact_session(_comparison_graph(model, set(names), dtype))
     with np.errstate(all="ignore"):  # a node that overflows ranks first
         seen = [
-            np.asarray(outputs, np.float64)
-            for _, outputs in islice(ort_session.over_samples(session, specs, arrays), _RUNS)
+            np.asarray(outputs, np.float64) for _, outputs in islice(ort_session.over_samples(session, data), _RUNS)
         ]
         mean, spread, noise = np.moveaxis(np.stack(seen).reshape(len(seen), len(names), 3), 2, 0)
         error = noise.mean(axis=0)

@@ -6,16 +6,15 @@ The graph outputs only sums of squares, so memory stays that of one inference.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 import onnx_ir as ir
 
+from hwbench.data.dataset import Dataset
 from runtimes.errors import UsageError
-from runtimes.samples import Rows
-from runtimes.tensors import TensorSpec
 from toolchain.analysis.comparison_graph import ComparisonGraph, Copy, Layer, build_comparison_graph
 from toolchain.models import ort_session
 from toolchain.recipes.apply_recipe import CalibratedGraph
@@ -41,41 +40,35 @@ class LayerError:
     total: float
 
 
-def layer_errors(
-    calibrated: CalibratedGraph, recipe: Recipe, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
-) -> list[LayerError]:
+def layer_errors(calibrated: CalibratedGraph, recipe: Recipe, data: Dataset) -> list[LayerError]:
     """Compare int8 with float, the layer with the worst own error first.
 
     Args:
         calibrated: the float model and its corrected form; it stays unchanged.
         recipe: the int8 recipe.
-        specs: the model's inputs.
-        arrays: samples, one array per input, samples first.
+        data: the calibration samples.
 
     Raises:
         UsageError: all int8 layers are in subgraphs, which cannot be compared.
     """
-    layers, decibels = _compare(calibrated, recipe, specs, arrays, ("own", "total"))
+    layers, decibels = _compare(calibrated, recipe, data, ("own", "total"))
     errors = [LayerError(str(node.name), node.op_type, *found) for node, found in zip(layers, decibels)]
     return sorted(errors, key=lambda error: error.own)
 
 
-def sensitivity(
-    calibrated: CalibratedGraph, recipe: Recipe, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
-) -> tuple[str, ...]:
+def sensitivity(calibrated: CalibratedGraph, recipe: Recipe, data: Dataset) -> tuple[str, ...]:
     """Order the int8 layers by their own error over the first samples, the worst first.
 
     It has the arguments and errors of `layer_errors`.
     """
-    layers, decibels = _compare(calibrated, recipe, specs, arrays, ("own",), _RANKING_RUNS)
+    layers, decibels = _compare(calibrated, recipe, data, ("own",), _RANKING_RUNS)
     return tuple(str(layers[index].name) for index in np.argsort([own for (own,) in decibels], kind="stable"))
 
 
 def _compare(
     calibrated: CalibratedGraph,
     recipe: Recipe,
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Rows],
+    data: Dataset,
     copies: Sequence[Copy],
     runs: int | None = None,
 ) -> tuple[list[ir.Node], list[list[float]]]:
@@ -87,7 +80,7 @@ def _compare(
         _add_sums(comparison, layer, copies)
     sums = np.zeros((len(comparison.layers), 1 + len(copies)))
     session = ort_session.exact_session(comparison.model)
-    for _, outputs in islice(ort_session.over_samples(session, specs, arrays), runs):
+    for _, outputs in islice(ort_session.over_samples(session, data), runs):
         sums += np.asarray(outputs, np.float64).reshape(sums.shape)
     decibels = [[_decibels(signal, noise) for noise in noises] for signal, *noises in sums]
     return [layer.node for layer in comparison.layers], decibels

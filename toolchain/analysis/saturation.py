@@ -8,14 +8,14 @@ result with emulated runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-from runtimes.samples import Rows
-from runtimes.tensors import Array, TensorSpec
+from hwbench.data.dataset import Dataset
+from runtimes.tensors import Array
 from toolchain.analysis.im2col import columns
 from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.graphs.products import PRODUCTS
@@ -44,7 +44,7 @@ class LayerSaturation:
     relative_error: float = 0.0
 
 
-def saturation(model: ir.Model, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> list[LayerSaturation]:
+def saturation(model: ir.Model, data: Dataset) -> list[LayerSaturation]:
     """Compute the saturation of every layer with u8 activations and s8 weights, the worst first.
 
     Samples pass one by one through the model in exact arithmetic, which never saturates, and the integers that layers
@@ -53,8 +53,7 @@ def saturation(model: ir.Model, specs: Sequence[TensorSpec], arrays: Mapping[str
 
     Args:
         model: an int8 model; it stays unchanged.
-        specs: the model's inputs.
-        arrays: samples, one array per input, samples first.
+        data: the calibration samples.
 
     Raises:
         UsageError: ONNX Runtime cannot load the model or fails on a sample; the message gives its reason.
@@ -64,7 +63,7 @@ def saturation(model: ir.Model, specs: Sequence[TensorSpec], arrays: Mapping[str
     tallies = {layer.index: _Tally(layer) for layer in risky}
     if risky:
         session = ort_session.exact_session(_observer_graph(model, risky))
-        for _, outputs in ort_session.over_samples(session, specs, arrays):
+        for _, outputs in ort_session.over_samples(session, data):
             for layer, integers, signal in zip(risky, outputs[: len(risky)], outputs[len(risky) :]):
                 tallies[layer.index].add(integers, float(signal))
     found = [

@@ -6,16 +6,14 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import onnx_ir as ir
 import psutil
 
+from hwbench.data.dataset import Dataset
 from hwbench.progress import bar, say
-from runtimes import samples
 from runtimes.errors import UsageError
-from runtimes.samples import Rows
-from runtimes.tensors import TensorSpec
 from toolchain.calibration import methods
 from toolchain.calibration.histogram import Histogram, Histograms
 from toolchain.calibration.observe import observe
@@ -39,8 +37,7 @@ def observe_ranges(
     method: str,
     model: ir.Model,
     tensors: Sequence[str],
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Rows],
+    data: Dataset,
     infinities: bool = False,
 ) -> CalibrationTable:
     """Observe tensors, and choose each one's range by a method.
@@ -51,8 +48,7 @@ def observe_ranges(
         method: the name of a file of `methods/`.
         model: the prepared float model; it stays unchanged.
         tensors: names of float32 tensors to observe.
-        specs: the model's inputs.
-        arrays: the samples, one array per input, samples first.
+        data: the calibration samples.
         infinities: the tensors may hold infinity and NaN, which then count as zeros.
 
     Returns:
@@ -63,11 +59,11 @@ def observe_ranges(
         CalibrationInterrupted: Ctrl-C was pressed, and the samples so far make a table.
     """
     chooser = methods.method(method)
-    batch, n = samples.batch_size(specs, arrays), samples.count(specs, arrays)
+    batch, n = data.batch_size, data.n
     histograms, done, start = Histograms(len(tensors)), 0, 0
     wanted = bool(chooser.NEEDS_DISTRIBUTION)
     with bar(f"Calibrating ({method})", n // batch) as tick, _deferred_interrupt() as interrupted:
-        for observation in observe(model, tensors, specs, arrays, elements=wanted, infinities=infinities):
+        for observation in observe(model, tensors, data, elements=wanted, infinities=infinities):
             histograms.add(observation.low, observation.high, observation.elements, observation.sizes)
             done += batch
             if done == _FORECAST_AFTER * batch:

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from runtimes import samples
+from hwbench.data.dataset import Dataset
 from runtimes.errors import UsageError
-from runtimes.samples import Rows
-from runtimes.tensors import Array, Feeds, TensorSpec
+from runtimes.tensors import Array, Feeds
 from toolchain.calibration.observer_graph import build_observer_graph
 from toolchain.graphs.edits import array_of, is_constant
 from toolchain.models import ort_session
@@ -52,8 +51,7 @@ class Observation:
 def observe(
     model: ir.Model,
     tensors: Sequence[str],
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Rows],
+    data: Dataset,
     *,
     elements: bool = False,
     infinities: bool = False,
@@ -63,8 +61,7 @@ def observe(
     Args:
         model: the prepared float model; it stays unchanged.
         tensors: names of float32 tensors, also of subgraphs.
-        specs: the model's inputs.
-        arrays: the samples, one array per input, samples first.
+        data: the calibration samples.
         elements: take some of the tensors' values, too.
         infinities: the tensors may hold infinity and NaN, which then count as zeros.
 
@@ -73,19 +70,19 @@ def observe(
             Runtime fails on a sample; the message names it. Without `elements`, a NaN that ONNX Runtime's reductions
             ignore goes unnoticed.
     """
-    batch = samples.batch_size(specs, arrays)
-    share = np.clip(ELEMENTS * batch // samples.count(specs, arrays), *_ELEMENTS_PER_SAMPLE)
+    batch = data.batch_size
+    share = np.clip(ELEMENTS * batch // data.n, *_ELEMENTS_PER_SAMPLE)
     per_sample = int(share) if elements else 0
     bounds = _bounds(model.graph, tensors)
     # A bounded side holds no infinity, so the elements' extreme is good enough there.
     open_sides = np.isinf(bounds) if elements else np.ones(bounds.shape, bool)
-    dims = _dims(model.graph, next(samples.feeds(specs, arrays)))
+    dims = _dims(model.graph, next(data.feeds()))
     build_graph = functools.partial(
         build_observer_graph, model, tensors, elements=per_sample, dims=dims, infinities=infinities
     )
     session = ort_session.session(build_graph(open_sides))
     extremes = np.array([[np.inf], [-np.inf]]).repeat(len(tensors), axis=1)  # so far
-    for index, feeds in enumerate(samples.feeds(specs, arrays)):
+    for index, feeds in enumerate(data.feeds()):
         if index in _REVIEWS:
             still_open = open_sides & (extremes != bounds)
             if still_open.any() and not np.array_equal(still_open, open_sides):

@@ -154,16 +154,16 @@ class CandidateBuilder:
         Raises:
             UsageError: there are no calibration samples, or they do not fit.
         """
-        samples, known, inputs = self.calibration, self._calibrated(recipe), self.model.inputs
+        samples, known = self.calibration, self._calibrated(recipe)
         if samples is None or known is None:
             raise UsageError(
                 "Errors are measured on calibration samples, and there are none; give --calibration FILE.npz."
             )
         if recipe.precision == "int8":
-            return sensitivity(known, recipe, inputs, samples.arrays)
+            return sensitivity(known, recipe, samples)
         half = half_quantizer(recipe.precision)
         nodes = half.half_nodes(known.model, known.ranges)
-        return half_sensitivity(known.model, nodes, half.HALF, inputs, samples.arrays)
+        return half_sensitivity(known.model, nodes, half.HALF, samples)
 
     def layers(self) -> tuple[str, ...]:
         """List the names of the source's nodes, as recipes keep them."""
@@ -202,7 +202,7 @@ class CandidateBuilder:
         base = dataclasses.replace(recipe, keep=(), keep_in="fp32")
         if base not in self._calibrations:
             self._calibrations[base] = calibrate_graph(
-                self._prepared, base, self.calibration, self.model.inputs, self._table, table_cache.open_cache()
+                self._prepared, base, self.calibration, self._table, table_cache.open_cache()
             )
         return keep_in_float(self._calibrations[base], recipe.keep)
 

@@ -55,7 +55,7 @@ def command(
         model, samples = open_float_with_samples(source, inputs, calibration, Path(work))
         recipe = Recipe("int8", method, QuantizationScheme())
         try:
-            made = calibrate(prepare(model), recipe, samples, model.inputs, table_cache.open_cache())
+            made = calibrate(prepare(model), recipe, samples, table_cache.open_cache())
         except CalibrationInterrupted as interrupt:
             table.write(interrupt.table, out)
             seen = f"{interrupt.table.samples:,} of {samples.n:,} samples"

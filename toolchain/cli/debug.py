@@ -76,8 +76,8 @@ def command(
     recipe = Recipe("int8", method, scheme, corrections=corrections)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         model, samples = open_float_with_samples(source, inputs, calibration, Path(work))
-        known = calibrate_graph(prepare(model), recipe, samples, model.inputs, cache=table_cache.open_cache())
-        errors = layer_errors(known, recipe, model.inputs, samples.arrays)
+        known = calibrate_graph(prepare(model), recipe, samples, cache=table_cache.open_cache())
+        errors = layer_errors(known, recipe, samples)
     done = known.model.metadata_props.get(CORRECTIONS_KEY)
     click.echo(f"corrections, and the number of operators that each changed: {done or 'none'}", err=True)
     if form == "json":

@@ -74,7 +74,7 @@ def command(
         model, samples = open_with_samples(source, inputs, calibration, Path(work))
         if not is_quantized(load_ir(model.path)):
             model = quantize(model, recipe, samples, Path(work, "int8.onnx"), cache=table_cache.open_cache())
-        layers = saturation(load_ir(model.path), model.inputs, samples.arrays)
+        layers = saturation(load_ir(model.path), samples)
     if form == "json":
         click.echo(json.dumps([encode(layer) for layer in layers], indent=1))
     else:

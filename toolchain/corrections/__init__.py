@@ -6,7 +6,7 @@ graph's nodes and their names.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from runtimes import plugins
@@ -14,8 +14,7 @@ from runtimes import plugins
 if TYPE_CHECKING:  # listing the names imports no ONNX
     import onnx_ir as ir
 
-    from runtimes.samples import Rows
-    from runtimes.tensors import TensorSpec
+    from hwbench.data.dataset import Dataset
     from toolchain.graphs.value_range import Range
     from toolchain.recipes.recipe import Recipe
 
@@ -36,8 +35,7 @@ class Correction(Protocol):
         model: ir.Model,
         recipe: Recipe,
         ranges: Mapping[str, Range],
-        specs: Sequence[TensorSpec],
-        arrays: Mapping[str, Rows],
+        data: Dataset,
     ) -> tuple[ir.Model, int]:
         """Correct a graph, which is the correction's own copy.
 
@@ -45,8 +43,7 @@ class Correction(Protocol):
             model: the prepared float graph.
             recipe: the int8 recipe.
             ranges: the calibrated ranges; empty before calibration.
-            specs: the model's inputs.
-            arrays: the calibration samples by input, samples first.
+            data: the calibration samples.
 
         Returns:
             The graph, and the number of operators that changed.

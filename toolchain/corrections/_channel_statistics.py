@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from runtimes.samples import Rows
-from runtimes.tensors import Array, TensorSpec
+from hwbench.data.dataset import Dataset
+from runtimes.tensors import Array
 from toolchain.graphs.channel_scaling import Axis
 from toolchain.graphs.edits import Edits
 from toolchain.models import ort_session
@@ -31,21 +31,18 @@ class ChannelStatistics:
     power: Array
 
 
-def observe_channels(
-    model: ir.Model, axes: Sequence[Axis], specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
-) -> Mapping[Axis, ChannelStatistics]:
+def observe_channels(model: ir.Model, axes: Sequence[Axis], data: Dataset) -> Mapping[Axis, ChannelStatistics]:
     """Observe channels over all samples.
 
     Args:
         model: the prepared float model; it stays unchanged.
         axes: axes of float32 tensors of its main graph.
-        specs: the model's inputs.
-        arrays: samples, one array per input, samples first.
+        data: the calibration samples.
     """
     sizes = [_size(axis) for axis in axes]
     low, high, power = ([np.zeros(size) for size in sizes] for _ in range(3))
     n = 0
-    for _, outputs in ort_session.over_samples(ort_session.session(_observer_graph(model, axes)), specs, arrays):
+    for _, outputs in ort_session.over_samples(ort_session.session(_observer_graph(model, axes)), data):
         for i, (least, most, mean) in enumerate(zip(*[iter(outputs)] * 3)):
             low[i], high[i], power[i] = np.minimum(low[i], least), np.maximum(high[i], most), power[i] + mean
         n += 1

@@ -21,9 +21,9 @@ import onnx_ir as ir
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from hwbench.data.dataset import Dataset
 from runtimes.profile import QuantizationScheme
-from runtimes.samples import Rows
-from runtimes.tensors import Array, TensorSpec
+from runtimes.tensors import Array
 from toolchain.corrections._channel_statistics import ChannelStatistics, observe_channels
 from toolchain.graphs.channel_groups import Channels, channel_classes
 from toolchain.graphs.channel_scaling import Axis, layer_axes, scale_constants
@@ -40,8 +40,7 @@ _TINY = float(np.finfo(np.float64).tiny)
 def scale_channels(
     model: ir.Model,
     recipe: Recipe,
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Rows],
+    data: Dataset,
     writes: Callable[[ir.Node], bool],
     min_gain: float = 0.1,
 ) -> tuple[ir.Model, int]:
@@ -50,8 +49,7 @@ def scale_channels(
     Args:
         model: the prepared float model; changed and returned.
         recipe: the int8 recipe.
-        specs: the model's inputs.
-        arrays: samples, one array per input, samples first.
+        data: the calibration samples.
         writes: tells whether the channels that an operator writes may be scaled.
         min_gain: the part of its estimated noise that a group of channels must lose to be scaled.
 
@@ -68,7 +66,7 @@ def scale_channels(
     axes = [axis for axis, ids in channels.classes.items() if axis[0] in placement.activations and usable[ids].any()]
     if not axes:
         return model, 0
-    statistics = observe_channels(model, axes, specs, arrays)
+    statistics = observe_channels(model, axes, data)
     layers = [
         _layer(weight.node, array_of(weight.value), weight.axis, channels, statistics) for weight in placement.weights
     ]

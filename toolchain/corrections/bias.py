@@ -10,14 +10,14 @@ the float model's activations.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from runtimes.samples import Rows
-from runtimes.tensors import Array, TensorSpec
+from hwbench.data.dataset import Dataset
+from runtimes.tensors import Array
 from toolchain.analysis.comparison_graph import ComparisonGraph, Layer, build_comparison_graph
 from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.graphs.value_range import Range
@@ -33,8 +33,7 @@ def correct(
     model: ir.Model,
     recipe: Recipe,
     ranges: Mapping[str, Range],
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Rows],
+    data: Dataset,
 ) -> tuple[ir.Model, int]:
     """Correct the bias of every Conv and Gemm that has one.
 
@@ -44,8 +43,7 @@ def correct(
         model: the prepared float model; changed and returned.
         recipe: the int8 recipe.
         ranges: the calibrated ranges.
-        specs: the model's inputs.
-        arrays: samples, one array per input, samples first.
+        data: the calibration samples.
 
     Returns:
         The model, and the number of layers whose bias changed.
@@ -57,7 +55,7 @@ def correct(
     for layer in layers:
         _add_mean_shift(comparison, layer)
     totals, n = [np.zeros(1)] * len(layers), 0
-    for _, shifts in ort_session.over_samples(ort_session.exact_session(comparison.model), specs, arrays):
+    for _, shifts in ort_session.over_samples(ort_session.exact_session(comparison.model), data):
         totals = [total + shift for total, shift in zip(totals, shifts)]  # an empty tensor has the mean 0 here
         n += 1
     edits = Edits(model.graph)

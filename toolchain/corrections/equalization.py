@@ -14,12 +14,11 @@ lowered that of PP-OCR's recognizer (exact words by 3 points, 1 to 6); see bench
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import onnx_ir as ir
 
-from runtimes.samples import Rows
-from runtimes.tensors import TensorSpec
+from hwbench.data.dataset import Dataset
 from toolchain.corrections._scale_search import scale_channels
 from toolchain.graphs.products import PRODUCTS
 from toolchain.graphs.value_range import Range
@@ -32,11 +31,10 @@ def correct(
     model: ir.Model,
     recipe: Recipe,
     ranges: Mapping[str, Range],
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Rows],
+    data: Dataset,
 ) -> tuple[ir.Model, int]:
     """Scale the channels that Conv, Gemm and MatMul write; see `bias.correct` for the arguments."""
-    return scale_channels(model, recipe, specs, arrays, lambda node: node.op_type in PRODUCTS)
+    return scale_channels(model, recipe, data, lambda node: node.op_type in PRODUCTS)
 
 
 def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:

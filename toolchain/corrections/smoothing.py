@@ -12,13 +12,12 @@ benchmarks/results/corrections.txt.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import onnx_ir as ir
 
-from runtimes.samples import Rows
-from runtimes.tensors import TensorSpec
+from hwbench.data.dataset import Dataset
 from toolchain.corrections._scale_search import scale_channels
 from toolchain.graphs.channel_groups import channel_classes
 from toolchain.graphs.edits import Edits, array_of
@@ -35,14 +34,13 @@ def correct(
     model: ir.Model,
     recipe: Recipe,
     ranges: Mapping[str, Range],
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Rows],
+    data: Dataset,
 ) -> tuple[ir.Model, int]:
     """Scale the channels that normalizations write; see `bias.correct` for the arguments."""
     scaling = frozenset({"LayerNormalization", "Mul"})
-    model, folded = scale_channels(model, recipe, specs, arrays, lambda node: node.op_type in scaling)
+    model, folded = scale_channels(model, recipe, data, lambda node: node.op_type in scaling)
     added = _add_muls(model, recipe)
-    model, changed = scale_channels(model, recipe, specs, arrays, lambda node: node in added, _MIN_GAIN_OF_ADDED_MUL)
+    model, changed = scale_channels(model, recipe, data, lambda node: node in added, _MIN_GAIN_OF_ADDED_MUL)
     for node in added:
         if (array_of(node.inputs[1]) == 1).all():
             _remove(model.graph, node)

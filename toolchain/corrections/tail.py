@@ -15,8 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import onnx_ir as ir
 
-from runtimes.samples import Rows
-from runtimes.tensors import TensorSpec
+from hwbench.data.dataset import Dataset
 from toolchain.graphs.edits import Edits, array_of
 from toolchain.graphs.products import PRODUCTS, channel_axis
 from toolchain.graphs.value_range import Range
@@ -35,8 +34,7 @@ def correct(
     model: ir.Model,
     recipe: Recipe,
     ranges: Mapping[str, Range],
-    specs: Sequence[TensorSpec],
-    arrays: Mapping[str, Rows],
+    data: Dataset,
 ) -> tuple[ir.Model, int]:
     """Mark the tail's Convs, so that they get no Q/DQ pairs; see `bias.correct` for the arguments."""
     nodes = place(model, recipe.keep).nodes
@@ -44,7 +42,7 @@ def correct(
     if not any(node.op_type == "Conv" for node in placed):
         return model, 0
     weights = {node: array_of(node.inputs[1]).size for node in placed}
-    work = {node: n * weights[node] for node, n in _positions(model, placed, specs, arrays).items()}
+    work = {node: n * weights[node] for node, n in _positions(model, placed, data).items()}
     tail: set[ir.Node] = set()
     ends: Collection[ir.Value] = model.graph.outputs
     while step := _last(ends, placed) - tail:
@@ -81,9 +79,7 @@ def _last(ends: Collection[ir.Value], placed: Collection[ir.Node]) -> set[ir.Nod
     return met
 
 
-def _positions(
-    model: ir.Model, nodes: Sequence[ir.Node], specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
-) -> dict[ir.Node, int]:
+def _positions(model: ir.Model, nodes: Sequence[ir.Node], data: Dataset) -> dict[ir.Node, int]:
     """Count how often one inference uses each product's weights: its output's size over its output channels."""
     observer = model.clone()
     edits = Edits(observer.graph)
@@ -94,6 +90,6 @@ def _positions(
         size.outputs[0].type, size.outputs[0].shape = ir.TensorType(ir.DataType.INT64), ir.Shape([])
         observer.graph.append(size)
         observer.graph.outputs.append(size.outputs[0])
-    _, sizes = next(ort_session.over_samples(ort_session.session(observer), specs, arrays))
+    _, sizes = next(ort_session.over_samples(ort_session.session(observer), data))
     channels = [array_of(node.inputs[1]).shape[channel_axis(node) or 0] for node in nodes]
     return {node: int(size) // n for node, size, n in zip(nodes, sizes, channels)}

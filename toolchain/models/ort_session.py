@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
-from runtimes import samples
+from hwbench.data.dataset import Dataset
 from runtimes.errors import UsageError
-from runtimes.samples import Rows
-from runtimes.tensors import Array, Feeds, TensorSpec
+from runtimes.tensors import Array, Feeds
 from toolchain.graphs.unsigned_weights import with_unsigned_weights
 from toolchain.models import onnx_model as models
 
@@ -64,16 +63,14 @@ def session(model: ir.Model | Path, options: ort.SessionOptions | None = None) -
         return _load(path, "the model", options)
 
 
-def over_samples(
-    session: ort.InferenceSession, specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]
-) -> Iterator[tuple[int, list[Array]]]:
+def over_samples(session: ort.InferenceSession, data: Dataset) -> Iterator[tuple[int, list[Array]]]:
     """Run calibration samples, and yield the number of each inference's first sample with all outputs.
 
     Raises:
         UsageError: as in `run_sample`.
     """
-    for index, feeds in enumerate(samples.feeds(specs, arrays)):
-        first = index * samples.batch_size(specs, arrays)
+    for index, feeds in enumerate(data.feeds()):
+        first = index * data.batch_size
         yield first, run_sample(session, first, feeds)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from hwbench.progress import say
 from runtimes import samples
 from runtimes.cache import Cache
 from runtimes.errors import UsageError
-from runtimes.tensors import Array, TensorSpec
+from runtimes.tensors import Array
 from toolchain import corrections
 from toolchain.calibration.calibrate import observe_ranges
 from toolchain.calibration.table import CalibrationTable
@@ -66,7 +66,7 @@ def quantize(
         return model
     if is_quantized(load_ir(model.path)):
         raise UsageError("The model is quantized already; it is packed as it is.")
-    ready = calibrated or calibrate_graph(prepare(model), recipe, calibration, model.inputs, table, cache)
+    ready = calibrated or calibrate_graph(prepare(model), recipe, calibration, table, cache)
 
     def make(kept: tuple[str, ...]) -> OnnxModel:
         wanted = dataclasses.replace(recipe, keep=(*recipe.keep, *kept))
@@ -97,7 +97,6 @@ def calibrate_graph(
     graph: ir.Model,
     recipe: Recipe,
     calibration: Dataset | None,
-    specs: Sequence[TensorSpec],
     table: CalibrationTable | None = None,
     cache: Cache | None = None,
 ) -> CalibratedGraph:
@@ -113,11 +112,11 @@ def calibrate_graph(
     if needs == "yes" and table is not None:
         ranges = table.of(range_quantizer(recipe.precision).tensors(graph, recipe)).ranges
     elif needs != "no" and recipe.calibration is not None and calibration is not None:
-        graph = correct(graph, recipe, "before", {}, calibration, specs)
-        ranges = calibrate(graph, recipe, calibration, specs, cache).ranges
+        graph = correct(graph, recipe, "before", {}, calibration)
+        ranges = calibrate(graph, recipe, calibration, cache).ranges
     if not ranges or not recipe.corrections or calibration is None:
         return CalibratedGraph(graph, graph, ranges)
-    return CalibratedGraph(graph, correct(graph, recipe, "after", ranges, calibration, specs), ranges)
+    return CalibratedGraph(graph, correct(graph, recipe, "after", ranges, calibration), ranges)
 
 
 def check_samples(recipe: Recipe, *, samples: bool, table: bool) -> None:
@@ -162,16 +161,13 @@ def keep_in_float(calibrated: CalibratedGraph, keep: Collection[str]) -> Calibra
     return dataclasses.replace(calibrated, model=model)
 
 
-def calibrate(
-    graph: ir.Model, recipe: Recipe, calibration: Dataset, specs: Sequence[TensorSpec], cache: Cache | None = None
-) -> CalibrationTable:
+def calibrate(graph: ir.Model, recipe: Recipe, calibration: Dataset, cache: Cache | None = None) -> CalibrationTable:
     """Find the ranges that a recipe's quantizer needs: in the cache, or from the samples.
 
     Args:
         graph: the prepared float model; it stays unchanged.
         recipe: the recipe, which names the quantizer and the calibration method.
         calibration: the samples.
-        specs: the model's inputs.
         cache: the tables of earlier builds; None to observe the samples in any case.
 
     Raises:
@@ -187,7 +183,7 @@ def calibrate(
     key = dependencies(graph, method, observed, calibration, infinities) if cache else None
     table = cache.get_value(CalibrationTable, key) if cache else None
     if table is None:
-        table = observe_ranges(method, graph, observed, specs, calibration.arrays, infinities)
+        table = observe_ranges(method, graph, observed, calibration, infinities)
         if cache:
             cache.put_value(key, table)
             cache.trim()
@@ -206,7 +202,6 @@ def correct(
     stage: Literal["before", "after"],
     ranges: Mapping[str, Range],
     calibration: Dataset,
-    specs: Sequence[TensorSpec],
 ) -> ir.Model:
     """Apply the recipe's corrections of one stage.
 
@@ -218,7 +213,6 @@ def correct(
         stage: "before" calibration, or "after" it.
         ranges: the calibrated ranges; empty before calibration.
         calibration: the samples.
-        specs: the model's inputs.
 
     Returns:
         The corrected float graph.
@@ -229,7 +223,7 @@ def correct(
     for name in recipe.corrections:
         correction = corrections.correction(name)
         if stage == correction.STAGE:
-            graph, changed = correction.correct(graph.clone(), recipe, ranges, specs, calibration.arrays)
+            graph, changed = correction.correct(graph.clone(), recipe, ranges, calibration)
             done = graph.metadata_props.get(CORRECTIONS_KEY)
             graph.metadata_props[CORRECTIONS_KEY] = f"{done + ', ' if done else ''}{name} {changed}"
     return graph

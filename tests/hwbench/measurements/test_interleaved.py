@@ -87,7 +87,7 @@ def test_a_subset_is_the_rows_asked_for_in_a_file_of_its_own(samples, tmp_path):
 
 
 def test_an_input_may_be_called_as_numpys_own_arguments(tmp_path):
-    data = dataset.Dataset(tmp_path / "x", {"file": np.ones((2, 3))}, 2)
+    data = dataset.Dataset(tmp_path / "x", (), {"file": np.ones((2, 3))}, 2)
     assert interleaved.subset(data, [0], tmp_path / "subset.npz").labels is None
     with np.load(tmp_path / "subset.npz") as archive:
         assert archive.files == ["file"]

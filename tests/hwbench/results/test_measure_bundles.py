@@ -33,7 +33,7 @@ def take(paths, target, evaluation=None, blocks=2):
 def digest(file):
     """Of labelled samples for the linear model, as `build` keeps it."""
     with np.load(file) as arrays:
-        return Dataset(file, {"x": arrays["x"]}, len(arrays["x"]), arrays["labels"]).sha256()
+        return Dataset(file, (), {"x": arrays["x"]}, len(arrays["x"]), arrays["labels"]).sha256()
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_the_nodes_around_an_offset_are_the_worst(quantizer, tmp_path):
     model = open_model(_collapsing(tmp_path, quantizer.COMPUTES_IN))
     samples = dataset.read(tmp_path / "c.npz", model.inputs)
     graph = prepare(model)
-    ranking = half_sensitivity(graph, quantizer.half_nodes(graph, {}), quantizer.HALF, model.inputs, samples.arrays)
+    ranking = half_sensitivity(graph, quantizer.half_nodes(graph, {}), quantizer.HALF, samples)
     assert set(ranking[:3]) == {"layer2", "relu2", "layer3"}
     assert set(ranking) == {str(node.name) for node in graph.graph}
 
@@ -74,7 +74,7 @@ def _ranked(folder, quantizer, body, ranges=None):
     np.savez(folder / "x.npz", x=x)
     samples = dataset.read(folder / "x.npz", model.inputs)
     nodes = quantizer.half_nodes(graph, ranges or {})
-    ranking = half_sensitivity(graph, nodes, quantizer.HALF, model.inputs, samples.arrays)
+    ranking = half_sensitivity(graph, nodes, quantizer.HALF, samples)
     written = {str(node.name): str(node.outputs[0].name) for node in graph.graph}
     return [written[name] for name in ranking]
 

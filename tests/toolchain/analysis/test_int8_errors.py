@@ -64,11 +64,11 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def known(case: Case, recipe: Recipe) -> CalibratedGraph:
-    return calibrate_graph(prepare(case.model), recipe, case.samples, case.model.inputs)
+    return calibrate_graph(prepare(case.model), recipe, case.samples)
 
 
 def errors_with(case: Case, recipe: Recipe) -> list[LayerError]:
-    return layer_errors(known(case, recipe), recipe, case.model.inputs, case.samples.arrays)
+    return layer_errors(known(case, recipe), recipe, case.samples)
 
 
 def test_the_layer_that_hurts_comes_first(case: Case) -> None:
@@ -228,7 +228,7 @@ def test_a_layer_whose_error_is_beyond_float32_is_the_worst(tmp_path: Path) -> N
     np.savez(tmp_path / "x.npz", x=rng.standard_normal((8, 8)).astype(np.float32))
     model = open_model(tmp_path / "m.onnx")
     large = Case(model, dataset.read(tmp_path / "x.npz", model.inputs))
-    first, second = sensitivity(known(large, RECIPE), RECIPE, model.inputs, large.samples.arrays)
+    first, second = sensitivity(known(large, RECIPE), RECIPE, large.samples)
     names = {str(node.outputs[0].name): str(node.name) for node in prepare(model).graph}
     assert (first, second) == (names["y"], names["a"])
     assert errors_with(large, RECIPE)[0].own == -math.inf
@@ -246,5 +246,5 @@ def test_variants_that_share_corrections_are_as_good_as_those_made_alone(case: C
 
 
 def test_the_order_of_layers_is_that_of_their_own_errors(case: Case) -> None:
-    found = sensitivity(known(case, RECIPE), RECIPE, case.model.inputs, case.samples.arrays)
+    found = sensitivity(known(case, RECIPE), RECIPE, case.samples)
     assert found == tuple(error.node for error in errors_with(case, RECIPE))

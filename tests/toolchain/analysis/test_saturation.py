@@ -16,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper, parser
+from sample_sets import in_memory
 
 from benchmarks import saturation as benchmark
 from hwbench.data import dataset
@@ -84,7 +85,7 @@ def test_the_list_is_what_an_emulated_cpu_computes(source: Path, tmp_path: Path)
         pytest.skip("this machine has no VNNI, so its own results saturate, too")
     model = int8(source, QuantizationScheme("uint8"), tmp_path / "int8.onnx")
     feeds = samples_of(source)
-    predicted = saturation(model, open_model(source).inputs, feeds)
+    predicted = saturation(model, in_memory(open_model(source).inputs, feeds))
     seen = benchmark.differences(model, [layer.node for layer in predicted], feeds, tmp_path)
     assert len(predicted) == 5  # every layer but the depthwise one
     listed = {layer.node for layer in predicted if layer.largest_excess}
@@ -97,7 +98,7 @@ def test_the_list_is_what_an_emulated_cpu_computes(source: Path, tmp_path: Path)
 def test_the_form_that_the_avx2_profile_asks_for_cannot_saturate(source: Path, tmp_path: Path) -> None:
     scheme = device_profiles.load("x86-64-v3-avx2").quantization["onnxruntime"]
     model = int8(source, scheme, tmp_path / "int8.onnx")
-    predicted = saturation(model, open_model(source).inputs, samples_of(source))
+    predicted = saturation(model, in_memory(open_model(source).inputs, samples_of(source)))
     assert len(predicted) == 5
     assert not any(layer.largest_excess for layer in predicted)
     if shutil.which(benchmark.EMULATOR) is None:
@@ -112,7 +113,7 @@ def test_the_form_that_the_avx2_profile_asks_for_cannot_saturate(source: Path, t
 def test_the_largest_sums_there_are() -> None:
     weight = np.array([[127, 127], [127, -127], [-128, 127], [0, 127]], np.int8)
     specs = [TensorSpec("x", "uint8", ("N", 4))]
-    (layer,) = saturation(product(weight), specs, {"x": np.full((1, 4), 255, np.uint8)})
+    (layer,) = saturation(product(weight), in_memory(specs, {"x": np.full((1, 4), 255, np.uint8)}))
     # Column 0: 255 * (127 + 127) and 255 * -128; column 1: 0 and 255 * (127 + 127).
     assert layer.largest_excess == 255 * 254 - 32767
     assert layer.share == 2 / 4
@@ -138,7 +139,7 @@ def test_a_convolution_is_what_its_pairs_add_up_to(
     operator = f"Conv<group={groups}, strides={[stride] * 2}, pads={[pad] * 4}>"
     shape = f"uint8[N,{groups * channels},5,5] x", f"float[N,{groups * 2},h,w] y"
     specs = [TensorSpec("x", "uint8", ("N", groups * channels, 5, 5))]
-    (layer,) = saturation(product(weight, operator, *shape, zero=7), specs, {"x": image})
+    (layer,) = saturation(product(weight, operator, *shape, zero=7), in_memory(specs, {"x": image}))
     padded = torch.from_numpy(np.pad(image, [(0, 0), (0, 0), (pad, pad), (pad, pad)], constant_values=7)).double()
     columns = torch.nn.functional.unfold(padded, window, stride=stride).numpy()
     columns = (

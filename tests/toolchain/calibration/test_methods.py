@@ -11,6 +11,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 import tiny_models
+from sample_sets import in_memory
 
 from runtimes import plugins
 from runtimes.errors import UsageError
@@ -46,7 +47,7 @@ def clipped(tmp_path: Path) -> OnnxModel:
 
 def calibrate(method: str, model: OnnxModel, images: Array) -> CalibrationTable:
     graph = prepare(model)
-    return observe_ranges(method, graph, names(graph), model.inputs, {"image": images})
+    return observe_ranges(method, graph, names(graph), in_memory(model.inputs, {"image": images}))
 
 
 def names(graph: ir.Model) -> tuple[str, ...]:
@@ -74,7 +75,7 @@ def test_what_has_reached_its_bounds_is_not_missed_elsewhere(clipped: OnnxModel,
     x = rng.uniform(1, 5, (80, 5, 2)).astype(np.float32)
     x[0] = [[-9, 9]] * 5  # the clip's two bounds at once
     x[late] = 7 * rng.standard_normal((5, 2))
-    table = observe_ranges("minmax", prepare(clipped), ["x", "c", "m", "y"], clipped.inputs, {"x": x})
+    table = observe_ranges("minmax", prepare(clipped), ["x", "c", "m", "y"], in_memory(clipped.inputs, {"x": x}))
     c = np.clip(x, 0, 6)
     m = c @ np.array([[1, -1], [0.5, 2]], np.float32)
     for name, array in {"x": x, "c": c, "m": m, "y": np.maximum(m, 0)}.items():
@@ -90,7 +91,7 @@ def test_ranges_do_not_depend_on_order(method: str, model: OnnxModel, many: Arra
 def test_ranges_do_not_depend_on_the_batch(method: str, clipped: OnnxModel) -> None:
     x = 4 * np.random.default_rng(5).standard_normal((1200, 2)).astype(np.float32)
     one, other = (
-        observe_ranges(method, prepare(clipped), ["c", "m", "y"], clipped.inputs, {"x": batched})
+        observe_ranges(method, prepare(clipped), ["c", "m", "y"], in_memory(clipped.inputs, {"x": batched}))
         for batched in (x, x.reshape(40, 30, 2))
     )
     assert one.ranges == other.ranges
@@ -109,7 +110,7 @@ def test_a_nan_in_the_middle_of_a_tensor_is_seen_where_elements_are(tmp_path: Pa
     x = np.ones((300, 9), np.float32)
     x[41, 5] = -1
     with pytest.raises(UsageError, match="sample 41 drives the tensor 'y' to NaN"):
-        observe_ranges("percentile", prepare(model), ["y"], model.inputs, {"x": x})
+        observe_ranges("percentile", prepare(model), ["y"], in_memory(model.inputs, {"x": x}))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -131,7 +132,9 @@ def test_too_few_samples_for_a_histogram_are_counted(model: OnnxModel, many: Arr
 
 def test_samples_of_a_fixed_batch_are_counted_as_samples(tmp_path: Path) -> None:
     model = open_model(tiny_models.fixed_batch(tmp_path / "m.onnx"))
-    table = observe_ranges("minmax", prepare(model), ["x", "y"], model.inputs, tiny_models.samples("fixed_batch", 8))
+    table = observe_ranges(
+        "minmax", prepare(model), ["x", "y"], in_memory(model.inputs, tiny_models.samples("fixed_batch", 8))
+    )
     assert (table.samples, table.complete) == (8, True)
 
 
@@ -156,7 +159,7 @@ class Pressing:
 def test_an_interrupt_at_the_last_sample_is_not_lost(model: OnnxModel, many: Array) -> None:
     graph = prepare(model)
     with pytest.raises(CalibrationInterrupted) as interrupt:
-        observe_ranges("percentile", graph, names(graph), model.inputs, {"image": Pressing(many)})
+        observe_ranges("percentile", graph, names(graph), in_memory(model.inputs, {"image": Pressing(many)}))
     assert interrupt.value.table == calibrate("percentile", model, many)
 
 
@@ -169,15 +172,15 @@ def selecting(path: Path) -> OnnxModel:
 def test_a_tensor_that_no_sample_fills_is_named_and_one_that_some_fill_is_not(tmp_path: Path) -> None:
     model = selecting(tmp_path / "m.onnx")
     x = np.array([[0, 0.5], [2, 0], [0.1, 0.2], [3, 4]], np.float32)
-    table = observe_ranges("minmax", prepare(model), ["x", "y"], model.inputs, {"x": x})
+    table = observe_ranges("minmax", prepare(model), ["x", "y"], in_memory(model.inputs, {"x": x}))
     assert (table.ranges["y"], table.unobserved) == (Range(2, 4), ())
-    table = observe_ranges("minmax", prepare(model), ["x", "y"], model.inputs, {"x": x[::2]})
+    table = observe_ranges("minmax", prepare(model), ["x", "y"], in_memory(model.inputs, {"x": x[::2]}))
     assert (sorted(table.ranges), table.unobserved) == (["x"], ("y",))
 
 
 def test_a_tensor_that_the_graph_does_not_have_is_named(model: OnnxModel, many: Array) -> None:
     with pytest.raises(UsageError, match="tensor 'inner' is inside an operator"):
-        observe_ranges("minmax", prepare(model), ["image", "inner"], model.inputs, {"image": many})
+        observe_ranges("minmax", prepare(model), ["image", "inner"], in_memory(model.inputs, {"image": many}))
 
 
 def test_a_table_survives_its_file(tmp_path: Path, model: OnnxModel, many: Array) -> None:

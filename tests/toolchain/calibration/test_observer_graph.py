@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 import tiny_models
+from sample_sets import in_memory
 
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
@@ -63,13 +64,13 @@ def test_a_nan_on_a_large_map_is_seen(tmp_path: Path) -> None:
     x[13, 1] = -1
     model = open_model(path)
     with pytest.raises(UsageError, match="sample 13 drives the tensor 'z' to NaN"):
-        observe_ranges("percentile", load_ir(path), ["z"], model.inputs, {"x": x})
+        observe_ranges("percentile", load_ir(path), ["z"], in_memory(model.inputs, {"x": x}))
 
 
 def test_a_model_all_of_whose_extremes_have_settled_is_watched_to_the_end(tmp_path: Path) -> None:
     body = "low = Constant<value = float {0.0}>() high = Constant<value = float {6.0}>() y = Clip(x, low, high)"
     model = open_model(tiny_models.double(tmp_path / "m.onnx", body=body))
     x = np.array([[-9, 9], [1, 2], [3, 4]], np.float32)
-    seen = list(observe(prepare(model), ["y"], model.inputs, {"x": x}))
+    seen = list(observe(prepare(model), ["y"], in_memory(model.inputs, {"x": x})))
     assert len(seen) == 3
-    assert observe_ranges("minmax", prepare(model), ["y"], model.inputs, {"x": x}).ranges["y"] == Range(0, 6)
+    assert observe_ranges("minmax", prepare(model), ["y"], in_memory(model.inputs, {"x": x})).ranges["y"] == Range(0, 6)

@@ -188,9 +188,7 @@ def calibrated(tmp_path):
 
     def run(folder: Path, **recipe: object) -> CalibrationTable:
         made = Recipe("int8", "minmax", **recipe)  # type: ignore[arg-type]
-        return calibrate(
-            prepare(model), made, dataset.read(tmp_path / "x.npz", model.inputs), model.inputs, Cache(folder)
-        )
+        return calibrate(prepare(model), made, dataset.read(tmp_path / "x.npz", model.inputs), Cache(folder))
 
     return run
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import tiny_models
+from sample_sets import in_memory
 
 from hwbench.data import dataset
 from runtimes.errors import UsageError
@@ -63,8 +64,8 @@ def test_calibration_takes_a_model_too_large_for_one_protobuf(tmp_path, monkeypa
     model, samples = case(tmp_path, "conv", tiny_models.samples("conv", 4))
 
     def errors():
-        known = calibrate_graph(prepare(model), RECIPE, samples, model.inputs)
-        return layer_errors(known, RECIPE, model.inputs, samples.arrays)
+        known = calibrate_graph(prepare(model), RECIPE, samples)
+        return layer_errors(known, RECIPE, samples)
 
     expected = errors()
     monkeypatch.setattr("toolchain.models.onnx_model.PROTOBUF_LIMIT_BYTES", 100)
@@ -76,14 +77,18 @@ def test_a_sample_that_onnx_runtime_fails_on_is_named(tmp_path):
     arrays["tokens"][3, 2] = 1000
     model, samples = case(tmp_path, "embedding", arrays)
     with pytest.raises(UsageError, match=r"^Calibration sample 3: ONNX Runtime failed: .*Gather"):
-        calibrate(prepare(model), RECIPE, samples, model.inputs)
+        calibrate(prepare(model), RECIPE, samples)
 
 
 def test_a_fixed_batch_is_named_by_its_first_sample(tmp_path):
     body = "table = Constant<value = float[3,2] {1, 2, 3, 4, 5, 6}>() y = Gather(table, x)"
     model = open_model(tiny_models.double(tmp_path / "m.onnx", inputs="int64[2] x", body=body))
     with pytest.raises(UsageError, match=r"^Calibration sample 2: "):
-        list(ort_session.over_samples(ort_session.session(model.path), model.inputs, {"x": np.array([0, 1, 2, 7])}))
+        list(
+            ort_session.over_samples(
+                ort_session.session(model.path), in_memory(model.inputs, {"x": np.array([0, 1, 2, 7])})
+            )
+        )
 
 
 def case(folder, name, arrays):
