@@ -1,4 +1,4 @@
-"""Make candidates: quantize, build, and pack them as bundles, so that the measured file is the one that would ship."""
+"""Builder of candidates: each is quantized, built and packed as a bundle, so that the file that would ship is measured."""
 
 from __future__ import annotations
 

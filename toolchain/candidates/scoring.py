@@ -31,7 +31,7 @@ class Scorer:
 
     Attributes:
         reference: the source's score; None until the source has been run.
-        note: a note for the report where there are no labels.
+        note: a note for the report if there are no labels.
     """
 
     metric: Metric
@@ -87,9 +87,9 @@ def choose_scorer(
     Args:
         model: the source.
         evaluation: the user's samples, with labels unless the metric is parity.
-        calibration: calibration samples, used where there are no evaluation samples.
+        calibration: calibration samples, used if there are no evaluation samples.
         metric: the metric from `metric_of`.
-        work: a folder for random samples, used where there are no samples at all.
+        work: a folder for random samples, used if there are no samples at all.
 
     Raises:
         UsageError: the data does not fit the model, or the metric needs labels that are not there.
@@ -117,7 +117,7 @@ def choose_ranking_scorer(model: OnnxModel, calibration: Dataset | None, scorer:
     """Choose the scorer by which the search orders candidates, so that it leaves the evaluation samples alone.
 
     It has some of the calibration samples, with the same metric if they have labels and parity with the source if not;
-    random inputs where there are no calibration samples.
+    random inputs if there are no calibration samples.
     """
     if calibration is None:
         file = work / "ranking.npz"

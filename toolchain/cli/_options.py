@@ -89,7 +89,7 @@ def verbose_option(function: F) -> F:
 
 
 def text_or_json_option(function: F) -> F:
-    """Add --format to a command that prints text or JSON alone."""
+    """Add --format to a command that prints only text or JSON."""
     return click.option(
         "--format",
         "form",
@@ -270,7 +270,7 @@ def sampling_plan(duration: float | None) -> SamplingPlan:
 
 
 def show(results: Results, form: str, *, verbose: bool = False) -> None:
-    """Print results to stdout, in colour where it is a terminal; `verbose` shows every candidate in text."""
+    """Print results to stdout, in colour if it is a terminal; `verbose` shows every candidate in text."""
     module = plugins.load("hwbench.formats", form, "format")
     terminal = sys.stdout.isatty()
     # A log or a file has no width, and the column of intervals needs some.

@@ -19,7 +19,7 @@ def show_plans(request: BuildRequest, form: str) -> int:
     """Print the plans of a request's profiles.
 
     Returns:
-        The exit code: 2 where a device can have no engine at all.
+        The exit code: 2 if a device can have no engine at all.
 
     Raises:
         UsageError: the source cannot be read, a device has no TensorRT, or plans are not printed in the format.

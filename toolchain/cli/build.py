@@ -63,7 +63,7 @@ def _profiles(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> 
 
 def _precisions(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
     precisions(names)
-    return names  # not all precisions where none is named: a named one that needs samples is an error without them
+    return names  # none named stays none: only a precision that was named is an error if its samples are missing
 
 
 def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[DimensionRanges, ...]:

@@ -1,4 +1,4 @@
-"""Load check: run a file once with ONNX Runtime in a child process, and find the node that makes it fail."""
+"""Load check: one run of a file with ONNX Runtime in a child process, and a search for the node that makes it fail."""
 
 from __future__ import annotations
 

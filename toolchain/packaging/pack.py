@@ -1,4 +1,4 @@
-"""Write a bundle whose bytes depend on its contents alone."""
+"""Writer of bundles, whose bytes depend on their contents alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure this machine's peaks the first time they are asked for, with products that are made and run as candidates."""
+"""Peaks of this machine, measured when they are first needed, with products that are built and run as candidates."""
 
 from __future__ import annotations
 

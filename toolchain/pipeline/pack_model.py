@@ -1,4 +1,4 @@
-"""Pack a model as it is, without a search, so that a bare ONNX file can be measured like a bundle."""
+"""Packing of a model as it is, without a search, so that a bare ONNX file can be measured like a bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write a build's results into the output folder, in place of an earlier build's."""
+"""Writer of a build's results into the output folder, in place of an earlier build's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judge trials by the budgets during the search, before there is a report."""
+"""Judgement of trials by the budgets during the search, before there is a report."""
 
 from __future__ import annotations
 

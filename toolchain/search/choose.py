@@ -1,4 +1,4 @@
-"""Select the candidate to pack, and give the reason why each of the others was not selected.
+"""Choice of the candidate to pack, with the reason why each of the others was not selected.
 
 Speed is the p50, in the search, in the choice and in the headline of a report: short measurements can tell it, and a
 noisy machine changes it least. Budgets limit the tail.

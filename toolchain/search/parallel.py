@@ -1,4 +1,4 @@
-"""Do work that is not timed in several processes at a time."""
+"""Parallel work: steps that are not timed, in several processes at a time."""
 
 from __future__ import annotations
 

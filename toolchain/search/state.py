@@ -58,7 +58,7 @@ class SearchState:
 
     @property
     def has_results(self) -> bool:
-        """True if Ctrl-C would find something to keep: something measured, or scored where nothing is timed."""
+        """True if there is something that Ctrl-C should not lose: a measurement, or a score if nothing is timed."""
         trials = self.trials.values()
         return any(trial.blocks or trial.latency if self.timed else trial.accuracy for trial in trials)
 

@@ -26,7 +26,7 @@ def open_source(
         source: a file, or MODULE:FACTORY.
         inputs: specs from --input; may be empty if the source declares its own.
         out: the ONNX file to write, if one is made.
-        samples: arrays by input, first axis the samples, to export and check with where they fit. Random numbers
+        samples: arrays by input, first axis the samples, to export and check with if they fit. Random numbers
             stand in for the other inputs, and some models do not accept them.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Accept the finalists: score them on the evaluation samples, which no other candidate sees."""
+"""Phase that scores the finalists on the evaluation samples, which the search has not used so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explain why an int8 candidate is slower than float, if it is."""
+"""Phase that explains why an int8 candidate is slower than float, if it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make the candidates that a search starts with."""
+"""Phase that makes the candidates that a search starts with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mixed precision: keep the fewest layers in float32 with which a low precision meets its accuracy budget.
+"""Mixed precision: phase that keeps the fewest layers in float32 with which a low precision meets its accuracy budget.
 
 Layers are ranked once, by the error that the precision in one layer alone adds to its output. Bisection then finds the
 shortest prefix of that ranking that meets the budget, with log2(layers) evaluations. A candidate with fewer kept layers

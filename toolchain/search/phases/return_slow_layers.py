@@ -1,4 +1,4 @@
-"""Return to float32 the layers that int8 made slower."""
+"""Phase that returns to float32 the layers that int8 made slower."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Screen the candidates: measure each a little, rank those that may stay, and measure the better ones a little more."""
+"""Phase that screens the candidates: it measures each briefly, ranks them, and measures the better ones again."""
 
 from __future__ import annotations
 

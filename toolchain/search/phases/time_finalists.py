@@ -1,4 +1,4 @@
-"""Time the finalists, interleaved: rounds of one block each, until it is clear which of them may be the fastest."""
+"""Phase that times the finalists, interleaved: rounds of one block each, until the fastest is clear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tune the fastest candidates: try fewer threads, and the options that their runtime's builder names."""
+"""Phase that tunes the fastest candidates: it tries fewer threads, and the options that their builder names."""
 
 from __future__ import annotations
 
