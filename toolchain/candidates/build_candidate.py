@@ -1,4 +1,4 @@
-"""Builder of candidates: each is quantized, built and packed as a bundle, so that the file that would ship is measured."""
+"""Builder of candidates: it quantizes, builds and packs each as a bundle, so that the file that ships is measured."""
 
 from __future__ import annotations
 

@@ -84,7 +84,9 @@ def format_option(function: F) -> F:
 def verbose_option(function: F) -> F:
     """Add --verbose."""
     return click.option(
-        "--verbose", is_flag=True, help="Print every candidate with its reason; only --format text leaves any out."
+        "--verbose",
+        is_flag=True,
+        help="Print every candidate with its reason in --format text; other formats always do.",
     )(function)
 
 
@@ -235,7 +237,7 @@ def duration_option(default: str) -> Callable[[F], F]:
         "--duration",
         type=click.FloatRange(min=0.05),
         metavar="SECONDS",
-        help=f"The least time that each measuring process takes.  [default: {default}]",
+        help=f"The shortest time that each process measures.  [default: {default}]",
     )
 
 
@@ -247,7 +249,7 @@ def scenario_options(function: F) -> F:
         metavar="N",
         help="Samples of a query of multi_stream, or of an inference of offline.  [default: 8]",
     )(function)
-    function = click.option("--bound", metavar="LIMIT", help="The latency that server is to hold, as in p99<=20ms.")(
+    function = click.option("--bound", metavar="LIMIT", help="The limit of the latency for server, as in p99<=20ms.")(
         function
     )
     return click.option(

@@ -81,7 +81,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     type=click.Path(path_type=Path),
     metavar="FILE.json",
     callback=existing,
-    help="Ranges for static int8 from edgewright calibrate, perhaps edited, in place of the samples'.",
+    help="Ranges for static int8, written by edgewright calibrate; they replace those of the samples.",
 )
 @evaluation_options
 @click.option(
@@ -111,7 +111,9 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 @correction_option
 @budget_option
 @click.option(
-    "--threads", type=click.IntRange(min=1), help="The most threads per inference, in place of the profile's."
+    "--threads",
+    type=click.IntRange(min=1),
+    help="The maximum number of threads per inference, in place of the profile's.",
 )
 @duration_option("1, or 2,500 inferences")
 @click.option(
@@ -119,8 +121,8 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     "time_limit_s",
     type=click.FloatRange(min=1),
     metavar="SECONDS",
-    help="The longest that the search takes; then the best so far is packed. Exporting and packing come on top. Ctrl-C "
-    "ends the search in the same way, once something was measured.",
+    help="The longest time that the search takes; then the best candidate so far is packed. Exporting and packing take "
+    "extra time. Ctrl-C ends the search in the same way, once there are results.",
 )
 @click.option(
     "--exhaustive", is_flag=True, help="Measure every precision on every runtime well, and try no other candidates."
@@ -135,14 +137,15 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     metavar="DIR",
     help="The folder for the results.",
 )
-@click.option("--plan", is_flag=True, help="Print how TensorRT engines would be built, and stop. Needs no TensorRT.")
+@click.option("--plan", is_flag=True, help="Print the plans of TensorRT engines and stop. Needs no TensorRT.")
 @click.option(
     "--range",
     "ranges",
     multiple=True,
     metavar="DIM=MIN:OPT:MAX",
     callback=_ranges,
-    help="Sizes that a dynamic dimension takes in an engine. Repeatable; again for the next optimization profile.",
+    help="Sizes that a dynamic dimension takes in an engine. Repeatable; a dimension that occurs again starts the next "
+    "optimization profile.",
 )
 @format_option
 @verbose_option

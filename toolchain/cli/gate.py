@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="The longest that the gate measures before its verdict is inconclusive.",
+    help="The longest time that the gate measures; after it, the verdict is inconclusive.",
 )
 @click.option(
     "--inconclusive",
