@@ -126,8 +126,8 @@ def _measured(
     feeds = next(samples.feeds(source.inputs, data.arrays))
     builder = CandidateBuilder(name, source, data, folder)
     profile = device_profiles.detect(machine)
-    planned = list_candidates(profile, threads=peaks.threads, corrections=())
-    candidates = {each.name: each for each in planned if each.refusal is None}
+    listed = list_candidates(profile, threads=peaks.threads, corrections=())
+    candidates = {each.name: each for each in listed if each.refusal is None}
     bundles, made, failed = {}, {}, {}
     for called, candidate in candidates.items():
         try:

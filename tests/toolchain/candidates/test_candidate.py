@@ -35,17 +35,17 @@ def test_a_precision_says_what_it_computes_in(precision, computes_in):
 
 
 def test_tries_every_precision_on_every_runtime(device):
-    trial = list_candidates(device)
-    assert [(c.recipe.precision, c.runtime) for c in trial] == [
+    listed = list_candidates(device)
+    assert [(c.recipe.precision, c.runtime) for c in listed] == [
         (precision, runtime) for runtime in ("onnxruntime", "null") for precision in precisions()
     ]
-    assert {c.settings.threads for c in trial} == {device.threads}
+    assert {c.settings.threads for c in listed} == {device.threads}
 
 
 def test_tries_what_was_asked_for(device):
-    trial = list_candidates(device, ["int8", "fp32"], ["null"], threads=3)
-    assert [c.name for c in trial] == ["int8 (null)", "fp32 (null)"]
-    assert {c.settings.threads for c in trial} == {3}
+    listed = list_candidates(device, ["int8", "fp32"], ["null"], threads=3)
+    assert [c.name for c in listed] == ["int8 (null)", "fp32 (null)"]
+    assert {c.settings.threads for c in listed} == {3}
 
 
 def test_what_the_runtime_cannot_compute_is_a_row_with_the_reason_and_a_way_out(device):
@@ -100,33 +100,33 @@ def test_without_its_package_openvino_is_one_row_with_the_line_that_installs_it(
 
 def test_openvino_is_told_what_to_compute_in():
     pytest.importorskip("openvino", reason="openvino is not installed")
-    trial = {
+    listed = {
         c.name: c for c in list_candidates(device_profiles.load("x86-64-amx"), ["fp32", "bf16", "int8"], ["openvino"])
     }
-    told = {name: (c.recipe.precision, dict(c.settings.options)) for name, c in trial.items()}
+    told = {name: (c.recipe.precision, dict(c.settings.options)) for name, c in listed.items()}
     assert told == {
         "fp32 (openvino)": ("fp32", {}),
         "bf16-storage + bf16 (openvino)": ("bf16-storage", {"inference_precision": "bf16"}),
         "int8 (openvino)": ("int8", {}),
         "int8 + bf16 (openvino)": ("int8", {"inference_precision": "bf16"}),
     }
-    assert {c.refusal for c in trial.values()} == {None}
+    assert {c.refusal for c in listed.values()} == {None}
     (refused,) = list_candidates(device_profiles.load("x86-64-v3-avx2"), ["bf16"], ["openvino"])
     assert refused.refusal.startswith("openvino has no bf16 arithmetic on x86-64-v3-avx2.")
 
 
 def test_files_that_tensorrts_parser_does_not_read_are_refused():
-    trial = {c.recipe.precision: c.refusal for c in list_candidates(device_profiles.load("l4"), runtimes=["tensorrt"])}
-    assert {precision for precision, refusal in trial.items() if refusal} == {"int8-dynamic", "int8-storage"}
-    assert trial["int8-dynamic"].startswith("TensorRT's parser takes no DynamicQuantizeLinear")
-    assert trial["int8-storage"].startswith("TensorRT's parser takes int8 constants before a DequantizeLinear alone")
+    listed = {c.recipe.precision: c.refusal for c in list_candidates(device_profiles.load("l4"), runtimes=["tensorrt"])}
+    assert {precision for precision, refusal in listed.items() if refusal} == {"int8-dynamic", "int8-storage"}
+    assert listed["int8-dynamic"].startswith("TensorRT's parser takes no DynamicQuantizeLinear")
+    assert listed["int8-storage"].startswith("TensorRT's parser takes int8 constants before a DequantizeLinear alone")
 
 
 @pytest.mark.parametrize("name", device_profiles.names())
 def test_every_profile_has_candidates(name):
-    trial = list_candidates(device_profiles.load(name))
-    assert any(c.refusal is None for c in trial if c.runtime == "onnxruntime")
-    assert len({c.name for c in trial}) == len(trial)
+    listed = list_candidates(device_profiles.load(name))
+    assert any(c.refusal is None for c in listed if c.runtime == "onnxruntime")
+    assert len({c.name for c in listed}) == len(listed)
 
 
 def test_unknown_words_are_answered_with_the_choices(device):

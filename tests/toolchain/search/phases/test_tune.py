@@ -13,16 +13,16 @@ from toolchain.search.phases.tune import other_settings
 
 def test_fewer_threads_by_halves_and_each_option_by_itself():
     (candidate,) = list_candidates(device_profiles.load("rpi5"), ["fp32"], ["onnxruntime"])
-    trial = list(other_settings(candidate))
-    assert [(one.settings.threads, dict(one.settings.options)) for one in trial] == [
+    varied = list(other_settings(candidate))
+    assert [(one.settings.threads, dict(one.settings.options)) for one in varied] == [
         (2, {}),
         (1, {}),
         (4, {"graph_optimization": "extended"}),
         (4, {"qdq_cleanup": "1"}),
         (4, {"spinning": "0"}),
     ]
-    assert {one.recipe for one in trial} == {candidate.recipe}
-    assert len({one.name for one in [candidate, *trial]}) == len({candidate, *trial}) == 6
+    assert {one.recipe for one in varied} == {candidate.recipe}
+    assert len({one.name for one in [candidate, *varied]}) == len({candidate, *varied}) == 6
 
 
 def test_what_a_runtime_was_told_to_compute_in_stays():
