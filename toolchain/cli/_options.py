@@ -1,4 +1,4 @@
-"""Options that several commands share, and the printing of results.
+"""Options that several commands share.
 
 Every `--help` waits for the imports of this module and of the command's own. So both import heavy packages (NumPy,
 SciPy, ONNX, torch) within the functions that need them.
@@ -6,7 +6,6 @@ SciPy, ONNX, torch) within the functions that need them.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +19,6 @@ from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIO
 if TYPE_CHECKING:
     from hwbench.budgets.budget import Budget
     from hwbench.results.measure_bundles import Evaluation
-    from hwbench.results.profile_results import Results
     from runtimes.sampling.closed_loop import SamplingPlan
     from runtimes.tensors import TensorSpec
 
@@ -28,9 +26,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells count."""
-
-LOG_WIDTH = 140
-"""Columns of a table that goes to a file or a log, which has no width of its own."""
 
 FORMATS = ("text", "json", "markdown", "csv", "junit", "github", "html")
 SCENARIOS = ("single_stream", "multi_stream", "server", "offline")
@@ -67,6 +62,18 @@ def existing(_: click.Context, __: click.Parameter, path: Path | None) -> Path |
     if path is not None:
         check_exists(path)
     return path
+
+
+def out_folder_option(default: str) -> Callable[[F], F]:
+    """Add --out, the folder for a build's results."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        default=Path(default),
+        show_default=True,
+        metavar="DIR",
+        help="The folder for the results.",
+    )
 
 
 def format_option(function: F) -> F:
@@ -269,22 +276,3 @@ def sampling_plan(duration: float | None) -> SamplingPlan:
         return SamplingPlan()
     limit_s = max(SamplingPlan.time_limit_s, 2 * duration)
     return SamplingPlan(max_runs=MOST_RUNS, duration_s=duration, time_limit_s=limit_s)
-
-
-def show(results: Results, form: str, *, verbose: bool = False) -> None:
-    """Print results to stdout, in colour if it is a terminal; `verbose` shows every candidate in text."""
-    module = plugins.load("hwbench.formats", form, "format")
-    terminal = sys.stdout.isatty()
-    # A log or a file has no width, and the column of intervals needs some.
-    width = None if terminal else LOG_WIDTH
-    options = {"color": terminal, "width": width, "verbose": verbose} if form == "text" else {}
-    click.echo(module.render(results, **options), nl=False)
-
-
-def show_build(results: Results, out: Path, form: str, *, verbose: bool) -> None:
-    """Print a build's results, and after the text the files that it wrote."""
-    show(results, form, verbose=verbose)
-    if form == "text":
-        for bundle in (result.bundle for result in results.profiles if result.bundle):
-            click.echo(f"Bundle: {bundle}")
-        click.echo(f"Report: {out / 'report.html'}")

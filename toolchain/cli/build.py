@@ -21,10 +21,11 @@ from toolchain.cli._options import (
     existing,
     format_option,
     input_option,
+    out_folder_option,
     sampling_plan,
-    show_build,
     verbose_option,
 )
+from toolchain.cli._show_results import show_build
 from toolchain.sources.open_source import check_source, default_name
 
 if TYPE_CHECKING:
@@ -129,14 +130,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 )
 @click.option("--fresh", is_flag=True, help="Measure again what an earlier build measured on this machine.")
 @click.option("--name", callback=_name, help="The model's name, which the bundles are named after.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("out"),
-    show_default=True,
-    metavar="DIR",
-    help="The folder for the results.",
-)
+@out_folder_option("out")
 @click.option("--plan", is_flag=True, help="Print the plans of TensorRT engines and stop. Needs no TensorRT.")
 @click.option(
     "--range",

@@ -18,9 +18,9 @@ from toolchain.cli._options import (
     evaluation_of,
     evaluation_options,
     format_option,
-    show,
     verbose_option,
 )
+from toolchain.cli._show_results import show
 
 if TYPE_CHECKING:
     from hwbench.budgets.budget import Budget

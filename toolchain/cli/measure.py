@@ -22,9 +22,9 @@ from toolchain.cli._options import (
     profile_option,
     sampling_plan,
     scenario_options,
-    show,
     verbose_option,
 )
+from toolchain.cli._show_results import show
 from toolchain.sources.open_source import is_onnx
 
 if TYPE_CHECKING:
