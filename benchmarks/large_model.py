@@ -26,7 +26,7 @@ from runtimes.profile import QuantizationScheme
 from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.models.onnx_model import load_ir, open_model, size_bytes
 from toolchain.quantizers import precisions
-from toolchain.recipes.apply_recipe import REFERENCE, quantize
+from toolchain.recipes.apply_recipe import SOURCE_PRECISION, quantize
 from toolchain.recipes.recipe import Recipe
 
 _WIDTH, _LAYERS, _SAMPLES = 8192, 9, 4
@@ -40,7 +40,7 @@ def main(names: list[str]) -> None:
         gigabytes = size_bytes(source, load_ir(source)) / 1e9
         print(f"{_LAYERS} Gemms of {_WIDTH} x {_WIDTH}: {gigabytes:.2f} GB of float32; onnx_ir {version('onnx-ir')}\n")
         print(f"{'precision':14}{'s':>7}{'peak GB':>9}{'file GB':>9}")
-        for precision in names or [p for p in precisions() if p != REFERENCE]:
+        for precision in names or [p for p in precisions() if p != SOURCE_PRECISION]:
             row = _run_apart(source, precision)
             if "error" in row:
                 print(f"{precision:14}{row['error']}", flush=True)

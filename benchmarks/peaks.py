@@ -37,7 +37,7 @@ from runtimes import samples
 from runtimes.errors import EdgewrightError
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.candidates.build_candidate import CandidateBuilder
-from toolchain.candidates.candidate import Candidate, plan
+from toolchain.candidates.candidate import Candidate, list_candidates
 from toolchain.models.onnx_model import open_model
 from toolchain.pipeline.machine_peaks import known_or_measured
 
@@ -126,8 +126,8 @@ def _measured(
     feeds = next(samples.feeds(source.inputs, data.arrays))
     builder = CandidateBuilder(name, source, data, folder)
     profile = device_profiles.detect(machine)
-    planned = plan(profile, threads=peaks.threads, corrections=())
-    candidates = {each.name: each for each in planned if each.refusal is None}
+    listed = list_candidates(profile, threads=peaks.threads, corrections=())
+    candidates = {each.name: each for each in listed if each.refusal is None}
     bundles, made, failed = {}, {}, {}
     for called, candidate in candidates.items():
         try:

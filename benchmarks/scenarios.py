@@ -25,7 +25,7 @@ from benchmarks.zoo import efficientnet
 from hwbench.budgets import budget
 from hwbench.budgets.verdicts import Verdict
 from hwbench.formats.sections import rate_rows
-from hwbench.formats.sections.provenance import describe, method
+from hwbench.formats.sections.provenance import describe, latency_method
 from hwbench.load import scenarios
 from hwbench.load.loadgen.drive import TraceRecord, drive, read
 from hwbench.load.loadgen.load_plan import LoadPlan
@@ -73,7 +73,7 @@ def main() -> None:
 def _print(report: Report) -> None:
     assert report.latency is not None
     cells = [*(_figure(report, quantity) for quantity in _COLUMNS), f"{_others(report.latency.blocks):.0%}"]
-    print("".join(f"{cell:>10}" for cell in cells), "", method(report.latency), flush=True)
+    print("".join(f"{cell:>10}" for cell in cells), "", latency_method(report.latency), flush=True)
 
 
 def _others(blocks: Sequence[Block]) -> float:

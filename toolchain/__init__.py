@@ -1,4 +1,4 @@
-"""From a trained model to a bundle: export, quantize, build, search, pack."""
+"""The host's part: it exports a trained model, quantizes it, searches candidates and packs the best as a bundle."""
 
 import os
 

@@ -41,10 +41,10 @@ def output_file(path: Path, option: str = "--out", *, make_folder: bool = True) 
     Args:
         path: the file.
         option: the option that the user gave it with, for errors.
-        make_folder: make its folder; if false, a missing folder is taken for misspelt.
+        make_folder: make its folder; if false, a missing folder is an error, since it may be misspelt.
 
     Raises:
-        UsageError: as `output_folder`; or the path is a folder or a device, or its folder is missing.
+        UsageError: as in `output_folder`; or the path is a folder or a device, or its folder is missing.
     """
     if path.exists() and not path.is_file():
         raise UsageError(f"'{path}' is a folder or a device; give a file with {option}.")
@@ -55,7 +55,7 @@ def output_file(path: Path, option: str = "--out", *, make_folder: bool = True) 
 
 
 def disk_full(folder: Path) -> OSError:
-    """Make the error for a full disk that only the words of a runtime or of a child process report."""
+    """Make the error of a full disk, for a runtime or a child process that reports it only in words."""
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 

@@ -1,4 +1,4 @@
-"""Attempts as a search would have them, without a model behind them."""
+"""Trials as a search would have them, without a model behind them."""
 
 from __future__ import annotations
 

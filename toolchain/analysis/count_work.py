@@ -28,7 +28,7 @@ from toolchain.models import ort_session
 from toolchain.models.onnx_model import OnnxModel, load_ir
 
 _SUFFIX = "_kernel_time"
-_MAX_EVENTS = 1_000_000  # ONNX Runtime records no more (core/common/profiler.cc)
+_MAX_EVENTS = 1_000_000  # ONNX Runtime records at most so many (core/common/profiler.cc)
 _LOOKUPS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})  # these read only as much as they write
 _DTYPES = {
     ir.DataType.FLOAT: "fp32",
@@ -44,7 +44,7 @@ _ENDS = ("input", "output")
 def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
     """Count the operations and bytes of one inference.
 
-    The graph's float32 nodes count as fp32, whatever precision a runtime is told to use for them.
+    The graph's float32 nodes count as fp32; `computed_in` converts the result for a runtime that differs.
 
     Args:
         model: the ONNX file.

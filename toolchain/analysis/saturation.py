@@ -21,8 +21,8 @@ from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.graphs.products import PRODUCTS
 from toolchain.models import ort_session
 
-_LOW, _HIGH = -32768, 32767
-_LARGEST_ACTIVATION = 255
+_LOW, _HIGH = -32768, 32767  # int16
+_LARGEST_ACTIVATION = 255  # u8
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def saturation(model: ir.Model, data: Dataset) -> list[LayerSaturation]:
 
     Samples pass one by one through the model in exact arithmetic, which never saturates, and the integers that layers
     read are multiplied here. The result is exact, and memory is that of one sample. Layers whose weights cannot
-    overflow with any activation are skipped.
+    overflow with any activation are not computed.
 
     Args:
         model: an int8 model; it stays unchanged.
@@ -145,7 +145,10 @@ def _static(node: ir.Node) -> tuple[int, Array, Array] | None:
 
 
 def _dynamic(node: ir.Node) -> tuple[int, Array, Array] | None:
-    """Read the same of a MatMulInteger after a DynamicQuantizeLinear; its output has no scale yet."""
+    """Read the weights of a MatMulInteger after a DynamicQuantizeLinear; None if they are not s8.
+
+    The scale is 1, since the output has none yet, and the zero point is 0, since only the padding of a Conv needs one.
+    """
     source, weight = _producer(node.inputs[0]), node.inputs[1]
     if source is None or source.op_type != "DynamicQuantizeLinear" or not is_constant(weight):
         return None
@@ -172,7 +175,7 @@ def _matrices(node: ir.Node, weight: Array) -> Array | None:
 
 
 def _pairs(matrices: Array) -> Iterator[_Pair]:
-    """Find the pairs that the largest activations would make overflow; a last k without a neighbour cannot."""
+    """Find the pairs that overflow with the largest activations; a last k without a neighbour cannot."""
     _, depth, width = matrices.shape
     for group, matrix in enumerate(matrices):
         firsts, seconds = matrix[: depth - 1 : 2], matrix[1::2]

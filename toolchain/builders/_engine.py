@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from runtimes.tensorrt import engine_file
 from runtimes.tensorrt.build_engine import Built
 from runtimes.tensorrt.build_process import Notes, build_in_child
 from runtimes.tensorrt.engine_file import BuildEnvironment, EngineKey
+from toolchain.builders import _artifact
 from toolchain.builders import onnxruntime as onnx_builder
 from toolchain.engines.build_target import BuildTarget
 from toolchain.engines.overview import arithmetic
@@ -24,9 +26,9 @@ from toolchain.engines.planner import plan_engine
 from toolchain.models.onnx_model import OnnxModel, load_ir
 from toolchain.recipes.recipe import Recipe
 
-_STEPS = 100
+_STEPS = 100  # of the progress bar, one per percent
 
-# TensorRT's parser refuses them (tensorrt-rtx 1.7.1: parser errors); it takes Q/DQ pairs.
+# TensorRT's parser refuses these operators (parser errors of tensorrt-rtx 1.7.1); it takes Q/DQ pairs.
 _REFUSED_OPS = frozenset({"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"})
 
 
@@ -93,20 +95,9 @@ def artifact(
     versions: Mapping[str, str],
     layers: tuple[EngineLayer, ...] = (),
 ) -> Artifact:
-    """Describe the file that was made: an engine, or a model with the plan for the device."""
-    return Artifact(
-        file=file,
-        runtime=plan.runtime,
-        precision=recipe.precision,
-        inputs=model.inputs,
-        outputs=model.outputs,
-        settings=settings,
-        source_sha256=model.source_sha256 or model.sha256,
-        size_bytes=file.stat().st_size,
-        tool_versions=versions,
-        plan=plan,
-        layers=layers,
-    )
+    """Describe the file that was built: an engine, or a model with the plan for the device."""
+    described = _artifact.describe(file, model, recipe, settings, plan.runtime, versions)
+    return dataclasses.replace(described, plan=plan, layers=layers)
 
 
 def onnx_version() -> str:

@@ -1,4 +1,4 @@
-"""A single ONNX file as the artifact, which several runtimes load."""
+"""Shared part of the builders whose artifact is a single ONNX file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import UnsupportedError
+from toolchain.builders import _artifact
 from toolchain.models import onnx_model as models
 from toolchain.models.onnx_model import OnnxModel, load_ir, weights_bytes
 from toolchain.recipes.recipe import Recipe
@@ -32,17 +33,7 @@ def write(
         )
     file = out / "model.onnx"
     ir.save(ir.external_data.load_to_model(graph), file)
-    return Artifact(
-        file=file,
-        runtime=runtime,
-        precision=recipe.precision,
-        inputs=model.inputs,
-        outputs=model.outputs,
-        settings=settings,
-        source_sha256=model.source_sha256 or model.sha256,
-        size_bytes=file.stat().st_size,
-        tool_versions=versions,
-    )
+    return _artifact.describe(file, model, recipe, settings, runtime, versions)
 
 
 def _without_notes(model: ir.Model) -> ir.Model:

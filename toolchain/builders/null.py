@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runtimes.backends import null
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
+from toolchain.builders import _artifact
 from toolchain.engines.build_target import BuildTarget
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.recipes.recipe import Recipe
@@ -28,17 +29,7 @@ def build(
     """Write an empty file into the folder `out`."""
     file = out / "model.null"
     file.touch()
-    return Artifact(
-        file=file,
-        runtime="null",
-        precision=recipe.precision,
-        inputs=model.inputs,
-        outputs=model.outputs,
-        settings=settings,
-        source_sha256=model.source_sha256 or model.sha256,
-        size_bytes=0,
-        tool_versions=versions(),
-    )
+    return _artifact.describe(file, model, recipe, settings, "null", versions())
 
 
 def tunings(threads: int) -> Iterator[Mapping[str, str]]:

@@ -55,7 +55,7 @@ def observe_ranges(
         The table. A tensor that was empty in every sample has no range.
 
     Raises:
-        UsageError: as `observe`; or there are too few samples for a distribution (the message gives both numbers).
+        UsageError: as in `observe`; or there are too few samples for a distribution (the message gives both numbers).
         CalibrationInterrupted: Ctrl-C was pressed, and the samples so far make a table.
     """
     chooser = methods.method(method)
@@ -85,7 +85,7 @@ def observe_ranges(
 
 
 def forecast(method: str, n: int, seconds: float) -> str:
-    """Word the forecast of a calibration after its first samples; its memory does not grow from there.
+    """Write the forecast of a calibration after its first samples; from then on its memory does not grow.
 
     Args:
         method: the method's name.

@@ -26,7 +26,7 @@ ELEMENTS = 2**17
 """Elements of one tensor that all samples together give to a distribution; 13 of them lie beyond 99.99 percent."""
 
 _ELEMENTS_PER_SAMPLE = 256, 4096  # minimum and maximum; the step may yield up to twice as many
-_REVIEWS = (1, 8, 64)  # samples before which settled sides are dropped; each review loads a session
+_REVIEWS = (1, 8, 64)  # samples before which the graph omits sides that reached their bound; each loads a session
 _NOTHING = np.zeros(0, np.float32)
 
 
@@ -62,7 +62,7 @@ def observe(
         model: the prepared float model; it stays unchanged.
         tensors: names of float32 tensors, also of subgraphs.
         data: the calibration samples.
-        elements: also take some of the tensors' values.
+        elements: take some of the tensors' values, too.
         infinities: the tensors may hold infinity and NaN, which then count as zeros.
 
     Raises:

@@ -63,7 +63,7 @@ def build_observer_graph(
 
 
 def _values(edits: Edits, tensors: Sequence[str]) -> list[ir.Value]:
-    """Find tensors as values of the main graph; those of subgraphs are exported to it."""
+    """Find tensors as values of the main graph, to which tensors of subgraphs are exported."""
     graph = edits.graph
     values = expose_subgraph_tensors(edits, tensors)
     values.update({str(value.name): value for value in [*graph.inputs, *(v for node in graph for v in node.outputs)]})

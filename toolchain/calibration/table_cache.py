@@ -1,4 +1,4 @@
-"""Calibration tables of earlier builds, found again where nothing that they depend on has changed."""
+"""Cache of calibration tables, under keys that hold everything that a table depends on."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from runtimes import cache, cpu, samples
 from runtimes.cache import Cache
 
 CODE = Path(toolchain.__file__).parent
-"""Where the code lies that ranges come from."""
+"""Folder of the code that computes ranges."""
 
 _LIBRARIES = ("onnxruntime", "numpy", "onnx", "onnx-ir", "scipy")
 
 
 def open_cache() -> Cache:
-    """Open the user's cache of tables, whose keys are `causes` and whose values are `CalibrationTable`s."""
+    """Open the user's cache of tables, whose keys are `dependencies` and whose values are `CalibrationTable`s."""
     return Cache(cache.folder("calibration"), warn=say)
 
 
-def causes(
+def dependencies(
     graph: ir.Model, method: str, tensors: Sequence[str], data: Dataset, infinities: bool
 ) -> Mapping[str, object]:
-    """All that a table depends on.
+    """List everything that a table depends on.
 
-    The graph stands for the model's bytes, its external data, and what prepared and corrected it: it is what samples
-    run through, weights included. The code stands for the method with its constants.
+    The graph, weights included, is the one that samples run through. So its digest covers the model's bytes, its
+    external data, and its preparation and corrections. The digest of the code covers the method and its constants.
     """
     return {
         "graph": graph_sha256(graph),
@@ -48,14 +48,14 @@ def causes(
 
 
 def graph_sha256(graph: ir.Model) -> str:
-    """Digest of a graph and its weights, which need not fit into one protobuf."""
+    """Compute the digest of a graph and its weights, which need not fit into one protobuf."""
     bare = graph.clone()
     digest = hashlib.sha256()
     for name, value in sorted(bare.graph.initializers.items()):
         tensor = value.const_value
         assert tensor is not None
         digest.update(f"{name}:{tensor.dtype}:{tensor.shape};".encode())
-        is_text = tensor.dtype == ir.DataType.STRING  # which has no bytes of one layout
+        is_text = tensor.dtype == ir.DataType.STRING  # strings have no fixed layout in bytes
         digest.update(repr(tensor.numpy().tolist()).encode() if is_text else tensor.tobytes())
     bare.graph.initializers.clear()
     digest.update(ir.to_proto(bare).SerializeToString(deterministic=True))
@@ -64,11 +64,9 @@ def graph_sha256(graph: ir.Model) -> str:
 
 def _code_sha256() -> str:
     digest = hashlib.sha256()
-    folders = (file for folder in ("calibration", "graphs") for file in (CODE / folder).rglob("*.py"))
-    for file in (
-        *sorted([CODE / "models" / "ort_session.py", *folders]),
-        Path(samples.__file__),
-    ):  # which cuts the feeds
+    files = [file for folder in ("calibration", "graphs") for file in (CODE / folder).rglob("*.py")]
+    # `runtimes/samples.py` splits the samples into inferences.
+    for file in (*sorted([CODE / "models" / "ort_session.py", *files]), Path(samples.__file__)):
         digest.update(f"{file.relative_to(CODE) if file.is_relative_to(CODE) else file.name}:".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

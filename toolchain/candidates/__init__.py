@@ -1,1 +1,1 @@
-"""Candidates, which could ship: the list of those to try, their build, and their score."""
+"""Candidates, which could ship: listing them, building one, and scoring it."""

@@ -1,4 +1,4 @@
-"""Measurements and models of earlier builds, found again under keys that hold everything they depend on.
+"""Cache of measurements and models of earlier builds, under keys that hold everything that they depend on.
 
 A bundle's bytes hold the model, the recipe, the settings and the versions of the tools that made it. So the bundle, the
 samples, the sampling plan and the machine identify a measurement.
@@ -25,18 +25,18 @@ from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 
 def default_folder() -> Path | None:
-    """Find the folder that builds are cached in by default; None where the user has no home."""
+    """Find the folder that builds are cached in by default; None if the user has no home."""
     return cache.folder("builds")
 
 
 def open_cache(folder: Path | None, *, fresh: bool = False) -> Cache:
-    """Open a cache of builds; entries that another version of edgewright made are not found."""
+    """Open a cache of builds; it does not find entries that another version of edgewright made."""
     return Cache(folder, version=_code_sha256(), fresh=fresh, warn=say)
 
 
 @dataclass
 class CachedTarget:
-    """A target that answers from the cache where it was asked the same on this machine before, in the same order.
+    """A target that answers from the cache what it was asked on this machine before, in the same order.
 
     Attributes:
         reused: number of measurements that came from the cache.
@@ -88,7 +88,7 @@ class CachedTarget:
 
 @lru_cache(maxsize=1)
 def _code_sha256() -> str:
-    """Digest the code of edgewright itself: what an older version made is not what this one would make."""
+    """Digest the code of edgewright itself, since another version may make something else."""
     root = Path(runtimes.__file__).parents[1]
     digest = hashlib.sha256()
     for package in ("runtimes", "hwbench", "toolchain"):

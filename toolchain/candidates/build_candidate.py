@@ -1,4 +1,4 @@
-"""Make candidates: quantize, build, and pack them as bundles, so that the measured file is the one that would ship."""
+"""Builder of candidates: it quantizes, builds and packs each as a bundle, so that the file that ships is measured."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from toolchain.models.prepare import prepare
 from toolchain.packaging.pack import Contents, pack
 from toolchain.quantizers import half_quantizer
 from toolchain.recipes.apply_recipe import (
-    REFERENCE,
+    SOURCE_PRECISION,
     CalibratedGraph,
     calibrate_graph,
     check_table,
@@ -55,7 +55,7 @@ class BuiltCandidate:
         bundle: the bundle that is measured, without golden samples.
         artifact: the artifact that would ship.
         stands_in: the reason why an engine cannot run on this machine, so that the bundle holds the same graph on ONNX
-            Runtime; None where the bundle holds the artifact, or the same file under exact settings.
+            Runtime; None if the bundle holds the artifact, or the same file under exact settings.
     """
 
     bundle: Path
@@ -66,7 +66,17 @@ class BuiltCandidate:
 class CandidateBuilder:
     """A source model, its calibration samples, and the variants made so far, in a temporary folder.
 
-    Variants of earlier builds are taken from the cache, if there is one.
+    Args:
+        name: the model's name, which bundles carry.
+        model: the source.
+        calibration: the calibration samples, if there are any.
+        folder: the folder for variants and candidates.
+        table: ranges to use instead of observed ones.
+        variants: the cache of variants that earlier builds made; None for no cache.
+        ranges: the sizes of dynamic dimensions, for engines; one mapping per optimization profile.
+
+    Raises:
+        UsageError: static int8 cannot use the table for this model.
 
     Attributes:
         as_is: the recipe that leaves the source as it is.
@@ -178,9 +188,9 @@ class CandidateBuilder:
             recipe,
             self.calibration,
             file,
-            calibrated=self._calibrated(recipe) if recipe.precision != REFERENCE else None,
+            calibrated=self._calibrated(recipe) if recipe.precision != SOURCE_PRECISION else None,
         )
-        alone = len(list(file.parent.glob(f"{file.name}*"))) == 1
+        alone = len(list(file.parent.glob(f"{file.name}*"))) == 1  # large weights lie in a second file
         if self._cache is not None and made.path == file and alone and not made.kept:
             self._cache.put(self._key(recipe), file.read_bytes())
         return made
@@ -197,6 +207,7 @@ class CandidateBuilder:
         return keep_in_float(self._calibrations[base], recipe.keep)
 
     def _known(self, recipe: Recipe, file: Path) -> OnnxModel | None:
+        """Write a variant of an earlier build to a file; None if the cache has none."""
         known = self._cache.get(self._key(recipe)) if self._cache is not None else None
         if known is None:
             return None
@@ -206,7 +217,7 @@ class CandidateBuilder:
     def _key(self, recipe: Recipe) -> tuple[object, ...]:
         data = self.calibration.sha256() if self.calibration is not None else None
         makers = {name: version(name) for name in _MAKERS}
-        # Corrections compare with int8 as this processor computes it.
+        # Float kernels of two processors differ in the last bits, and so do the ranges and corrections that they give.
         processor = cpu.arch(), *sorted(cpu.isa_flags())
         return "variant", self.model.sha256, recipe, data, self._table, makers, processor
 

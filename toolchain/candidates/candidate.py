@@ -20,16 +20,17 @@ from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.recipe import Recipe
 
 _HALVES = ("bf16", "fp16")
-_ANY = "any"  # the precision in the one row of a runtime that nothing can be built for
+_ANY = "any"  # the precision of the one candidate that stands for a runtime that nothing can be built for
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe on a runtime with settings. Two candidates are equal where these three are.
+    """A recipe on a runtime with settings. Two candidates are equal if these three are.
 
     Attributes:
-        refusal: the reason why the profile's runtime cannot compute it; None where it can.
-        variant: the difference of its settings from the runtime's defaults ("2 threads"); empty where there is none.
+        refusal: the reason why the profile's runtime cannot compute it; None if it can.
+        variant: the difference of its settings from the runtime's defaults ("2 threads"); empty if there is none.
+        is_marked: its name ends in a digest of its kept nodes; see `marked`.
     """
 
     recipe: Recipe
@@ -51,13 +52,13 @@ class Candidate:
 
 
 def marked(candidate: Candidate, others: Iterable[Candidate]) -> Candidate:
-    """Mark a candidate with a digest where a different one has its name, such as another set of as many layers."""
+    """Mark a candidate with a digest if another one has its name, such as one that keeps as many other layers."""
     plain = dataclasses.replace(candidate, is_marked=False)
     clashes = any(other.name == plain.name and other != plain for other in others)
     return dataclasses.replace(plain, is_marked=clashes)
 
 
-def plan(
+def list_candidates(
     profile: HardwareProfile,
     wanted: Sequence[str] = (),
     runtimes: Sequence[str] = (),
@@ -79,26 +80,26 @@ def plan(
     check_runtimes(profile, runtimes)
     asked = asked_precisions(wanted)
     most = threads or profile.threads
-    trial: list[Candidate] = []
+    candidates: list[Candidate] = []
     for runtime in runtimes or profile.runtimes:
         missing = _missing_builder(runtime)
         if missing is not None:
-            trial.append(Candidate(Recipe(_ANY), runtime, RuntimeSettings(most), missing))
+            candidates.append(Candidate(Recipe(_ANY), runtime, RuntimeSettings(most), missing))
             continue
         for precision in asked:
             refusal = _refusal(precision, runtime, profile)
             for recipe in _recipes(precision, runtime, profile, corrections):
                 told = {**profile.options.get(runtime, {}), **_float_options(runtime).get(recipe.keep_in, {})}
                 settings = RuntimeSettings(most, told)
-                trial.append(Candidate(recipe, runtime, settings, refusal))
-    return tuple(trial)
+                candidates.append(Candidate(recipe, runtime, settings, refusal))
+    return tuple(candidates)
 
 
 def check_runtimes(profile: HardwareProfile, runtimes: Sequence[str]) -> None:
     """Check the runtimes that a user names for a profile.
 
     Raises:
-        UsageError: the profile does not list one of them; says which it lists.
+        UsageError: the profile does not list one of them; the message lists those that it does.
     """
     for runtime in runtimes:
         if runtime not in profile.runtimes:
@@ -107,16 +108,17 @@ def check_runtimes(profile: HardwareProfile, runtimes: Sequence[str]) -> None:
             )
 
 
-def untried(plan: Sequence[Candidate]) -> tuple[str, ...]:
-    """Note the runtimes that nothing can be built for, such as one that is not installed, a sentence each."""
-    rows = [candidate for candidate in plan if candidate.recipe.precision == _ANY]
+def untried(candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Write a sentence for each runtime that nothing can be built for, such as one that is not installed."""
+    rows = [candidate for candidate in candidates if candidate.recipe.precision == _ANY]
     return tuple(f"{row.runtime} was not tried: {row.refusal}" for row in rows)
 
 
-def typed(candidate: Candidate) -> Candidate | None:
-    """Give the candidate whose graph says what each node computes in, so that a recipe can keep some in float32.
+def with_typed_graph(candidate: Candidate) -> Candidate | None:
+    """Find the form of a candidate whose graph has each node's precision, so that a recipe can keep nodes in float32.
 
-    None where its precision keeps no nodes, or its runtime computes a whole graph in one precision.
+    Returns:
+        The candidate; None if its precision keeps no nodes, or its runtime computes a whole graph in one precision.
     """
     recipe, half = candidate.recipe, candidate.recipe.keep_in
     if recipe.precision in ("int8", *_HALVES):
@@ -131,7 +133,7 @@ def typed(candidate: Candidate) -> Candidate | None:
 
 
 def _missing_builder(runtime: str) -> str | None:
-    """Give the reason why nothing can be built for a runtime: no builder, or a package that is not installed."""
+    """Find the reason why nothing can be built for a runtime: no builder, or a package that is not installed."""
     if runtime not in builders.names():
         return f"This release of edgewright does not build for {runtime}."
     try:
@@ -142,13 +144,13 @@ def _missing_builder(runtime: str) -> str | None:
 
 
 def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections: Sequence[str]) -> Iterator[Recipe]:
-    """Yield a precision as the graph says it, and with the rest computed in a half precision where that is faster."""
+    """Yield the recipes of a precision: alone, and with the float32 nodes in a half precision that the device has."""
     module = quantizer(precision)
     method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
     scheme = profile.quantization.get(runtime, QuantizationScheme()) if module.TAKES_SCHEME else None
     wanted = tuple(corrections) if scheme and method else ()
     told = [half for half in _HALVES if half in _float_options(runtime) and half in profile.precisions[runtime]]
-    if precision in _HALVES:  # Casts in the graph only cost time, since the runtime has to be told anyway
+    if precision in _HALVES:  # a runtime that has to be told gains nothing from Casts in the graph, which cost time
         if precision in told:
             yield Recipe(f"{precision}-storage", keep_in=precision)
         else:
@@ -161,6 +163,7 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:
+    """Find the reason why a runtime cannot compute a precision on a device; None if it can."""
     found = _builder_if_any(runtime)
     if found is not None and precision in found.REFUSED:
         return found.REFUSED[precision]

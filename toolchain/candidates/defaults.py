@@ -1,4 +1,7 @@
-"""The precisions and corrections that users ask for, and the defaults; light, since every --help imports this."""
+"""Precisions and corrections as users ask for them, and the defaults.
+
+Every --help imports this module, so that it imports nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,17 @@ from toolchain.corrections import names as correction_names
 from toolchain.quantizers import precisions as known_precisions
 
 DEFAULT_CALIBRATION = "minmax"
+"""The only method that works with any number of samples: the others need a distribution."""
 
 DEFAULT_CORRECTIONS = ("tail", "bias")
 """Corrections that raised a score on real models and lowered none (benchmarks/results/corrections.txt)."""
 
 
 def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:
-    """Read what `--correction` asks for: the default, if empty; "none" alone asks for none.
+    """Read `--correction`: the default, if empty; "none" alone asks for none.
 
     Raises:
-        UsageError: there is no correction of that name; says which there are.
+        UsageError: there is no correction of that name; the message lists all.
     """
     if tuple(wanted) == ("none",):
         return ()
@@ -30,10 +34,10 @@ def corrections(wanted: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def precisions(wanted: Sequence[str] = ()) -> tuple[str, ...]:
-    """Read what `--precision` asks for: every precision, if empty.
+    """Read `--precision`: every precision, if empty.
 
     Raises:
-        UsageError: there is no precision of that name; says which there are.
+        UsageError: there is no precision of that name; the message lists all.
     """
     for name in wanted:
         if name not in known_precisions():

@@ -19,12 +19,12 @@ from toolchain.recipes.recipe import Recipe
 
 
 def obstacle(artifact: Artifact) -> str | None:
-    """Give the reason why an artifact cannot run here: another GPU, or a missing package; None if it can run."""
+    """Find the reason why an artifact cannot run here: another GPU, or a missing package; None if it can run."""
     if artifact.plan is None:
         return None
     try:
-        backend = engine_backend(artifact.runtime)
-        memory = backend.open_memory()
+        engines = engine_backend(artifact.runtime)
+        memory = engines.open_memory()
     except (NotInstalledError, UnsupportedError) as error:
         return str(error)
     if memory.compute_capability != artifact.plan.compute_capability:
@@ -33,12 +33,12 @@ def obstacle(artifact: Artifact) -> str | None:
             f"{memory.compute_capability}."
         )
     if artifact.is_compiled_on_device:
-        return f"The plan is for {artifact.runtime} {artifact.plan.version}, and {backend.version()} is installed here."
+        return f"The plan is for {artifact.runtime} {artifact.plan.version}, and {engines.version()} is installed here."
     return None
 
 
 def is_foreign(artifact: Artifact, profile: HardwareProfile, machine: Machine) -> bool:
-    """Tell whether an ONNX Runtime artifact is for another device, whose kernels saturate elsewhere than those here."""
+    """Tell whether an ONNX Runtime artifact is for another device, whose kernels may saturate at other values."""
     return artifact.runtime == "onnxruntime" and not device_profiles.fits(profile, machine)
 
 
@@ -51,7 +51,7 @@ def stand_in(artifact: Artifact, model: OnnxModel, recipe: Recipe, folder: Path)
         artifact: the engine, or the ONNX Runtime artifact for the device.
         model: the variant it was built from.
         recipe: how the variant was made.
-        folder: the stand-in's folder, which is made.
+        folder: the folder for the stand-in, which is made.
     """
     folder.mkdir()
     graph = load_ir(model.path)

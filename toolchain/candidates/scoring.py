@@ -19,10 +19,10 @@ from runtimes import npz, samples
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
 from toolchain.models.onnx_model import OnnxModel
-from toolchain.sources.input_specs import example_samples, random_note
+from toolchain.sources.input_specs import default_sizes, example_samples
 
-_RANDOM_SAMPLES = 64
-_RANKING_SAMPLES = 128
+_RANDOM_SAMPLES = 64  # closeness on random inputs proves little, however many there are
+_RANKING_SAMPLES = 128  # few, since every candidate runs on them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Scorer:
 
     Attributes:
         reference: the source's score; None until the source has been run.
-        note: a note for the report where there are no labels.
+        note: a note for the report if there are no labels.
     """
 
     metric: Metric
@@ -58,7 +58,7 @@ class Scorer:
         return dataclasses.replace(scored, data_sha256=self.samples.sha256())
 
     def source(self) -> Accuracy:
-        """Give the accuracy of the source itself: the reference, once the source has been run."""
+        """Return the accuracy of the source itself: the reference, once the source has been run."""
         assert self.reference is not None
         return dataclasses.replace(self.reference, reference=self.reference, is_source=True)
 
@@ -87,9 +87,9 @@ def choose_scorer(
     Args:
         model: the source.
         evaluation: the user's samples, with labels unless the metric is parity.
-        calibration: calibration samples, used where there are no evaluation samples.
+        calibration: calibration samples, used if there are no evaluation samples.
         metric: the metric from `metric_of`.
-        work: a folder for random samples, used where there are no samples at all.
+        work: a folder for random samples, used if there are no samples at all.
 
     Raises:
         UsageError: the data does not fit the model, or the metric needs labels that are not there.
@@ -108,7 +108,7 @@ def choose_scorer(
     npz.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
     note = (
         "No samples were given, so accuracy is closeness to the source's outputs on random inputs, which proves "
-        f"little{random_note(model.inputs)}."
+        f"little; latency is of random inputs, too{default_sizes(model.inputs)}."
     )
     return Scorer(metric, dataset.read(file, model.inputs), note=note)
 
@@ -117,7 +117,7 @@ def choose_ranking_scorer(model: OnnxModel, calibration: Dataset | None, scorer:
     """Choose the scorer by which the search orders candidates, so that it leaves the evaluation samples alone.
 
     It has some of the calibration samples, with the same metric if they have labels and parity with the source if not;
-    random inputs where there are no calibration samples.
+    random inputs if there are no calibration samples.
     """
     if calibration is None:
         file = work / "ranking.npz"

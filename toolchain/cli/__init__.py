@@ -87,16 +87,16 @@ def _run(arguments: Sequence[str] | None) -> int:
             where = error.filename or tempfile.gettempdir()  # a failed write does not say which file it was for
             return _fail(f"The disk of '{where}' is full; nothing was left half-written. Free some space there.")
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
-    except Exception as error:  # a defect of edgewright; not exit code 1, which a CI job would take for a verdict
+    except Exception as error:  # a defect of edgewright must not exit with 1, which a CI job would take for a verdict
         if os.environ.get("EDGEWRIGHT_TRACEBACK"):
             raise
         return _fail(
-            f"internal error, please report it with what EDGEWRIGHT_TRACEBACK=1 shows: {type(error).__name__}: {error}"
+            "internal error; please report it with the traceback that EDGEWRIGHT_TRACEBACK=1 shows: "
+            f"{type(error).__name__}: {error}"
         )
 
 
 def _fail(message: str) -> int:
-    click.echo(
-        f"Error: {one_line(message)}", err=True
-    )  # messages of runtimes have line breaks, and names from bundles may hold anything
+    # Messages of runtimes have line breaks, and names from bundles may hold control characters.
+    click.echo(f"Error: {one_line(message)}", err=True)
     return 2

@@ -1,5 +1,6 @@
-"""edgewright.toml: the options of `edgewright build` in a file. Keys are the long option names; repeatable ones are
-lists.
+"""Reader of edgewright.toml, which holds the options of `edgewright build`.
+
+Its keys are the long option names; the values of repeatable options are lists.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ def read(path: Path, ctx: click.Context) -> dict[str, Any]:
     """Read a file as defaults of a command's parameters, for click's `default_map`.
 
     Args:
-        path: the file; its relative paths are relative to its own folder.
-        ctx: of the command, whose parameters and their types say what the file may hold.
+        path: the file; relative paths in it start at its own folder.
+        ctx: the context of the command, whose parameters and types determine what the file may hold.
 
     Raises:
-        UsageError: the file is missing or wrong; says which key, and what was expected.
+        UsageError: the file is missing or wrong; the message names the key and what was expected.
     """
     try:
         data = tomllib.loads(path.read_text("utf-8"))
@@ -65,7 +66,7 @@ def _value(where: str, value: object, param: click.Parameter, ctx: click.Context
 
 
 def _one(where: str, value: object, param: click.Parameter, ctx: click.Context, folder: Path) -> object:
-    """Convert one value as the command line does, from its text: true is then no integer, nor is 2.5."""
+    """Convert one value from its text, as the command line does, so that neither true nor 2.5 is an integer."""
     if not isinstance(value, str | int | float):
         raise UsageError(f"{where} should be text or a number, got {value!r}.")
     try:
@@ -78,6 +79,6 @@ def _one(where: str, value: object, param: click.Parameter, ctx: click.Context, 
 
 
 def _beside(folder: Path, text: str) -> str:
-    """Find a name that may be a file, or FILE:FUNCTION, in the folder; elsewhere it stays as it is."""
+    """Look up a file, or FILE:FUNCTION, in the folder; return any other text as it is."""
     is_file = any((folder / part).is_file() for part in (text, text.rpartition(":")[0]) if part)
     return str(folder / text) if is_file else text

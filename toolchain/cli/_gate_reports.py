@@ -1,4 +1,4 @@
-"""Reports for `edgewright gate`: those that were stored, and the results that it shows."""
+"""Reports for `edgewright gate`: reading stored ones, and making the results that the command shows."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read(path: Path) -> Report:
 
 
 def caveats(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> tuple[str, ...]:
-    """Name what a comparison with figures of another time does not cover."""
+    """Write the caveat of a comparison with figures that were measured at another time."""
     of_machine = any(limit.relative and QUANTITIES[limit.quantity].of_machine for limit in limits)
     if baseline is None or baseline.suffix != ".json" or not of_machine:
         return ()
@@ -65,8 +65,8 @@ def caveats(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) 
     )
 
 
-def results(gated: Gated, limits: tuple[Budget, ...], said: tuple[str, ...]) -> Results:
-    """Make the results that report formats take; `said` are the caveats."""
+def results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...]) -> Results:
+    """Make the results that report formats take."""
     candidate, baseline = gated.candidate, gated.baseline
     if baseline is None:
         entries = [_entry(candidate.candidate, candidate, "measured", gated.verdicts)]
@@ -75,7 +75,7 @@ def results(gated: Gated, limits: tuple[Budget, ...], said: tuple[str, ...]) -> 
             _entry(f"{candidate.candidate} (candidate)", candidate, "measured", gated.verdicts),
             _entry(f"{baseline.candidate} (baseline)", baseline, "eligible"),
         ]
-    return profile_results.of([ProfileResult(candidate.model, candidate.profile, limits, tuple(entries), said)])
+    return profile_results.of([ProfileResult(candidate.model, candidate.profile, limits, tuple(entries), caveats)])
 
 
 def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> CandidateResult:

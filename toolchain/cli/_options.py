@@ -1,12 +1,11 @@
-"""Options that several commands share, and how results are shown.
+"""Options that several commands share.
 
-Every `--help` waits for what this module and the command's own import. So both import what is heavy (NumPy, SciPy,
-ONNX, torch) within the functions that need it.
+Every `--help` waits for the imports of this module and of the command's own. So both import heavy packages (NumPy,
+SciPy, ONNX, torch) within the functions that need them.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,19 +19,17 @@ from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIO
 if TYPE_CHECKING:
     from hwbench.budgets.budget import Budget
     from hwbench.results.measure_bundles import Evaluation
-    from hwbench.results.profile_results import Results
     from runtimes.sampling.closed_loop import SamplingPlan
     from runtimes.tensors import TensorSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C: 128 + SIGINT, as shells count."""
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells count."""
 
-LOG_WIDTH = 140
 FORMATS = ("text", "json", "markdown", "csv", "junit", "github", "html")
 SCENARIOS = ("single_stream", "multi_stream", "server", "offline")
-"""`hwbench.measurements.latency.Scenario`, written again because importing that takes most of a second."""
+"""Values of `hwbench.measurements.latency.Scenario`, repeated here because that import takes most of a second."""
 
 
 class FileOrName(click.types.StringParamType):
@@ -67,30 +64,49 @@ def existing(_: click.Context, __: click.Parameter, path: Path | None) -> Path |
     return path
 
 
+def out_folder_option(default: str) -> Callable[[F], F]:
+    """Add --out, the folder for a build's results."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        default=Path(default),
+        show_default=True,
+        metavar="DIR",
+        help="The folder for the results.",
+    )
+
+
 def format_option(function: F) -> F:
-    """Add --format: how results are printed."""
+    """Add --format."""
     return click.option(
         "--format",
         "form",
         type=click.Choice(FORMATS),
         default="text",
         show_default=True,
-        help="How results are printed.",
+        help="The format of the results.",
     )(function)
 
 
 def verbose_option(function: F) -> F:
-    """Add --verbose: the text shows every candidate."""
+    """Add --verbose."""
     return click.option(
-        "--verbose", is_flag=True, help="Print every candidate with its reason; only --format text leaves any out."
+        "--verbose",
+        is_flag=True,
+        help="Print every candidate with its reason in --format text; other formats always do.",
     )(function)
 
 
 def text_or_json_option(function: F) -> F:
-    """Add --format to a command that prints text or JSON alone."""
-    return click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)(
-        function
-    )
+    """Add --format to a command that prints only text or JSON."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(("text", "json")),
+        default="text",
+        show_default=True,
+        help="The format of the output.",
+    )(function)
 
 
 def budget_option(function: F) -> F:
@@ -134,7 +150,7 @@ def calibration_option(use: str, *, required: bool = False) -> Callable[[F], F]:
     """Add --calibration.
 
     Args:
-        use: what a command does with the samples.
+        use: completes "Samples ..." in the help: the command's use of the samples.
         required: the command cannot do without them.
     """
     return click.option(
@@ -149,12 +165,12 @@ def calibration_option(use: str, *, required: bool = False) -> Callable[[F], F]:
 
 
 def method_option(function: F) -> F:
-    """Add --method: how the ranges of int8 are chosen."""
+    """Add --method, which chooses the ranges of int8."""
     return click.option(
         "--method",
         default=DEFAULT_CALIBRATION,
         show_default=True,
-        help=f"How int8's ranges are chosen: {', '.join(plugins.names('toolchain.calibration.methods'))}.",
+        help=f"The method that chooses int8's ranges: {', '.join(plugins.names('toolchain.calibration.methods'))}.",
     )(function)
 
 
@@ -191,7 +207,7 @@ def evaluation_options(function: F) -> F:
         "--metric",
         type=FileOrName(),
         metavar="NAME|FILE.py:FUNCTION",
-        help="How accuracy is computed: top1, top5, auc, parity, or your own function of (outputs, labels).",
+        help="The metric of accuracy: top1, top5, auc, parity, or your own function of (outputs, labels).",
     )(function)
     return click.option(
         "--evaluation",
@@ -204,10 +220,10 @@ def evaluation_options(function: F) -> F:
 
 
 def evaluation_of(file: Path | None, metric: str | None) -> Evaluation | None:
-    """Read what --evaluation and --metric ask for; None where they ask for nothing.
+    """Read --evaluation and --metric; None if neither is given.
 
     Raises:
-        UsageError: a metric without samples to compute it on.
+        UsageError: there is a metric, and no samples to compute it on.
     """
     if file is None and metric is not None:
         raise UsageError(f"The metric {metric} needs labelled samples; give --evaluation FILE.npz.")
@@ -222,13 +238,13 @@ def duration_option(default: str) -> Callable[[F], F]:
     """Add --duration, in seconds.
 
     Args:
-        default: how long a process measures without it, in words.
+        default: the time that a process measures without it, in words.
     """
     return click.option(
         "--duration",
         type=click.FloatRange(min=0.05),
         metavar="SECONDS",
-        help=f"The least time that each measuring process takes.  [default: {default}]",
+        help=f"The shortest time that each process measures.  [default: {default}]",
     )
 
 
@@ -240,7 +256,7 @@ def scenario_options(function: F) -> F:
         metavar="N",
         help="Samples of a query of multi_stream, or of an inference of offline.  [default: 8]",
     )(function)
-    function = click.option("--bound", metavar="LIMIT", help="The latency that server is to hold, as in p99<=20ms.")(
+    function = click.option("--bound", metavar="LIMIT", help="The limit of the latency for server, as in p99<=20ms.")(
         function
     )
     return click.option(
@@ -248,34 +264,15 @@ def scenario_options(function: F) -> F:
         type=click.Choice(SCENARIOS),
         default="single_stream",
         show_default=True,
-        help="How queries come, as MLPerf Inference defines it; all but single_stream need the extra loadgen.",
+        help="The pattern of queries, as MLPerf Inference defines it; all but single_stream need the extra loadgen.",
     )(function)
 
 
 def sampling_plan(duration: float | None) -> SamplingPlan:
-    """Make the plan that --duration asks for; the usual one, without it."""
+    """Make the sampling plan of --duration; the default one, without it."""
     from runtimes.sampling.closed_loop import MOST_RUNS, SamplingPlan
 
     if duration is None:
         return SamplingPlan()
     limit_s = max(SamplingPlan.time_limit_s, 2 * duration)
     return SamplingPlan(max_runs=MOST_RUNS, duration_s=duration, time_limit_s=limit_s)
-
-
-def show(results: Results, form: str, *, verbose: bool = False) -> None:
-    """Print results to stdout, in colour where it is a terminal; `verbose` shows every candidate in text."""
-    module = plugins.load("hwbench.formats", form, "format")
-    terminal = sys.stdout.isatty()
-    # A log or a file has no width, and the intervals need some.
-    width = None if terminal else LOG_WIDTH
-    options = {"color": terminal, "width": width, "verbose": verbose} if form == "text" else {}
-    click.echo(module.render(results, **options), nl=False)
-
-
-def show_build(results: Results, out: Path, form: str, *, verbose: bool) -> None:
-    """Print a build's results, and after the text the files that it wrote."""
-    show(results, form, verbose=verbose)
-    if form == "text":
-        for bundle in (result.bundle for result in results.profiles if result.bundle):
-            click.echo(f"Bundle: {bundle}")
-        click.echo(f"Report: {out / 'report.html'}")

@@ -1,4 +1,4 @@
-"""`edgewright build --plan`."""
+"""Printing of engine plans, for `edgewright build --plan`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def show_plans(request: BuildRequest, form: str) -> int:
     """Print the plans of a request's profiles.
 
     Returns:
-        The exit code: 2 where a device can have no engine at all.
+        The exit code: 2 if a device can have no engine at all.
 
     Raises:
-        UsageError: the source cannot be read, a device has no TensorRT, or the format is none for plans.
+        UsageError: the source cannot be read, a device has no TensorRT, or plans are not printed in the format.
     """
     if form not in ("text", "json"):
         raise UsageError(f"--plan prints text or json, not {form}.")

@@ -1,4 +1,4 @@
-"""edgewright build."""
+"""The command `edgewright build`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from toolchain.cli._options import (
     existing,
     format_option,
     input_option,
+    out_folder_option,
     sampling_plan,
-    show_build,
     verbose_option,
 )
+from toolchain.cli._show_results import show_build
 from toolchain.sources.open_source import check_source, default_name
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 
 
 def _source(ctx: click.Context, _: click.Parameter, source: str) -> str:
-    """Read an edgewright.toml for the other parameters' defaults, which is why this one is eager; check the source."""
+    """Check the source, or read an edgewright.toml.
+
+    The parameter is eager, since the file holds the defaults of the other parameters.
+    """
     if source.endswith(".toml"):
         defaults = _config_file.read(Path(source), ctx)
         if "source" not in defaults:
@@ -60,7 +64,7 @@ def _profiles(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> 
 
 def _precisions(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
     precisions(names)
-    return names  # none stays none: the build tells a precision that was named from one of all
+    return names  # none named stays none: only a precision that was named is an error if its samples are missing
 
 
 def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[DimensionRanges, ...]:
@@ -78,7 +82,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     type=click.Path(path_type=Path),
     metavar="FILE.json",
     callback=existing,
-    help="Ranges for static int8 from edgewright calibrate, perhaps edited, in place of the samples'.",
+    help="Ranges for static int8, written by edgewright calibrate; they replace those of the samples.",
 )
 @evaluation_options
 @click.option(
@@ -108,7 +112,9 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 @correction_option
 @budget_option
 @click.option(
-    "--threads", type=click.IntRange(min=1), help="The most threads per inference, in place of the profile's."
+    "--threads",
+    type=click.IntRange(min=1),
+    help="The maximum number of threads per inference, in place of the profile's.",
 )
 @duration_option("1, or 2,500 inferences")
 @click.option(
@@ -116,30 +122,24 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     "time_limit_s",
     type=click.FloatRange(min=1),
     metavar="SECONDS",
-    help="The longest that the search takes; then the best so far is packed. Exporting and packing come on top. Ctrl-C "
-    "ends the search in the same way, once something was measured.",
+    help="The longest time that the search takes; then the best candidate so far is packed. Exporting and packing take "
+    "extra time. Ctrl-C ends the search in the same way, once there are results.",
 )
 @click.option(
-    "--exhaustive", is_flag=True, help="Measure every precision on every runtime well, and try nothing beyond them."
+    "--exhaustive", is_flag=True, help="Measure every precision on every runtime well, and try no other candidates."
 )
 @click.option("--fresh", is_flag=True, help="Measure again what an earlier build measured on this machine.")
 @click.option("--name", callback=_name, help="The model's name, which the bundles are named after.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("out"),
-    show_default=True,
-    metavar="DIR",
-    help="The folder for the results.",
-)
-@click.option("--plan", is_flag=True, help="Print how TensorRT engines would be built, and stop. Needs no TensorRT.")
+@out_folder_option("out")
+@click.option("--plan", is_flag=True, help="Print the plans of TensorRT engines and stop. Needs no TensorRT.")
 @click.option(
     "--range",
     "ranges",
     multiple=True,
     metavar="DIM=MIN:OPT:MAX",
     callback=_ranges,
-    help="Sizes that a dynamic dimension takes in an engine. Repeatable; again for the next optimization profile.",
+    help="Sizes that a dynamic dimension takes in an engine. Repeatable; a dimension that occurs again starts the next "
+    "optimization profile.",
 )
 @format_option
 @verbose_option

@@ -1,4 +1,4 @@
-"""edgewright calibrate."""
+"""The command `edgewright calibrate`."""
 
 from __future__ import annotations
 

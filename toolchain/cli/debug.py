@@ -1,4 +1,4 @@
-"""edgewright debug."""
+"""The command `edgewright debug`."""
 
 from __future__ import annotations
 

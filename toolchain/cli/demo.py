@@ -1,4 +1,4 @@
-"""edgewright demo."""
+"""The command `edgewright demo`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ from pathlib import Path
 
 import click
 
-from toolchain.cli._options import format_option, show_build, verbose_option
+from toolchain.cli._options import format_option, out_folder_option, verbose_option
+from toolchain.cli._show_results import show_build
 
 
 @click.command()
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("out/demo"),
-    show_default=True,
-    metavar="DIR",
-    help="The folder for the results.",
-)
+@out_folder_option("out/demo")
 @format_option
 @verbose_option
 @click.pass_context

@@ -1,4 +1,4 @@
-"""edgewright gate."""
+"""The command `edgewright gate`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from toolchain.cli._options import (
     evaluation_of,
     evaluation_options,
     format_option,
-    show,
     verbose_option,
 )
+from toolchain.cli._show_results import show
 
 if TYPE_CHECKING:
     from hwbench.budgets.budget import Budget
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="The longest that the gate measures before its verdict is inconclusive.",
+    help="The longest time that the gate measures; after it, the verdict is inconclusive.",
 )
 @click.option(
     "--inconclusive",
@@ -129,8 +129,8 @@ def command(
             gated = reports.judge_stored(candidate, baseline, budgets)
         else:
             caveats = energy_budgets.unmetered_budgets(budgets, this_machine())
-            for doubt in caveats:
-                say(doubt)
+            for caveat in caveats:
+                say(caveat)
             other = reports.read(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
             plan = GatePlan(max_time, duration)
             with clock(f"Gating {candidate.name}", max_time) as tick:

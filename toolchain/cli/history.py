@@ -1,4 +1,4 @@
-"""edgewright history."""
+"""The command `edgewright history`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from hwbench.measurements.quantities import QUANTITIES
 from runtimes.errors import UsageError
-from toolchain.cli._options import LOG_WIDTH
+from toolchain.cli._show_results import LOG_WIDTH
 
 if TYPE_CHECKING:
     from rich.table import Table

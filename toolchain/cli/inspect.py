@@ -1,4 +1,4 @@
-"""edgewright inspect."""
+"""The command `edgewright inspect`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def command(path: Path, form: str) -> None:
 
 
 def _show_engine(manifest: dict[str, Any], artifact: Artifact, form: str) -> None:
-    """Show what an engine declares without loading it: its tensors, its plan, and the layers that TensorRT listed."""
+    """Show an engine without loading it: its tensors, its plan, and the layers that TensorRT listed."""
     parts = {name: getattr(artifact, name) for name in ("inputs", "outputs", "size_bytes", "plan", "layers")}
     if form == "json":
         click.echo(json.dumps({**manifest, **encode(parts)}, indent=2))

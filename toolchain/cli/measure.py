@@ -1,4 +1,4 @@
-"""edgewright measure."""
+"""The command `edgewright measure`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from toolchain.cli._options import (
     profile_option,
     sampling_plan,
     scenario_options,
-    show,
     verbose_option,
 )
+from toolchain.cli._show_results import show
 from toolchain.sources.open_source import is_onnx
 
 if TYPE_CHECKING:
@@ -113,9 +113,8 @@ def command(
         caveats: tuple[str, ...] = ()
         if is_bare:
             device = device_profiles.load(profile) if profile else device_profiles.detect(this_machine())
-            with plugins.optional_import(
-                "Measuring a bare model"
-            ):  # a bundle is measured without the toolchain's packages
+            # A bundle is measured without the toolchain's packages.
+            with plugins.optional_import("Measuring a bare model"):
                 from toolchain.pipeline.pack_model import pack_as_is
             bundle, caveat = pack_as_is(path, device, threads, Path(work))
             caveats = (caveat,)
@@ -147,7 +146,7 @@ def command(
 def _ask(
     scenario: str, bound: str | None, batch: int | None, duration: float | None, minutes: float | None
 ) -> LoadRequest | None:
-    """Read what LoadGen is to do; None for the closed loop."""
+    """Read the request for LoadGen from the options; None for the closed loop."""
     if scenario == "single_stream":
         if bound is not None or batch is not None:
             raise UsageError("--bound is for --scenario server, and --batch for multi_stream and offline.")
@@ -167,7 +166,7 @@ def _ask(
 def _bounded(bundle: Path) -> Callable[[Report], Report]:
     """Return a function that adds the machine's peaks to the bundle's report, or the reason why there are none.
 
-    The peaks are measured now, before anything else: a failure or an interrupt then loses nothing.
+    The peaks are measured now, before the bundle, so that a failure or an interrupt loses nothing.
     """
     from hwbench.machine import device_profiles
     from hwbench.machine.identity import this_machine
@@ -191,14 +190,14 @@ def _as_it_is(report: Report) -> Report:
 
 
 def _show_gpu_times(times: GpuTimes) -> None:
-    """Print on stderr where the time of an inference goes on the GPU, so that stdout holds one format."""
+    """Print on stderr the parts of an inference's time on the GPU, so that stdout holds one format."""
     click.echo(f"On the GPU: {times.summary}", err=True)
     for warning in times.warnings:
         click.echo(f"  {warning}", err=True)
 
 
 def _show_soak(block: Block) -> int:
-    """Print on stderr what a soak found, so that stdout holds one format; return the exit code."""
+    """Print a soak's findings on stderr, so that stdout holds one format, and return the exit code."""
     from hwbench.measurements import soak
 
     try:

@@ -1,4 +1,4 @@
-"""edgewright profiles."""
+"""The command `edgewright profiles`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @click.option(
     "--peaks",
     is_flag=True,
-    help="Also show its peaks: the most that it computes and reads per second. Measured the first time, in seconds.",
+    help="Also show this machine's peaks: the most that it computes and reads per second. The first time, they are "
+    "measured, which takes some seconds.",
 )
 @click.option(
     "--threads",

@@ -1,4 +1,4 @@
-"""edgewright saturation."""
+"""The command `edgewright saturation`."""
 
 from __future__ import annotations
 

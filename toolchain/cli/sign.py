@@ -1,4 +1,4 @@
-"""edgewright sign."""
+"""The command `edgewright sign`."""
 
 from __future__ import annotations
 

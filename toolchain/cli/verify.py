@@ -1,4 +1,4 @@
-"""edgewright verify."""
+"""The command `edgewright verify`."""
 
 from __future__ import annotations
 

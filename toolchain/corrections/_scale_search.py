@@ -31,7 +31,7 @@ from toolchain.graphs.edits import array_of
 from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 
-_ALPHAS = np.linspace(0.0, 1.0, 9)
+_ALPHAS = np.linspace(0.0, 1.0, 9)  # in steps of an eighth
 _FLOOR = 1e-3
 """Lower limit of a channel's range, as a part of the largest: a channel that hardly fired would get a huge scale."""
 _TINY = float(np.finfo(np.float64).tiny)
@@ -124,7 +124,7 @@ def _layer(
 
 
 class _ScaleSearch:
-    """The scales of all classes, with the estimate of their noise."""
+    """Search over the scales of all classes, with the estimate of their noise."""
 
     def __init__(
         self,

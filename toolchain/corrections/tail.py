@@ -65,14 +65,14 @@ def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Mod
 def _last(ends: Collection[ir.Value], placed: Collection[ir.Node]) -> set[ir.Node]:
     """Find the products that come first on the way back from some values."""
     met: set[ir.Node] = set()
-    seen, left = set(placed), [value.producer() for value in ends]
+    products, left = set(placed), [value.producer() for value in ends]
     visited: set[ir.Node] = set()
     while left:
         node = left.pop()
         if node is None or node in visited:
             continue
         visited.add(node)
-        if node in seen:
+        if node in products:
             met.add(node)
         else:
             left += [value.producer() for value in node.inputs if value is not None]

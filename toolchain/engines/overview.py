@@ -1,4 +1,4 @@
-"""Overview for `edgewright build --plan`: plans and refusals for a device, without building anything."""
+"""Overview for `edgewright build --plan`: the plans and refusals of a device; no engine is built."""
 
 from __future__ import annotations
 

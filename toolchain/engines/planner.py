@@ -112,7 +112,7 @@ def _rtx(gpu: Gpu, settings: TensorRT) -> Dialect:
         raise UnsupportedError("tensorrt-rtx builds no version-compatible engines; an engine needs the exact release.")
     if settings.hardware_compatibility != "none":
         raise UnsupportedError("tensorrt-rtx ignores hardware compatibility; leave it out of [tensorrt].")
-    if settings.dla_core is not None:  # it ignores the setting silently
+    if settings.dla_core is not None:  # tensorrt-rtx ignores the setting without a warning
         raise UnsupportedError("tensorrt-rtx has no DLA; leave dla_core out of [tensorrt].")
     return "rtx"
 

@@ -11,7 +11,7 @@ from runtimes.tensors import Array, TensorSpec
 from toolchain.sources.input_specs import example_samples
 
 _BATCH = 2  # torch.export treats a size of 1 as a constant
-_LONG = 32
+_LONG = 32  # sizes from here on are halved instead of doubled
 
 
 def example_feed(specs: Sequence[TensorSpec], samples: Mapping[str, Rows] | None = None) -> dict[str, Array]:

@@ -147,7 +147,7 @@ def _compare(
     kept = {spec.name: feed[spec.name] for spec in model.inputs}
     try:
         computed = session.run(None, kept)
-    except Exception as error:  # as in _session
+    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         rejected = ", ".join(sorted(set(feed) - set(kept)))
         because = f" (the exporter dropped {rejected}, which it took for unused)" if rejected else ""
         raise UsageError(f"{subject} fails in ONNX Runtime: {root_cause(error)}{because}") from error

@@ -43,9 +43,8 @@ def export(
         )
     with quiet():
         try:
-            module = torch.jit.load(  # type: ignore[no-untyped-call]
-                source, map_location="cpu"
-            ).eval()
+            loaded = torch.jit.load(source, map_location="cpu")  # type: ignore[no-untyped-call]
+            module = loaded.eval()
         except Exception as error:  # a RuntimeError whose text holds a C++ stack
             raise UsageError(f"'{source}' cannot be read as a TorchScript archive: {root_cause(error)}") from error
     arguments = example_tensors(inputs, samples)

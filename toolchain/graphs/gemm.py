@@ -11,7 +11,7 @@ from toolchain.graphs.products import channel_axis
 
 
 def normalize_gemms(model: ir.Model) -> ir.Model:
-    """Fold alpha and beta into constants, transpose A in a node before, and add a C that is no vector in a node after.
+    """Fold alpha and beta into constants, transpose A in a node before it, and add a C that is no vector after it.
 
     A Gemm without a constant weight stays unchanged, and so does one with an infinite bias, such as a folded mask.
 

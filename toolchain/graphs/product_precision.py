@@ -8,14 +8,14 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from toolchain.graphs.products import PRODUCTS
+from toolchain.graphs.weights import RECURRENT
 
-_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
-_OTHERS = _RECURRENT | {"ConvTranspose", "Attention"}
+_OTHERS = RECURRENT | {"ConvTranspose", "Attention"}
 INTEGER = frozenset(
     {"MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"}
     | {"DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QGemm"}
 )
-"""Operators that compute products on integers; com.microsoft's are in the second row."""
+"""Operators that compute products on integers: those of ONNX, then those of com.microsoft."""
 
 _HALVES = {ir.DataType.FLOAT16: "fp16", ir.DataType.BFLOAT16: "bf16"}
 
@@ -31,7 +31,7 @@ def precision_of(node: ir.Node, floats: str) -> str:
     operands = [value for value in node.inputs[:2] if value is not None]
     writers = [producer.op_type if (producer := value.producer()) is not None else "" for value in operands]
     # Runtimes have no integer kernels for recurrent operators between Q/DQ pairs.
-    dequantized = writers == ["DequantizeLinear", "DequantizeLinear"] and node.op_type not in _RECURRENT
+    dequantized = writers == ["DequantizeLinear", "DequantizeLinear"] and node.op_type not in RECURRENT
     if node.op_type in INTEGER or dequantized:
         return "int8"
     return next((_HALVES[value.dtype] for value in operands if value.dtype in _HALVES), floats)

@@ -1,4 +1,4 @@
-"""Load check: run a file once with ONNX Runtime in a child process, and find the node that makes it fail."""
+"""Load check: one run of a file with ONNX Runtime in a child process, and a search for the node that makes it fail."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from runtimes.tensors import Array
 from toolchain.models.onnx_model import load_ir, save_ir
 
 LIMIT_S = 600.0
-_PART_LIMIT_S = 30.0  # for a part of a model
+"""Longest time of one load and run, in seconds; a file that takes longer counts as hung."""
 
-# ONNX Runtime's and onnx's shape inference's errors name the node in these ways.
+_PART_LIMIT_S = 30.0  # for a part of a model, of which bisection runs several
+
+# Errors of ONNX Runtime, and of onnx's shape inference, name the node in these ways.
 _NAMED = re.compile(r"[Nn]ode \(([^()]+)\)|[Nn]ode with name '([^']+)'|Name:'([^']+)'|node:? ?'([^']+)'")
 
 

@@ -17,12 +17,12 @@ from runtimes.tensors import Array, Feeds
 from toolchain.graphs.unsigned_weights import with_unsigned_weights
 from toolchain.models import onnx_model as models
 
-_LARGE_BYTES = 1024
+_LARGE_BYTES = 1024  # smaller weights stay in the protobuf
 _PASSABLE = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT64}
 
 
 def exact_session(model: ir.Model | Path) -> ort.InferenceSession:
-    """Load a model so that it computes exactly its graph's arithmetic, whatever this processor's kernels would do.
+    """Load a model so that it computes exactly its graph's arithmetic, independently of this processor's kernels.
 
     Q/DQ pairs run as written (see `exact_settings` of the ONNX Runtime backend), and integer products run on kernels
     that never saturate.
@@ -67,7 +67,7 @@ def over_samples(session: ort.InferenceSession, data: Dataset) -> Iterator[tuple
     """Run calibration samples, and yield the number of each inference's first sample with all outputs.
 
     Raises:
-        UsageError: as `run_sample`.
+        UsageError: as in `run_sample`.
     """
     for index, feeds in enumerate(data.feeds()):
         first = index * data.batch_size
@@ -89,7 +89,7 @@ def run_sample(session: ort.InferenceSession, number: int, feeds: Feeds) -> list
 
 @contextlib.contextmanager
 def _without_weights(model: ir.Model) -> Iterator[Mapping[str, Array]]:
-    """Take the larger initializers out of a model for a while, as arrays: a protobuf would copy them three times."""
+    """Yield the larger initializers as arrays, out of the model meanwhile: a protobuf would copy them three times."""
     apart = {
         name: (value, tensor)
         for name, value in model.graph.initializers.items()
@@ -97,7 +97,7 @@ def _without_weights(model: ir.Model) -> Iterator[Mapping[str, Array]]:
         and tensor.dtype in _PASSABLE
         and tensor.nbytes >= _LARGE_BYTES
         and not value.is_graph_input()
-        and value.uses()  # ONNX Runtime drops unused ones first, and then refuses their arrays
+        and value.uses()  # ONNX Runtime removes unused ones first, and then refuses their arrays
     }
     arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, (_, tensor) in apart.items()}
     try:
@@ -113,7 +113,7 @@ def _without_weights(model: ir.Model) -> Iterator[Mapping[str, Array]]:
 def _load(source: Path | bytes, name: str, options: ort.SessionOptions) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as above
+    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise UsageError(f"ONNX Runtime cannot load {name}: {_reason(error)}") from error
 
 

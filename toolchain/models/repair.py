@@ -13,7 +13,7 @@ from runtimes.tensors import Array
 from toolchain.models.load_check import find_failing_node, find_failure
 from toolchain.models.onnx_model import OnnxModel, load_ir
 
-_MAX_TRIES = 4
+_MAX_TRIES = 4  # each loads and runs the model in a process of its own, which takes time
 
 Make = Callable[[tuple[str, ...]], OnnxModel]
 
@@ -23,7 +23,7 @@ def make_runnable(make: Make, source: Path, names: Collection[str], feeds: Mappi
 
     Args:
         make: writes the variant, given the names of nodes to keep in the source's precision.
-        source: the file that it is made from. If the source fails on the same feeds, its variant is not judged by them.
+        source: the file that it is made from. If the source itself fails on the feeds, the variant passes unchecked.
         names: names of the source's nodes.
         feeds: one inference's inputs.
 

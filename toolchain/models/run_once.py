@@ -1,4 +1,4 @@
-"""Load an ONNX file with ONNX Runtime and run it once: `python -m toolchain.models.run_once MODEL.onnx FEEDS.npz`.
+"""Child process that runs an ONNX file once: `python -m toolchain.models.run_once MODEL.onnx FEEDS.npz`.
 
 It runs as a process of its own, since an invalid file can crash the runtime, and imports only what it needs.
 """

@@ -1,1 +1,1 @@
-"""Writing a bundle."""
+"""Packing: the distributions that a bundle carries, and the writing of its file."""

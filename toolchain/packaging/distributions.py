@@ -10,7 +10,7 @@ from runtimes.bundles.distribution import Distribution
 from runtimes.tensors import Array
 
 _BINS = 10  # deciles, as is usual for the population stability index
-_MOST_VALUES = 1 << 20
+_MAX_VALUES = 1 << 20  # of an array, evenly spread, from which its deciles are computed
 
 
 def distributions(arrays: Mapping[str, Array]) -> dict[str, Distribution]:
@@ -25,7 +25,7 @@ def distributions(arrays: Mapping[str, Array]) -> dict[str, Distribution]:
 
 def _distribution(array: Array) -> Distribution | None:
     flat = array.reshape(-1)
-    values = flat[:: flat.size // _MOST_VALUES + 1].astype(np.float64)
+    values = flat[:: flat.size // _MAX_VALUES + 1].astype(np.float64)
     values = values[np.isfinite(values)]
     if not values.size:
         return None

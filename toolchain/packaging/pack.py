@@ -1,4 +1,4 @@
-"""Write a bundle whose bytes depend on its contents alone."""
+"""Writer of bundles, whose bytes depend on their contents alone."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def pack(contents: Contents, path: Path) -> None:
 
 
 def _tolerance(contents: Contents) -> float:
-    """Find the golden tolerance of the coarsest precision that the artifact computes in."""
+    """Find the golden tolerance of the least exact precision that the artifact computes in."""
     recipe, plan = contents.recipe, contents.artifact.plan
     # TF32 rounds factors to fp16's ten bits, and TensorRT may use it for what the graph calls float32.
     tf32 = ("fp16",) if plan is not None and "TF32" in plan.builder_flags else ()

@@ -1,4 +1,4 @@
-"""The main job: a trained model in, a measured, packed, gated bundle per profile out."""
+"""The flow of `edgewright build`: export, search, choose, pack, and write the reports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from toolchain.calibration.sample_factory import as_npz
 from toolchain.candidates import source_recipe
 from toolchain.candidates.build_cache import CachedTarget, open_cache
 from toolchain.candidates.build_candidate import CandidateBuilder
-from toolchain.candidates.candidate import Candidate, plan, untried
+from toolchain.candidates.candidate import Candidate, list_candidates, untried
 from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, metric_of
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
@@ -49,7 +49,7 @@ from toolchain.search.trials import REFERENCE_RUNTIME, BuildContext
 from toolchain.sources.open_source import is_onnx, open_source
 
 DEFAULT_BUDGET = "accuracy_drop<=0.01"
-_TIMED_SAMPLES = 8
+_TIMED_SAMPLES = 8  # inferences take them in turn, so that latency is not that of one input
 
 
 def build(request: BuildRequest, target: Target | None = None) -> Results:
@@ -68,35 +68,35 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
         KeyboardInterrupt: Ctrl-C before there was anything to keep; nothing was written.
         OSError: a disk is full; nothing was written.
     """
-    plans = [
-        (
-            profile,
-            plan(profile, request.precisions, request.runtimes, request.threads, request.corrections),
-        )
+    candidates = [
+        (profile, list_candidates(profile, request.precisions, request.runtimes, request.threads, request.corrections))
         for profile in request.profiles
     ]
-    preflight.check_candidates(plans)
-    preflight.check_samples(plans, request.precisions, request.source, request.calibration, request.calibration_table)
+    preflight.check_candidates(candidates)
+    preflight.check_samples(
+        candidates, request.precisions, request.source, request.calibration, request.calibration_table
+    )
     machine = this_machine()
-    ahead = stages(request.source, plans, machine, exhaustive=request.exhaustive)
+    ahead = stages(request.source, candidates, machine, exhaustive=request.exhaustive)
     cache = open_cache(request.cache, fresh=request.fresh) if request.cache is not None else None
     with (
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
         staged_bar(f"Building {request.name}", ahead) as tick,
     ):
-        for doubt in energy_budgets.unmetered_budgets(request.budgets, machine):
-            say(doubt)
-        context = _open_bench(request, Path(folder), machine, target or LocalTarget(), cache, tick)
-        built = [_build_for(profile, plan, context, request) for profile, plan in plans]
+        for warning in energy_budgets.unmetered_budgets(request.budgets, machine):
+            say(warning)
+        context = _open_context(request, Path(folder), machine, target or LocalTarget(), cache, tick)
+        built = [_build_for(profile, listed, context, request) for profile, listed in candidates]
         results = write_results(built, request.out, context.builder.source_sha256)
     if cache is not None:
         cache.trim()
     return results
 
 
-def _open_bench(
+def _open_context(
     request: BuildRequest, work: Path, machine: Machine, target: Target, cache: Cache | None, tick: Tick
 ) -> BuildContext:
+    """Open the source and the samples, and run the source, with which every candidate is compared."""
     target = CachedTarget(target, cache, machine) if cache is not None else target
     metric = metric_of(request.evaluation, request.metric)
     check_directions(request.budgets, metric.name, metric.higher_is_better, metric.bounds)
@@ -130,24 +130,28 @@ def _open_bench(
 
 
 def _build_for(
-    profile: HardwareProfile, plan: Sequence[Candidate], context: BuildContext, request: BuildRequest
+    profile: HardwareProfile, candidates: Sequence[Candidate], context: BuildContext, request: BuildRequest
 ) -> tuple[ProfileResult, Contents | None]:
-    """Search for one profile: its result, and the contents of its bundle, if a candidate was selected."""
+    """Search for one profile.
+
+    Returns:
+        Its result, and the contents of its bundle if a candidate was selected.
+    """
     budgets, notes = _with_default(request.budgets)
     match = device_match(profile, context.machine)
-    plan = source_recipe.settle(plan, context.builder.as_is)
+    candidates = source_recipe.with_source(candidates, context.builder.as_is)
     full, exhaustive = request.sampling, request.exhaustive
-    found = search(plan, profile, budgets, context, full, timed=match.is_here, exhaustive=exhaustive)
+    found = search(candidates, profile, budgets, context, full, timed=match.is_here, exhaustive=exhaustive)
     reported = {trial.name: report_trial(trial, profile, match, budgets, context) for trial in found.trials}
     decisions = choose([one.judged for one in reported.values() if one is not None and one.judged.trial.is_running])
     entries = [report_entry(one, reported[one.name], decisions.get(one.name), context) for one in found.trials]
     summary = search_summary(found.trials, context)
     notes = (
         *notes,
-        *untried(plan),
-        *preflight.unused_ranges(profile, plan, request.ranges),
+        *untried(candidates),
+        *preflight.unused_ranges(profile, candidates, request.ranges),
         *source_recipe.note(context.builder.as_is),
-        *repair_notes(plan, context),
+        *repair_notes(candidates, context),
         *((context.scorer.note,) if context.scorer.note else ()),
         *match.caveats,
         *energy_budgets.unmetered_budgets(budgets, context.machine),
@@ -159,11 +163,12 @@ def _build_for(
     selected = next((one for one in found.trials if one.name in decisions and decisions[one.name].is_selected), None)
     if selected is None:
         return result, None
-    seen = calibration_tensors(request, context, selected)
-    return result, bundle_contents(result, selected, profile, context, seen)
+    tensors = calibration_tensors(request, context, selected)
+    return result, bundle_contents(result, selected, profile, context, tensors)
 
 
 def _with_default(budgets: tuple[Budget, ...]) -> tuple[tuple[Budget, ...], tuple[str, ...]]:
+    """Add the default accuracy budget, with a note on it, unless a budget limits the accuracy already."""
     if any(budget.quantity.startswith("accuracy") for budget in budgets):
         return budgets, ()
     note = f"No budget limits the accuracy, so {DEFAULT_BUDGET} was used; give one with --budget."

@@ -19,30 +19,34 @@ from toolchain.packaging.pack import Contents
 from toolchain.pipeline.request import BuildRequest
 from toolchain.search.trials import BuildContext, Trial
 
-_GOLDEN_SAMPLES = 4
-_SEEN_SAMPLES = 64  # for the distributions that the device compares its own inputs and outputs with
+_GOLDEN_SAMPLES = 4  # a device replays them at every self-test, and the bundle carries them
+_DISTRIBUTION_SAMPLES = 64  # for the distributions that the device compares its own inputs and outputs with
 
 
 def calibration_tensors(request: BuildRequest, context: BuildContext, selected: Trial) -> dict[str, Array]:
     """Run the selected candidate on some samples, for the device to compare its own inputs and outputs with.
 
     Returns:
-        Inputs and outputs by tensor name, first axis the samples; empty where all samples are random.
+        Inputs and outputs by tensor name, first axis the samples; empty if all samples are random.
     """
     if selected.artifact is None or (request.calibration is None and request.evaluation is None):
         return {}
     data = context.builder.calibration or context.scorer.samples
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        some = range(about(_SEEN_SAMPLES, selected.artifact.inputs, data))
-        subset = interleaved.subset(data, some, Path(folder, "seen.npz"))
+        some = range(about(_DISTRIBUTION_SAMPLES, selected.artifact.inputs, data))
+        subset = interleaved.subset(data, some, Path(folder, "samples.npz"))
         outputs = interleaved.outputs(selected.bundle, subset.file, context.target)
         return {**{name: array[:] for name, array in subset.arrays.items()}, **outputs}
 
 
 def bundle_contents(
-    result: ProfileResult, selected: Trial, profile: HardwareProfile, context: BuildContext, seen: dict[str, Array]
+    result: ProfileResult,
+    selected: Trial,
+    profile: HardwareProfile,
+    context: BuildContext,
+    calibration: dict[str, Array],
 ) -> Contents:
-    """Assemble the contents of the selected candidate's bundle; its golden outputs are computed now."""
+    """Assemble the contents of the selected candidate's bundle, and compute its golden outputs."""
     assert selected.artifact is not None
     assert result.selected is not None and result.selected.report is not None
     selected_only = dataclasses.replace(result, candidates=(result.selected,))
@@ -58,12 +62,12 @@ def bundle_contents(
         recipe=selected.candidate.recipe,
         golden_inputs={spec.name: golden.arrays[spec.name][:] for spec in selected.artifact.inputs},
         golden_outputs={spec.name: outputs[spec.name] for spec in selected.artifact.outputs},
-        calibration=seen,
+        calibration=calibration,
         report=profile_results.to_json(profile_results.of([selected_only])),
     )
 
 
 def about(wanted: int, inputs: Sequence[TensorSpec], data: Dataset) -> int:
-    """Count about `wanted` samples of the data: whole batches, where the model fixes its batch."""
+    """Count about `wanted` samples of the data: whole batches, if the model fixes its batch."""
     batch = samples.batch_size(inputs, data.arrays)
     return min(math.ceil(wanted / batch) * batch, data.n)

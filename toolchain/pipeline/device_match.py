@@ -1,4 +1,4 @@
-"""The match of a device and this machine: which figures taken here hold there."""
+"""Match of a device with this machine: it tells which figures that are measured here hold for the device."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DeviceMatch:
 
 
 def device_match(profile: HardwareProfile, machine: Machine) -> DeviceMatch:
-    """Compare a profile with this machine, and write the caveats of figures that are taken on it."""
+    """Compare a profile with this machine, and write the caveats of figures that are measured on it."""
     if not device_profiles.fits(profile, machine):
         return DeviceMatch(
             False,

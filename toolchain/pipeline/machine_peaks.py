@@ -1,4 +1,4 @@
-"""Measure this machine's peaks the first time they are asked for, with products that are made and run as candidates."""
+"""Peaks of this machine, measured when they are first needed, with products that are built and run as candidates."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from runtimes.profile import HardwareProfile
 from runtimes.tensors import Array, Feeds
 from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates.build_candidate import CandidateBuilder
-from toolchain.candidates.candidate import Candidate, plan
+from toolchain.candidates.candidate import Candidate, list_candidates
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, save_ir
 from toolchain.pipeline.stages import PEAKS
 
 _PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 _RUNTIMES = ("onnxruntime", "openvino")
-# A run takes a few milliseconds at most, so that on a busy machine some runs are not preempted; weights fit in an L2.
+# With these sizes a run takes a few milliseconds at most, so that on a busy machine some runs are not preempted, and
+# the weights fit in an L2 cache.
 _WIDTH = 512
 _CHANNELS, _SIDE = 128, 28
 _LAYERS = 2
@@ -60,7 +61,7 @@ def of_artifact(artifact: Artifact, machine: Machine, *, recall_only: bool = Fal
     """Find the peaks that bound an artifact on this machine.
 
     Raises:
-        UsageError: the artifact does not run on the processor; or as `known_or_measured`.
+        UsageError: the artifact does not run on the processor; or as in `known_or_measured`.
     """
     if artifact.runtime not in _RUNTIMES or artifact.settings.options.get("provider", "cpu") != "cpu":
         raise UsageError(f"the peaks are those of the processor, and {artifact.runtime} does not run there")
@@ -73,7 +74,7 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
     Args:
         machine: this machine.
         threads: threads per inference; 0, the runtime's own choice, counts as all cores.
-        fresh: measure in any case; the higher of the new and the remembered figure counts.
+        fresh: measure again even if peaks are remembered; the higher figure of the two counts.
         recall_only: never measure.
 
     Raises:
@@ -87,15 +88,15 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
         return known
     if recall_only:
         raise UsageError("the machine's peaks were not measured; run: edgewright profiles --peaks")
-    trial = plan(_processor(machine), _PRECISIONS, threads=threads, corrections=())
-    candidates = [each for each in trial if each.refusal is None and not _is_twice(each)]
+    listed = list_candidates(_processor(machine), _PRECISIONS, threads=threads, corrections=())
+    candidates = [each for each in listed if each.refusal is None and not _is_duplicate(each)]
     with (
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
         bar(PEAKS, 1 + 2 * len(candidates)) as tick,
     ):
         begin_stage(PEAKS)
         workloads = _workloads(candidates, _processor(machine), Path(folder))
-        return peaks.measure(machine, threads, versions, workloads, _missing(trial), LocalTarget(), tick)
+        return peaks.measure(machine, threads, versions, workloads, _missing(listed), LocalTarget(), tick)
 
 
 def _versions() -> Mapping[str, str]:
@@ -122,15 +123,15 @@ def _processor(machine: Machine) -> HardwareProfile:
     return max(processors, key=lambda profile: (profile.board is not None, len(profile.cpu.isa)))
 
 
-def _is_twice(candidate: Candidate) -> bool:
-    """Tell whether it is int8 with other layers in a half precision: these models have no other layers."""
+def _is_duplicate(candidate: Candidate) -> bool:
+    """Tell whether it is int8 with the other layers in a half precision: these models have no other layers."""
     return candidate.recipe.precision == "int8" and candidate.recipe.keep_in != "fp32"
 
 
-def _missing(trial: Sequence[Candidate]) -> dict[str, str]:
-    """Give the reason for each precision that no runtime computes in."""
+def _missing(listed: Sequence[Candidate]) -> dict[str, str]:
+    """Find the precisions that no runtime computes in, with the reasons."""
     reasons: dict[str, list[str]] = {}
-    for candidate in trial:
+    for candidate in listed:
         reasons.setdefault(_precision(candidate), []).append((candidate.refusal or "").partition(". ")[0].rstrip("."))
     reasons.pop("any", None)  # the row of a runtime that is not installed says nothing about precisions
     return {precision: "; ".join(why) for precision, why in reasons.items() if all(why)}
@@ -139,7 +140,7 @@ def _missing(trial: Sequence[Candidate]) -> dict[str, str]:
 def _workloads(
     candidates: Sequence[Candidate], profile: HardwareProfile, folder: Path
 ) -> Iterator[PeakWorkload | UnbuiltWorkload]:
-    """Yield every candidate for a product of matrices and for a convolution: the faster one differs by runtime."""
+    """Yield every candidate for a product of matrices and for a convolution; runtimes differ in the faster one."""
     for name, op, shape, weight in (
         ("matrices", "MatMul", (_WIDTH, _WIDTH), (_WIDTH, _WIDTH)),
         ("convolutions", "Conv", (1, _CHANNELS, _SIDE, _SIDE), (_CHANNELS, _CHANNELS, 3, 3)),

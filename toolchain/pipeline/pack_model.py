@@ -1,4 +1,4 @@
-"""Pack a model as it is, without a search, so that a bare ONNX file can be measured like a bundle."""
+"""Packing of a model as it is, without a search, so that a bare ONNX file can be measured like a bundle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toolchain.builders import onnxruntime as builder
 from toolchain.candidates.source_recipe import as_is
 from toolchain.engines.build_target import BuildTarget
 from toolchain.packaging.pack import Contents, pack
-from toolchain.sources.input_specs import example_samples, random_note
+from toolchain.sources.input_specs import default_sizes, example_samples
 from toolchain.sources.open_source import default_name, open_source
 
 
@@ -32,8 +32,9 @@ def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work
     recipe = as_is(model)
     artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work, BuildTarget(profile))
     inputs = example_samples(model.inputs, 1)
-    with contextlib.suppress(UsageError):  # measuring explains better why a model cannot be run
+    with contextlib.suppress(UsageError):  # the measurement fails too, with a better explanation
         artifact = dataclasses.replace(artifact, work=work_of(model, next(samples.feeds(model.inputs, inputs))))
     bundle = work / f"{default_name(str(source))}.edge"
     pack(Contents(default_name(str(source)), profile, artifact, recipe, inputs, {}), bundle)
-    return bundle, f"No samples come with a bare model{random_note(model.inputs).replace(', too', '')}."
+    sizes = default_sizes(model.inputs)
+    return bundle, f"No samples come with a bare model; latency is of random inputs{sizes}."

@@ -1,4 +1,4 @@
-"""The report's entries, made once the search and the choice are over: one per candidate that was tried."""
+"""Entries of the report, made once the search and the choice are over: one per candidate that was tried."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class ReportedTrial:
 
 
 def report_trial(
-    trial: Trial, profile: HardwareProfile, place: DeviceMatch, budgets: Sequence[Budget], context: BuildContext
+    trial: Trial, profile: HardwareProfile, match: DeviceMatch, budgets: Sequence[Budget], context: BuildContext
 ) -> ReportedTrial | None:
-    """Judge a trial by its figures; None where it was not built, or rejected before it was scored."""
+    """Judge a trial by its figures; None if it was not built, or was rejected before it was scored."""
     if trial.failure is not None or trial.artifact is None or (trial.rejected is not None and trial.accuracy is None):
         return None
     unscored = {} if trial.accuracy else {"accuracy": "the search ended before it was scored"}
-    untimed = {} if trial.latency else {"latency": "not measured" if place.is_here else place.caveats[0]}
+    untimed = {} if trial.latency else {"latency": "not measured" if match.is_here else match.caveats[0]}
     report = Report(
         model=context.builder.name,
         profile=profile.name,
@@ -63,8 +63,8 @@ def report_entry(
 
     Args:
         trial: the trial.
-        reported: its report; None as by `report_trial`.
-        decision: the choice's, for a trial that could be selected; None for others.
+        reported: its report; None if `report_trial` returned None.
+        decision: what `choose` decided, for a trial that could be selected; None for others.
         context: the parts that candidates share.
     """
     candidate, recipe = trial.candidate, encode(trial.candidate.recipe)
@@ -72,11 +72,11 @@ def report_entry(
     if trial.failure is not None or trial.artifact is None:
         reason = trial.failure or ""
         return CandidateResult(*names, "not built", reason, recipe=recipe, settings=candidate.settings)
-    said = (decision.reason if decision else "", trial.rejected, trial.behind, trial.remark, kept(recipe))
+    reasons = (decision.reason if decision else "", trial.rejected, trial.behind, trial.remark, kept(recipe))
     entry = CandidateResult(
         *names,
         status=decision.status if decision else "rejected",
-        reason="; ".join(filter(None, said)),
+        reason="; ".join(filter(None, reasons)),
         recipe=recipe,
         screening=_screening(trial),
         settings=candidate.settings,
@@ -89,7 +89,7 @@ def report_entry(
 
 
 def _with_work(report: Report, recipe: Recipe, context: BuildContext) -> Report:
-    """Add the model's work and this machine's peaks, which are measured now if they are unknown and there is time."""
+    """Add the model's work and this machine's peaks; unknown peaks are measured now if there is time left."""
     try:
         feeds = next(samples.feeds(report.artifact.inputs, open_arrays(context.timed)))
         artifact = dataclasses.replace(report.artifact, work=context.builder.work(recipe, feeds))
@@ -108,11 +108,11 @@ def _screening(trial: Trial) -> Screening | None:
     return Screening(rank.metric, rank.value, rank.n, p50_ms, rank.higher_is_better)
 
 
-def repair_notes(plan: Sequence[Candidate], context: BuildContext) -> list[str]:
+def repair_notes(candidates: Sequence[Candidate], context: BuildContext) -> list[str]:
     """List the nodes that a repair left in the source's precision, a sentence per candidate."""
     return [
         f"{candidate.name} leaves {', '.join(kept)} as in the source, since ONNX Runtime refused it otherwise."
-        for candidate in plan
+        for candidate in candidates
         if (kept := context.builder.kept(candidate.recipe))
     ]
 
@@ -129,7 +129,7 @@ def search_summary(trials: Sequence[Trial], context: BuildContext) -> Search:
 
 
 def search_notes(found: Search) -> tuple[str, ...]:
-    """Write the notes on how the search went: whether it was stopped, and what it reused."""
+    """Write notes on a search that was stopped, or that reused measurements."""
     notes = [f"{found.stopped}; a candidate that it had not tried by then may be better."] if found.stopped else []
     if found.reused:
         notes.append(

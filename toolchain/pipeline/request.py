@@ -1,4 +1,4 @@
-"""The request: everything that `edgewright build` is told."""
+"""Request for a build: everything that `edgewright build` is told."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from hwbench.progress import Stage
 from runtimes.profile import HardwareProfile
 from toolchain.candidates.candidate import Candidate
 from toolchain.search.schedule import schedule
-from toolchain.search.screening import FINALISTS
+from toolchain.search.successive_halving import FINALISTS
 
 OPENING = "Opening {source}"
 REFERENCE = "Running the source, to compare with"
@@ -19,22 +19,22 @@ PACKING = "{profile}: pack"
 
 
 def stages(
-    source: str, plans: Sequence[tuple[HardwareProfile, Sequence[Candidate]]], machine: Machine, *, exhaustive: bool
+    source: str, listed: Sequence[tuple[HardwareProfile, Sequence[Candidate]]], machine: Machine, *, exhaustive: bool
 ) -> tuple[Stage, ...]:
     """List the stages of a build, by the names that `hwbench.progress.begin_stage` is told.
 
     Args:
-        source: as the user gave it.
-        plans: candidates that each profile starts with.
-        machine: this machine; nothing is timed for a profile that is not of this machine.
-        exhaustive: whether all candidates are measured well.
+        source: the source as the user gave it.
+        listed: the candidates that each profile starts with.
+        machine: this machine; candidates of a profile that does not fit it are not timed.
+        exhaustive: all candidates are measured well.
     """
     found = [Stage(OPENING.format(source=source), 1, "opening the model"), Stage(REFERENCE, 1, "running the source")]
-    for profile, plan in plans:
-        made = sum(candidate.refusal is None for candidate in plan)
+    for profile, candidates in listed:
+        made = sum(candidate.refusal is None for candidate in candidates)
         timed = device_profiles.fits(profile, machine)
         finalists = min(made, FINALISTS + 1) if timed and not exhaustive else made
-        shown = f"{profile.name}, " if len(plans) > 1 else ""
+        shown = f"{profile.name}, " if len(listed) > 1 else ""
         found += [
             Stage(f"{profile.name}: {phase.name}", phase.steps(made, finalists), shown + phase.name)
             for phase in schedule(timed=timed, exhaustive=exhaustive)

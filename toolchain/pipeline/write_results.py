@@ -1,4 +1,4 @@
-"""Put a build's results into the output folder, in the place of an earlier build's."""
+"""Writer of a build's results into the output folder, in place of an earlier build's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_results(built: Sequence[tuple[ProfileResult, Contents | None]], out: P
 
     Everything is staged in the same folder, then renamed. An earlier bundle of a profile that has none now is removed,
     so that nobody ships a file that the report does not name. It stays if it is of the same source and no candidate
-    could be made this time, since then nothing is known against it. Either way stderr says so.
+    could be made this time, since no measurement speaks against it. A line on stderr tells either.
 
     Args:
         built: per profile, its result and the contents of its bundle.
@@ -47,13 +47,13 @@ def write_results(built: Sequence[tuple[ProfileResult, Contents | None]], out: P
 def _write(built: Sequence[tuple[ProfileResult, Contents | None]], out: Path, source_sha256: str) -> Results:
     with tempfile.TemporaryDirectory(dir=out, prefix=".edgewright-") as folder:
         staged = Path(folder)
-        fields = []
+        written = []
         for result, contents in built:
             name = f"{result.model}-{result.profile}.edge"
             if contents is not None:
                 pack(contents, staged / name)
-            fields.append(dataclasses.replace(result, bundle=out / name if contents is not None else None))
-        results = profile_results.of(fields)
+            written.append(dataclasses.replace(result, bundle=out / name if contents is not None else None))
+        results = profile_results.of(written)
         for name, text in (("report.json", profile_results.to_json(results)), ("report.html", html.render(results))):
             with replacing(staged / name) as beside:
                 beside.write_text(text, encoding="utf-8")
@@ -69,6 +69,7 @@ def _write(built: Sequence[tuple[ProfileResult, Contents | None]], out: Path, so
 
 
 def _clear(earlier: Path, now: ProfileResult, source_sha256: str) -> None:
+    """Remove the bundle of an earlier build, unless this build could make no candidate of the same source."""
     made_none = now.search is not None and now.search.made == 0
     if made_none and _source_of(earlier) == source_sha256:
         say(f"Kept '{earlier}' of an earlier build: this one could make no candidate for {now.profile}.")
@@ -95,6 +96,7 @@ def _models(report: Path) -> set[str]:
 
 
 def _move(staged: Path, out: Path) -> None:
+    """Move all files into the output folder, after a check that none of the names is a folder there."""
     files = sorted(staged.iterdir())
     for file in files:
         if (out / file.name).is_dir():

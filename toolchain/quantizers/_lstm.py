@@ -1,7 +1,7 @@
 """Integer LSTM (com.microsoft's DynamicQuantizeLSTM): int8 weights; input and state are quantized at every step.
 
-Only ONNX Runtime has the operator, and none for GRU. It took 0.53 of LSTM's time with 128 units and 32 steps, and 0.09
-with 512 units and 100 steps, whose float32 weights exceed the cache (benchmarks/results/forms.txt).
+Only ONNX Runtime has the operator; no runtime has one for GRU. It took 0.53 of LSTM's time with 128 units and 32 steps,
+and 0.09 with 512 units and 100 steps, whose float32 weights exceed the cache (benchmarks/results/forms.txt).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from toolchain.quantizers import _affine
 
 _DOMAIN = "com.microsoft"
 _INPUTS = 8  # LSTM's inputs are X, W, R, B, sequence_lens, initial_h, initial_c and P
-_MIN_WEIGHTS = 4096
+_MIN_WEIGHTS = 4096  # with fewer, quantizing the input costs more than the integers save, as in int8_dynamic
 
 
 def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[str]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from toolchain.graphs.value_range import Range
-from toolchain.quantizers._storage import store_weights
+from toolchain.quantizers._half_weights import store_weights
 from toolchain.recipes.recipe import Recipe
 
 COMPUTES_IN = "fp32"

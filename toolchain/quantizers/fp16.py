@@ -23,8 +23,8 @@ GOLDEN_TOLERANCE = 1e-2
 
 HALF = ir.DataType.FLOAT16
 
-_LARGEST = 65504.0
-_SMALLEST = 2.0**-24
+_LARGEST = 65504.0  # the largest finite fp16 number
+_SMALLEST = 2.0**-24  # the smallest positive one, a subnormal
 
 
 def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:

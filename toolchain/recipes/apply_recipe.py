@@ -19,7 +19,7 @@ from runtimes.tensors import Array
 from toolchain import corrections
 from toolchain.calibration.calibrate import observe_ranges
 from toolchain.calibration.table import CalibrationTable
-from toolchain.calibration.table_cache import causes
+from toolchain.calibration.table_cache import dependencies
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.models.prepare import prepare
@@ -29,8 +29,8 @@ from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import example_samples
 
-REFERENCE = "fp32"
-"""The source's own precision, for which nothing is made."""
+SOURCE_PRECISION = "fp32"
+"""The source's own precision, for which no variant is made."""
 
 
 def quantize(
@@ -62,7 +62,7 @@ def quantize(
         UsageError: the recipe needs samples and there are none, or it does not apply to this model.
         BackendError: ONNX Runtime does not run the variant; the message gives its reason and the node.
     """
-    if recipe.precision == REFERENCE:
+    if recipe.precision == SOURCE_PRECISION:
         return model
     if is_quantized(load_ir(model.path)):
         raise UsageError("The model is quantized already; it is packed as it is.")
@@ -180,7 +180,7 @@ def calibrate(graph: ir.Model, recipe: Recipe, calibration: Dataset, cache: Cach
     every = quantizer.tensors(graph, dataclasses.replace(recipe, keep=())) if recipe.keep else needed
     observed = every if set(needed) <= set(every) else needed  # so that variants which keep other nodes share a table
     method = str(recipe.calibration)
-    key = causes(graph, method, observed, calibration, infinities) if cache else None
+    key = dependencies(graph, method, observed, calibration, infinities) if cache else None
     table = cache.get_value(CalibrationTable, key) if cache else None
     if table is None:
         table = observe_ranges(method, graph, observed, calibration, infinities)

@@ -1,4 +1,4 @@
 """The search: from the candidates that could be tried to those that are measured well, and to the one that is packed.
 
-`search.py` gives the order of the phases; each has a file in `phases`.
+`search.py` runs the phases, `schedule.py` lists them in their order, and each has a file in `phases`.
 """

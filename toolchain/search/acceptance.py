@@ -1,4 +1,4 @@
-"""Judge trials by the budgets during the search, before there is a report."""
+"""Judgement of trials by the budgets during the search, before there is a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hwbench.measurements.report import Figures
 from hwbench.stats import intervals
 from toolchain.search.trials import BuildContext, Trial
 
-_COLLAPSED = 0.5  # of parity: the outputs' error is half as large as the outputs
+_COLLAPSED = 0.5  # parity at which the outputs' error is half as large as the outputs
 
 
 @dataclass(frozen=True)
@@ -24,54 +24,57 @@ class Acceptance:
     budgets: tuple[Budget, ...]
     context: BuildContext
 
-    def is_right(self, trial: Trial) -> bool:
-        """Tell whether a trial may be selected, by what is known of it."""
-        return self.meets(trial) and self.is_out(trial) is None
+    def may_be_selected(self, trial: Trial) -> bool:
+        """Tell whether a trial meets every accuracy budget, and breaks no other by its figures so far."""
+        return self.meets_accuracy(trial) and self.broken_budgets(trial) is None
 
-    def meets(self, trial: Trial) -> bool:
-        """Tell whether every accuracy budget passes, or the figure is within it where so few samples cannot pass."""
+    def meets_accuracy(self, trial: Trial) -> bool:
+        """Tell whether a trial's score meets every accuracy budget.
+
+        A score within a limit is enough if there are too few samples for any model to pass.
+        """
         accuracy = trial.ranked if trial.accuracy is None and self.ranks_by_same_metric else trial.accuracy
         return accuracy is not None and all(
-            verdict.outcome == "pass" or (verdict.outcome == "inconclusive" and _is_hopeless(verdict, accuracy))
+            verdict.outcome == "pass" or (verdict.outcome == "inconclusive" and _lacks_samples(verdict, accuracy))
             for verdict in self._verdicts(trial, accuracy)
         )
 
-    def is_met(self, trial: Trial) -> bool:
+    def meets_all(self, trial: Trial) -> bool:
         """Tell whether a trial that was scored and timed passes every budget, by its measurements so far."""
         figures = _figures(trial, latency=trial.latency, accuracy=trial.accuracy)
         rest = judge(figures, self._without_accuracy)
-        return self.meets(trial) and all(verdict.outcome == "pass" for verdict in rest)
+        return self.meets_accuracy(trial) and all(verdict.outcome == "pass" for verdict in rest)
 
-    def breaks(self, trial: Trial) -> bool:
+    def breaks_accuracy(self, trial: Trial) -> bool:
         """Tell whether a trial's score on the evaluation samples certainly breaks an accuracy budget."""
-        return trial.accuracy is not None and _told(self._verdicts(trial, trial.accuracy)) is not None
+        return trial.accuracy is not None and _failures(self._verdicts(trial, trial.accuracy)) is not None
 
-    def is_wrong(self, trial: Trial) -> str | None:
+    def broken_by_ranking(self, trial: Trial) -> str | None:
         """Name the budgets that a trial's score on the ranking samples certainly breaks; None if it breaks none.
 
-        A score on the evaluation samples, once there is one, counts in its place. Where the two are scored by different
-        metrics, closeness to the source can only tell outputs that are noise, and on random inputs not even these.
+        It names none once the trial has a score on the evaluation samples, which counts instead. If the two samples
+        have different metrics, closeness to the source shows only outputs that are noise, and on random inputs nothing.
         """
         ranked = trial.ranked
         if ranked is None or trial.accuracy is not None or trial.is_source:
             return None
         if self.ranks_by_same_metric:
-            return _told(self._verdicts(trial, ranked), " on the calibration data")
-        real = self.context.builder.calibration is not None
-        wrong = real and ranked.metric == "parity" and ranked.value < _COLLAPSED
-        return f"its outputs are off by more than half (parity {ranked.value:.2g})" if wrong else None
+            return _failures(self._verdicts(trial, ranked), " on the calibration data")
+        on_samples = self.context.builder.calibration is not None
+        collapsed = on_samples and ranked.metric == "parity" and ranked.value < _COLLAPSED
+        return f"its outputs are off by more than half (parity {ranked.value:.2g})" if collapsed else None
 
-    def is_out(self, trial: Trial) -> str | None:
+    def broken_budgets(self, trial: Trial) -> str | None:
         """Name the budgets that a trial certainly breaks by its ranking score, its size and its latency so far."""
-        return self.is_wrong(trial) or self._broken(trial, self._without_accuracy)
+        return self.broken_by_ranking(trial) or self._broken(trial, self._without_accuracy)
 
-    def small_enough(self, running: Sequence[Trial]) -> list[Trial]:
-        """Let go trials that are too large. The source stays, to compare with, and all stay where none is small."""
+    def reject_too_large(self, running: Sequence[Trial]) -> list[Trial]:
+        """Reject trials whose file is too large; the source stays for comparison, and all stay if all are too large."""
         size = [budget for budget in self.budgets if budget.quantity == "size"]
-        large = {trial.name: why for trial in running if (why := self._broken(trial, size))}
+        too_large = {trial.name: why for trial in running if (why := self._broken(trial, size))}
         return [
-            dataclasses.replace(trial, rejected=large[trial.name])
-            if trial.name in large and len(large) < len(running) and not trial.is_source
+            dataclasses.replace(trial, rejected=too_large[trial.name])
+            if trial.name in too_large and len(too_large) < len(running) and not trial.is_source
             else trial
             for trial in running
         ]
@@ -86,10 +89,10 @@ class Acceptance:
         return [budget for budget in self.budgets if not budget.quantity.startswith("accuracy")]
 
     def _broken(self, trial: Trial, budgets: Sequence[Budget]) -> str | None:
-        """Name those of the budgets that a trial certainly breaks by now; None if it breaks none."""
+        """Name the budgets that a trial certainly breaks by its size and its latency so far; None if it breaks none."""
         if trial.artifact is None:
             return None
-        return _told(judge(_figures(trial, latency=trial.latency or trial.screened_latency), budgets))
+        return _failures(judge(_figures(trial, latency=trial.latency or trial.screened_latency), budgets))
 
     def _verdicts(self, trial: Trial, accuracy: Accuracy) -> tuple[Verdict, ...]:
         budgets = [budget for budget in self.budgets if budget.quantity.startswith("accuracy")]
@@ -101,13 +104,13 @@ def _figures(trial: Trial, latency: Latency | None = None, accuracy: Accuracy | 
     return Figures(trial.artifact.size_bytes, latency, accuracy)
 
 
-def _told(verdicts: Sequence[Verdict], where: str = "") -> str | None:
-    """Join the budgets that fail and the reasons; None where none fails."""
+def _failures(verdicts: Sequence[Verdict], where: str = "") -> str | None:
+    """Join the budgets that fail and the reasons; None if none fails."""
     failed = [verdict for verdict in verdicts if verdict.outcome == "fail"]
     return "; ".join(f"{verdict.budget.text}: {verdict.reason}{where}" for verdict in failed) or None
 
 
-def _is_hopeless(verdict: Verdict, accuracy: Accuracy) -> bool:
+def _lacks_samples(verdict: Verdict, accuracy: Accuracy) -> bool:
     """Tell whether a figure within the limit is inconclusive only because there are too few samples for a pass.
 
     Even a model that agrees with the source on every sample would be inconclusive then.

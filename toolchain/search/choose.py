@@ -1,7 +1,7 @@
-"""Select the candidate to pack, and say of every other why it was not selected.
+"""Choice of the candidate to pack, with the reason why each of the others was not selected.
 
 Speed is the p50, in the search, in the choice and in the headline of a report: short measurements can tell it, and a
-noisy machine moves it least. A tail is for a budget to limit.
+noisy machine changes it least. Budgets limit the tail.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hwbench.stats.intervals import Estimate
 from toolchain.search.trials import Trial
 
 _SLIGHT = 0.001  # of a score: a smaller difference decides nothing, however certain it is
-_SAME_SIZE = 1.05  # times the smallest file: within that, sizes count as equal
+_SAME_SIZE = 1.05  # times the smallest file: up to this ratio, sizes count as equal
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class JudgedTrial:
 
     @property
     def speed(self) -> Estimate | None:
-        """The p50 in milliseconds with its confidence interval; None where it was not measured well enough."""
+        """The p50 in milliseconds with its confidence interval; None if it was not measured well enough."""
         try:
             return self.trial.latency.percentile(50) if self.trial.latency is not None else None
         except ValueError:  # too few samples for an interval
@@ -58,7 +58,7 @@ class JudgedTrial:
 
     @property
     def is_behind(self) -> bool:
-        """True if it was measured no further, since it is clearly slower than one that met every budget."""
+        """True if its measurement ended early, since it is clearly slower than a candidate that met every budget."""
         return self.trial.behind is not None
 
 
@@ -78,84 +78,90 @@ class Decision:
 def choose(trials: Sequence[JudgedTrial]) -> Mapping[str, Decision]:
     """Decide on every judged trial; at most one is selected.
 
-    The fastest of those that meet every budget is selected. Several are tied where their p50 is at most the smallest
-    upper confidence bound among all. Of tied ones those are left out that are certainly less accurate; then those
-    whose file is larger by a few percent or more; then the simplest recipe is selected. Where nothing was timed, it is
-    the smallest on the runtime that the profile lists first. Where none meets the budgets but some are inconclusive,
-    the same choice is made among those. A trial that breaks a budget is never selected.
+    Only trials that meet every budget take part; if there are none, the inconclusive ones do. A trial that breaks a
+    budget is never selected. The rules, in order:
 
-    A trial that is behind (`JudgedTrial.is_behind`) is selected only where no other is left, whatever interference
-    slowed the others down after it was let go.
+    1. Trials are tied for the fastest if their p50 is at most the smallest upper confidence bound among all. If no
+       trial was timed, the smallest file on the runtime that the profile lists first is selected.
+    2. Of tied trials, those that are certainly less accurate than another are left out, then those whose file is
+       larger by a few percent or more.
+    3. The simplest recipe of the remaining ones is selected.
+
+    A trial that is behind (`JudgedTrial.is_behind`) takes part only if no other is left, since interference may have
+    slowed the others down after its own measurement ended.
 
     Args:
-        trials: those that neither failed nor were rejected, in the order tried.
+        trials: the trials that neither failed nor were rejected, in the order tried.
 
     Returns:
-        The decision on each, by the candidate's name.
+        The decision on each trial, by the candidate's name.
     """
-    able = [one for one in trials if one.outcome == "pass"]
-    able = able or [one for one in trials if one.outcome == "inconclusive"]
-    pool = [one for one in able if not one.is_behind] or able
+    able = [judged for judged in trials if judged.outcome == "pass"]
+    able = able or [judged for judged in trials if judged.outcome == "inconclusive"]
+    pool = [judged for judged in able if not judged.is_behind] or able
     bar = _bar(pool)
-    if bar is None and pool:  # nothing was timed: the runtime that the profile lists first
-        pool = [one for one in pool if one.runtime == pool[0].runtime]
-    tied = [one for one in pool if _is_as_fast(one, bar)]
+    if bar is None and pool:  # no trial was timed; the first one is on the runtime that the profile lists first
+        pool = [judged for judged in pool if judged.runtime == pool[0].runtime]
+    tied = [judged for judged in pool if _is_as_fast(judged, bar)]
     winner = _best(tied, timed=bar is not None) if tied else None
     if winner is None:
-        return {one.name: _rejected(one, "fail") for one in trials}
+        return {judged.name: _rejected(judged, "fail") for judged in trials}
     why = _why_selected(winner, tied, alone=len(able) == 1)
-    return {one.name: Decision("selected", why) if one is winner else _decide(one, winner, bar) for one in trials}
+    return {
+        judged.name: Decision("selected", why) if judged is winner else _decide(judged, winner, bar)
+        for judged in trials
+    }
 
 
-def _decide(one: JudgedTrial, winner: JudgedTrial, bar: JudgedTrial | None) -> Decision:
-    if one.outcome == "fail":
-        return _rejected(one, "fail")
-    if one.outcome == "inconclusive" and winner.outcome == "pass":
-        return _rejected(one, "inconclusive")
-    if one.is_behind and not winner.is_behind:
+def _decide(judged: JudgedTrial, winner: JudgedTrial, bar: JudgedTrial | None) -> Decision:
+    if judged.outcome == "fail":
+        return _rejected(judged, "fail")
+    if judged.outcome == "inconclusive" and winner.outcome == "pass":
+        return _rejected(judged, "inconclusive")
+    if judged.is_behind and not winner.is_behind:
         return Decision("eligible", "")  # the trial's own reason says it all
-    return Decision("eligible", _why_not(one, winner, bar))
+    return Decision("eligible", _why_not(judged, winner, bar))
 
 
-def _rejected(one: JudgedTrial, outcome: Outcome) -> Decision:
-    verdicts = [verdict for verdict in one.verdicts if verdict.outcome == outcome]
+def _rejected(judged: JudgedTrial, outcome: Outcome) -> Decision:
+    verdicts = [verdict for verdict in judged.verdicts if verdict.outcome == outcome]
     evidence = "; ".join(f"{verdict.budget.text}: {verdict.reason}" for verdict in verdicts)
     return Decision("rejected", evidence if outcome == "fail" else f"{outcome}: {evidence}")
 
 
 def _bar(pool: Sequence[JudgedTrial]) -> JudgedTrial | None:
-    """Find the trial with the smallest upper confidence bound; None where none was timed."""
-    timed = [(speed.high, index) for index, one in enumerate(pool) if (speed := one.speed) is not None]
+    """Find the trial with the smallest upper confidence bound of the p50; None if none was timed."""
+    timed = [(speed.high, index) for index, judged in enumerate(pool) if (speed := judged.speed) is not None]
     return pool[min(timed)[1]] if timed else None
 
 
-def _is_as_fast(one: JudgedTrial, bar: JudgedTrial | None) -> bool:
+def _is_as_fast(judged: JudgedTrial, bar: JudgedTrial | None) -> bool:
     if bar is None:
         return True
-    mine, best = one.speed, bar.speed
+    mine, best = judged.speed, bar.speed
     return mine is not None and best is not None and mine.value <= best.high
 
 
 def _best(tied: Sequence[JudgedTrial], *, timed: bool) -> JudgedTrial:
-    """Select among tied ones. Where nothing was timed, size stands in for speed and goes before accuracy."""
-    return min(_small(_accurate(tied)), key=_complexity) if timed else min(tied, key=lambda one: one.size_bytes)
+    """Select among tied trials. If none was timed, the size decides alone, in place of the speed."""
+    return min(_small(_accurate(tied)), key=_complexity) if timed else min(tied, key=lambda judged: judged.size_bytes)
 
 
 def _accurate(tied: Sequence[JudgedTrial]) -> list[JudgedTrial]:
-    """Leave out those that are certainly less accurate than another."""
-    return [one for one in tied if not any(_loss(one, other) for other in tied)]
+    """Leave out trials that are certainly less accurate than another."""
+    return [judged for judged in tied if not any(_loss(judged, other) for other in tied)]
 
 
 def _small(tied: Sequence[JudgedTrial]) -> list[JudgedTrial]:
-    """Leave out those whose file is larger than about the smallest."""
-    smallest = min(one.size_bytes for one in tied)
-    return [one for one in tied if one.size_bytes <= _SAME_SIZE * smallest]
+    """Leave out trials whose file is larger than the smallest by more than a few percent."""
+    smallest = min(judged.size_bytes for judged in tied)
+    return [judged for judged in tied if judged.size_bytes <= _SAME_SIZE * smallest]
 
 
-def _loss(one: JudgedTrial, other: JudgedTrial) -> float | None:
-    """Estimate how much less accurate one is than another; None where that is uncertain or slight."""
-    mine, others = one.trial.accuracy, other.trial.accuracy
-    if mine is None or others is None or one is other:
+def _loss(judged: JudgedTrial, other: JudgedTrial) -> float | None:
+    """Estimate how much less accurate one trial is than another; None if that is uncertain or slight."""
+    mine, others = judged.trial.accuracy, other.trial.accuracy
+    if mine is None or others is None or judged is other:
         return None
     try:
         drop = dataclasses.replace(mine, reference=others, is_source=False).drop()
@@ -164,21 +170,21 @@ def _loss(one: JudgedTrial, other: JudgedTrial) -> float | None:
     return drop.value if drop is not None and drop.low > _SLIGHT * abs(others.value) else None
 
 
-def _complexity(one: JudgedTrial) -> tuple[int, ...]:
-    """Order recipes by simplicity, equally simple ones by the file's size; of equals the first that was tried wins."""
-    return *_extras(one), one.size_bytes
+def _complexity(judged: JudgedTrial) -> tuple[int, ...]:
+    """Make the key that orders trials: the simplest recipe first, then the smallest file."""
+    return *_extras(judged), judged.size_bytes
 
 
-def _extras(one: JudgedTrial) -> tuple[int, int, int]:
-    """Count what a recipe has beyond its precision, the weightiest first."""
-    candidate = one.trial.candidate
+def _extras(judged: JudgedTrial) -> tuple[int, int, int]:
+    """Count the kept nodes, runtime options and corrections of a candidate, which make it less simple in this order."""
+    candidate = judged.trial.candidate
     return len(candidate.recipe.keep), len(candidate.settings.options), len(candidate.recipe.corrections)
 
 
 def _why_selected(winner: JudgedTrial, tied: Sequence[JudgedTrial], *, alone: bool) -> str:
     """Name the rule of `choose` that decided."""
     if winner.outcome == "inconclusive":
-        return "the best of those that break no budget; see the verdicts for what is inconclusive"
+        return "the best of those that break no budget; the verdicts show the inconclusive ones"
     if winner.speed is None:
         return "the smallest that meets the budgets; latency was not measured on this machine"
     if alone:
@@ -187,8 +193,8 @@ def _why_selected(winner: JudgedTrial, tied: Sequence[JudgedTrial], *, alone: bo
         return "the fastest that meets every budget"
     accurate = _accurate(tied)
     small = _small(accurate)
-    simple = [one for one in small if _extras(one) == _extras(winner)]
-    least = [one for one in simple if one.size_bytes == winner.size_bytes]
+    simple = [judged for judged in small if _extras(judged) == _extras(winner)]
+    least = [judged for judged in simple if judged.size_bytes == winner.size_bytes]
     steps = zip(
         ("accuracy", "size", "simplicity", "a few bytes"),
         itertools.pairwise(map(len, (tied, accurate, small, simple, least))),
@@ -198,19 +204,19 @@ def _why_selected(winner: JudgedTrial, tied: Sequence[JudgedTrial], *, alone: bo
     return f"{how} of the {len(tied)} fastest that meet every budget, whose speeds cannot be told apart"
 
 
-def _why_not(one: JudgedTrial, winner: JudgedTrial, bar: JudgedTrial | None) -> str:
-    sizes = f"({one.size_bytes / 1e6:.3g} against {winner.size_bytes / 1e6:.3g} MB)"
-    if bar is None and one.runtime != winner.runtime:
+def _why_not(judged: JudgedTrial, winner: JudgedTrial, bar: JudgedTrial | None) -> str:
+    sizes = f"({judged.size_bytes / 1e6:.3g} against {winner.size_bytes / 1e6:.3g} MB)"
+    if bar is None and judged.runtime != winner.runtime:
         return f"latency was not measured on this machine, and the profile lists {winner.runtime} first"
     if bar is None:
         return f"no smaller than {winner.name} {sizes}"
-    mine, best = one.speed, bar.speed
+    mine, best = judged.speed, bar.speed
     if mine is None or best is None:
         return f"its latency was not measured, and that of {bar.name} was"
-    if not _is_as_fast(one, bar):
+    if not _is_as_fast(judged, bar):
         return f"slower than {bar.name}: p50 {mine.value:.3g} against {best.value:.3g} ms"
-    if loss := _loss(one, winner):
+    if loss := _loss(judged, winner):
         return f"as fast as {winner.name}, and less accurate by {loss:.2g}"
-    if one.size_bytes > _SAME_SIZE * winner.size_bytes:
+    if judged.size_bytes > _SAME_SIZE * winner.size_bytes:
         return f"as fast as {winner.name}, and larger {sizes}"
     return f"as fast as {winner.name}, and not clearly smaller, simpler or more accurate"

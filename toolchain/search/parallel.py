@@ -1,4 +1,4 @@
-"""Do work that is not timed in several processes at a time."""
+"""Parallel work: steps that are not timed, in several processes at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from hwbench import child_process
 
-_PAUSE_S = 0.05
+_PAUSE_S = 0.05  # between two rounds of kills: a step may start another process after the first
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,25 +20,25 @@ def count(threads: int, cores: int) -> int:
     return max(1, cores // (threads or cores))
 
 
-def each(step: Callable[[T], R], items: Iterable[T], lanes: int, keep: Callable[[R], object]) -> None:
-    """Do a step for each item, and keep each result as it comes.
+def each(step: Callable[[T], R], items: Iterable[T], lanes: int, store: Callable[[R], object]) -> None:
+    """Do a step for each item, and store each result as it comes.
 
     After an exception, Ctrl-C included, no further step begins and the running processes are killed; results that were
-    kept by then stay.
+    stored by then stay.
 
     Args:
         step: waits for a process of `hwbench.child_process`, which several Python threads can do at once.
         items: the step's arguments.
         lanes: the number of steps at a time.
-        keep: takes each result, in this thread.
+        store: takes each result, in this thread.
     """
     processes: set[child_process.Process] = set()
     with ThreadPoolExecutor(lanes, initializer=child_process.track_in, initargs=(processes,)) as pool:
         futures = {pool.submit(step, item) for item in items}
         try:
             for done in as_completed(futures):
-                futures.discard(done)  # its result may be large
-                keep(done.result())
+                futures.discard(done)  # frees its result, which may be large
+                store(done.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             while not all(future.done() for future in futures):

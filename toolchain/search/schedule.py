@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from hwbench.measurements.interleaved import BLOCKS
 from toolchain.search.phases.accept import accept
 from toolchain.search.phases.explain import explain
-from toolchain.search.phases.keep_sensitive_layers import keep_sensitive_layers
 from toolchain.search.phases.make_candidates import make_candidates
+from toolchain.search.phases.mixed_precision import keep_sensitive_layers
 from toolchain.search.phases.return_slow_layers import return_slow_layers
 from toolchain.search.phases.screen import rank, screen
 from toolchain.search.phases.time_finalists import time_all, time_finalists
 from toolchain.search.phases.tune import tune
-from toolchain.search.screening import FINALISTS
 from toolchain.search.state import SearchState
+from toolchain.search.successive_halving import FINALISTS
 from toolchain.search.time_limit import SEARCHING
 
-_VARIANTS = 8  # steps for a finalist's other settings: two variants are made and measured beside it
-_RETURNED = 5  # steps for the candidate whose slow layers are float again
+_VARIANTS = 8  # progress steps for a candidate's other settings: two variants are made and measured side by side
+_RETURNED = 5  # progress steps for the candidate whose slow layers are float32 again
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase.
+    """A phase, as the search runs it and the progress line counts it.
 
     Attributes:
-        run: the phase itself.
+        run: changes the search's state.
         steps: estimates the progress steps from the number of candidates and of finalists.
-        until: share of the time limit after which the phase is left out; None if it never is.
+        until: share of the time limit after which the phase does not begin; None if it always does.
     """
 
     run: Callable[[SearchState], None]
@@ -48,7 +48,7 @@ def schedule(*, timed: bool, exhaustive: bool) -> tuple[Phase, ...]:
 
     Args:
         timed: this machine is the device; if not, candidates are scored and none is timed.
-        exhaustive: all candidates are measured well, and nothing is tried beyond them.
+        exhaustive: all candidates of the start are measured well, and no others are tried.
     """
     screened = timed and not exhaustive
     phases = [_MAKE, *((_SCREEN, _TUNE, _RETURN_SLOW_LAYERS) if screened else (_RANK,)), _ACCEPT]
@@ -60,7 +60,7 @@ def schedule(*, timed: bool, exhaustive: bool) -> tuple[Phase, ...]:
 def _screened(candidates: int, finalists: int) -> int:
     """Count the steps of screening: all are measured and ranked, then half of them again, until few are left."""
     if candidates < 2:
-        return candidates  # one alone is only ranked
+        return candidates  # a single candidate is only ranked
     steps, left = 2 * candidates, candidates
     while left > FINALISTS + 1:
         left = max(FINALISTS, math.ceil((left - 1) / 2)) + 1

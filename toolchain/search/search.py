@@ -1,4 +1,4 @@
-"""The search, phase by phase.
+"""The search: it runs the phases one after another, as far as the time allows.
 
 Candidates are ordered by the ranking samples, and accepted on the evaluation samples, on which only finalists are
 scored. Nothing runs beside a measurement of time; other work runs in as many processes as there are cores for.
@@ -24,7 +24,7 @@ from toolchain.search.trials import BuildContext, Trial
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The result of a search.
 
     Attributes:
@@ -37,7 +37,7 @@ class Found:
 
 
 def search(
-    plan: Sequence[Candidate],
+    candidates: Sequence[Candidate],
     profile: HardwareProfile,
     budgets: Sequence[Budget],
     context: BuildContext,
@@ -45,34 +45,34 @@ def search(
     *,
     timed: bool,
     exhaustive: bool = False,
-) -> Found:
+) -> SearchResult:
     """Find the candidates that are worth measuring well, and measure them.
 
     Args:
-        plan: the candidates to start with.
+        candidates: the candidates to start with.
         profile: the device.
         budgets: the limits that the selected candidate is to meet.
         context: the parts that candidates share; its clock says when to stop.
         full: the plan that finalists are measured by.
-        timed: this machine is the device; if not, all are scored and none is timed.
-        exhaustive: measure all candidates of the start well, and try nothing beyond them.
+        timed: this machine is the device; if not, candidates are scored and none is timed.
+        exhaustive: measure all candidates of the start well, and try no others.
 
     Raises:
         KeyboardInterrupt: Ctrl-C before there was anything to keep.
         OSError: the disk is full.
     """
     acceptance = Acceptance(tuple(budgets), context)
-    state = SearchState(profile, context, full, timed, acceptance, tuple(plan), exhaustive)
+    state = SearchState(profile, context, full, timed, acceptance, tuple(candidates), exhaustive)
     make, *others = schedule(timed=timed, exhaustive=exhaustive)
     begin_stage(f"{profile.name}: {make.name}")
     make.run(state)
     for phase in others:
         run_phase(state, phase)
-    return Found([_with_latency(trial) for trial in state.trials.values()], tuple(state.defects))
+    return SearchResult([_with_latency(trial) for trial in state.trials.values()], tuple(state.defects))
 
 
 def run_phase(state: SearchState, phase: Phase) -> None:
-    """Run a phase as far as the time allows. A first Ctrl-C ends it, where there is something to keep.
+    """Run a phase as far as the time allows. A first Ctrl-C ends it if there are results to keep.
 
     Raises:
         KeyboardInterrupt: there was nothing to keep yet.
@@ -88,9 +88,9 @@ def run_phase(state: SearchState, phase: Phase) -> None:
         except (OSError, TimeUp):
             raise
         except Exception as error:  # the results of other phases are worth more than this phase
-            ours = not isinstance(error, EdgewrightError)
-            what = f"{type(error).__name__}: {error}; please report it." if ours else str(error)
-            state.defects.append(f"The search could not {phase.name}: {what}")
+            known = isinstance(error, EdgewrightError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}; please report it."
+            state.defects.append(f"The search could not {phase.name}: {reason}")
 
 
 def _with_latency(trial: Trial) -> Trial:

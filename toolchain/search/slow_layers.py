@@ -1,4 +1,4 @@
-"""Explain why int8 is slower than float, and find the layers to return to float32, from a profile of every kernel."""
+"""Layers that int8 made slower, and the reasons why int8 is slower than float, from a profile of every kernel."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from toolchain.search.trials import Trial
 
 _SLOWER = 1.1  # times the float kernel's time: a layer returns to float32 where its integer kernel takes longer
 _NAMED = 4  # layers that a remark names
-_WORSE = 1.05  # times the float latency: up to that, int8 is not called slower
+_WORSE = 1.05  # times the float latency: up to this ratio, int8 is not called slower
 
 
 def remark(trial: Trial, trials: Iterable[Trial], timed: Path) -> str:
-    """Explain why an int8 trial is slower than float on the same runtime; empty where it is not, or no profile tells.
+    """Explain why an int8 trial is slower than float on the same runtime; empty if it is not, or without a profile.
 
     Args:
         trial: a measured trial, perhaps in screening alone.
@@ -33,7 +33,14 @@ def remark(trial: Trial, trials: Iterable[Trial], timed: Path) -> str:
 
 
 def slow_layers(int8: Trial, trials: Iterable[Trial], timed: Path, layers: Sequence[str]) -> tuple[str, ...]:
-    """Find the layers that int8 made slower; none if it made all of them slower. See `remark` for the arguments."""
+    """Find the layers that int8 made slower; none if it made all of them slower.
+
+    Args:
+        int8: a measured int8 trial.
+        trials: all trials, its float twin among them.
+        timed: an .npz of samples to profile with.
+        layers: the names of the model's operators.
+    """
     floats = float_twin(int8, trials)
     integers = _profile(int8, timed) if floats is not None else []
     if floats is None or not integers:
@@ -52,7 +59,7 @@ def float_twin(trial: Trial, trials: Iterable[Trial]) -> Trial | None:
 
 
 def explain(int8: Sequence[NodeTime], ratio: float, against: str) -> str:
-    """Write one sentence: how much slower it is, its share of conversions, and the products that stayed in float.
+    """Write one sentence: how much slower int8 is, its share of conversions, and the products that stayed in float.
 
     Args:
         int8: the time of each kernel of the quantized model.
@@ -88,12 +95,12 @@ def slower_in_int8(int8: Sequence[NodeTime], floats: Sequence[NodeTime], layers:
     theirs = [item for item in floats if item.kind == "float product"]
     if len(ours) != len(theirs):
         return ()
-    slow = (_layer(mine.node, layers) for mine, other in zip(ours, theirs) if _lost(mine, other))
+    slow = (_layer(mine.node, layers) for mine, other in zip(ours, theirs) if _is_slower(mine, other))
     return tuple(sorted({name for name in slow if name is not None}))
 
 
 def _profile(trial: Trial, timed: Path) -> list[NodeTime]:
-    """Measure the time of each kernel; empty where the runtime has no profile, or crashes while profiling."""
+    """Measure the time of each kernel; empty if the runtime has no profiler, or crashes while profiling."""
     if trial.artifact is None or not node_times.can_profile(trial.candidate.runtime):
         return []
     try:
@@ -102,11 +109,11 @@ def _profile(trial: Trial, timed: Path) -> list[NodeTime]:
         return []
 
 
-def _lost(mine: NodeTime, other: NodeTime) -> bool:
+def _is_slower(mine: NodeTime, other: NodeTime) -> bool:
     return mine.kind == "integer product" and mine.us > _SLOWER * other.us
 
 
 def _layer(kernel: str, layers: Sequence[str]) -> str | None:
-    """Find the operator that a kernel is named after: the longest name that the kernel's begins with."""
+    """Find the operator that a kernel is named after: the longest one with which the kernel's name begins."""
     found = [name for name in layers if kernel.startswith(name) and not kernel[len(name) : len(name) + 1].isalnum()]
     return max(found, key=len, default=None)

@@ -1,4 +1,4 @@
-"""The state of a search: the trials by name, in the order tried, and what the phases ask of them."""
+"""State of a search: the trials by name, in the order tried, and the questions that phases ask of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from runtimes.profile import HardwareProfile
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.candidates.candidate import Candidate, marked
-from toolchain.search import parallel, screening, steps
+from toolchain.search import parallel, successive_halving, trial_steps
 from toolchain.search.acceptance import Acceptance
-from toolchain.search.steps import Finish, Samples
+from toolchain.search.trial_steps import Finish, Samples
 from toolchain.search.trials import BuildContext, Trial
 
 _LONG_BLOCK = 2  # screening's third round, whose blocks are long enough to tell a few percent
@@ -29,7 +29,7 @@ class SearchState:
         timed: this machine is the device, so that latency is measured.
         acceptance: judges trials by the build's budgets.
         candidates: the candidates to start with.
-        exhaustive: all of them are measured well, and nothing is tried beyond them.
+        exhaustive: all candidates of the start are measured well, and no others are tried.
         trials: every trial by its name, in the order tried.
         defects: the phases that failed, and why, in sentences.
         is_screened: screening came to its end.
@@ -48,19 +48,19 @@ class SearchState:
 
     @property
     def running(self) -> list[Trial]:
-        """The trials that neither failed nor were let go."""
+        """The trials that neither failed nor were rejected."""
         return [trial for trial in self.trials.values() if trial.is_running]
 
     @property
     def fastest(self) -> list[Trial]:
-        """The running trials by speed; those that were not measured come last, the first tried first."""
+        """The running trials by speed; trials that were not measured come last, in the order tried."""
         return sorted(self.running, key=speed)
 
     @property
     def has_results(self) -> bool:
-        """True if Ctrl-C would find something to keep: something measured, or scored where nothing is timed."""
-        found = self.trials.values()
-        return any(one.blocks or one.latency if self.timed else one.accuracy for one in found)
+        """True if there is something that Ctrl-C should not lose: a measurement, or a score if nothing is timed."""
+        trials = self.trials.values()
+        return any(trial.blocks or trial.latency if self.timed else trial.accuracy for trial in trials)
 
     def put(self, trial: Trial) -> Trial:
         """Add a trial, or put it in the place of an earlier state of the same candidate."""
@@ -68,28 +68,28 @@ class SearchState:
         return trial
 
     def put_all(self, trials: Iterable[Trial]) -> None:
-        """Do the same for several."""
+        """Add or replace several trials."""
         for trial in trials:
             self.put(trial)
 
     def make(self, candidate: Candidate) -> Trial:
-        """Make a candidate. On its own device an engine that cannot run is rejected: its stand-in proves nothing."""
+        """Make a candidate; reject an engine that cannot run on its own device, since its stand-in proves nothing."""
         candidate = marked(candidate, (trial.candidate for trial in self.trials.values()))
-        made = steps.make(candidate, self.profile, self.context)
+        made = trial_steps.make(candidate, self.profile, self.context)
         if self.timed and made.is_running and made.stands_in is not None:
             reason = f"its engine cannot run here, so it was not timed: {made.stands_in}"
             made = dataclasses.replace(made, rejected=reason)
         return self.put(made)
 
-    def drop_too_large(self) -> None:
-        """Let go the trials whose file is larger than a budget allows; a size is known as soon as there is a file."""
-        self.put_all(self.acceptance.small_enough(self.running))
+    def reject_too_large(self) -> None:
+        """Reject the trials whose file is larger than a budget allows."""
+        self.put_all(self.acceptance.reject_too_large(self.running))
 
-    def score_each(self, running: Sequence[Trial], samples: Samples, keep: Callable[[Finish], object]) -> None:
-        """Score several trials, as many at a time as there are cores for."""
+    def score_each(self, running: Sequence[Trial], samples: Samples, store: Callable[[Finish], object]) -> None:
+        """Score several trials, as many at a time as there are cores for; `store` takes each result."""
         threads = max((trial.candidate.settings.threads for trial in running), default=0)
         lanes = parallel.count(threads, self.context.machine.cores)
-        parallel.each(lambda trial: steps.score(trial, self.context, samples), running, lanes, keep)
+        parallel.each(lambda trial: trial_steps.score(trial, self.context, samples), running, lanes, store)
 
     def sample_long(self, trial: Trial) -> Trial:
         """Measure one more block of screening, long enough to tell a few percent.
@@ -98,9 +98,11 @@ class SearchState:
             TimeUp: the time for searching is over.
         """
         self.context.clock.check()
-        return steps.sample(trial, self.context, screening.plan_of(_LONG_BLOCK, self.full), final=False)
+        return trial_steps.sample(
+            trial, self.context, successive_halving.round_plan(_LONG_BLOCK, self.full), final=False
+        )
 
 
 def speed(trial: Trial) -> float:
-    """Give a trial's p50 in milliseconds; infinity where it was not measured, so that it sorts last."""
+    """Return a trial's p50 in milliseconds; infinity if it was not measured, so that it sorts last."""
     return trial.speed_ms if trial.speed_ms is not None else math.inf

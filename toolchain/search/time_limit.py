@@ -12,9 +12,9 @@ import click
 
 from runtimes.sampling.closed_loop import SamplingPlan
 
-_SHORTEST_S = 0.1  # of a block
+_SHORTEST_S = 0.1  # of a block, however little time is left
 SEARCHING = 0.6
-"""The share of the time limit for searching; the rest is for measuring the finalists well."""
+"""Share of the time limit for searching; the rest is for measuring the finalists well."""
 
 
 class TimeUp(Exception):  # noqa: N818  # no error: it ends a phase
@@ -36,7 +36,7 @@ class TimeLimit:
     _start: float = field(default_factory=time.monotonic)
 
     def check(self, share: float = SEARCHING) -> None:
-        """Return if there is time left.
+        """Check that there is time left.
 
         Raises:
             TimeUp: this share of the time limit is over, or the user has stopped the search.
@@ -75,10 +75,10 @@ class TimeLimit:
 
     @contextlib.contextmanager
     def phase(self, stoppable: Callable[[], bool] = lambda: True) -> Iterator[None]:
-        """Run the `with` while there is time; a first Ctrl-C ends it, too, if there is something to keep.
+        """Run the `with` block while there is time; a first Ctrl-C ends it, too, if there are results to keep.
 
         Args:
-            stoppable: tells whether there is something to keep when Ctrl-C comes.
+            stoppable: tells whether there are results to keep when Ctrl-C comes.
         """
         try:
             yield

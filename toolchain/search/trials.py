@@ -1,4 +1,4 @@
-"""Candidates on their way through a build, and what all of them share."""
+"""Trials, which are candidates on their way through a search, and the context that all of them share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from toolchain.candidates.scoring import Scorer
 from toolchain.search.time_limit import TimeLimit
 
 REFERENCE_RUNTIME = "onnxruntime"
-"""The runtime of the source as it is, for every profile: every accuracy is compared with the source's there."""
+"""Runtime of the reference: on every profile, accuracy is compared with that of the source on this runtime."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class BuildContext:
         timed: an .npz of the samples that latency is measured with.
         machine: this machine.
         target: measures bundles.
-        tick: called after each step, with a word about it.
+        tick: shows progress after each step, with a word about it.
         clock: the time limit.
     """
 
@@ -56,7 +56,7 @@ class BuildContext:
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate, with all that the search knows of it by now.
+    """A candidate with everything that the search has found out so far.
 
     Attributes:
         failure: the reason why it was not built, or could not be run.
@@ -64,9 +64,9 @@ class Trial:
         artifact: the artifact that would ship; None until it was made.
         ranked: its score on the ranking samples.
         blocks: the blocks that screening measured.
-        rejected: the reason why the search let it go.
+        rejected: the reason why the search rejected it; None if it is still in the search.
         accuracy: its score on the evaluation samples.
-        latency: the latency that was measured of it as a finalist, or else in screening.
+        latency: its latency as a finalist; after the search, that of screening for others.
         behind: the reason why it was measured no further as a finalist; None if it was measured to the end.
         remark: a further remark for the report, such as why int8 is slower than float.
         is_source: it is the source as it is.
@@ -95,7 +95,7 @@ class Trial:
 
     @property
     def is_running(self) -> bool:
-        """True if it neither failed nor was let go."""
+        """True if it neither failed nor was rejected."""
         return self.failure is None and self.rejected is None
 
     @property
@@ -105,7 +105,7 @@ class Trial:
 
     @property
     def speed_ms(self) -> float | None:
-        """The p50 by its best measurement."""
+        """The p50 as a finalist if it was one, else that of screening."""
         if self.latency is not None:
             return statistics.median(medians_ms(self.latency.blocks))
         return self.median_ms
@@ -116,11 +116,11 @@ class Trial:
         return self.latency_of(self.blocks) if self.blocks else None
 
     def latency_of(self, blocks: tuple[Block, ...]) -> Latency:
-        """Make a latency of blocks that were measured of it."""
+        """Make a latency from blocks of this trial."""
         return Latency("single_stream", blocks[0].batch, self.candidate.settings.threads, blocks)
 
     def computes_in(self, precision: str) -> bool:
-        """Tell whether its graph says so, or its runtime is told so and reads stored weights."""
+        """Tell whether it was made and computes in a precision, by its graph or by its runtime's settings."""
         recipe = self.candidate.recipe
         stored = recipe.precision.endswith("-storage") and recipe.keep_in == precision
         return (recipe.precision == precision or stored) and self.artifact is not None

@@ -1,4 +1,4 @@
-"""A candidate and its variants, measured side by side; the fastest of them goes on."""
+"""Comparison of a candidate with its variants, measured side by side; the fastest of them stays."""
 
 from __future__ import annotations
 
@@ -6,77 +6,80 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from toolchain.search.screening import MARGIN
+from toolchain.search.successive_halving import MARGIN
 from toolchain.search.trials import Trial
 
 _GAIN = 0.97  # of the parent's latency: a variant takes its place only below this share
 
-Screen = Callable[[Trial], Trial]
+Sample = Callable[[Trial], Trial]
 
 
-def settled(parent: Trial, varied: Sequence[Trial], screen: Screen) -> list[Trial]:
-    """Measure a parent and its running variants side by side, and let all but the fastest go.
+def compare(parent: Trial, varied: Sequence[Trial], sample: Sample) -> list[Trial]:
+    """Measure a parent and its running variants side by side, and reject all but the fastest.
 
     Args:
-        parent: keeps the blocks that it has from before, too.
-        varied: variants of it.
-        screen: measures one more block of a trial.
+        parent: the candidate that was varied; earlier blocks stay part of the result.
+        varied: its variants.
+        sample: measures one more block of a trial.
 
     Returns:
-        The parent and the running variants; nothing where no variant is running.
+        The parent and the running variants; nothing if no variant is running.
     """
-    running = [rival for rival in varied if rival.is_running]
+    running = [variant for variant in varied if variant.is_running]
     if not running:
         return []
-    measured, *others = measure(parent, running, screen)
-    measured, *others = settle(measured, others)
+    measured, *others = measure(parent, running, sample)
+    measured, *others = reject_slower(measured, others)
     return [dataclasses.replace(measured, blocks=(*parent.blocks, *measured.blocks)), *others]
 
 
-def measure(parent: Trial, rivals: Sequence[Trial], screen: Screen) -> list[Trial]:
+def measure(parent: Trial, varied: Sequence[Trial], sample: Sample) -> list[Trial]:
     """Measure new blocks of a parent and its variants, in turns, so that interference hits all alike.
 
     A trial that is clearly slower after the first turn gets no second.
 
     Args:
-        parent: the varied candidate; blocks that it has from before do not count.
-        rivals: variants of it.
-        screen: measures one more block of a trial.
+        parent: the candidate that was varied; earlier blocks do not count.
+        varied: its variants.
+        sample: measures one more block of a trial.
     """
-    field = [screen(dataclasses.replace(trial, blocks=())) for trial in (parent, *rivals)]
-    best = min((trial.median_ms for trial in field if trial.median_ms is not None), default=math.inf)
-    return [screen(a) if a.median_ms is not None and a.median_ms <= MARGIN * best else a for a in field]
+    once = [sample(dataclasses.replace(trial, blocks=())) for trial in (parent, *varied)]
+    best = min((trial.median_ms for trial in once if trial.median_ms is not None), default=math.inf)
+    return [
+        sample(trial) if trial.median_ms is not None and trial.median_ms <= MARGIN * best else trial for trial in once
+    ]
 
 
-def settle(parent: Trial, rivals: Sequence[Trial]) -> list[Trial]:
-    """Let all but the fastest go, each with the reason; the parent stays unless a variant is clearly faster.
+def reject_slower(parent: Trial, varied: Sequence[Trial]) -> list[Trial]:
+    """Reject all but the fastest, each with the reason; the parent stays unless a variant is clearly faster.
 
     Args:
-        parent: measured side by side with the rivals.
-        rivals: variants of it.
+        parent: the candidate that was varied, measured side by side with its variants.
+        varied: its variants.
 
     Returns:
-        The parent, then the rivals.
+        The parent, then the variants.
     """
     base = parent.median_ms
-    running = [rival for rival in rivals if rival.is_running and rival.median_ms is not None]
+    running = [variant for variant in varied if variant.is_running and variant.median_ms is not None]
     best = min(running, key=_median_ms, default=None)
     if base is None or best is None:
-        return [parent, *rivals]
+        return [parent, *varied]
     wins = _median_ms(best) < _GAIN * base
     winner, figure = (best, _median_ms(best)) if wins else (parent, base)
-    if wins and not parent.is_source:  # the source stays, to compare with
+    if wins and not parent.is_source:  # the source stays for comparison
         reason = f"{best.name} is faster (p50 {base:.3g} against {figure:.3g} ms)"
         parent = dataclasses.replace(parent, rejected=reason)
-    return [parent, *(_judged(rival, winner, figure) if rival in running else rival for rival in rivals)]
+    return [parent, *(_judged(each, winner, figure) if each in running else each for each in varied)]
 
 
-def _judged(rival: Trial, winner: Trial, figure: float) -> Trial:
-    if rival is winner:
-        return rival
-    how = "slower" if figure < _GAIN * _median_ms(rival) else "not clearly faster"
-    reason = f"{how} than {winner.name} (p50 {_median_ms(rival):.3g} against {figure:.3g} ms)"
-    return dataclasses.replace(rival, rejected=reason)
+def _judged(variant: Trial, winner: Trial, winner_ms: float) -> Trial:
+    """Reject a variant unless it is the winner."""
+    if variant is winner:
+        return variant
+    how = "slower" if winner_ms < _GAIN * _median_ms(variant) else "not clearly faster"
+    reason = f"{how} than {winner.name} (p50 {_median_ms(variant):.3g} against {winner_ms:.3g} ms)"
+    return dataclasses.replace(variant, rejected=reason)
 
 
 def _median_ms(trial: Trial) -> float:

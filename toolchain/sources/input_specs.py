@@ -11,7 +11,7 @@ from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 
 _DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8", "uint8", "bool")
-_OPEN_SIZE = 8  # small, but above one, so that a model that was wrongly specialised to size 1 fails
+_OPEN_SIZE = 8  # of a dynamic dimension: small, but above 1, so that a model wrongly specialised to size 1 fails
 _FORM = re.compile(r"([^=]+)=([a-z0-9]+)\[([^\]]*)\]")
 
 
@@ -44,12 +44,11 @@ def example_samples(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[
     return {spec.name: _random(rng, spec, n, batches) for spec in specs}
 
 
-def random_note(specs: Sequence[TensorSpec]) -> str:
-    """Write the end of a note on a model that was timed on `example_samples`: the sizes that were chosen for it."""
+def default_sizes(specs: Sequence[TensorSpec]) -> str:
+    """Write the end of a note on random inputs: the sizes that `example_samples` takes; empty if all are static."""
     taken = {spec.name: list(array.shape[1:]) for spec, array in zip(specs, example_samples(specs, 1).values())}
     open_ = [f"{spec} as {taken[spec.name]}" for spec in specs if any(isinstance(dim, str) for dim in spec.shape[1:])]
-    sizes = f", at sizes of our own: {'; '.join(open_)} a sample" if open_ else ""
-    return f"; latency is of random inputs, too{sizes}"
+    return f", at default sizes: {'; '.join(open_)} per sample" if open_ else ""
 
 
 def _random(rng: np.random.Generator, spec: TensorSpec, n: int, batches: Mapping[str, int]) -> Array:
@@ -59,7 +58,6 @@ def _random(rng: np.random.Generator, spec: TensorSpec, n: int, batches: Mapping
     if spec.dtype == "bool":
         return rng.integers(0, 2, shape).astype(bool)
     if "int" in spec.dtype:
-        return rng.integers(0, 2, shape).astype(
-            spec.dtype
-        )  # valid token ids even for the smallest vocabulary, that of token types
+        # 0 and 1 are valid ids even in the smallest vocabulary, that of token types.
+        return rng.integers(0, 2, shape).astype(spec.dtype)
     return rng.standard_normal(shape).astype(spec.dtype)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runtimes.errors import UsageError
 from toolchain.exporters import exporter
 
-if TYPE_CHECKING:  # a device has no onnx-ir, and its `measure` imports `is_onnx`; --help imports no NumPy
+if TYPE_CHECKING:  # `measure` imports `is_onnx` on a device without onnx-ir, and --help imports no NumPy
     from runtimes.samples import Rows
     from runtimes.tensors import TensorSpec
     from toolchain.models.onnx_model import OnnxModel
@@ -24,13 +24,13 @@ def open_source(
 
     Args:
         source: a file, or MODULE:FACTORY.
-        inputs: specs from --input; may be empty where the source declares its own.
+        inputs: specs from --input; may be empty if the source declares its own.
         out: the ONNX file to write, if one is made.
-        samples: arrays by input, first axis the samples, to export and check with where they fit. Random numbers
+        samples: arrays by input, first axis the samples, to export and check with if they fit. Random numbers
             stand in for the other inputs, and some models do not accept them.
 
     Raises:
-        UsageError: the source is of no kind there is, or its exporter refuses it.
+        UsageError: the source is of no known kind, or its exporter refuses it.
     """
     return exporter(_kind(source)).export(source, inputs, out, samples)
 
@@ -39,7 +39,7 @@ def check_source(source: str) -> None:
     """Check that a source is of a known kind and that its file is there, without opening it.
 
     Raises:
-        UsageError: it is not; says which kinds there are, or which file is missing.
+        UsageError: it is not; the message lists the kinds, or names the missing file.
     """
     is_module = _kind(source) == "module"
     file = source.rpartition(":")[0] if is_module else source

@@ -1,4 +1,4 @@
-"""A source with the calibration samples that a command observes it on."""
+"""Opening of a source together with its calibration samples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def open_with_samples(
 
     Args:
         source: a file, or MODULE:FACTORY.
-        inputs: specs from --input; may be empty where the source declares its own.
+        inputs: specs from --input; may be empty if the source declares its own.
         calibration: an .npz, or FILE.py:FACTORY.
         work: a folder for the exported model and for what a factory yields.
 
@@ -37,10 +37,10 @@ def open_with_samples(
 def open_float_with_samples(
     source: str, inputs: Sequence[TensorSpec], calibration: Path, work: Path
 ) -> tuple[OnnxModel, Dataset]:
-    """Do the same for a source that is to be quantized.
+    """Export a float source, and check its samples against it; see `open_with_samples` for the arguments.
 
     Raises:
-        UsageError: the source is quantized already; or as `open_with_samples`.
+        UsageError: the source is quantized already; or as in `open_with_samples`.
     """
     model, samples = open_with_samples(source, inputs, calibration, work)
     if is_quantized(load_ir(model.path)):

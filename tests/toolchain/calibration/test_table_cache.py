@@ -41,7 +41,7 @@ class Case:
         np.savez(self.file, **self.arrays)
         model = open_model(self.model)
         data = dataset.read(self.file, model.inputs)
-        return table_cache.causes(prepare(model), self.method, self.tensors, data, self.infinities)
+        return table_cache.dependencies(prepare(model), self.method, self.tensors, data, self.infinities)
 
 
 def change_external_data(case: Case, patch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import QuantizationScheme
 from toolchain.candidates import candidate, defaults
-from toolchain.candidates.candidate import Candidate, marked, plan
+from toolchain.candidates.candidate import Candidate, list_candidates, marked
 from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.recipe import Recipe
 
@@ -35,21 +35,21 @@ def test_a_precision_says_what_it_computes_in(precision, computes_in):
 
 
 def test_tries_every_precision_on_every_runtime(device):
-    trial = plan(device)
-    assert [(c.recipe.precision, c.runtime) for c in trial] == [
+    listed = list_candidates(device)
+    assert [(c.recipe.precision, c.runtime) for c in listed] == [
         (precision, runtime) for runtime in ("onnxruntime", "null") for precision in precisions()
     ]
-    assert {c.settings.threads for c in trial} == {device.threads}
+    assert {c.settings.threads for c in listed} == {device.threads}
 
 
 def test_tries_what_was_asked_for(device):
-    trial = plan(device, ["int8", "fp32"], ["null"], threads=3)
-    assert [c.name for c in trial] == ["int8 (null)", "fp32 (null)"]
-    assert {c.settings.threads for c in trial} == {3}
+    listed = list_candidates(device, ["int8", "fp32"], ["null"], threads=3)
+    assert [c.name for c in listed] == ["int8 (null)", "fp32 (null)"]
+    assert {c.settings.threads for c in listed} == {3}
 
 
 def test_what_the_runtime_cannot_compute_is_a_row_with_the_reason_and_a_way_out(device):
-    refusals = {c.recipe.precision: c.refusal for c in plan(device, runtimes=["onnxruntime"])}
+    refusals = {c.recipe.precision: c.refusal for c in list_candidates(device, runtimes=["onnxruntime"])}
     assert {p for p, refusal in refusals.items() if refusal is None} >= {"fp32", "int8", "int8-dynamic", "fp16-storage"}
     for precision in ("fp16", "bf16"):
         assert refusals[precision] == (
@@ -59,7 +59,7 @@ def test_what_the_runtime_cannot_compute_is_a_row_with_the_reason_and_a_way_out(
 
 
 def test_int8_follows_the_profiles_scheme(device):
-    recipes = {c.name: c.recipe for c in plan(device, ["fp32", "int8", "int8-dynamic", "int8-storage"])}
+    recipes = {c.name: c.recipe for c in list_candidates(device, ["fp32", "int8", "int8-dynamic", "int8-storage"])}
     assert recipes["int8 (onnxruntime)"].scheme == QuantizationScheme(reduce_range=True)
     assert recipes["int8 (onnxruntime)"].calibration is not None
     assert recipes["int8 (null)"].scheme == QuantizationScheme()
@@ -70,7 +70,7 @@ def test_int8_follows_the_profiles_scheme(device):
 
 def test_a_runtime_that_nothing_is_built_for_is_one_row(device, monkeypatch):
     device = dataclasses.replace(device, runtimes=("openvx",), precisions={"openvx": ("fp32",)}, quantization={})
-    (row,) = plan(device)
+    (row,) = list_candidates(device)
     assert (row.name, row.refusal) == ("any (openvx)", "This release of edgewright does not build for openvx.")
 
 
@@ -79,7 +79,7 @@ def test_a_runtime_that_is_not_installed_is_one_row_with_the_line_that_installs_
         raise NotInstalledError("install it with: pip install 'edgewright[onnxruntime]'")
 
     monkeypatch.setattr(candidate, "builder", missing)
-    assert [c.refusal for c in plan(device, runtimes=["null"])] == [
+    assert [c.refusal for c in list_candidates(device, runtimes=["null"])] == [
         "install it with: pip install 'edgewright[onnxruntime]'"
     ]
 
@@ -87,8 +87,9 @@ def test_a_runtime_that_is_not_installed_is_one_row_with_the_line_that_installs_
 def test_without_its_package_openvino_is_one_row_with_the_line_that_installs_it():
     program = (
         "import sys; sys.modules['openvino'] = None\n"  # as Python finds a package that is not installed
-        "from hwbench.machine import device_profiles\nfrom toolchain.candidates.candidate import plan\n"
-        "print(*((c.name, c.refusal) for c in plan(device_profiles.load('x86-64-amx')) if c.runtime == 'openvino'))"
+        "from hwbench.machine import device_profiles\nfrom toolchain.candidates.candidate import list_candidates\n"
+        "listed = list_candidates(device_profiles.load('x86-64-amx'))\n"
+        "print(*((c.name, c.refusal) for c in listed if c.runtime == 'openvino'))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ast.literal_eval(done.stdout) == (
@@ -99,45 +100,47 @@ def test_without_its_package_openvino_is_one_row_with_the_line_that_installs_it(
 
 def test_openvino_is_told_what_to_compute_in():
     pytest.importorskip("openvino", reason="openvino is not installed")
-    trial = {c.name: c for c in plan(device_profiles.load("x86-64-amx"), ["fp32", "bf16", "int8"], ["openvino"])}
-    told = {name: (c.recipe.precision, dict(c.settings.options)) for name, c in trial.items()}
+    listed = {
+        c.name: c for c in list_candidates(device_profiles.load("x86-64-amx"), ["fp32", "bf16", "int8"], ["openvino"])
+    }
+    told = {name: (c.recipe.precision, dict(c.settings.options)) for name, c in listed.items()}
     assert told == {
         "fp32 (openvino)": ("fp32", {}),
         "bf16-storage + bf16 (openvino)": ("bf16-storage", {"inference_precision": "bf16"}),
         "int8 (openvino)": ("int8", {}),
         "int8 + bf16 (openvino)": ("int8", {"inference_precision": "bf16"}),
     }
-    assert {c.refusal for c in trial.values()} == {None}
-    (refused,) = plan(device_profiles.load("x86-64-v3-avx2"), ["bf16"], ["openvino"])
+    assert {c.refusal for c in listed.values()} == {None}
+    (refused,) = list_candidates(device_profiles.load("x86-64-v3-avx2"), ["bf16"], ["openvino"])
     assert refused.refusal.startswith("openvino has no bf16 arithmetic on x86-64-v3-avx2.")
 
 
 def test_files_that_tensorrts_parser_does_not_read_are_refused():
-    trial = {c.recipe.precision: c.refusal for c in plan(device_profiles.load("l4"), runtimes=["tensorrt"])}
-    assert {precision for precision, refusal in trial.items() if refusal} == {"int8-dynamic", "int8-storage"}
-    assert trial["int8-dynamic"].startswith("TensorRT's parser takes no DynamicQuantizeLinear")
-    assert trial["int8-storage"].startswith("TensorRT's parser takes int8 constants before a DequantizeLinear alone")
+    listed = {c.recipe.precision: c.refusal for c in list_candidates(device_profiles.load("l4"), runtimes=["tensorrt"])}
+    assert {precision for precision, refusal in listed.items() if refusal} == {"int8-dynamic", "int8-storage"}
+    assert listed["int8-dynamic"].startswith("TensorRT's parser takes no DynamicQuantizeLinear")
+    assert listed["int8-storage"].startswith("TensorRT's parser takes int8 constants before a DequantizeLinear alone")
 
 
 @pytest.mark.parametrize("name", device_profiles.names())
 def test_every_profile_has_candidates(name):
-    trial = plan(device_profiles.load(name))
-    assert any(c.refusal is None for c in trial if c.runtime == "onnxruntime")
-    assert len({c.name for c in trial}) == len(trial)
+    listed = list_candidates(device_profiles.load(name))
+    assert any(c.refusal is None for c in listed if c.runtime == "onnxruntime")
+    assert len({c.name for c in listed}) == len(listed)
 
 
 def test_unknown_words_are_answered_with_the_choices(device):
     with pytest.raises(UsageError, match=r"^Unknown precision 'fp61'; choose from fp32, .*int8"):
-        plan(device, ["fp61"])
+        list_candidates(device, ["fp61"])
     with pytest.raises(UsageError, match=r"^Profile bench has no runtime 'tensorrt'; choose from onnxruntime, null\.$"):
-        plan(device, runtimes=["tensorrt"])
+        list_candidates(device, runtimes=["tensorrt"])
 
 
 def test_corrections_can_be_chosen_and_left_out(device):
     assert defaults.corrections() == defaults.DEFAULT_CORRECTIONS
     assert defaults.corrections(["bias", "tail", "bias"]) == ("bias", "tail")
     assert defaults.corrections(["none"]) == ()
-    recipes = {c.recipe.precision: c.recipe for c in plan(device, ["int8", "fp32"], corrections=["bias"])}
+    recipes = {c.recipe.precision: c.recipe for c in list_candidates(device, ["int8", "fp32"], corrections=["bias"])}
     assert recipes["int8"].corrections == ("bias",)
     assert recipes["fp32"].corrections == ()
 
@@ -156,7 +159,10 @@ def test_every_correction_says_when_it_runs():
 
 def test_sessions_start_with_the_profiles_options(device):
     quiet = dataclasses.replace(device, options={"onnxruntime": {"spinning": "0"}})
-    assert {c.runtime: c.settings.options for c in plan(quiet)} == {"onnxruntime": {"spinning": "0"}, "null": {}}
+    assert {c.runtime: c.settings.options for c in list_candidates(quiet)} == {
+        "onnxruntime": {"spinning": "0"},
+        "null": {},
+    }
 
 
 @pytest.mark.parametrize(

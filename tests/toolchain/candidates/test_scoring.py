@@ -84,7 +84,7 @@ def test_without_any_samples_random_ones_prove_little(model, tmp_path):
 def test_sizes_that_nobody_gave_are_named(tmp_path):
     model = open_model(tiny_models.double(tmp_path / "m.onnx", inputs="float[N,T] x"))
     note = plan(model, None, None, None, tmp_path).note
-    assert note.endswith("latency is of random inputs, too, at sizes of our own: x=float32[N,T] as [8] a sample.")
+    assert note.endswith("latency is of random inputs, too, at default sizes: x=float32[N,T] as [8] per sample.")
 
 
 def test_random_samples_can_be_named_as_savez_names_its_own_argument(tmp_path):

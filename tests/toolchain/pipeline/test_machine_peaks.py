@@ -20,7 +20,7 @@ from runtimes.errors import UsageError
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates.build_candidate import CandidateBuilder
-from toolchain.candidates.candidate import Candidate, plan
+from toolchain.candidates.candidate import Candidate, list_candidates
 from toolchain.graphs.value_range import Range
 from toolchain.pipeline import machine_peaks
 from toolchain.pipeline.machine_peaks import known_or_measured, with_peaks
@@ -76,7 +76,9 @@ def peak_of(machine, builder, tmp_path):
 
 
 def test_a_candidate_of_one_precision_is_a_peak_and_any_other_says_why_not(machine, builder, peak_of):
-    (planned, *_) = plan(device_profiles.detect(machine), ("int8",), ("onnxruntime",), threads=1, corrections=())
+    (planned, *_) = list_candidates(
+        device_profiles.detect(machine), ("int8",), ("onnxruntime",), threads=1, corrections=()
+    )
     whole = peak_of(planned.recipe)
     assert (whole.precision, whole.operations) == ("int8", 2 * 2 * 8**3)
     mixed = peak_of(planned.recipe, keep=builder.layers()[:1])

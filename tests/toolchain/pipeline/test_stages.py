@@ -24,16 +24,16 @@ def test_every_phase_that_a_build_goes_through_is_a_stage_and_in_their_order(
     asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": exhaustive}
     request = digits_request(profiles=(device,), runtimes=("onnxruntime",), **asked)
     build(request)
-    plan = candidate.plan(device, ("fp32", "int8"), ("onnxruntime",))
-    names = [s.name for s in stages(request.source, [(device, plan)], this_machine(), exhaustive=exhaustive)]
+    listed = candidate.list_candidates(device, ("fp32", "int8"), ("onnxruntime",))
+    names = [s.name for s in stages(request.source, [(device, listed)], this_machine(), exhaustive=exhaustive)]
     assert [name for name in names if name in began] == began
 
 
 def test_of_several_devices_each_stage_says_which(device):
-    plan = candidate.plan(device, ("fp32",), ("onnxruntime",))
+    listed = candidate.list_candidates(device, ("fp32",), ("onnxruntime",))
     other = dataclasses.replace(device, name="other")
-    one = stages("m.onnx", [(device, plan)], this_machine(), exhaustive=False)
-    two = stages("m.onnx", [(device, plan), (other, plan)], this_machine(), exhaustive=False)
+    one = stages("m.onnx", [(device, listed)], this_machine(), exhaustive=False)
+    two = stages("m.onnx", [(device, listed), (other, listed)], this_machine(), exhaustive=False)
     assert [stage.title for stage in one][:3] == ["opening the model", "running the source", "make candidates"]
     assert f"{device.name}, make candidates" in [stage.title for stage in two]
     assert len({stage.name for stage in two}) == len(two) - 1  # peaks are the machine's
@@ -41,7 +41,7 @@ def test_of_several_devices_each_stage_says_which(device):
 
 def test_what_is_not_timed_takes_no_steps_of_timing():
     device = device_profiles.load("rpi4" if this_machine().arch != "aarch64" else "x86-64-v4-vnni")
-    plan = candidate.plan(device, ("fp32",))
-    titles = {stage.title for stage in stages("m.onnx", [(device, plan)], this_machine(), exhaustive=False)}
+    listed = candidate.list_candidates(device, ("fp32",))
+    titles = {stage.title for stage in stages("m.onnx", [(device, listed)], this_machine(), exhaustive=False)}
     assert "rank" in titles
     assert titles.isdisjoint({"screen", "time", "explain"})

@@ -22,7 +22,7 @@ Kind = Literal["conversion", "integer product", "float product", "other"]
 RUNS = 10
 """Number of inferences over which a profile takes the median."""
 
-_LIMIT_S = 300.0
+_LIMIT_S = 300.0  # a profile that takes longer counts as hung
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def profile(artifact: Artifact, inputs: Path) -> list[NodeTime]:
     """Measure the time of an artifact's nodes on the samples of an .npz.
 
     Raises:
-        BackendError: its runtime refuses it, or crashed or hung while it profiled.
+        BackendError: its runtime refuses it, or crashes or hangs while it profiles.
     """
     with tempfile.TemporaryDirectory(prefix="edgewright-") as name:
         folder = Path(name)

@@ -15,7 +15,7 @@ from toolchain.analysis import node_times
 
 
 def main(request: Path, inputs: Path, times: Path) -> None:
-    """Profile the request's artifact on the samples in turn, and write its times."""
+    """Profile the request's artifact on the samples in turn, and write the times of its nodes."""
     artifact = decode(Artifact, json.loads(request.read_text()), "the artifact to profile")
     runs = node_times.RUNS
     try:

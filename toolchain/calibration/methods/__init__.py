@@ -20,7 +20,7 @@ class Method(Protocol):
 
     NEEDS_DISTRIBUTION: bool
 
-    def choose(self, distribution: Histogram) -> Range:
+    def choose(self, histogram: Histogram) -> Range:
         """Choose the range to quantize a tensor over."""
 
 

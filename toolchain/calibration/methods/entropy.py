@@ -15,21 +15,21 @@ from toolchain.graphs.value_range import Range
 
 NEEDS_DISTRIBUTION = True
 
-_LEVELS = 128
+_LEVELS = 128  # magnitudes that int8 represents
 _STRIDE = 16  # bins between two candidate thresholds
 _UNLIKELY = 1e-12  # probability of a value to which the levels give none
 
 
-def choose(distribution: Histogram) -> Range:
+def choose(histogram: Histogram) -> Range:
     """Choose the threshold with the least divergence, for both sides of zero, within the extremes."""
-    magnitudes = distribution.counts[HALF_BINS:] + distribution.counts[:HALF_BINS][::-1]
+    magnitudes = histogram.counts[HALF_BINS:] + histogram.counts[:HALF_BINS][::-1]
     # Zero is exact on every scale, and ReLU writes so many zeros that their bin would outweigh all others.
     magnitudes[0] = magnitudes[1]
     last = int(np.flatnonzero(magnitudes).max(initial=0)) + 1
     candidates = np.unique([*range(min(_LEVELS, last), last, _STRIDE), last])
     divergences = _divergences(magnitudes[:last].astype(np.float64), candidates)
-    threshold = float(candidates[int(np.argmin(divergences))]) * distribution.width
-    return Range(max(-threshold, distribution.low), min(threshold, distribution.high))
+    threshold = float(candidates[int(np.argmin(divergences))]) * histogram.width
+    return Range(max(-threshold, histogram.low), min(threshold, histogram.high))
 
 
 def _divergences(magnitudes: Array, stops: Array) -> Array:

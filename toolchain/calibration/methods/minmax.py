@@ -8,6 +8,6 @@ from toolchain.graphs.value_range import Range
 NEEDS_DISTRIBUTION = False
 
 
-def choose(distribution: Histogram) -> Range:
+def choose(histogram: Histogram) -> Range:
     """Choose the extremes."""
-    return Range(distribution.low, distribution.high)
+    return Range(histogram.low, histogram.high)

@@ -10,24 +10,24 @@ from toolchain.graphs.value_range import Range
 
 NEEDS_DISTRIBUTION = True
 
-_LEVELS = 255
-_SHRINKS = np.linspace(1.0, 0.1, 91)
+_LEVELS = 255  # steps between the ends of an 8-bit range
+_SHRINKS = np.linspace(1.0, 0.1, 91)  # factors of the range that are tried, one percent apart
 
 
-def choose(distribution: Histogram) -> Range:
+def choose(histogram: Histogram) -> Range:
     """Shrink each side in turn, from the extremes, to the least error; twice, since the sides interact.
 
     Every range that is tried includes zero, which integers represent. The result stays within the extremes.
     """
-    low, high = min(distribution.low, 0.0), max(distribution.high, 0.0)
-    used = distribution.counts > 0
-    values, weights = distribution.centres[used], distribution.counts[used].astype(np.float64)
+    low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
+    used = histogram.counts > 0
+    values, weights = histogram.centres[used], histogram.counts[used].astype(np.float64)
     best_low, best_high = low, high
     for _ in range(2 if low and high else 1):
         best_high = high * _best(values, weights, best_low, high * _SHRINKS) if high else 0.0
         best_low = low * _best(values, weights, low * _SHRINKS, best_high) if low else 0.0
     # If all values have one sign, the clip keeps the side next to zero at the nearest of them.
-    return Range(*np.clip([best_low, best_high], distribution.low, distribution.high).tolist())
+    return Range(*np.clip([best_low, best_high], histogram.low, histogram.high).tolist())
 
 
 def _best(values: Array, weights: Array, lows: Array | float, highs: Array | float) -> float:

@@ -14,12 +14,12 @@ PERCENT = 99.99
 arXiv:2004.09602, where it did best."""
 
 
-def choose(distribution: Histogram) -> Range:
+def choose(histogram: Histogram) -> Range:
     """Choose the smallest range of whole bins that holds `PERCENT` of the values, within the extremes."""
-    tail = (100 - PERCENT) / 200 * distribution.counts.sum()
-    below = np.cumsum(distribution.counts)
-    above = np.cumsum(distribution.counts[::-1])[::-1]
-    edges = distribution.edges
+    tail = (100 - PERCENT) / 200 * histogram.counts.sum()
+    below = np.cumsum(histogram.counts)
+    above = np.cumsum(histogram.counts[::-1])[::-1]
+    edges = histogram.edges
     low = edges[int(np.argmax(below > tail))]
     high = edges[len(above) - int(np.argmax(above[::-1] > tail))]
-    return Range(max(float(low), distribution.low), min(float(high), distribution.high))
+    return Range(max(float(low), histogram.low), min(float(high), histogram.high))

@@ -1,5 +1,5 @@
-"""Phases of the search, one per file; `toolchain/search/search.py` gives their order.
+"""Phases of the search, one per file; `toolchain/search/schedule.py` lists them in their order.
 
-A phase is a function of the search's state. It replaces trials there as it goes, so that a phase that is cut short
-loses nothing.
+A phase is a function of the search's state. It replaces trials there one by one, so that nothing is lost if the
+phase ends early.
 """

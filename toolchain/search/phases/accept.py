@@ -1,31 +1,32 @@
-"""Accept the finalists: score them, and them alone, on the evaluation samples."""
+"""Phase that scores the finalists on the evaluation samples, which the search has not used so far."""
 
 from __future__ import annotations
 
-from toolchain.search import screening, steps
+from toolchain.search import successive_halving, trial_steps
 from toolchain.search.state import SearchState
-from toolchain.search.steps import Finish
 from toolchain.search.time_limit import TimeUp
+from toolchain.search.trial_steps import Finish
 
 
 def accept(state: SearchState) -> None:
-    """Score the finalists; of a field that was not screened to its end, the fastest.
+    """Score the finalists; only the fastest, if screening did not come to its end.
 
-    The source goes first, since it takes no run, then the fastest. One of them is scored whatever the clock says.
+    The source is scored first, since its score takes no run, and the others by speed. The time limit never prevents the
+    first of these, so that a build always has a scored candidate.
     """
     clock = state.context.clock
     if clock.stopped and not state.is_screened:
-        state.put_all(screening.cut_short(state.running, clock.stopped, state.acceptance.is_out))
+        state.put_all(successive_halving.reject_for_time(state.running, clock.stopped, state.acceptance.broken_budgets))
 
-    def keep(finish: Finish) -> None:
+    def store(finish: Finish) -> None:
         state.put(finish())
         if clock.is_spent:
             clock.check(1.0)
 
-    state.put_all(steps.score(trial, state.context, "evaluation")() for trial in state.running if trial.is_source)
+    state.put_all(trial_steps.score(trial, state.context, "evaluation")() for trial in state.running if trial.is_source)
     try:
-        state.score_each([trial for trial in state.fastest if not trial.is_source], "evaluation", keep)
+        state.score_each([trial for trial in state.fastest if not trial.is_source], "evaluation", store)
     except TimeUp:
         late = [trial for trial in state.running if trial.accuracy is None]
-        state.put_all(screening.unfinished(one, str(clock.stopped)) for one in late)
+        state.put_all(successive_halving.reject_unfinished(trial, str(clock.stopped)) for trial in late)
         raise

@@ -1,4 +1,4 @@
-"""Explain why int8 is slower than float, where it is."""
+"""Phase that explains why an int8 candidate is slower than float, if it is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from toolchain.search.state import SearchState
 
 
 def explain(state: SearchState) -> None:
-    """Add a remark to each int8 trial that is slower than its float twin."""
+    """Add a remark to each int8 trial that is slower than the float32 trial on its runtime."""
     for trial in list(state.trials.values()):
         state.context.clock.check(1.0)
         if trial.computes_in("int8") or trial.computes_in("int8-dynamic"):

@@ -1,4 +1,4 @@
-"""Make the candidates that a search starts with."""
+"""Phase that makes the candidates that a search starts with."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from toolchain.search.trials import Trial
 
 
 def make_candidates(state: SearchState) -> None:
-    """Make each candidate: the first whatever the clock says, the others while there is time.
+    """Make the first candidate in any case, and the others while there is time.
 
-    Candidates that are larger than a budget allows go at once, unless all are to be measured.
+    Candidates whose file is larger than a budget allows are rejected at once, unless all are to be measured.
     """
     clock = state.context.clock
     for number, candidate in enumerate(state.candidates):
@@ -18,4 +18,4 @@ def make_candidates(state: SearchState) -> None:
         else:
             state.make(candidate)
     if not state.exhaustive:
-        state.drop_too_large()
+        state.reject_too_large()

@@ -1,29 +1,31 @@
-"""Time the finalists, interleaved: rounds of one block each."""
+"""Phase that times the finalists, interleaved: rounds of one block each, until the fastest is clear."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hwbench.measurements.interleaved import BLOCKS
 from runtimes.sampling.closed_loop import SamplingPlan
-from toolchain.search import steps
-from toolchain.search.phases import finalists
+from toolchain.search import trial_steps
 from toolchain.search.state import SearchState
-from toolchain.search.trials import Trial
+from toolchain.search.trials import Trial, medians_ms
 
 _ENOUGH_RUNS = 80  # per block; six blocks have more than the 459 that MLPerf's early stopping takes for a p99
 _STARTUP_S = 1.0  # of a process, a runtime and a model, roughly
+_MAX_SLOWDOWN = 1.5  # times the fastest that may be selected; short measurements err by less
+_MIN_BLOCKS = 3  # of both trials, before one is left behind
+_CLEARLY = 1.05  # times the leader's slowest block
 
 
 def time_finalists(state: SearchState) -> None:
-    """Measure the trials that may be selected, as well as telling their order takes, or as the time allows."""
-    right = (trial for trial in state.fastest if trial.median_ms and state.acceptance.is_right(trial))
-    best = next(right, None)
+    """Measure the trials that may be selected until their order is clear, or as long as the time allows."""
+    able = (trial for trial in state.fastest if trial.median_ms and state.acceptance.may_be_selected(trial))
+    best = next(able, None)
     if best is not None:
-        state.put_all(finalists.within_reach(state.running, best))
+        state.put_all(reject_far_slower(state.running, best))
     plan = dataclasses.replace(state.full, min_runs=min(_ENOUGH_RUNS, state.full.min_runs))
-    _time(state, plan, lambda trials: finalists.contenders(trials, state.acceptance.is_met))
+    _time(state, plan, lambda trials: contenders(trials, state.acceptance.meets_all))
 
 
 def time_all(state: SearchState) -> None:
@@ -31,16 +33,59 @@ def time_all(state: SearchState) -> None:
     _time(state, state.full, lambda trials: trials)
 
 
-def _time(state: SearchState, plan: SamplingPlan, contenders: Callable[[list[Trial]], list[Trial]]) -> None:
-    """Measure a block of each trial per round; `contenders` picks those that stay after a round."""
+def reject_far_slower(running: Sequence[Trial], best: Trial) -> list[Trial]:
+    """Reject trials that were far slower in screening than one that may be selected; the source always stays."""
+    bar = best.median_ms
+    assert bar is not None
+
+    def judged(trial: Trial) -> Trial:
+        mine = trial.median_ms
+        if trial.is_source or mine is None or mine <= _MAX_SLOWDOWN * bar:
+            return trial
+        figures = f"p50 {mine:.3g} against {bar:.3g} ms"
+        reason = f"{mine / bar:.2g}x slower in screening than {best.name} ({figures}), which also meets the budgets"
+        return dataclasses.replace(trial, rejected=reason)
+
+    return [judged(trial) for trial in running]
+
+
+def contenders(finalists: Sequence[Trial], meets_all: Callable[[Trial], bool]) -> list[Trial]:
+    """Pick the finalists that may still turn out to be the fastest.
+
+    A finalist is left behind if its fastest block is slower than a leader's slowest, by more than a few percent. If two
+    were equally fast, three blocks each would fall like this with a probability of 1 in 20 (for one pair, looked at
+    once; a search has several pairs, looked at up to four times), and by a few percent more far more rarely. All other
+    finalists get six blocks, which tell closer ones apart.
+
+    Args:
+        finalists: trials that were measured in every round so far.
+        meets_all: tells whether a finalist meets all budgets, by its measurements so far.
+    """
+    leaders = [trial for trial in finalists if _blocks(trial) >= _MIN_BLOCKS and meets_all(trial)]
+    bar = min((max(_medians_ms(leader)) for leader in leaders), default=None)
+    if bar is None:
+        return list(finalists)
+    return [trial for trial in finalists if min(_medians_ms(trial)) <= _CLEARLY * bar]
+
+
+def _time(state: SearchState, plan: SamplingPlan, select: Callable[[list[Trial]], list[Trial]]) -> None:
+    """Measure a block of each trial per round; `select` picks the trials for the next round."""
     clock = state.context.clock
-    wanted = [trial.name for trial in state.running if trial.accuracy and not state.acceptance.breaks(trial)]
+    wanted = [trial.name for trial in state.running if trial.accuracy and not state.acceptance.breaks_accuracy(trial)]
     clock.check(1.0)
     plan = clock.fitted(plan, blocks=len(wanted) * BLOCKS, startup_s=_STARTUP_S)
     for block in range(BLOCKS):
         for name in wanted:
-            state.put(steps.sample(state.trials[name], state.context, plan, final=True))
+            state.put(trial_steps.sample(state.trials[name], state.context, plan, final=True))
         running = [state.trials[name] for name in wanted if state.trials[name].is_running]
-        wanted = [trial.name for trial in contenders(running)]
+        wanted = [trial.name for trial in select(running)]
         why = f"timed in {block + 1} of {BLOCKS} processes: clearly slower than a candidate that meets every budget"
-        state.put_all(dataclasses.replace(one, behind=why) for one in running if one.name not in wanted)
+        state.put_all(dataclasses.replace(trial, behind=why) for trial in running if trial.name not in wanted)
+
+
+def _blocks(trial: Trial) -> int:
+    return len(trial.latency.blocks) if trial.latency is not None else 0
+
+
+def _medians_ms(trial: Trial) -> list[float]:
+    return medians_ms(trial.latency.blocks) if trial.latency is not None else []

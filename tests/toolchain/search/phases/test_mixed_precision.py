@@ -31,16 +31,16 @@ def test_the_smallest_prefix_is_found_within_the_bound(count, data):
     assert len(asked) <= math.ceil(math.log2(count))
 
 
-def test_every_other_attempt_says_why_it_went():
+def test_every_other_trial_says_why_it_was_rejected():
     ranking = tuple(f"layer_{n}" for n in range(8))
     scores = iter((4, 2, 3))
 
-    def attempt(candidate):
+    def run(candidate):
         assert len(candidate.recipe.keep) == next(scores)
         return dataclasses.replace(trial(1), candidate=candidate)
 
-    found = mixed_precision.recover(
-        trial(1).candidate, ranking, attempt, lambda one: len(one.candidate.recipe.keep) >= 3
+    found = mixed_precision.fewest_layers(
+        trial(1).candidate, ranking, run, lambda one: len(one.candidate.recipe.keep) >= 3
     )
     assert {len(one.candidate.recipe.keep): one.rejected for one in found} == {
         4: "3 layers in float32 are enough to meet the accuracy budget",
@@ -53,11 +53,11 @@ def test_every_other_attempt_says_why_it_went():
 
 def test_layers_that_were_kept_before_count_too():
     low = dataclasses.replace(trial(1).candidate, recipe=Recipe("int8", keep=("slow_0", "slow_1")))
-    found = mixed_precision.recover(
+    found = mixed_precision.fewest_layers(
         low, ("a", "b"), lambda one: dataclasses.replace(trial(1), candidate=one), lambda _: False
     )
     assert [one.rejected for one in found] == ["with 3 layers in float32 it was not shown to meet the accuracy budget"]
-    assert mixed_precision.recover(low, ("a",), lambda _: pytest.fail("nothing to try"), lambda _: False) == ()
+    assert mixed_precision.fewest_layers(low, ("a",), lambda _: pytest.fail("nothing to try"), lambda _: False) == ()
 
 
 @pytest.fixture(scope="module")

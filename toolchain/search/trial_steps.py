@@ -1,4 +1,4 @@
-"""Single steps of a trial: make it, score it, measure a block. A failure costs the other trials nothing."""
+"""Steps of a trial: make it, score it, measure a block. A failure becomes part of the trial, and others go on."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from toolchain.output_folder import disk_full
 from toolchain.search.trials import BuildContext, Trial
 
 Samples = Literal["ranking", "evaluation"]
-"""The samples that a trial is scored on."""
+"""Samples that a trial is scored on."""
 
 Finish = Callable[[], Trial]
-"""The rest of a step, for the main thread: it calls the user's metric, which may not be safe in other threads."""
+"""Rest of a step, for the main thread: it calls the user's metric, which may not be safe in other threads."""
 
 
 def make(candidate: Candidate, profile: HardwareProfile, context: BuildContext) -> Trial:
@@ -83,7 +83,7 @@ def sample(trial: Trial, context: BuildContext, plan: SamplingPlan, *, final: bo
     Args:
         trial: a candidate that was made.
         context: the parts that candidates share.
-        plan: how long the block lasts.
+        plan: the length of the block.
         final: add it to the latency that the report shows; else to screening's blocks.
 
     Raises:
@@ -120,7 +120,7 @@ def _guarded(trial: Trial, step: Callable[[Trial], Trial]) -> Trial:
 
 
 def _check_disk(failure: str) -> None:
-    """Tell a full disk from a candidate's failure: it fails every candidate that comes next, too.
+    """Check that a failure is the candidate's own: a full disk would fail every later candidate, too.
 
     Raises:
         OSError: a measuring process met a full disk.

@@ -1,4 +1,4 @@
-"""Successive halving: who goes, who stays, and why."""
+"""Successive halving: the trials that are rejected, those that stay, and the reasons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from search_parts import block, trial
 
 from runtimes.sampling.closed_loop import SamplingPlan
-from toolchain.search.screening import FINALISTS, cut, cut_short, dominates, halve, outrun, plan_of
+from toolchain.search.successive_halving import (
+    FINALISTS,
+    dominates,
+    halve,
+    reject_for_time,
+    reject_slower_than_source,
+    reject_worse_half,
+    round_plan,
+)
 
 _fields = st.lists(
     st.tuples(st.floats(0.1, 100), st.floats(0, 1)), min_size=1, max_size=20, unique_by=lambda pair: pair[0]
@@ -20,7 +28,7 @@ _fields = st.lists(
 
 def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
     source, fast, slow = trial(0, 9), trial(1, 1, 0.99), trial(2, 3, 0.99)
-    result = cut([source, fast, slow], 0, lambda one: None)
+    result = reject_worse_half([source, fast, slow], 0, lambda one: None)
     assert [a.is_running for a in result] == [True, True, False]
     assert result[2].rejected == (
         "3x slower than int8 (onnxruntime) in screening (p50 3 against 1 ms, 1 process each), "
@@ -29,7 +37,7 @@ def test_one_that_is_slower_and_no_closer_goes_with_the_reason():
 
 
 def test_a_slower_one_that_is_closer_stays():
-    result = cut([trial(0, 9), trial(1, 1, 0.9), trial(2, 3, 0.99)], 0, lambda one: None)
+    result = reject_worse_half([trial(0, 9), trial(1, 1, 0.9), trial(2, 3, 0.99)], 0, lambda one: None)
     assert all(a.is_running for a in result)
 
 
@@ -40,7 +48,7 @@ def test_what_short_measurements_do_not_tell_apart_stays():
 
 def test_each_round_is_twice_as_long_as_the_last_and_none_longer_than_the_plan():
     full = SamplingPlan()
-    plans = [plan_of(round_, full) for round_ in range(4)]
+    plans = [round_plan(round_, full) for round_ in range(4)]
     assert [later.duration_s / sooner.duration_s for sooner, later in itertools.pairwise(plans)] == [2, 2, 2]
     assert plans[-1].duration_s == full.duration_s
     assert all(plan.min_runs >= 10 for plan in plans)
@@ -90,20 +98,22 @@ def test_what_is_slower_than_the_source_is_not_ranked():
 
 def test_a_source_that_breaks_a_budget_lets_nothing_go():
     field = [trial(0, 5), trial(1, 6)]
-    assert outrun(field, lambda one: "too large" if one.is_source else None) == field
-    assert not outrun(field, lambda one: None)[1].is_running
+    assert reject_slower_than_source(field, lambda one: "too large" if one.is_source else None) == field
+    assert not reject_slower_than_source(field, lambda one: None)[1].is_running
 
 
 def test_what_breaks_a_budget_lets_nothing_go():
     field = [trial(0, 9), trial(1, 1), trial(2, 3)]
-    assert all(one.is_running for one in cut(field, 0, lambda one: "too large" if one is field[1] else None))
+    assert all(
+        one.is_running for one in reject_worse_half(field, 0, lambda one: "too large" if one is field[1] else None)
+    )
 
 
 def test_what_breaks_a_budget_goes_before_what_does_not_but_for_the_fastest():
-    """Six that are wrong and fast, four that are right: two of the former may be mended."""
+    """Six that are wrong and fast, four that are right: two of the former may meet the budget later."""
     wrong = [trial(n, n / 10, 0.1) for n in range(1, 7)]
     right = [trial(n, n, 0.9 + n / 100) for n in range(7, 11)]
-    result = cut([trial(0, 20), *wrong, *right], 0, lambda one: "off by half" if one in wrong else None)
+    result = reject_worse_half([trial(0, 20), *wrong, *right], 0, lambda one: "off by half" if one in wrong else None)
     closest = right[3]
     assert [a.name for a in result if a.is_running][1:] == [a.name for a in (*wrong[:2], *right[:2], closest)]
     assert all(a.rejected.startswith(f"off by half; {n}x slower than int8 (") for n, a in enumerate(result[3:7], 3))
@@ -112,7 +122,9 @@ def test_what_breaks_a_budget_goes_before_what_does_not_but_for_the_fastest():
 
 def test_of_those_as_close_the_fastest_stays():
     field = [trial(0, 20), *(trial(n, 5 + n / 10) for n in range(1, 10))]
-    assert [a.name for a in cut(field, 0, lambda one: None) if a.is_running] == [a.name for a in field[:6]]
+    assert [a.name for a in reject_worse_half(field, 0, lambda one: None) if a.is_running] == [
+        a.name for a in field[:6]
+    ]
 
 
 @pytest.mark.parametrize("finalists", [1, 2, 3])
@@ -120,16 +132,16 @@ def test_halving_ends_however_few_may_stay(finalists):
     field = [trial(0, 20), *(trial(n, n, n / 20) for n in range(1, 10))]
     wrong = {one.name for one in field[1:4]}
 
-    def breaks(one):
+    def broken(one):
         return "wrong" if one.name in wrong else None
 
-    result = halve(field, lambda one, plan: one, list, SamplingPlan(), breaks=breaks, finalists=finalists)
+    result = halve(field, lambda one, plan: one, list, SamplingPlan(), broken=broken, finalists=finalists)
     assert sum(one.is_running for one in result) <= finalists + 1
 
 
 def test_for_want_of_time_what_was_measured_goes_before_what_was_not():
     field = [trial(0, 9), trial(1), trial(2), trial(3, 5)]
-    assert cut_short(field, "no time", lambda one: "wrong" if one.median_ms else None)[3].is_running
+    assert reject_for_time(field, "no time", lambda one: "wrong" if one.median_ms else None)[3].is_running
 
 
 def test_what_goes_in_a_round_is_known_before_the_next():
@@ -141,7 +153,7 @@ def test_what_goes_in_a_round_is_known_before_the_next():
         return one
 
     with pytest.raises(KeyboardInterrupt):
-        halve(field, screen, list, SamplingPlan(), keep=kept.append)
+        halve(field, screen, list, SamplingPlan(), store=kept.append)
     assert sum(not one.is_running for one in kept[-1]) == 5
 
 
@@ -152,5 +164,5 @@ def test_as_close_is_relative_to_the_score():
 
 def test_for_want_of_time_the_fastest_and_the_source_stay():
     field = [trial(0, 9), *(trial(n, 10 - n) for n in range(1, 6))]
-    kept = [a.name for a in cut_short(field, "no time", lambda one: None) if a.is_running]
+    kept = [a.name for a in reject_for_time(field, "no time", lambda one: None) if a.is_running]
     assert kept == [field[0].name, field[4].name, field[5].name]

@@ -1,4 +1,4 @@
-"""Who is measured to the end, and who need not be."""
+"""The finalists that are measured to the end, and those that need not be."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from search_parts import block, trial
 
 from hwbench.measurements.latency import Latency
-from toolchain.search.phases.finalists import contenders, within_reach
+from toolchain.search.phases.time_finalists import contenders, reject_far_slower
 
 
 def timed(number, *ms):
     return dataclasses.replace(trial(number), latency=Latency("single_stream", 1, 1, tuple(map(block, ms))))
 
 
-def test_what_screening_found_far_slower_is_let_go():
+def test_what_screening_found_far_slower_is_rejected():
     source, best, near, far, unknown = trial(0, 90), trial(1, 10), trial(2, 14), trial(3, 16), trial(4)
-    judged = within_reach([source, best, near, far, unknown], best)
+    judged = reject_far_slower([source, best, near, far, unknown], best)
     assert [one.name for one in judged if not one.is_running] == [far.name]
     assert best.name in judged[3].rejected
 
@@ -33,7 +33,7 @@ def test_two_rounds_are_too_few():
     assert contenders(field, lambda one: True) == field
 
 
-def test_one_that_may_not_be_chosen_leaves_nobody_behind():
+def test_one_that_may_not_be_selected_leaves_nobody_behind():
     field = [timed(1, 1, 1, 1), timed(2, 2, 2, 2), timed(3, 9, 9, 9)]
     assert contenders(field, lambda one: one is not field[0]) == field[:2]
 
