@@ -19,10 +19,10 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def some(names: Sequence[str], most: int = _NAMED) -> str:
-    """List all names, or the first few: "a, b, c and 4 more"."""
+def some(names: Sequence[str], most: int = _NAMED, *, separator: str = ", ") -> str:
+    """List all names, or the first few: "a, b, c and 4 more"; names that hold commas take another separator."""
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+    return separator.join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def candidate_name(

@@ -110,7 +110,9 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m runtimes", description="Check, run, measure and serve .edge bundles on a device."
+        prog="python -m runtimes",
+        description="Check, run, measure and serve .edge bundles on a device.",
+        allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (
@@ -121,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         ("sample", _sample, "measure raw latency samples; hwbench calls it"),
         ("serve", _serve, "serve the model by the Open Inference Protocol over HTTP, with /metrics for Prometheus"),
     ):
-        sub = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        sub = commands.add_parser(name, help=text, description=text.capitalize() + ".", allow_abbrev=False)
         sub.add_argument("bundle", type=Path, help="the .edge file")
         sub.set_defaults(command=command)
         if name not in ("info", "compile"):

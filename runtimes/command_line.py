@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,13 +19,17 @@ def exit_code(run: Callable[[], int]) -> int:
     """Run a command and turn its exceptions into an exit code.
 
     Returns:
-        The command's own exit code; 2 if it failed, with a sentence on stderr; 130 if it was interrupted.
+        The command's own exit code; 2 if it failed, with a sentence on stderr; 130 if it was interrupted,
+        141 if the reader of its output is gone, as shells count signals.
     """
     try:
         return run()
     except EdgewrightError as error:
         sys.stderr.write(f"Error: {one_line(str(error))}\n")
         return 2
+    except BrokenPipeError:  # whoever read the output has seen enough; Python would complain again at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:
         sys.stderr.write(f"Error: {error.strerror or error}; nothing was left half-written.\n")
         return 2

@@ -58,7 +58,7 @@ def render(test: SelfTest) -> str:
     """Write a self-test's result as lines of text."""
     manifest, artifact = test.manifest, test.manifest.artifact
     lines = [
-        f"{manifest.model} for {manifest.profile.name}: {artifact.precision} on {artifact.runtime}",
+        f"{manifest.model} for {manifest.profile.name}: {artifact.precision} ({artifact.runtime})",
         f"{len(manifest.members)} members, all digests match; {test.signature}",
     ]
     lines += [result_line(result, manifest.golden.samples) for result in test.results]

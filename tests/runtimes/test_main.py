@@ -332,3 +332,15 @@ def test_an_interrupt_is_no_error(bundle: Path, call: Call, monkeypatch: pytest.
 
     monkeypatch.setattr("runtimes.__main__.Bundle", interrupt)
     assert call("info", bundle) == (130, "", "")
+
+
+def test_a_reader_that_leaves_is_no_error(bundle: Path) -> None:
+    command = f"{sys.executable} -m runtimes info {bundle} | head -c 1"
+    done = subprocess.run(["bash", "-c", command], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{", "")
+
+
+def test_options_are_not_guessed_from_their_beginning(bundle: Path, inputs: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["run", str(bundle), "--input", str(inputs), "--outputs", str(tmp_path / "o.npz")])
+    assert exit_.value.code == 2

@@ -14,7 +14,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
+try:
+    import click
+except ModuleNotFoundError as missing:  # a device that only runs bundles has no use for it
+    sys.stderr.write("Error: edgewright needs the package 'click'; install: pip install 'edgewright[hwbench]'\n")
+    raise SystemExit(2) from missing
 
 import runtimes
 from runtimes import plugins

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ def show(results: Results, form: str, *, verbose: bool = False) -> None:
     """Print results to stdout, in colour if it is a terminal; `verbose` shows every candidate in text."""
     module = plugins.load("hwbench.formats", form, "format")
     terminal = sys.stdout.isatty()
-    width = None if terminal else LOG_WIDTH
+    width = None if terminal else int(os.environ.get("COLUMNS") or LOG_WIDTH)
     options = {"color": terminal, "width": width, "verbose": verbose} if form == "text" else {}
     click.echo(module.render(results, **options), nl=False)
 

@@ -62,10 +62,12 @@ def command(name: str | None, detect: bool, peaks: bool, threads: int | None, fr
 
 def _list() -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("profile", "device", "arch", "memory", "runtimes", box=None, pad_edge=False)
-    for profile in map(device_profiles.load, device_profiles.names()):
+    names = device_profiles.names()
+    first = Column("profile", no_wrap=True, min_width=max(map(len, names)))  # users type them, so none is cut
+    table = Table(first, "device", "arch", "memory", "runtimes", box=None, pad_edge=False)
+    for profile in map(device_profiles.load, names):
         memory = f"{profile.memory.capacity_gb:g} GB"
         table.add_row(profile.name, profile.title, profile.arch, memory, ", ".join(profile.runtimes))
     Console().print(table)

@@ -34,7 +34,8 @@ class Group:
         """The first one's reason, with the names of the others."""
         if not self.others:
             return self.first.candidate.reason
-        return f"{self.first.candidate.reason.rstrip('.')} (likewise {some(self.others)})"
+        others = some(self.others, separator="; ")
+        return f"{self.first.candidate.reason.rstrip('.')} (likewise {others})"
 
 
 def notable(table: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -48,7 +49,7 @@ def notable(table: tuple[Row, ...]) -> tuple[Row, ...]:
 
 
 def groups(rows: Iterable[Row], table: Sequence[Row]) -> tuple[Group, ...]:
-    """Group rows whose status and reason agree, apart from figures and candidates' names.
+    """Group rows whose status and reason agree, apart from figures.
 
     Args:
         rows: the rows to group.
@@ -63,8 +64,11 @@ def groups(rows: Iterable[Row], table: Sequence[Row]) -> tuple[Group, ...]:
 
 
 def _gist(row: Row, names: Sequence[str]) -> str:
-    """Reduce a reason to its words."""
-    text = row.candidate.reason
-    for name in (*names, row.candidate.runtime):
-        text = text.replace(name, "")
-    return " ".join(_FIGURES.sub("", text).split())
+    """Reduce a reason to its words and to the other candidates that it names."""
+    text, named = row.candidate.reason.replace(row.candidate.name, ""), []
+    for name in names:
+        if name in text:
+            named.append(name)
+            text = text.replace(name, "")
+    words = _FIGURES.sub("", text.replace(row.candidate.runtime, ""))
+    return " ".join([*words.split(), *named])

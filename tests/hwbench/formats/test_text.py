@@ -92,7 +92,7 @@ def test_where_none_was_selected_it_leads_with_the_reason(make, words):
 def test_candidates_without_figures_are_grouped_by_reason_and_verbose_lists_them():
     short, full = shown(searched_field()), shown(searched_field(), verbose=True)
     assert short.count(" in screening (") == 1
-    assert "likewise fp16-storage (openvino), bf16-storage (openvino), int8 (openvino) and 1 more" in " ".join(
+    assert "likewise fp16-storage (openvino); bf16-storage (openvino); int8 (openvino) and 1 more" in " ".join(
         short.split()
     )
     assert "3.62 MB exceeds 1 MB" in short  # a reason of its own
@@ -126,3 +126,15 @@ def test_colour_only_when_asked(results):
 def test_markup_in_names_is_shown_not_obeyed(hostile):
     assert "[e](f)" in text.render(hostile, width=140)
     assert "\x1b[31m" not in text.render(hostile, width=140, color=True)
+
+
+def test_candidates_that_lose_to_different_ones_are_not_grouped():
+    made, names = measured_result(), ("fp32 (openvino)", "int8 (openvino)")
+    parents = [CandidateResult(name, "int8", "openvino", "rejected", "slower") for name in names]
+    lost = [
+        CandidateResult(f"{name}, cpu_pinning=0", "int8", "openvino", "rejected", f"not clearly faster than {name}")
+        for name in names
+    ]
+    page = " ".join(shown(dataclasses.replace(made, candidates=(*made.candidates, *parents, *lost))).split())
+    assert "not clearly faster than fp32 (openvino)" in page
+    assert "not clearly faster than int8 (openvino)" in page

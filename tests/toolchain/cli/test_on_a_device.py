@@ -105,3 +105,11 @@ def test_a_bare_model_takes_more_and_says_what(edgewright: Run, tiny_onnx: Path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: Measuring a bare model needs the package ")
     assert "pip install 'edgewright[toolchain]'" in done.stderr
+
+
+def test_without_click_the_command_says_what_to_install():
+    program = "import sys; sys.modules['click'] = None; import toolchain.cli"  # as on a device with runtimes alone
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pip install 'edgewright[hwbench]'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -157,7 +157,7 @@ def test_certainty_goes_before_speed():
 def test_where_none_is_sure_the_best_is_chosen_and_says_so():
     result = decide(field := [judged("a", (3, 4), 1, ("inconclusive",)), judged("b", (1, 2), 1, ("inconclusive",))])
     assert selected(field) == "b"
-    assert "see the verdicts" in result[1].reason
+    assert "the verdicts show" in result[1].reason
     assert result[0].status == "eligible"
 
 
