@@ -1,4 +1,4 @@
-"""What several packages' tests stand on: a small real model, this machine's profile, a bundle of the two."""
+"""Fixtures that several packages' tests share: a small real model, this machine's profile, a bundle of the two."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def images() -> Array:
 def contents(
     tiny_onnx: Path, here: HardwareProfile, images: Array, tmp_path_factory: pytest.TempPathFactory
 ) -> Contents:
-    """What goes into `bundle`; the golden outputs are ONNX Runtime's own, computed without our code."""
+    """Contents of `bundle`; the golden outputs are ONNX Runtime's own, computed without our code."""
     recipe = Recipe("fp32")
     artifact = builder.build(open_model(tiny_onnx), recipe, RuntimeSettings(), tmp_path_factory.mktemp("artifact"))
     scores = ort.InferenceSession(tiny_onnx, providers=["CPUExecutionProvider"]).run(["scores"], {"image": images})[0]

@@ -64,7 +64,7 @@ def package_of(path: Path) -> str:
 
 
 def may_import(path: Path) -> set[str]:
-    """What a module may import beside the standard library and ours."""
+    """Packages that a module may import beside the standard library and ours."""
     extra = {
         ROOT / "hwbench" / "gate": {"pytest"} if path.stem == "pytest_plugin" else set(),  # nothing but pytest loads it
         ROOT / "hwbench" / "load" / "loadgen": {"mlperf_loadgen"},  # what runs in the measuring process

@@ -1,4 +1,4 @@
-"""Which arithmetic a test computes in: what a graph says, or what this CPU's kernels make of it.
+"""Arithmetic that a test computes in: what a graph says, or what this CPU's kernels make of it.
 
 A test of what a quantizer writes asks for the first, and holds on any CPU. A test of the kernels asks for the second,
 and takes the scheme that suits the CPU (the fixture `cpu_scheme`).

@@ -46,7 +46,7 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def data_ranges(path: Path) -> dict[str, range]:
-    """Where in the file each member's own bytes are."""
+    """Find where in the file each member's own bytes are."""
     content = path.read_bytes()
     ranges = {}
     with zipfile.ZipFile(path) as opened:

@@ -147,7 +147,7 @@ def make(memory: FakeMemory, version: str = "10.3.0") -> Any:
             return True
 
         def _work(self, shapes: Any, addresses: Any) -> Any:
-            """What the GPU will do; it holds the engine's weights, and not the context."""
+            """Work that the GPU will do; it holds the engine's weights, and not the context."""
             session, types = self.engine.session, {name: self._numpy(name) for name in self.engine.values}
 
             def work() -> None:

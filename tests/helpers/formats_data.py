@@ -53,7 +53,7 @@ _SKIPPED = {
 
 @functools.cache
 def rendered(form: str, make: Callable[[], ProfileResult | Results], **options: object) -> str:
-    """What `make` makes, in a format. Pages take long to draw, so that all who look at the same one share it."""
+    """Render what `make` makes, in a format. Pages take long to draw, so that all who look at the same one share it."""
     made = make()
     results = profile_results.of([made]) if isinstance(made, ProfileResult) else made
     return str(plugins.load("hwbench.formats", form, "format").render(results, **options))

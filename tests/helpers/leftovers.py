@@ -1,4 +1,4 @@
-"""What is in a folder after a command."""
+"""Files left in a folder after a command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def leftovers(folder: Path) -> list[str]:
-    """What is in a folder for temporary files, but for torch's cache."""
+    """List a folder for temporary files, but for torch's cache."""
     return sorted(file.name for file in folder.iterdir() if not file.name.startswith("torchinductor_"))
 
 

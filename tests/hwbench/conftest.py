@@ -1,4 +1,4 @@
-"""What hwbench's tests share: reports from a seeded generator, a linear model's bundle, a target that runs nothing."""
+"""Fixtures for hwbench: reports from a seeded generator, a linear model's bundle, a target that runs nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of a process that failed."""
+"""Errors for a process that failed."""
 
 from __future__ import annotations
 

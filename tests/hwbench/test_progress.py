@@ -28,7 +28,7 @@ def seconds(monkeypatch):
 
 
 def draw() -> None:
-    """What rich does ten times a second."""
+    """Refresh as rich does ten times a second."""
     shown = progress._shown.get()
     assert shown is not None
     shown.refresh()

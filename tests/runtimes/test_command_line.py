@@ -1,4 +1,4 @@
-"""How the commands that measure end."""
+"""Exit codes and output of the commands that measure."""
 
 from __future__ import annotations
 

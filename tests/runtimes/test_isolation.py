@@ -63,7 +63,7 @@ def test_only_numpy_and_the_standard_library_are_imported(modules: list[str]) ->
 
 
 def test_the_backend_is_imported_on_demand_and_alone(bundle: Path) -> None:
-    """What ONNX Runtime itself imports may come along; our own host side may not."""
+    """Imports of ONNX Runtime itself may come along; our own host side may not."""
     program = f"import runtimes, sys; runtimes.load({str(bundle)!r}); print(*sys.modules)"
     done = run([sys.executable, "-c", program], ROOT)
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ def numbers(*shape: int) -> Array:
 
 
 def cut_and_joined(specs: list[TensorSpec], arrays: dict[str, Array]) -> dict[str, Array]:
-    """What comes out of a model that returns its inputs."""
+    """Run a model that returns its inputs."""
     feeds = list(samples.feeds(specs, arrays))
     for feed in feeds:
         check_feeds(specs, feed)

@@ -42,7 +42,7 @@ class Digits:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command did."""
+    """Outcome of a command."""
 
     code: int
     out: str
@@ -195,7 +195,7 @@ def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
 
 @pytest.fixture
 def temp_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where temporary files go during the test. It must be empty afterwards, whatever happened.
+    """Folder for temporary files during the test. It must be empty afterwards, whatever happened.
 
     See `leftovers` for what does not count.
     """

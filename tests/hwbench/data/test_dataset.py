@@ -1,4 +1,4 @@
-"""What is told of every file that cannot be used as samples."""
+"""Errors for files that cannot be used as samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the candidates were found, and what the chosen one computes in, in the formats that people read."""
+"""The search, and the chosen candidate's precision, in the formats that people read."""
 
 from __future__ import annotations
 

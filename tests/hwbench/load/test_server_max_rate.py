@@ -46,7 +46,7 @@ def queue(rate, queries=2_000, workers=1, seed=0, service_ms=SERVICE_MS, stall_m
 
 
 def found(bound, workers=1, capacity=None, lowest=1.0, stalls=lambda rate, place: False):
-    """What the search found, and the rate of each process; those that `stalls` names lose 200 ms at the start."""
+    """Return the search's result, and the rate of each process; those that `stalls` names lose 200 ms at the start."""
     rates = []
 
     def measure(rate, place):

@@ -1,4 +1,4 @@
-"""What is remembered of a machine, and what that may cost: never a gate."""
+"""Facts remembered of a machine, whose loss never costs a gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which blocks count, judged by everything but the model's own latency."""
+"""Choice of the blocks that count, judged by everything but the model's own latency."""
 
 from __future__ import annotations
 

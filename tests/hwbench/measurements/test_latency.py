@@ -1,4 +1,4 @@
-"""What is derived from raw latency samples."""
+"""Statistics of raw latency samples."""
 
 from __future__ import annotations
 

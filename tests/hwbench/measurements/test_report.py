@@ -1,4 +1,4 @@
-"""Which figure a quantity is, and why there is none."""
+"""Figures by quantity, and reasons for missing ones."""
 
 from __future__ import annotations
 

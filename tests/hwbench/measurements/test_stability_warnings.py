@@ -1,4 +1,4 @@
-"""What is said of figures that may be unstable."""
+"""Warnings about figures that may be unstable."""
 
 from __future__ import annotations
 

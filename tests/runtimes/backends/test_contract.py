@@ -1,4 +1,4 @@
-"""What holds for every backend that is installed: the same tests, whatever computes."""
+"""Contract of every backend that is installed: the same tests, whatever computes."""
 
 from __future__ import annotations
 

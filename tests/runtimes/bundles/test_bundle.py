@@ -1,4 +1,4 @@
-"""What a bundle holds, and what is said of one that is not as it should be."""
+"""Contents of a bundle, and the errors for one that is not as it should be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every session does, whatever its backend: checks, closing, calling."""
+"""Behaviour of every session, whatever its backend: checks, closing, calling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When warm-up ends, when sampling ends, and what is recorded, on a clock that the session itself moves."""
+"""End of warm-up, end of sampling, and the samples recorded, on a clock that the session itself moves."""
 
 from __future__ import annotations
 

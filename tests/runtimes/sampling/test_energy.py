@@ -1,4 +1,4 @@
-"""Which meters are added up, and why there is no figure."""
+"""Sums over energy meters, and reasons for a missing figure."""
 
 from __future__ import annotations
 

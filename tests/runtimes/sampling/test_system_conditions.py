@@ -1,4 +1,4 @@
-"""What the system says about itself, from /proc and /sys of our own, and from this machine's."""
+"""Facts that the system states about itself, from /proc and /sys of our own, and from this machine's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is found again, and what is not because something it depends on differs."""
+"""Cache hits, and misses because something that the artifact depends on differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made once, and what is known of it."""
+"""Artifacts made once, and the facts known of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is tried for a profile, and what is refused before it is tried."""
+"""Candidates tried for a profile, and those refused before they are tried."""
 
 from __future__ import annotations
 

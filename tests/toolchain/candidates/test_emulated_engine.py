@@ -1,4 +1,4 @@
-"""What stands in for an engine computes the engine's graph, and not what this CPU's fused kernels make of it."""
+"""A stand-in for an engine computes the engine's graph, and not what this CPU's fused kernels make of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What candidates are judged by, with labels, without, and with nothing at all."""
+"""Scores of candidates, with labels, without, and with nothing at all."""
 
 from __future__ import annotations
 

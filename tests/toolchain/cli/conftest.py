@@ -1,4 +1,4 @@
-"""What the tests of bad input share: a good build that must survive, and the shape of every refusal."""
+"""Fixtures that the tests of bad input share: a good build that must survive, and the shape of every refusal."""
 
 from __future__ import annotations
 

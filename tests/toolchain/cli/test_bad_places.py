@@ -1,4 +1,4 @@
-"""Where results cannot go, and disks that are full: one sentence, exit code 2, nothing lost or half-written."""
+"""Places where results cannot go, and disks that are full: one sentence, exit code 2, nothing lost or half-written."""
 
 from __future__ import annotations
 

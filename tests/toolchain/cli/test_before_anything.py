@@ -1,4 +1,4 @@
-"""What cannot be right is refused before the source is opened, or the model measured."""
+"""Requests that cannot be right are refused before the source is opened, or the model measured."""
 
 from __future__ import annotations
 

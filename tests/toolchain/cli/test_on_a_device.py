@@ -1,4 +1,4 @@
-"""What `pip install 'edgewright[onnxruntime,hwbench]'` brings is enough to gate and to measure a bundle."""
+"""An install of 'edgewright[onnxruntime,hwbench]' is enough to gate and to measure a bundle."""
 
 from __future__ import annotations
 

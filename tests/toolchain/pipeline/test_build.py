@@ -38,7 +38,7 @@ def leaf_files(folder) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
-    """Where `whole` is."""
+    """Path of `whole`."""
     return tmp_path_factory.mktemp("whole")
 
 

@@ -1,4 +1,4 @@
-"""What may be said here of a device that may be elsewhere."""
+"""Claims that may be made here of a device that may be elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked for and cannot be had costs nothing; what can in part is built, and says what could not."""
+"""Requests that cannot be met cost nothing; those met in part are built and say what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a trial in the report."""
+"""Entries that trials become in the report."""
 
 from __future__ import annotations
 

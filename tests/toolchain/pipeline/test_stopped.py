@@ -15,7 +15,7 @@ from toolchain.pipeline.build import build
 
 
 class Killed(BaseException):
-    """What nothing catches."""
+    """An exception that nothing catches."""
 
 
 class Interrupted:

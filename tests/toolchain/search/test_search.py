@@ -29,7 +29,7 @@ SCORE = Accuracy("top1", True, 1, 1.0, scores=(1.0,))
 
 
 class BuildContext:
-    """What `trial_steps.score` and `trial_steps.sample` ask of one; a score takes `takes_s` of the time limit."""
+    """A stand-in that `trial_steps.score` and `sample` accept; a score takes `takes_s` of the time limit."""
 
     def __init__(self, limit_s=None, takes_s=0.0, interrupted_at=None):
         self._samples, self._interrupted_at = itertools.count(1), interrupted_at

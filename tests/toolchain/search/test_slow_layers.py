@@ -1,4 +1,4 @@
-"""Why int8 did not pay, from a profile, and which layers go back."""
+"""Reasons why int8 did not pay, from a profile, and the layers that go back."""
 
 from __future__ import annotations
 

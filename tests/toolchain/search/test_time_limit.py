@@ -1,4 +1,4 @@
-"""What ends a phase, and what ends the build."""
+"""Time limits that end a phase or the build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a SOURCE is taken for, and how the model is called after it."""
+"""Kinds of SOURCE, and the model's name after it."""
 
 from __future__ import annotations
 

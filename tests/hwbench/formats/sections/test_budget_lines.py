@@ -1,4 +1,4 @@
-"""What each budget came to, in the lines that people read."""
+"""Outcome of each budget, in the lines that people read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many queries a run of LoadGen gets, and which plans are refused."""
+"""Number of queries in a run of LoadGen, and plans that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which samples run together: batches where the model takes them, one after another where it does not."""
+"""Samples that run together: batches where the model takes them, one after another where it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What our PyCUDA binding asks of PyCUDA, on a stand-in with the names and the ownership of its 2026.1 sources."""
+"""Calls of our PyCUDA binding into PyCUDA, on a stand-in with the names and the ownership of its 2026.1 sources."""
 
 from __future__ import annotations
 
