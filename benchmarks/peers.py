@@ -41,7 +41,7 @@ from hwbench import metrics
 from hwbench.data import dataset
 from hwbench.machine.identity import this_machine
 from hwbench.measurements import accuracy
-from hwbench.metrics.parity import flatten
+from hwbench.metrics.parity import as_labels
 from hwbench.stats import intervals
 from runtimes import samples
 from runtimes.tensors import Array
@@ -266,7 +266,7 @@ def _scored(file: str, runtime: str, data: str, threads: str, metric: str, sourc
     read = dataset.read(Path(data), specs, labels=metric != "parity")
     outputs = _outputs(_open(Path(file), runtime, int(threads)), specs, read.arrays)
     if metric == "parity":
-        labels = flatten(_outputs(_open(Path(source), "onnxruntime", 1), specs, read.arrays))
+        labels = as_labels(_outputs(_open(Path(source), "onnxruntime", 1), specs, read.arrays))
     else:
         assert read.labels is not None
         labels = read.labels

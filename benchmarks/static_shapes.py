@@ -54,8 +54,8 @@ def _compare(name: str, folder: Path) -> None:
     source = open_model(model.onnx)
     feeds = list(islice(samples.feeds(source.inputs, dataset.read(model.calibration, source.inputs).arrays), _RUNS))
     artifact = builder.build(source, Recipe("fp32"), RuntimeSettings(1), folder)
-    general, general_s = _opened(artifact, "0", feeds[0])
-    fixed, fixed_s = _opened(artifact, "1", feeds[0])
+    general, general_s = _opened(artifact, "none", feeds[0])
+    fixed, fixed_s = _opened(artifact, "first", feeds[0])
     times = np.array([[_fastest(session, feeds) for session in (general, fixed)] for _ in range(_TURNS)]) / 1e6
     ratio = intervals.quantile(times[:, 1] / times[:, 0], 0.5)
     shown = f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"

@@ -2,6 +2,9 @@
 
 Nothing in a file is trusted. A damaged or crafted file is refused before NumPy allocates the memory that its headers
 declare, and pickled objects are never loaded.
+
+Samples of mixed sizes are two arrays in a file: `NAME`, padded to the largest sample, and `NAME.shape`, integers of
+[samples, axes], the shape of each. They are read and written as one `RaggedArray`.
 """
 
 from __future__ import annotations
@@ -21,8 +24,11 @@ import numpy as np
 
 from runtimes.errors import UsageError
 from runtimes.files import replacing
-from runtimes.samples import Rows
+from runtimes.rows import RaggedArray, Rows
 from runtimes.tensors import Array
+
+SHAPES = ".shape"
+"""End of the name of the array that holds the shapes of another's samples."""
 
 _SUFFIX = ".npy"
 
@@ -33,7 +39,7 @@ _READ_HEADER: dict[tuple[int, int], Any] = {
 }
 
 
-def read(path: Path) -> dict[str, Array]:
+def read(path: Path) -> dict[str, Rows]:
     """Read all arrays of an .npz into memory.
 
     Returns:
@@ -43,7 +49,7 @@ def read(path: Path) -> dict[str, Array]:
         UsageError: the file is missing, damaged, holds pickled objects, or is no .npz.
     """
     with _refusing(path), zipfile.ZipFile(path) as archive:
-        return {_name(path, info): _read_member(archive, info) for info in archive.infolist()}
+        return _joined({_name(path, info): _read_member(archive, info) for info in archive.infolist()})
 
 
 def open_arrays(path: Path) -> dict[str, Rows]:
@@ -59,10 +65,10 @@ def open_arrays(path: Path) -> dict[str, Rows]:
             only when they are read.
     """
     with _refusing(path), zipfile.ZipFile(path) as archive:
-        return {_name(path, info): _open_member(path, archive, info) for info in archive.infolist()}
+        return _joined({_name(path, info): _open_member(path, archive, info) for info in archive.infolist()})
 
 
-def write(path: Path, arrays: Mapping[str, Array]) -> None:
+def write(path: Path, arrays: Mapping[str, Rows]) -> None:
     """Write an .npz atomically.
 
     Unlike np.savez, it takes arrays of any name ("file" is an argument of np.savez) and adds no suffix to the path.
@@ -71,7 +77,7 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
         UsageError: the path cannot be written, or an array holds objects.
     """
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, array in arrays.items():
+        for name, array in _apart(arrays):
             with archive.open(f"{name}{_SUFFIX}", "w", force_zip64=True) as member:
                 try:
                     np.lib.format.write_array(member, array, allow_pickle=False)
@@ -89,6 +95,29 @@ def parse_npy(data: bytes) -> Array:
         return _read_array(io.BytesIO(data), len(data))
     except Exception as error:  # as in `_refusing`
         raise ValueError(str(error) or type(error).__name__) from None
+
+
+def _apart(arrays: Mapping[str, Rows]) -> Iterator[tuple[str, Array]]:
+    for name, array in arrays.items():
+        if isinstance(array, RaggedArray):
+            yield name, array.padded[:]
+            yield f"{name}{SHAPES}", array.shapes
+        else:
+            yield name, array[:] if array.ndim else np.asarray(array)
+
+
+def _joined(arrays: Mapping[str, Rows]) -> dict[str, Rows]:
+    """Join padded arrays with the shapes of their samples."""
+    joined = dict(arrays)
+    for name, array in arrays.items():
+        if f"{name}{SHAPES}" in arrays:
+            try:
+                joined[name] = RaggedArray(array, np.asarray(joined.pop(f"{name}{SHAPES}")[:]))
+            except (ValueError, IndexError) as error:
+                raise ValueError(
+                    f"'{name}{SHAPES}' does not give the shapes of the samples in '{name}': {error}"
+                ) from None
+    return joined
 
 
 class NpzArray:

@@ -3,38 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
 
 import numpy as np
 
 from runtimes.errors import FeedError
+from runtimes.rows import Rows, stack
 from runtimes.tensors import Array, TensorSpec
-
-
-class Rows(Protocol):
-    """An array whose first axis is the samples: a NumPy array, or an `NpzArray`, whose values are on disk."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Sizes of all axes, the number of samples first."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the elements."""
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-    def __getitem__(self, rows: Any, /) -> Any: ...
 
 
 def count(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> int:
@@ -86,6 +60,9 @@ def feeds(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> Iterator[d
     """Yield the feeds of one inference after another.
 
     An array with one axis more than its input gives `array[i]`; one with as many axes gives `array[i : i + batch]`.
+
+    Raises:
+        FeedError: as in `count`; or samples of mixed sizes would share the model's fixed batch.
     """
     n, step = count(specs, arrays), batch_size(specs, arrays)
     for start in range(0, n, step):
@@ -95,26 +72,32 @@ def feeds(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> Iterator[d
 def _cut(spec: TensorSpec, array: Rows, start: int, step: int) -> Array:
     if array.ndim == len(spec.shape) + 1:
         return np.asarray(array[start])
-    return np.ascontiguousarray(array[start : start + step])
+    samples = stack([np.asarray(sample) for sample in array[start : start + step]])
+    if not isinstance(samples, np.ndarray):
+        raise FeedError(f"Samples {start} to {start + step - 1} of '{spec.name}' differ in size and share one batch.")
+    return np.ascontiguousarray(samples)
 
 
-def gather(outputs: Sequence[Mapping[str, Array]], batch: int) -> dict[str, Array]:
+def gather(outputs: Sequence[Mapping[str, Array]], batch: int) -> dict[str, Rows]:
     """Join the outputs of many inferences into arrays whose first axis is the samples.
 
-    An output whose first axis is the batch is joined along this axis; other outputs are stacked.
+    An output whose first axis is the batch is cut along this axis; others are one sample's as a whole. Outputs of mixed
+    sizes become a `RaggedArray`.
 
     Raises:
-        FeedError: an output has different shapes for different samples.
+        FeedError: an output has different numbers of axes for different samples.
     """
-    joined = {}
+    joined: dict[str, Rows] = {}
     for name in outputs[0] if outputs else ():
         parts = [np.asarray(output[name]) for output in outputs]
+        batched = all(part.ndim > 0 and len(part) == batch for part in parts)
+        one_shape = len({part.shape for part in parts}) == 1
         try:
-            batched = all(part.ndim > 0 and len(part) == batch for part in parts)
-            joined[name] = np.concatenate(parts) if batched else np.stack(parts)
-        except ValueError:
-            shapes = sorted({str(list(part.shape)) for part in parts})
-            raise FeedError(
-                f"Output '{name}' has different shapes for different samples: {', '.join(shapes[:4])}."
-            ) from None
+            joined[name] = (
+                np.concatenate(parts)
+                if batched and one_shape
+                else stack([sample for part in parts for sample in part] if batched else parts)
+            )
+        except FeedError as error:
+            raise FeedError(f"Output '{name}': {error}") from None
     return joined

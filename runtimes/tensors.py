@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from runtimes.errors import FeedError
+from runtimes.errors import BackendError, FeedError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Feeds = Mapping[str, Array]
@@ -89,6 +89,33 @@ def _check_dtype(spec: TensorSpec, array: Array) -> None:
             f"Input '{spec.name}' is {spec.dtype} in another byte order than this machine's ('{array.dtype.str}'). "
             f"Convert it with .astype('{spec.dtype}')."
         )
+
+
+def check_outputs(specs: Sequence[TensorSpec], outputs: Mapping[str, Array], sizes: Mapping[str, int]) -> None:
+    """Check that computed outputs are what a bundle declares.
+
+    Args:
+        specs: the outputs' specifications.
+        outputs: the arrays that a runtime computed.
+        sizes: the sizes that the inputs gave to dynamic dimensions.
+
+    Raises:
+        BackendError: a dtype or a shape differs from the declaration.
+    """
+    known = dict(sizes)
+    for spec in specs:
+        array = outputs[spec.name]
+        if array.dtype is not _DTYPES.get(spec.dtype, array.dtype) and array.dtype.name != spec.dtype:
+            raise BackendError(f"The runtime returned output '{spec.name}' as {array.dtype.name}; declared is {spec}.")
+        if len(array.shape) != len(spec.shape) or not all(
+            known.setdefault(want, got) == got if isinstance(want, str) else want == got
+            for want, got in zip(spec.shape, array.shape)
+        ):
+            taken = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+            raise BackendError(
+                f"The runtime returned output '{spec.name}' of shape {list(array.shape)}; declared is {spec}"
+                f"{f', and the inputs give {taken}' if taken else ''}."
+            )
 
 
 def check_out(specs: Sequence[TensorSpec], out: Mapping[str, Array], feeds: Feeds) -> None:

@@ -1,4 +1,7 @@
-"""Samples and labels in an .npz file: one per input of the model, and `labels`; the first axis is the samples."""
+"""Samples and labels in an .npz file: one array per input of the model, and `labels`; the first axis is the samples.
+
+Samples may be of mixed sizes; `runtimes/npz.py` says how a file holds them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import numpy as np
 from runtimes import samples
 from runtimes.errors import UsageError
 from runtimes.npz import open_arrays
-from runtimes.samples import Rows
+from runtimes.rows import RaggedArray, Rows
 from runtimes.tensors import Array, TensorSpec
 
 LABELS = "labels"
@@ -35,7 +38,7 @@ class Dataset:
     specs: tuple[TensorSpec, ...]
     arrays: Mapping[str, Rows]
     n: int
-    labels: Array | None = None
+    labels: Rows | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -46,6 +49,16 @@ class Dataset:
     def feeds(self) -> Iterator[dict[str, Array]]:
         """Cut the samples into the feeds of one inference each."""
         return samples.feeds(self.specs, self.arrays)
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """The sizes that each dynamic dimension of the model takes in the samples, in rising order."""
+        found: dict[str, set[int]] = {}
+        for spec in self.specs:
+            for letter, sizes in zip(spec.shape, _axis_sizes(spec, self.arrays[spec.name])):
+                if isinstance(letter, str):
+                    found.setdefault(letter, set()).update(sizes)
+        return {letter: tuple(sorted(sizes)) for letter, sizes in found.items()}
 
     def sha256(self) -> str:
         """Compute the digest of samples and labels, which is equal for evaluations on the same data."""
@@ -125,15 +138,26 @@ def _unlabelled(called: str) -> UsageError:
 def _check(called: str, spec: TensorSpec, array: Rows) -> None:
     if array.dtype.name != spec.dtype:
         raise UsageError(f"'{called}': array '{spec.name}' is {array.dtype.name}; the model takes {spec.dtype}.")
-    tail = array.shape[array.ndim - len(spec.shape) :] if array.ndim >= len(spec.shape) else ()
-    # If an array has as many axes as the input, its first axis is the samples and may have any length.
-    wanted = spec.shape if array.ndim == len(spec.shape) + 1 else ("N", *spec.shape[1:])
-    fits = len(tail) == len(spec.shape) and all(not isinstance(w, int) or w == got for w, got in zip(wanted, tail))
+    fits = array.ndim in (len(spec.shape), len(spec.shape) + 1) and all(
+        not isinstance(wanted, int) or sizes <= {wanted}
+        # If an array has as many axes as the input, its first axis is the samples and may have any length.
+        for wanted, sizes in list(zip(spec.shape, _axis_sizes(spec, array)))[array.ndim == len(spec.shape) :]
+    )
     if array.ndim == 0 or not fits:
+        mixed = "samples of mixed sizes up to " if isinstance(array, RaggedArray) else ""
         raise UsageError(
-            f"'{called}': array '{spec.name}' has shape {list(array.shape)}; the model takes {spec}, "
+            f"'{called}': array '{spec.name}' has {mixed or 'shape '}{list(array.shape)}; the model takes {spec}, "
             "and the array's first axis must be the samples."
         )
+
+
+def _axis_sizes(spec: TensorSpec, array: Rows) -> list[set[int]]:
+    """List the sizes that each axis of an input takes over the samples; of the first, 1 if samples are cut from it."""
+    if isinstance(array, RaggedArray):
+        sizes = [set(map(int, column)) for column in array.shapes.T]
+    else:
+        sizes = [{size} for size in array.shape[1:]]
+    return sizes if array.ndim > len(spec.shape) else [{1}, *sizes]
 
 
 def _digest_of_finite(called: str, name: str, array: Rows) -> str:
@@ -142,15 +166,21 @@ def _digest_of_finite(called: str, name: str, array: Rows) -> str:
     for index, sample in enumerate(array):
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(sample).all():
             raise UsageError(f"'{called}': sample {index} of '{name}' holds NaN or infinity; remove it.")
-        digest.update(np.ascontiguousarray(sample).data)
+        digest.update(_bytes(array, sample))
     return digest.hexdigest()
 
 
 def _digest(array: Rows) -> str:
     digest = _started(array)
     for sample in array:
-        digest.update(np.ascontiguousarray(sample).data)
+        digest.update(_bytes(array, sample))
     return digest.hexdigest()
+
+
+def _bytes(array: Rows, sample: Array) -> bytes:
+    """Return what a sample adds to a digest: its values, and its shape where samples differ in it."""
+    shape = str(sample.shape).encode() if isinstance(array, RaggedArray) else b""
+    return shape + np.ascontiguousarray(sample).tobytes()
 
 
 def _started(array: Rows) -> hashlib._Hash:

@@ -12,6 +12,7 @@ from hwbench.metrics import Metric
 from hwbench.stats import intervals
 from hwbench.stats.intervals import Estimate
 from runtimes.errors import UsageError
+from runtimes.rows import Rows
 from runtimes.tensors import Array
 
 _REPLICATES = 500
@@ -92,9 +93,7 @@ class Accuracy:
             raise ValueError("an interval takes at least 2 samples, and there is 1")
 
 
-def evaluate(
-    metric: Metric, outputs: Mapping[str, Array], labels: Array, reference: Accuracy | None = None
-) -> Accuracy:
+def evaluate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, reference: Accuracy | None = None) -> Accuracy:
     """Score outputs against labels.
 
     Args:
@@ -127,9 +126,7 @@ def evaluate(
     return Accuracy(metric.name, metric.higher_is_better, n, float(result), replicates=replicates, reference=reference)
 
 
-def _score(
-    metric: Metric, outputs: Mapping[str, Array], labels: Array, rows: Array | None = None
-) -> tuple[Array, bool]:
+def _score(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, rows: Array | None = None) -> tuple[Array, bool]:
     """Compute the metric of some samples, or all, as finite floats, and tell whether it returned booleans."""
     try:
         if rows is not None:
@@ -152,7 +149,7 @@ def _score(
     return result, np.asarray(returned).dtype == bool
 
 
-def _replicate(metric: Metric, outputs: Mapping[str, Array], labels: Array, index: int) -> float:
+def _replicate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, index: int) -> float:
     """Compute the metric on resample number `index`. If the metric is undefined on a resample, as the AUC is on a
     single class, another is drawn; every number has its own seed, so that the other resamples stay paired.
     """

@@ -14,8 +14,8 @@ from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import EdgewrightError
 from runtimes.npz import read as read_npz
 from runtimes.npz import write as write_npz
+from runtimes.rows import Rows
 from runtimes.sampling.closed_loop import Block, SamplingPlan
-from runtimes.tensors import Array
 
 BLOCKS = 6
 """Processes per artifact. The range of six medians covers the median process with probability 1 - 2 / 2**6 = 97%."""
@@ -64,7 +64,7 @@ def _single_stream(blocks: Sequence[Block], threads: int) -> Latency:
     return Latency("single_stream", blocks[0].batch, threads, tuple(blocks))
 
 
-def outputs(bundle: Path, inputs: Path, target: Target) -> dict[str, Array]:
+def outputs(bundle: Path, inputs: Path, target: Target) -> dict[str, Rows]:
     """Compute a bundle's outputs for every sample of an .npz, samples first.
 
     Raises:

@@ -14,7 +14,8 @@ from runtimes import plugins
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.tensors import Array
 
-Score = Callable[[Mapping[str, Array], Array], "Array | float"]
+Score = Callable[[Mapping[str, Any], Any], "Array | float"]
+"""Function of outputs and labels. Those of mixed sizes are no arrays but a `RaggedArray`, whose samples are arrays."""
 
 UNBOUNDED = (-math.inf, math.inf)
 
@@ -30,7 +31,7 @@ class MetricModule(Protocol):
     HIGHER_IS_BETTER: bool
     BOUNDS: tuple[float, float]
 
-    def score(self, outputs: Mapping[str, Array], labels: Array) -> Array | float:
+    def score(self, outputs: Mapping[str, Any], labels: Any) -> Array | float:
         """Score outputs, whose first axis is the samples, against one label per sample.
 
         Returns:
@@ -94,7 +95,7 @@ def _users_metric(name: str) -> Metric:
         raise UsageError(f"'{file}' has no function '{function}'; give the metric as FILE.py:FUNCTION.")
     _check_takes_two(name, users)
 
-    def score(outputs: Mapping[str, Array], labels: Array) -> Array | float:
+    def score(outputs: Mapping[str, Any], labels: Any) -> Array | float:
         with user_code.beside(Path(file)):  # the function may import when it is called
             scores: Array | float = users(outputs, labels)
         return scores

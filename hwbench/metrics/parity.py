@@ -2,7 +2,9 @@
 
 A sample's score is that of its worst output, so that an output of boxes in hundreds of pixels cannot hide another of
 scores below one. The score of a floating-point output is 1 - ||y - reference|| / ||reference||, at least 0; that of
-integers and booleans is the share of equal elements.
+integers and booleans is the share of equal elements. If an output's size differs from the reference's, as the number of
+boxes that a detector finds may, the elements that both have are compared, and the score is multiplied by their share of
+the larger one.
 """
 
 from __future__ import annotations
@@ -11,48 +13,61 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from runtimes.rows import Rows, stack
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = True
 BOUNDS = (0.0, 1.0)
 
 
-def score(outputs: Mapping[str, Array], labels: Array) -> Array:
+def score(outputs: Mapping[str, Rows], labels: Rows) -> Array:
     """Score each sample.
 
     Args:
         outputs: the model's outputs, samples first.
-        labels: the reference's outputs of shape [n, k]: all outputs of a sample flattened and joined in the model's
-            order, as `flatten` gives them. Infinity and NaN match only themselves.
+        labels: the reference's outputs, as `as_labels` joins them. Infinity and NaN match only themselves.
 
     Returns:
         One score in [0, 1] per sample.
     """
-    worst, start = np.ones(len(labels)), 0
-    for array in outputs.values():
-        own = array.reshape(len(array), -1)
-        reference = labels[:, start : start + own.shape[1]]
-        start += own.shape[1]
-        if own.shape[1]:
-            compare = _share_equal if array.dtype.kind in "biu" else _closeness
-            worst = np.minimum(worst, compare(own.astype(np.float64), reference.astype(np.float64)))
+    return np.array([_score(sample, reference) for sample, reference in zip(_samples(outputs), labels)])
+
+
+def as_labels(outputs: Mapping[str, Rows]) -> Rows:
+    """Join all outputs of each sample in one row: first the number of elements of each output, then all elements."""
+    return stack([_joined(sample) for sample in _samples(outputs)])
+
+
+def _samples(outputs: Mapping[str, Rows]) -> list[list[Array]]:
+    return [[np.asarray(output).reshape(-1) for output in sample] for sample in zip(*outputs.values())]
+
+
+def _joined(sample: list[Array]) -> Array:
+    sizes = np.array([output.size for output in sample])
+    # Sizes above 2048 and 2**24 are no numbers of float16 and float32.
+    dtype = np.result_type(np.float32 if sizes.max() < 2**24 else np.float64, *sample)
+    return np.concatenate([sizes, *sample], dtype=dtype)
+
+
+def _score(sample: list[Array], reference: Array) -> float:
+    sizes = reference[: len(sample)].astype(int)
+    worst = 1.0
+    for output, expected in zip(sample, np.split(reference[len(sample) :], np.cumsum(sizes)[:-1])):
+        common, larger = min(output.size, expected.size), max(output.size, expected.size)
+        if larger:
+            compare = _share_equal if output.dtype.kind in "biu" else _closeness
+            own, theirs = output[:common].astype(np.float64), expected[:common].astype(np.float64)
+            worst = min(worst, common / larger * compare(own, theirs)) if common else 0.0
     return worst
 
 
-def flatten(outputs: Mapping[str, Array]) -> Array:
-    """Join all outputs of each sample in one row, of shape [n, k]."""
-    return np.concatenate([array.reshape(len(array), -1) for array in outputs.values()], axis=1)
+def _share_equal(own: Array, reference: Array) -> float:
+    return float((own == reference).mean())
 
 
-def _share_equal(own: Array, reference: Array) -> Array:
-    share: Array = (own == reference).mean(axis=1)
-    return share
-
-
-def _closeness(own: Array, reference: Array) -> Array:
+def _closeness(own: Array, reference: Array) -> float:
     same = (own == reference) | (np.isnan(own) & np.isnan(reference))
     difference = np.subtract(own, reference, out=np.zeros_like(own), where=~same)
-    scale = np.linalg.norm(np.where(np.isfinite(reference), reference, 0.0), axis=1)
-    error = np.linalg.norm(difference, axis=1) / np.where(scale > 0, scale, 1.0)
-    scores: Array = np.maximum(0.0, 1.0 - np.where(np.isfinite(error), error, 1.0))
-    return scores
+    scale = float(np.linalg.norm(np.where(np.isfinite(reference), reference, 0.0)))
+    error = float(np.linalg.norm(difference)) / (scale if scale > 0 else 1.0)
+    return max(0.0, 1.0 - error) if np.isfinite(error) else 0.0

@@ -25,8 +25,8 @@ from runtimes.bundles.bundle import REPORT, Bundle
 from runtimes.bundles.manifest import Artifact, Manifest
 from runtimes.errors import BackendError, EdgewrightError, UsageError
 from runtimes.npz import write as write_npz
+from runtimes.rows import Rows
 from runtimes.sampling.closed_loop import SamplingPlan
-from runtimes.tensors import Array
 
 _GPU_PROVIDERS = ("cuda", "tensorrt")  # of ONNX Runtime
 
@@ -167,7 +167,7 @@ class OpenedBundle:
 
     path: Path
     manifest: Manifest
-    inputs: Mapping[str, Array]
+    inputs: Mapping[str, Rows]
     packed: Report | None
     name: str
 

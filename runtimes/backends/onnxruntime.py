@@ -15,7 +15,7 @@ from numpy import ndarray
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UnsupportedError, UsageError
 from runtimes.inference.session import Session
-from runtimes.tensors import Array, Feeds
+from runtimes.tensors import Array, Feeds, check_feeds, check_outputs
 
 _OPTIMIZATION = {
     "disable": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -187,7 +187,8 @@ class _BoundSession(_OrtSession):
             return None
         except Exception:  # as above; if the feeds are at fault, `_infer` raises the error that names the fault
             computed = self._infer(feeds)
-            bound = None  # the feeds were right, so the outputs have other shapes than the file declares
+            bound = None  # the feeds were right, so the outputs have other shapes than in the first call
+            check_outputs(self.outputs, computed, check_feeds(self.inputs, feeds))
             return computed
         finally:
             if bound is not None:  # repeats `_give_back`, since a call would add a fiftieth to the time

@@ -29,6 +29,8 @@ from runtimes.tensors import Array, Feeds
 
 _COPIED_BYTES = 64 << 10  # below this size, copying an output costs less than binding an array to it
 _PRECISIONS = ("f32", "bf16", "f16")
+_STATIC_SHAPES = ("first", "each", "none")
+_MAX_FORMS = 8  # compiled forms, each of which holds weights of its own
 _SOURCE_LINES = re.compile(  # lines of an error that name places in OpenVINO's source code
     r"^(Exception from |Check '.*' failed at |FrontEnd API failed with |While validating |\s*$)"
 )
@@ -43,9 +45,9 @@ def load(artifact: Artifact, model: bytes) -> Session:
     """Open an ONNX model.
 
     Settings: `threads`; options `inference_precision` (f32, bf16, f16: the arithmetic of float operators; f32 by
-    default), `cpu_pinning` (0, 1; by default 0 for one thread), `static_shapes` (0, 1: whether a model of dynamic
-    shapes is compiled for the first call's shapes; 1 by default) and `cache_dir` (a folder where OpenVINO keeps
-    compiled models, so that they load faster).
+    default), `cpu_pinning` (0, 1; by default 0 for one thread), `static_shapes` (which shapes a model of dynamic shapes
+    is compiled for: those of the `first` call, which is the default, of `each` call, or `none`) and `cache_dir` (a
+    folder where OpenVINO keeps compiled models, so that they load faster).
 
     Raises:
         BackendError: OpenVINO refuses the model; its own text is passed on.
@@ -81,11 +83,15 @@ def profiled(model: bytes, settings: RuntimeSettings, feeds: Feeds) -> Any:
         BackendError: OpenVINO refuses the model; its own text is passed on.
     """
     graph, config = read(model, "the model"), {**_config(settings), "PERF_COUNT": "YES"}
-    if graph.is_dynamic() and _specialises(settings):
+    if graph.is_dynamic() and _static_shapes(settings) != "none":
         with contextlib.suppress(Exception):  # as a session does
             fixed = _reshaped(graph, {name: array.shape for name, array in feeds.items()})
             return ov.Core().compile_model(fixed, "CPU", config).create_infer_request()
     return ov.Core().compile_model(graph, "CPU", config).create_infer_request()
+
+
+_Shapes = tuple[tuple[int, ...], ...]
+"""Shapes of the inputs, in their order."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +112,14 @@ class _Compiled:
 
 
 class _OpenVinoSession(Session):
-    """A session that compiles a model of dynamic shapes for the shapes of its first call.
+    """A session that compiles a model of dynamic shapes for the shapes of its first call, or of each call.
 
-    Kernels of known shapes are faster: on real models by up to a quarter (benchmarks/results/static_shapes.txt). Other
-    shapes are computed by the general form, which is freed at the first call and compiled again when it is needed, so
-    that as a rule only one of the two is in memory. Within a session, the same form always computes the same shapes, so
-    equal inputs give equal outputs. In another session, whose first call had other shapes, the last bits may differ.
+    Kernels of known shapes are faster: on real models by up to a quarter (benchmarks/results/static_shapes.txt). After
+    `first`, other shapes are computed by the general form, which is freed at the first call and compiled again when it
+    is needed, so that as a rule only one of the two is in memory. The general form of some int8 models is wrong
+    (openvino 2026.4); `each` never uses it, and keeps the forms that were used last. Within a session, the same form
+    always computes the same shapes, so equal inputs give equal outputs. In another session, whose first call had other
+    shapes, the last bits may differ.
     """
 
     serial = True  # an infer request computes one inference at a time
@@ -119,40 +127,53 @@ class _OpenVinoSession(Session):
     def __init__(self, artifact: Artifact, graph: ov.Model, general: _Compiled) -> None:
         super().__init__(artifact)
         static = all(spec.is_static for spec in artifact.inputs)
-        self._graph = graph if not static and _specialises(artifact.settings) else None
-        self._general: _Compiled | None = general
-        self._fixed: _Compiled | None = None
-        self._shapes: dict[str, tuple[int, ...]] = {}  # of the fixed form
+        self._static_shapes = "none" if static else _static_shapes(artifact.settings)
+        self._graph = graph if self._static_shapes != "none" else None
+        self._general = general if self._static_shapes != "each" else None
+        self._forms: dict[_Shapes, _Compiled | None] = {}  # last used last; None if the shapes cannot be compiled
 
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
         try:
             return _run(self._form_for(feeds), feeds)
-        except Exception as error:  # as above
+        except Exception as error:  # OpenVINO raises bare RuntimeErrors and pybind classes
             raise BackendError(f"OpenVINO failed in '{self.artifact.file}': {_reason(error)}") from error
 
     def _form_for(self, feeds: Feeds) -> _Compiled:
-        if self._graph is not None:
-            shapes = {spec.name: feeds[spec.name].shape for spec in self.inputs}
-            if not self._shapes:
-                self._specialise(self._graph, shapes)
-            if self._fixed is not None and shapes == self._shapes:
-                return self._fixed
-            if self._general is None:
-                self._general = _compile(self._graph, self.artifact)
-        assert self._general is not None
+        if self._graph is None:
+            assert self._general is not None
+            return self._general
+        shapes = tuple(feeds[spec.name].shape for spec in self.inputs)
+        if self._static_shapes == "each":
+            return self._form_of(self._graph, shapes)
+        if not self._forms:
+            self._general = None  # frees its memory before the fixed form takes more
+            self._forms[shapes] = None
+            with contextlib.suppress(Exception):  # some models cannot be compiled for fixed shapes
+                self._forms[shapes] = _compile(self._reshaped(self._graph, shapes), self.artifact)
+        fixed = self._forms.get(shapes)
+        if fixed is not None:
+            return fixed
+        if self._general is None:
+            self._general = _compile(self._graph, self.artifact)
         return self._general
 
-    def _specialise(self, graph: ov.Model, shapes: dict[str, tuple[int, ...]]) -> None:
-        self._shapes, self._general = shapes, None  # frees its memory before the fixed form takes more
-        with contextlib.suppress(Exception):  # some models cannot be compiled for fixed shapes
-            self._fixed = _compile(_reshaped(graph, shapes), self.artifact)
+    def _form_of(self, graph: ov.Model, shapes: _Shapes) -> _Compiled:
+        form = self._forms.pop(shapes, None) or _compile(self._reshaped(graph, shapes), self.artifact)
+        if len(self._forms) >= _MAX_FORMS:
+            del self._forms[next(iter(self._forms))]
+        self._forms[shapes] = form
+        return form
+
+    def _reshaped(self, graph: ov.Model, shapes: _Shapes) -> ov.Model:
+        return _reshaped(graph, {spec.name: shape for spec, shape in zip(self.inputs, shapes)})
 
     def _release(self) -> None:
-        self._graph = self._general = self._fixed = None
+        self._graph = self._general = None
+        self._forms.clear()
 
 
-def _specialises(settings: RuntimeSettings) -> bool:
-    return settings.options.get("static_shapes", "1") == "1"
+def _static_shapes(settings: RuntimeSettings) -> str:
+    return settings.options.get("static_shapes", "first")
 
 
 def _reshaped(graph: ov.Model, shapes: dict[str, tuple[int, ...]]) -> ov.Model:
@@ -214,10 +235,10 @@ def _config(settings: RuntimeSettings) -> dict[str, str]:
             config["ENABLE_CPU_PINNING"] = "YES" if value == "1" else "NO"
         elif name == "cache_dir" and value:
             config["CACHE_DIR"] = value
-        elif not (name == "static_shapes" and value in ("0", "1")):
+        elif not (name == "static_shapes" and value in _STATIC_SHAPES):
             raise UsageError(
                 f"OpenVINO has no option {name}={value}; choose inference_precision={'|'.join(_PRECISIONS)}, "
-                "cpu_pinning=0|1, static_shapes=0|1 or cache_dir=FOLDER."
+                f"cpu_pinning=0|1, static_shapes={'|'.join(_STATIC_SHAPES)} or cache_dir=FOLDER."
             )
     return config
 

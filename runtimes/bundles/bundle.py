@@ -19,6 +19,7 @@ from runtimes.bundles.archive import Archive
 from runtimes.bundles.manifest import SCHEMA_VERSION, Manifest
 from runtimes.codec import decode
 from runtimes.errors import BundleError, SchemaError, SignatureError, TamperedError, UsageError
+from runtimes.rows import RaggedArray, Rows
 from runtimes.tensors import Array, TensorSpec
 
 MANIFEST = "manifest.json"
@@ -37,6 +38,11 @@ def golden_member(kind: str, index: int) -> str:
         index: the tensor's position, since its name may hold characters that file names cannot.
     """
     return f"golden/{kind}-{index}.npy"
+
+
+def golden_shapes(kind: str, index: int) -> str:
+    """Return the member's name of the shapes of a golden array's samples, which is there if they are of mixed sizes."""
+    return f"golden/{kind}-{index}.shape.npy"
 
 
 class Bundle:
@@ -84,9 +90,22 @@ class Bundle:
             raise TamperedError(f"'{self.path}': the bytes of '{member}' are not those that were packed.")
         return data
 
-    def golden(self, kind: str, specs: tuple[TensorSpec, ...]) -> dict[str, Array]:
-        """Read the golden arrays of one kind ("input", "output") by tensor name; their first axis is the samples."""
-        return {spec.name: self._array(golden_member(kind, index)) for index, spec in enumerate(specs)}
+    def golden(self, kind: str, specs: tuple[TensorSpec, ...]) -> dict[str, Rows]:
+        """Read the golden arrays of one kind ("input", "output") by tensor name; their first axis is the samples.
+
+        Raises:
+            BundleError: a member is missing or damaged, or is no array.
+        """
+        return {spec.name: self._golden(kind, index) for index, spec in enumerate(specs)}
+
+    def _golden(self, kind: str, index: int) -> Rows:
+        array, shapes = self._array(golden_member(kind, index)), golden_shapes(kind, index)
+        if shapes not in self.manifest.members:
+            return array
+        try:
+            return RaggedArray(array, self._array(shapes))
+        except (ValueError, TypeError) as error:
+            raise BundleError(f"'{self.path}': '{shapes}' does not fit the golden samples: {error}.") from None
 
     def _array(self, member: str) -> Array:
         from runtimes import npz  # only golden samples are arrays; its zipfile and tempfile would slow down every load

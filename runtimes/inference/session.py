@@ -17,7 +17,7 @@ from runtimes.bundles.manifest import Artifact
 from runtimes.errors import BackendError, FeedError
 from runtimes.inference.drift import DriftMonitor
 from runtimes.inference.stats import Recorder, Stats
-from runtimes.tensors import Array, Feeds, check_feeds, check_out
+from runtimes.tensors import Array, Feeds, check_feeds, check_out, check_outputs
 
 S = TypeVar("S", bound="Session")
 
@@ -59,7 +59,8 @@ class Session(abc.ABC):
 
         Raises:
             FeedError: an array is missing, unknown, or of another dtype or shape.
-            BackendError: the session is closed, or the runtime failed; its text is passed on.
+            BackendError: the session is closed; the runtime failed, and its text is passed on; or it returned an output
+                of another dtype or shape than `outputs` declares.
         """
         start = perf_counter_ns()
         try:
@@ -134,8 +135,11 @@ class Session(abc.ABC):
         with self._turn:
             if self._closed:
                 raise BackendError("The session is closed; load the bundle again.")
-            check_feeds(self.inputs, feeds)
+            sizes = check_feeds(self.inputs, feeds)
             if out is None:
-                return self._infer(feeds)
-            check_out(self.outputs, out, feeds)
-            return self._infer_into(feeds, out)
+                outputs = self._infer(feeds)
+            else:
+                check_out(self.outputs, out, feeds)
+                outputs = self._infer_into(feeds, out)
+        check_outputs(self.outputs, outputs, sizes)
+        return outputs

@@ -19,6 +19,7 @@ from runtimes import samples
 from runtimes.backends import backend
 from runtimes.errors import UsageError
 from runtimes.inference.session import Session
+from runtimes.rows import Rows
 from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
 from runtimes.sampling.speed_probe import SpeedProbe
 from runtimes.sampling.system_conditions import Conditions, SystemMonitor
@@ -146,7 +147,7 @@ def sample(
     )
 
 
-def distinct_feeds(session: Session, arrays: Mapping[str, Array]) -> list[dict[str, Array]]:
+def distinct_feeds(session: Session, arrays: Mapping[str, Rows]) -> list[dict[str, Array]]:
     """Cut the first few feeds from arrays, to be used in turn while a model is measured.
 
     Raises:

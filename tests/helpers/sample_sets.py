@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwbench.data.dataset import Dataset
 from runtimes import samples
-from runtimes.samples import Rows
+from runtimes.rows import Rows
 from runtimes.tensors import TensorSpec
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from runtimes import samples
 from runtimes.errors import FeedError
+from runtimes.rows import RaggedArray, stack
 from runtimes.tensors import Array, TensorSpec, check_feeds
 
 SIZES = st.lists(st.integers(1, 3), max_size=3)
@@ -141,10 +142,31 @@ def test_outputs_with_a_batch_axis_are_joined_and_others_stacked() -> None:
     assert joined["total"].shape == (3, 7)
 
 
-def test_outputs_that_change_their_shape_cannot_be_joined() -> None:
+def test_outputs_of_mixed_sizes_keep_them() -> None:
     runs = [{"boxes": numbers(1, count, 4)} for count in (2, 3, 5)]
+    joined = samples.gather(runs, batch=1)["boxes"]
+    assert isinstance(joined, RaggedArray)
+    assert joined.shape == (3, 5, 4)
+    for run, boxes in zip(runs, joined):
+        np.testing.assert_array_equal(run["boxes"][0], boxes)
+
+
+def test_outputs_with_another_number_of_axes_cannot_be_joined() -> None:
     with pytest.raises(FeedError) as error:
-        samples.gather(runs, batch=1)
-    assert str(error.value) == (
-        "Output 'boxes' has different shapes for different samples: [1, 2, 4], [1, 3, 4], [1, 5, 4]."
-    )
+        samples.gather([{"y": numbers(2, 4)}, {"y": numbers(2)}], batch=1)
+    assert str(error.value) == "Output 'y': Samples differ in their number of axes: [2], [2, 4]."
+
+
+def test_samples_of_mixed_sizes_are_fed_one_by_one_in_their_own_size() -> None:
+    array = stack([numbers(size, 3) for size in (2, 5)])
+    for spec in (TensorSpec("x", "float32", ("N", "T", 3)), TensorSpec("x", "float32", ("T", 3))):
+        fed = [feed["x"] for feed in samples.feeds([spec], {"x": array})]
+        assert [feed.shape for feed in fed] == [spec.resolve({"N": 1, "T": size}) for size in (2, 5)]
+        for sample, feed in zip(array, fed):
+            np.testing.assert_array_equal(feed.reshape(sample.shape), sample)
+
+
+def test_samples_of_mixed_sizes_cannot_share_a_fixed_batch() -> None:
+    array = stack([numbers(size, 3) for size in (2, 2, 5, 2)])
+    with pytest.raises(FeedError, match=r"Samples 2 to 3 of 'x' differ in size and share one batch\."):
+        list(samples.feeds([TensorSpec("x", "float32", (2, "T", 3))], {"x": array}))

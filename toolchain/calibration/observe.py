@@ -9,7 +9,7 @@ taken then depend on which samples share a batch.)
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from hwbench.data.dataset import Dataset
 from runtimes.errors import UsageError
-from runtimes.tensors import Array, Feeds
+from runtimes.tensors import Array
 from toolchain.calibration.observer_graph import build_observer_graph
 from toolchain.graphs.edits import array_of, is_constant
 from toolchain.models import ort_session
@@ -76,7 +76,7 @@ def observe(
     bounds = _bounds(model.graph, tensors)
     # A bounded side holds no infinity, so the elements' extreme is good enough there.
     open_sides = np.isinf(bounds) if elements else np.ones(bounds.shape, bool)
-    dims = _dims(model.graph, next(data.feeds()))
+    dims = {letter: sizes[0] for letter, sizes in data.sizes.items() if len(sizes) == 1}
     build_graph = functools.partial(
         build_observer_graph, model, tensors, elements=per_sample, dims=dims, infinities=infinities
     )
@@ -131,13 +131,3 @@ def _bounds(graph: ir.Graph, tensors: Sequence[str]) -> Array:
                 if is_constant(limit):
                     bounds[side, i] = array_of(limit).item()
     return bounds
-
-
-def _dims(graph: ir.Graph, feeds: Feeds) -> Mapping[str, int]:
-    """Read the sizes of the inputs' named dimensions from a sample; all samples have one shape."""
-    return {
-        dim.value: size
-        for value in graph.inputs
-        for dim, size in zip(value.shape or (), feeds[str(value.name)].shape)
-        if isinstance(dim, ir.SymbolicDim) and dim.value
-    }

@@ -1,17 +1,17 @@
-"""Samples from a Python function (`FILE.py:FACTORY`), written to an .npz.
+"""Samples from a Python function (`FILE.py:FACTORY`) or a folder of .npz files, written to one .npz.
 
 They are written once, so that every step and every measuring process reads the same samples even if the function draws
-them at random. They need not fit in memory.
+them at random. They need not fit in memory, and may be of mixed sizes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import shutil
+import math
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -19,54 +19,78 @@ import numpy as np
 
 from hwbench.data import user_code
 from hwbench.progress import bar
+from runtimes import npz
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
 
 
-def as_npz(samples: Path, work: Path) -> Path:
-    """Return samples as an .npz: a file unchanged, or the samples of FILE.py:FACTORY written to the folder `work`.
+def as_npz(samples: Path, out: Path) -> Path:
+    """Return samples as an .npz: a file unchanged, or those of a folder or of FILE.py:FACTORY written to `out`.
 
     The factory takes no arguments and returns a finite iterable of dicts of arrays by input name. Each dict is one
-    sample, whose arrays have no batch axis; arrays of the model's own rank are whole inferences.
+    sample, whose arrays have no batch axis; arrays of the model's own rank are whole inferences. A folder holds one
+    .npz per sample, with the same arrays, in the order of the files' names.
 
     Raises:
-        UsageError: the factory cannot be found, raises, yields nothing, or yields something else than samples.
+        UsageError: the factory cannot be found, raises, yields nothing, or yields something else than samples; or
+            the folder holds no .npz, or one that cannot be read.
     """
     where, _, name = str(samples).rpartition(":")
+    if samples.is_dir():
+        return _written(samples, _files(samples), out)
     if not where.endswith(".py"):
         return samples
     factory = getattr(user_code.load(Path(where)), name, None)
     if not callable(factory):
-        raise UsageError(f"'{where}' has no function '{name}'; give the samples as FILE.npz or FILE.py:FACTORY.")
-    out = work / "samples.npz"
+        raise UsageError(
+            f"'{where}' has no function '{name}'; give the samples as FILE.npz, a folder of .npz files, or "
+            "FILE.py:FACTORY."
+        )
+    return _written(samples, _guarded(str(samples), Path(where), factory), out)
+
+
+def _written(samples: Path, found: Iterator[object], out: Path) -> Path:
     with (
-        tempfile.TemporaryDirectory(dir=work) as folder,
+        tempfile.TemporaryDirectory(dir=out.parent) as folder,
         contextlib.ExitStack() as open_files,
         bar(f"Taking samples from {samples}", None) as tick,
     ):
         columns: dict[str, _Column] = {}
-        for index, sample in enumerate(_guarded(str(samples), Path(where), factory)):
+        for index, sample in enumerate(found):
             arrays = _arrays(f"'{samples}': sample {index}", sample)
             if index == 0:
                 columns = {
-                    name: _Column(open_files.enter_context(Path(folder, str(i)).open("w+b")), array.dtype, array.shape)
+                    name: _Column(open_files.enter_context(Path(folder, str(i)).open("w+b")), array.dtype, array.ndim)
                     for i, (name, array) in enumerate(arrays.items())
                 }
             _append(f"'{samples}': sample {index}", columns, arrays)
             tick("")
         if not columns:
             raise UsageError(f"'{samples}' yielded no samples.")
-        _write(out, columns, index + 1)
+        _write(out, columns)
     return out
 
 
 @dataclass(frozen=True)
 class _Column:
-    """One input's samples, one after another in a file."""
+    """One input's samples, one after another in a file, and their shapes."""
 
     file: IO[bytes]
     dtype: np.dtype[np.generic]
-    shape: tuple[int, ...]
+    ndim: int
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+
+    @property
+    def padded(self) -> tuple[int, ...]:
+        """The smallest shape that holds every sample."""
+        return tuple(map(max, zip(*self.shapes)))
+
+
+def _files(folder: Path) -> Iterator[object]:
+    files = sorted(folder.glob("*.npz"))
+    if not files:
+        raise UsageError(f"The folder '{folder}' holds no .npz; give one per sample, with an array per input.")
+    return (npz.read(file) for file in files)
 
 
 def _guarded(called: str, file: Path, factory: object) -> Iterator[object]:
@@ -89,7 +113,10 @@ def _guarded(called: str, file: Path, factory: object) -> Iterator[object]:
 def _arrays(called: str, sample: object) -> dict[str, Array]:
     if not isinstance(sample, Mapping) or not sample:
         raise UsageError(f"{called} is a {type(sample).__name__}; yield a dict of arrays by input name.")
-    arrays = {str(name): np.asarray(value) for name, value in sample.items()}
+    try:
+        arrays = {str(name): np.asarray(value) for name, value in sample.items()}
+    except ValueError as error:
+        raise UsageError(f"{called} holds something else than arrays: {error}.") from None
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise UsageError(f"{called}: '{name}' is no array of numbers; yield NumPy arrays of numbers.")
@@ -105,24 +132,39 @@ def _append(called: str, columns: Mapping[str, _Column], arrays: Mapping[str, Ar
         )
     for name, array in arrays.items():
         column = columns[name]
-        if (array.dtype, array.shape) != (column.dtype, column.shape):
+        if (array.dtype, array.ndim) != (column.dtype, column.ndim):
             raise UsageError(
-                f"{called} of '{name}' is {array.dtype}{list(array.shape)}, and the first was "
-                f"{column.dtype}{list(column.shape)}; yield samples of one shape."
+                f"{called} of '{name}' is {array.dtype} with {array.ndim} axes, and the first was {column.dtype} with "
+                f"{column.ndim}; yield samples of one dtype and number of axes."
             )
+        column.shapes.append(array.shape)
         column.file.write(array.tobytes())
 
 
-def _write(out: Path, columns: Mapping[str, _Column], n: int) -> None:
+def _write(out: Path, columns: Mapping[str, _Column]) -> None:
+    """Write columns as `runtimes/npz.py` reads them: padded, with a shape per sample, where they are of mixed sizes."""
     with zipfile.ZipFile(out, "w") as archive:
         for name, column in columns.items():
             header = {
                 "descr": np.lib.format.dtype_to_descr(column.dtype),
                 "fortran_order": False,
-                "shape": (n, *column.shape),
+                "shape": (len(column.shapes), *column.padded),
             }
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array_header_1_0(member, header)
                 column.file.seek(0)
-                shutil.copyfileobj(column.file, member, 1 << 20)
+                for shape in column.shapes:
+                    member.write(_padded(column, shape))
             column.file.truncate(0)  # the next column's copy may need the space
+            if len(set(column.shapes)) > 1:
+                with archive.open(f"{name}{npz.SHAPES}.npy", "w") as member:
+                    np.lib.format.write_array(member, np.array(column.shapes, np.int64))
+
+
+def _padded(column: _Column, shape: tuple[int, ...]) -> bytes:
+    """Read the next sample of a column, of this shape, and pad it."""
+    data = column.file.read(math.prod(shape) * column.dtype.itemsize)
+    if shape == column.padded:
+        return data
+    sample = np.frombuffer(data, column.dtype).reshape(shape)
+    return np.pad(sample, [(0, most - size) for size, most in zip(shape, column.padded)]).tobytes()

@@ -14,10 +14,10 @@ from hwbench.data.dataset import Dataset
 from hwbench.measurements import accuracy, interleaved
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.metrics import Metric
-from hwbench.metrics.parity import flatten
+from hwbench.metrics.parity import as_labels
 from runtimes import npz, samples
 from runtimes.errors import UsageError
-from runtimes.tensors import Array
+from runtimes.rows import Rows
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.sources.input_specs import default_sizes, example_samples
 
@@ -39,15 +39,15 @@ class Scorer:
     reference: Accuracy | None = None
     note: str | None = None
 
-    def with_reference(self, outputs: Mapping[str, Array]) -> Scorer:
+    def with_reference(self, outputs: Mapping[str, Rows]) -> Scorer:
         """Add the reference, once the source's outputs are known. For parity they are the labels, too."""
         samples = self.samples
         if self.metric.name == "parity":
-            samples = dataclasses.replace(samples, labels=flatten(outputs))
+            samples = dataclasses.replace(samples, labels=as_labels(outputs))
         scorer = dataclasses.replace(self, samples=samples)
         return dataclasses.replace(scorer, reference=scorer.score(outputs))
 
-    def score(self, outputs: Mapping[str, Array]) -> Accuracy:
+    def score(self, outputs: Mapping[str, Rows]) -> Accuracy:
         """Compute a candidate's accuracy, with the reference beside it.
 
         Raises:
@@ -80,7 +80,7 @@ def metric_of(evaluation: Path | None, name: str | None) -> Metric:
 
 
 def choose_scorer(
-    model: OnnxModel, evaluation: Path | None, calibration: Dataset | None, metric: Metric, work: Path
+    model: OnnxModel, evaluation: Dataset | None, calibration: Dataset | None, metric: Metric, work: Path
 ) -> Scorer:
     """Choose the scorer by which candidates are accepted: labelled samples if there are any, else parity.
 
@@ -92,13 +92,12 @@ def choose_scorer(
         work: a folder for random samples, used if there are no samples at all.
 
     Raises:
-        UsageError: the data does not fit the model, or the metric needs labels that are not there.
+        UsageError: the calibration samples do not fit the model.
     """
     if evaluation is not None:
         is_parity = metric.name == "parity"
-        data = dataset.read(evaluation, model.inputs, labels=not is_parity)
         note = "No labels were given, so accuracy is parity: closeness to the source's outputs." if is_parity else None
-        return Scorer(metric, data, note=note)
+        return Scorer(metric, evaluation, note=note)
     if calibration is not None:
         note = (
             "No evaluation samples were given, so accuracy is parity: closeness to the source on calibration samples."

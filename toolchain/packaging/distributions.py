@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from runtimes.bundles.distribution import Distribution
-from runtimes.tensors import Array
+from runtimes.rows import Rows, flat
 
 _BINS = 10  # deciles, as is usual for the population stability index
 _MAX_VALUES = 1 << 20  # of an array, evenly spread, from which its deciles are computed
 
 
-def distributions(arrays: Mapping[str, Array]) -> dict[str, Distribution]:
+def distributions(arrays: Mapping[str, Rows]) -> dict[str, Distribution]:
     """Estimate the distribution of each numeric array; arrays without a finite value have none.
 
     Bins are cut at the deciles. A value that makes up more than a tenth of all (the black of a picture's background)
@@ -23,13 +23,13 @@ def distributions(arrays: Mapping[str, Array]) -> dict[str, Distribution]:
     return {name: distribution for name, distribution in found.items() if distribution is not None}
 
 
-def _distribution(array: Array) -> Distribution | None:
-    flat = array.reshape(-1)
-    values = flat[:: flat.size // _MAX_VALUES + 1].astype(np.float64)
+def _distribution(array: Rows) -> Distribution | None:
+    elements = flat(array)
+    values = elements[:: elements.size // _MAX_VALUES + 1].astype(np.float64)
     values = values[np.isfinite(values)]
     if not values.size:
         return None
-    finite = flat[np.isfinite(flat)] if flat.dtype.kind == "f" else flat
+    finite = elements[np.isfinite(elements)] if elements.dtype.kind == "f" else elements
     deciles = np.quantile(values, np.arange(1, _BINS) / _BINS, method="inverted_cdf")
     edges = np.unique(deciles[deciles > values.min()])  # a bin begins at its edge; the lowest value needs no edge
     bins = np.searchsorted(edges, values, side="right")

@@ -12,11 +12,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from runtimes.bundles import archive
-from runtimes.bundles.bundle import MANIFEST, REPORT, golden_member
+from runtimes.bundles.bundle import MANIFEST, REPORT, golden_member, golden_shapes
 from runtimes.bundles.manifest import SCHEMA_VERSION, Artifact, Golden, Manifest, Member
 from runtimes.codec import encode
 from runtimes.files import replacing
 from runtimes.profile import HardwareProfile
+from runtimes.rows import RaggedArray, Rows
 from runtimes.tensors import Array
 from toolchain.packaging.distributions import distributions
 from toolchain.quantizers import quantizer
@@ -42,10 +43,10 @@ class Contents:
     profile: HardwareProfile
     artifact: Artifact
     recipe: Recipe
-    golden_inputs: Mapping[str, Array]
-    golden_outputs: Mapping[str, Array]
+    golden_inputs: Mapping[str, Rows]
+    golden_outputs: Mapping[str, Rows]
     report: str | None = None
-    calibration: Mapping[str, Array] = dataclasses.field(default_factory=dict)
+    calibration: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
 
 
 def pack(contents: Contents, path: Path) -> None:
@@ -82,12 +83,20 @@ def _tolerance(contents: Contents) -> float:
     return tolerance
 
 
-def _golden_members(kind: str, names: list[str], arrays: Mapping[str, Array]) -> dict[str, bytes]:
+def _golden_members(kind: str, names: list[str], arrays: Mapping[str, Rows]) -> dict[str, bytes]:
     if not arrays:
         return {}
     members = {}
     for index, name in enumerate(names):
-        buffer = io.BytesIO()
-        np.save(buffer, arrays[name], allow_pickle=False)
-        members[golden_member(kind, index)] = buffer.getvalue()
+        array = arrays[name]
+        if isinstance(array, RaggedArray):
+            members[golden_shapes(kind, index)] = _npy(array.shapes)
+            array = array.padded
+        members[golden_member(kind, index)] = _npy(array[:])
     return members
+
+
+def _npy(array: Array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

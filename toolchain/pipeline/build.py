@@ -98,22 +98,24 @@ def _open_context(
 ) -> BuildContext:
     """Open the source and the samples, and run the source, with which every candidate is compared."""
     target = CachedTarget(target, cache, machine) if cache is not None else target
-    metric = metric_of(request.evaluation, request.metric)
+    given = as_npz(request.evaluation, work / "evaluation.npz") if request.evaluation else None
+    metric = metric_of(given, request.metric)
     check_directions(request.budgets, metric.name, metric.higher_is_better, metric.bounds)
     table = tables.read(request.calibration_table) if request.calibration_table else None
-    called = str(request.calibration)
-    observed = as_npz(request.calibration, work) if request.calibration else None
+    observed = as_npz(request.calibration, work / "calibration.npz") if request.calibration else None
     described = () if is_onnx(Path(request.source)) else request.inputs
     if observed:
-        dataset.check_names(observed, described, called=called)
-    if request.evaluation:
-        dataset.check_names(request.evaluation, described, labels=metric.name != "parity")
-    real = observed or request.evaluation
+        dataset.check_names(observed, described, called=str(request.calibration))
+    labelled = metric.name != "parity"
+    if given:
+        dataset.check_names(given, described, labels=labelled, called=str(request.evaluation))
+    real = observed or given
     begin_stage(OPENING.format(source=request.source))
     model = open_source(request.source, request.inputs, work / "source.onnx", open_arrays(real) if real else None)
     tick("exported the source")
-    calibration = dataset.read(observed, model.inputs, called=called) if observed else None
-    scorer = choose_scorer(model, request.evaluation, calibration, metric, work)
+    calibration = dataset.read(observed, model.inputs, called=str(request.calibration)) if observed else None
+    evaluation = dataset.read(given, model.inputs, labels=labelled, called=str(request.evaluation)) if given else None
+    scorer = choose_scorer(model, evaluation, calibration, metric, work)
     ranking = choose_ranking_scorer(model, calibration, scorer, work)
     builder = CandidateBuilder(request.name, model, calibration, work, table, cache, request.ranges)
     begin_stage(REFERENCE)

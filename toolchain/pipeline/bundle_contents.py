@@ -14,7 +14,8 @@ from hwbench.results import profile_results
 from hwbench.results.profile_results import ProfileResult
 from runtimes import samples
 from runtimes.profile import HardwareProfile
-from runtimes.tensors import Array, TensorSpec
+from runtimes.rows import Rows
+from runtimes.tensors import TensorSpec
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline.request import BuildRequest
 from toolchain.search.trials import BuildContext, Trial
@@ -23,7 +24,7 @@ _GOLDEN_SAMPLES = 4  # a device replays them at every self-test, and the bundle 
 _DISTRIBUTION_SAMPLES = 64  # for the distributions that the device compares its own inputs and outputs with
 
 
-def calibration_tensors(request: BuildRequest, context: BuildContext, selected: Trial) -> dict[str, Array]:
+def calibration_tensors(request: BuildRequest, context: BuildContext, selected: Trial) -> dict[str, Rows]:
     """Run the selected candidate on some samples, for the device to compare its own inputs and outputs with.
 
     Returns:
@@ -44,7 +45,7 @@ def bundle_contents(
     selected: Trial,
     profile: HardwareProfile,
     context: BuildContext,
-    calibration: dict[str, Array],
+    calibration: dict[str, Rows],
 ) -> Contents:
     """Assemble the contents of the selected candidate's bundle, and compute its golden outputs."""
     assert selected.artifact is not None

@@ -14,8 +14,8 @@ from hwbench.measurements import interleaved
 from hwbench.measurements.accuracy import Accuracy
 from runtimes.errors import EdgewrightError, UnsupportedError
 from runtimes.profile import HardwareProfile
+from runtimes.rows import Rows
 from runtimes.sampling.closed_loop import SamplingPlan
-from runtimes.tensors import Array
 from toolchain.candidates.candidate import Candidate
 from toolchain.output_folder import disk_full
 from toolchain.search.trials import BuildContext, Trial
@@ -58,7 +58,7 @@ def score(trial: Trial, context: BuildContext, samples: Samples) -> Finish:
         return lambda: trial
     if trial.is_source:
         return lambda: _with_score(trial, samples, scorer.source())
-    outputs: dict[str, Array] = {}
+    outputs: dict[str, Rows] = {}
 
     def ran(trial: Trial) -> Trial:
         try:

@@ -29,7 +29,7 @@ def open_with_samples(
     Raises:
         UsageError: the source or the samples cannot be read, or do not fit each other.
     """
-    file = as_npz(calibration, work)
+    file = as_npz(calibration, work / "calibration.npz")
     model = open_source(source, inputs, work / "source.onnx", open_arrays(file))
     return model, dataset.read(file, model.inputs, called=str(calibration))
 

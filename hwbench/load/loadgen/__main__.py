@@ -27,10 +27,10 @@ from runtimes import files, npz
 from runtimes.codec import encode
 from runtimes.command_line import exit_code, read_plan
 from runtimes.inference.load import load
+from runtimes.rows import Rows
 from runtimes.sampling.closed_loop import Block, environment, warm_up
 from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
 from runtimes.sampling.system_conditions import SystemMonitor
-from runtimes.tensors import Array
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +55,7 @@ def _write(options: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(bundle: Path, inputs: Mapping[str, Array], plan: LoadPlan, logs: Path) -> Loaded:
+def _measure(bundle: Path, inputs: Mapping[str, Rows], plan: LoadPlan, logs: Path) -> Loaded:
     idle_memory_bytes = resident_bytes()
     start = time.perf_counter_ns()
     with load(bundle, any_machine=True) as session:

@@ -13,6 +13,7 @@ import psutil
 from runtimes import samples
 from runtimes.errors import BackendError, UsageError
 from runtimes.inference.session import Session
+from runtimes.rows import RaggedArray, Rows
 from runtimes.sampling.closed_loop import distinct_feeds
 from runtimes.tensors import Array
 
@@ -48,7 +49,7 @@ class Library:
         return self.feeds[index % len(self.feeds)]
 
 
-def lay_out(session: Session, arrays: Mapping[str, Array], together: int) -> Library:
+def lay_out(session: Session, arrays: Mapping[str, Rows], together: int) -> Library:
     """Cut arrays of samples for a session.
 
     Samples that arrive together are one inference if every input's first axis is dynamic and the model can do it: a
@@ -85,9 +86,12 @@ def _check_memory(together: int, sample_bytes: int) -> None:
         )
 
 
-def _is_dynamic(session: Session, arrays: Mapping[str, Array]) -> bool:
+def _is_dynamic(session: Session, arrays: Mapping[str, Rows]) -> bool:
     return all(
-        spec.shape and isinstance(spec.shape[0], str) and arrays[spec.name].ndim == len(spec.shape)
+        spec.shape
+        and isinstance(spec.shape[0], str)
+        and arrays[spec.name].ndim == len(spec.shape)
+        and not isinstance(arrays[spec.name], RaggedArray)  # samples of other sizes make no batch
         for spec in session.inputs
     )
 

@@ -72,7 +72,7 @@ def test_auc_of_one_class_is_refused():
 
 def test_parity_is_one_less_the_relative_error_of_an_output():
     outputs = {"a": np.array([[3.0], [0.0]]), "b": np.array([[[0.0, 4.0]], [[0.0, 0.0]]])}
-    reference = parity.flatten(outputs)
+    reference = parity.as_labels(outputs)
     assert reference.tolist() == [[3, 0, 4], [0, 0, 0]]
     assert parity.score(outputs, reference).tolist() == [1, 1]
     close = {"a": outputs["a"] + 0.5, "b": outputs["b"]}
@@ -178,7 +178,7 @@ def test_a_metric_stays_within_its_bounds(name):
     rng = np.random.default_rng(3)
     for _ in range(20):
         outputs, labels = {"y": rng.normal(size=(8, 2))}, rng.permutation(np.arange(8) % 2)
-        labels = parity.flatten({"y": rng.normal(size=(8, 2))}) if name == "parity" else labels
+        labels = parity.as_labels({"y": rng.normal(size=(8, 2))}) if name == "parity" else labels
         scores = np.asarray(metric.score(outputs, labels), float)
         assert metric.bounds[0] <= scores.min() <= scores.max() <= metric.bounds[1]
 
@@ -188,11 +188,11 @@ def test_parity_is_that_of_the_worst_output():
     rng = np.random.default_rng(0)
     outputs = {"boxes": rng.uniform(0, 640, (8, 40)), "scores": rng.uniform(0, 1, (8, 10))}
     broken = {**outputs, "scores": np.zeros((8, 10))}
-    assert metrics.load("parity").score(broken, parity.flatten(outputs)).tolist() == [0.0] * 8
+    assert metrics.load("parity").score(broken, parity.as_labels(outputs)).tolist() == [0.0] * 8
 
 
 def test_parity_of_integers_is_the_share_that_is_equal():
-    reference = parity.flatten({"class": np.array([[500, 700, 4]])})
+    reference = parity.as_labels({"class": np.array([[500, 700, 4]])})
     assert metrics.load("parity").score({"class": np.array([[501, 700, 3]])}, reference)[0] == pytest.approx(1 / 3)
 
 

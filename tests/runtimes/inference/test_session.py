@@ -24,7 +24,7 @@ class Doubling(Session):
 
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
         self.calls += 1
-        return {name: 2 * array for name, array in feeds.items()}
+        return {name: np.asarray(array + array) for name, array in feeds.items()}
 
     def _release(self) -> None:
         self.releases += 1
@@ -60,7 +60,25 @@ def test_running_and_calling_are_the_same(session: Session, feeds: dict[str, Arr
 
 def test_an_input_may_be_named_self(artifact: Artifact) -> None:
     specs = (TensorSpec("self", "bool", ()),)
-    assert Doubling(dataclasses.replace(artifact, inputs=specs))(self=np.array(False)) == {"self": 0}
+    assert Doubling(dataclasses.replace(artifact, inputs=specs, outputs=specs))(self=np.array(False)) == {"self": 0}
+
+
+@pytest.mark.parametrize(
+    ("declared", "returned"),
+    [
+        (TensorSpec("a", "float32", (1, "N")), r"output 'a' of shape \[3, 2\]; declared is a=float32\[1,N\]"),
+        (TensorSpec("a", "float32", ("M", "N")), r"of shape \[3, 2\]; declared is a=float32\[M,N\], .* N = 3"),
+        (TensorSpec("a", "float32", ("N",)), r"of shape \[3, 2\]; declared is a=float32\[N\], .* N = 3"),
+        (TensorSpec("a", "float16", ("N", 2)), r"output 'a' as float32; declared is a=float16\[N,2\]"),
+    ],
+)
+def test_outputs_that_are_not_as_declared_are_refused(
+    session: Session, feeds: dict[str, Array], declared: TensorSpec, returned: str
+) -> None:
+    session.outputs = (declared,)
+    with pytest.raises(BackendError, match=returned):
+        session.run(feeds)
+    assert session.stats().errors == 1
 
 
 @pytest.mark.parametrize(

@@ -30,18 +30,18 @@ def write(tmp_path):
 
 def refused(source: Path, work: Path) -> str:
     with pytest.raises(UsageError) as caught:
-        as_npz(source, work)
+        as_npz(source, work / "samples.npz")
     assert [file.name for file in work.iterdir() if file.name != "data.py" and not file.name.startswith("__")] == []
     return str(caught.value)
 
 
 def test_a_file_stays_itself(tmp_path):
-    assert as_npz(tmp_path / "none.npz", tmp_path) == tmp_path / "none.npz"
+    assert as_npz(tmp_path / "none.npz", tmp_path / "samples.npz") == tmp_path / "none.npz"
 
 
 def test_samples_without_a_batch_axis_become_the_arrays_that_an_npz_would_hold(write, tmp_path):
     source = write("for i in range(5):\n    yield {'x': np.full(3, i, np.float32), 'labels': i}")
-    found = dataset.read(as_npz(source, tmp_path), [X], labels=True)
+    found = dataset.read(as_npz(source, tmp_path / "samples.npz"), [X], labels=True)
     np.testing.assert_array_equal(found.arrays["x"][:], np.arange(5, dtype=np.float32)[:, None].repeat(3, axis=1))
     assert found.labels is not None
     assert found.labels.tolist() == list(range(5))
@@ -50,13 +50,34 @@ def test_samples_without_a_batch_axis_become_the_arrays_that_an_npz_would_hold(w
 def test_samples_with_a_batch_axis_are_whole_inferences(write, tmp_path):
     source = write("for i in range(5):\n    yield {'x': np.full((2, 3), i, np.float32)}")
     for spec in (X, BATCH_OF_2):
-        assert dataset.read(as_npz(source, tmp_path), [spec]).arrays["x"].shape == (5, 2, 3)
+        assert dataset.read(as_npz(source, tmp_path / "samples.npz"), [spec]).arrays["x"].shape == (5, 2, 3)
+
+
+def test_samples_of_mixed_sizes_are_read_as_they_were_yielded(write, tmp_path):
+    source = write("for n in (2, 5, 1):\n    yield {'x': np.full((n, 3), n, np.float32), 'labels': np.arange(n)}")
+    data = dataset.read(as_npz(source, tmp_path / "samples.npz"), [TensorSpec("x", "float32", ("N", "T", 3))])
+    assert data.sizes == {"N": (1,), "T": (1, 2, 5)}
+    for n, feeds, labels in zip((2, 5, 1), data.feeds(), data.labels):
+        np.testing.assert_array_equal(feeds["x"], np.full((1, n, 3), n, np.float32))
+        np.testing.assert_array_equal(labels, np.arange(n))
+
+
+def test_a_folder_of_files_is_a_sample_each(tmp_path):
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    with pytest.raises(UsageError, match=r"samples' holds no \.npz; give one per sample"):
+        as_npz(folder, tmp_path / "out.npz")
+    for index, n in enumerate((4, 2)):
+        np.savez(folder / f"{index}.npz", x=np.full((n, 3), index, np.float32), labels=index)
+    data = dataset.read(as_npz(folder, tmp_path / "out.npz"), [TensorSpec("x", "float32", ("N", "T", 3))], labels=True)
+    assert [feeds["x"].shape for feeds in data.feeds()] == [(1, 4, 3), (1, 2, 3)]
+    assert data.labels.tolist() == [0, 1]
 
 
 def test_a_factory_finds_the_files_beside_it_while_it_runs(write, tmp_path):
     (tmp_path / "numbers_of_mine.py").write_text("N = 4")
     source = write("import numbers_of_mine\nfor i in range(numbers_of_mine.N):\n    yield {'x': np.ones(3)}")
-    assert dataset.read(as_npz(source, tmp_path), [TensorSpec("x", "float64", ("N", 3))]).n == 4
+    assert dataset.read(as_npz(source, tmp_path / "samples.npz"), [TensorSpec("x", "float64", ("N", 3))]).n == 4
 
 
 @pytest.mark.parametrize(
@@ -68,7 +89,8 @@ def test_a_factory_finds_the_files_beside_it_while_it_runs(write, tmp_path):
         pytest.param("yield {'x': object()}", "sample 0: 'x' is no array of numbers", id="objects"),
         pytest.param("yield {'x': np.ones(3)}\nraise KeyError('more')", "raised KeyError: 'more'", id="raises"),
         pytest.param("raise SystemExit('stop')", "raised SystemExit: stop", id="exits"),
-        pytest.param("yield {'x': np.ones(3)}\nyield {'x': np.ones(4)}", "sample 1 of 'x' is float64[4]", id="shape"),
+        pytest.param("yield {'x': np.ones(3)}\nyield {'x': 1.0}", "sample 1 of 'x' is float64 with 0 axes", id="axes"),
+        pytest.param("yield {'x': [[1], [2, 3]]}", "sample 0 holds something else than arrays: setting", id="lists"),
         pytest.param("yield {'x': np.ones(3)}\nyield {'x': np.ones(3, 'f')}", "sample 1 of 'x' is float32", id="dtype"),
         pytest.param("yield {'x': np.ones(3)}\nyield {'y': np.ones(3)}", "sample 1 has y; the first had x", id="names"),
         pytest.param(
@@ -87,11 +109,11 @@ def test_what_is_no_sample_is_told(write, tmp_path, body, told):
 
 def test_a_function_that_is_not_there_is_told(write, tmp_path):
     source = Path(str(write("yield 1")).replace(":samples", ":smaples"))
-    assert "has no function 'smaples'; give the samples as FILE.npz or FILE.py:FACTORY" in refused(source, tmp_path)
+    assert "has no function 'smaples'; give the samples as FILE.npz, a folder of .npz files, or FILE.py:FACTORY" in refused(source, tmp_path)
     assert "There is no file" in refused(tmp_path / "none.py:make", tmp_path)
 
 
 def test_what_does_not_fit_the_model_is_told_with_the_factorys_name(write, tmp_path):
     source = write(dedent("yield {'x': np.ones(3)}"))
     with pytest.raises(UsageError, match=r"data.py:samples': array 'x' is float64; the model takes float32"):
-        dataset.read(as_npz(source, tmp_path), [X], called=str(source))
+        dataset.read(as_npz(source, tmp_path / "samples.npz"), [X], called=str(source))

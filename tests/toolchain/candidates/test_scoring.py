@@ -32,7 +32,9 @@ def unlabelled(tmp_path):
 
 
 def plan(model, evaluation, calibration, metric, work):
-    return choose_scorer(model, evaluation, calibration, metric_of(evaluation, metric), work)
+    wanted = metric_of(evaluation, metric)
+    data = dataset.read(evaluation, model.inputs, labels=wanted.name != "parity") if evaluation else None
+    return choose_scorer(model, data, calibration, wanted, work)
 
 
 def scores(labels):
