@@ -26,12 +26,15 @@ class Builder(Protocol):
         TYPED: precisions of `FLOAT_OPTIONS` that the runtime also takes from the graph, node by node.
         REFUSED: by precision, the reason why the runtime does not read such files.
         USES_THREADS: the runtime uses the number of threads.
+        EACH_SHAPE: options under which the runtime compiles a model for each shape that comes, for models that it
+            computes wrongly in a form for all shapes; empty if it has no such forms.
     """
 
     FLOAT_OPTIONS: Mapping[str, Mapping[str, str]]
     TYPED: tuple[str, ...]
     REFUSED: Mapping[str, str]
     USES_THREADS: bool
+    EACH_SHAPE: Mapping[str, str]
 
     def versions(self) -> Mapping[str, str]:
         """Name the packages that make the artifact, with their versions."""

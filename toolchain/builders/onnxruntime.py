@@ -18,6 +18,7 @@ FLOAT_OPTIONS: Mapping[str, Mapping[str, str]] = {}
 TYPED = ()
 REFUSED: Mapping[str, str] = {}
 USES_THREADS = True
+EACH_SHAPE: Mapping[str, str] = {}
 
 
 def versions() -> Mapping[str, str]:

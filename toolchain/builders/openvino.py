@@ -23,6 +23,7 @@ FLOAT_OPTIONS = {"bf16": {"inference_precision": "bf16"}, "fp16": {"inference_pr
 TYPED = ("bf16",)
 REFUSED: Mapping[str, str] = {}
 USES_THREADS = True
+EACH_SHAPE: Mapping[str, str] = {"static_shapes": "each"}
 
 
 def versions() -> Mapping[str, str]:

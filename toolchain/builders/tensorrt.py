@@ -28,6 +28,7 @@ FLOAT_OPTIONS: Mapping[str, Mapping[str, str]] = {}
 TYPED = ()
 REFUSED = planner.REFUSED
 USES_THREADS = False
+EACH_SHAPE: Mapping[str, str] = {}
 
 
 def versions() -> Mapping[str, str]:

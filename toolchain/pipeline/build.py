@@ -27,6 +27,7 @@ from toolchain.candidates import source_recipe
 from toolchain.candidates.build_cache import CachedTarget, open_cache
 from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, list_candidates, untried
+from toolchain.candidates.other_sizes import resized_samples
 from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, metric_of
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
@@ -128,7 +129,9 @@ def _open_context(
     )
     tick("ran the source")
     limit(request.time_limit_s)
-    return BuildContext(builder, scorer, ranking, timed.file, machine, target, tick, TimeLimit(request.time_limit_s))
+    clock = TimeLimit(request.time_limit_s)
+    resized = resized_samples(model, scorer.samples, work)
+    return BuildContext(builder, scorer, ranking, timed.file, machine, target, tick, clock, resized)
 
 
 def _build_for(

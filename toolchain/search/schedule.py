@@ -73,7 +73,7 @@ _SCREEN = Phase(screen, _screened)
 _TUNE = Phase(tune, lambda candidates, finalists: _VARIANTS * min(candidates, 2))
 _RETURN_SLOW_LAYERS = Phase(return_slow_layers, lambda candidates, finalists: _RETURNED)
 _RANK = Phase(rank, lambda candidates, finalists: candidates)
-_ACCEPT = Phase(accept, lambda candidates, finalists: finalists, until=None)
+_ACCEPT = Phase(accept, lambda candidates, finalists: 2 * finalists, until=None)
 _KEEP_SENSITIVE_LAYERS = Phase(keep_sensitive_layers, lambda candidates, finalists: 0)  # most models need none
 _TIME_FINALISTS = Phase(time_finalists, lambda candidates, finalists: finalists * BLOCKS, until=1.0)
 _TIME_ALL = Phase(time_all, lambda candidates, finalists: finalists * BLOCKS, until=1.0)

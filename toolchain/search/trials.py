@@ -16,6 +16,7 @@ from runtimes.bundles.manifest import Artifact
 from runtimes.sampling.closed_loop import Block
 from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate
+from toolchain.candidates.other_sizes import OtherSizes
 from toolchain.candidates.scoring import Scorer
 from toolchain.search.time_limit import TimeLimit
 
@@ -33,6 +34,7 @@ class BuildContext:
         ranking: the metric and the samples that the search orders candidates by, so that it leaves the evaluation
             samples alone.
         timed: an .npz of the samples that latency is measured with.
+        other_sizes: resized samples, which every accepted candidate computes, too; None if the source takes one size.
         machine: this machine.
         target: measures bundles.
         tick: shows progress after each step, with a word about it.
@@ -47,6 +49,7 @@ class BuildContext:
     target: Target
     tick: Tick
     clock: TimeLimit = field(default_factory=TimeLimit)
+    other_sizes: OtherSizes | None = None
 
     def is_source(self, candidate: Candidate) -> bool:
         """Tell whether a candidate is the source as it is, which loses no accuracy."""

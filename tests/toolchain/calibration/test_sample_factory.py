@@ -109,7 +109,10 @@ def test_what_is_no_sample_is_told(write, tmp_path, body, told):
 
 def test_a_function_that_is_not_there_is_told(write, tmp_path):
     source = Path(str(write("yield 1")).replace(":samples", ":smaples"))
-    assert "has no function 'smaples'; give the samples as FILE.npz, a folder of .npz files, or FILE.py:FACTORY" in refused(source, tmp_path)
+    assert (
+        "has no function 'smaples'; give the samples as FILE.npz, a folder of .npz files, or FILE.py:FACTORY"
+        in refused(source, tmp_path)
+    )
     assert "There is no file" in refused(tmp_path / "none.py:make", tmp_path)
 
 

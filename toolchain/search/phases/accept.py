@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolchain.search import successive_halving, trial_steps
+from toolchain.search.size_check import check_sizes
 from toolchain.search.state import SearchState
 from toolchain.search.time_limit import TimeUp
 from toolchain.search.trial_steps import Finish
@@ -30,3 +31,7 @@ def accept(state: SearchState) -> None:
         late = [trial for trial in state.running if trial.accuracy is None]
         state.put_all(successive_halving.reject_unfinished(trial, str(clock.stopped)) for trial in late)
         raise
+    finally:  # what is selected has been checked, however little time there was
+        for trial in state.fastest:
+            if trial.accuracy is not None and state.acceptance.may_be_selected(trial):
+                state.put(check_sizes(state, trial))

@@ -13,5 +13,5 @@ def explain(state: SearchState) -> None:
     for trial in list(state.trials.values()):
         state.context.clock.check(1.0)
         if trial.computes_in("int8") or trial.computes_in("int8-dynamic"):
-            remark = slow_layers.remark(trial, state.trials.values(), state.context.timed)
-            state.put(dataclasses.replace(trial, remark=remark))
+            why = slow_layers.remark(trial, state.trials.values(), state.context.timed)
+            state.put(dataclasses.replace(trial, remark="; ".join(filter(None, (trial.remark, why)))))

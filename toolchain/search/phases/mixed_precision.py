@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from hwbench.wording import count
 from toolchain.candidates.candidate import Candidate, with_typed_graph
 from toolchain.search import trial_steps, variants
+from toolchain.search.size_check import check_sizes
 from toolchain.search.state import SearchState
 from toolchain.search.trials import Trial
 
@@ -100,7 +101,7 @@ def _keep_layers(state: SearchState, trial: Trial) -> None:
 
 def _measure(state: SearchState, parent: Trial, found: Trial) -> None:
     """Score a trial with kept layers on the evaluation samples, and measure it side by side with its parent."""
-    state.put(trial_steps.score(found, state.context, "evaluation")())
+    state.put(check_sizes(state, trial_steps.score(found, state.context, "evaluation")()))
     state.reject_too_large()
     scored = state.trials[found.name]
     if state.timed and scored.is_running:

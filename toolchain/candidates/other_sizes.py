@@ -1,0 +1,125 @@
+"""Check that a candidate computes the same function at other sizes than those of the samples.
+
+A bundle declares dynamic dimensions, so a device may run any size, while samples have a few. What a runtime compiled
+for one shape, and what was calibrated at one, may be wrong at others. So a few samples are resized, and run as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from hwbench.data import dataset
+from hwbench.data.dataset import Dataset
+from runtimes import npz, samples
+from runtimes.errors import UsageError
+from runtimes.rows import Rows, stack
+from runtimes.tensors import Feeds
+from runtimes.verification.golden import relative_error
+from toolchain.models import ort_session
+from toolchain.models.onnx_model import OnnxModel
+from toolchain.sources.sizes import other_sizes, resized, sizes_of
+
+_SAMPLES = 3  # run at each size, since one may be right by chance
+_SHAPES = 4  # beside the samples' own
+_FACTOR, _MARGIN = 3.0, 0.02  # an error of 0.02 is usual for int8, and three times another sample's is chance
+
+
+@dataclass(frozen=True)
+class OtherSizes:
+    """Samples at their own size and at others, in the order in which a session meets them, and the source's outputs.
+
+    Attributes:
+        data: the feeds of one inference each; the first ones in the size that they came in.
+        own: the number of those.
+        expected: the source's outputs, joined as those of a candidate are.
+    """
+
+    data: Dataset
+    own: int
+    expected: Mapping[str, Rows]
+
+    def fault(self, outputs: Mapping[str, Rows]) -> str | None:
+        """Find a size at which a candidate is wrong, by its outputs; None if there is none.
+
+        Args:
+            outputs: the candidate's outputs for `data`.
+
+        Returns:
+            A reason to reject it: its error is more than chance above that at the samples' own size.
+        """
+        errors = [max(self._errors(outputs, index), default=0.0) for index in range(self.data.n)]
+        usual = max(errors[: self.own])
+        worst = int(np.argmax(np.nan_to_num(errors, nan=np.inf)))
+        if errors[worst] <= _FACTOR * usual + _MARGIN:
+            return None
+        return (
+            f"its outputs differ from the source's by {errors[worst]:.2g} of their norm at {self._shapes(worst)}, and "
+            f"by {usual:.2g} at {self._shapes(0)}"
+        )
+
+    def _errors(self, outputs: Mapping[str, Rows], index: int) -> Iterator[float]:
+        """Compute the error of each output of one inference; of integers, only whether their shape is right.
+
+        A class that differs, of two that score alike, is no sign of a fault.
+        """
+        for name, expected in self.expected.items():
+            ours, theirs = outputs[name][index], expected[index]
+            if np.shape(ours) != np.shape(theirs):
+                yield np.inf
+            elif theirs.dtype.kind == "f":
+                yield relative_error(ours, theirs)
+
+    def _shapes(self, index: int) -> str:
+        return " and ".join(f"{spec.name} {list(self.data.arrays[spec.name][index].shape)}" for spec in self.data.specs)
+
+
+def resized_samples(model: OnnxModel, data: Dataset, work: Path) -> OtherSizes | None:
+    """Resize a few samples, as far as the source computes them, and run the source on them.
+
+    Args:
+        model: the source.
+        data: samples of the source.
+        work: a folder for the file of resized samples.
+
+    Returns:
+        None if no dimension is dynamic, or if the source accepts no other size.
+
+    Raises:
+        UsageError: ONNX Runtime cannot run the source on the samples.
+    """
+    if all(spec.is_static for spec in model.inputs):
+        return None
+    session = ort_session.session(model.path)
+    own = [dict(feeds) for feeds in itertools.islice(data.feeds(), _SAMPLES)]
+    feeds, outputs = list(own), [ort_session.run_sample(session, index, fed) for index, fed in enumerate(own)]
+    for sizes in itertools.islice(_accepted(model, own, session), _SHAPES):
+        for fed in own:
+            feeds.append(resized(model.inputs, fed, sizes))
+            outputs.append(ort_session.run_sample(session, 0, feeds[-1]))
+    if len(feeds) == len(own):
+        return None
+    file = work / "other-sizes.npz"
+    npz.write(file, {spec.name: stack([fed[spec.name] for fed in feeds]) for spec in model.inputs})
+    expected = samples.gather([{s.name: array for s, array in zip(model.outputs, seen)} for seen in outputs], batch=1)
+    return OtherSizes(dataset.read(file, model.inputs), len(own), expected)
+
+
+def _accepted(model: OnnxModel, own: Sequence[Feeds], session: ort.InferenceSession) -> Iterator[dict[str, int]]:
+    """Yield sizes at which the source runs."""
+    usual = sizes_of(model.inputs, own[0])
+    tried: list[dict[str, int]] = [usual]
+    for sizes in other_sizes(model.inputs, usual):
+        if sizes in tried:
+            continue
+        tried.append(sizes)
+        with contextlib.suppress(UsageError):
+            for fed in own:
+                ort_session.run_sample(session, 0, resized(model.inputs, fed, sizes))
+            yield sizes
