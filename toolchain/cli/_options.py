@@ -157,10 +157,10 @@ def calibration_option(use: str, *, required: bool = False) -> Callable[[F], F]:
         "--calibration",
         type=click.Path(path_type=Path),
         required=required,
-        metavar="FILE.npz|FILE.py:FACTORY",
+        metavar="FILE.npz|DIR|FILE.py:FACTORY",
         callback=existing,
-        help=f"Samples {use}: arrays named after the inputs, whose first axis is the samples; or a function that "
-        "yields one dict of arrays per sample.",
+        help=f"Samples {use}: arrays named after the inputs, whose first axis is the samples; a folder of one .npz per "
+        "sample; or a function that yields one dict of arrays per sample.",
     )
 
 

@@ -48,6 +48,7 @@ from toolchain.search.search import search
 from toolchain.search.time_limit import TimeLimit
 from toolchain.search.trials import REFERENCE_RUNTIME, BuildContext
 from toolchain.sources.open_source import is_onnx, open_source
+from toolchain.sources.sizes import single_sizes
 
 DEFAULT_BUDGET = "accuracy_drop<=0.01"
 _TIMED_SAMPLES = 8  # inferences take them in turn, so that latency is not that of one input
@@ -158,6 +159,7 @@ def _build_for(
         *source_recipe.note(context.builder.as_is),
         *repair_notes(candidates, context),
         *((context.scorer.note,) if context.scorer.note else ()),
+        *single_sizes(context.scorer.samples),
         *match.caveats,
         *energy_budgets.unmetered_budgets(budgets, context.machine),
         *search_notes(summary),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from hwbench.data.dataset import Dataset
 from runtimes.tensors import Array, Feeds, TensorSpec
 
 _LONG = 32  # sizes from here on are halved before they are doubled
@@ -50,6 +51,21 @@ def other_sizes(specs: Sequence[TensorSpec], sizes: Mapping[str, int]) -> Iterat
 def resized(specs: Sequence[TensorSpec], feeds: Feeds, sizes: Mapping[str, int]) -> dict[str, Array]:
     """Cut or repeat the arrays of feeds, so that their values stay valid (as those of a vocabulary)."""
     return {spec.name: _resized(np.asarray(feeds[spec.name]), spec.resolve(sizes)) for spec in specs}
+
+
+def single_sizes(data: Dataset) -> tuple[str, ...]:
+    """Write a warning for the dimensions, other than a batch, that have one size in all samples; none if there are none.
+
+    What is calibrated and scored at one size may be wrong at others.
+    """
+    batch = batches(data.specs)
+    single = [f"{name} = {sizes[0]}" for name, sizes in data.sizes.items() if len(sizes) == 1 and name not in batch]
+    if not single:
+        return ()
+    return (
+        f"All samples have {' and '.join(single)}, so that is the size that was calibrated, scored and timed; give samples "
+        "of the sizes that the device will see.",
+    )
 
 
 def _resized(array: Array, shape: Sequence[int]) -> Array:
