@@ -24,7 +24,7 @@ import numpy as np
 
 from runtimes.errors import UsageError
 from runtimes.files import replacing
-from runtimes.rows import RaggedArray, Rows
+from runtimes.sample_arrays import RaggedArray, Rows
 from runtimes.tensors import Array
 
 SHAPES = ".shape"

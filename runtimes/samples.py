@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from runtimes.errors import FeedError
-from runtimes.rows import Rows, stack
+from runtimes.sample_arrays import RaggedArray, Rows, stack
 from runtimes.tensors import Array, TensorSpec
 
 
@@ -72,10 +72,12 @@ def feeds(specs: Sequence[TensorSpec], arrays: Mapping[str, Rows]) -> Iterator[d
 def _cut(spec: TensorSpec, array: Rows, start: int, step: int) -> Array:
     if array.ndim == len(spec.shape) + 1:
         return np.asarray(array[start])
-    samples = stack([np.asarray(sample) for sample in array[start : start + step]])
-    if not isinstance(samples, np.ndarray):
+    batch = array[start : start + step]
+    if isinstance(batch, RaggedArray):
+        batch = stack(list(batch))
+    if isinstance(batch, RaggedArray):
         raise FeedError(f"Samples {start} to {start + step - 1} of '{spec.name}' differ in size and share one batch.")
-    return np.ascontiguousarray(samples)
+    return np.ascontiguousarray(batch)
 
 
 def gather(outputs: Sequence[Mapping[str, Array]], batch: int) -> dict[str, Rows]:

@@ -15,7 +15,7 @@ import numpy as np
 from runtimes import samples
 from runtimes.errors import UsageError
 from runtimes.npz import open_arrays
-from runtimes.rows import RaggedArray, Rows
+from runtimes.sample_arrays import RaggedArray, Rows
 from runtimes.tensors import Array, TensorSpec
 
 LABELS = "labels"

@@ -12,7 +12,7 @@ from hwbench.metrics import Metric
 from hwbench.stats import intervals
 from hwbench.stats.intervals import Estimate
 from runtimes.errors import UsageError
-from runtimes.rows import Rows
+from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array
 
 _REPLICATES = 500

@@ -14,7 +14,7 @@ from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import EdgewrightError
 from runtimes.npz import read as read_npz
 from runtimes.npz import write as write_npz
-from runtimes.rows import Rows
+from runtimes.sample_arrays import Rows
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 BLOCKS = 6

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from runtimes.rows import Rows, stack
+from runtimes.sample_arrays import Rows, stack
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = True

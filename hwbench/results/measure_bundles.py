@@ -25,7 +25,7 @@ from runtimes.bundles.bundle import REPORT, Bundle
 from runtimes.bundles.manifest import Artifact, Manifest
 from runtimes.errors import BackendError, EdgewrightError, UsageError
 from runtimes.npz import write as write_npz
-from runtimes.rows import Rows
+from runtimes.sample_arrays import Rows
 from runtimes.sampling.closed_loop import SamplingPlan
 
 _GPU_PROVIDERS = ("cuda", "tensorrt")  # of ONNX Runtime

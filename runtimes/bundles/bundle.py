@@ -19,7 +19,7 @@ from runtimes.bundles.archive import Archive
 from runtimes.bundles.manifest import SCHEMA_VERSION, Manifest
 from runtimes.codec import decode
 from runtimes.errors import BundleError, SchemaError, SignatureError, TamperedError, UsageError
-from runtimes.rows import RaggedArray, Rows
+from runtimes.sample_arrays import RaggedArray, Rows
 from runtimes.tensors import Array, TensorSpec
 
 MANIFEST = "manifest.json"

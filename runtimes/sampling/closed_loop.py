@@ -19,7 +19,7 @@ from runtimes import samples
 from runtimes.backends import backend
 from runtimes.errors import UsageError
 from runtimes.inference.session import Session
-from runtimes.rows import Rows
+from runtimes.sample_arrays import Rows
 from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
 from runtimes.sampling.speed_probe import SpeedProbe
 from runtimes.sampling.system_conditions import Conditions, SystemMonitor

@@ -12,7 +12,7 @@ from runtimes.bundles.bundle import Bundle
 from runtimes.errors import BundleError, TamperedError
 from runtimes.inference.load import open_session
 from runtimes.inference.session import Session
-from runtimes.rows import Rows
+from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array
 
 _FLOAT32_TOLERANCE = 1e-3  # up to this tolerance, a bundle computes in float32

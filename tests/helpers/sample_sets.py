@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwbench.data.dataset import Dataset
 from runtimes import samples
-from runtimes.rows import Rows
+from runtimes.sample_arrays import Rows
 from runtimes.tensors import TensorSpec
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runtimes import samples
 from runtimes.errors import FeedError
-from runtimes.rows import RaggedArray, stack
+from runtimes.sample_arrays import RaggedArray, stack
 from runtimes.tensors import Array, TensorSpec, check_feeds
 
 SIZES = st.lists(st.integers(1, 3), max_size=3)

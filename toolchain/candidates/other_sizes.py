@@ -19,7 +19,7 @@ from hwbench.data import dataset
 from hwbench.data.dataset import Dataset
 from runtimes import npz, samples
 from runtimes.errors import UsageError
-from runtimes.rows import Rows, stack
+from runtimes.sample_arrays import Rows, stack
 from runtimes.tensors import Feeds
 from runtimes.verification.golden import relative_error
 from toolchain.models import ort_session

@@ -17,7 +17,7 @@ from hwbench.metrics import Metric
 from hwbench.metrics.parity import as_labels
 from runtimes import npz, samples
 from runtimes.errors import UsageError
-from runtimes.rows import Rows
+from runtimes.sample_arrays import Rows
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.sources.input_specs import default_sizes, example_samples
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from runtimes import plugins
 
 if TYPE_CHECKING:  # telling a source's kind imports neither ONNX nor torch
-    from runtimes.rows import Rows
+    from runtimes.sample_arrays import Rows
     from runtimes.tensors import TensorSpec
     from toolchain.models.onnx_model import OnnxModel
 

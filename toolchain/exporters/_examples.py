@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from runtimes.rows import Rows
+from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain.sources.input_specs import example_samples
 

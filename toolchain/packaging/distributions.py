@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from runtimes.bundles.distribution import Distribution
-from runtimes.rows import Rows, flat
+from runtimes.sample_arrays import Rows, flat
 
 _BINS = 10  # deciles, as is usual for the population stability index
 _MAX_VALUES = 1 << 20  # of an array, evenly spread, from which its deciles are computed

@@ -17,7 +17,7 @@ from runtimes.bundles.manifest import SCHEMA_VERSION, Artifact, Golden, Manifest
 from runtimes.codec import encode
 from runtimes.files import replacing
 from runtimes.profile import HardwareProfile
-from runtimes.rows import RaggedArray, Rows
+from runtimes.sample_arrays import RaggedArray, Rows
 from runtimes.tensors import Array
 from toolchain.packaging.distributions import distributions
 from toolchain.quantizers import quantizer

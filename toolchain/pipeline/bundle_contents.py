@@ -14,7 +14,7 @@ from hwbench.results import profile_results
 from hwbench.results.profile_results import ProfileResult
 from runtimes import samples
 from runtimes.profile import HardwareProfile
-from runtimes.rows import Rows
+from runtimes.sample_arrays import Rows
 from runtimes.tensors import TensorSpec
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline.request import BuildRequest

@@ -1,4 +1,4 @@
-"""Steps of a trial: make it, score it, measure a block. A failure becomes part of the trial, and others go on."""
+"""Steps of a trial: make it, score it, check it at other sizes, measure a block. A failure becomes part of the trial, and others go on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from typing import Literal
 
 from hwbench.measurements import interleaved
 from hwbench.measurements.accuracy import Accuracy
+from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import EdgewrightError, UnsupportedError
 from runtimes.profile import HardwareProfile
-from runtimes.rows import Rows
+from runtimes.sample_arrays import Rows
 from runtimes.sampling.closed_loop import SamplingPlan
+from toolchain.builders import builder
 from toolchain.candidates.candidate import Candidate
+from toolchain.candidates.other_sizes import OtherSizes
 from toolchain.output_folder import disk_full
 from toolchain.search.trials import BuildContext, Trial
 
@@ -77,6 +80,39 @@ def score(trial: Trial, context: BuildContext, samples: Samples) -> Finish:
     return lambda: after if after.failure else _guarded(after, scored)
 
 
+def check_sizes(trial: Trial, profile: HardwareProfile, context: BuildContext) -> Trial:
+    """Reject a trial that is wrong at other sizes, unless its runtime is right when it compiles each shape that comes.
+
+    The trial then has the settings for that. Its latency and score stay, since they are those of a form for one shape.
+    The source needs no check, and an engine has ranges of its own.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    sizes = context.other_sizes
+    is_engine = trial.artifact is not None and trial.artifact.plan is not None and trial.stands_in is None
+    if sizes is None or not trial.is_running or trial.is_source or is_engine:
+        return trial
+    fault = _fault(trial, context, sizes)
+    if fault is None:
+        return trial
+    each_shape = builder(trial.candidate.runtime).EACH_SHAPE
+    if each_shape and trial.stands_in is None:
+        settings = trial.candidate.settings
+        settings = RuntimeSettings(settings.threads, {**settings.options, **each_shape})
+        made = context.builder.make(dataclasses.replace(trial.candidate, settings=settings), profile)
+        other = dataclasses.replace(
+            trial,
+            candidate=dataclasses.replace(trial.candidate, settings=settings),
+            bundle=made.bundle,
+            artifact=made.artifact,
+            remark=f"every shape is compiled for itself, as in a form for all {fault}",
+        )
+        if _fault(other, context, sizes) is None:
+            return other
+    return dataclasses.replace(trial, rejected=f"wrong at other sizes: {fault}")
+
+
 def sample(trial: Trial, context: BuildContext, plan: SamplingPlan, *, final: bool) -> Trial:
     """Measure one more block.
 
@@ -99,6 +135,16 @@ def sample(trial: Trial, context: BuildContext, plan: SamplingPlan, *, final: bo
         return dataclasses.replace(trial, latency=trial.latency_of((*before, block)))
 
     return _guarded(trial, measured)
+
+
+def _fault(trial: Trial, context: BuildContext, sizes: OtherSizes) -> str | None:
+    try:
+        outputs = interleaved.outputs(trial.bundle, sizes.data.file, context.target)
+    except EdgewrightError as error:
+        return f"it fails: {error}"
+    finally:
+        context.tick(f"checked {trial.name} at other sizes")
+    return sizes.fault(outputs)
 
 
 def _with_score(trial: Trial, samples: Samples, found: Accuracy) -> Trial:

@@ -10,7 +10,7 @@ from runtimes.errors import UsageError
 from toolchain.exporters import exporter
 
 if TYPE_CHECKING:  # `measure` imports `is_onnx` on a device without onnx-ir, and --help imports no NumPy
-    from runtimes.rows import Rows
+    from runtimes.sample_arrays import Rows
     from runtimes.tensors import TensorSpec
     from toolchain.models.onnx_model import OnnxModel
 

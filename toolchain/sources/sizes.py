@@ -54,7 +54,7 @@ def resized(specs: Sequence[TensorSpec], feeds: Feeds, sizes: Mapping[str, int])
 
 
 def single_sizes(data: Dataset) -> tuple[str, ...]:
-    """Write a warning for the dimensions, other than a batch, that have one size in all samples; none if there are none.
+    """Write a warning of dimensions, other than a batch, that have one size in all samples; none if there are none.
 
     What is calibrated and scored at one size may be wrong at others.
     """
@@ -63,8 +63,8 @@ def single_sizes(data: Dataset) -> tuple[str, ...]:
     if not single:
         return ()
     return (
-        f"All samples have {' and '.join(single)}, so that is the size that was calibrated, scored and timed; give samples "
-        "of the sizes that the device will see.",
+        f"All samples have {' and '.join(single)}, so that is the size that was calibrated, scored and timed; give "
+        "samples of the sizes that the device will see.",
     )
 
 

@@ -27,7 +27,7 @@ from runtimes import files, npz
 from runtimes.codec import encode
 from runtimes.command_line import exit_code, read_plan
 from runtimes.inference.load import load
-from runtimes.rows import Rows
+from runtimes.sample_arrays import Rows
 from runtimes.sampling.closed_loop import Block, environment, warm_up
 from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
 from runtimes.sampling.system_conditions import SystemMonitor

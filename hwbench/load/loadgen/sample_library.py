@@ -13,7 +13,7 @@ import psutil
 from runtimes import samples
 from runtimes.errors import BackendError, UsageError
 from runtimes.inference.session import Session
-from runtimes.rows import RaggedArray, Rows
+from runtimes.sample_arrays import RaggedArray, Rows
 from runtimes.sampling.closed_loop import distinct_feeds
 from runtimes.tensors import Array
 

@@ -44,6 +44,7 @@ class BuildContext:
         )
         self.ranking = SimpleNamespace(metric=SimpleNamespace(name="parity"))
         self.target, self.timed, self._takes_s = self, Path(), takes_s
+        self.other_sizes = None
         self.scored_in = set()
 
     def tick(self, what):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hwbench.data import dataset
 from runtimes import npz
-from runtimes.rows import stack
+from runtimes.sample_arrays import stack
 from runtimes.tensors import TensorSpec, check_feeds
 from toolchain.sources.sizes import batches, other_sizes, resized, single_sizes, sizes_of
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from toolchain.search import successive_halving, trial_steps
-from toolchain.search.size_check import check_sizes
 from toolchain.search.state import SearchState
 from toolchain.search.time_limit import TimeUp
 from toolchain.search.trial_steps import Finish
@@ -34,4 +33,4 @@ def accept(state: SearchState) -> None:
     finally:  # what is selected has been checked, however little time there was
         for trial in state.fastest:
             if trial.accuracy is not None and state.acceptance.may_be_selected(trial):
-                state.put(check_sizes(state, trial))
+                state.put(trial_steps.check_sizes(trial, state.profile, state.context))

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from hwbench.wording import count
 from toolchain.candidates.candidate import Candidate, with_typed_graph
 from toolchain.search import trial_steps, variants
-from toolchain.search.size_check import check_sizes
 from toolchain.search.state import SearchState
 from toolchain.search.trials import Trial
 
@@ -101,7 +100,8 @@ def _keep_layers(state: SearchState, trial: Trial) -> None:
 
 def _measure(state: SearchState, parent: Trial, found: Trial) -> None:
     """Score a trial with kept layers on the evaluation samples, and measure it side by side with its parent."""
-    state.put(check_sizes(state, trial_steps.score(found, state.context, "evaluation")()))
+    found = trial_steps.score(found, state.context, "evaluation")()
+    state.put(trial_steps.check_sizes(found, state.profile, state.context))
     state.reject_too_large()
     scored = state.trials[found.name]
     if state.timed and scored.is_running:

@@ -35,7 +35,7 @@ class Sleeper(Session):
         if len(self.calls) - 1 == self.fails_at:
             raise BackendError("the accelerator is gone")
         time.sleep(PAUSE_S)
-        return {}
+        return {"scores": np.zeros((len(feeds["image"]), 5), np.float32)}
 
 
 @pytest.fixture

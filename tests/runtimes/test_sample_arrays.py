@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from runtimes import npz
 from runtimes.errors import FeedError, UsageError
-from runtimes.rows import RaggedArray, flat, stack
+from runtimes.sample_arrays import RaggedArray, flat, stack
 from runtimes.tensors import Array
 
 SHAPES = st.integers(0, 3).flatmap(

@@ -16,7 +16,7 @@ from runtimes import samples
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.inference.load import load
 from runtimes.profile import QuantizationScheme
-from runtimes.rows import stack
+from runtimes.sample_arrays import stack
 from runtimes.tensors import TensorSpec
 from runtimes.verification.golden import relative_error
 from toolchain.candidates.build_candidate import CandidateBuilder
@@ -24,7 +24,7 @@ from toolchain.candidates.candidate import Candidate
 from toolchain.candidates.other_sizes import OtherSizes, resized_samples
 from toolchain.exporters import exporter
 from toolchain.recipes.recipe import Recipe
-from toolchain.search.size_check import check_sizes
+from toolchain.search.trial_steps import check_sizes
 from toolchain.search.trials import Trial
 
 X = TensorSpec("x", "float32", ("N", "T"))
@@ -113,7 +113,7 @@ def made(state, runtime: str) -> Trial:  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_what_leaves_the_check_is_right_at_every_size(state, runtime: str) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip(runtime)
-    checked = check_sizes(state, made(state, runtime))
+    checked = check_sizes(made(state, runtime), state.profile, state.context)
     assert checked.is_running
     network, rng = make().eval(), np.random.default_rng(1)
     with load(checked.bundle, any_machine=True) as session:
@@ -126,8 +126,9 @@ def test_what_leaves_the_check_is_right_at_every_size(state, runtime: str) -> No
 def test_openvino_compiles_each_shape_where_its_general_form_is_wrong(state) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("openvino")
     unchecked, sizes = made(state, "openvino"), state.context.other_sizes
-    checked = check_sizes(state, unchecked)
+    checked = check_sizes(unchecked, state.profile, state.context)
     with load(unchecked.bundle, any_machine=True) as session:
         fault = sizes.fault(samples.gather([session.run(feeds) for feeds in sizes.data.feeds()], 1))
     assert (checked.candidate.settings.options == {"static_shapes": "each"}) == (fault is not None)
-    assert checked.remark == ("" if fault is None else f"every shape is compiled for itself, as in a form for all {fault}")
+    expected = "" if fault is None else f"every shape is compiled for itself, as in a form for all {fault}"
+    assert checked.remark == expected
