@@ -1,4 +1,7 @@
-"""Steps of a trial: make it, score it, check it at other sizes, measure a block. A failure becomes part of the trial, and others go on."""
+"""Steps of a trial: make it, score it, check it at other sizes, measure a block.
+
+A failure becomes part of the trial, and others go on.
+"""
 
 from __future__ import annotations
 
