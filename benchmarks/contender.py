@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 ALLOWED = 0.01
-"""What may be lost: of the score, or of the source's score where that is above one."""
+"""Loss that is allowed: of the score, or of the source's score where that is above one."""
 ALLOWED_RANDOM = 0.2
 """The same of models with random weights, which are there for their latency; their score is likeness to the source."""
 
@@ -38,7 +38,7 @@ class Contender:
         return statistics.median(self.rounds_ms)
 
     def holds(self, source: Contender, trained: bool) -> bool:
-        """Whether it loses no more than is allowed, which is the same for peers and for ours."""
+        """Tell whether it loses no more than is allowed, which is the same for peers and for ours."""
         return self.drop <= (ALLOWED * max(1.0, abs(source.score)) if trained else ALLOWED_RANDOM)
 
     @property
@@ -96,7 +96,7 @@ def print_summary(measured: Mapping[tuple[str, int], Sequence[Contender]], train
 
 
 def _print_costs(models: Sequence[Sequence[Contender]]) -> None:
-    """What making took over all models: our builds, and every peer's flow, also one that failed."""
+    """Sum the time that making took over all models: our builds, and every peer's flow, also one that failed."""
     ours = [contenders[-1] for contenders in models]
     peers = [c for contenders in models for c in contenders[:-1]]
     seconds = [sum(c.seconds for c in row) for row in (ours, peers)]

@@ -1,4 +1,4 @@
-"""How each tool's documentation says to quantize a model: the flows that our own are compared with.
+"""Flows of other tools, as their documentation says to quantize a model, for our own to be compared with.
 
 A flow takes a model and a file to write. Each runs in a process of its own, since some of them crash.
 """

@@ -1,4 +1,4 @@
-"""What `runtimes` adds on a device: to an import, to loading a model, and on the disk.
+"""Footprint of `runtimes` on a device: added to an import, to loading a model, and on the disk.
 
     python -m benchmarks.footprint | tee benchmarks/results/footprint.txt
 

@@ -1,4 +1,4 @@
-"""What each int8 form of recurrent networks and embedding tables costs in ONNX Runtime, beside float32.
+"""Cost of each int8 form of recurrent networks and embedding tables in ONNX Runtime, beside float32.
 
     python -m benchmarks.forms | tee benchmarks/results/forms.txt
 

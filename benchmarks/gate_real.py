@@ -1,4 +1,4 @@
-"""What the gate answers for real: a model against itself, and slowed on purpose, quiet and beside a noisy neighbour.
+"""Answers of the gate for real: a model against itself, and slowed on purpose, quiet and beside a noisy neighbour.
 
     python -m benchmarks.gate_real | tee benchmarks/results/gate_real.txt
 

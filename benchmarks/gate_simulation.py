@@ -1,4 +1,4 @@
-"""How often gates are wrong: ours and four naive ones, on recorded and on synthetic noise.
+"""Errors of gates: ours and four naive ones, on recorded and on synthetic noise.
 
     python -m benchmarks.gate_simulation [RECORDING.npz...] | tee benchmarks/results/gate_simulation.txt
 
@@ -165,7 +165,7 @@ def _row(population: Population, relative: bool, gates: int, rng: np.random.Gene
 
 
 def _fails(gate: naive_gates.Gate, population: Population, slowdown: float, rng: np.random.Generator) -> bool:
-    """Whether a naive gate fails the candidate: it is measured first, and the baseline right after it."""
+    """Tell whether a naive gate fails the candidate: it is measured first, and the baseline right after it."""
     rows = population.rows(rng, 8)
     return gate((1 + slowdown) * population.samples_ms[rows[:4], 0], population.samples_ms[rows[4:], 1], LIMIT)
 

@@ -13,7 +13,7 @@ Measured = dict[tuple[str, int], list[Contender]]
 
 
 def read(file: Path, where: str) -> Measured:
-    """What earlier parts measured, by model and threads; nothing, if there is no such file.
+    """Read what earlier parts measured, by model and threads; nothing, if there is no such file.
 
     Args:
         file: the JSON file.

@@ -1,4 +1,4 @@
-"""What quantizing a model whose weights no protobuf holds takes: peak memory and time, each precision in a process.
+"""Cost of quantizing a model whose weights no protobuf holds: peak memory and time, each precision in a process.
 
     python -m benchmarks.large_model | tee benchmarks/results/large_model.txt
 

@@ -1,4 +1,4 @@
-"""What measuring costs: our closed loop's own time per sample, and LoadGen's; and whether the two agree on a model.
+"""Cost of measuring: our closed loop's own time per sample, and LoadGen's; and whether the two agree on a model.
 
     python -m benchmarks.overhead | tee benchmarks/results/overhead.txt
 

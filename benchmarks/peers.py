@@ -1,4 +1,4 @@
-"""What `edgewright build` chooses, against what the peers' documented flows give: latency side by side, and accuracy.
+"""Choice of `edgewright build` against the peers' documented flows: latency side by side, and accuracy.
 
     python -m benchmarks.peers [MODEL...] [--threads 1,2] [--rounds 12] [--keep FILE.json] | tee results/peers.txt
 
@@ -123,7 +123,7 @@ def _made(peer: str, runtime: str, model: str, folder: Path) -> Contender:
 
 
 def _ours(model: ZooModel, threads: int, folder: Path) -> Contender:
-    """What `edgewright build` packs, from nothing: no cache of earlier builds."""
+    """Build with `edgewright build` from nothing: no cache of earlier builds."""
     out = folder / f"ours-{threads}"
     command = [sys.executable, "-c", "from toolchain.cli import main; main()", "build", str(model.onnx)]
     command += ["--calibration", str(model.calibration), "--evaluation", str(model.evaluation)]

@@ -56,12 +56,12 @@ class Population:
 
     @property
     def reference_ns(self) -> float:
-        """What a machine that was here before remembers of its probe."""
+        """Return what a machine that was here before remembers of its probe."""
         return float(np.quantile(self.probe_ns, 0.1))
 
     @property
     def undisturbed(self) -> int:
-        """How many rounds count."""
+        """Count the rounds that count."""
         return int((self.waited <= MAX_WAITED).all(axis=1).sum())
 
     def truth(self) -> float:

@@ -61,7 +61,7 @@ np.savez(sys.argv[3], **{str(index): output for index, output in enumerate(outpu
 
 @dataclass(frozen=True)
 class Computed:
-    """How a layer's emulated output differs from its native one: share of the numbers, and relative error."""
+    """Difference of a layer's emulated output from its native one: share of the numbers, and relative error."""
 
     share: float
     relative_error: float
@@ -130,7 +130,7 @@ def _dequantizer(node: ir.Node, index: int = 0) -> ir.Node:
 
 
 def _written(node: ir.Node) -> tuple[ir.Value, ir.DataType]:
-    """What a layer's kernel writes: integers where a QuantizeLinear follows, perhaps behind a clamp."""
+    """Find the output that a layer's kernel writes: integers where a QuantizeLinear follows, perhaps behind a clamp."""
     value = node.outputs[0]
     for _ in range(2):
         readers = [use.node for use in value.uses()]
@@ -150,7 +150,7 @@ def _give(edits: Edits, value: ir.Value, dtype: ir.DataType) -> None:
 
 
 def differences(model: ir.Model, names: list[str], feeds: Mapping[str, Array], folder: Path) -> dict[str, Computed]:
-    """What the emulated CPU computes otherwise, layer by layer."""
+    """Compare the emulated CPU with this one, layer by layer."""
     reader, layers = apart(model, names)
     fed = {f"integers_{index}": array for index, array in enumerate(_read(reader, feeds))}
     ir.save(layers, folder / "layers.onnx")

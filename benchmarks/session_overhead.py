@@ -1,4 +1,4 @@
-"""What `session.run` costs over ONNX Runtime's own run, per call, with checks, statistics and drift on.
+"""Cost of `session.run` over ONNX Runtime's own run, per call, with checks, statistics and drift on.
 
     python -m benchmarks.session_overhead | tee benchmarks/results/session_overhead.txt
 

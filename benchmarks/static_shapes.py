@@ -1,4 +1,4 @@
-"""What compiling for the first shapes that come wins on OpenVINO, on models of dynamic shapes, side by side.
+"""Gain of compiling for the first shapes that come, on OpenVINO and models of dynamic shapes, side by side.
 
     python -m benchmarks.static_shapes [MODEL...] | tee benchmarks/results/static_shapes.txt
 

@@ -86,7 +86,7 @@ def uses() -> dict[str, set[str]]:
 
 
 def missing(surface: Mapping[str, list[str]], wanted: Mapping[str, set[str]]) -> list[str]:
-    """What a release lacks of what is used."""
+    """List what a release lacks of what is used."""
     lacking = [f"{cls}.{name}" for cls, names in wanted.items() for name in names if name not in surface.get(cls, ())]
     return sorted(lacking)
 
@@ -130,7 +130,7 @@ def main(write: bool) -> int:
 ONLY_RTX = frozenset(
     {"IBuilderConfig.num_compute_capabilities", "IBuilderConfig.set_compute_capability", "ComputeCapability"}
 )
-"""What only tensorrt-rtx has, and only its dialect uses."""
+"""Names that only tensorrt-rtx has, and only its dialect uses."""
 
 
 def _genuine(release: str, package: str) -> dict[str, dict[str, list[str]]]:

@@ -1,4 +1,4 @@
-"""What building an engine costs with tensorrt-rtx, on a machine without a GPU: time, memory, size, layers.
+"""Cost of building an engine with tensorrt-rtx, on a machine without a GPU: time, memory, size, layers.
 
     python -m benchmarks.tensorrt_build [MODEL...] | tee benchmarks/results/tensorrt_build.txt
 

@@ -1,4 +1,4 @@
-"""Whether TensorRT's parser and builder take what the quantizers write for it.
+"""Check that TensorRT's parser and builder take what the quantizers write for it.
 
     python -m benchmarks.tensorrt_files [MODEL...] | tee benchmarks/results/tensorrt_files.txt
 

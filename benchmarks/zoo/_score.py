@@ -1,4 +1,4 @@
-"""What the fp32 model scores in ONNX Runtime: the number that every smaller candidate is held against."""
+"""Score of the fp32 model in ONNX Runtime: the number that every smaller candidate is held against."""
 
 from __future__ import annotations
 

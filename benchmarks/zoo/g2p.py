@@ -124,7 +124,7 @@ def load(cache: Path | None = None) -> Speller:
 
 
 def _weight_names() -> dict[str, str]:
-    """What the checkpoint calls each of our weights; its gates are in torch's order."""
+    """Names that the checkpoint gives to our weights; its gates are in torch's order."""
     names = {"letters.weight": "enc_emb", "phonemes.weight": "dec_emb", "head.weight": "fc_w", "head.bias": "fc_b"}
     for part in ("w_ih", "w_hh", "b_ih", "b_hh"):
         ours = part.replace("w_", "weight_").replace("b_", "bias_")

@@ -104,7 +104,7 @@ def load(cache: Path | None = None) -> Encoder:
 
 
 def _bert_name(name: str) -> str:
-    """What the package calls one of our weights."""
+    """Return the package's name of one of our weights."""
     renamed = {
         "words.": "embeddings.word_embeddings.",
         "positions.": "embeddings.position_embeddings.",

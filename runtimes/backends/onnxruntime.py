@@ -110,7 +110,7 @@ class _OrtSession(Session):
         session = self._open_session()
         try:  # ORT copies neither inputs nor outputs in this call
             return dict(zip(self._names, session.run(self._names, feeds, self._run_options)))
-        except Exception as error:  # as above
+        except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
             raise self._failure(error) from error
 
     def _infer_into(self, feeds: Feeds, out: Mapping[str, Array]) -> dict[str, Array]:
@@ -126,7 +126,7 @@ class _OrtSession(Session):
             for name in self._names:
                 binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(out[name]))  # shares its memory
             session.run_with_iobinding(binding)
-        except Exception as error:  # as above
+        except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
             raise self._failure(error) from error
         return {name: out[name] for name in self._names}
 
@@ -185,7 +185,7 @@ class _BoundSession(_OrtSession):
             return computed
         except KeyError:
             return None
-        except Exception:  # as above; if the feeds are at fault, `_infer` raises the error that names the fault
+        except Exception:  # of any class; if the feeds are at fault, `_infer` raises the error that names the fault
             computed = self._infer(feeds)
             bound = None  # the feeds were right, so the outputs have other shapes than in the first call
             check_outputs(self.outputs, computed, check_feeds(self.inputs, feeds))
@@ -200,7 +200,7 @@ class _BoundSession(_OrtSession):
         outputs, session = super()._infer(feeds), self._session
         if not self._is_bound and session is not None and _is_small((*feeds.values(), *outputs.values())):
             self._is_bound = True  # two threads that both come first make two sets of buffers, which is harmless
-            with contextlib.suppress(Exception):  # as above; without buffers, `run` is used
+            with contextlib.suppress(Exception):  # ORT raises bare RuntimeErrors; without buffers, `run` is used
                 self._give_back(_bind(session, self._run_options, feeds, outputs))
         return outputs
 

@@ -69,7 +69,7 @@ def read(model: bytes, name: str) -> ov.Model:
     """
     try:
         return ov.Core().read_model(model)
-    except Exception as error:  # as above
+    except Exception as error:  # OpenVINO raises bare RuntimeErrors and pybind classes
         raise BackendError(f"OpenVINO cannot load '{name}': {_reason(error)}") from error
 
 

@@ -87,7 +87,7 @@ def make() -> nn.Module:
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory, here):  # type: ignore[no-untyped-def]
-    """What a search knows of `Transformer`, with samples of one size."""
+    """State of a search for `Transformer`, with samples of one size."""
     folder = tmp_path_factory.mktemp("transformer")
     spec = TensorSpec("x", "float32", ("N", 1, 8, 8))
     model = exporter("module").export(f"{__file__}:make", [spec], folder / "m.onnx")
