@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from hwbench.data import dataset
@@ -15,7 +19,8 @@ from hwbench.targets.local import LocalTarget
 from runtimes import samples
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.inference.load import load
-from runtimes.profile import QuantizationScheme
+from runtimes.inference.session import Session
+from runtimes.profile import HardwareProfile, QuantizationScheme
 from runtimes.sample_arrays import stack
 from runtimes.tensors import TensorSpec
 from runtimes.verification.golden import relative_error
@@ -86,16 +91,15 @@ def make() -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory, here):  # type: ignore[no-untyped-def]
+def state(tmp_path_factory: pytest.TempPathFactory, here: HardwareProfile) -> SimpleNamespace:
     """State of a search for `Transformer`, with samples of one size."""
     folder = tmp_path_factory.mktemp("transformer")
     spec = TensorSpec("x", "float32", ("N", 1, 8, 8))
     model = exporter("module").export(f"{__file__}:make", [spec], folder / "m.onnx")
     np.savez(folder / "samples.npz", x=np.random.default_rng(0).standard_normal((32, 1, 8, 8)).astype(np.float32))
     data = dataset.read(folder / "samples.npz", model.inputs)
-    builder = CandidateBuilder("m", model, data, folder)
     context = SimpleNamespace(
-        builder=builder,
+        builder=CandidateBuilder("m", model, data, folder),
         other_sizes=resized_samples(model, data, folder),
         target=LocalTarget(),
         tick=lambda done: None,
@@ -103,32 +107,56 @@ def state(tmp_path_factory: pytest.TempPathFactory, here):  # type: ignore[no-un
     return SimpleNamespace(context=context, profile=here)
 
 
-def made(state, runtime: str) -> Trial:  # type: ignore[no-untyped-def]
-    recipe = Recipe("int8", "minmax", QuantizationScheme("int8"))
-    candidate = Candidate(recipe, runtime, RuntimeSettings(1))
+@pytest.fixture(scope="module", params=["onnxruntime", "openvino"])
+def unchecked(request: pytest.FixtureRequest, state: SimpleNamespace, cpu_scheme: QuantizationScheme) -> Trial:
+    """An int8 candidate for each runtime, with the scheme of this processor."""
+    pytest.importorskip(request.param)
+    candidate = Candidate(
+        Recipe("int8", "minmax", dataclasses.replace(cpu_scheme, contrib_ops=False)), request.param, RuntimeSettings(1)
+    )
     built = state.context.builder.make(candidate, state.profile)
     return Trial(candidate, bundle=built.bundle, artifact=built.artifact)
 
 
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_what_leaves_the_check_is_right_at_every_size(state, runtime: str) -> None:  # type: ignore[no-untyped-def]
-    pytest.importorskip(runtime)
-    checked = check_sizes(made(state, runtime), state.profile, state.context)
-    assert checked.is_running
-    network, rng = make().eval(), np.random.default_rng(1)
-    with load(checked.bundle, any_machine=True) as session:
-        for batch in (1, 2, 1, 5, 3):
-            x = rng.standard_normal((batch, 1, 8, 8)).astype(np.float32)
-            expected = network(torch.from_numpy(x)).detach().numpy()
-            assert relative_error(session.run({"x": x})[session.outputs[0].name], expected) < 0.1
+@pytest.fixture(scope="module")
+def checked(state: SimpleNamespace, unchecked: Trial) -> Trial:
+    return check_sizes(unchecked, state.profile, state.context)
 
 
-def test_openvino_compiles_each_shape_where_its_general_form_is_wrong(state) -> None:  # type: ignore[no-untyped-def]
-    pytest.importorskip("openvino")
-    unchecked, sizes = made(state, "openvino"), state.context.other_sizes
-    checked = check_sizes(unchecked, state.profile, state.context)
-    with load(unchecked.bundle, any_machine=True) as session:
-        fault = sizes.fault(samples.gather([session.run(feeds) for feeds in sizes.data.feeds()], 1))
+@pytest.fixture(scope="module")
+def session(checked: Trial) -> Iterator[Session]:
+    with load(checked.bundle, any_machine=True) as opened:
+        yield opened
+
+
+@given(batches=st.lists(st.integers(1, 12), min_size=1, max_size=4), seed=st.integers(0, 99))
+@settings(max_examples=25)
+def test_what_leaves_the_check_is_right_at_every_size_in_any_order(session, batches, seed):
+    network, rng = make().eval(), np.random.default_rng(seed)
+    for batch in batches:
+        x = rng.standard_normal((batch, 1, 8, 8)).astype(np.float32)
+        expected = network(torch.from_numpy(x)).detach().numpy()
+        assert relative_error(session.run({"x": x})[session.outputs[0].name], expected) < 0.15
+
+
+def test_each_shape_is_compiled_where_the_form_for_all_is_wrong(state, unchecked, checked):
+    sizes = state.context.other_sizes
+    with load(unchecked.bundle, any_machine=True) as opened:
+        fault = sizes.fault(samples.gather([opened.run(feeds) for feeds in sizes.data.feeds()], 1))
     assert (checked.candidate.settings.options == {"static_shapes": "each"}) == (fault is not None)
     expected = "" if fault is None else f"every shape is compiled for itself, as in a form for all {fault}"
     assert checked.remark == expected
+
+
+def test_a_candidate_that_no_setting_mends_is_rejected(state, unchecked):
+    """A candidate of another network stands for one that is wrong at every size but the samples'."""
+    sizes = state.context.other_sizes
+    outputs = {name: array[:] for name, array in sizes.expected.items()}
+    name = next(iter(outputs))
+    wrong = [array if index < sizes.own else array + 1 for index, array in enumerate(outputs[name])]
+    context = SimpleNamespace(
+        **{**vars(state.context), "other_sizes": dataclasses.replace(sizes, expected={name: stack(wrong)})}
+    )
+    rejected = check_sizes(unchecked, state.profile, context).rejected
+    assert rejected is not None
+    assert rejected.startswith("wrong at other sizes: its outputs differ from the source's by")
