@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import one_process
 import onnx
 import onnxruntime as ort
 import pytest
@@ -46,6 +47,12 @@ def _interrupts_arrive() -> Iterator[None]:
     inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, inherited)
+
+
+@pytest.fixture(name="one_process")
+def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models run in this process. For tests of what comes of it; others test the processes."""
+    one_process.install(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ from toolchain.pipeline.request import BuildRequest
 from toolchain.quantizers import bf16, fp16
 from toolchain.recipes.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 _WIDTH = 64
 _LAYERS = 6
 _OFFSET = {"bf16": 4096.0, "fp16": 16384.0}

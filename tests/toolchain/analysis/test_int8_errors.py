@@ -24,7 +24,7 @@ from toolchain.models.prepare import prepare
 from toolchain.recipes.apply_recipe import CalibratedGraph, calibrate_graph, keep_in_float, quantize
 from toolchain.recipes.recipe import Recipe
 
-pytestmark = pytest.mark.int8
+pytestmark = [pytest.mark.int8, pytest.mark.usefixtures("one_process")]
 
 RECIPE = Recipe("int8", "minmax", QuantizationScheme("uint8"))
 CORRECTED = replace(RECIPE, corrections=("bias",))

@@ -29,6 +29,8 @@ from toolchain.models.onnx_model import load_ir, open_model
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 HEADER = '<ir_version: 8, opset_import: ["" : 17]>'
 LAYERS = """ layers (float[N,6,9,9] image) => (float[N,4,8] y) {
     a = Conv<pads=[1,2,1,2], strides=[2,2], dilations=[1,2]>(image, odd)

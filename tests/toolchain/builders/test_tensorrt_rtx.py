@@ -28,6 +28,8 @@ from toolchain.models.onnx_model import open_model
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 trt = pytest.importorskip(
     "tensorrt_rtx", reason="tensorrt-rtx is not installed: pip install 'edgewright[tensorrt-rtx]'"
 )

@@ -21,7 +21,7 @@ from toolchain.models.onnx_model import OnnxModel, open_model
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
-pytestmark = [pytest.mark.int8, pytest.mark.int8_sample]
+pytestmark = [pytest.mark.int8, pytest.mark.int8_sample, pytest.mark.usefixtures("one_process")]
 
 RECIPE = Recipe("int8", "minmax", QuantizationScheme("int8", symmetric=True, quantize_bias=False))
 

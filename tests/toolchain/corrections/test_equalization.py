@@ -17,7 +17,7 @@ from toolchain.models.onnx_model import CORRECTIONS_KEY
 from toolchain.models.prepare import prepare
 from toolchain.recipes.recipe import Recipe
 
-pytestmark = pytest.mark.int8
+pytestmark = [pytest.mark.int8, pytest.mark.usefixtures("one_process")]
 
 PER_TENSOR = Recipe("int8", "minmax", QuantizationScheme("uint8", per_channel=False))
 PER_CHANNEL = Recipe("int8", "minmax", QuantizationScheme("uint8"))

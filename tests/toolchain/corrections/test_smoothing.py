@@ -16,7 +16,7 @@ from runtimes.verification.golden import relative_error
 from toolchain.models.prepare import prepare
 from toolchain.recipes.recipe import Recipe
 
-pytestmark = pytest.mark.int8
+pytestmark = [pytest.mark.int8, pytest.mark.usefixtures("one_process")]
 
 PLAIN = Recipe("int8", "minmax", QuantizationScheme("uint8"))
 SMOOTHED = replace(PLAIN, corrections=("smoothing",))

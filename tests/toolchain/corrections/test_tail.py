@@ -13,7 +13,7 @@ from runtimes.profile import QuantizationScheme
 from toolchain.models.onnx_model import load_ir
 from toolchain.recipes.recipe import Recipe
 
-pytestmark = pytest.mark.int8
+pytestmark = [pytest.mark.int8, pytest.mark.usefixtures("one_process")]
 
 PLAIN = Recipe("int8", "minmax", QuantizationScheme("uint8"))
 TAILED = replace(PLAIN, corrections=("tail",))

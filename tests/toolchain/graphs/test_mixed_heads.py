@@ -18,7 +18,7 @@ from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.qdq_placement import MAX_RANGE_RATIO, place
 from toolchain.recipes.recipe import Recipe
 
-pytestmark = pytest.mark.int8
+pytestmark = [pytest.mark.int8, pytest.mark.usefixtures("one_process")]
 
 RECIPE = Recipe("int8", "minmax")
 HEAD = """head (float[N,8,6,6] x) => (float[N,6,36] y) {

@@ -18,6 +18,8 @@ from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 NAMES = [name for name in precisions() if name != "fp32"]
 
 

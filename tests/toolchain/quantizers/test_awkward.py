@@ -19,7 +19,7 @@ from runtimes.verification.golden import relative_error
 from toolchain.models.onnx_model import load_ir, weights_bytes
 from toolchain.recipes.recipe import Recipe
 
-pytestmark = pytest.mark.int8
+pytestmark = [pytest.mark.int8, pytest.mark.usefixtures("one_process")]
 
 RECIPES = {
     "int8": Recipe("int8", "minmax", QuantizationScheme(contrib_ops=True), corrections=("bias",)),

@@ -12,6 +12,8 @@ from variants import error, error_in_true_half, make, normal, parse
 from toolchain.models.onnx_model import load_ir
 from toolchain.recipes.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 CALIBRATED, BLIND = Recipe("fp16", "minmax"), Recipe("fp16")
 ATTENTION = """t (float[N,8,64] x) => (float[N,8,64] y) {
     q = MatMul(x, wq)

@@ -20,6 +20,8 @@ from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 SCHEMES = {
     "vnni": QuantizationScheme("uint8"),
     "avx2": device_profiles.load("x86-64-v3-avx2").quantization["onnxruntime"],

@@ -15,7 +15,7 @@ from runtimes.profile import QuantizationScheme
 from toolchain.models.onnx_model import load_ir, open_model
 from toolchain.recipes.recipe import Recipe
 
-pytestmark = pytest.mark.int8
+pytestmark = [pytest.mark.int8, pytest.mark.usefixtures("one_process")]
 
 INT8 = Recipe("int8", "minmax", QuantizationScheme(), corrections=("bias",))
 DYNAMIC = Recipe("int8-dynamic", None, QuantizationScheme())

@@ -23,7 +23,7 @@ from toolchain.models.onnx_model import OnnxModel, load_ir, open_model
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
-pytestmark = pytest.mark.int8
+pytestmark = [pytest.mark.int8, pytest.mark.usefixtures("one_process")]
 PRECISIONS = plugins.names("toolchain.quantizers")
 # The largest ||y - y_fp32|| / ||y_fp32|| that a precision may cost on these shallow models.
 TOLERANCES = {

@@ -20,6 +20,8 @@ pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed; pip i
 
 from benchmarks import tensorrt_files  # imports tensorrt_rtx
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 NETWORKS = {
     "conv": "c = Conv<pads=[1,1,1,1]>(x, w, b) y = Relu(c)",
     "depthwise": "c = Conv<pads=[1,1,1,1]>(x, w, b) r = Clip(c, zero, six) d = Conv<group=16>(r, deep) y = Relu(d)",

@@ -21,6 +21,8 @@ from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 from toolchain.search.slow_layers import explain, remark, slower_in_int8
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 
 def times(*items):
     return [NodeTime(*item) for item in items]

@@ -17,6 +17,8 @@ from toolchain.pipeline.request import BuildRequest
 from toolchain.recipes.recipe import Recipe
 from toolchain.search.phases import mixed_precision
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 
 @given(st.integers(1, 5000), st.data())
 def test_the_smallest_prefix_is_found_within_the_bound(count, data):

@@ -1,0 +1,51 @@
+"""Stand-ins for child processes: this process runs what they would, since starting them takes longer than tiny models.
+
+An interpreter, NumPy and ONNX Runtime take 0.15 s of CPU before a child does anything, and a build starts dozens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnxruntime as ort
+import pytest
+
+import runtimes.__main__ as device
+from runtimes.errors import BackendError, EdgewrightError, one_line
+from runtimes.tensors import Array
+from toolchain.analysis.node_times import __main__ as profiler
+
+
+def install(patch: pytest.MonkeyPatch) -> None:
+    """Let `LocalTarget`, the load check and the profiler of nodes start no process."""
+    patch.setattr("hwbench.targets.local.run_module", _on_device)
+    patch.setattr("toolchain.models.repair.find_failure", _find_failure)
+    patch.setattr("toolchain.analysis.node_times.run_module", _profile)
+
+
+def _on_device(module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
+    assert module == "runtimes"
+    options = device._parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except EdgewrightError as error:
+        raise BackendError(one_line(str(error))) from None
+
+
+def _find_failure(file: Path, feeds: Mapping[str, Array], limit_s: float = 0) -> str | None:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    try:
+        ort.InferenceSession(file, options, providers=["CPUExecutionProvider"]).run(None, dict(feeds))
+    except Exception as error:
+        return None if "NOT_IMPLEMENTED" in str(error) else " ".join(str(error).split())
+    return None
+
+
+def _profile(module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
+    try:
+        profiler.main(*map(Path, arguments))
+    except SystemExit as ended:
+        raise BackendError(str(ended.code)) from None
