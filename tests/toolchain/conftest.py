@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
+import known_peaks
 import numpy as np
 import pytest
 import torch
@@ -54,9 +55,10 @@ Cli = Callable[..., Ran]
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Calibration tables of these tests, and none of an earlier run."""
+    """Calibration tables of these tests, and none of an earlier run; peaks that no test waits for."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEWRIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        known_peaks.remember()
         yield
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import numpy as np
+import one_process
 import pytest
 import tiny_models
 
@@ -20,6 +21,8 @@ from toolchain.pipeline.build import build
 from toolchain.pipeline.request import BuildRequest
 from toolchain.quantizers import precisions
 from toolchain.sources.input_specs import parse_input
+
+pytestmark = pytest.mark.usefixtures("one_process")  # the tests of the command line build in processes
 
 
 def model_and_samples(tmp_path, name, n=12):
@@ -45,20 +48,22 @@ def out(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(digits, device, out, short):
     """Every precision of the digits for the device that is here."""
-    return build(
-        BuildRequest(
-            str(digits.onnx),
-            "digits",
-            out,
-            (device,),
-            calibration=digits.calibration,
-            evaluation=digits.evaluation,
-            runtimes=("onnxruntime",),
-            budgets=parse_all(["p90<=1s", "accuracy_drop<=0.05"]),
-            sampling=short,
-            exhaustive=True,
+    with pytest.MonkeyPatch.context() as patch:
+        one_process.install(patch)
+        return build(
+            BuildRequest(
+                str(digits.onnx),
+                "digits",
+                out,
+                (device,),
+                calibration=digits.calibration,
+                evaluation=digits.evaluation,
+                runtimes=("onnxruntime",),
+                budgets=parse_all(["p90<=1s", "accuracy_drop<=0.05"]),
+                sampling=short,
+                exhaustive=True,
+            )
         )
-    )
 
 
 def test_every_candidate_is_a_row_and_one_is_chosen(whole, out, short):
@@ -308,8 +313,8 @@ def test_a_source_that_onnx_runtime_cannot_run_writes_nothing(request_for, tmp_p
     assert list(leaf_files(tmp_path / "out")) == []
 
 
-def test_the_reports_raw_samples_are_kept(built):
-    data = json.loads((built / "report.json").read_text())
+def test_the_reports_raw_samples_are_kept(whole, out):
+    data = json.loads((out / "report.json").read_text())
     assert data["schema_version"] == profile_results.SCHEMA_VERSION
     blocks = data["profiles"][0]["candidates"][0]["report"]["latency"]["blocks"]
     assert len(blocks) == 6

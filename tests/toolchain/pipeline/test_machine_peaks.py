@@ -41,7 +41,8 @@ def machine():
     return machine
 
 
-def test_they_are_measured_once_and_known_from_then_on(machine, monkeypatch):
+def test_they_are_measured_once_and_known_from_then_on(machine, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEWRIGHT_CACHE", str(tmp_path))
     found = known_or_measured(machine, 1)
     assert found.operations_per_s["fp32"] > 1e8
     assert all(rate > 0 for rate in found.operations_per_s.values())

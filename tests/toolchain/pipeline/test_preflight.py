@@ -12,6 +12,8 @@ from hwbench.budgets.budget import parse_all
 from runtimes.errors import UsageError
 from toolchain.pipeline.build import build
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 
 @pytest.fixture
 def half_known(elsewhere):

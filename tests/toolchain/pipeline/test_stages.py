@@ -11,13 +11,15 @@ from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from toolchain.candidates import candidate
 from toolchain.pipeline.build import build
-from toolchain.pipeline.stages import stages
+from toolchain.pipeline.stages import PEAKS, stages
 
 
 @pytest.mark.parametrize("exhaustive", [False, True])
 def test_every_phase_that_a_build_goes_through_is_a_stage_and_in_their_order(
-    digits_request, device, monkeypatch, exhaustive
+    digits_request, device, one_process, tmp_path, monkeypatch, exhaustive
 ):
+    monkeypatch.setenv("EDGEWRIGHT_CACHE", str(tmp_path / "cache"))  # holds no peaks, so that they are measured
+    monkeypatch.setattr("toolchain.pipeline.machine_peaks._workloads", lambda *_: ())
     began: list[str] = []
     for module in ("toolchain.pipeline.build", "toolchain.search.search", "toolchain.pipeline.machine_peaks"):
         monkeypatch.setattr(f"{module}.begin_stage", began.append)
@@ -26,6 +28,7 @@ def test_every_phase_that_a_build_goes_through_is_a_stage_and_in_their_order(
     build(request)
     listed = candidate.list_candidates(device, ("fp32", "int8"), ("onnxruntime",))
     names = [s.name for s in stages(request.source, [(device, listed)], this_machine(), exhaustive=exhaustive)]
+    assert PEAKS in began
     assert [name for name in names if name in began] == began
 
 

@@ -13,6 +13,8 @@ from runtimes.errors import BackendError
 from runtimes.verification.golden import replay
 from toolchain.pipeline.build import build
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 
 class Killed(BaseException):
     """An exception that nothing catches."""
