@@ -64,7 +64,7 @@ def fill(folder: Path, leaving: int) -> None:
 
 
 @pytest.mark.parametrize("leaving", [0, 16 << 10, 256 << 10])
-def test_a_full_disk_leaves_the_last_build(refuses, out, digits, device_file, small_disk, leaving):
+def test_a_full_disk_leaves_the_last_build(refuses, one_process, out, digits, device_file, small_disk, leaving):
     results = small_disk / "results"
     shutil.copytree(out, results)
     fill(small_disk, leaving)

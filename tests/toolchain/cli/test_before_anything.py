@@ -165,7 +165,7 @@ def test_a_folder_that_is_not_there_is_not_made_for_a_job(gate_refuses, tmp_path
     assert not (tmp_path / "new").exists()
 
 
-def test_a_build_off_a_terminal_says_what_it_is_at_and_what_it_removed(cli, digits, elsewhere, tmp_path):
+def test_a_build_off_a_terminal_says_what_it_is_at_and_what_it_removed(cli, one_process, digits, elsewhere, tmp_path):
     asked = ("build", digits.onnx, "--profile", elsewhere.name, "--runtime", "onnxruntime", "--precision", "fp32")
     asked += ("--evaluation", digits.evaluation, "--out", tmp_path)
     first = cli(*asked, "--budget", "accuracy>=0.5")
@@ -181,7 +181,7 @@ def test_a_build_off_a_terminal_says_what_it_is_at_and_what_it_removed(cli, digi
     assert "Removed" not in cli(*asked, "--budget", "size<=1B").err
 
 
-def test_a_model_without_samples_says_that_it_was_timed_on_random_ones(cli, tmp_path):
+def test_a_model_without_samples_says_that_it_was_timed_on_random_ones(cli, one_process, tmp_path):
     import tiny_models
 
     path: Path = tiny_models.double(tmp_path / "net.onnx", inputs="float[N,T] x")

@@ -34,6 +34,8 @@ ORDER = ["demo", "inspect", "profiles", "build", "measure", "gate", "verify", "s
 COMMANDS = plugins.names("toolchain.cli")
 QUICK = ("--duration", "0.05")
 
+pytestmark = pytest.mark.usefixtures("one_process")  # but `built`, whose models run in processes of their own
+
 
 def help_of(*arguments: str) -> str:
     result = CliRunner().invoke(edgewright, [*arguments, "--help"])

@@ -62,7 +62,7 @@ def test_a_factory_gives_the_same_table(table, cli, digits, tmp_path):
     assert tables.read(other) == tables.read(table)
 
 
-def test_a_build_takes_an_edited_table(cli, edited, digits, device_file, tmp_path):
+def test_a_build_takes_an_edited_table(cli, one_process, edited, digits, device_file, tmp_path):
     path = edited(image={"low": -3.0, "high": 8.0})
     ran = cli(
         *("build", digits.onnx, "--profile", device_file, "--runtime", "onnxruntime", "--precision", "int8"),

@@ -22,6 +22,8 @@ from toolchain.packaging.pack import pack
 
 QUICK = ("--duration", "0.05")
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 
 @pytest.fixture(scope="module")
 def report(built) -> Path:

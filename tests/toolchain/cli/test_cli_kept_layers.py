@@ -14,6 +14,8 @@ from toolchain.packaging.pack import pack
 NAME = "fp32, 1 layer in fp32 (onnxruntime), set b18f"
 QUICK = ("--duration", "0.05")
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 
 @pytest.fixture
 def packed(contents, device, tmp_path):

@@ -11,6 +11,8 @@ from hwbench.results import profile_results
 
 QUICK = ("--duration", "0.05")
 
+pytestmark = pytest.mark.usefixtures("one_process")
+
 
 @pytest.fixture
 def loadgen(monkeypatch):
