@@ -35,8 +35,12 @@ settings.load_profile("edgewright")
 
 @pytest.fixture(scope="session", autouse=True)
 def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests find nothing that earlier builds and gates left on this machine, and leave nothing there."""
+    """Tests find nothing that earlier builds and gates left on this machine, and leave nothing there.
+
+    Their child processes train on one thread: threads that wait by spinning take the cores from others.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("EDGEWRIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

@@ -29,6 +29,8 @@ from toolchain.pipeline.request import BuildRequest
 
 _EVALUATION = 600
 
+torch.set_num_threads(1)  # as in child processes: see tests/conftest.py
+
 
 @dataclass(frozen=True)
 class Digits:
