@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TESTS ?= int8
 
+# Without compiled files, each of the processes of pytest would compile all tests again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-haswell emulator lint docs clean
 
 demo: $(VENV)/.demo-ready
