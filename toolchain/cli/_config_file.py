@@ -1,6 +1,7 @@
 """Reader of edgewright.toml, which holds the options of `edgewright build`.
 
-Its keys are the long option names; the values of repeatable options are lists.
+Its keys are the long option names; the values of repeatable options are lists. One of names may also be a text, as in
+precision = "fp32,int8".
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import click
 
 from runtimes.errors import UsageError
-from toolchain.cli._options import FileOrName
+from toolchain.cli._option_types import FileOrName, NamesOption, split_names
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -56,6 +57,8 @@ def _value(where: str, value: object, param: click.Parameter, ctx: click.Context
         if not isinstance(value, bool):
             raise UsageError(f"{where} should be true or false, got {value!r}.")
         return value
+    if isinstance(param, NamesOption):
+        value = _names(where, [value] if isinstance(value, str) else value)
     if isinstance(value, list) is not param.multiple:
         raise UsageError(f"{where} should be {'a list' if param.multiple else 'one value'}, got {value!r}.")
     return (
@@ -63,6 +66,16 @@ def _value(where: str, value: object, param: click.Parameter, ctx: click.Context
         if isinstance(value, list)
         else _one(where, value, param, ctx, folder)
     )
+
+
+def _names(where: str, value: object) -> object:
+    """Split names at commas now, since each may be a file beside the TOML."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return value  # refused for its kind
+    try:
+        return list(split_names(value))
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
 
 
 def _one(where: str, value: object, param: click.Parameter, ctx: click.Context, folder: Path) -> object:

@@ -15,6 +15,7 @@ import click
 from runtimes import plugins
 from runtimes.errors import UsageError
 from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS, corrections
+from toolchain.cli._option_types import FileOrName, NamesOption, Time
 
 if TYPE_CHECKING:
     from hwbench.budgets.budget import Budget
@@ -30,16 +31,6 @@ INTERRUPTED = 130
 FORMATS = ("text", "json", "markdown", "csv", "junit", "github", "html")
 SCENARIOS = ("single_stream", "multi_stream", "server", "offline")
 """Values of `hwbench.measurements.latency.Scenario`, repeated here because that import takes most of a second."""
-
-
-class FileOrName(click.types.StringParamType):
-    """A name that may also be a file, as in --profile board.toml or --metric scores.py:mine."""
-
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text as it is; the type tells the reader of edgewright.toml that it may be a path."""
-        return str(value)
 
 
 def check_exists(path: Path) -> None:
@@ -189,11 +180,12 @@ def correction_option(function: F) -> F:
     return click.option(
         "--correction",
         "corrections",
+        cls=NamesOption,
         multiple=True,
         metavar="NAME",
         callback=_corrections,
         help=f"A correction that recovers int8's accuracy: {', '.join(plugins.names('toolchain.corrections'))}; or "
-        f"none. Repeatable, in order.  [default: {', '.join(DEFAULT_CORRECTIONS)}]",
+        f"none. Repeatable, or a list with commas; in order.  [default: {', '.join(DEFAULT_CORRECTIONS)}]",
     )(function)
 
 
@@ -235,16 +227,16 @@ def evaluation_of(file: Path | None, metric: str | None) -> Evaluation | None:
 
 
 def duration_option(default: str) -> Callable[[F], F]:
-    """Add --duration, in seconds.
+    """Add --duration, which is converted to seconds.
 
     Args:
         default: the time that a process measures without it, in words.
     """
     return click.option(
         "--duration",
-        type=click.FloatRange(min=0.05),
-        metavar="SECONDS",
-        help=f"The shortest time that each process measures.  [default: {default}]",
+        type=Time(0.05),
+        metavar="TIME",
+        help=f"The shortest time that each process measures, as in 2s or 1m.  [default: {default}]",
     )
 
 

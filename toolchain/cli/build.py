@@ -10,9 +10,9 @@ import click
 from runtimes.errors import UsageError
 from toolchain.candidates.defaults import precisions
 from toolchain.cli import _config_file
+from toolchain.cli._option_types import FileOrName, NamesOption, Time
 from toolchain.cli._options import (
     INTERRUPTED,
-    FileOrName,
     budget_option,
     calibration_option,
     correction_option,
@@ -88,26 +88,29 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 @click.option(
     "--profile",
     "profiles",
+    cls=NamesOption,
     type=FileOrName(),
     multiple=True,
     metavar="NAME|FILE.toml",
     callback=_profiles,
-    help="A device to build for; this machine, if not given. Repeatable.",
+    help="A device to build for; this machine, if not given. Repeatable, or a list with commas.",
 )
 @click.option(
     "--precision",
     "precisions",
+    cls=NamesOption,
     multiple=True,
     metavar="NAME",
     callback=_precisions,
-    help="A precision to try; all, if not given. Repeatable.",
+    help="A precision to try; all, if not given. Repeatable, or a list, as in fp32,int8.",
 )
 @click.option(
     "--runtime",
     "runtimes",
+    cls=NamesOption,
     multiple=True,
     metavar="NAME",
-    help="A runtime to try; all that the profile lists, if not given. Repeatable.",
+    help="A runtime to try; all that the profile lists, if not given. Repeatable, or a list with commas.",
 )
 @correction_option
 @budget_option
@@ -120,10 +123,10 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 @click.option(
     "--time-limit",
     "time_limit_s",
-    type=click.FloatRange(min=1),
-    metavar="SECONDS",
-    help="The longest time that the search takes; then the best candidate so far is packed. Exporting and packing take "
-    "extra time. Ctrl-C ends the search in the same way, once there are results.",
+    type=Time(1),
+    metavar="TIME",
+    help="The longest time that the search takes, as in 90, 90s, 5m or 1h; then the best candidate so far is packed. "
+    "Exporting and packing take extra time. Ctrl-C ends the search in the same way, once there are results.",
 )
 @click.option(
     "--exhaustive", is_flag=True, help="Measure every precision on every runtime well, and try no other candidates."

@@ -10,6 +10,7 @@ import click
 
 from runtimes import plugins
 from runtimes.errors import UsageError
+from toolchain.cli._option_types import Time
 from toolchain.cli._options import (
     FORMATS,
     budget_option,
@@ -38,11 +39,11 @@ if TYPE_CHECKING:
 @evaluation_options
 @click.option(
     "--max-time",
-    type=click.FloatRange(min=0.1),
-    default=60.0,
+    type=Time(0.1),
+    default="60s",
     show_default=True,
-    metavar="SECONDS",
-    help="The longest time that the gate measures; after it, the verdict is inconclusive.",
+    metavar="TIME",
+    help="The longest time that the gate measures, as in 90s or 5m; after it, the verdict is inconclusive.",
 )
 @click.option(
     "--inconclusive",

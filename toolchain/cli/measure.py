@@ -13,6 +13,7 @@ import click
 
 from runtimes import plugins
 from runtimes.errors import EdgewrightError, UsageError
+from toolchain.cli._option_types import Time
 from toolchain.cli._options import (
     check_exists,
     duration_option,
@@ -45,9 +46,10 @@ if TYPE_CHECKING:
 @click.option(
     "--soak",
     "minutes",
-    type=click.FloatRange(min=0.01),
-    metavar="MINUTES",
-    help="Run one process for this long and look for drift, throttling and memory leaks; exit code 1 if there are any.",
+    type=Time(0.01, "m"),
+    metavar="TIME",
+    help="Run one process for this long, in minutes or as in 90s or 2h, and look for drift, throttling and memory "
+    "leaks; exit code 1 if there are any.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE.json", help="Write the report to this file as well."

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from toolchain.cli._option_types import FileOrName
 from toolchain.cli._options import (
-    FileOrName,
     calibration_option,
     correction_option,
     input_option,

@@ -100,6 +100,16 @@ def test_names_that_are_no_files_stay(params):
     assert (found["source"], found["metric"]) == ("package.module:make", "top1")
 
 
+@pytest.mark.parametrize("written", ['"rpi5,bench.toml"', '["rpi5, bench.toml"]', '["rpi5", "bench.toml"]'])
+def test_names_may_be_one_text_with_commas(params, tmp_path, device_file, written):
+    (tmp_path / "bench.toml").write_text(device_file.read_text())
+    assert [profile.name for profile in params(f"profile = {written}")["profiles"]] == ["rpi5", "bench"]
+
+
+def test_a_time_may_have_a_unit(params):
+    assert params('time-limit = "5m"')["time_limit_s"] == 300
+
+
 def test_absolute_paths_stay(params, tmp_path):
     found = params(f'calibration = "{tmp_path / "c.npz"}"\nout = "/results"')
     assert (found["calibration"], found["out"]) == (tmp_path / "c.npz", Path("/results"))
@@ -111,6 +121,9 @@ def test_absolute_paths_stay(params, tmp_path):
         ("profile = [", "cannot be read"),
         ("bugdet = []", r"edgewright\.toml: unknown key 'bugdet'; expected one of source, .*budget"),
         ("budget = 'p90<=1ms'", r"edgewright\.toml: 'budget' should be a list, got 'p90<=1ms'"),
+        ("runtime = 5", r"edgewright\.toml: 'runtime' should be a list, got 5"),
+        ("precision = 'fp32,'", r"edgewright\.toml: 'precision': 'fp32,' names nothing"),
+        ("time-limit = 'soon'", r"edgewright\.toml: 'time-limit': 'soon' is no time; write it like 90"),
         ("threads = [1]", r"edgewright\.toml: 'threads' should be one value, got \[1\]"),
         ("out = {a = 1}", r"edgewright\.toml: 'out' should be text or a number"),
         ("threads = 'two'", r"edgewright\.toml: 'threads': 'two' is not a valid integer"),
