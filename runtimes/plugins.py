@@ -27,7 +27,7 @@ _EXTRAS = {
     "onnx_ir": "toolchain",
     "onnxconverter_common": "toolchain",
     "scipy": "hwbench",
-    "sklearn": "toolchain",
+    "sklearn": "metrics",
     "matplotlib": "toolchain",
     "sqlalchemy": "history",
     "ruptures": "history",

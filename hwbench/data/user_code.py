@@ -1,4 +1,6 @@
-"""Import of a user's FILE.py, which finds the files beside it and replaces no package of the same name."""
+"""A user's FILE.py: its import, which finds the files beside it and replaces no package of the same name, and the file
+and line of its errors.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import contextlib
 import importlib.util
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -35,9 +38,44 @@ def load(path: Path) -> ModuleType:
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # the user's file may raise anything, or be a script that exits
         del sys.modules[name]
-        reason = " ".join(str(error).split())[:300]
-        raise UsageError(f"'{path}' cannot be imported: {type(error).__name__}: {reason}") from error
+        raise UsageError(f"'{path}' cannot be imported: {described(error, path)}") from error
     return module
+
+
+@contextlib.contextmanager
+def running(path: Path, what: str) -> Iterator[None]:
+    """Run a function of a user's file, which may import when it is called.
+
+    Args:
+        path: the file.
+        what: the beginning of the error's sentence, such as "Metric 'loss' failed:".
+
+    Raises:
+        UsageError: the function raised an error; says which, and at which line.
+    """
+    try:
+        with beside(path):
+            yield
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        raise UsageError(f"{what} {described(error, path)}") from error
+
+
+def described(error: BaseException, path: Path) -> str:
+    """Describe an error in a user's code: its kind, its text and its place."""
+    reason = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())[:300]
+    return (f"{type(error).__name__}: {reason}" if reason else type(error).__name__) + place(error, path)
+
+
+def place(error: BaseException, path: Path) -> str:
+    """Tell the innermost line of an error that is in a user's file or beside it, in brackets; empty if none is."""
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        lines = [(error.filename, error.lineno)]
+    else:
+        lines = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    near = [(file, line) for file, line in lines if Path(file).resolve().parent == path.resolve().parent]
+    return f" (line {near[-1][1]} of '{Path(near[-1][0]).name}')" if near else ""
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,13 +108,17 @@ def evaluate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, referenc
             one per sample. Booleans per sample make a proportion.
     """
     n = len(labels)
+    if metric.output is not None:
+        outputs = {metric.output: _output(metric, outputs)}
     for name, array in outputs.items():
         if array.ndim == 0 or len(array) != n:
             raise UsageError(
                 f"Output '{name}' has shape {list(array.shape)}, but there are {n} samples; its first axis must be the "
                 "samples."
             )
-    result, proportion = _score(metric, outputs, labels)
+    with _told(metric):
+        quick, reduced = metric.reduced(outputs, labels)
+    result, proportion = _score(quick, reduced, labels)
     if result.shape == (n,):
         scores, value = tuple(result.tolist()), float(result.mean())
         return Accuracy(metric.name, metric.higher_is_better, n, value, scores, proportion, reference=reference)
@@ -122,18 +127,38 @@ def evaluate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, referenc
             f"Metric '{metric.name}' returned an array of shape {list(result.shape)} for {n} samples; "
             "return one number, or one score per sample."
         )
-    replicates = tuple(_replicate(metric, outputs, labels, index) for index in range(_REPLICATES))
+    replicates = tuple(_replicate(quick, reduced, labels, index) for index in range(_REPLICATES))
     return Accuracy(metric.name, metric.higher_is_better, n, float(result), replicates=replicates, reference=reference)
+
+
+def _output(metric: Metric, outputs: Mapping[str, Rows]) -> Rows:
+    assert metric.output is not None
+    if metric.output not in outputs:
+        raise UsageError(
+            f"Metric '{metric.name}' scores the output '{metric.output}'; the model has {', '.join(outputs)}."
+        )
+    return outputs[metric.output]
+
+
+@contextlib.contextmanager
+def _told(metric: Metric) -> Iterator[None]:
+    """Name the metric in errors about outputs and labels that do not fit it."""
+    try:
+        yield
+    except UsageError:  # of a user's own function, which names its line
+        raise
+    except ValueError as error:
+        raise UsageError(f"Metric '{metric.name}' cannot be computed: {error}.") from error
+    except Exception as error:  # labels may be anything
+        raise UsageError(f"Metric '{metric.name}' failed: {type(error).__name__}: {error}") from error
 
 
 def _score(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, rows: Array | None = None) -> tuple[Array, bool]:
     """Compute the metric of some samples, or all, as finite floats, and tell whether it returned booleans."""
-    try:
-        if rows is not None:
-            outputs, labels = {name: array[rows] for name, array in outputs.items()}, labels[rows]
+    if rows is not None:
+        outputs, labels = {name: array[rows] for name, array in outputs.items()}, labels[rows]
+    with _told(metric):
         returned = metric.score(outputs, labels)
-    except Exception as error:  # a user's own function may raise anything
-        raise UsageError(f"Metric '{metric.name}' failed: {type(error).__name__}: {error}") from error
     try:
         result = np.asarray(returned, dtype=np.float64) if returned is not None else None
     except (TypeError, ValueError):

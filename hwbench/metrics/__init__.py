@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -14,14 +16,21 @@ from runtimes import plugins
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.tensors import Array
 
-Score = Callable[[Mapping[str, Any], Any], "Array | float"]
-"""Function of outputs and labels. Those of mixed sizes are no arrays but a `RaggedArray`, whose samples are arrays."""
+Outputs = Mapping[str, Any]
+"""Arrays by output, samples first. Those of mixed sizes are no arrays but a `RaggedArray`, whose samples are arrays."""
+Score = Callable[[Outputs, Any], "Array | float"]
+Reduce = Callable[[Outputs, Any], Outputs]
+Combine = Callable[..., float]  # of reduced outputs, and of `of_class`
 
 UNBOUNDED = (-math.inf, math.inf)
 
 
 class MetricModule(Protocol):
     """A module of this folder.
+
+    One whose score is no mean over samples is scored on hundreds of resamples. It should also have `reduce(outputs,
+    labels)`, which returns arrays, samples first, that hold all it needs to know of each sample, and
+    `combine(reduced)`, which makes the score of those. `combine` may take `of_class`, for names such as f1@3.
 
     Attributes:
         HIGHER_IS_BETTER: direction of the metric.
@@ -31,7 +40,7 @@ class MetricModule(Protocol):
     HIGHER_IS_BETTER: bool
     BOUNDS: tuple[float, float]
 
-    def score(self, outputs: Mapping[str, Any], labels: Any) -> Array | float:
+    def score(self, outputs: Outputs, labels: Any) -> Array | float:
         """Score outputs, whose first axis is the samples, against one label per sample.
 
         Returns:
@@ -47,13 +56,31 @@ class Metric:
     """A metric, ready to call.
 
     Attributes:
+        name: as the user writes it: "mse", "f1@3" (of class 3), "mse:value" (of the output `value`).
         bounds: its smallest and its largest possible value; infinite for a user's own metric.
+        output: the one output that it scores; None to see them all.
+        reduce, combine: those of `MetricModule`; None if it has none.
     """
 
     name: str
     score: Score
     higher_is_better: bool = True
     bounds: tuple[float, float] = UNBOUNDED
+    output: str | None = None
+    reduce: Reduce | None = None
+    combine: Combine | None = None
+
+    def reduced(self, outputs: Outputs, labels: Any) -> tuple[Metric, Outputs]:
+        """Return a metric, and arrays for it in place of the outputs, that are quick to score on many resamples.
+
+        Raises:
+            ValueError: the labels do not fit the metric or the outputs; says why.
+        """
+        combine = self.combine
+        if self.reduce is None or combine is None:
+            return self, outputs
+        quick = dataclasses.replace(self, score=lambda reduced, _: combine(reduced), reduce=None, combine=None)
+        return quick, self.reduce(outputs, labels)
 
 
 def names() -> tuple[str, ...]:
@@ -64,26 +91,50 @@ def names() -> tuple[str, ...]:
 def bounds(name: str) -> tuple[float, float]:
     """Return the bounds of a metric; infinite for a user's own, or if a package that it needs is not installed."""
     try:
-        return load(name).bounds if name in names() else UNBOUNDED
-    except NotInstalledError:  # auc needs scikit-learn, which a device may lack
+        return load(name).bounds if _parts(name)[0] in names() else UNBOUNDED
+    except NotInstalledError:  # some need scikit-learn, which a device may lack
         return UNBOUNDED
 
 
 def load(name: str) -> Metric:
     """Load a metric by name, or a user's own as FILE.py:FUNCTION.
 
-    A user's function may carry an attribute `higher_is_better`; without it, higher is better.
+    Args:
+        name: NAME, NAME:OUTPUT for one of several outputs, or FILE.py:FUNCTION; NAME@CLASS for one class. A user's
+            function may carry an attribute `higher_is_better`; without it, higher is better.
 
     Raises:
         NotInstalledError: the metric needs a package that is not installed.
-        UsageError: there is no such metric, file or function, or the function takes other arguments.
+        UsageError: there is no such metric, file or function, the function takes other arguments, or the metric is not
+            of a class.
     """
     if name.endswith(".py"):
         raise UsageError(f"'{name}' names a file and no function; give the metric as FILE.py:FUNCTION.")
     if ".py:" in name:
         return _users_metric(name)
-    module = cast(MetricModule, plugins.load(__name__, name, "metric"))
-    return Metric(name, module.score, module.HIGHER_IS_BETTER, module.BOUNDS)
+    plain, of_class, output = _parts(name)
+    module = plugins.load(__name__, plain, "metric")
+    reduce, combine = getattr(module, "reduce", None), getattr(module, "combine", None)
+    typed = cast(MetricModule, module)
+    metric = Metric(name, typed.score, typed.HIGHER_IS_BETTER, typed.BOUNDS, output, reduce, combine)
+    return metric if of_class is None else _of_class(metric, plain, of_class)
+
+
+def _parts(name: str) -> tuple[str, str | None, str | None]:
+    """Split NAME@CLASS:OUTPUT."""
+    of_all, colon, output = name.partition(":")
+    plain, at, of_class = of_all.partition("@")
+    return plain, of_class if at else None, output if colon else None
+
+
+def _of_class(metric: Metric, name: str, of_class: str) -> Metric:
+    reduce, combine = metric.reduce, metric.combine
+    if reduce is None or combine is None or "of_class" not in inspect.signature(combine).parameters:
+        raise UsageError(f"The metric '{name}' is not of one class; leave out '@{of_class}'.")
+    if not of_class.isdecimal():
+        raise UsageError(f"The metric '{name}@{of_class}' names no class; give its number, as in {name}@3.")
+    one = functools.partial(combine, of_class=int(of_class))
+    return dataclasses.replace(metric, score=lambda outputs, labels: one(reduce(outputs, labels)), combine=one)
 
 
 def _users_metric(name: str) -> Metric:
@@ -95,8 +146,8 @@ def _users_metric(name: str) -> Metric:
         raise UsageError(f"'{file}' has no function '{function}'; give the metric as FILE.py:FUNCTION.")
     _check_takes_two(name, users)
 
-    def score(outputs: Mapping[str, Any], labels: Any) -> Array | float:
-        with user_code.beside(Path(file)):  # the function may import when it is called
+    def score(outputs: Outputs, labels: Any) -> Array | float:
+        with user_code.running(Path(file), f"Metric '{function}' failed:"):
             scores: Array | float = users(outputs, labels)
         return scores
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from hwbench.metrics._outputs import called, first
 from runtimes.tensors import Array
 
-
-def first(outputs: Mapping[str, Array]) -> Array:
-    """Return the first output, which the classification metrics score."""
-    return next(iter(outputs.values()))
+NO_CLASS = -2
+"""Prediction of a sample with NaN among its scores; -1 pads lists of right classes."""
 
 
 def right_classes(labels: Array, classes: int) -> Array:
@@ -38,6 +37,57 @@ def right_classes(labels: Array, classes: int) -> Array:
             f"labels go from {listed.min()} to {listed.max()}, and the model has {classes} classes from 0 on"
         )
     return listed
+
+
+def predicted_classes(scores: Array, axis: int = 1) -> Array:
+    """Return the class with the largest score along an axis. One with NaN among its scores is `NO_CLASS`.
+
+    An axis of length 1 is a score of class 1 against class 0: class numbers if it holds integers; else it is above 0.5,
+    or above 0 if some score is outside [0, 1] and all of them are logits, as torchmetrics reads them.
+    """
+    unclear: Array = np.isnan(scores).any(axis=axis)
+    if scores.shape[axis] > 1:
+        found: Array = scores.argmax(axis=axis)
+    else:
+        alone = np.take(scores, 0, axis=axis)
+        if alone.dtype.kind in "biu":
+            return np.asarray(alone, np.int64)
+        known = alone[np.isfinite(alone)]
+        is_logit = bool(known.size) and not 0 <= known.min() <= known.max() <= 1
+        found = np.asarray(alone > (0.0 if is_logit else 0.5), np.int64)
+    found[unclear] = NO_CLASS
+    return found
+
+
+def one_class_each(outputs: Mapping[str, Array], labels: Array) -> dict[str, Array]:
+    """Return the predicted and the right class of each sample, both of shape [n], for `of_classes`.
+
+    Raises:
+        ValueError: the labels are not one class number per sample, or the output is not one row of scores per sample.
+    """
+    scores = first(outputs).reshape(len(labels), -1)
+    if max(first(outputs).shape[1:], default=1) < scores.shape[1]:
+        raise ValueError(f"{called(outputs)} has several axes; the metric takes [n, classes]")
+    if labels.size != len(labels):
+        raise ValueError(f"labels have shape {list(labels.shape)}; give one class number per sample")
+    right = right_classes(labels, classes_of(scores, labels))[:, 0]
+    if len(right) and right.min() < 0:
+        raise ValueError("a label is -1; give every sample a class number")
+    return {"predicted": predicted_classes(scores), "right": right}
+
+
+def classes_of(scores: Array, labels: Array) -> int:
+    """Count the classes of scores [n, classes]; a column of class numbers has as many as it and the labels show."""
+    if scores.shape[1] > 1:
+        return int(scores.shape[1])
+    if scores.dtype.kind in "iu" and scores.size and labels.dtype.kind in "iu":
+        return int(max(scores.max(), labels.max(), 1)) + 1
+    return 2
+
+
+def listed_classes(predicted: Array, right: Array) -> list[int]:
+    """List the classes that are predicted or right somewhere, over which a macro average goes, as scikit-learn's."""
+    return sorted({*np.unique(predicted).tolist(), *np.unique(right).tolist()} - {NO_CLASS})
 
 
 def _looks_one_hot(listed: Array, classes: int) -> bool:

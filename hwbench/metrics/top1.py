@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from hwbench.metrics._labels import first, right_classes
+from hwbench.metrics._labels import classes_of, predicted_classes, right_classes
+from hwbench.metrics._outputs import first
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = True
@@ -19,6 +18,5 @@ def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     Labels of shape [n, k] list several right classes per sample, padded with -1.
     """
     scores = first(outputs).reshape(len(labels), -1)
-    predicted = scores.argmax(axis=1)
-    right: Array = (right_classes(labels, scores.shape[1]) == predicted[:, None]).any(axis=1)
-    return right & ~np.isnan(scores).any(axis=1)
+    right: Array = (right_classes(labels, classes_of(scores, labels)) == predicted_classes(scores)[:, None]).any(axis=1)
+    return right

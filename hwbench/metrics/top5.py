@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwbench.metrics._labels import first, right_classes
+from hwbench.metrics._labels import right_classes
+from hwbench.metrics._outputs import first
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = True

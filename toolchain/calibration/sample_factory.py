@@ -95,19 +95,11 @@ def _files(folder: Path) -> Iterator[object]:
 
 def _guarded(called: str, file: Path, factory: object) -> Iterator[object]:
     assert callable(factory)
-    try:
-        with user_code.beside(file):
-            found = factory()
-            if not isinstance(found, Iterable):
-                raise UsageError(
-                    f"'{called}' returned a {type(found).__name__}; yield dicts of arrays, one per sample."
-                )
-            yield from found
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:  # the user's code may raise any exception
-        reason = " ".join(str(error).split())[:300]
-        raise UsageError(f"'{called}' raised {type(error).__name__}: {reason}") from error
+    with user_code.running(file, f"'{called}' raised"):
+        found = factory()
+        if not isinstance(found, Iterable):
+            raise UsageError(f"'{called}' returned a {type(found).__name__}; yield dicts of arrays, one per sample.")
+        yield from found
 
 
 def _arrays(called: str, sample: object) -> dict[str, Array]:

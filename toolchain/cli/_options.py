@@ -199,7 +199,8 @@ def evaluation_options(function: F) -> F:
         "--metric",
         type=FileOrName(),
         metavar="NAME|FILE.py:FUNCTION",
-        help="The metric of accuracy: top1, top5, auc, parity, or your own function of (outputs, labels).",
+        help="The metric of accuracy, such as top1, f1, mse, iou, map or wer (docs/metrics.md lists all), or your own "
+        "function of (outputs, labels).",
     )(function)
     return click.option(
         "--evaluation",

@@ -54,7 +54,9 @@ def make(source: str) -> torch.nn.Module:
         with quiet(), user_code.beside(Path(where)) if where.endswith(".py") else contextlib.nullcontext():
             module = factory()
     except (Exception, SystemExit) as error:  # the user's code may raise any exception
-        raise UsageError(f"The factory '{source}' raised {root_cause(error)}") from error
+        raise UsageError(
+            f"The factory '{source}' raised {root_cause(error)}{user_code.place(error, Path(where))}"
+        ) from error
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"The factory '{source}' returned a {type(module).__name__}; return a torch.nn.Module.")
     return module.eval().cpu()

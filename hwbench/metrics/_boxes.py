@@ -1,0 +1,65 @@
+"""Boxes: the outputs and the labels of detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from runtimes.tensors import Array
+
+_LAYOUT = (
+    "the metric takes outputs named boxes [n, d, 4], scores [n, d] and classes or labels [n, d], or one output "
+    "[n, d, 6] of x1, y1, x2, y2, score, class"
+)
+
+
+def detections(outputs: Mapping[str, Array], n: int) -> tuple[Array, Array, Array]:
+    """Read a detector's outputs.
+
+    Returns:
+        Boxes [n, d, 4] and scores [n, d] in float64, and classes [n, d], of which -1 is an empty row.
+
+    Raises:
+        ValueError: they are laid out otherwise.
+    """
+    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
+    classes = outputs.get("classes", outputs.get("labels"))
+    if "boxes" in outputs and "scores" in outputs and classes is not None:
+        boxes, scores = outputs["boxes"], outputs["scores"]
+    elif len(outputs) == 1 and next(iter(outputs.values())).shape[2:] == (6,):
+        rows = next(iter(outputs.values()))
+        boxes, scores, classes = rows[..., :4], rows[..., 4], rows[..., 5]
+    else:
+        raise ValueError(f"the outputs are {shapes}; {_LAYOUT}")
+    if boxes.ndim != 3 or boxes.shape[2] != 4 or not boxes.shape[:2] == scores.shape == classes.shape:
+        raise ValueError(f"the outputs are {shapes}; {_LAYOUT}")
+    scores = scores.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # NaN is no class, and its row is empty
+        numbers = np.where(scores > 0, np.rint(classes.astype(np.float64)), -1)
+    return boxes.astype(np.float64), np.nan_to_num(scores), np.nan_to_num(numbers, nan=-1).astype(np.int64)
+
+
+def truths(labels: Array) -> tuple[Array, Array]:
+    """Read labels [n, g, 5] as boxes [n, g, 4] and classes [n, g].
+
+    Raises:
+        ValueError: they are laid out otherwise.
+    """
+    if labels.ndim != 3 or labels.shape[2] != 5 or labels.dtype.kind not in "iuf":
+        raise ValueError(
+            f"labels are {labels.dtype.name}{list(labels.shape)}; the metric takes [n, g, 5] of x1, y1, x2, y2, class, "
+            "with class -1 in empty rows"
+        )
+    return labels[..., :4].astype(np.float64), np.rint(labels[..., 4]).astype(np.int64)
+
+
+def overlaps(own: Array, right: Array) -> Array:
+    """Compute the intersection over union of boxes [d, 4] with right ones [g, 4], as [d, g]."""
+    low = np.maximum(own[:, None, :2], right[None, :, :2])
+    high = np.minimum(own[:, None, 2:], right[None, :, 2:])
+    both = np.prod(np.maximum(high - low, 0), axis=-1)
+    area = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=-1) for boxes in (own, right)]
+    union = area[0][:, None] + area[1][None, :] - both
+    overlap: Array = np.divide(both, union, out=np.zeros_like(both), where=union > 0)
+    return overlap

@@ -1,0 +1,26 @@
+"""F1: the harmonic mean of precision and recall, of one class or averaged, by scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sklearn.metrics import f1_score
+
+from hwbench.metrics._labels import listed_classes
+from hwbench.metrics._labels import one_class_each as reduce
+from runtimes.tensors import Array
+
+HIGHER_IS_BETTER = True
+BOUNDS = (0.0, 1.0)
+
+
+def score(outputs: Mapping[str, Array], labels: Array) -> float:
+    """Score outputs [n, classes] against class numbers [n] by the macro average, in [0, 1]."""
+    return combine(reduce(outputs, labels))
+
+
+def combine(reduced: Mapping[str, Array], of_class: int | None = None) -> float:
+    """Score the classes of all samples, or one class; 0 where the class is neither predicted nor right."""
+    predicted, right = reduced["predicted"], reduced["right"]
+    classes = listed_classes(predicted, right) if of_class is None else [of_class]
+    return float(f1_score(right, predicted, labels=classes, average="macro", zero_division=0))

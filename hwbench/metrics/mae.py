@@ -1,0 +1,23 @@
+"""Mean absolute error of the first output, whose labels have its shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from hwbench.metrics._outputs import matching, per_sample
+from runtimes.tensors import Array
+
+HIGHER_IS_BETTER = False
+BOUNDS = (0.0, math.inf)
+
+
+def score(outputs: Mapping[str, Array], labels: Array) -> Array:
+    """Return each sample's error, in the labels' unit.
+
+    Raises:
+        ValueError: the output's shape is not that of the labels.
+    """
+    return per_sample(lambda own, wanted: float(np.abs(own - wanted).mean()), *matching(outputs, labels))
