@@ -37,13 +37,14 @@ def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]
     if report.profile != baseline.profile:
         refuse("profile", report.profile, baseline.profile)
     relative = {budget.quantity for budget in budgets if budget.relative}
-    ours, theirs = report.accuracy, baseline.accuracy
-    if "accuracy" in relative and ours and theirs and ours.metric != theirs.metric:
-        refuse("metric", ours.metric, theirs.metric)
-    if "accuracy" in relative and ours and theirs and ours.data_sha256 != theirs.data_sha256:
-        raise UsageError(
-            "The baseline's accuracy was measured on other evaluation samples; give --evaluation to score both."
-        )
+    for key in {budget.metric for budget in budgets if budget.relative and budget.quantity == "accuracy"}:
+        ours, theirs = (each.accuracy and each.accuracy.of(key) for each in (report, baseline))
+        if ours and theirs and ours.metric != theirs.metric:
+            refuse("metric", ours.metric, theirs.metric)
+        if ours and theirs and ours.data_sha256 != theirs.data_sha256:
+            raise UsageError(
+                "The baseline's accuracy was measured on other evaluation samples; give --evaluation to score both."
+            )
     latency, baseline_latency = report.latency, baseline.latency
     of_machine = any(QUANTITIES[quantity].of_machine for quantity in relative)
     if "energy" in relative and latency and baseline_latency and latency.meters != baseline_latency.meters:

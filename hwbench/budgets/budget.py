@@ -1,17 +1,20 @@
-"""Budgets as people write them: `p99<=10ms`, `accuracy_drop<=0.01`, `p90<=+5%`."""
+"""Budgets as people write them: `p99<=10ms`, `accuracy_drop<=0.01`, `accuracy_drop[mae]<=1%`, `p90<=+5%`."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hwbench.measurements.quantities import PERCENTILES, PLAIN, QUANTITIES
+from hwbench.measurements.quantities import PERCENTILES, PLAIN, QUANTITIES, of_metric
 from runtimes.errors import UsageError
 
-_FORM = re.compile(r"\s*([a-z_]+[0-9.]*)\s*(<=|>=|<|>|==|=)\s*([+-]?)\s*([0-9.]+(?:e-?[0-9]+)?)\s*([A-Za-z/%]*)\s*")
+_FORM = re.compile(
+    r"\s*([a-z_]+[0-9.]*)(?:\[([^\]]*)\])?\s*(<=|>=|<|>|==|=)\s*([+-]?)\s*([0-9.]+(?:e-?[0-9]+)?)\s*([A-Za-z/%]*)\s*"
+)
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,10 @@ class Budget:
     Attributes:
         text: the budget as the user wrote it.
         quantity: "p90", "accuracy_drop", ...
-        limit: in ms, bytes, inferences per second, microjoules or plain; a fraction if relative, 0.05 for +5%.
+        limit: in ms, bytes, inferences per second, microjoules or plain; a fraction if it is a percentage, 0.05 for 5%.
         relative: True if the limit is a change against a baseline.
+        of_source: True if the limit is a share of the source model's value.
+        metric: for an accuracy, the metric or the output that the user named in brackets; "" for the first metric.
         at_most: True for an upper limit on a quantity that usually has a lower one: the accuracy by an error metric.
         is_default: True for the limit on the accuracy that `build` sets if the user gave none.
     """
@@ -33,10 +38,17 @@ class Budget:
     relative: bool = False
     at_most: bool = False
     is_default: bool = False
+    of_source: bool = False
+    metric: str = ""
 
     def __post_init__(self) -> None:
         if self.quantity not in QUANTITIES:
             raise ValueError(f"limits {self.quantity!r}; expected one of {', '.join(QUANTITIES)}")
+
+    @property
+    def figure(self) -> str:
+        """Name of the figure that it limits: "p90", "accuracy_drop[mae]"."""
+        return of_metric(self.quantity, self.metric)
 
     @property
     def is_upper(self) -> bool:
@@ -51,27 +63,32 @@ def parse(text: str) -> Budget:
         UsageError: the text is no budget; says what is wrong and what would be right.
     """
     match = _FORM.fullmatch(text)
-    quantity = match[1] if match else re.split(r"[<>=]", text)[0].strip()
+    quantity = match[1] if match else re.split(r"[<>=\[]", text)[0].strip()
     if quantity not in QUANTITIES:
         raise UsageError(
             f"Budget '{text}': unknown quantity '{quantity}'; choose from {', '.join(QUANTITIES)}, as in p99<=10ms."
         )
     operators, units = QUANTITIES[quantity].operators, QUANTITIES[quantity].units
-    operator = match[2] if match and match[2] in operators else operators[0]
+    operator = match[3] if match and match[3] in operators else operators[0]
     example = f"{quantity}{operator}{'0.5' if units is PLAIN else '10' + next(iter(list(units)[1:]), '/s')}"
     if match is None:
         raise UsageError(f"Budget '{text}' cannot be read; write it like {example}.")
-    if match[2] != operator:
+    metric = match[2]
+    if metric is not None and not (metric and quantity.startswith("accuracy")):
+        raise UsageError(
+            f"Budget '{text}': brackets name the metric of an accuracy, as in accuracy_drop[mae]<=0.01; leave them out."
+        )
+    if match[3] != operator:
         raise UsageError(f"Budget '{text}': {quantity} takes {' or '.join(operators)}, as in {example}.")
     try:
-        number = float(match[4])
+        number = float(match[5])
     except ValueError:
         number = math.inf
     if not math.isfinite(number):
-        raise UsageError(f"Budget '{text}': '{match[4]}' is not a number; write it like {example}.")
-    sign, unit = match[3], match[5]
+        raise UsageError(f"Budget '{text}': '{match[5]}' is not a number; write it like {example}.")
+    sign, unit = match[4], match[6]
     if unit == "%":
-        return _relative(text, quantity, operator, number, sign)
+        return dataclasses.replace(_percentage(text, quantity, operator, number, sign), metric=metric or "")
     if unit not in units:
         raise UsageError(f"Budget '{text}': {quantity} takes {_unit_words(units)}, as in {example}.")
     if sign == "+" and units is not PLAIN:
@@ -84,7 +101,7 @@ def parse(text: str) -> Budget:
         quantity != "accuracy_drop" and limit <= 0 and units is not PLAIN
     ):
         raise UsageError(f"Budget '{text}': no model can meet it; give a limit above zero, as in {example}.")
-    return Budget(text.strip(), quantity, limit, at_most=operator != operators[0])
+    return Budget(text.strip(), quantity, limit, at_most=operator != operators[0], metric=metric or "")
 
 
 def parse_all(texts: Sequence[str]) -> tuple[Budget, ...]:
@@ -94,9 +111,9 @@ def parse_all(texts: Sequence[str]) -> tuple[Budget, ...]:
         UsageError: a budget is refused by `parse`, or two budgets contradict each other.
     """
     budgets = tuple(parse(text) for text in texts)
-    seen: dict[tuple[str, bool], str] = {}
+    seen: dict[tuple[str, bool], str] = {}  # by figure, and whether it is compared with a baseline
     for budget in budgets:
-        key = (budget.quantity, budget.relative)
+        key = (budget.figure, budget.relative)
         if key in seen:
             raise UsageError(f"Budgets '{seen[key]}' and '{budget.text}' limit the same quantity; keep one.")
         seen[key] = budget.text
@@ -116,9 +133,14 @@ def _check_percentiles(budgets: Sequence[Budget]) -> None:
             )
 
 
-def _relative(text: str, quantity: str, operator: str, number: float, sign: str) -> Budget:
+def _percentage(text: str, quantity: str, operator: str, number: float, sign: str) -> Budget:
+    if quantity == "accuracy_drop" and sign:
+        raise UsageError(
+            f"Budget '{text}': accuracy_drop is a difference already; write it like accuracy_drop<=0.01, or "
+            "accuracy_drop<=1% of the source's value."
+        )
     if quantity == "accuracy_drop":
-        raise UsageError(f"Budget '{text}': accuracy_drop is a difference already; write it like accuracy_drop<=0.01.")
+        return Budget(text.strip(), quantity, number / 100, of_source=True)
     if not sign:
         better = "+5%" if operator == "<=" else "-5%"
         share = f"; a share is {quantity}{operator}{number / 100:g}" if QUANTITIES[quantity].units is PLAIN else ""

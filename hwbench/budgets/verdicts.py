@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from hwbench import metrics
 from hwbench.budgets.budget import Budget
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import NotMeasuredError
-from hwbench.metrics import UNBOUNDED
+from hwbench.metrics import Scale
 from hwbench.stats.intervals import CONFIDENCE, Estimate, reach_without_disagreement
 from runtimes.errors import UsageError
 
@@ -67,11 +68,11 @@ def judge(figures: Estimates, budgets: Sequence[Budget], baseline: Estimates | N
             `baseline.judge_report`.
 
     Raises:
-        UsageError: a relative budget has no baseline, or an accuracy budget limits the wrong side of the metric or is
-            beyond its bounds.
+        UsageError: a relative budget has no baseline, or an accuracy budget limits the wrong side of the metric, is
+            beyond its bounds, or names a metric that was not scored.
     """
-    if (accuracy := figures.accuracy) is not None:
-        check_directions(budgets, accuracy.metric, accuracy.higher_is_better, accuracy.bounds)
+    if figures.accuracy is not None:
+        check_directions(budgets, [accuracy.scale for accuracy in figures.accuracy.each])
     return tuple(_judge_one(figures, budget, baseline) for budget in budgets)
 
 
@@ -88,23 +89,57 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None) -> Verdict:
     try:
-        measured = figures.estimate(budget.quantity)
+        measured = figures.estimate(budget.figure)
         if budget.relative:
             if baseline is None:
                 raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
-            measured = _change(measured, baseline.estimate(budget.quantity))
+            measured = _change(measured, baseline.estimate(budget.figure))
+        if budget.of_source:
+            measured = _share_of_source(measured, _accuracy_of(budget, figures))
     except NotMeasuredError as missing:
         return Verdict(budget, "inconclusive", None, str(missing))
     outcome = outcome_of(budget, measured)
-    reason = reason_of(budget, outcome, measured)
+    accuracy = _accuracy_of(budget, figures)
+    reason = reason_of(budget, outcome, measured) + _unit(budget, accuracy)
     if outcome == "inconclusive":
-        reason += _hint(budget, measured, figures.accuracy)
+        reason += _hint(budget, measured, accuracy)
     return Verdict(budget, outcome, measured, reason)
+
+
+def _accuracy_of(budget: Budget, figures: Estimates) -> Accuracy | None:
+    """Return the value of the metric that an accuracy budget limits; None for other budgets."""
+    is_accuracy = budget.quantity.startswith("accuracy") and figures.accuracy is not None
+    return figures.accuracy.of(budget.metric) if is_accuracy and figures.accuracy else None
+
+
+def _unit(budget: Budget, accuracy: Accuracy | None) -> str:
+    """Say what the figures of an accuracy budget are in, unless they are shares."""
+    if accuracy is None or budget.relative:
+        return ""
+    if budget.of_source:
+        return f" of the source's {accuracy.metric}, {_source_value(accuracy):.4g}"
+    return "" if accuracy.is_share else f", in units of {accuracy.metric}"
+
+
+def _share_of_source(drop: Estimate, accuracy: Accuracy | None) -> Estimate:
+    """Express a drop as a share of the source's value on these samples, which is taken as exact.
+
+    Raises:
+        NotMeasuredError: that value is zero.
+    """
+    value = abs(_source_value(accuracy)) if accuracy is not None else 0.0
+    if value == 0:
+        raise NotMeasuredError("the source's value is 0, and nothing is a share of it; write the limit without %")
+    return Estimate(drop.value / value, drop.low / value, drop.high / value)
+
+
+def _source_value(accuracy: Accuracy) -> float:
+    return accuracy.reference.value if accuracy.reference is not None else accuracy.value
 
 
 def _hint(budget: Budget, measured: Estimate, accuracy: Accuracy | None) -> str:
     """Name the remedy that would make an inconclusive verdict conclusive."""
-    if accuracy is not None and budget.quantity.startswith("accuracy") and not budget.relative:
+    if accuracy is not None and not budget.relative:
         return _samples_hint(budget, measured, accuracy.n)
     remedy = QUANTITIES[budget.quantity].remedy
     return f"; {remedy}" if remedy else ""
@@ -147,7 +182,7 @@ def reason_of(budget: Budget, outcome: Outcome, measured: Estimate, confidence: 
 
 def subject(budget: Budget) -> str:
     """Return the subject of a sentence about a budget's figure: "p90", or "p90 change of" for a relative one."""
-    return f"{budget.quantity} change of" if budget.relative else budget.quantity
+    return f"{budget.figure} change of" if budget.relative else budget.figure
 
 
 def relation(budget: Budget, outcome: Outcome) -> str:
@@ -177,36 +212,53 @@ def show(value: float, budget: Budget) -> str:
     """Format a figure of a budget's quantity, with its unit."""
     if budget.relative:
         return f"{value:+.1%}"
+    if budget.of_source:
+        return f"{value:.2%}"
     return QUANTITIES[budget.quantity].written(value)
 
 
-def check_directions(
-    budgets: Sequence[Budget], metric: str, higher_is_better: bool, bounds: tuple[float, float] = UNBOUNDED
-) -> None:
-    """Refuse accuracy budgets that the metric makes meaningless.
+def check_directions(budgets: Sequence[Budget], scales: Sequence[Scale]) -> None:
+    """Refuse accuracy budgets that the metrics make meaningless.
 
     An upper limit is refused on a metric where a higher value is better, and a lower limit where a lower value is; so
     is a limit beyond the metric's bounds, such as "accuracy>=97", which no model meets, or "accuracy_drop<=2", which
     every model meets.
 
+    Args:
+        budgets: budgets on any quantities.
+        scales: those of the metrics that are scored, the first one first.
+
     Raises:
-        UsageError: a budget is refused; the message says how to write it.
+        UsageError: a budget is refused, or names no metric of these, or several; the message says how to write it.
     """
-    better, operator = ("higher", ">=") if higher_is_better else ("lower", "<=")
+    names = [scale.name for scale in scales]
     for budget in budgets:
-        if budget.quantity == "accuracy" and budget.is_upper == higher_is_better:
-            limit = f"{100 * budget.limit:+g}%" if budget.relative else f"{budget.limit:g}"
+        if not budget.quantity.startswith("accuracy"):
+            continue
+        index = metrics.find(names, budget.metric)
+        if index is None:
             raise UsageError(
-                f"Budget '{budget.text}': a {better} {metric} is better, so write accuracy{operator}{limit}."
+                f"Budget '{budget.text}': '{budget.metric}' is none or several of the metrics that are scored; write "
+                f"{' or '.join(f'{budget.quantity}[{name}]' for name in names)}."
             )
-        if budget.quantity in ("accuracy", "accuracy_drop") and not budget.relative:
-            _check_bounds(budget, metric, bounds)
+        _check_direction(budget, scales[index])
+
+
+def _check_direction(budget: Budget, scale: Scale) -> None:
+    better, operator = ("higher", ">=") if scale.higher_is_better else ("lower", "<=")
+    if budget.quantity == "accuracy" and budget.is_upper == scale.higher_is_better:
+        limit = f"{100 * budget.limit:+g}%" if budget.relative else f"{budget.limit:g}"
+        raise UsageError(
+            f"Budget '{budget.text}': a {better} {scale.name} is better, so write {budget.figure}{operator}{limit}."
+        )
+    if not budget.relative and not budget.of_source:
+        _check_bounds(budget, scale.name, scale.bounds)
 
 
 def _check_bounds(budget: Budget, metric: str, bounds: tuple[float, float]) -> None:
     width = bounds[1] - bounds[0]
     lowest, highest = bounds if budget.quantity == "accuracy" else (-width, width)
     if not lowest <= budget.limit <= highest:
-        meant = f"{budget.quantity}{'<=' if budget.is_upper else '>='}{budget.limit / 100:g}"
+        meant = f"{budget.figure}{'<=' if budget.is_upper else '>='}{budget.limit / 100:g}"
         remedy = f"write {meant}" if highest < budget.limit <= 100 * highest else "give a limit in that range"
         raise UsageError(f"Budget '{budget.text}': {metric} ranges from {bounds[0]:g} to {bounds[1]:g}; {remedy}.")

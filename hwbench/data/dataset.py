@@ -1,6 +1,7 @@
 """Samples and labels in an .npz file: one array per input of the model, and `labels`; the first axis is the samples.
 
-Samples may be of mixed sizes; `runtimes/npz.py` says how a file holds them.
+Samples may be of mixed sizes; `runtimes/npz.py` says how a file holds them. An output may have labels of its own, in
+`labels_OUTPUT`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Dataset:
         arrays: one per input; those of a file are read sample by sample.
         n: number of samples.
         labels: one per sample, or None.
+        labels_of: labels of single outputs, by the output's name.
         digests: SHA-256 of the arrays whose bytes were read already.
     """
 
@@ -39,6 +41,7 @@ class Dataset:
     arrays: Mapping[str, Rows]
     n: int
     labels: Rows | None = None
+    labels_of: Mapping[str, Rows] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -60,6 +63,10 @@ class Dataset:
                     found.setdefault(letter, set()).update(sizes)
         return {letter: tuple(sorted(sizes)) for letter, sizes in found.items()}
 
+    def labels_for(self, output: str | None) -> Rows | None:
+        """Return the labels of an output, or those of all; None without any."""
+        return self.labels_of.get(output, self.labels) if output is not None else self.labels
+
     def sha256(self) -> str:
         """Compute the digest of samples and labels, which is equal for evaluations on the same data."""
         digest = hashlib.sha256()
@@ -67,6 +74,8 @@ class Dataset:
             digest.update(f"{name}:{self.digests.get(name) or _digest(array)};".encode())
         if self.labels is not None:
             digest.update(f"{LABELS}:{_digest(self.labels)};".encode())
+        for output, labels in sorted(self.labels_of.items()):
+            digest.update(f"{LABELS}_{output}:{_digest(labels)};".encode())
         return digest.hexdigest()
 
 
@@ -89,7 +98,7 @@ def check_names(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = Fals
                 f"'{called}' has no array '{spec.name}', which --input {spec} describes; the file holds "
                 f"{', '.join(arrays) or 'nothing'}."
             )
-    if labels and LABELS not in arrays:
+    if labels and not any(map(_is_labels, arrays)):
         raise _unlabelled(called)
 
 
@@ -119,16 +128,23 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
     n = samples.count(inputs, arrays)
     if n == 0:
         raise UsageError(f"'{called}' holds no samples.")
-    found_labels = arrays.get(LABELS)
-    if labels and found_labels is None:
-        raise _unlabelled(called)
-    if found_labels is not None and (found_labels.ndim == 0 or len(found_labels) != n):
-        raise UsageError(
-            f"'{called}' holds {n} samples and labels of shape {list(found_labels.shape)}; give one label per sample."
-        )
-    digests = {spec.name: _digest_of_finite(called, spec.name, arrays[spec.name]) for spec in inputs}
     selected = {spec.name: arrays[spec.name] for spec in inputs}
-    return Dataset(path, tuple(inputs), selected, n, None if found_labels is None else found_labels[:], digests)
+    found = {name: rows for name, rows in arrays.items() if name not in selected and _is_labels(name)}
+    if labels and not found:
+        raise _unlabelled(called)
+    for name, rows in found.items():
+        if rows.ndim == 0 or len(rows) != n:
+            raise UsageError(
+                f"'{called}' holds {n} samples and {name} of shape {list(rows.shape)}; give one label per sample."
+            )
+    of_all = found.pop(LABELS, None)
+    of_outputs = {name.removeprefix(f"{LABELS}_"): rows[:] for name, rows in found.items()}
+    digests = {spec.name: _digest_of_finite(called, spec.name, arrays[spec.name]) for spec in inputs}
+    return Dataset(path, tuple(inputs), selected, n, None if of_all is None else of_all[:], of_outputs, digests)
+
+
+def _is_labels(name: str) -> bool:
+    return name == LABELS or name.startswith(f"{LABELS}_")
 
 
 def _unlabelled(called: str) -> UsageError:

@@ -10,7 +10,7 @@ from hwbench.formats.sections import rate_rows, rows
 from hwbench.formats.sections.headline import clean
 from hwbench.formats.sections.provenance import describe
 from hwbench.formats.sections.rows import Row
-from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.quantities import QUANTITIES, quantity_of
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.measurements.roofline import roofline
 from hwbench.measurements.stability_warnings import stability_warnings
@@ -21,12 +21,15 @@ _ENDS = ("", "_low", "_high")
 
 def render(results: Results) -> str:
     """Write CSV with a heading line; a server has a line per rate. `not_measured` holds the reasons for empty cells."""
-    out = StringIO()
-    writer = csv.DictWriter(out, list(_line(None, None)), lineterminator="\n")
-    writer.writeheader()
+    lines = []
     for result in results.profiles:
         candidates = tuple(each for candidate in result.candidates for each in rate_rows.at_rates(candidate))
-        writer.writerows(_line(result, row) for row in rows.rows(dataclasses.replace(result, candidates=candidates)))
+        lines += [_line(result, row) for row in rows.rows(dataclasses.replace(result, candidates=candidates))]
+    out = StringIO()
+    headings = dict.fromkeys(heading for line in (_line(None, None), *lines) for heading in line)  # of all metrics
+    writer = csv.DictWriter(out, list(headings), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
     return clean(out.getvalue())
 
 
@@ -44,7 +47,7 @@ def _line(result: ProfileResult | None, row: Row | None) -> dict[str, object]:
         "status": candidate and candidate.status,
         "outcome": row and row.verdict,
         "reason": candidate and candidate.reason,
-        "metric": accuracy and accuracy.metric,
+        "metric": accuracy and ", ".join(one.metric for one in accuracy.each),
         "evaluation_samples": accuracy and accuracy.n,
         "latency_samples": latency and len(latency.samples_ms),
         "scenario": latency and latency.scenario,
@@ -52,11 +55,11 @@ def _line(result: ProfileResult | None, row: Row | None) -> dict[str, object]:
         "batch": latency and latency.batch,
         "threads": latency and latency.threads,
     }
-    for name, quantity in QUANTITIES.items():
+    for name in report.figures if report else QUANTITIES:
         figure = row.figures.get(name) if row else None
         values = (figure.value, figure.low, figure.high) if figure else (None, None, None)
         for value, end in zip(values, _ENDS):
-            line[f"{name}{quantity.stored_suffix}{end}"] = value
+            line[f"{name}{quantity_of(name).stored_suffix}{end}"] = value
     return {
         **line,
         **_roofline(report),

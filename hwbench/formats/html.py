@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from hwbench.formats.charts import page_charts
 from hwbench.formats.sections import budget_lines, headline, provenance, rate_rows, roofline_share, rows
 from hwbench.formats.sections.rows import Row, columns
-from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.quantities import QUANTITIES, quantity_of
 from hwbench.measurements.report import Report
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
@@ -65,7 +65,7 @@ def _section(result: ProfileResult, key: str) -> dict[str, object]:
         "tiles": _tiles(selected, reference) if selected is not None else (),
         "reference": reference,
         "rows": table,
-        "columns": [(name, rows.heading(name, table), QUANTITIES[name].unit) for name in columns(table)],
+        "columns": [(name, rows.heading(name, table), quantity_of(name).unit) for name in columns(table)],
         "notes": rows.notes(table),
         "served": rate_rows.table(result),
         "charts": [(chart, Markup(chart.svg)) for chart in page_charts.charts(result, table, key)],
@@ -82,11 +82,12 @@ def _tiles(row: Row, against: Row | None) -> tuple[Tile, ...]:
     for name, compare in _KEY_FIGURES.items():
         if name in row.figures:
             shown = rows.show(name, row.figures[name].value)
-            tiles.append(Tile(name.replace("_", " "), shown, QUANTITIES[name].unit, compare(row, against, name)))
-    accuracy = row.candidate.report.accuracy if row.candidate.report is not None else None
-    if accuracy is not None and "accuracy" in row.figures:
-        tiles.insert(0, Tile(accuracy.metric, headline.share(row, accuracy), "", headline.drop(row, accuracy)))
-    return tuple(tiles)
+            tiles.append(Tile(name.replace("_", " "), shown, quantity_of(name).unit, compare(row, against, name)))
+    metrics = [
+        Tile(accuracy.metric, headline.share(row, accuracy, key), "", headline.drop(row, accuracy, key))
+        for key, accuracy in headline.scored(row)
+    ]
+    return (*metrics, *tiles)
 
 
 def _breakable(text: str) -> Markup:

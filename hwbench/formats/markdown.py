@@ -11,7 +11,7 @@ from hwbench.formats.sections.provenance import gate_note, machines, method_fact
 from hwbench.formats.sections.rate_rows import RateTable
 from hwbench.formats.sections.roofline_share import peaks, rooflines
 from hwbench.formats.sections.rows import Row, columns, label
-from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.quantities import quantity_of
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
 
@@ -59,7 +59,7 @@ def _remarks(result: ProfileResult, notes: dict[str, int]) -> Iterable[str]:
 
 def _table(table: tuple[Row, ...], notes: dict[str, int]) -> str:
     names = columns(table)
-    heads = [f"{_escape(rows.heading(name, table))} {QUANTITIES[name].unit}".strip() for name in names]
+    heads = [f"{_escape(rows.heading(name, table))} {quantity_of(name).unit}".strip() for name in names]
     lines = [["candidate", "status", "verdict", *heads], ["---", "---", "---", *["---:"] * len(heads)]]
     for row in table:
         figures = [_cell(row.value(name, notes), row.interval(name)) for name in names]

@@ -24,7 +24,7 @@ from hwbench.formats.sections.rate_rows import RateTable
 from hwbench.formats.sections.roofline_share import peaks, rooflines
 from hwbench.formats.sections.rows import Row, columns, label
 from hwbench.formats.sections.summary import summary
-from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.quantities import quantity_of
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
 from hwbench.wording import count
@@ -122,7 +122,7 @@ def _stacked(shown: tuple[Row, ...], notes: dict[str, int]) -> RenderableType:
     for row in shown:
         cells = []
         for name in columns(shown):
-            unit = QUANTITIES[name].unit if name in row.figures else ""
+            unit = quantity_of(name).unit if name in row.figures else ""
             cells.append(_text(f"{rows.heading(name, shown)} {row.value(name, notes)} {unit}".rstrip()))
         parts += [_text(row.name, style=row.candidate.status), Padding(Columns(cells, padding=(0, 2)), (0, 0, 0, 2))]
     return RenderGroup(*parts)
@@ -134,7 +134,7 @@ def _grid(shown: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) -> 
     grid.add_column("candidate", no_wrap=True, vertical="top")
     names = columns(shown)
     for quantity in names:
-        head = _text(f"{rows.heading(quantity, shown)}\n{QUANTITIES[quantity].unit}")
+        head = _text(f"{rows.heading(quantity, shown)}\n{quantity_of(quantity).unit}")
         grid.add_column(head, justify="right", no_wrap=True)
     for row in shown:
         cells = [_text(row.value(quantity, notes)) for quantity in names]

@@ -97,8 +97,8 @@ def gate_bundle(
     for budget in budgets:
         if budget.relative and baseline is None:
             raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
-    if (metric := scored_by(ours, evaluation)) is not None:
-        check_directions(budgets, *metric)
+    if scales := scored_by(ours, evaluation):
+        check_directions(budgets, scales)
     is_here = device_profiles.fits(ours.manifest.profile, this_machine())
     why = "no budget limits it" if is_here else device_profiles.mismatch(ours.manifest.profile)
     report = report_of(ours, None, why, evaluation, target)

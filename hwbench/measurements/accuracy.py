@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hwbench import metrics
-from hwbench.metrics import Metric
+from hwbench.data.dataset import LABELS, Dataset
+from hwbench.metrics import Metric, Scale
 from hwbench.stats import intervals
 from hwbench.stats.intervals import Estimate
 from runtimes.errors import UsageError
@@ -33,6 +35,7 @@ class Accuracy:
         reference: the source model's accuracy on the same samples; None without it.
         data_sha256: digest of the evaluation samples and labels; two scores are paired only if it is equal.
         is_source: True for the source model itself, on the runtime of the reference: its drop is zero, not estimated.
+        others: the values of further metrics on the same samples; only those of the first metric hold any.
     """
 
     metric: str
@@ -45,6 +48,7 @@ class Accuracy:
     reference: Accuracy | None = None
     data_sha256: str | None = None
     is_source: bool = False
+    others: tuple[Accuracy, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.scores is None) == (self.replicates is None):
@@ -53,6 +57,26 @@ class Accuracy:
             raise ValueError(f"has {len(self.scores)} scores for n = {self.n} samples")
         if self.proportion and not set(self.scores or ()) <= {0.0, 1.0}:
             raise ValueError("is a proportion of scores that are not all 0 or 1")
+
+    @property
+    def each(self) -> tuple[Accuracy, ...]:
+        """The values of all metrics, each without the others."""
+        return (dataclasses.replace(self, others=()), *self.others) if self.others else (self,)
+
+    def of(self, key: str) -> Accuracy | None:
+        """Return the value of the metric that a budget's key means; see `metrics.find`."""
+        index = metrics.find([one.metric for one in self.each], key)
+        return self.each[index] if index is not None else None
+
+    @property
+    def scale(self) -> Scale:
+        """The metric's direction and bounds."""
+        return Scale(self.metric, self.higher_is_better, self.bounds)
+
+    @property
+    def is_share(self) -> bool:
+        """True if the metric is a share, from 0 to 1, so that 0.01 means the same of every model."""
+        return self.bounds == (0.0, 1.0)
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -92,6 +116,27 @@ class Accuracy:
     def _check_resampled(self) -> None:
         if self.n < 2:  # all resamples of one sample are equal, which would look like certainty
             raise ValueError("an interval takes at least 2 samples, and there is 1")
+
+
+def joined(each: Sequence[Accuracy]) -> Accuracy:
+    """Join the values of several metrics on the same samples; the first one holds the others."""
+    return dataclasses.replace(each[0], others=tuple(each[1:]))
+
+
+def labels_of(metric: Metric, samples: Dataset) -> Rows:
+    """Return the labels that a metric scores against: those of its output, or those of all outputs.
+
+    Raises:
+        UsageError: the samples have neither.
+    """
+    labels = samples.labels_for(metric.output)
+    if labels is None:
+        own = f"'{LABELS}_{metric.output}' or " if metric.output is not None else ""
+        raise UsageError(
+            f"Metric '{metric.name}' has no labels: the samples have no array {own}'{LABELS}'; add it, or name the "
+            "output that the metric scores, as NAME:OUTPUT."
+        )
+    return labels
 
 
 def evaluate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, reference: Accuracy | None = None) -> Accuracy:

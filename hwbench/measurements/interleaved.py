@@ -82,4 +82,5 @@ def subset(dataset: Dataset, rows: Sequence[int], file: Path) -> Dataset:
     arrays = {name: array[list(rows)] for name, array in dataset.arrays.items()}
     write_npz(file, arrays)
     labels = None if dataset.labels is None else dataset.labels[list(rows)]
-    return Dataset(file, dataset.specs, arrays, len(rows), labels)
+    of_outputs = {name: array[list(rows)] for name, array in dataset.labels_of.items()}
+    return Dataset(file, dataset.specs, arrays, len(rows), labels, of_outputs)

@@ -53,6 +53,22 @@ class Quantity:
         return f"{value:.4f}"
 
 
+def split(figure: str) -> tuple[str, str]:
+    """Split the name of a figure, as accuracy_drop[mae], in the quantity and the metric; "" means the first metric."""
+    quantity, _, key = figure.partition("[")
+    return quantity, key.removesuffix("]")
+
+
+def of_metric(quantity: str, key: str) -> str:
+    """Name the figure of a metric, as `split` takes it apart."""
+    return f"{quantity}[{key}]" if key else quantity
+
+
+def quantity_of(figure: str) -> Quantity:
+    """Look up the quantity of a figure."""
+    return QUANTITIES[split(figure)[0]]
+
+
 def per_s(rate: float) -> str:
     """Format a rate: whole, but with three digits at least."""
     return f"{rate:,.0f}" if abs(rate) >= 100 else f"{rate:.3g}"

@@ -10,7 +10,7 @@ from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.peaks import Peaks
-from hwbench.measurements.quantities import PERCENTILES
+from hwbench.measurements.quantities import PERCENTILES, QUANTITIES, of_metric, split
 from hwbench.stats.intervals import Estimate
 from runtimes.bundles.manifest import Artifact
 
@@ -39,7 +39,10 @@ class Figures:
     unmeasured: Mapping[str, str] = field(default_factory=dict)
 
     def estimate(self, quantity: str) -> Estimate:
-        """Estimate a quantity of `quantities.QUANTITIES` in ms, bytes, inferences per second, microjoules, or plain.
+        """Estimate a quantity of `quantities.QUANTITIES`, or that of a metric such as accuracy_drop[mae].
+
+        Returns:
+            The figure in ms, bytes, inferences per second, microjoules, or plain.
 
         Raises:
             NotMeasuredError: the quantity has no figure; the message is the reason.
@@ -48,20 +51,24 @@ class Figures:
             size = float(self.size_bytes)
             return Estimate(size, size, size)
         try:
-            if quantity in ("accuracy", "accuracy_drop"):
-                return self._accuracy(quantity)
+            if quantity.startswith("accuracy"):
+                return self._accuracy(*split(quantity))
             if self.latency is None:
                 raise NotMeasuredError(self.unmeasured.get("latency", "latency was not measured"))
             return _latency(self.latency, quantity)
         except ValueError as too_few:
             raise NotMeasuredError(str(too_few)) from None
 
-    def _accuracy(self, quantity: str) -> Estimate:
+    def _accuracy(self, quantity: str, key: str) -> Estimate:
         if self.accuracy is None:
             raise NotMeasuredError(self.unmeasured.get("accuracy", "accuracy was not measured; give --evaluation"))
+        accuracy = self.accuracy.of(key)
+        if accuracy is None:
+            scored = ", ".join(one.metric for one in self.accuracy.each)
+            raise NotMeasuredError(f"'{key}' was not scored, and {scored} {'was' if ',' not in scored else 'were'}")
         if quantity == "accuracy":
-            return self.accuracy.estimate()
-        drop = self.accuracy.drop()
+            return accuracy.estimate()
+        drop = accuracy.drop()
         if drop is None:
             raise NotMeasuredError("the source model was not scored on the same samples, so there is no drop")
         return drop
@@ -94,6 +101,12 @@ class Report:
     rates: tuple[Latency, ...] = ()
     candidate: str = ""
     gpu_times: GpuTimes | None = None
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The names of its figures, as `estimate` takes them; those of further metrics come last."""
+        others = self.accuracy.others if self.accuracy is not None else ()
+        return (*QUANTITIES, *(of_metric(name, one.metric) for one in others for name in ("accuracy", "accuracy_drop")))
 
     def estimate(self, quantity: str) -> Estimate:
         """Estimate a quantity, as `Figures.estimate` does.

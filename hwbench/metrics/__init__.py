@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -52,6 +52,20 @@ class MetricModule(Protocol):
 
 
 @dataclass(frozen=True)
+class Scale:
+    """The values of a metric: what a limit on it has to fit.
+
+    Attributes:
+        name: the metric's name.
+        bounds: its smallest and its largest possible value.
+    """
+
+    name: str
+    higher_is_better: bool
+    bounds: tuple[float, float] = UNBOUNDED
+
+
+@dataclass(frozen=True)
 class Metric:
     """A metric, ready to call.
 
@@ -69,6 +83,11 @@ class Metric:
     output: str | None = None
     reduce: Reduce | None = None
     combine: Combine | None = None
+
+    @property
+    def scale(self) -> Scale:
+        """Its direction and its bounds."""
+        return Scale(self.name, self.higher_is_better, self.bounds)
 
     def reduced(self, outputs: Outputs, labels: Any) -> tuple[Metric, Outputs]:
         """Return a metric, and arrays for it in place of the outputs, that are quick to score on many resamples.
@@ -88,10 +107,33 @@ def names() -> tuple[str, ...]:
     return plugins.names(__name__)
 
 
+def is_built_in(name: str) -> bool:
+    """Tell whether a name is that of a metric of this folder, perhaps of a class or an output."""
+    return _parts(name)[0] in names()
+
+
+def find(listed: Sequence[str], key: str) -> int | None:
+    """Return the index of the metric that a budget's key means, as that of accuracy_drop[value]<=0.02.
+
+    Args:
+        listed: the metrics' names.
+        key: a name; or its metric or its output alone, if no other metric has the same; empty for the first metric.
+
+    Returns:
+        The index; None if no metric is meant, or several are.
+    """
+    if not key or key in listed:
+        return listed.index(key) if key else 0
+    parts = [_parts(name) for name in listed]
+    meant = [index for index, (_, _, output) in enumerate(parts) if output == key]
+    meant = meant or [index for index, name in enumerate(listed) if name.partition(":")[0] == key]
+    return meant[0] if len(meant) == 1 else None
+
+
 def bounds(name: str) -> tuple[float, float]:
     """Return the bounds of a metric; infinite for a user's own, or if a package that it needs is not installed."""
     try:
-        return load(name).bounds if _parts(name)[0] in names() else UNBOUNDED
+        return load(name).bounds if is_built_in(name) else UNBOUNDED
     except NotInstalledError:  # some need scikit-learn, which a device may lack
         return UNBOUNDED
 
@@ -118,6 +160,22 @@ def load(name: str) -> Metric:
     typed = cast(MetricModule, module)
     metric = Metric(name, typed.score, typed.HIGHER_IS_BETTER, typed.BOUNDS, output, reduce, combine)
     return metric if of_class is None else _of_class(metric, plain, of_class)
+
+
+def load_all(listed: Sequence[str]) -> list[Metric]:
+    """Load several metrics by name, as `load` does.
+
+    Raises:
+        UsageError: two are the same, or parity is among several.
+    """
+    loaded = [load(name) for name in listed]
+    given = [metric.name for metric in loaded]
+    for name in given:
+        if given.count(name) > 1:
+            raise UsageError(f"The metric '{name}' is given twice; leave one out.")
+        if name == "parity" and len(given) > 1:
+            raise UsageError("The metric parity takes no labels, and the others do; leave it out.")
+    return loaded
 
 
 def _parts(name: str) -> tuple[str, str | None, str | None]:

@@ -45,7 +45,7 @@ def predicted_classes(scores: Array, axis: int = 1) -> Array:
     An axis of length 1 is a score of class 1 against class 0: class numbers if it holds integers; else it is above 0.5,
     or above 0 if some score is outside [0, 1] and all of them are logits, as torchmetrics reads them.
     """
-    unclear: Array = np.isnan(scores).any(axis=axis)
+    unclear = np.asarray(np.isnan(scores).any(axis=axis))
     if scores.shape[axis] > 1:
         found: Array = scores.argmax(axis=axis)
     else:

@@ -11,7 +11,6 @@ from pathlib import Path
 import sqlalchemy as sql
 
 from hwbench.machine.identity import Machine
-from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import NotMeasuredError
 from hwbench.results.profile_results import ProfileResult, Results
 from runtimes.errors import UsageError
@@ -134,7 +133,7 @@ def _rows(profile: ProfileResult, at: datetime.datetime) -> list[dict[str, objec
     if selected is None or selected.report is None:
         return []
     report, rows = selected.report, []
-    for quantity in QUANTITIES:
+    for quantity in report.figures:
         try:
             figure = report.estimate(quantity)
         except NotMeasuredError:

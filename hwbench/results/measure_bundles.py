@@ -16,7 +16,7 @@ from hwbench.measurements import accuracy, interleaved
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
-from hwbench.metrics import Metric
+from hwbench.metrics import Metric, Scale
 from hwbench.progress import Tick
 from hwbench.results import profile_results
 from hwbench.targets import GpuTarget, Target
@@ -36,11 +36,11 @@ class Evaluation:
     """Labelled samples to score on.
 
     Attributes:
-        metric: the metric's name; None for the metric of the bundle's own report, with top1 in place of parity.
+        metrics: the metrics' names; none for those of the bundle's own report, with top1 in place of parity.
     """
 
     file: Path
-    metric: str | None = None
+    metrics: tuple[str, ...] = ()
 
 
 def measure_bundles(
@@ -142,17 +142,16 @@ def report_of(
     )
 
 
-def scored_by(item: OpenedBundle, evaluation: Evaluation | None) -> tuple[str, bool, tuple[float, float]] | None:
-    """Return the name, the direction and the bounds of the metric that `report_of` takes; None without one.
+def scored_by(item: OpenedBundle, evaluation: Evaluation | None) -> list[Scale]:
+    """Return the directions and the bounds of the metrics that `report_of` takes.
 
     Raises:
-        UsageError: the metric was not found.
+        UsageError: a metric was not found.
     """
     packed = item.packed.accuracy if item.packed else None
     if evaluation is None:
-        return (packed.metric, packed.higher_is_better, packed.bounds) if packed else None
-    metric = _metric(item, evaluation)
-    return metric.name, metric.higher_is_better, metric.bounds
+        return [one.scale for one in packed.each] if packed else []
+    return [metric.scale for metric in _metrics(item, evaluation)]
 
 
 @dataclass(frozen=True)
@@ -198,22 +197,28 @@ def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target)
     packed = item.packed.accuracy if item.packed else None
     if evaluation is None:
         return packed
-    metric = _metric(item, evaluation)
+    wanted = _metrics(item, evaluation)
     data = dataset.read(evaluation.file, item.manifest.artifact.inputs, labels=True)
-    assert data.labels is not None
-    scored = accuracy.evaluate(metric, interleaved.outputs(item.path, data.file, target), data.labels)
-    digest = data.sha256()
-    same = packed is not None and (packed.metric, packed.data_sha256) == (scored.metric, digest)
-    reference = packed.reference if packed and same else None
-    is_source = bool(packed and same and packed.is_source)
-    return dataclasses.replace(scored, reference=reference, data_sha256=digest, is_source=is_source)
+    outputs, digest = interleaved.outputs(item.path, data.file, target), data.sha256()
+    known = {(one.metric, one.data_sha256): one for one in packed.each} if packed else {}
+    each = []
+    for metric in wanted:
+        scored = dataclasses.replace(
+            accuracy.evaluate(metric, outputs, accuracy.labels_of(metric, data)), data_sha256=digest
+        )
+        same = known.get((scored.metric, digest))
+        if same is not None:
+            scored = dataclasses.replace(scored, reference=same.reference, is_source=same.is_source)
+        each.append(scored)
+    return accuracy.joined(each)
 
 
-def _metric(item: OpenedBundle, evaluation: Evaluation) -> Metric:
-    """Choose the metric: the one given, or that of the bundle's own report.
+def _metrics(item: OpenedBundle, evaluation: Evaluation) -> list[Metric]:
+    """Choose the metrics: those given, or those of the bundle's own report.
 
     Parity compares with the source's outputs, which only `build` has. Labels then have to be those of a classifier, so
     top1 takes its place.
     """
     packed = item.packed.accuracy if item.packed else None
-    return metrics.load(evaluation.metric or (packed.metric if packed and packed.metric != "parity" else "top1"))
+    own = [one.metric for one in packed.each] if packed and packed.metric != "parity" else ["top1"]
+    return metrics.load_all(evaluation.metrics or own)

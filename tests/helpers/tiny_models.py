@@ -86,6 +86,21 @@ def double(path: Path, inputs: str = "float[N,2] x", body: str = "y = Add(x, x)"
     return _save(parser.parse_model(f"{header} double ({inputs}) => (float[N,2] y) {{ {body} }}"), path)
 
 
+def two_heads(path: Path) -> Path:
+    """An actor and a critic: state float32[N,8] -> policy float32[N,3], value float32[N,1]."""
+    text = """
+    <ir_version: 8, opset_import: ["" : 17]>
+    two_heads (float[N,8] state) => (float[N,3] policy, float[N,1] value) {
+        h = MatMul(state, w)
+        r = Relu(h)
+        policy = MatMul(r, actor)
+        value = MatMul(r, critic)
+    }"""
+    rng = np.random.default_rng(3)
+    shapes = {"w": (8, 16), "actor": (16, 3), "critic": (16, 1)}
+    return _save(_parse(text, {name: _normal(rng, *shape) / 3 for name, shape in shapes.items()}), path)
+
+
 def samples(name: str, n: int) -> dict[str, Array]:
     """Samples for the model of that name."""
     rng = np.random.default_rng(7)

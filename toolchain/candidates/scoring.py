@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwbench import metrics
@@ -27,22 +27,28 @@ _RANKING_SAMPLES = 128  # few, since every candidate runs on them
 
 @dataclasses.dataclass(frozen=True)
 class Scorer:
-    """A metric and the samples it is computed on.
+    """Metrics and the samples they are computed on.
 
     Attributes:
+        metrics: the metrics; candidates are ordered by the first.
         reference: the source's score; None until the source has been run.
         note: a note for the report if there are no labels.
     """
 
-    metric: Metric
+    metrics: tuple[Metric, ...]
     samples: Dataset
     reference: Accuracy | None = None
     note: str | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics' names."""
+        return tuple(metric.name for metric in self.metrics)
+
     def with_reference(self, outputs: Mapping[str, Rows]) -> Scorer:
         """Add the reference, once the source's outputs are known. For parity they are the labels, too."""
         samples = self.samples
-        if self.metric.name == "parity":
+        if self.names == ("parity",):
             samples = dataclasses.replace(samples, labels=as_labels(outputs))
         scorer = dataclasses.replace(self, samples=samples)
         return dataclasses.replace(scorer, reference=scorer.score(outputs))
@@ -53,34 +59,42 @@ class Scorer:
         Raises:
             UsageError: the metric fails on these outputs.
         """
-        assert self.samples.labels is not None
-        scored = accuracy.evaluate(self.metric, outputs, self.samples.labels, self.reference)
-        return dataclasses.replace(scored, data_sha256=self.samples.sha256())
+        references = self.reference.each if self.reference is not None else (None,) * len(self.metrics)
+        digest, samples = self.samples.sha256(), self.samples
+        scored = [
+            accuracy.evaluate(metric, outputs, accuracy.labels_of(metric, samples), reference)
+            for metric, reference in zip(self.metrics, references)
+        ]
+        return accuracy.joined([dataclasses.replace(one, data_sha256=digest) for one in scored])
 
     def source(self) -> Accuracy:
         """Return the accuracy of the source itself: the reference, once the source has been run."""
         assert self.reference is not None
-        return dataclasses.replace(self.reference, reference=self.reference, is_source=True)
+        return accuracy.joined([dataclasses.replace(one, reference=one, is_source=True) for one in self.reference.each])
 
 
-def metric_of(evaluation: Path | None, name: str | None) -> Metric:
-    """Load the metric that the user asks for, before any model is opened.
+def metrics_of(evaluation: Path | None, names: Sequence[str]) -> tuple[Metric, ...]:
+    """Load the metrics that the user asks for, before any model is opened.
 
     Args:
         evaluation: the user's samples.
-        name: a metric's name, or FILE.py:FUNCTION; None for top1 with labels, parity without.
+        names: metrics' names, or FILE.py:FUNCTION; none for top1 with labels, parity without.
 
     Raises:
         UsageError: there is no such metric, or it needs samples and none are given.
     """
-    if evaluation is None and name not in (None, "parity"):
-        raise UsageError(f"The metric {name} needs labelled samples; give --evaluation FILE.npz.")
-    labelled = evaluation is not None and _has_labels(evaluation)
-    return metrics.load(name or ("top1" if labelled else "parity"))
+    if evaluation is None and (needy := [name for name in names if name != "parity"]):
+        raise UsageError(f"The metric {needy[0]} needs labelled samples; give --evaluation FILE.npz.")
+    arrays = _names_in(evaluation) if evaluation is not None else []
+    of_outputs = [name for name in arrays if name.startswith(f"{dataset.LABELS}_") and not name.endswith(npz.SHAPES)]
+    if of_outputs and dataset.LABELS not in arrays and not names:
+        output = of_outputs[0].removeprefix(f"{dataset.LABELS}_")
+        raise UsageError(f"'{evaluation}' holds {of_outputs[0]}; name its metric, as in --metric top1:{output}.")
+    return tuple(metrics.load_all(names or ["top1" if dataset.LABELS in arrays else "parity"]))
 
 
 def choose_scorer(
-    model: OnnxModel, evaluation: Dataset | None, calibration: Dataset | None, metric: Metric, work: Path
+    model: OnnxModel, evaluation: Dataset | None, calibration: Dataset | None, wanted: tuple[Metric, ...], work: Path
 ) -> Scorer:
     """Choose the scorer by which candidates are accepted: labelled samples if there are any, else parity.
 
@@ -88,28 +102,31 @@ def choose_scorer(
         model: the source.
         evaluation: the user's samples, with labels unless the metric is parity.
         calibration: calibration samples, used if there are no evaluation samples.
-        metric: the metric from `metric_of`.
+        wanted: the metrics from `metrics_of`.
         work: a folder for random samples, used if there are no samples at all.
 
     Raises:
-        UsageError: the calibration samples do not fit the model.
+        UsageError: a metric needs labels that are not there, or scores an output that the model has not.
     """
+    _check_outputs(model, wanted)
     if evaluation is not None:
-        is_parity = metric.name == "parity"
+        is_parity = wanted[0].name == "parity"
+        for metric in () if is_parity else wanted:
+            accuracy.labels_of(metric, evaluation)
         note = "No labels were given, so accuracy is parity: closeness to the source's outputs." if is_parity else None
-        return Scorer(metric, evaluation, note=note)
+        return Scorer(wanted, evaluation, note=note)
     if calibration is not None:
         note = (
             "No evaluation samples were given, so accuracy is parity: closeness to the source on calibration samples."
         )
-        return Scorer(metric, calibration, note=note)
+        return Scorer(wanted, calibration, note=note)
     file = work / "random.npz"
     npz.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
     note = (
         "No samples were given, so accuracy is closeness to the source's outputs on random inputs, which proves "
         f"little; latency is of random inputs, too{default_sizes(model.inputs)}."
     )
-    return Scorer(metric, dataset.read(file, model.inputs), note=note)
+    return Scorer(wanted, dataset.read(file, model.inputs), note=note)
 
 
 def choose_ranking_scorer(model: OnnxModel, calibration: Dataset | None, scorer: Scorer, work: Path) -> Scorer:
@@ -121,16 +138,26 @@ def choose_ranking_scorer(model: OnnxModel, calibration: Dataset | None, scorer:
     if calibration is None:
         file = work / "ranking.npz"
         npz.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
-        return Scorer(metrics.load("parity"), dataset.read(file, model.inputs))
+        return Scorer((metrics.load("parity"),), dataset.read(file, model.inputs))
     batch = samples.batch_size(model.inputs, calibration.arrays)
     n = min(calibration.n, math.ceil(_RANKING_SAMPLES / batch) * batch)
     some = interleaved.subset(calibration, range(n), work / "ranking.npz")
-    return Scorer(scorer.metric if some.labels is not None else metrics.load("parity"), some)
+    labelled = all(some.labels_for(metric.output) is not None for metric in scorer.metrics)
+    return Scorer(scorer.metrics if labelled else (metrics.load("parity"),), some)
 
 
-def _has_labels(path: Path) -> bool:
+def _check_outputs(model: OnnxModel, wanted: Sequence[Metric]) -> None:
+    names = [spec.name for spec in model.outputs]
+    for metric in wanted:
+        if metric.output is not None and metric.output not in names:
+            raise UsageError(
+                f"The metric '{metric.name}' scores the output '{metric.output}'; the model has {', '.join(names)}."
+            )
+
+
+def _names_in(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return f"{dataset.LABELS}.npy" in archive.namelist()
+            return [name.removesuffix(".npy") for name in archive.namelist()]
     except Exception:  # `dataset.read` says what is wrong with the file
-        return False
+        return []

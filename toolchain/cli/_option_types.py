@@ -59,14 +59,15 @@ class NamesOption(click.Option):
 
 
 def split_names(texts: Iterable[str]) -> tuple[str, ...]:
-    """Split texts at their commas; a file's name may have some.
+    """Split texts at their commas; the name of a FILE or in FILE:FUNCTION may have some.
 
     Raises:
         UsageError: nothing is between two commas.
     """
     names: list[str] = []
     for text in texts:
-        parts = [text] if Path(text).is_file() else [part.strip() for part in text.split(",")]
+        is_file = any(Path(part).is_file() for part in (text, text.rpartition(":")[0]) if part)
+        parts = [text] if is_file else [part.strip() for part in text.split(",")]
         if not all(parts):
             raise UsageError(f"'{text}' names nothing before or after a comma; write it like fp32,int8.")
         names += parts

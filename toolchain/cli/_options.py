@@ -108,7 +108,7 @@ def budget_option(function: F) -> F:
         multiple=True,
         metavar="LIMIT",
         callback=_budgets,
-        help="A limit, as in p90<=20ms, accuracy_drop<=0.01, size<=5MB, throughput>=100/s. Repeatable.",
+        help="A limit, as in p90<=20ms, accuracy_drop<=0.01, accuracy_drop[mae]<=1%, size<=5MB. Repeatable.",
     )(function)
 
 
@@ -197,10 +197,13 @@ def evaluation_options(function: F) -> F:
     """Add --evaluation and --metric."""
     function = click.option(
         "--metric",
+        "metrics",
+        cls=NamesOption,
         type=FileOrName(),
-        metavar="NAME|FILE.py:FUNCTION",
+        multiple=True,
+        metavar="NAME|NAME:OUTPUT|FILE.py:FUNCTION",
         help="The metric of accuracy, such as top1, f1, mse, iou, map or wer (docs/metrics.md lists all), or your own "
-        "function of (outputs, labels).",
+        "function of (outputs, labels). Repeatable, or a list with commas; the first one orders candidates.",
     )(function)
     return click.option(
         "--evaluation",
@@ -212,19 +215,19 @@ def evaluation_options(function: F) -> F:
     )(function)
 
 
-def evaluation_of(file: Path | None, metric: str | None) -> Evaluation | None:
+def evaluation_of(file: Path | None, metrics: tuple[str, ...]) -> Evaluation | None:
     """Read --evaluation and --metric; None if neither is given.
 
     Raises:
         UsageError: there is a metric, and no samples to compute it on.
     """
-    if file is None and metric is not None:
-        raise UsageError(f"The metric {metric} needs labelled samples; give --evaluation FILE.npz.")
+    if file is None and metrics:
+        raise UsageError(f"The metric {metrics[0]} needs labelled samples; give --evaluation FILE.npz.")
     if file is None:
         return None
     from hwbench.results.measure_bundles import Evaluation
 
-    return Evaluation(file, metric)
+    return Evaluation(file, metrics)
 
 
 def duration_option(default: str) -> Callable[[F], F]:

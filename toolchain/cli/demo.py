@@ -49,7 +49,7 @@ def command(ctx: click.Context, out: Path, form: str, verbose: bool) -> None:
             profiles=(device_profiles.detect(this_machine()),),
             calibration=files.calibration,
             evaluation=files.evaluation,
-            metric="top1",
+            metrics=("top1",),
             budgets=parse_all(["p90<=20ms", "accuracy_drop<=0.01"]),
             sampling=SamplingPlan(duration_s=0.3),
         )

@@ -75,7 +75,7 @@ def command(
     baseline: Path | None,
     budgets: tuple[Budget, ...],
     evaluation: Path | None,
-    metric: str | None,
+    metrics: tuple[str, ...],
     max_time: float,
     inconclusive: str,
     outputs: tuple[str, ...],
@@ -104,7 +104,7 @@ def command(
         )
     files = [_output(text) for text in outputs]
     if evaluation is None:
-        evaluation_of(evaluation, metric)
+        evaluation_of(evaluation, metrics)
     for path in filter(None, (candidate, baseline)):
         check_exists(path)
     from hwbench.budgets import energy_budgets
@@ -117,7 +117,7 @@ def command(
     from toolchain.cli import _gate_reports as reports
     from toolchain.output_folder import output_file
 
-    scored = evaluation_of(evaluation, metric)
+    scored = evaluation_of(evaluation, metrics)
     with contextlib.ExitStack() as stack:
         for _, file in files:
             stack.enter_context(output_file(file, "--output", make_folder=False))

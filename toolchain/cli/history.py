@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.quantities import QUANTITIES, quantity_of, split
 from runtimes.errors import UsageError
 from toolchain.cli._show_results import LOG_WIDTH
 
@@ -19,11 +19,23 @@ if TYPE_CHECKING:
     from hwbench.results.history import Point
 
 
+def _quantity(_: click.Context, __: click.Parameter, name: str) -> str:
+    if split(name)[0] not in QUANTITIES:
+        raise UsageError(f"Unknown quantity '{name}'; choose from {', '.join(QUANTITIES)}.")
+    return name
+
+
 @click.command()
 @click.argument("where", metavar="FILE|URL")
 @click.option("--model", help="Show this model alone.")
 @click.option(
-    "--quantity", type=click.Choice(tuple(QUANTITIES)), default="p90", show_default=True, help="The quantity to show."
+    "--quantity",
+    default="p90",
+    show_default=True,
+    metavar="NAME",
+    callback=_quantity,
+    help=f"The quantity to show: {', '.join(QUANTITIES)}; of further metrics "
+    "accuracy[METRIC] or accuracy_drop[METRIC].",
 )
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|.svg", help="Draw a chart as well.")
 def command(where: str, model: str | None, quantity: str, plot: Path | None) -> None:
@@ -64,7 +76,7 @@ def _table(points: list[Point]) -> Table:
 
     from hwbench.stats.change_points import change, levels, why_undetectable
 
-    quantity = QUANTITIES[points[0].quantity]
+    quantity = quantity_of(points[0].quantity)
     table = Table(title=f"{points[0].model} for {points[0].profile}, {points[0].device}", title_justify="left")
     for heading in ("when, UTC", quantity.heading, "interval", "source", "verdict", "change"):
         table.add_column(heading, no_wrap=heading != "interval")

@@ -61,7 +61,7 @@ def command(
     ctx: click.Context,
     path: Path,
     evaluation: Path | None,
-    metric: str | None,
+    metrics: tuple[str, ...],
     profile: str | None,
     threads: int | None,
     duration: float | None,
@@ -89,7 +89,7 @@ def command(
     if not is_bare and (threads is not None or profile is not None):
         raise UsageError(f"'{path}' holds its own profile and threads; leave out --profile and --threads.")
     if evaluation is None:
-        evaluation_of(evaluation, metric)
+        evaluation_of(evaluation, metrics)
     check_exists(path)
     from hwbench.budgets.verdicts import EXIT_CODES, overall
     from hwbench.load import scenarios
@@ -105,7 +105,7 @@ def command(
     from runtimes.files import replacing
     from toolchain.output_folder import output_file
 
-    scored = evaluation_of(evaluation, metric)
+    scored = evaluation_of(evaluation, metrics)
     ask = _ask(scenario, bound, batch, duration, minutes)
     with contextlib.ExitStack() as stack:
         if out is not None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from hwbench.budgets import energy_budgets
-from hwbench.budgets.budget import Budget, parse
 from hwbench.budgets.verdicts import check_directions
 from hwbench.data import dataset
 from hwbench.machine.identity import Machine, this_machine
@@ -28,9 +26,10 @@ from toolchain.candidates.build_cache import CachedTarget, open_cache
 from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, list_candidates, untried
 from toolchain.candidates.other_sizes import resized_samples
-from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, metric_of
+from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, metrics_of
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
+from toolchain.pipeline.accuracy_budgets import with_defaults
 from toolchain.pipeline.bundle_contents import about, bundle_contents, calibration_tensors
 from toolchain.pipeline.device_match import device_match
 from toolchain.pipeline.report_entries import (
@@ -50,7 +49,6 @@ from toolchain.search.trials import REFERENCE_RUNTIME, BuildContext
 from toolchain.sources.open_source import is_onnx, open_source
 from toolchain.sources.sizes import single_sizes
 
-DEFAULT_BUDGET = "accuracy_drop<=0.01"
 _TIMED_SAMPLES = 8  # inferences take them in turn, so that latency is not that of one input
 
 
@@ -101,14 +99,14 @@ def _open_context(
     """Open the source and the samples, and run the source, with which every candidate is compared."""
     target = CachedTarget(target, cache, machine) if cache is not None else target
     given = as_npz(request.evaluation, work / "evaluation.npz") if request.evaluation else None
-    metric = metric_of(given, request.metric)
-    check_directions(request.budgets, metric.name, metric.higher_is_better, metric.bounds)
+    metrics = metrics_of(given, request.metrics)
+    check_directions(request.budgets, [metric.scale for metric in metrics])
     table = tables.read(request.calibration_table) if request.calibration_table else None
     observed = as_npz(request.calibration, work / "calibration.npz") if request.calibration else None
     described = () if is_onnx(Path(request.source)) else request.inputs
     if observed:
         dataset.check_names(observed, described, called=str(request.calibration))
-    labelled = metric.name != "parity"
+    labelled = metrics[0].name != "parity"
     if given:
         dataset.check_names(given, described, labels=labelled, called=str(request.evaluation))
     real = observed or given
@@ -117,7 +115,7 @@ def _open_context(
     tick("exported the source")
     calibration = dataset.read(observed, model.inputs, called=str(request.calibration)) if observed else None
     evaluation = dataset.read(given, model.inputs, labels=labelled, called=str(request.evaluation)) if given else None
-    scorer = choose_scorer(model, evaluation, calibration, metric, work)
+    scorer = choose_scorer(model, evaluation, calibration, metrics, work)
     ranking = choose_ranking_scorer(model, calibration, scorer, work)
     builder = CandidateBuilder(request.name, model, calibration, work, table, cache, request.ranges)
     begin_stage(REFERENCE)
@@ -143,7 +141,8 @@ def _build_for(
     Returns:
         Its result, and the contents of its bundle if a candidate was selected.
     """
-    budgets, notes = _with_default(request.budgets)
+    assert context.scorer.reference is not None
+    budgets, notes = with_defaults(request.budgets, context.scorer.reference)
     match = device_match(profile, context.machine)
     candidates = source_recipe.with_source(candidates, context.builder.as_is)
     full, exhaustive = request.sampling, request.exhaustive
@@ -172,11 +171,3 @@ def _build_for(
         return result, None
     tensors = calibration_tensors(request, context, selected)
     return result, bundle_contents(result, selected, profile, context, tensors)
-
-
-def _with_default(budgets: tuple[Budget, ...]) -> tuple[tuple[Budget, ...], tuple[str, ...]]:
-    """Add the default accuracy budget, with a note on it, unless a budget limits the accuracy already."""
-    if any(budget.quantity.startswith("accuracy") for budget in budgets):
-        return budgets, ()
-    note = f"No budget limits the accuracy, so {DEFAULT_BUDGET} was used; give one with --budget."
-    return (*budgets, dataclasses.replace(parse(DEFAULT_BUDGET), is_default=True)), (note,)

@@ -26,7 +26,8 @@ class BuildRequest:
         calibration: samples as an .npz, or FILE.py:FACTORY.
         calibration_table: ranges for static int8, in place of observing the samples.
         evaluation: samples with labels, as an .npz.
-        metric: a metric's name, or FILE.py:FUNCTION; None for top1 with labels, parity without.
+        metrics: metrics' names, or FILE.py:FUNCTION, by the first of which candidates are ordered; none for top1 with
+            labels, parity without.
         precisions: precisions to try; all there are, if empty.
         runtimes: runtimes to try; all that the profile lists, if empty.
         corrections: corrections that recover int8's accuracy, in order.
@@ -48,7 +49,7 @@ class BuildRequest:
     calibration: Path | None = None
     calibration_table: Path | None = None
     evaluation: Path | None = None
-    metric: str | None = None
+    metrics: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
     corrections: tuple[str, ...] = DEFAULT_CORRECTIONS

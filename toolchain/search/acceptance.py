@@ -81,8 +81,8 @@ class Acceptance:
 
     @property
     def ranks_by_same_metric(self) -> bool:
-        """True if the ranking samples are scored by the metric of the evaluation samples."""
-        return self.context.ranking.metric.name == self.context.scorer.metric.name
+        """True if the ranking samples are scored by the metrics of the evaluation samples."""
+        return self.context.ranking.names == self.context.scorer.names
 
     @property
     def _without_accuracy(self) -> list[Budget]:
@@ -115,8 +115,9 @@ def _lacks_samples(verdict: Verdict, accuracy: Accuracy) -> bool:
 
     Even a model that agrees with the source on every sample would be inconclusive then.
     """
-    if verdict.measured is None:
+    scored = accuracy.of(verdict.budget.metric)
+    if verdict.measured is None or scored is None:
         return False
     value, limit = verdict.measured.value, verdict.budget.limit
     within = value <= limit if verdict.budget.is_upper else value >= limit
-    return within and accuracy.proportion and intervals.reach_without_disagreement(accuracy.n) > limit
+    return within and scored.proportion and intervals.reach_without_disagreement(scored.n) > limit

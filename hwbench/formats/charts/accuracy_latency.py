@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from hwbench import metrics
 from hwbench.budgets.budget import Budget
 from hwbench.formats.charts import inline_svg
 from hwbench.formats.charts.axis_limits import is_within, mark, reach
@@ -185,11 +186,15 @@ def _front(axes: Axes, result: ProfileResult, latency: str) -> list[tuple[float,
 
 
 def _floor(budget: Budget, accuracy: Accuracy) -> list[tuple[float, str]]:
-    """Find the accuracy that a budget asks for; a drop counts from the source model's accuracy."""
+    """Find the accuracy that a budget on the first metric asks for; a drop counts from the source model's accuracy."""
+    if metrics.find([one.metric for one in accuracy.each], budget.metric) != 0:
+        return []
     if budget.quantity == "accuracy" and not budget.relative:
         return [(budget.limit, budget.text)]
     if budget.quantity == "accuracy_drop" and accuracy.reference is not None:
-        return [(accuracy.reference.value - budget.limit * (1 if accuracy.higher_is_better else -1), budget.text)]
+        source = accuracy.reference.value
+        drop = budget.limit * (abs(source) if budget.of_source else 1)
+        return [(source - drop * (1 if accuracy.higher_is_better else -1), budget.text)]
     return []
 
 

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.quantities import quantity_of, split
 from hwbench.results.history import Point
 from hwbench.stats.change_points import change, levels
 from runtimes.errors import UsageError
@@ -31,13 +31,13 @@ def plot(points: Sequence[Point], file: Path) -> None:
         UsageError: the file cannot be written, or its suffix is none of these.
         OSError: the disk is full.
     """
-    quantity = QUANTITIES[points[0].quantity]
+    quantity, metric = quantity_of(points[0].quantity), split(points[0].quantity)[1]
     figure = Figure(figsize=(9, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     _draw(axes, points, quantity.scale)
     _scale(axes, points)
-    axes.set_ylabel(f"{quantity.heading} {quantity.unit}".strip())
+    axes.set_ylabel(f"{metric} {quantity.heading} {quantity.unit}".strip())
     axes.set_title(f"{points[0].model} for {points[0].profile}, {points[0].device}", fontsize=10, loc="left")
     figure.legend(loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     try:

@@ -7,6 +7,7 @@ import re
 from hwbench.budgets.verdicts import Outcome, Verdict
 from hwbench.formats.sections.rows import Row, label, show
 from hwbench.measurements.accuracy import Accuracy
+from hwbench.measurements.quantities import of_metric
 from hwbench.results.profile_results import CandidateResult, ProfileResult
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -67,15 +68,23 @@ def in_percent(accuracy: Accuracy) -> bool:
     return accuracy.scores is not None and set(accuracy.scores) <= {0.0, 1.0}
 
 
-def share(row: Row, accuracy: Accuracy) -> str:
+def scored(row: Row) -> list[tuple[str, Accuracy]]:
+    """List the metrics that have a figure, each with its key among the figures; "" is that of the first one."""
+    accuracy = row.candidate.report.accuracy if row.candidate.report is not None else None
+    each = accuracy.each if accuracy is not None else ()
+    keyed = [(one.metric if number else "", one) for number, one in enumerate(each)]
+    return [(key, one) for key, one in keyed if of_metric("accuracy", key) in row.figures]
+
+
+def share(row: Row, accuracy: Accuracy, key: str = "") -> str:
     """Write the accuracy in percent, or in the metric's own unit."""
-    value = row.figures["accuracy"].value
+    value = row.figures[of_metric("accuracy", key)].value
     return f"{value:.1%}" if in_percent(accuracy) else show("accuracy", value)
 
 
-def drop(row: Row, accuracy: Accuracy) -> str:
+def drop(row: Row, accuracy: Accuracy, key: str = "") -> str:
     """Write the loss of accuracy: "drop 0.1 points", "gain 0.1 points", "no drop"; empty without a reference."""
-    figure = row.figures.get("accuracy_drop")
+    figure = row.figures.get(of_metric("accuracy_drop", key))
     if figure is None:
         return ""
     points = in_percent(accuracy)
@@ -126,12 +135,14 @@ def speed_line(row: Row, against: Row | None) -> str:
 
 def accuracy_line(row: Row) -> str:
     """Say how accurate a candidate is, and how much it lost: "accuracy 98.8% (no drop)"; empty if unknown."""
-    accuracy = row.candidate.report.accuracy if row.candidate.report is not None else None
-    if accuracy is None or "accuracy" not in row.figures:
-        return ""
-    name = "accuracy" if in_percent(accuracy) else accuracy.metric
-    lost = drop(row, accuracy)
-    return f"{name} {share(row, accuracy)}" + (f" ({lost})" if lost else "")
+    found = scored(row)
+    return ", ".join(_accuracy_line(row, accuracy, key, alone=len(found) == 1) for key, accuracy in found)
+
+
+def _accuracy_line(row: Row, accuracy: Accuracy, key: str, *, alone: bool) -> str:
+    name = "accuracy" if in_percent(accuracy) and alone else accuracy.metric
+    lost = drop(row, accuracy, key)
+    return f"{name} {share(row, accuracy, key)}" + (f" ({lost})" if lost else "")
 
 
 def budgets_line(judged: tuple[Verdict, ...]) -> list[str]:

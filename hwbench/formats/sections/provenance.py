@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from hwbench import metrics
 from hwbench.formats.sections.conditions import conditions, energy
 from hwbench.formats.sections.rows import label
 from hwbench.machine.identity import Machine
@@ -13,7 +14,6 @@ from hwbench.measurements.report import Report
 from hwbench.measurements.stability_warnings import stability_warnings
 from hwbench.results.profile_results import ProfileResult
 from hwbench.wording import count, kept
-from runtimes import plugins
 
 
 def machines(result: ProfileResult) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def method_facts(report: Report) -> list[tuple[str, str]]:
             ("energy", energy(latency)),
         ]
     if accuracy is not None:
-        facts.append(("accuracy", f"{accuracy.metric} of {count(accuracy.n, 'sample')}"))
+        facts.append(("accuracy", f"{', '.join(one.metric for one in accuracy.each)} of {count(accuracy.n, 'sample')}"))
     return [(name, fact) for name, fact in facts if fact]
 
 
@@ -128,13 +128,9 @@ def commands(result: ProfileResult) -> tuple[str, ...]:
 
 def _evaluation(result: ProfileResult) -> str:
     """Write the options that judge accuracy; a user's own metric is a function in a file."""
-    metrics = [
-        candidate.report.accuracy.metric
-        for candidate in result.candidates
-        if candidate.report and candidate.report.accuracy
-    ]
-    if not metrics or metrics[0] == "parity":  # parity needs no labels, and therefore no file
+    scored = [one.report.accuracy for one in result.candidates if one.report and one.report.accuracy]
+    names = [one.metric for one in scored[0].each] if scored else []
+    if not names or names[0] == "parity":  # parity needs no labels, and therefore no file
         return ""
-    metric = shlex.quote(metrics[0])
-    known = metrics[0] in plugins.names("hwbench.metrics")
-    return f" --evaluation SAMPLES.npz --metric {metric if known else f'FILE.py:{metric}'}"
+    given = [name if metrics.is_built_in(name) else f"FILE.py:{name}" for name in names]
+    return " --evaluation SAMPLES.npz" + "".join(f" --metric {shlex.quote(name)}" for name in given)

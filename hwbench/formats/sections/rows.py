@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.quantities import QUANTITIES, quantity_of, split
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.results.profile_results import CandidateResult, ProfileResult
 from hwbench.stats.intervals import Estimate
@@ -54,7 +54,7 @@ class Row:
     def interval(self, quantity: str) -> str:
         """Write the interval as "[low, high]"; empty where there is none to show."""
         figure = self.figures.get(quantity)
-        if figure is None or not QUANTITIES[quantity].interval:
+        if figure is None or not quantity_of(quantity).interval:
             return ""
         places = _places(quantity, figure.value)
         return f"[{_fixed(quantity, figure.low, places)}, {_fixed(quantity, figure.high, places)}]"
@@ -73,7 +73,8 @@ def rows(result: ProfileResult) -> tuple[Row, ...]:
 def columns(table: Sequence[Row]) -> tuple[str, ...]:
     """List the quantities to show for every candidate; verdicts show the others that have a budget."""
     known = (name for name in _COLUMNS_IF_KNOWN if any(name in row.figures for row in table))
-    return (*_COLUMNS, *known)
+    others = dict.fromkeys(name for row in table for name in (*row.figures, *row.missing) if split(name)[1])
+    return (*_COLUMNS[:2], *others, *_COLUMNS[2:], *known)
 
 
 def label(candidate: CandidateResult) -> str:
@@ -91,6 +92,9 @@ def notes(table: Sequence[Row]) -> dict[str, int]:
 
 def heading(quantity: str, table: Sequence[Row]) -> str:
     """Return a column's heading without its unit: for the accuracy, the metric's name."""
+    name, metric = split(quantity)
+    if metric:
+        return metric if name == "accuracy" else f"{metric} {quantity_of(quantity).heading}"
     if quantity != "accuracy":
         return QUANTITIES[quantity].heading
     metrics = {
@@ -107,7 +111,7 @@ def show(quantity: str, value: float) -> str:
 def _row(candidate: CandidateResult, short: str, is_unique: bool, tag: str) -> Row:
     figures, missing = {}, {}
     if candidate.report is not None:
-        for quantity in QUANTITIES:
+        for quantity in candidate.report.figures:
             try:
                 figures[quantity] = _estimate(candidate.report, quantity)
             except NotMeasuredError as reason:
@@ -135,10 +139,10 @@ def _estimate(report: Report, quantity: str) -> Estimate:
 def _places(quantity: str, value: float) -> int:
     if quantity.startswith("accuracy"):
         return 4  # as in budgets, and in the gate's verdicts
-    shown = abs(value * QUANTITIES[quantity].scale)
+    shown = abs(value * quantity_of(quantity).scale)
     return min(max(2 - math.floor(math.log10(shown)), 0), 6) if shown > 0 else 0
 
 
 def _fixed(quantity: str, value: float, places: int) -> str:
-    text = f"{value * QUANTITIES[quantity].scale:,.{places}f}"
+    text = f"{value * quantity_of(quantity).scale:,.{places}f}"
     return text.lstrip("-") if not text.strip("-0.,") else text  # no negative zero

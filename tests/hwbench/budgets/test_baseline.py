@@ -9,7 +9,7 @@ import pytest
 
 from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import parse
-from hwbench.measurements.accuracy import Accuracy
+from hwbench.measurements.accuracy import Accuracy, joined
 from hwbench.measurements.latency import Latency, Load
 from runtimes.errors import UsageError
 
@@ -76,3 +76,17 @@ def test_a_baseline_of_another_metric_is_refused_where_accuracy_is_compared(make
     with pytest.raises(UsageError, match=re.escape("another metric (auc, not top1)")):
         judge_report(make_report(), [parse("accuracy>=-5%")], baseline)
     assert judge_one(make_report(), "size<=+5%", baseline).outcome == "pass"
+
+
+def test_the_baselines_metric_is_compared_with_the_same_one(make_report):
+    errors = Accuracy("mae", False, 3, 2.0, scores=(1.9, 2.0, 2.1))
+    both = joined([make_report().accuracy, errors])
+    worse = joined([both.each[0], dataclasses.replace(errors, value=4.0, scores=(3.9, 4.0, 4.1))])
+    report, baseline = make_report(accuracy=worse), make_report(accuracy=both)
+    assert judge_one(report, "accuracy[mae]<=+50%", baseline).outcome == "fail"
+    assert judge_one(report, "accuracy[mae]<=+150%", baseline).outcome == "pass"
+    others = dataclasses.replace(
+        baseline, accuracy=dataclasses.replace(both, others=(dataclasses.replace(errors, data_sha256="x"),))
+    )
+    with pytest.raises(UsageError, match="measured on other evaluation samples"):
+        judge_one(report, "accuracy[mae]<=+50%", others)

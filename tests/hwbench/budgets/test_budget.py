@@ -105,7 +105,6 @@ MISTAKES = [
     "throughput>=-300%",
     "accuracy>=97%",
     "accuracy>=0.9x",
-    "accuracy_drop<=1%",
     "accuracy_drop<=+1%",
     "accuracy_drop>=0.01",
     "accuracy_drop<=-0.01",
@@ -146,7 +145,9 @@ def test_a_mistake_is_quoted_beside_an_example_that_works(text):
         ("accuracy>=97%", "has a sign, as in accuracy>=-5%; a share is accuracy>=0.97."),
         ("p90<=+5ms", "a sign is for a change against a baseline"),
         ("p90<=-100%", "nothing shrinks by 100%"),
-        ("accuracy_drop<=1%", "accuracy_drop is a difference already"),
+        ("accuracy_drop<=+1%", "write it like accuracy_drop<=0.01, or accuracy_drop<=1% of the source's value."),
+        ("p90[mae]<=1ms", "brackets name the metric of an accuracy, as in accuracy_drop[mae]<=0.01"),
+        ("accuracy_drop[]<=0.1", "brackets name the metric of an accuracy"),
     ],
 )
 def test_a_mistake_is_named(text, told):
@@ -248,3 +249,24 @@ def test_any_text_is_a_finite_budget_or_refused(text):
     except UsageError:
         return
     assert math.isfinite(found.limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("accuracy_drop[mae]<=0.02", Budget("accuracy_drop[mae]<=0.02", "accuracy_drop", 0.02, metric="mae")),
+        ("accuracy[mse:value]<=3", Budget("accuracy[mse:value]<=3", "accuracy", 3, at_most=True, metric="mse:value")),
+        ("accuracy[f1@3]>=-5%", Budget("accuracy[f1@3]>=-5%", "accuracy", -0.05, True, metric="f1@3")),
+        ("accuracy_drop<=1%", Budget("accuracy_drop<=1%", "accuracy_drop", 0.01, of_source=True)),
+        ("accuracy_drop[v]<=1%", Budget("accuracy_drop[v]<=1%", "accuracy_drop", 0.01, of_source=True, metric="v")),
+    ],
+)
+def test_an_accuracy_may_be_that_of_a_metric_and_a_drop_a_share_of_the_source(text, found):
+    assert parse(text) == found
+    assert found.figure == re.split("[<>]", text)[0]
+
+
+def test_each_metric_has_one_limit_of_a_kind():
+    assert len(parse_all(["accuracy_drop<=0.01", "accuracy_drop[mae]<=1%", "accuracy[mae]<=3"])) == 3
+    with pytest.raises(UsageError, match="limit the same quantity; keep one"):
+        parse_all(["accuracy_drop[mae]<=0.01", "accuracy_drop[mae]<=1%"])

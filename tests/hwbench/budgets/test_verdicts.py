@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hwbench.budgets import verdicts
 from hwbench.budgets.budget import Budget, parse, parse_all
 from hwbench.budgets.verdicts import EXIT_CODES, Verdict, judge, overall
-from hwbench.measurements.accuracy import Accuracy
+from hwbench.measurements.accuracy import Accuracy, joined
 from hwbench.stats.intervals import Estimate
 from runtimes.errors import UsageError
 
@@ -286,3 +286,62 @@ def test_the_worst_verdict_counts(outcomes, worst, code):
 )
 def test_figures_are_shown_in_the_budgets_unit(text, value, shown):
     assert verdicts.show(value, parse(text)) == shown
+
+
+def ages(value, source=None, metric="mae"):
+    """A mean absolute error near `value`, beside that of the source."""
+    reference = ages(source, metric=metric) if source is not None else None
+    scores = tuple(value + step / 1e3 for step in range(-20, 21))
+    return Accuracy(metric, False, 41, value, scores=scores, reference=reference)
+
+
+def test_a_drop_may_be_limited_by_a_share_of_the_sources_value(make_report):
+    report = make_report(accuracy=ages(50.2, 49.8))
+    within, beyond = judge_one(report, "accuracy_drop<=1%"), judge_one(report, "accuracy_drop<=0.5%")
+    assert (within.outcome, beyond.outcome) == ("pass", "fail")
+    assert within.measured.value == pytest.approx(0.4 / 49.8)
+    assert within.reason == "accuracy_drop 0.80% is within 1.00% of the source's mae, 49.8"
+
+
+def test_a_limit_without_percent_is_in_the_metrics_own_unit(make_report):
+    verdict = judge_one(make_report(accuracy=ages(50.2, 49.8)), "accuracy_drop<=0.01")
+    assert verdict.outcome == "fail"
+    assert verdict.reason == "accuracy_drop 0.4000 exceeds 0.0100, in units of mae"
+    share = judge_one(make_report(), "accuracy_drop<=0.5").reason
+    assert "units" not in share
+
+
+def test_nothing_is_a_share_of_a_source_at_zero(make_report):
+    verdict = judge_one(make_report(accuracy=ages(1.0, 0.0)), "accuracy_drop<=1%")
+    assert verdict.outcome == "inconclusive"
+    assert "the source's value is 0" in verdict.reason
+
+
+def test_each_metric_has_budgets_of_its_own(make_report):
+    first = make_report().accuracy
+    report = make_report(accuracy=joined([first, ages(50.2, 49.8, "mae:age"), ages(3.0, 3.0, "mse:size")]))
+    told = {
+        "accuracy_drop[age]<=1%": "pass",
+        "accuracy_drop[mae]<=0.1%": "fail",
+        "accuracy[mse:size]<=4": "pass",
+        "accuracy[size]<=2": "fail",
+        "accuracy_drop[top1]<=1": "pass",
+    }
+    verdicts = judge(report, parse_all(told))
+    assert {verdict.budget.text: verdict.outcome for verdict in verdicts} == told
+    assert verdicts[0].reason.startswith("accuracy_drop[age] 0.80% is within")
+    assert judge_one(report, "accuracy_drop<=0.5") == judge_one(make_report(), "accuracy_drop<=0.5")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("accuracy_drop[mse]<=1", r"'mse' is none or several of the metrics .*; write accuracy_drop\[mae:age\] or "),
+        ("accuracy_drop[mae]<=1", r"'mae' is none or several .* or accuracy_drop\[mae:size\]"),
+        ("accuracy[age]>=1", r"a lower mae:age is better, so write accuracy\[age\]<=1"),
+    ],
+)
+def test_a_budget_that_names_no_metric_or_several_is_refused(make_report, text, words):
+    report = make_report(accuracy=joined([ages(5.0, 5.0, "mae:age"), ages(5.0, 5.0, "mae:size")]))
+    with pytest.raises(UsageError, match=words):
+        judge_one(report, text)

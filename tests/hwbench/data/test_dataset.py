@@ -59,6 +59,26 @@ def test_labels_are_read(save, labels):
         assert "labels" not in found.arrays
 
 
+def test_an_output_may_have_labels_of_its_own(save):
+    found = dataset.read(save(x=ones(5, 3), labels=np.arange(5), labels_value=np.ones((5, 2))), [X], labels=True)
+    assert np.array_equal(found.labels_for("value"), np.ones((5, 2)))
+    assert np.array_equal(found.labels_for("other"), np.arange(5))
+    assert np.array_equal(found.labels_for(None), np.arange(5))
+    alone = dataset.read(save(x=ones(5, 3), labels_value=np.ones(5)), [X], labels=True)
+    assert alone.labels_for("value") is not None
+    assert alone.labels_for("other") is alone.labels_for(None) is None
+    changed = dataset.read(save(x=ones(5, 3), labels_value=np.zeros(5)), [X])
+    assert changed.sha256() != alone.sha256()
+    assert "5 samples and labels_value of shape [4]" in refused(save(x=ones(5, 3), labels_value=np.ones(4)))
+
+
+def test_an_input_may_be_called_labels_of_something(save):
+    spec = TensorSpec("labels_mask", "float32", ("N",))
+    found = dataset.read(save(labels_mask=ones(5)), [spec])
+    assert (dict(found.labels_of), found.labels) == ({}, None)
+    assert set(found.arrays) == {"labels_mask"}
+
+
 def refused(path, specs=(X,), labels=False) -> str:
     with pytest.raises(UsageError) as caught:
         dataset.read(path, specs, labels=labels)

@@ -90,7 +90,7 @@ class TestMeasuring:
     def test_accuracy_comes_with_it_as_with_any_measurement(self, linear, tmp_path):
         x = np.eye(4, dtype=np.float32)[[0, 1, 2]]
         np.savez(tmp_path / "e.npz", x=x, labels=np.array([0, 1, 2]))
-        report, _ = scenarios.measure(linear, ask("offline"), ignore, Evaluation(tmp_path / "e.npz", "top1"))
+        report, _ = scenarios.measure(linear, ask("offline"), ignore, Evaluation(tmp_path / "e.npz", ("top1",)))
         assert report.accuracy.value == 1
 
     @pytest.mark.parametrize("quantity", ["p90", "p99.9"])  # the latter takes more runs than the plan allows

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import pytest
 
 from hwbench.budgets import verdicts
 from hwbench.budgets.budget import parse_all
+from hwbench.measurements.accuracy import Accuracy, joined
 from hwbench.results import history, profile_results
 from hwbench.results.profile_results import CandidateResult, ProfileResult
 from runtimes.errors import UsageError
@@ -80,3 +82,17 @@ def test_a_database_that_cannot_be_used_is_refused_without_its_password(results_
     assert "secret" not in str(caught.value)
     with pytest.raises(UsageError, match="cannot be used"):
         history.record(str(tmp_path / "no" / "runs.sqlite"), results_of())
+
+
+def test_each_metric_has_a_history(results_of, tmp_path):
+    results = results_of()
+    entry = results.profiles[0].candidates[0]
+    errors = Accuracy("mae:age", False, 3, 2.0, scores=(1.9, 2.0, 2.1))
+    accuracy = joined([entry.report.accuracy, errors])
+    entry = dataclasses.replace(entry, report=dataclasses.replace(entry.report, accuracy=accuracy))
+    where = str(tmp_path / "runs.sqlite")
+    history.record(where, profile_results.of([dataclasses.replace(results.profiles[0], candidates=(entry,))]))
+    (point,) = history.read(where, "accuracy[mae:age]")
+    assert point.value == 2.0
+    (first,) = history.read(where, "accuracy")
+    assert first.value == entry.report.accuracy.value

@@ -10,7 +10,7 @@ import pytest
 
 from hwbench.data.dataset import Dataset
 from hwbench.machine.identity import this_machine
-from hwbench.measurements.accuracy import Accuracy, evaluate
+from hwbench.measurements.accuracy import Accuracy, evaluate, joined
 from hwbench.measurements.latency import Latency
 from hwbench.metrics import load
 from hwbench.results import measure_bundles as bundles
@@ -128,9 +128,22 @@ def test_the_packed_reference_stays_where_metric_and_samples_are_as_before(
     path = pack_linear(tmp_path / "a.edge", report=packed)
     (same,) = take([path], fake_target, Evaluation(labelled))
     assert same.accuracy is not None and same.accuracy.reference == reference
-    (other,) = take([path], fake_target, Evaluation(labelled, "top5"))
+    (other,) = take([path], fake_target, Evaluation(labelled, ("top5",)))
     assert other.accuracy is not None and other.accuracy.metric == "top5"
     assert other.accuracy.reference is None
+
+
+def test_several_metrics_keep_the_references_that_fit(pack_linear, report_text, labelled, fake_target, tmp_path):
+    reference = top1(1.0, 1.0, 1.0, 1.0, 1.0, 0.0)
+    scored = dataclasses.replace(top1(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, reference=reference), data_sha256=digest(labelled))
+    other = dataclasses.replace(scored, metric="top5", reference=None)
+    path = pack_linear(tmp_path / "a.edge", report=report_text(joined([other, scored])))
+    (report,) = take([path], fake_target, Evaluation(labelled, ("f1@1", "top1")))
+    assert report.accuracy is not None
+    assert [one.metric for one in report.accuracy.each] == ["f1@1", "top1"]
+    assert [one.reference for one in report.accuracy.each] == [None, reference]
+    (own,) = take([path], fake_target, Evaluation(labelled))
+    assert own.accuracy is not None and [one.metric for one in own.accuracy.each] == ["top5", "top1"]
 
 
 def test_as_many_samples_with_other_labels_are_not_the_same_samples(
@@ -151,7 +164,7 @@ def test_a_users_metric_keeps_its_reference(pack_linear, report_text, labelled, 
     reference = evaluate(metric, {"y": np.eye(3)[[0, 1, 2, 0, 0, 0]]}, np.array([0, 1, 2, 0, 0, 0]))
     packed = dataclasses.replace(reference, reference=reference, data_sha256=digest(labelled))
     path = pack_linear(tmp_path / "a.edge", report=report_text(packed))
-    (report,) = take([path], fake_target, Evaluation(labelled, f"{tmp_path / 'mine.py'}:hits"))
+    (report,) = take([path], fake_target, Evaluation(labelled, (f"{tmp_path / 'mine.py'}:hits",)))
     assert report.accuracy is not None and report.accuracy.reference == reference
     assert report.estimate("accuracy_drop").value == pytest.approx(2 / 6)
 
@@ -228,7 +241,7 @@ def test_evaluation_data_that_does_not_fit_is_refused(pack_linear, fake_target, 
     with pytest.raises(UsageError, match="no array 'labels'"):
         take([pack_linear(tmp_path / "a.edge")], fake_target, Evaluation(tmp_path / "unlabelled.npz"))
     with pytest.raises(UsageError, match="Unknown metric 'top9'"):
-        take([tmp_path / "a.edge"], fake_target, Evaluation(tmp_path / "unlabelled.npz", "top9"))
+        take([tmp_path / "a.edge"], fake_target, Evaluation(tmp_path / "unlabelled.npz", ("top9",)))
 
 
 def test_nothing_is_left_behind(pack_linear, fake_target, tmp_path, monkeypatch):

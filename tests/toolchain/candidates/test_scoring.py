@@ -8,7 +8,7 @@ import tiny_models
 
 from hwbench.data import dataset
 from runtimes.errors import UsageError
-from toolchain.candidates.scoring import choose_scorer, metric_of
+from toolchain.candidates.scoring import choose_scorer, metrics_of
 from toolchain.models.onnx_model import open_model
 
 
@@ -32,8 +32,13 @@ def unlabelled(tmp_path):
 
 
 def plan(model, evaluation, calibration, metric, work):
-    wanted = metric_of(evaluation, metric)
-    data = dataset.read(evaluation, model.inputs, labels=wanted.name != "parity") if evaluation else None
+    wanted = metrics_of(evaluation, [metric] if metric else [])
+    return _scorer(model, evaluation, calibration, wanted, work)
+
+
+def _scorer(model, evaluation, calibration, wanted, work):
+    labelled = wanted[0].name != "parity"
+    data = dataset.read(evaluation, model.inputs, labels=labelled) if evaluation else None
     return choose_scorer(model, data, calibration, wanted, work)
 
 
@@ -43,7 +48,7 @@ def scores(labels):
 
 def test_labels_are_judged_by_top1(model, labelled, tmp_path):
     scorer = plan(model, labelled, None, None, tmp_path)
-    assert (scorer.metric.name, scorer.note) == ("top1", None)
+    assert (scorer.names, scorer.note) == (("top1",), None)
     scorer = scorer.with_reference(scores(np.arange(6) % 5))
     assert scorer.reference.value == 1.0
     worse = scorer.score(scores(np.zeros(6, int)))
@@ -52,18 +57,18 @@ def test_labels_are_judged_by_top1(model, labelled, tmp_path):
 
 
 def test_another_metric_goes_before_top1(model, labelled, tmp_path):
-    assert plan(model, labelled, None, "top5", tmp_path).metric.name == "top5"
+    assert plan(model, labelled, None, "top5", tmp_path).names == ("top5",)
 
 
 def test_labels_are_not_used_where_parity_is_asked_for(model, labelled, tmp_path):
     scorer = plan(model, labelled, None, "parity", tmp_path)
-    assert scorer.metric.name == "parity"
+    assert scorer.names == ("parity",)
     assert "closeness to the source's outputs" in scorer.note
 
 
 def test_without_labels_the_source_is_the_reference(model, unlabelled, tmp_path):
     scorer = plan(model, unlabelled, None, None, tmp_path)
-    assert scorer.metric.name == "parity"
+    assert scorer.names == ("parity",)
     outputs = {"scores": np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32)}
     scorer = scorer.with_reference(outputs)
     assert scorer.score(outputs).value == 1.0
@@ -99,6 +104,29 @@ def test_a_metric_needs_labels(model, unlabelled, tmp_path):
         plan(model, unlabelled, None, "top1", tmp_path)
     with pytest.raises(UsageError, match=r"The metric top1 needs labelled samples; give --evaluation FILE\.npz"):
         plan(model, None, dataset.read(unlabelled, model.inputs), "top1", tmp_path)
+
+
+def test_several_metrics_are_scored_on_the_same_outputs(model, labelled, tmp_path):
+    scorer = _scorer(model, labelled, None, metrics_of(labelled, ["top1", "f1@0", "top5:scores"]), tmp_path)
+    scorer = scorer.with_reference(scores(np.arange(6) % 5))
+    worse = scorer.score(scores(np.zeros(6, int)))
+    assert [one.metric for one in worse.each] == ["top1", "f1@0", "top5:scores"]
+    assert [one.drop().value for one in worse.each] == pytest.approx([4 / 6, 1 / 2, 0])
+    assert all(one.data_sha256 == worse.data_sha256 for one in worse.each)
+    assert [(one.is_source, one.drop().value) for one in scorer.source().each] == [(True, 0)] * 3
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["top1", "top1"], "The metric 'top1' is given twice"),
+        (["parity", "top1"], "The metric parity takes no labels"),
+        (["top1:logits"], "The metric 'top1:logits' scores the output 'logits'; the model has scores"),
+    ],
+)
+def test_metrics_that_do_not_fit_the_model_or_one_another_are_refused(model, labelled, tmp_path, names, words):
+    with pytest.raises(UsageError, match=words):
+        _scorer(model, labelled, None, metrics_of(labelled, names), tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "text"])

@@ -32,7 +32,7 @@ def test_holds_every_option_under_its_long_name(params, tmp_path):
     calibration = "c.npz"
     calibration-table = "t.json"
     evaluation = "e.npz"
-    metric = "top5"
+    metric = ["top5"]
     profile = ["rpi5", "t4"]
     precision = ["fp32"]
     runtime = ["onnxruntime"]
@@ -62,7 +62,7 @@ def test_holds_every_option_under_its_long_name(params, tmp_path):
         "calibration": tmp_path / "c.npz",
         "calibration_table": tmp_path / "t.json",
         "evaluation": tmp_path / "e.npz",
-        "metric": "top5",
+        "metrics": ("top5",),
         "precisions": ("fp32",),
         "runtimes": ("onnxruntime",),
         "corrections": ("bias",),
@@ -82,12 +82,11 @@ def test_holds_every_option_under_its_long_name(params, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("source", "net.onnx"), ("source", "net.py:make"), ("metric", "scores.py:mine")]
+    ("key", "value"), [("source", "net.onnx"), ("source", "net.py:make"), ("metrics", "scores.py:mine")]
 )
 def test_names_of_files_are_relative_to_the_files_folder(params, tmp_path, key, value):
-    line = f'{key} = "{value}"'
-    found = params("", source=line) if key == "source" else params(line)
-    assert found[key] == str(tmp_path / value)
+    found = params("", source=f'source = "{value}"') if key == "source" else params(f'metric = "{value}"')
+    assert found[key] == (str(tmp_path / value) if key == "source" else (str(tmp_path / value),))
 
 
 def test_a_profiles_file_is_relative_to_the_files_folder(params, tmp_path, device_file):
@@ -97,7 +96,7 @@ def test_a_profiles_file_is_relative_to_the_files_folder(params, tmp_path, devic
 
 def test_names_that_are_no_files_stay(params):
     found = params('metric = "top1"\nevaluation = "e.npz"', source='source = "package.module:make"')
-    assert (found["source"], found["metric"]) == ("package.module:make", "top1")
+    assert (found["source"], found["metrics"]) == ("package.module:make", ("top1",))
 
 
 @pytest.mark.parametrize("written", ['"rpi5,bench.toml"', '["rpi5, bench.toml"]', '["rpi5", "bench.toml"]'])

@@ -52,7 +52,7 @@ def test_the_command_asks_for_every_precision_on_this_machine(cli, files, device
     (request,) = asked
     assert (request.precisions, request.runtimes) == ((), ())
     assert request.profiles == (device,)
-    assert request.metric == "top1"
+    assert request.metrics == ("top1",)
     assert {limit.quantity for limit in request.budgets} == {"p90", "accuracy_drop"}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import one_process
+import onnxruntime as ort
 import pytest
 import tiny_models
 
@@ -283,12 +284,65 @@ def test_a_metric_of_the_users_own(digits_request, tmp_path):
         "wrong.higher_is_better = False\n"
     )
     results = build(
-        digits_request(metric=f"{tmp_path / 'metric.py'}:wrong", budgets=parse_all(["accuracy_drop<=0.05"]))
+        digits_request(metrics=(f"{tmp_path / 'metric.py'}:wrong",), budgets=parse_all(["accuracy_drop<=0.05"]))
     )
     scored = entries(results)["fp32"].report.accuracy
     assert (scored.metric, scored.higher_is_better) == ("wrong", False)
     assert scored.value < 0.15
     assert results.outcome == "pass"
+
+
+@pytest.fixture
+def two_heads(tmp_path):
+    """An actor and a critic, and samples whose labels are the source's own answers, moved a little."""
+    path = tiny_models.two_heads(tmp_path / "two_heads.onnx")
+    state = np.random.default_rng(1).standard_normal((60, 8)).astype(np.float32)
+    policy, value = ort.InferenceSession(path).run(None, {"state": state})
+    labels = {"labels_policy": policy.argmax(1), "labels_value": value[:, 0] + 30}
+    np.savez(tmp_path / "samples.npz", state=state, **labels)
+    return path, tmp_path / "samples.npz"
+
+
+def test_each_output_has_a_metric_labels_and_budgets_of_its_own(request_for, two_heads):
+    path, data = two_heads
+    asked = request_for(
+        path,
+        calibration=data,
+        evaluation=data,
+        precisions=("fp32", "int8"),
+        metrics=("top1:policy", "mae:value", "mse:value"),
+        budgets=parse_all(["accuracy>=0.5", "accuracy_drop[mae]<=1e-9"]),
+    )
+    results = build(asked)
+    rows = entries(results)
+    source = rows["fp32"].report.accuracy
+    assert [one.metric for one in source.each] == ["top1:policy", "mae:value", "mse:value"]
+    assert [one.value for one in source.each] == pytest.approx([1, 30, 900], rel=1e-5)
+    outcomes = {verdict.budget.text: verdict.outcome for verdict in rows["int8"].verdicts}
+    assert outcomes.pop("accuracy_drop[mae]<=1e-9") != "pass"  # only the critic's own budget is too tight for int8
+    assert outcomes == {"accuracy>=0.5": "pass", "accuracy_drop[mse:value]<=1%": "pass"}
+    assert rows["int8"].report.accuracy.of("policy").value > 0.8
+    assert rows["fp32"].status == "selected"
+    assert any(
+        "accuracy_drop[mse:value]<=1%, a part of the source's mse:value (900" in c for c in results.profiles[0].caveats
+    )
+    with Bundle(results.profiles[0].bundle) as bundle:
+        packed = profile_results.from_json(bundle.read("report.json"), "packed").profiles[0]
+    assert packed.selected.report.accuracy == source
+
+
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        ((), r"samples\.npz' holds labels_policy; name its metric, as in --metric top1:policy"),
+        (("top1",), r"Metric 'top1' has no labels: .* has no array 'labels'; .* as NAME:OUTPUT"),
+        (("top1:actor",), "scores the output 'actor'; the model has policy, value"),
+    ],
+)
+def test_outputs_with_labels_of_their_own_need_their_metrics(request_for, two_heads, metrics, words):
+    path, data = two_heads
+    with pytest.raises(UsageError, match=words):
+        build(request_for(path, evaluation=data, metrics=metrics))
 
 
 @pytest.mark.parametrize(
@@ -297,7 +351,7 @@ def test_a_metric_of_the_users_own(digits_request, tmp_path):
         ({"source": "nothing.onnx"}, r"There is no file 'nothing\.onnx'"),
         ({"precisions": ("fp61",)}, "Unknown precision 'fp61'"),
         ({"runtimes": ("tensorrt",)}, "has no runtime 'tensorrt'"),
-        ({"metric": "top7"}, "Unknown metric 'top7'; choose from auc, "),
+        ({"metrics": ("top7",)}, "Unknown metric 'top7'; choose from auc, "),
     ],
 )
 def test_what_cannot_be_built_writes_nothing(digits_request, tmp_path, changes, words):

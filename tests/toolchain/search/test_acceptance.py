@@ -16,7 +16,7 @@ SIZE = ("size<=10B", "p50<=5ms")
 
 
 def accepts(*budgets, ranked_by="parity", scored_by="top1", calibration="real"):
-    ranking, scorer = (SimpleNamespace(metric=SimpleNamespace(name=name)) for name in (ranked_by, scored_by))
+    ranking, scorer = (SimpleNamespace(names=(name,)) for name in (ranked_by, scored_by))
     context = SimpleNamespace(
         builder=SimpleNamespace(name="m", calibration=calibration),
         machine=this_machine(),

@@ -40,9 +40,9 @@ class BuildContext:
             samples=SimpleNamespace(file=Path("x.npz")),
             score=self._score,
             source=lambda: SCORE,
-            metric=SimpleNamespace(name="top1"),
+            names=("top1",),
         )
-        self.ranking = SimpleNamespace(metric=SimpleNamespace(name="parity"))
+        self.ranking = SimpleNamespace(names=("parity",))
         self.target, self.timed, self._takes_s = self, Path(), takes_s
         self.other_sizes = None
         self.scored_in = set()
