@@ -155,6 +155,8 @@ def load(name: str) -> Metric:
     if ".py:" in name:
         return _users_metric(name)
     plain, of_class, output = _parts(name)
+    if plain == "parity" and output is not None:
+        raise UsageError(f"The metric parity compares all outputs; leave out ':{output}'.")
     module = plugins.load(__name__, plain, "metric")
     reduce, combine = getattr(module, "reduce", None), getattr(module, "combine", None)
     typed = cast(MetricModule, module)

@@ -1,17 +1,51 @@
-"""The output that a metric scores, and its shape beside that of the labels."""
+"""The output that a metric scores, its shape beside that of the labels, and samples of mixed sizes."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from runtimes.sample_arrays import RaggedArray
 from runtimes.tensors import Array
+
+T = TypeVar("T")
+
+
+def one_by_one(function: Callable[[Mapping[str, Any], Any], T]) -> Callable[[Mapping[str, Any], Any], T]:
+    """Let a function that returns something for each sample take samples of mixed sizes, by calling it for each.
+
+    Args:
+        function: one of outputs and labels, whose result is an array, or a dict of arrays, samples first.
+    """
+
+    @functools.wraps(function)
+    def call(outputs: Mapping[str, Any], labels: Any) -> T:
+        if not any(isinstance(array, RaggedArray) for array in (*outputs.values(), labels)):
+            return function(outputs, labels)
+        found: list[Any] = [
+            function({name: np.asarray(array[row])[None] for name, array in outputs.items()}, labels_of[None])
+            for row, labels_of in enumerate(map(np.asarray, labels))
+        ]
+        if isinstance(found[0], dict):
+            return cast(T, {name: np.concatenate([each[name] for each in found]) for name in found[0]})
+        return cast(T, np.concatenate(found))
+
+    return call
 
 
 def first(outputs: Mapping[str, Array]) -> Array:
-    """Return the output that metrics of one output score: the first."""
-    return next(iter(outputs.values()))
+    """Return the output that metrics of one output score: the first.
+
+    Raises:
+        ValueError: its samples are of mixed sizes.
+    """
+    name, array = next(iter(outputs.items()))
+    if isinstance(array, RaggedArray):
+        raise ValueError(f"output '{name}' has samples of mixed sizes, and the metric takes one size")
+    return array
 
 
 def called(outputs: Mapping[str, Array]) -> str:
@@ -28,6 +62,8 @@ def matching(outputs: Mapping[str, Array], labels: Array) -> tuple[Array, Array]
         ValueError: the shapes differ otherwise, or the labels are no numbers.
     """
     own = first(outputs)
+    if isinstance(labels, RaggedArray):
+        raise ValueError("the labels are of mixed sizes, and the metric takes one size")
     if _squeezed(own) != _squeezed(labels):
         raise ValueError(f"{called(outputs)} is not that of the labels, {list(labels.shape)}; give one label per value")
     if labels.dtype.kind not in "biuf":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hwbench.metrics._labels import predicted_classes
-from hwbench.metrics._outputs import called, first
+from hwbench.metrics._outputs import called, first, one_by_one
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = True
@@ -16,6 +16,7 @@ BOUNDS = (0.0, 1.0)
 _VOID = 255  # Pascal VOC's mark for pixels that do not count
 
 
+@one_by_one
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     """Return each sample's mean over the classes that are predicted or right somewhere in it.
 

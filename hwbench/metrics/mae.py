@@ -7,13 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwbench.metrics._outputs import matching, per_sample
+from hwbench.metrics._outputs import matching, one_by_one, per_sample
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = False
 BOUNDS = (0.0, math.inf)
 
 
+@one_by_one
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     """Return each sample's error, in the labels' unit.
 

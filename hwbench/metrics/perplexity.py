@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import logsumexp
 
+from hwbench.metrics._outputs import one_by_one
 from hwbench.metrics._tokens import token_scores
 from runtimes.tensors import Array
 
@@ -27,6 +28,7 @@ def score(outputs: Mapping[str, Array], labels: Array) -> float:
     return combine(reduce(outputs, labels))
 
 
+@one_by_one
 def reduce(outputs: Mapping[str, Array], labels: Array) -> dict[str, Array]:
     """Return each sample's negative log likelihood and its number of tokens."""
     scores = token_scores(outputs, labels)

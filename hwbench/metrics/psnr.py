@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwbench.metrics._outputs import matching, per_sample, value_range
+from hwbench.metrics._outputs import matching, one_by_one, per_sample, value_range
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = True
@@ -15,6 +15,7 @@ BEST_DB = 100.0  # that of an image without any error would be infinite, and no 
 BOUNDS = (-math.inf, BEST_DB)
 
 
+@one_by_one
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     """Return each sample's 10 log10(range^2 / MSE), `BEST_DB` at most.
 

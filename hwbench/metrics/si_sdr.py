@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwbench.metrics._outputs import matching, per_sample
+from hwbench.metrics._outputs import matching, one_by_one, per_sample
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = True
@@ -18,6 +18,7 @@ MOST_DB = 100.0  # that of the signal itself would be infinite, and no mean coul
 BOUNDS = (-MOST_DB, MOST_DB)
 
 
+@one_by_one
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     """Return each sample's ratio between -100 and 100 dB, averaged over its channels; the last axis is time.
 

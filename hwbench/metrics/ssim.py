@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from hwbench.metrics._outputs import called, matching, per_sample, value_range
+from hwbench.metrics._outputs import called, matching, one_by_one, per_sample, value_range
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = True
@@ -22,6 +22,7 @@ _K1, _K2 = 0.01, 0.03
 _MOST_CHANNELS = 4
 
 
+@one_by_one
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     """Return each image's mean over pixels and channels.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hwbench.metrics._labels import predicted_classes
+from hwbench.metrics._outputs import one_by_one
 from hwbench.metrics._tokens import token_scores
 from runtimes.tensors import Array
 
@@ -21,6 +22,7 @@ def score(outputs: Mapping[str, Array], labels: Array) -> float:
     return combine(reduce(outputs, labels))
 
 
+@one_by_one
 def reduce(outputs: Mapping[str, Array], labels: Array) -> dict[str, Array]:
     """Count the right tokens and all tokens of each sample."""
     scores = token_scores(outputs, labels)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hwbench.metrics._labels import classes_of, predicted_classes, right_classes
-from hwbench.metrics._outputs import first
+from hwbench.metrics._outputs import first, one_by_one
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = True
 BOUNDS = (0.0, 1.0)
 
 
+@one_by_one
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     """Tell per sample whether the prediction is right. NaN among a sample's scores makes it wrong.
 

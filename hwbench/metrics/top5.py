@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from hwbench.metrics._labels import right_classes
-from hwbench.metrics._outputs import first
+from hwbench.metrics._outputs import first, one_by_one
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = True
 BOUNDS = (0.0, 1.0)
 
 
+@one_by_one
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     """Tell per sample whether a right class is among the five. NaN among a sample's scores makes it wrong.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hwbench.metrics._outputs import called, first
+from hwbench.metrics._outputs import called, first, one_by_one
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = False
@@ -32,6 +32,7 @@ def score(outputs: Mapping[str, Array], labels: Array) -> float:
     return combine(reduce(outputs, labels))
 
 
+@one_by_one
 def reduce(outputs: Mapping[str, Array], labels: Array) -> dict[str, Array]:
     """Count the edits and the right words of each sample."""
     if labels.dtype.kind not in "iu" or labels.ndim != 2:

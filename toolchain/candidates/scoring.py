@@ -89,7 +89,7 @@ def metrics_of(evaluation: Path | None, names: Sequence[str]) -> tuple[Metric, .
     of_outputs = [name for name in arrays if name.startswith(f"{dataset.LABELS}_") and not name.endswith(npz.SHAPES)]
     if of_outputs and dataset.LABELS not in arrays and not names:
         output = of_outputs[0].removeprefix(f"{dataset.LABELS}_")
-        raise UsageError(f"'{evaluation}' holds {of_outputs[0]}; name its metric, as in --metric top1:{output}.")
+        raise UsageError(f"The evaluation samples hold {of_outputs[0]}; name its metric, as in --metric top1:{output}.")
     return tuple(metrics.load_all(names or ["top1" if dataset.LABELS in arrays else "parity"]))
 
 

@@ -14,6 +14,7 @@ from hwbench import metrics
 from hwbench.measurements.accuracy import evaluate
 from hwbench.metrics import parity
 from runtimes.errors import UsageError
+from runtimes.sample_arrays import RaggedArray, stack
 
 CLASSES, N = 4, 6
 
@@ -155,3 +156,51 @@ def test_an_output_of_another_shape_is_named_with_its_shape(name):
     assert "shape" in words or "labels" in words
     if name != "auc":
         assert "output 'boxes' (the first of boxes, scores; another one is METRIC:OUTPUT)" in words
+
+
+MIXED = ("mae", "mse", "si-sdr", "perplexity", "token-accuracy", "wer", "parity")
+
+
+@pytest.mark.parametrize("name", MIXED)
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), cut=st.integers(1, N - 1))
+def test_samples_of_mixed_sizes_score_as_each_does_alone(name, seed, cut):
+    """The samples from `cut` on lose their last step."""
+    metric, outputs, labels = _scored(name, seed, right=False)
+    if name == "parity":
+        labels = {"y": np.random.default_rng(seed).normal(size=(N, 3))}
+
+    def mixed(array):
+        return stack([sample if row < cut else sample[:-1] for row, sample in enumerate(array)])
+
+    outputs = {key: mixed(array) for key, array in outputs.items()}
+    labels = parity.as_labels({"y": mixed(labels["y"])}) if name == "parity" else mixed(labels)
+    assert isinstance(labels, RaggedArray)
+    assert isinstance(next(iter(outputs.values())), RaggedArray)
+    found = evaluate(metric, outputs, labels)
+    halves = [range(cut), range(cut, N)]
+    if found.scores is None:
+        quick, reduced = metric.reduced(outputs, labels)
+        assert quick.score(reduced, labels) == pytest.approx(found.value)
+        assert {len(rows) for rows in reduced.values()} == {N}
+    else:
+        alone = [
+            metric.score(
+                {k: np.stack([a[i] for i in rows]) for k, a in outputs.items()}, np.stack([labels[i] for i in rows])
+            )
+            for rows in halves
+        ]
+        assert found.scores == pytest.approx(np.concatenate(alone))
+
+
+@pytest.mark.parametrize("name", ["auc", "f1", "r2", "balanced-accuracy"])
+def test_a_metric_of_one_size_says_so(name):
+    metric, outputs, labels = _scored(name, 0, right=False)
+    mixed = {"y": stack([sample if row else sample[:-1] for row, sample in enumerate(outputs["y"])])}
+    with pytest.raises(UsageError, match="has samples of mixed sizes, and the metric takes one size"):
+        evaluate(metric, mixed, labels)
+
+
+def test_parity_is_of_all_outputs():
+    with pytest.raises(UsageError, match="The metric parity compares all outputs; leave out ':y'"):
+        metrics.load("parity:y")
