@@ -335,7 +335,7 @@ def test_each_output_has_a_metric_labels_and_budgets_of_its_own(request_for, two
     ("metrics", "words"),
     [
         ((), r"The evaluation samples hold labels_policy; name its metric, as in --metric top1:policy"),
-        (("top1",), r"Metric 'top1' has no labels: .* has no array 'labels'; .* as NAME:OUTPUT"),
+        (("top1",), r"Metric 'top1' has no labels: .* have no array 'labels'; .* as NAME:OUTPUT"),
         (("top1:actor",), "scores the output 'actor'; the model has policy, value"),
     ],
 )
