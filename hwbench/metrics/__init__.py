@@ -147,8 +147,8 @@ def load(name: str) -> Metric:
 
     Raises:
         NotInstalledError: the metric needs a package that is not installed.
-        UsageError: there is no such metric, file or function, the function takes other arguments, or the metric is not
-            of a class.
+        UsageError: there is no such metric, file or function, the function takes other arguments or has the name of a
+            built-in metric, or the metric is not of a class.
     """
     if name.endswith(".py"):
         raise UsageError(f"'{name}' names a file and no function; give the metric as FILE.py:FUNCTION.")
@@ -201,6 +201,8 @@ def _users_metric(name: str) -> Metric:
     file, _, function = name.rpartition(":")
     if not Path(file).is_file():
         raise UsageError(f"There is no file '{file}'; give the metric as FILE.py:FUNCTION.")
+    if is_built_in(function):
+        raise UsageError(f"'{name}' has the name of a built-in metric; name the function otherwise.")
     users = getattr(user_code.load(Path(file)), function, None)
     if not callable(users):
         raise UsageError(f"'{file}' has no function '{function}'; give the metric as FILE.py:FUNCTION.")

@@ -65,11 +65,11 @@ def combine(reduced: Mapping[str, Array]) -> float:
         raise ValueError("the labels hold no box")
     scores, classes = reduced["score"].reshape(-1), reduced["class"].reshape(-1)
     match = reduced["match"].reshape(-1, len(_OVERLAPS))
-    order = np.argsort(-scores, kind="stable")
-    order = order[classes[order] >= 0]
-    return float(
-        np.mean([_average(match[order[classes[order] == number]], totals[number]) for number in np.flatnonzero(totals)])
-    )
+    order = np.lexsort((-scores, classes))  # by class, the surest first
+    occurring = np.flatnonzero(totals)
+    start, end = (np.searchsorted(classes[order], occurring, side) for side in ("left", "right"))
+    found = (match[order[a:b]] for a, b in zip(start, end))
+    return float(np.mean([_average(own, totals[number]) for own, number in zip(found, occurring)]))
 
 
 def _matches(overlap: Array) -> Array:

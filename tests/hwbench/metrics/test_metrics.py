@@ -134,6 +134,7 @@ def test_a_metric_comes_from_a_users_file(tmp_path):
         (None, "none.py:f", ["There is no file '", "none.py'", "FILE.py:FUNCTION"]),
         (USERS, "m.py:missing", ["m.py' has no function 'missing'", "FILE.py:FUNCTION"]),
         (USERS, "m.py:NOT_A_FUNCTION", ["m.py' has no function 'NOT_A_FUNCTION'"]),
+        (USERS, "m.py:map", ["m.py:map' has the name of a built-in metric; name the function otherwise."]),
         (USERS, "m.py:", ["m.py' has no function ''"]),
         (USERS, "m.py", ["m.py' names a file and no function", "FILE.py:FUNCTION"]),
         (
