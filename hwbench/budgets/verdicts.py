@@ -238,7 +238,7 @@ def check_directions(budgets: Sequence[Budget], scales: Sequence[Scale]) -> None
         index = metrics.find(names, budget.metric)
         if index is None:
             raise UsageError(
-                f"Budget '{budget.text}': '{budget.metric}' is none or several of the metrics that are scored; write "
+                f"Budget '{budget.text}': '{budget.metric}' does not tell which metric is meant; write "
                 f"{' or '.join(f'{budget.quantity}[{name}]' for name in names)}."
             )
         _check_direction(budget, scales[index])

@@ -76,9 +76,9 @@ def _table(points: list[Point]) -> Table:
 
     from hwbench.stats.change_points import change, levels, why_undetectable
 
-    quantity = quantity_of(points[0].quantity)
+    quantity, metric = quantity_of(points[0].quantity), split(points[0].quantity)[1]
     table = Table(title=f"{points[0].model} for {points[0].profile}, {points[0].device}", title_justify="left")
-    for heading in ("when, UTC", quantity.heading, "interval", "source", "verdict", "change"):
+    for heading in ("when, UTC", f"{metric} {quantity.heading}".strip(), "interval", "source", "verdict", "change"):
         table.add_column(heading, no_wrap=heading != "interval")
     values = [point.value for point in points]
     if (why := why_undetectable(values)) is not None:

@@ -336,8 +336,8 @@ def test_each_metric_has_budgets_of_its_own(make_report):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("accuracy_drop[mse]<=1", r"'mse' is none or several of the metrics .*; write accuracy_drop\[mae:age\] or "),
-        ("accuracy_drop[mae]<=1", r"'mae' is none or several .* or accuracy_drop\[mae:size\]"),
+        ("accuracy_drop[mse]<=1", r"'mse' does not tell which metric is meant; write accuracy_drop\[mae:age\] or "),
+        ("accuracy_drop[mae]<=1", r"'mae' does not tell which metric is meant.* or accuracy_drop\[mae:size\]"),
         ("accuracy[age]>=1", r"a lower mae:age is better, so write accuracy\[age\]<=1"),
     ],
 )
