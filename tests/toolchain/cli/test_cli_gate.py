@@ -160,6 +160,8 @@ def test_a_history_grows_with_each_gate_and_is_shown(cli, report, tmp_path):
     assert ran.out.count("pass") == 2
     assert (tmp_path / "course.svg").read_text().startswith("<?xml")
     assert "no size of another" in cli("history", where, "--quantity", "size", "--model", "another").err
+    assert "holds no accuracy[mae]." in cli("history", where, "--quantity", "accuracy[mae]").err
+    assert "Unknown quantity 'p42'; choose from accuracy," in cli("history", where, "--quantity", "p42").err
     undrawn = cli("history", where, "--plot", tmp_path / "course.txt")
     assert (undrawn.code, undrawn.out) == (2, "")
     assert "cannot be drawn" in undrawn.err
