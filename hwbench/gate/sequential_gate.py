@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwbench.budgets.accuracy_limits import check_directions
 from hwbench.budgets.baseline import check_comparable, judge_report
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict, check_directions
+from hwbench.budgets.verdicts import Outcome, Verdict
 from hwbench.gate.rounds import Rounds
 from hwbench.gate.sequential_verdict import judge_rounds
 from hwbench.machine import device_profiles, machine_facts

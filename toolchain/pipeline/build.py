@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hwbench.budgets import energy_budgets
-from hwbench.budgets.verdicts import check_directions
+from hwbench.budgets.accuracy_limits import check_directions
 from hwbench.data import dataset
 from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements import interleaved
