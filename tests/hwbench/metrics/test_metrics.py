@@ -11,6 +11,7 @@ from hwbench import metrics
 from hwbench.metrics import Metric, parity
 from runtimes import plugins
 from runtimes.errors import UsageError
+from runtimes.sample_arrays import stack
 
 
 def test_each_metric_is_a_file():
@@ -73,12 +74,13 @@ def test_auc_of_one_class_is_refused():
 def test_parity_is_one_less_the_relative_error_of_an_output():
     outputs = {"a": np.array([[3.0], [0.0]]), "b": np.array([[[0.0, 4.0]], [[0.0, 0.0]]])}
     reference = parity.as_labels(outputs)
-    assert reference.tolist() == [[3, 0, 4], [0, 0, 0]]
+    assert reference.tolist() == [[1, 2, 3, 0, 4], [1, 2, 0, 0, 0]]
     assert parity.score(outputs, reference).tolist() == [1, 1]
     close = {"a": outputs["a"] + 0.5, "b": outputs["b"]}
     assert parity.score(close, reference).tolist() == pytest.approx([1 - 0.5 / 3, 0.5])
     small = {name: array / 100 for name, array in close.items()}
-    assert parity.score(small, reference / 100).tolist() == pytest.approx([1 - 0.5 / 3, 0.995])
+    hundredth = parity.as_labels({name: array / 100 for name, array in outputs.items()})
+    assert parity.score(small, hundredth).tolist() == pytest.approx([1 - 0.5 / 3, 0.995])
     assert parity.score({"a": -outputs["a"], "b": -outputs["b"] * 9}, reference).tolist() == [0, 1]
 
 
@@ -96,7 +98,23 @@ def test_parity_is_one_less_the_relative_error_of_an_output():
     ],
 )
 def test_only_the_same_is_close_to_infinity_or_nan(own, reference, score):
-    assert parity.score({"y": np.array([own])}, np.array([reference])).tolist() == [score]
+    assert parity.score({"y": np.array([own])}, parity.as_labels({"y": np.array([reference])})).tolist() == [score]
+
+
+@pytest.mark.parametrize(
+    ("own", "reference", "score"),
+    [
+        ([[3.0, 4.0]], [[3.0, 4.0]], 1),
+        ([[3.0, 4.0]], [[3.0, 4.0], [0.0, 1.0]], 0.5),  # of two boxes, one was found
+        ([[3.0, 0.0], [9.0, 9.0]], [[3.0, 4.0]], 0.5 * 0.2),
+        ([], [[3.0, 4.0]], 0),
+        ([], [], 1),
+    ],
+)
+def test_outputs_of_other_sizes_are_compared_in_what_both_have(own, reference, score):
+    own, reference, other = (np.array(array, np.float32).reshape(-1, 2) for array in (own, reference, [[1.0, 2.0]] * 3))
+    labels = parity.as_labels({"boxes": stack([reference, other])})
+    assert parity.score({"boxes": stack([own, other])}, labels).tolist() == pytest.approx([score, 1])
 
 
 USERS = """
