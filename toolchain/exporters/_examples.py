@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -14,19 +15,26 @@ _BATCH = 2  # torch.export treats a size of 1 as a constant
 _LONG = 32  # sizes from here on are halved instead of doubled
 
 
-def example_feed(specs: Sequence[TensorSpec], samples: Mapping[str, Rows] | None = None) -> dict[str, Array]:
+def example_feed(
+    specs: Sequence[TensorSpec],
+    samples: Mapping[str, Rows] | None = None,
+    *,
+    known: Mapping[str, int] = MappingProxyType({}),
+    default: int = 8,
+) -> dict[str, Array]:
     """Make one inference's arrays: from `samples` (first axis the samples) if dtype and shape fit, else random.
 
-    A named dimension that is always an input's first axis is a batch, of size 2. Others have the samples' size, or 8.
+    A named dimension has the size that `known` gives it. Else one that is always an input's first axis is a batch, of
+    size 2, and others have the samples' size, or `default`.
     """
     real = {spec.name: _fitting(spec, (samples or {}).get(spec.name)) for spec in specs}
-    sizes = dict.fromkeys(_batches(specs), _BATCH)
+    sizes = {**dict.fromkeys(sorted(batches(specs)), _BATCH), **known}
     for spec in specs:
         found = real[spec.name]
         for axis, size in enumerate(spec.shape):
             if isinstance(size, str) and found is not None:
                 sizes.setdefault(size, max(_BATCH, found.shape[axis]))
-    shapes = {spec.name: spec.resolve(sizes, default=8) for spec in specs}
+    shapes = {spec.name: spec.resolve(sizes, default=default) for spec in specs}
     random = example_samples([TensorSpec(spec.name, spec.dtype, shapes[spec.name]) for spec in specs], 1)
     return {
         name: np.asarray(random[name][0]) if array is None else _resized(array, shapes[name])
@@ -35,20 +43,28 @@ def example_feed(specs: Sequence[TensorSpec], samples: Mapping[str, Rows] | None
 
 
 def at_other_sizes(specs: Sequence[TensorSpec], feed: Mapping[str, Array]) -> dict[str, Array]:
-    """Resize every dynamic dimension: increase batches by one, and double or halve others.
-
-    Factors of two are safe, since models with strides often accept only multiples of a power of two.
-    """
-    batches = _batches(specs)
+    """Resize every dynamic dimension: increase batches by one, and double or halve others."""
+    batch = batches(specs)
     sizes: dict[str, int] = {}
     for spec in specs:
         for letter, size in zip(spec.shape, np.shape(feed[spec.name])):
             if isinstance(letter, str):
-                sizes.setdefault(letter, size + 1 if letter in batches else size * 2 if size < _LONG else size // 2)
+                sizes.setdefault(letter, size + 1 if letter in batch else enlarged(size))
+    return resize(specs, feed, sizes)
+
+
+def resize(specs: Sequence[TensorSpec], feed: Mapping[str, Array], sizes: Mapping[str, int]) -> dict[str, Array]:
+    """Give every dynamic dimension another size, with values that are valid still (as those of a vocabulary)."""
     return {spec.name: _resized(feed[spec.name], spec.resolve(sizes)) for spec in specs}
 
 
-def _batches(specs: Sequence[TensorSpec]) -> set[str]:
+def enlarged(size: int) -> int:
+    """Double a size, or halve a long one: models with strides often accept only multiples of a power of two."""
+    return size * 2 if size < _LONG else size // 2
+
+
+def batches(specs: Sequence[TensorSpec]) -> set[str]:
+    """Find the dimensions that are never anything but an input's first axis."""
     leading = {size for spec in specs for size in spec.shape[:1] if isinstance(size, str)}
     return leading - {size for spec in specs for size in spec.shape[1:] if isinstance(size, str)}
 
@@ -71,7 +87,7 @@ def _fitting(spec: TensorSpec, array: Rows | None) -> Array | None:
 
 
 def _resized(array: Array, shape: Sequence[int]) -> Array:
-    """Cut or repeat an array along each axis, so that values stay valid (as those of a vocabulary)."""
+    """Cut or repeat an array along each axis."""
     for axis, size in enumerate(shape):
         array = np.take(array, np.arange(size) % array.shape[axis], axis)
     return np.asarray(array, order="C")

@@ -14,7 +14,11 @@ import torch
 from hwbench.data import user_code
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
-from toolchain.exporters._torch import example_tensors, export_and_check, quiet, root_cause
+from toolchain.exporters._examples import example_feed
+from toolchain.exporters._quiet import quiet, root_cause
+from toolchain.exporters.tracing.export_module import export_and_check
+from toolchain.exporters.tracing.export_script import export_script
+from toolchain.exporters.tracing.wiring import Wired, by_signature
 from toolchain.models.onnx_model import OnnxModel
 
 
@@ -25,7 +29,7 @@ def export(
 
     Args:
         source: MODULE:FACTORY or FILE.py:FACTORY.
-        inputs: one spec per argument of `forward`, in order.
+        inputs: specs of the tensors that `forward` takes, by its parameters' names or in their order.
         out: the file to write.
         samples: real samples to export and check with; random ones for inputs without.
 
@@ -37,7 +41,10 @@ def export(
             f"'{source}' needs its inputs described; add --input, as in --input image=float32[N,3,224,224]."
         )
     module = make(source)
-    return export_and_check(module, module, example_tensors(inputs, samples), inputs, out, source)
+    feed = example_feed(inputs, samples)
+    if isinstance(module, torch.jit.ScriptModule):
+        return export_script(module, inputs, feed, out, source)
+    return export_and_check(Wired(module, by_signature(module, inputs, source)), inputs, feed, out, source)
 
 
 def make(source: str) -> torch.nn.Module:

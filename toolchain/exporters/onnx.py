@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import onnx_ir as ir
 import onnxruntime as ort
-from onnx_ir.passes.common import ShapeInferencePass
 
 from runtimes.errors import UsageError
+from runtimes.samples import Rows
 from runtimes.tensors import Array, TensorSpec
-from toolchain.models.onnx_model import OnnxModel, load_ir, open_model, save_ir
+from toolchain.exporters._examples import batches, example_feed
+from toolchain.exporters._quiet import root_cause
+from toolchain.exporters.checks.declared_inputs import at_sizes, redeclare, refuse_fixed
+from toolchain.exporters.checks.output_shapes import correct_outputs, shapes_of
+from toolchain.exporters.checks.sizes import Runs, run_at_sizes
+from toolchain.models.onnx_model import OnnxModel, open_model
+
+_SIZES = ((2, 8), (2, 64), (1, 8), (1, 64))
+"""Of the batch and of other dimensions that nothing is known of: pictures are large, and many files take one sample."""
 
 
 def export(
-    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
 ) -> OnnxModel:
     """Open an ONNX file.
 
     Args:
         source: the file.
         inputs: specs that replace wrong shapes in the file; may be empty.
-        out: the corrected file to write, if a spec differs from the file.
-        samples: unused, since nothing is exported.
+        out: the corrected file to write, if a spec differs from the file or the file declares wrong shapes.
+        samples: real samples to run the model on; random ones for inputs without.
 
     Raises:
-        UsageError: the file is not usable ONNX, ONNX Runtime refuses it, or a spec names an input that it lacks.
+        UsageError: the file is not usable ONNX, ONNX Runtime refuses it, a spec names an input that it lacks, or
+            takes one size alone of a dimension that a spec declares dynamic.
     """
     model = open_model(Path(source))
     corrections = {spec.name: spec for spec in inputs}
@@ -36,32 +45,54 @@ def export(
         raise UsageError(
             f"'{source}' has no input {', '.join(map(repr, unknown))}; it takes {', '.join(map(str, model.inputs))}."
         )
+    digest, before = model.sha256, {spec.name: spec for spec in model.inputs}
     if any(corrections.get(spec.name, spec) != spec for spec in model.inputs):
-        model = dataclasses.replace(_redeclare(Path(source), corrections, out), source_sha256=model.sha256)
-    _check_loads(model, source)
-    return model
+        model = dataclasses.replace(redeclare(model.path, corrections, out), source_sha256=digest)
+    runs = _runs(model, _loaded(model, source), before, samples)
+    if runs is None:
+        return model
+    fixed = {name: runs.runs[0].sizes[name] for name in runs.fixed}
+    if any(name in spec.shape for name in fixed for spec in inputs):
+        reason = f"ONNX Runtime says of another size: {root_cause(next(iter(runs.fixed.values())))}."
+        raise refuse_fixed(source, model.inputs, fixed, reason)
+    if fixed:
+        static = [at_sizes(spec, fixed) for spec in model.inputs]
+        model = redeclare(model.path, {spec.name: spec for spec in static}, out)
+        model = dataclasses.replace(model, source_sha256=digest)
+    return correct_outputs(model, [(run.sizes, shapes_of(run.outputs)) for run in runs.runs], out)
 
 
-def _redeclare(source: Path, corrections: Mapping[str, TensorSpec], out: Path) -> OnnxModel:
-    model = load_ir(source)
-    for value in model.graph.inputs:
-        spec = corrections.get(str(value.name))
-        if spec is not None:
-            if value.dtype is not None and value.dtype.numpy().name != spec.dtype:
-                raise UsageError(f"'{source}': input '{value.name}' is {value.dtype.numpy().name}, not {spec.dtype}.")
-            value.shape = ir.Shape(spec.shape)
-    for node in model.graph.all_nodes():
-        for value in node.outputs:
-            value.shape = None  # it was inferred from the wrong declaration
-    return save_ir(ShapeInferencePass()(model).model, out)
+def _runs(
+    model: OnnxModel,
+    session: ort.InferenceSession,
+    before: Mapping[str, TensorSpec],
+    samples: Mapping[str, Rows] | None,
+) -> Runs | None:
+    """Run a model at several sizes; None if it takes none of those that it is tried with.
+
+    The sizes that its inputs had `before` --input replaced them are tried first.
+    """
+
+    def call(feed: Mapping[str, Array]) -> Sequence[Array]:
+        outputs: Sequence[Array] = session.run(None, dict(feed))
+        return outputs
+
+    pairs = [pair for spec in model.inputs for pair in zip(spec.shape, before[spec.name].shape)]
+    known = {size: found for size, found in pairs if isinstance(size, str) and isinstance(found, int)}
+    for batch, default in _SIZES:
+        sizes = {**dict.fromkeys(sorted(batches(model.inputs)), batch), **known}
+        feed = example_feed(model.inputs, samples, known=sizes, default=default)
+        with contextlib.suppress(Exception):  # ONNX Runtime raises RuntimeErrors and a dozen pybind classes
+            return run_at_sizes(model.inputs, feed, call)
+    return None
 
 
-def _check_loads(model: OnnxModel, source: str) -> None:
+def _loaded(model: OnnxModel, source: str) -> ort.InferenceSession:
     options = ort.SessionOptions()
     # ONNX Runtime checks the graph with optimization or without.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4  # errors arrive as exceptions
     try:
-        ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises RuntimeErrors and a dozen pybind classes
         raise UsageError(f"ONNX Runtime cannot load '{source}': {str(error).strip()[:500]}") from error

@@ -10,10 +10,10 @@ import torch
 
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
-from toolchain.exporters._torch import check_parity, example_tensors, outputs_of, quiet, root_cause
-from toolchain.models.onnx_model import OnnxModel, open_model
-
-_OPSET = 17  # the newest opset of torch's TorchScript exporter
+from toolchain.exporters._examples import example_feed
+from toolchain.exporters._quiet import quiet, root_cause
+from toolchain.exporters.tracing.export_script import export_script
+from toolchain.models.onnx_model import OnnxModel
 
 
 def export(
@@ -23,7 +23,7 @@ def export(
 
     Args:
         source: the archive. A pickled module or a state_dict is refused: reading one can run any code.
-        inputs: one spec per argument of `forward`, in order.
+        inputs: specs of the tensors that `forward` takes, by its parameters' names or in their order.
         out: the file to write.
         samples: real samples to export and check with; random ones for inputs without.
 
@@ -47,27 +47,7 @@ def export(
             module = loaded.eval()
         except Exception as error:  # a RuntimeError whose text holds a C++ stack
             raise UsageError(f"'{source}' cannot be read as a TorchScript archive: {root_cause(error)}") from error
-    arguments = example_tensors(inputs, samples)
-    outputs_of(module, arguments, source)  # the exporter runs it too, but its error says less
-    axes = {spec.name: {i: size for i, size in enumerate(spec.shape) if isinstance(size, str)} for spec in inputs}
-    with quiet():
-        try:
-            torch.onnx.export(
-                module,
-                arguments,
-                str(out),
-                dynamo=False,
-                input_names=list(axes),
-                dynamic_axes=axes,
-                opset_version=_OPSET,
-            )
-        except OSError:  # a full disk, since a script reads no files
-            raise
-        except Exception as error:  # unsupported operators, shapes, control flow
-            raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
-    model = open_model(out)
-    check_parity(model, module, arguments, inputs, source)
-    return model
+    return export_script(module, inputs, example_feed(inputs, samples), out, source)
 
 
 def _is_archive(source: str) -> bool:

@@ -1,0 +1,76 @@
+"""The inputs that the user declares, which an export may not narrow."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+from onnx_ir.passes.common import ShapeInferencePass
+
+from runtimes.errors import UsageError
+from runtimes.tensors import TensorSpec
+from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
+
+
+def refuse_fixed(source: str, specs: Sequence[TensorSpec], fixed: Mapping[str, int], reason: str = "") -> UsageError:
+    """Make the error for dimensions that are declared dynamic, and of which a source takes one size alone.
+
+    Args:
+        source: the source's name.
+        specs: the declared inputs.
+        fixed: the size that the source takes of each dimension.
+        reason: a sentence that names what fixes the first of them, if that is known.
+    """
+    name, size = next(iter(fixed.items()))
+    spec = next(spec for spec in specs if name in spec.shape)
+    return UsageError(
+        f"'{source}' takes only {size} for dimension '{name}' of input '{spec.name}', which is declared dynamic "
+        f"({spec}).{' ' if reason else ''}{reason} Declare the size with --input '{at_sizes(spec, fixed)}', or let the "
+        "model take any."
+    )
+
+
+def at_sizes(spec: TensorSpec, sizes: Mapping[str, int]) -> TensorSpec:
+    """Fix dynamic dimensions of an input."""
+    return dataclasses.replace(spec, shape=tuple(sizes.get(str(each), each) for each in spec.shape))
+
+
+def check_kept(model: OnnxModel, specs: Sequence[TensorSpec], source: str, line: Callable[[str], str]) -> None:
+    """Check that an export left all dimensions dynamic that are declared so.
+
+    Args:
+        model: the export.
+        specs: the declared inputs.
+        source: the source's name in errors.
+        line: finds the line that fixes a dimension; empty if none is found.
+
+    Raises:
+        UsageError: a dimension is fixed; says which, to what, and by what.
+    """
+    exported = {spec.name: spec for spec in model.inputs}
+    pairs = [pair for spec in specs for pair in zip(spec.shape, exported.get(spec.name, spec).shape)]
+    fixed = {size: found for size, found in pairs if isinstance(size, str) and isinstance(found, int)}
+    if fixed:
+        where = line(next(iter(fixed)))
+        raise refuse_fixed(source, specs, fixed, f"It is fixed at {where}." if where else "")
+
+
+def redeclare(source: Path, corrections: Mapping[str, TensorSpec], out: Path) -> OnnxModel:
+    """Write a copy of an ONNX file with other shapes of inputs, and all other shapes inferred anew.
+
+    Raises:
+        UsageError: an input is of another type.
+    """
+    model = load_ir(source)
+    for value in model.graph.inputs:
+        spec = corrections.get(str(value.name))
+        if spec is not None:
+            if value.dtype is not None and value.dtype.numpy().name != spec.dtype:
+                raise UsageError(f"'{source}': input '{value.name}' is {value.dtype.numpy().name}, not {spec.dtype}.")
+            value.shape = ir.Shape(spec.shape)
+    for node in model.graph.all_nodes():
+        for value in node.outputs:
+            value.shape = None  # it was inferred from the wrong declaration
+    return save_ir(ShapeInferencePass()(model).model, out)

@@ -1,0 +1,87 @@
+"""Correction of the output shapes that a file declares, by those that its model was seen to return."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes.common import ShapeInferencePass
+
+from runtimes.tensors import TensorSpec
+from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
+
+Shape = tuple[int, ...]
+Seen = Sequence[tuple[Mapping[str, int], Sequence[Shape | None]]]
+"""Of each inference, the sizes of the inputs' dynamic dimensions, and the shape of each output; None for no tensor."""
+
+
+def correct_outputs(model: OnnxModel, seen: Seen, out: Path) -> OnnxModel:
+    """Declare output shapes that hold at all sizes that were seen.
+
+    A size that varied becomes the input's dimension that it followed, or else a dimension of its own. A dynamic
+    dimension stays, unless it has the name of an input's dimension and another size. In a file of ours, the exporter's
+    own name for a dimension gives way to the input's, too.
+
+    Args:
+        model: the model, whose file stays as it is if it declares nothing wrong.
+        seen: of each inference, the sizes of the inputs' dimensions and the outputs' shapes.
+        out: the corrected file to write; the model's own, if that is one of ours.
+    """
+    ours = model.path == out
+    outputs = tuple(
+        _corrected(spec, [(sizes, shape) for sizes, shapes in seen if (shape := shapes[index]) is not None], ours)
+        for index, spec in enumerate(model.outputs)
+    )
+    if outputs == model.outputs:
+        return model
+    graph = load_ir(model.path)
+    if any(_is_wrong(before, after) for before, after in zip(model.outputs, outputs)):
+        for value in [value for node in graph.graph.all_nodes() for value in node.outputs]:
+            value.shape = None  # what is believed wrongly about the outputs, is believed of other tensors too
+        graph = ShapeInferencePass()(graph).model
+    for value, spec in zip(graph.graph.outputs, outputs):
+        value.shape = ir.Shape(spec.shape)
+    source = model.source_sha256 if ours else model.source_sha256 or model.sha256
+    return dataclasses.replace(save_ir(graph, out), source_sha256=source)
+
+
+def shapes_of(outputs: Sequence[object]) -> list[Shape | None]:
+    """List the shapes of outputs; None for a sequence of tensors."""
+    return [array.shape if isinstance(array, np.ndarray) else None for array in outputs]
+
+
+def _is_wrong(before: TensorSpec, after: TensorSpec) -> bool:
+    """Tell whether a correction replaced a size; another name for a dynamic dimension changes no meaning."""
+    if len(before.shape) != len(after.shape):
+        return True
+    return any(isinstance(size, int) and size != other for size, other in zip(before.shape, after.shape))
+
+
+def _corrected(spec: TensorSpec, seen: Sequence[tuple[Mapping[str, int], Shape]], ours: bool) -> TensorSpec:
+    """Correct one output; `seen` holds the sizes of the inputs' dimensions, and the output's shape."""
+    ranks = {len(shape) for _, shape in seen}
+    if len(ranks) != 1:  # no tensor, or a rank that depends on the data
+        return spec
+    declared: Sequence[int | str | None] = spec.shape if len(spec.shape) in ranks else [None] * ranks.pop()
+    return dataclasses.replace(
+        spec,
+        shape=tuple(
+            _corrected_size(size, f"{spec.name}_{axis}", [(sizes, shape[axis]) for sizes, shape in seen], ours)
+            for axis, size in enumerate(declared)
+        ),
+    )
+
+
+def _corrected_size(
+    declared: int | str | None, own: str, seen: Sequence[tuple[Mapping[str, int], int]], ours: bool
+) -> int | str:
+    found = {size for _, size in seen}
+    followed = [name for name in seen[0][0] if all(sizes[name] == size for sizes, size in seen)]
+    if isinstance(declared, str) and all(sizes.get(declared, size) == size for sizes, size in seen):
+        return followed[0] if ours and len(found) > 1 and followed and declared not in seen[0][0] else declared
+    if len(found) == 1 and (isinstance(declared, int) or len(seen) > 1):
+        return found.pop()
+    return followed[0] if followed else own

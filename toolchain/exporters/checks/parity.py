@@ -1,0 +1,107 @@
+"""The comparison of an export with its source, at several sizes of each dynamic dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
+
+import onnxruntime as ort
+
+from runtimes.errors import UsageError
+from runtimes.tensors import Array, TensorSpec
+from runtimes.verification.golden import slice_error
+from toolchain.exporters._quiet import root_cause
+from toolchain.exporters.checks.output_shapes import Seen, shapes_of
+from toolchain.exporters.checks.sizes import Call, Run, Runs, run_at_sizes
+from toolchain.models.onnx_model import OnnxModel
+
+_TOLERANCE = 1e-3  # for float32 on different kernels; EfficientNet-lite0 shows 1e-6
+
+
+def check_parity(
+    model: OnnxModel,
+    call: Call,
+    inputs: Sequence[TensorSpec],
+    feed: Mapping[str, Array],
+    source: str,
+    *,
+    further: Mapping[str, Collection[int]] = MappingProxyType({}),
+    line: Callable[[str], str] = lambda name: "",
+) -> tuple[Runs, Seen]:
+    """Compare an exported model with its source on the example, and at other sizes.
+
+    Args:
+        model: the export; it may lack inputs that the source does not use.
+        call: computes the source's outputs from arrays by input.
+        inputs: the declared inputs.
+        feed: the example.
+        source: the source's name in errors.
+        further: sizes of a dimension that are worth a comparison of their own.
+        line: finds the line of the source that depends on the size of a dimension; empty if none is found.
+
+    Returns:
+        What the source computed, and the shapes that the export returned.
+
+    Raises:
+        UsageError: the export fails where the source does not, or an output differs by more than arithmetic explains.
+    """
+    session = _session(model, source)
+    runs = run_at_sizes(inputs, feed, call, further)
+    seen = []
+    for run in runs.runs:
+        shapes = " and ".join(f"{name} {list(array.shape)}" for name, array in run.feed.items())
+        subject = f"{f'Given {shapes}, the' if run.changed else 'The'} ONNX export of '{source}'"
+        try:
+            computed = _computed(session, model, run.feed, subject)
+            _compare(model, computed, run.outputs, subject)
+        except UsageError as error:
+            raise UsageError(f"{error} {_hint(run, line)}") from error
+        seen.append((run.sizes, shapes_of(computed)))
+    return runs, seen
+
+
+def _session(model: OnnxModel, source: str) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # errors reach us as exceptions
+    try:
+        return ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
+        raise UsageError(f"ONNX Runtime cannot run the ONNX export of '{source}': {root_cause(error)}") from error
+
+
+def _computed(
+    session: ort.InferenceSession, model: OnnxModel, feed: Mapping[str, Array], subject: str
+) -> Sequence[Array]:
+    kept = {spec.name: feed[spec.name] for spec in model.inputs}
+    try:
+        computed: Sequence[Array] = session.run(None, kept)
+    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
+        rejected = ", ".join(sorted(set(feed) - set(kept)))
+        because = f" (the exporter dropped {rejected}, which it took for unused)" if rejected else ""
+        raise UsageError(f"{subject} fails in ONNX Runtime: {root_cause(error)}{because}.") from error
+    return computed
+
+
+def _compare(model: OnnxModel, computed: Sequence[Array], expected: Sequence[Array], subject: str) -> None:
+    if len(computed) != len(expected):
+        raise UsageError(f"{subject} has {len(computed)} outputs, but the source returns {len(expected)} tensors.")
+    for spec, actual, wanted in zip(model.outputs, computed, expected):
+        difference = slice_error(actual, wanted)
+        if not difference <= _TOLERANCE:
+            raise UsageError(
+                f"{subject} computes something else: output '{spec.name}' differs by "
+                f"{difference:.1e} (tolerance {_TOLERANCE:.0e})."
+            )
+
+
+def _hint(run: Run, line: Callable[[str], str]) -> str:
+    """Suggest why an export differs; that it does not at the example's sizes tells much."""
+    if not run.changed:
+        return "Is the model in eval mode, and free of randomness?"
+    where = line(run.changed[0]) if len(run.changed) == 1 else ""
+    if not where:
+        return "It is right at the sizes of the example alone; declare the sizes with --input."
+    return (
+        f"What the model does depends on the size of dimension '{run.changed[0]}' at {where}, and an export keeps one "
+        "way alone; let the model do the same at every size, or declare the size with --input."
+    )

@@ -1,0 +1,1 @@
+"""PyTorch modules: wired to the declared inputs, traced, and exported."""

@@ -1,0 +1,87 @@
+"""Export of TorchScript, scripted or traced, and the check of its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from onnx_ir.passes.common import NameFixPass
+
+from runtimes.errors import UsageError
+from runtimes.tensors import Array, TensorSpec
+from toolchain.exporters._quiet import quiet, root_cause
+from toolchain.exporters.checks.declared_inputs import check_kept, refuse_fixed
+from toolchain.exporters.checks.output_shapes import correct_outputs
+from toolchain.exporters.checks.parity import check_parity
+from toolchain.exporters.tracing.output_names import keep_outputs
+from toolchain.exporters.tracing.wiring import Wired, by_signature, computed, signature
+from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
+
+_OPSET = 17  # the newest opset of torch's TorchScript exporter
+
+
+def export_script(
+    module: torch.jit.ScriptModule, inputs: Sequence[TensorSpec], feed: Mapping[str, Array], out: Path, source: str
+) -> OnnxModel:
+    """Export a scripted or traced module, and compare as `export_and_check` does.
+
+    Args:
+        module: the module, in eval mode.
+        inputs: the declared inputs, which are wired to the parameters of `forward`.
+        feed: example arrays by input.
+        out: the file to write.
+        source: the source's name in errors.
+
+    Raises:
+        UsageError: as in `export_and_check`; a dimension that is declared dynamic counts as fixed where the module
+            takes no other size.
+    """
+    wired = Wired(module, by_signature(module, inputs, source))
+    names = list(computed(wired, feed, source))  # the exporter runs it too, but its error says less
+    dynamic = {spec.name: {i: size for i, size in enumerate(spec.shape) if isinstance(size, str)} for spec in inputs}
+    arguments, order = _positional(wired, feed)
+    with quiet():
+        try:
+            torch.onnx.export(
+                module,  # itself, since a module around it cannot be traced
+                arguments,
+                str(out),
+                dynamo=False,
+                input_names=order,
+                dynamic_axes=dynamic,
+                opset_version=_OPSET,
+            )
+        except OSError:  # a full disk, since a script reads no files
+            raise
+        except Exception as error:  # unsupported operators, shapes, control flow
+            raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
+    graph = load_ir(out)
+    kept = keep_outputs(graph, names)
+    NameFixPass()(graph)
+    model = save_ir(graph, out)
+    check_kept(model, inputs, source, lambda name: "")
+    runs, seen = check_parity(
+        model,
+        lambda arrays: [array for name, array in wired.compute(arrays).items() if name in kept],
+        inputs,
+        feed,
+        source,
+    )
+    if runs.fixed:
+        reason = f"It says of another size: {root_cause(next(iter(runs.fixed.values())))}."
+        raise refuse_fixed(source, inputs, {name: runs.runs[0].sizes[name] for name in runs.fixed}, reason)
+    return correct_outputs(model, seen, out)
+
+
+def _positional(wired: Wired, feed: Mapping[str, Array]) -> tuple[tuple[Any, ...], list[str]]:
+    """Write the arguments by position, as the exporter wants them, and the inputs in the order of these."""
+    tensors = {name: torch.from_numpy(array) for name, array in feed.items()}
+    arguments, keywords = wired.place(list(tensors.values()))
+    if not keywords:
+        return tuple(arguments), list(feed)
+    parameters = signature(wired.module).parameters.values()
+    return tuple(keywords.get(each.name, each.default) for each in parameters), [
+        each.name for each in parameters if each.name in keywords
+    ]
