@@ -126,8 +126,19 @@ def input_option(function: F) -> F:
         multiple=True,
         metavar="NAME=DTYPE[SHAPE]",
         callback=_inputs,
-        help="An input, as in image=float32[N,3,224,224]; letters are dynamic dimensions. Repeatable, in the order of "
-        "forward's parameters.",
+        help="An input, as in image=float32[N,3,224,224]; letters are dynamic dimensions. Repeatable; it goes to the "
+        "parameter of forward that has its name, or to the one in its place if none has.",
+    )(function)
+
+
+def output_option(function: F) -> F:
+    """Add --output, repeatable."""
+    return click.option(
+        "--output",
+        "outputs",
+        multiple=True,
+        metavar="NAME",
+        help="A new name for an output. Repeatable, in the order of the model's outputs; the others keep their names.",
     )(function)
 
 

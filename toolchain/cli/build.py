@@ -22,6 +22,7 @@ from toolchain.cli._options import (
     format_option,
     input_option,
     out_folder_option,
+    output_option,
     sampling_plan,
     verbose_option,
 )
@@ -76,6 +77,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 @click.command()
 @click.argument("source", type=FileOrName(), is_eager=True, callback=_source)
 @input_option
+@output_option
 @calibration_option("that int8's ranges are observed on")
 @click.option(
     "--calibration-table",

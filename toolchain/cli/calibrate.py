@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolchain.cli._options import INTERRUPTED, calibration_option, input_option, method_option
+from toolchain.cli._options import INTERRUPTED, calibration_option, input_option, method_option, output_option
 from toolchain.sources.open_source import check_source
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source")
 @input_option
+@output_option
 @calibration_option("that ranges are observed on", required=True)
 @method_option
 @click.option(
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
 )
 @click.pass_context
 def command(
-    ctx: click.Context, source: str, inputs: tuple[TensorSpec, ...], calibration: Path, method: str, out: Path
+    ctx: click.Context,
+    source: str,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[str, ...],
+    calibration: Path,
+    method: str,
+    out: Path,
 ) -> None:
     """Write the ranges of the tensors that int8 quantizes to a file, to read, to edit and to build with.
 
@@ -52,7 +59,7 @@ def command(
     from toolchain.sources.open_with_samples import open_float_with_samples
 
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work, output_folder(out.parent):
-        model, samples = open_float_with_samples(source, inputs, calibration, Path(work))
+        model, samples = open_float_with_samples(source, inputs, calibration, Path(work), outputs)
         recipe = Recipe("int8", method, QuantizationScheme())
         try:
             made = calibrate(prepare(model), recipe, samples, table_cache.open_cache())

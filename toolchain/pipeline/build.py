@@ -111,7 +111,8 @@ def _open_context(
         dataset.check_names(given, described, labels=labelled, called=str(request.evaluation))
     real = observed or given
     begin_stage(OPENING.format(source=request.source))
-    model = open_source(request.source, request.inputs, work / "source.onnx", open_arrays(real) if real else None)
+    arrays = open_arrays(real) if real else None
+    model = open_source(request.source, request.inputs, work / "source.onnx", arrays, request.outputs)
     tick("exported the source")
     calibration = dataset.read(observed, model.inputs, called=str(request.calibration)) if observed else None
     evaluation = dataset.read(given, model.inputs, labels=labelled, called=str(request.evaluation)) if given else None

@@ -23,6 +23,7 @@ class BuildRequest:
         out: the folder for the results.
         profiles: the devices; one bundle is made for each.
         inputs: the model's inputs, for a source that does not describe them.
+        outputs: new names for the model's first outputs.
         calibration: samples as an .npz, or FILE.py:FACTORY.
         calibration_table: ranges for static int8, in place of observing the samples.
         evaluation: samples with labels, as an .npz.
@@ -46,6 +47,7 @@ class BuildRequest:
     out: Path
     profiles: tuple[HardwareProfile, ...]
     inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[str, ...] = ()
     calibration: Path | None = None
     calibration_table: Path | None = None
     evaluation: Path | None = None

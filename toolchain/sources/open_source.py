@@ -18,7 +18,11 @@ _SUFFIXES = {".onnx": "onnx", ".pt2": "pt2", ".pt": "torchscript", ".pth": "torc
 
 
 def open_source(
-    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
+    source: str,
+    inputs: Sequence[TensorSpec],
+    out: Path,
+    samples: Mapping[str, Rows] | None = None,
+    outputs: Sequence[str] = (),
 ) -> OnnxModel:
     """Export a source to ONNX.
 
@@ -28,11 +32,15 @@ def open_source(
         out: the ONNX file to write, if one is made.
         samples: arrays by input, first axis the samples, to export and check with if they fit. Random numbers
             stand in for the other inputs, and some models do not accept them.
+        outputs: names from --output for the first outputs, in order.
 
     Raises:
-        UsageError: the source is of no known kind, or its exporter refuses it.
+        UsageError: the source is of no known kind, its exporter refuses it, or an output cannot have the name.
     """
-    return exporter(_kind(source)).export(source, inputs, out, samples)
+    model = exporter(_kind(source)).export(source, inputs, out, samples)
+    from toolchain.exporters._output_names import rename_outputs  # with onnx-ir
+
+    return rename_outputs(model, outputs, source, out)
 
 
 def check_source(source: str) -> None:

@@ -16,7 +16,7 @@ from toolchain.sources.open_source import open_source
 
 
 def open_with_samples(
-    source: str, inputs: Sequence[TensorSpec], calibration: Path, work: Path
+    source: str, inputs: Sequence[TensorSpec], calibration: Path, work: Path, outputs: Sequence[str] = ()
 ) -> tuple[OnnxModel, Dataset]:
     """Export a source, and check its samples against it.
 
@@ -25,24 +25,25 @@ def open_with_samples(
         inputs: specs from --input; may be empty if the source declares its own.
         calibration: an .npz, or FILE.py:FACTORY.
         work: a folder for the exported model and for what a factory yields.
+        outputs: names from --output for the first outputs, in order.
 
     Raises:
         UsageError: the source or the samples cannot be read, or do not fit each other.
     """
     file = as_npz(calibration, work / "calibration.npz")
-    model = open_source(source, inputs, work / "source.onnx", open_arrays(file))
+    model = open_source(source, inputs, work / "source.onnx", open_arrays(file), outputs)
     return model, dataset.read(file, model.inputs, called=str(calibration))
 
 
 def open_float_with_samples(
-    source: str, inputs: Sequence[TensorSpec], calibration: Path, work: Path
+    source: str, inputs: Sequence[TensorSpec], calibration: Path, work: Path, outputs: Sequence[str] = ()
 ) -> tuple[OnnxModel, Dataset]:
     """Export a float source, and check its samples against it; see `open_with_samples` for the arguments.
 
     Raises:
         UsageError: the source is quantized already; or as in `open_with_samples`.
     """
-    model, samples = open_with_samples(source, inputs, calibration, work)
+    model, samples = open_with_samples(source, inputs, calibration, work, outputs)
     if is_quantized(load_ir(model.path)):
         raise UsageError(f"'{source}' is quantized already; give the float model that it was made from.")
     return model, samples

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from onnx_ir.passes.common import NameFixPass
 
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
+from toolchain.exporters._output_names import keep_outputs
 from toolchain.exporters._quiet import quiet, root_cause
 from toolchain.exporters.checks.declared_inputs import check_kept
 from toolchain.exporters.checks.output_shapes import correct_outputs
 from toolchain.exporters.checks.parity import check_parity
 from toolchain.exporters.tracing.guards import line_that_depends_on, sizes_of_interest
-from toolchain.exporters.tracing.output_names import keep_outputs
 from toolchain.exporters.tracing.recurrent import recurrent_shapes
 from toolchain.exporters.tracing.wiring import Wired, computed
 from toolchain.models.onnx_model import OnnxModel, open_model
@@ -45,7 +44,6 @@ def export_and_check(
         return line_that_depends_on(wired, _tensors(feed), inputs, name)
 
     kept = keep_outputs(program.model, names)
-    NameFixPass()(program.model)  # an input may have the name of a node's output or of a weight
     program.save(str(out))
     model = open_model(out)
     check_kept(model, inputs, source, line)

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx_ir as ir
 import torch
-from onnx_ir.passes.common import NameFixPass
 
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
+from toolchain.exporters._output_names import keep_outputs
 from toolchain.exporters._quiet import quiet, root_cause
 from toolchain.exporters.checks.declared_inputs import check_kept, refuse_fixed
 from toolchain.exporters.checks.output_shapes import correct_outputs
 from toolchain.exporters.checks.parity import check_parity
-from toolchain.exporters.tracing.output_names import keep_outputs
 from toolchain.exporters.tracing.wiring import Wired, by_signature, computed, signature
 from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
 
@@ -58,8 +59,8 @@ def export_script(
         except Exception as error:  # unsupported operators, shapes, control flow
             raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
     graph = load_ir(out)
+    _set_defaults(graph.graph, list(dynamic), module)
     kept = keep_outputs(graph, names)
-    NameFixPass()(graph)
     model = save_ir(graph, out)
     check_kept(model, inputs, source, lambda name: "")
     runs, seen = check_parity(
@@ -79,9 +80,19 @@ def _positional(wired: Wired, feed: Mapping[str, Array]) -> tuple[tuple[Any, ...
     """Write the arguments by position, as the exporter wants them, and the inputs in the order of these."""
     tensors = {name: torch.from_numpy(array) for name, array in feed.items()}
     arguments, keywords = wired.place(list(tensors.values()))
+    parameters = list(signature(wired.module).parameters.values())
     if not keywords:
-        return tuple(arguments), list(feed)
-    parameters = signature(wired.module).parameters.values()
-    return tuple(keywords.get(each.name, each.default) for each in parameters), [
-        each.name for each in parameters if each.name in keywords
-    ]
+        return (*arguments, *(each.default for each in parameters[len(arguments) :])), list(feed)
+    given = tuple(keywords.get(each.name, each.default) for each in parameters)
+    return given, [each.name for each in parameters if each.name in keywords]
+
+
+def _set_defaults(graph: ir.Graph, inputs: Sequence[str], module: torch.jit.ScriptModule) -> None:
+    """Make constants of the numbers that parameters have by default, which the exporter takes for inputs (`c.1`)."""
+    defaults = {name: parameter.default for name, parameter in signature(module).parameters.items()}
+    for value in [value for value in graph.inputs if value.name not in inputs]:
+        default = defaults.get(str(value.name).partition(".")[0])
+        if isinstance(default, (bool, int, float)) and value.dtype is not None:
+            graph.inputs.remove(value)
+            value.const_value = ir.tensor(np.array(default, value.dtype.numpy()), name=value.name)
+            graph.register_initializer(value)

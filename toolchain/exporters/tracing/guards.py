@@ -12,8 +12,8 @@ from torch.fx.experimental import symbolic_shapes
 
 from runtimes.tensors import TensorSpec
 from toolchain.exporters._quiet import quiet
+from toolchain.exporters.tracing.model_lines import TORCH, line_of
 from toolchain.exporters.tracing.recurrent import recurrent_shapes
-from toolchain.exporters.tracing.user_code import TORCH, line_of
 
 _MAX_SIZES = 9  # of a dimension: each costs an inference
 

@@ -12,8 +12,8 @@ import torch
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._quiet import quiet, root_cause
+from toolchain.exporters.tracing.model_lines import where_raised
 from toolchain.exporters.tracing.results import named_tensors
-from toolchain.exporters.tracing.user_code import where_raised
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -102,7 +102,11 @@ def _wire(signature: inspect.Signature, inputs: Sequence[str], source: str) -> l
     """Find the keyword of each input; None if all go by position."""
     parameters = list(signature.parameters.values())
     kinds = {each.kind for each in parameters}
-    takes = f"`forward` takes ({', '.join(str(each.replace(annotation=each.empty)) for each in parameters)})"
+    shown = signature.replace(
+        parameters=[each.replace(annotation=each.empty) for each in parameters],
+        return_annotation=inspect.Signature.empty,
+    )
+    takes = f"`forward` takes {shown}"
     keywords = {each.name for each in parameters if each.kind in _BY_NAME}
     required = [each for each in parameters if each.kind in (*_BY_POSITION, *_BY_NAME) and each.default is each.empty]
     if keywords & set(inputs):
