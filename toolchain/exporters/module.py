@@ -41,6 +41,9 @@ def export(
             f"'{source}' needs its inputs described; add --input, as in --input image=float32[N,3,224,224]."
         )
     module = make(source)
+    config = getattr(module, "config", None)
+    if getattr(config, "use_cache", False) and not any("past" in spec.name for spec in inputs):
+        config.use_cache = False  # Hugging Face's decoders return the cache of every layer by default
     feed = example_feed(inputs, samples)
     if isinstance(module, torch.jit.ScriptModule):
         return export_script(module, inputs, feed, out, source)

@@ -36,6 +36,8 @@ def parse_input(text: str) -> TensorSpec:
 def example_samples(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[str, Array]:
     """Draw `n` random samples per input, first axis the samples: normal floats, integers 0 or 1, booleans.
 
+    An input of integers or booleans that is called a mask begins with ones and ends in zeros, in every row.
+
     A leading dynamic dimension is taken as the batch; others become 8. A dimension that is the batch of another input
     is 1 everywhere.
     """
@@ -55,6 +57,10 @@ def _random(rng: np.random.Generator, spec: TensorSpec, n: int, batches: Mapping
     has_batch = bool(spec.shape) and isinstance(spec.shape[0], str)
     tail = TensorSpec(spec.name, spec.dtype, spec.shape[1:] if has_batch else spec.shape)
     shape = (n, *tail.resolve(batches, default=_OPEN_SIZE))
+    if "mask" in spec.name.lower() and shape[1:] and not spec.dtype.startswith("float"):
+        # The first part of each row, as of padded sequences; attention to nothing at all has no value.
+        lengths = rng.integers(1, shape[-1] + 1, (*shape[:-1], 1))
+        return np.asarray(np.arange(shape[-1]) < lengths).astype(spec.dtype)
     if spec.dtype == "bool":
         return rng.integers(0, 2, shape).astype(bool)
     if "int" in spec.dtype:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime as ort
@@ -328,3 +329,27 @@ def test_a_factory_finds_the_files_beside_it_and_keeps_real_packages(tmp_path):
     assert model.inputs[0].name == "x"
     assert hasattr(sys.modules["onnx"], "ModelProto")
     assert str(tmp_path) not in sys.path
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("kind", [torch.jit.script, lambda net: torch.jit.trace(net, torch.ones(2, 4))])
+def test_a_factory_may_return_torchscript(tmp_path, kind):
+    model = export_here(kind(nn.Linear(4, 2).eval()), tmp_path / "m.onnx", "x=float32[N,4]")
+    assert str(model.outputs[0]) == "output=float32[N,2]"
+
+
+class Configured(nn.Module):
+    """A decoder as Hugging Face writes them."""
+
+    def __init__(self):
+        super().__init__()
+        self.config = SimpleNamespace(use_cache=True)
+
+    def forward(self, x, use_cache=None):
+        keeps = self.config.use_cache if use_cache is None else use_cache
+        return {"logits": x * 2, "past": (x * 3,) if keeps else None}
+
+
+def test_a_decoders_cache_is_switched_off(tmp_path):
+    model = export_here(Configured(), tmp_path / "m.onnx", "x=float32[N,4]")
+    assert [spec.name for spec in model.outputs] == ["logits"]

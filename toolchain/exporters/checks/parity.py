@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
+import numpy as np
 import onnxruntime as ort
 
 from runtimes.errors import UsageError
@@ -25,6 +26,7 @@ def check_parity(
     feed: Mapping[str, Array],
     source: str,
     *,
+    tolerance: float = _TOLERANCE,
     further: Mapping[str, Collection[int]] = MappingProxyType({}),
     line: Callable[[str], str] = lambda name: "",
 ) -> tuple[Runs, Seen]:
@@ -36,6 +38,7 @@ def check_parity(
         inputs: the declared inputs.
         feed: the example.
         source: the source's name in errors.
+        tolerance: the largest `slice_error` of an output. NaN is equal to NaN.
         further: sizes of a dimension that are worth a comparison of their own.
         line: finds the line of the source that depends on the size of a dimension; empty if none is found.
 
@@ -53,7 +56,7 @@ def check_parity(
         subject = f"{f'Given {shapes}, the' if run.changed else 'The'} ONNX export of '{source}'"
         try:
             computed = _computed(session, model, run.feed, subject)
-            _compare(model, computed, run.outputs, subject)
+            _compare(model, computed, run.outputs, subject, tolerance)
         except UsageError as error:
             raise UsageError(f"{error} {_hint(run, line)}") from error
         seen.append((run.sizes, shapes_of(computed)))
@@ -82,16 +85,26 @@ def _computed(
     return computed
 
 
-def _compare(model: OnnxModel, computed: Sequence[Array], expected: Sequence[Array], subject: str) -> None:
+def _compare(
+    model: OnnxModel, computed: Sequence[Array], expected: Sequence[Array], subject: str, tolerance: float
+) -> None:
     if len(computed) != len(expected):
         raise UsageError(f"{subject} has {len(computed)} outputs, but the source returns {len(expected)} tensors.")
     for spec, actual, wanted in zip(model.outputs, computed, expected):
-        difference = slice_error(actual, wanted)
-        if not difference <= _TOLERANCE:
+        difference = slice_error(*_without_common_nan(actual, wanted))
+        if not difference <= tolerance:
             raise UsageError(
                 f"{subject} computes something else: output '{spec.name}' differs by "
-                f"{difference:.1e} (tolerance {_TOLERANCE:.0e})."
+                f"{difference:.1e} (tolerance {tolerance:.0e})."
             )
+
+
+def _without_common_nan(actual: Array, wanted: Array) -> tuple[Array, Array]:
+    """Take NaN for 0 where both have it, as a model may that divides by a mask's sum."""
+    if actual.shape != wanted.shape or actual.dtype.kind != "f" or wanted.dtype.kind != "f":
+        return actual, wanted
+    both = np.isnan(actual) & np.isnan(wanted)
+    return (np.where(both, 0, actual), np.where(both, 0, wanted)) if both.any() else (actual, wanted)
 
 
 def _hint(run: Run, line: Callable[[str], str]) -> str:

@@ -16,6 +16,7 @@ from toolchain.exporters.checks.declared_inputs import check_kept
 from toolchain.exporters.checks.output_shapes import correct_outputs
 from toolchain.exporters.checks.parity import check_parity
 from toolchain.exporters.tracing.guards import line_that_depends_on, sizes_of_interest
+from toolchain.exporters.tracing.half_modules import computable, tolerance_of
 from toolchain.exporters.tracing.recurrent import recurrent_shapes
 from toolchain.exporters.tracing.wiring import Wired, computed
 from toolchain.models.onnx_model import OnnxModel, open_model
@@ -37,6 +38,8 @@ def export_and_check(
         UsageError: the module fails on the example, it cannot be exported, a dimension that is declared dynamic came
             out fixed, or the ONNX form computes something else.
     """
+    tolerance = tolerance_of(wired.module)
+    wired = computable(wired, feed)
     names = list(computed(wired, feed, source))
     program = _program(wired, inputs, feed, source)
 
@@ -53,6 +56,7 @@ def export_and_check(
         inputs,
         feed,
         source,
+        tolerance=tolerance,
         further=sizes_of_interest(wired, _tensors(feed), inputs),
         line=line,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from toolchain.exporters.tracing.results import named_tensors
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
+_MISSPELT = 0.8  # so similar to a parameter is no keyword of `**kwargs`
 
 Place = Callable[[Sequence[torch.Tensor]], tuple[Sequence[Any], Mapping[str, Any]]]
 """Puts the tensors of the inputs, in order, into positional and keyword arguments."""
@@ -40,7 +42,7 @@ class Wired(torch.nn.Module):
             # The model may write into its arguments, so they are copies.
             result = self._result([torch.from_numpy(np.array(array)) for array in feed.values()])
             # A scripted module's outputs may require gradients in spite of no_grad.
-            return {name: tensor.detach().numpy() for name, tensor in named_tensors(result)}
+            return {name: _array(tensor.detach()) for name, tensor in named_tensors(result)}
 
     def _result(self, tensors: Sequence[torch.Tensor]) -> Any:
         arguments, keywords = self.place(tensors)
@@ -111,7 +113,8 @@ def _wire(signature: inspect.Signature, inputs: Sequence[str], source: str) -> l
     required = [each for each in parameters if each.kind in (*_BY_POSITION, *_BY_NAME) and each.default is each.empty]
     if keywords & set(inputs):
         unknown = [name for name in inputs if name not in keywords]
-        if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
+        misspelt = any(difflib.get_close_matches(name, keywords, cutoff=_MISSPELT) for name in unknown)
+        if misspelt or (unknown and inspect.Parameter.VAR_KEYWORD not in kinds):
             raise UsageError(f"'{source}' has no input {_listed(unknown)}; {takes}.")
         missing = [each.name for each in required if each.name not in inputs]
     else:
@@ -122,6 +125,11 @@ def _wire(signature: inspect.Signature, inputs: Sequence[str], source: str) -> l
     if missing:
         raise UsageError(f"'{source}' needs {_listed(missing)}, too; {takes}. Describe each tensor with an --input.")
     return list(inputs) if keywords & set(inputs) else None
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    array: Array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()  # NumPy has no bfloat16
+    return array
 
 
 def _listed(names: Sequence[str]) -> str:
