@@ -23,6 +23,7 @@ _EXTRAS = {
     "uvicorn": "serve",
     "prometheus_client": "serve",
     "torch": "toolchain",
+    "keras": "keras",
     "onnx": "toolchain",
     "onnx_ir": "toolchain",
     "onnxconverter_common": "toolchain",

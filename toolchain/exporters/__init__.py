@@ -34,5 +34,5 @@ class Exporter(Protocol):
 
 
 def exporter(kind: str) -> Exporter:
-    """Load the exporter of a kind of source: "module", "onnx", "pt2" or "torchscript"."""
+    """Load the exporter of a kind of source: "keras", "module", "onnx", "pt2" or "torchscript"."""
     return cast(Exporter, plugins.load(__name__, kind, "kind of source"))

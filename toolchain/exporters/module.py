@@ -18,7 +18,8 @@ from toolchain.exporters._examples import example_feed
 from toolchain.exporters._quiet import quiet, root_cause
 from toolchain.exporters.tracing.export_module import export_and_check
 from toolchain.exporters.tracing.export_script import export_script
-from toolchain.exporters.tracing.wiring import Wired, by_signature
+from toolchain.exporters.tracing.model_lines import where_raised
+from toolchain.exporters.tracing.wiring import Wired, as_list, by_signature
 from toolchain.models.onnx_model import OnnxModel
 
 
@@ -47,7 +48,9 @@ def export(
     feed = example_feed(inputs, samples)
     if isinstance(module, torch.jit.ScriptModule):
         return export_script(module, inputs, feed, out, source)
-    return export_and_check(Wired(module, by_signature(module, inputs, source)), inputs, feed, out, source)
+    is_keras = any(each.__module__.startswith("keras.") for each in type(module).__mro__)
+    place = as_list if is_keras and len(inputs) > 1 else by_signature(module, inputs, source)
+    return export_and_check(Wired(module, place), inputs, feed, out, source)
 
 
 def make(source: str) -> torch.nn.Module:

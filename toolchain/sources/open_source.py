@@ -14,7 +14,14 @@ if TYPE_CHECKING:  # `measure` imports `is_onnx` on a device without onnx-ir, an
     from runtimes.tensors import TensorSpec
     from toolchain.models.onnx_model import OnnxModel
 
-_SUFFIXES = {".onnx": "onnx", ".pt2": "pt2", ".pt": "torchscript", ".pth": "torchscript", ".ts": "torchscript"}
+_SUFFIXES = {
+    ".onnx": "onnx",
+    ".pt2": "pt2",
+    ".pt": "torchscript",
+    ".pth": "torchscript",
+    ".ts": "torchscript",
+    ".keras": "keras",
+}
 
 
 def open_source(

@@ -11,10 +11,11 @@ import torch
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._output_names import keep_outputs
-from toolchain.exporters._quiet import quiet, root_cause
+from toolchain.exporters._quiet import quiet
 from toolchain.exporters.checks.declared_inputs import check_kept
 from toolchain.exporters.checks.output_shapes import correct_outputs
 from toolchain.exporters.checks.parity import check_parity
+from toolchain.exporters.tracing.explain import explain
 from toolchain.exporters.tracing.guards import line_that_depends_on, sizes_of_interest
 from toolchain.exporters.tracing.half_modules import computable, tolerance_of
 from toolchain.exporters.tracing.recurrent import recurrent_shapes
@@ -77,7 +78,7 @@ def _program(wired: Wired, inputs: Sequence[TensorSpec], feed: Mapping[str, Arra
                 verbose=False,
             )
         except Exception as error:  # torch.export's failures have no common base
-            raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
+            raise UsageError(explain(error, source)) from error
     assert program is not None
     for value in list(program.model.graph.initializers.values()):
         name = str(value.name).removeprefix("module.")  # the user's own name

@@ -17,6 +17,7 @@ from toolchain.exporters._quiet import quiet, root_cause
 from toolchain.exporters.checks.declared_inputs import check_kept, refuse_fixed
 from toolchain.exporters.checks.output_shapes import correct_outputs
 from toolchain.exporters.checks.parity import check_parity
+from toolchain.exporters.tracing.explain import explain
 from toolchain.exporters.tracing.wiring import Wired, by_signature, computed, signature
 from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
 
@@ -57,7 +58,7 @@ def export_script(
         except OSError:  # a full disk, since a script reads no files
             raise
         except Exception as error:  # unsupported operators, shapes, control flow
-            raise UsageError(f"'{source}' cannot be exported to ONNX: {root_cause(error)}") from error
+            raise UsageError(explain(error, source)) from error
     graph = load_ir(out)
     _set_defaults(graph.graph, list(dynamic), module)
     kept = keep_outputs(graph, names)
