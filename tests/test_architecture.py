@@ -68,6 +68,7 @@ def may_import(path: Path) -> set[str]:
     extra = {
         ROOT / "hwbench" / "gate": {"pytest"} if path.stem == "pytest_plugin" else set(),  # nothing but pytest loads it
         ROOT / "hwbench" / "load" / "loadgen": {"mlperf_loadgen"},  # what runs in the measuring process
+        ROOT / "toolchain" / "exporters": {"keras"} if path.stem == "keras" else set(),
         ROOT / "runtimes" / "backends": BACKEND_PACKAGES.get(path.stem, {path.stem}),
         ROOT / "runtimes" / "bundles": EXTRA_PACKAGES.get(path.stem, set()),
         ROOT / "runtimes" / "serving": EXTRA_PACKAGES.get(path.stem, set()),

@@ -152,7 +152,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 def command(ctx: click.Context, /, plan: bool, form: str, verbose: bool, duration: float | None, **asked: Any) -> None:
     """Take a trained model to a measured, packed, gated bundle per device.
 
-    SOURCE is model.onnx, model.pt2, model.pt (TorchScript), MODULE:FACTORY, FILE.py:FACTORY, or an
+    SOURCE is model.onnx, model.pt2, model.pt (TorchScript), model.keras, MODULE:FACTORY, FILE.py:FACTORY, or an
     edgewright.toml that holds these options under their long names.
 
     \b

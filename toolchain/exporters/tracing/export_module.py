@@ -15,7 +15,7 @@ from toolchain.exporters._quiet import quiet
 from toolchain.exporters.checks.declared_inputs import check_kept
 from toolchain.exporters.checks.output_shapes import correct_outputs
 from toolchain.exporters.checks.parity import check_parity
-from toolchain.exporters.tracing.explain import explain
+from toolchain.exporters.tracing.failures import explain
 from toolchain.exporters.tracing.guards import line_that_depends_on, sizes_of_interest
 from toolchain.exporters.tracing.half_modules import computable, tolerance_of
 from toolchain.exporters.tracing.recurrent import recurrent_shapes

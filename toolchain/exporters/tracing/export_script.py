@@ -17,7 +17,7 @@ from toolchain.exporters._quiet import quiet, root_cause
 from toolchain.exporters.checks.declared_inputs import check_kept, refuse_fixed
 from toolchain.exporters.checks.output_shapes import correct_outputs
 from toolchain.exporters.checks.parity import check_parity
-from toolchain.exporters.tracing.explain import explain
+from toolchain.exporters.tracing.failures import explain
 from toolchain.exporters.tracing.wiring import Wired, by_signature, computed, signature
 from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
 
