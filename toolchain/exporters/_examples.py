@@ -1,4 +1,4 @@
-"""Example inputs for an export: real samples if there are any, and the same samples at other sizes."""
+"""Example inputs for an export: real samples if there are any."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain.sources.input_specs import example_samples
+from toolchain.sources.sizes import batches, resized_to
 
 _BATCH = 2  # torch.export treats a size of 1 as a constant
-_LONG = 32  # sizes from here on are halved instead of doubled
 
 
 def example_feed(
@@ -37,36 +37,9 @@ def example_feed(
     shapes = {spec.name: spec.resolve(sizes, default=default) for spec in specs}
     random = example_samples([TensorSpec(spec.name, spec.dtype, shapes[spec.name]) for spec in specs], 1)
     return {
-        name: np.asarray(random[name][0]) if array is None else _resized(array, shapes[name])
+        name: np.asarray(random[name][0]) if array is None else resized_to(array, shapes[name])
         for name, array in real.items()
     }
-
-
-def at_other_sizes(specs: Sequence[TensorSpec], feed: Mapping[str, Array]) -> dict[str, Array]:
-    """Resize every dynamic dimension: increase batches by one, and double or halve others."""
-    batch = batches(specs)
-    sizes: dict[str, int] = {}
-    for spec in specs:
-        for letter, size in zip(spec.shape, np.shape(feed[spec.name])):
-            if isinstance(letter, str):
-                sizes.setdefault(letter, size + 1 if letter in batch else enlarged(size))
-    return resize(specs, feed, sizes)
-
-
-def resize(specs: Sequence[TensorSpec], feed: Mapping[str, Array], sizes: Mapping[str, int]) -> dict[str, Array]:
-    """Give every dynamic dimension another size, with values that are valid still (as those of a vocabulary)."""
-    return {spec.name: _resized(feed[spec.name], spec.resolve(sizes)) for spec in specs}
-
-
-def enlarged(size: int) -> int:
-    """Double a size, or halve a long one: models with strides often accept only multiples of a power of two."""
-    return size * 2 if size < _LONG else size // 2
-
-
-def batches(specs: Sequence[TensorSpec]) -> set[str]:
-    """Find the dimensions that are never anything but an input's first axis."""
-    leading = {size for spec in specs for size in spec.shape[:1] if isinstance(size, str)}
-    return leading - {size for spec in specs for size in spec.shape[1:] if isinstance(size, str)}
 
 
 def _fitting(spec: TensorSpec, array: Rows | None) -> Array | None:
@@ -84,10 +57,3 @@ def _fitting(spec: TensorSpec, array: Rows | None) -> Array | None:
         return None
     found = np.asarray(array)
     return found if found.dtype.kind != "f" or np.isfinite(found).all() else None
-
-
-def _resized(array: Array, shape: Sequence[int]) -> Array:
-    """Cut or repeat an array along each axis."""
-    for axis, size in enumerate(shape):
-        array = np.take(array, np.arange(size) % array.shape[axis], axis)
-    return np.asarray(array, order="C")

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._examples import example_feed
@@ -44,10 +42,9 @@ def export(
         )
     try:
         with quiet():
-            model = keras.saving.load_model(source, compile=False)
+            model: Any = keras.saving.load_model(source, compile=False)
     except Exception as error:  # zipfile, json and Keras raise errors of their own
         raise UsageError(f"'{source}' cannot be read as a Keras model: {root_cause(error)}") from error
-    assert isinstance(model, torch.nn.Module)
     specs = tuple(inputs) or _specs(model)
     if len(specs) != len(model.inputs):
         raise UsageError(f"'{source}' takes {', '.join(map(str, _specs(model)))}; describe each with an --input.")

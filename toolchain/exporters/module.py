@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -42,7 +43,7 @@ def export(
             f"'{source}' needs its inputs described; add --input, as in --input image=float32[N,3,224,224]."
         )
     module = make(source)
-    config = getattr(module, "config", None)
+    config: Any = getattr(module, "config", None)
     if getattr(config, "use_cache", False) and not any("past" in spec.name for spec in inputs):
         config.use_cache = False  # Hugging Face's decoders return the cache of every layer by default
     feed = example_feed(inputs, samples)

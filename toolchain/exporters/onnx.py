@@ -10,14 +10,15 @@ from pathlib import Path
 import onnxruntime as ort
 
 from runtimes.errors import UsageError
-from runtimes.samples import Rows
+from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array, TensorSpec
-from toolchain.exporters._examples import batches, example_feed
+from toolchain.exporters._examples import example_feed
 from toolchain.exporters._quiet import root_cause
 from toolchain.exporters.checks.declared_inputs import at_sizes, redeclare, refuse_fixed
 from toolchain.exporters.checks.output_shapes import correct_outputs, shapes_of
-from toolchain.exporters.checks.sizes import Runs, run_at_sizes
+from toolchain.exporters.checks.run_at_sizes import Runs, run_at_sizes
 from toolchain.models.onnx_model import OnnxModel, open_model
+from toolchain.sources.sizes import batches
 
 _SIZES = ((2, 8), (2, 64), (1, 8), (1, 64))
 """Of the batch and of other dimensions that nothing is known of: pictures are large, and many files take one sample."""

@@ -12,12 +12,12 @@ from torch.utils import _pytree as pytree
 
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
-from toolchain.exporters._examples import example_feed, resize
+from toolchain.exporters._examples import example_feed
 from toolchain.exporters._quiet import quiet, root_cause
-from toolchain.exporters.checks.sizes import sizes_of
 from toolchain.exporters.tracing.export_module import export_and_check
 from toolchain.exporters.tracing.wiring import Place, Wired
 from toolchain.models.onnx_model import OnnxModel
+from toolchain.sources.sizes import resized, sizes_of
 
 
 def export(
@@ -89,7 +89,7 @@ def _examples(program: torch.export.ExportedProgram, specs: Mapping[str, TensorS
     if any(not isinstance(found.get(name), torch.Tensor) for name in specs):
         return None
     arrays = {spec.name: found[name].detach().numpy() for name, spec in specs.items()}
-    return resize(list(specs.values()), arrays, sizes_of(list(specs.values()), arrays))
+    return resized(list(specs.values()), arrays, sizes_of(list(specs.values()), arrays))
 
 
 def _by_structure(program: torch.export.ExportedProgram, order: Sequence[int]) -> Place:

@@ -50,7 +50,7 @@ def other_sizes(specs: Sequence[TensorSpec], sizes: Mapping[str, int]) -> Iterat
 
 def resized(specs: Sequence[TensorSpec], feeds: Feeds, sizes: Mapping[str, int]) -> dict[str, Array]:
     """Cut or repeat the arrays of feeds, so that their values stay valid (as those of a vocabulary)."""
-    return {spec.name: _resized(np.asarray(feeds[spec.name]), spec.resolve(sizes)) for spec in specs}
+    return {spec.name: resized_to(np.asarray(feeds[spec.name]), spec.resolve(sizes)) for spec in specs}
 
 
 def single_sizes(data: Dataset) -> tuple[str, ...]:
@@ -68,7 +68,8 @@ def single_sizes(data: Dataset) -> tuple[str, ...]:
     )
 
 
-def _resized(array: Array, shape: Sequence[int]) -> Array:
+def resized_to(array: Array, shape: Sequence[int]) -> Array:
+    """Cut or repeat one array along each axis."""
     for axis, size in enumerate(shape):
         array = np.take(array, np.arange(size) % array.shape[axis], axis)
     return np.asarray(array, order="C")

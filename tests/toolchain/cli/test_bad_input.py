@@ -19,7 +19,9 @@ def test_a_missing_source(refuses_build, source):
 
 
 def test_a_source_of_no_kind(refuses_build):
-    refuses_build(source="model.tflite", words=("'model.tflite' is no kind of source; give a .onnx,", "MODULE:FACTORY"))
+    refuses_build(
+        source="model.tflite", words=("'model.tflite' is no kind of source; give a .keras,", "MODULE:FACTORY")
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", bytes(100)], ids=["empty", "text", "zeros"])

@@ -9,7 +9,7 @@ import torch
 from onnx import numpy_helper, parser
 
 from runtimes.errors import UsageError
-from toolchain.exporters._examples import at_other_sizes, example_feed
+from toolchain.exporters._examples import example_feed
 from toolchain.exporters.checks.parity import check_parity
 from toolchain.models.onnx_model import OnnxModel, open_model
 from toolchain.sources.input_specs import parse_input
@@ -116,10 +116,3 @@ def test_samples_that_do_not_fit_are_left_to_the_data_reader(array):
 def test_one_sample_makes_a_batch_of_two():
     feed = example_feed([parse_input("tokens=int64[N,L]")], {"tokens": np.array([[4]])})
     assert feed["tokens"].tolist() == [[4, 4], [4, 4]]
-
-
-def test_other_sizes_keep_the_values():
-    feed = example_feed(SPECS, {"image": np.ones((5, 3, 40, 40), np.float32), "tokens": np.full((2, 8), 100)})
-    others = at_other_sizes(SPECS, feed)
-    assert shapes(others) == {"image": (3, 3, 20, 20), "tokens": (3, 16), "mask": (3, 16), "scale": ()}
-    assert (others["tokens"] == 100).all()

@@ -33,7 +33,7 @@ def test_knows_a_source_by_its_form(source, kind):
 )
 def test_any_other_form_is_answered_with_those_there_are(tmp_path, source):
     with pytest.raises(
-        UsageError, match=rf"^'{source}' is no kind of source; give a \.onnx, .*MODULE:FACTORY, or an edge"
+        UsageError, match=rf"^'{source}' is no kind of source; give a \.keras, \.onnx, .*MODULE:FACTORY, or an edge"
     ):
         open_source(source, (), tmp_path / "out.onnx")
 

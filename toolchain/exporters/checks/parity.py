@@ -13,7 +13,7 @@ from runtimes.tensors import Array, TensorSpec
 from runtimes.verification.golden import slice_error
 from toolchain.exporters._quiet import root_cause
 from toolchain.exporters.checks.output_shapes import Seen, shapes_of
-from toolchain.exporters.checks.sizes import Call, Run, Runs, run_at_sizes
+from toolchain.exporters.checks.run_at_sizes import Call, Run, Runs, run_at_sizes
 from toolchain.models.onnx_model import OnnxModel
 
 _TOLERANCE = 1e-3  # for float32 on different kernels; EfficientNet-lite0 shows 1e-6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Mapping
 
 import torch
 
@@ -21,7 +22,7 @@ def tolerance_of(module: torch.nn.Module) -> float:
     return max((_TOLERANCES.get(dtype, 0) for dtype in _dtypes(module)), default=0) or _FLOAT32_TOLERANCE
 
 
-def computable(wired: Wired, feed: dict[str, Array]) -> Wired:
+def computable(wired: Wired, feed: Mapping[str, Array]) -> Wired:
     """Put a module into float32 where its export could not be run, with the weights that it has.
 
     That is a module in bfloat16, for which ONNX Runtime has no kernels on a CPU (onnxruntime#28768), and one in float16
@@ -34,7 +35,7 @@ def computable(wired: Wired, feed: dict[str, Array]) -> Wired:
     return converted if _runs(converted, feed) else wired
 
 
-def _runs(wired: Wired, feed: dict[str, Array]) -> bool:
+def _runs(wired: Wired, feed: Mapping[str, Array]) -> bool:
     try:
         wired.compute(feed)
     except Exception:  # the user's code may raise any exception

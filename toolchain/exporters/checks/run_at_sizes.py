@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from runtimes.tensors import Array, TensorSpec
-from toolchain.exporters._examples import at_other_sizes, batches, enlarged, resize
+from toolchain.sources.sizes import batches, other_sizes, resized, sizes_of
 
 Call = Callable[[Mapping[str, Array]], Sequence[Array]]
 """Computes a model's outputs from arrays by input; raises an exception where the model does not take their sizes."""
 
 _CHANGES: tuple[Callable[[int], int], ...] = (lambda n: n + 1, lambda n: 2 * n, lambda n: n // 2, lambda n: n - 1)
+_LONG = 32  # sizes from here on are halved, since some models have a longest
 _MAX_ELEMENTS = 1 << 24  # of the inputs together: enough for a long sequence, little enough for any machine
 _MAX_FIXED = 2  # more dimensions that only fail are taken to depend on each other in a way that is not tried here
 
@@ -45,12 +46,6 @@ class Runs:
     fixed: Mapping[str, Exception]
 
 
-def sizes_of(specs: Sequence[TensorSpec], feed: Mapping[str, Array]) -> dict[str, int]:
-    """Read the size of each dynamic dimension from arrays."""
-    pairs = ((size, found) for spec in specs for size, found in zip(spec.shape, feed[spec.name].shape))
-    return {size: found for size, found in pairs if isinstance(size, str)}
-
-
 def run_at_sizes(
     specs: Sequence[TensorSpec],
     feed: Mapping[str, Array],
@@ -72,7 +67,7 @@ def run_at_sizes(
     errors: dict[str, Exception] = {}
 
     def taken(changes: Mapping[str, int]) -> bool:
-        other = resize(specs, feed, {**sizes, **changes})
+        other = resized(specs, feed, {**sizes, **changes})
         if any(size < 1 for size in changes.values()) or sum(array.size for array in other.values()) > _MAX_ELEMENTS:
             return False
         try:
@@ -86,11 +81,11 @@ def run_at_sizes(
 
     batch = batches(specs)
     for name, size in sizes.items():
-        usual = [size + 1] if name in batch else [enlarged(size), size + 1]
+        usual = [size + 1] if name in batch else [size * 2 if size < _LONG else size // 2, size + 1]
         for other in dict.fromkeys([*usual, *further.get(name, ())]):
             taken({name: other})
     if len(sizes) > 1:
-        taken(sizes_of(specs, at_other_sizes(specs, feed)))
+        taken(next(other_sizes(specs, sizes)))
     still = [name for name in sizes if not any(name in run.changed for run in runs)]
     for names in (still, *([name] for name in still)) if len(still) > 1 else (still,) if still else ():
         any(taken({name: change(sizes[name]) for name in names}) for change in _CHANGES)
