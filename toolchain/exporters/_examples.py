@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from runtimes.sample_arrays import Rows
+from runtimes.sample_arrays import RaggedArray, Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain.sources.input_specs import example_samples
 from toolchain.sources.sizes import batches, resized_to
@@ -48,6 +48,8 @@ def _fitting(spec: TensorSpec, array: Rows | None) -> Array | None:
         return None
     if array.ndim == len(spec.shape) + 1:
         array, first = array[0], 0
+    elif array.ndim == len(spec.shape) > 0 and isinstance(array, RaggedArray):
+        array, first = np.asarray(array[0])[np.newaxis], 1
     elif array.ndim == len(spec.shape) > 0:
         array, first = array[: spec.shape[0] if isinstance(spec.shape[0], int) else _BATCH], 1
     else:

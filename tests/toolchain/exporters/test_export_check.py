@@ -9,6 +9,7 @@ import torch
 from onnx import numpy_helper, parser
 
 from runtimes.errors import UsageError
+from runtimes.sample_arrays import RaggedArray
 from toolchain.exporters._examples import example_feed
 from toolchain.exporters.checks.parity import check_parity
 from toolchain.models.onnx_model import OnnxModel, open_model
@@ -116,3 +117,9 @@ def test_samples_that_do_not_fit_are_left_to_the_data_reader(array):
 def test_one_sample_makes_a_batch_of_two():
     feed = example_feed([parse_input("tokens=int64[N,L]")], {"tokens": np.array([[4]])})
     assert feed["tokens"].tolist() == [[4, 4], [4, 4]]
+
+
+def test_samples_of_mixed_sizes_give_the_first_ones():
+    tokens = np.arange(40).reshape(4, 10)
+    mixed = RaggedArray(tokens, np.array([[3], [10], [5], [2]]))
+    assert example_feed([parse_input("tokens=int64[N,L]")], {"tokens": mixed})["tokens"].tolist() == [[0, 1, 2]] * 2
