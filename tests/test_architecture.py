@@ -201,5 +201,5 @@ def test_the_wheel_brings_the_command_and_the_licence(wheel, members):
 
 
 def test_the_wheel_stays_small(wheel, members):
-    assert wheel.stat().st_size < 600_000  # host and device in one wheel; of this, a device imports `runtimes` alone
+    assert wheel.stat().st_size < 650_000  # host and device in one wheel; of this, a device imports `runtimes` alone
     assert sum(size for name, size in members.items() if name.startswith("runtimes/")) < 150_000

@@ -19,7 +19,6 @@ from toolchain.exporters._examples import example_feed
 from toolchain.exporters._quiet import quiet, root_cause
 from toolchain.exporters.tracing.export_module import export_and_check
 from toolchain.exporters.tracing.export_script import export_script
-from toolchain.exporters.tracing.model_lines import where_raised
 from toolchain.exporters.tracing.wiring import Wired, as_list, by_signature
 from toolchain.models.onnx_model import OnnxModel
 

@@ -45,10 +45,6 @@ class Equal(nn.Module):
 class Raising(nn.Module):
     def forward(self, x):
         raise ValueError("no such mode")  # here
-
-
-def factory():
-    return {}["weights"]  # here
 """
 
 
@@ -67,7 +63,6 @@ def models(tmp_path_factory):
         ("Likely", ["x=float32[N,8]"], "Make the distribution with validate_args=False"),
         ("Packed", ["x=float32[N,T,8]", "lengths=int64[N]"], "packed sequences have no form in ONNX. .* with a mask"),
         ("Raising", ["x=float32[N,8]"], "ValueError: no such mode"),
-        ("factory", ["x=float32[N,8]"], "raised KeyError: 'weights' at "),
     ],
 )
 def test_the_line_of_the_model_and_the_remedy_are_named(models, tmp_path, name, specs, words):
