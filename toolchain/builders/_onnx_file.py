@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import onnx_ir as ir
@@ -17,14 +17,24 @@ from toolchain.recipes.recipe import Recipe
 
 
 def write(
-    model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out: Path, runtime: str, versions: Mapping[str, str]
+    model: OnnxModel,
+    recipe: Recipe,
+    settings: RuntimeSettings,
+    out: Path,
+    runtime: str,
+    versions: Mapping[str, str],
+    adapt: Callable[[ir.Model], None] | None = None,
 ) -> Artifact:
     """Write `model.onnx` into the folder `out`, including external weights, without the exporter's notes.
+
+    `adapt` changes the graph to what the runtime needs.
 
     Raises:
         UnsupportedError: one protobuf cannot hold the model.
     """
     graph = _without_notes(load_ir(model.path))
+    if adapt is not None:
+        adapt(graph)
     total = weights_bytes(graph)
     if total > models.PROTOBUF_LIMIT_BYTES:
         raise UnsupportedError(

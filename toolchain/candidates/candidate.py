@@ -17,7 +17,7 @@ from toolchain.builders import Builder, builder
 from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.candidates.defaults import precisions as asked_precisions
 from toolchain.quantizers import precisions, quantizer
-from toolchain.recipes.recipe import Recipe
+from toolchain.recipes.recipe import RUNTIMES_WITH_FAULTS, Recipe
 
 _HALVES = ("bf16", "fp16")
 _ANY = "any"  # the precision of the one candidate that stands for a runtime that nothing can be built for
@@ -156,10 +156,12 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections
         else:
             yield Recipe(precision, method)
         return
-    yield Recipe(precision, method, scheme, corrections=wanted)
+    faulty = runtime if precision == "int8" and runtime in RUNTIMES_WITH_FAULTS else None
+    recipe = Recipe(precision, method, scheme, corrections=wanted, for_runtime=faulty)
+    yield recipe
     if precision == "int8":
         for half in told:
-            yield Recipe(precision, method, scheme, keep_in=half, corrections=wanted)
+            yield dataclasses.replace(recipe, keep_in=half)
 
 
 def _refusal(precision: str, runtime: str, profile: HardwareProfile) -> str | None:

@@ -15,6 +15,7 @@ from hwbench.progress import say
 from runtimes import samples
 from runtimes.cache import Cache
 from runtimes.errors import UsageError
+from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain import corrections
 from toolchain.calibration.calibrate import observe_ranges
@@ -25,6 +26,7 @@ from toolchain.models.onnx_model import CORRECTIONS_KEY, OnnxModel, is_quantized
 from toolchain.models.prepare import prepare
 from toolchain.models.repair import make_runnable
 from toolchain.quantizers import quantizer, range_quantizer
+from toolchain.recipes import openvino_faults
 from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import example_samples
@@ -102,12 +104,16 @@ def calibrate_graph(
 ) -> CalibratedGraph:
     """Correct a graph and find its ranges, as the recipe says; for the arguments see `quantize`.
 
+    A graph for a runtime with known faults avoids them from here on.
+
     Raises:
         UsageError: the quantizer or a correction needs samples, and there are none or they cannot be used.
     """
     observable = calibration is not None and recipe.calibration is not None
     check_samples(recipe, samples=observable, table=table is not None)
     needs = quantizer(recipe.precision).NEEDS_RANGES
+    if recipe.for_runtime == openvino_faults.RUNTIME:
+        graph = openvino_faults.avoid_faults(graph, recipe.scheme or QuantizationScheme())
     ranges: Mapping[str, Range] = {}
     if needs == "yes" and table is not None:
         ranges = table.of(range_quantizer(recipe.precision).tensors(graph, recipe)).ranges

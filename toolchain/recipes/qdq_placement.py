@@ -24,6 +24,9 @@ _PASSING_OPS = frozenset(["MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze
 # These have integer kernels with scales of their own: QLinearAdd, QLinearMul, QLinearConcat, ...
 _POINTWISE_OPS = frozenset(["Add", "Mul", "Concat", "Sigmoid", "LeakyRelu", "AveragePool", "GlobalAveragePool"])
 
+INTEGER_OPS = PRODUCTS | CLAMPS | _PASSING_OPS | _POINTWISE_OPS
+"""Operators that can write integers."""
+
 KEEP_KEY = "edgewright.kept"
 """Metadata key of nodes that a correction keeps in float; its value names the correction."""
 MAX_RANGE_RATIO = 8

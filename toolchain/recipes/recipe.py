@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from runtimes.profile import QuantizationScheme
 
+RUNTIMES_WITH_FAULTS = ("openvino",)
+"""Runtimes that compute some Q/DQ pairs wrongly, so that their int8 graphs have to avoid these."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -18,6 +21,7 @@ class Recipe:
         keep: nodes that stay in float, and with them the products that would have read their integers.
         keep_in: the precision in which the runtime is told to compute the graph's float32 nodes ("bf16").
         corrections: the corrections to apply, in order ("bias").
+        for_runtime: the runtime whose known faults the graph avoids ("openvino"); None if any runtime may compute it.
     """
 
     precision: str
@@ -26,3 +30,4 @@ class Recipe:
     keep: tuple[str, ...] = ()
     keep_in: str = "fp32"
     corrections: tuple[str, ...] = ()
+    for_runtime: str | None = None
