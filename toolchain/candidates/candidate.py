@@ -17,9 +17,10 @@ from toolchain.builders import Builder, builder
 from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.candidates.defaults import precisions as asked_precisions
 from toolchain.quantizers import precisions, quantizer
-from toolchain.recipes.recipe import RUNTIMES_WITH_FAULTS, Recipe
+from toolchain.recipes.recipe import Recipe
 
 _HALVES = ("bf16", "fp16")
+_TAKING_ANY_GRAPH = ("onnxruntime", "null")  # runtimes that int8 graphs need not be adapted to
 _ANY = "any"  # the precision of the one candidate that stands for a runtime that nothing can be built for
 
 
@@ -156,8 +157,8 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections
         else:
             yield Recipe(precision, method)
         return
-    faulty = runtime if precision == "int8" and runtime in RUNTIMES_WITH_FAULTS else None
-    recipe = Recipe(precision, method, scheme, corrections=wanted, for_runtime=faulty)
+    other = runtime if precision == "int8" and runtime not in _TAKING_ANY_GRAPH else None
+    recipe = Recipe(precision, method, scheme, corrections=wanted, for_runtime=other)
     yield recipe
     if precision == "int8":
         for half in told:

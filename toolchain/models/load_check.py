@@ -10,10 +10,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from runtimes import npz
 from runtimes.tensors import Array
 from toolchain.models.onnx_model import load_ir, save_ir
 
@@ -26,20 +26,24 @@ _PART_LIMIT_S = 30.0  # for a part of a model, of which bisection runs several
 _NAMED = re.compile(r"[Nn]ode \(([^()]+)\)|[Nn]ode with name '([^']+)'|Name:'([^']+)'|node:? ?'([^']+)'")
 
 
-def find_failure(file: Path, feeds: Mapping[str, Array], limit_s: float = LIMIT_S) -> str | None:
+def find_failure(
+    file: Path, feeds: Mapping[str, Array], limit_s: float = LIMIT_S, *, as_written: bool = False
+) -> str | None:
     """Load a file in a child process and run it once.
 
     Args:
         file: the ONNX file.
         feeds: one inference's inputs, by name.
         limit_s: the longest time that it may take, in seconds.
+        as_written: True for a file that is for another runtime, to leave out ONNX Runtime's optimisations.
 
     Returns:
         None if it runs; else the reason: ONNX Runtime's message, a crash's signal, or that it hung.
     """
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        np.savez(Path(folder, "feeds.npz"), **feeds)  # type: ignore[arg-type]  # names are not np.savez's own
+        npz.write(Path(folder, "feeds.npz"), feeds)
         command = [sys.executable, "-m", "toolchain.models.run_once", str(file.absolute()), "feeds.npz"]
+        command += ["as-written"] if as_written else []
         try:
             done = subprocess.run(
                 command,
@@ -59,13 +63,14 @@ def find_failure(file: Path, feeds: Mapping[str, Array], limit_s: float = LIMIT_
     return reason if done.returncode and "NOT_IMPLEMENTED" not in reason else None
 
 
-def find_failing_node(file: Path, feeds: Mapping[str, Array], reason: str) -> str | None:
+def find_failing_node(file: Path, feeds: Mapping[str, Array], reason: str, *, as_written: bool = False) -> str | None:
     """Find the node that causes a failure: the one that the reason names, or the last of the shortest failing part.
 
     Args:
         file: the file that fails.
         feeds: the inputs that it fails on.
         reason: the result of `find_failure`.
+        as_written: as for `find_failure`.
 
     Returns:
         The node's name; None if the graph is empty.
@@ -83,7 +88,7 @@ def find_failing_node(file: Path, feeds: Mapping[str, Array], reason: str) -> st
             middle = (good + bad) // 2
             part = save_ir(_part(model, middle), Path(folder, "part.onnx"))
             fed = {name: array for name, array in feeds.items() if name in {spec.name for spec in part.inputs}}
-            if find_failure(part.path, fed, _PART_LIMIT_S) is None:
+            if find_failure(part.path, fed, _PART_LIMIT_S, as_written=as_written) is None:
                 good = middle
             else:
                 bad = middle

@@ -18,14 +18,17 @@ _MAX_TRIES = 4  # each loads and runs the model in a process of its own, which t
 Make = Callable[[tuple[str, ...]], OnnxModel]
 
 
-def make_runnable(make: Make, source: Path, names: Collection[str], feeds: Mapping[str, Array]) -> OnnxModel:
+def make_runnable(
+    make: Make, source: Path, names: Collection[str], feeds: Mapping[str, Array], *, as_written: bool = False
+) -> OnnxModel:
     """Make a variant, run it in a child process, and make it again with more nodes kept until it runs.
 
     Args:
         make: writes the variant, given the names of nodes to keep in the source's precision.
         source: the file that it is made from. If the source itself fails on the feeds, the variant passes unchecked.
-        names: names of the source's nodes.
+        names: names of the nodes that the variant changes.
         feeds: one inference's inputs.
+        as_written: True for a variant that is for another runtime, to leave out ONNX Runtime's optimisations.
 
     Returns:
         The variant; its `kept` names the nodes that stayed in the source's precision.
@@ -37,10 +40,10 @@ def make_runnable(make: Make, source: Path, names: Collection[str], feeds: Mappi
     blamed: list[str | None] = []
     for _ in range(_MAX_TRIES):
         made = make(kept)
-        reason = find_failure(made.path, feeds)
+        reason = find_failure(made.path, feeds, as_written=as_written)
         if reason is None or (not kept and find_failure(source, feeds) is not None):
             return dataclasses.replace(made, kept=kept)
-        node = find_failing_node(made.path, feeds, reason)
+        node = find_failing_node(made.path, feeds, reason, as_written=as_written)
         more = _nearest(load_ir(made.path), node, set(names) - set(kept))
         made.path.unlink()
         if not more or node in blamed:  # the nodes around it were kept already, without success

@@ -1,4 +1,4 @@
-"""Child process that runs an ONNX file once: `python -m toolchain.models.run_once MODEL.onnx FEEDS.npz`.
+"""Child process that runs an ONNX file once: `python -m toolchain.models.run_once MODEL.onnx FEEDS.npz [as-written]`.
 
 It runs as a process of its own, since an invalid file can crash the runtime, and imports only what it needs.
 """
@@ -11,9 +11,11 @@ import numpy as np
 import onnxruntime as ort
 
 
-def main(model: str, feeds: str) -> None:
+def main(model: str, feeds: str, as_written: str = "") -> None:
     """Run the model once; on failure write the runtime's message to stderr and exit with code 1."""
     options = ort.SessionOptions()
+    if as_written:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4  # errors arrive as exceptions
     options.intra_op_num_threads = 1
     try:

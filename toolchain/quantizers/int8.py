@@ -118,9 +118,8 @@ def _weight_parameters(
     for weight in placement.weights:
         if weight.key not in selected:
             selected[weight.key] = _affine.for_weight(array_of(weight.value), weight.axis, scheme)
-    if scheme.quantize_bias:
-        for bias in placement.biases:
-            selected[bias.weight.key] = _with_room_for_bias(bias, selected[bias.weight.key], activations)
+    for bias in placement.biases:  # a bias that stays in float here may become int32 in the runtime
+        selected[bias.weight.key] = _with_room_for_bias(bias, selected[bias.weight.key], activations)
     return selected
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ from toolchain.calibration.calibrate import observe_ranges
 from toolchain.calibration.table import CalibrationTable
 from toolchain.calibration.table_cache import dependencies
 from toolchain.graphs.value_range import Range
+from toolchain.graphs.weights import operands
 from toolchain.models.onnx_model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.models.prepare import prepare
 from toolchain.models.repair import make_runnable
@@ -75,8 +76,8 @@ def quantize(
         graph = keep_in_float(ready, wanted.keep).model if kept else ready.model
         return save_ir(quantizer(recipe.precision).quantize(graph.clone(), wanted, ready.ranges), out)
 
-    names = {str(node.name) for node in ready.model.graph.all_nodes()}
-    made = make_runnable(make, model.path, names, _feeds(model, calibration))
+    feeds, as_written = _feeds(model, calibration), recipe.for_runtime is not None
+    made = make_runnable(make, model.path, _changed(ready, recipe), feeds, as_written=as_written)
     return dataclasses.replace(made, source_sha256=model.source_sha256 or model.sha256)
 
 
@@ -244,6 +245,15 @@ def check_table(table: CalibrationTable, graph: ir.Model) -> None:
     values = [*graph.graph.inputs, *(value for node in graph.graph.all_nodes() for value in node.outputs)]
     table.check_known({str(value.name) for value in values})
     table.of(range_quantizer("int8").tensors(graph, Recipe("int8")))
+
+
+def _changed(ready: CalibratedGraph, recipe: Recipe) -> set[str]:
+    """Name the nodes that a variant changes: in static int8 those on integers, and those whose weights are stored."""
+    nodes: Iterable[ir.Node] = ready.model.graph.all_nodes()
+    if recipe.precision == "int8":
+        placed = place(ready.model, recipe.keep, ready.ranges).nodes
+        nodes = [*placed, *(operand.node for operand in operands(ready.model, recipe.keep))]
+    return {str(node.name) for node in nodes}
 
 
 def _feeds(model: OnnxModel, calibration: Dataset | None) -> Mapping[str, Array]:

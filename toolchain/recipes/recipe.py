@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 from runtimes.profile import QuantizationScheme
 
-RUNTIMES_WITH_FAULTS = ("openvino",)
-"""Runtimes that compute some Q/DQ pairs wrongly, so that their int8 graphs have to avoid these."""
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -21,7 +18,7 @@ class Recipe:
         keep: nodes that stay in float, and with them the products that would have read their integers.
         keep_in: the precision in which the runtime is told to compute the graph's float32 nodes ("bf16").
         corrections: the corrections to apply, in order ("bias").
-        for_runtime: the runtime whose known faults the graph avoids ("openvino"); None if any runtime may compute it.
+        for_runtime: the runtime that a static int8 graph is made for, if it has to suit another one than ONNX Runtime.
     """
 
     precision: str
