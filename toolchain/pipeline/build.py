@@ -32,6 +32,7 @@ from toolchain.pipeline import preflight
 from toolchain.pipeline.accuracy_budgets import with_defaults
 from toolchain.pipeline.bundle_contents import about, bundle_contents, calibration_tensors
 from toolchain.pipeline.device_match import device_match
+from toolchain.pipeline.repeatability import check_repeats
 from toolchain.pipeline.report_entries import (
     repair_notes,
     report_entry,
@@ -97,7 +98,7 @@ def _open_context(
     request: BuildRequest, work: Path, machine: Machine, target: Target, cache: Cache | None, tick: Tick
 ) -> BuildContext:
     """Open the source and the samples, and run the source, with which every candidate is compared."""
-    target = CachedTarget(target, cache, machine) if cache is not None else target
+    uncached, target = target, CachedTarget(target, cache, machine) if cache is not None else target
     given = as_npz(request.evaluation, work / "evaluation.npz") if request.evaluation else None
     metrics = metrics_of(given, request.metrics)
     check_directions(request.budgets, [metric.scale for metric in metrics])
@@ -122,11 +123,12 @@ def _open_context(
     begin_stage(REFERENCE)
     reference = Candidate(builder.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
     bundle = builder.make(reference, request.profiles[0]).bundle
-    scorer = scorer.with_reference(interleaved.outputs(bundle, scorer.samples.file, target))
-    ranking = ranking.with_reference(interleaved.outputs(bundle, ranking.samples.file, target))
     timed = interleaved.subset(
         scorer.samples, range(about(_TIMED_SAMPLES, model.inputs, scorer.samples)), work / "timed.npz"
     )
+    check_repeats(model, bundle, timed.file, uncached)
+    scorer = scorer.with_reference(interleaved.outputs(bundle, scorer.samples.file, target))
+    ranking = ranking.with_reference(interleaved.outputs(bundle, ranking.samples.file, target))
     tick("ran the source")
     limit(request.time_limit_s)
     clock = TimeLimit(request.time_limit_s)
