@@ -105,8 +105,9 @@ def _add_copy(
         for node in graph:
             if node.op_type == "QuantizeLinear":
                 node.replace_input_with(0, floats[_input(node)])
+    graph.outputs.clear()  # an output may be an input of the model
     for value, original in zip(graph.inputs, edits.graph.inputs):
-        value.replace_all_uses_with(original, replace_graph_outputs=True)
+        value.replace_all_uses_with(original)
     written = {name: node.outputs[0] for name, node in nodes.items()}
     if copy == "total":
         written = {name: _as_read(value) for name, value in written.items()}
@@ -122,7 +123,6 @@ def _as_read(value: ir.Value) -> ir.Value:
 
 
 def _move(graph: ir.Graph, edits: Edits, prefix: str) -> None:
-    graph.outputs.clear()
     for value in [*graph.initializers.values()]:
         del graph.initializers[str(value.name)]
         value.name = edits.fresh(f"{prefix}{value.name}")
@@ -135,6 +135,7 @@ def _move(graph: ir.Graph, edits: Edits, prefix: str) -> None:
         node.name = edits.fresh(f"{prefix}{node.name}")
         for value in filter(_has_name, node.outputs):
             value.name = edits.fresh(f"{prefix}{value.name}")
+            value.shape = None  # ONNX Runtime takes equal names of dimensions for equal sizes; those of data may differ
         edits.graph.append(node)
 
 

@@ -16,6 +16,7 @@ import onnx_ir as ir
 from hwbench.data.dataset import Dataset
 from runtimes.errors import UsageError
 from toolchain.analysis.comparison_graph import ComparisonGraph, Copy, Layer, build_comparison_graph
+from toolchain.graphs.edits import Edits
 from toolchain.models import ort_session
 from toolchain.recipes.apply_recipe import CalibratedGraph
 from toolchain.recipes.recipe import Recipe
@@ -89,8 +90,24 @@ def _compare(
 def _add_sums(comparison: ComparisonGraph, layer: Layer, copies: Sequence[Copy]) -> None:
     comparison.edits.add_output(comparison.edits.append("ReduceSumSquare", layer.reference, keepdims=0))
     for copy in copies:
-        difference = comparison.edits.append("Sub", layer.reference, layer.copies[copy])
+        operands = [layer.reference, layer.copies[copy]]
+        if not _has_known_sizes(layer.reference, comparison.model.graph):  # the copy may have found another number
+            operands = _common_part(comparison.edits, *operands)
+        difference = comparison.edits.append("Sub", *operands)
         comparison.edits.add_output(comparison.edits.append("ReduceSumSquare", difference, keepdims=0))
+
+
+def _has_known_sizes(value: ir.Value, graph: ir.Graph) -> bool:
+    """Tell whether the sizes of the inputs decide a value's sizes, which is not so after operators such as NonZero."""
+    known = {dim.value for given in graph.inputs for dim in given.shape or () if isinstance(dim, ir.SymbolicDim)}
+    return value.shape is not None and all(isinstance(dim, int) or dim.value in known for dim in value.shape)
+
+
+def _common_part(edits: Edits, first: ir.Value, second: ir.Value) -> list[ir.Value]:
+    """Cut two values of equal rank to the sizes that both have."""
+    sizes = edits.append("Min", edits.append("Shape", first), edits.append("Shape", second))
+    start = edits.append("Mul", sizes, edits.constant("zero", np.array([0], np.int64)))
+    return [edits.append("Slice", value, start, sizes) for value in (first, second)]
 
 
 def _decibels(signal: float, noise: float) -> float:

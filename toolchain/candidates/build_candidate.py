@@ -99,6 +99,7 @@ class CandidateBuilder:
         self._works: dict[Recipe, Work] = {}
         self._calibrations: dict[Recipe, CalibratedGraph] = {}
         self._bundles = 0
+        self._source_bytes = 0
         if table is not None and self._prepared is not None:
             check_table(table, self._prepared)
 
@@ -115,6 +116,7 @@ class CandidateBuilder:
         artifact = builder(candidate.runtime).build(
             variant, candidate.recipe, candidate.settings, folder, BuildTarget(profile, self._ranges)
         )
+        self._check_size(candidate, artifact)
         bundle = folder / "candidate.edge"
         reason = obstacle(artifact)
         shown = artifact
@@ -122,6 +124,17 @@ class CandidateBuilder:
             shown = stand_in(artifact, variant, candidate.recipe, folder / "stand-in")
         pack(Contents(self.name, profile, shown, candidate.recipe, {}, {}), bundle)
         return BuiltCandidate(bundle, artifact, reason)
+
+    def _check_size(self, candidate: Candidate, artifact: Artifact) -> None:
+        """Refuse a storage precision that makes a file larger: small weights save less than their nodes take."""
+        recipe, size = candidate.recipe, artifact.size_bytes
+        if recipe == self.as_is:
+            self._source_bytes = max(self._source_bytes, size)
+        elif recipe.precision.endswith("-storage") and recipe.keep_in == "fp32" and size > self._source_bytes > 0:
+            raise UsageError(
+                f"{recipe.precision} would make the file larger: {size / 1e6:.3g} instead of "
+                f"{self._source_bytes / 1e6:.3g} MB."
+            )
 
     @cached_property
     def _machine(self) -> Machine:

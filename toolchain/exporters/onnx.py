@@ -7,21 +7,29 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import onnx_ir as ir
 import onnxruntime as ort
 
+from hwbench.progress import say
 from runtimes.errors import UsageError
 from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array, TensorSpec
+from runtimes.verification.golden import relative_error
 from toolchain.exporters._examples import example_feed
 from toolchain.exporters._quiet import root_cause
 from toolchain.exporters.checks.declared_inputs import at_sizes, redeclare, refuse_fixed
 from toolchain.exporters.checks.output_shapes import correct_outputs, shapes_of
 from toolchain.exporters.checks.run_at_sizes import Runs, run_at_sizes
-from toolchain.models.onnx_model import OnnxModel, open_model
+from toolchain.graphs.float_width import compute_in_float32
+from toolchain.models import ort_session
+from toolchain.models.normal_form import normalize
+from toolchain.models.onnx_model import OnnxModel, has_links, load_ir, open_model, save_ir, weights_dtype
 from toolchain.sources.sizes import batches
 
 _SIZES = ((2, 8), (2, 64), (1, 8), (1, 64))
 """Of the batch and of other dimensions that nothing is known of: pictures are large, and many files take one sample."""
+
+_TOLERANCE = 1e-3  # relative; that of float32 sources
 
 
 def export(
@@ -39,14 +47,14 @@ def export(
         UsageError: the file is not usable ONNX, ONNX Runtime refuses it, a spec names an input that it lacks, or
             takes one size alone of a dimension that a spec declares dynamic.
     """
-    model = open_model(Path(source))
+    model = _in_normal_form(open_model(Path(source)), samples, out)
     corrections = {spec.name: spec for spec in inputs}
     unknown = sorted(set(corrections) - {spec.name for spec in model.inputs})
     if unknown:
         raise UsageError(
             f"'{source}' has no input {', '.join(map(repr, unknown))}; it takes {', '.join(map(str, model.inputs))}."
         )
-    digest, before = model.sha256, {spec.name: spec for spec in model.inputs}
+    digest, before = model.source_sha256 or model.sha256, {spec.name: spec for spec in model.inputs}
     if any(corrections.get(spec.name, spec) != spec for spec in model.inputs):
         model = dataclasses.replace(redeclare(model.path, corrections, out), source_sha256=digest)
     runs = _runs(model, _loaded(model, source), before, samples)
@@ -86,6 +94,40 @@ def _runs(
         with contextlib.suppress(Exception):  # ONNX Runtime raises RuntimeErrors and a dozen pybind classes
             return run_at_sizes(model.inputs, feed, call)
     return None
+
+
+def _in_normal_form(model: OnnxModel, samples: Mapping[str, Rows] | None, out: Path) -> OnnxModel:
+    """Write a copy in the form that the toolchain and ONNX Runtime take, if the file has another one."""
+    graph = load_ir(model.path)
+    is_other, is_double = normalize(graph) or has_links(graph), weights_dtype(graph) == ir.DataType.DOUBLE
+    if not is_other and not is_double:
+        return model
+    if is_double:
+        compute_in_float32(graph, ir.DataType.DOUBLE)
+    written = save_ir(graph, out)
+    if is_double:
+        _check_float32(model, written, samples)
+    return dataclasses.replace(written, source_sha256=model.sha256)
+
+
+def _check_float32(source: OnnxModel, converted: OnnxModel, samples: Mapping[str, Rows] | None) -> None:
+    """Compare a float64 model with its float32 form, if ONNX Runtime has kernels for the former."""
+    say(
+        f"'{source.path}' computes in float64; it is converted to float32, since runtimes have few kernels for float64."
+    )
+    try:
+        exact = ort_session.session(source.path)
+    except UsageError:
+        return
+    feeds = example_feed(source.inputs, samples)
+    outputs = [session.run(None, feeds) for session in (ort_session.session(converted.path), exact)]
+    for spec, found, expected in zip(source.outputs, *outputs):
+        error = relative_error(found, expected)
+        if not error <= _TOLERANCE:
+            raise UsageError(
+                f"'{source.path}' computes in float64, and float32 changes its output '{spec.name}' by {error:.1e} "
+                f"(tolerance {_TOLERANCE:.0e}), so it cannot be built."
+            )
 
 
 def _loaded(model: OnnxModel, source: str) -> ort.InferenceSession:

@@ -18,6 +18,8 @@ PROTOBUF_LIMIT_BYTES = 1_800_000_000
 CORRECTIONS_KEY = "edgewright.corrections"
 """Key of a variant's metadata that lists its corrections, each with the number of operators that it changed."""
 
+_LINK_KEY = "edgewright.link"
+
 _QUANTIZED_OPS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"}
 
 
@@ -46,7 +48,7 @@ def open_model(path: Path) -> OnnxModel:
 
     Raises:
         UsageError: the file is missing, is not ONNX, is truncated, lacks its external data, or has an input without a
-            declared type or shape.
+            declared type or shape, or an input or output that is no tensor of numbers.
     """
     model = load_ir(path)
     graph = model.graph
@@ -56,6 +58,8 @@ def open_model(path: Path) -> OnnxModel:
         raise UsageError(f"'{path}' is not a usable ONNX model: its graph has no outputs.")
     if not model.opset_imports:  # the opsets come last in the file, so truncation loses them
         raise UsageError(f"'{path}' is not a usable ONNX model: it declares no opset; is it truncated?")
+    for value in (*inputs, *graph.outputs):
+        _check_holds_numbers(path, "input" if value in inputs else "output", value)
     for value in inputs:
         if value.shape is None or value.dtype is None:
             raise UsageError(
@@ -84,12 +88,16 @@ def load_ir(path: Path) -> ir.Model:
         model = ir.load(path)
     except Exception as error:  # protobuf and onnx_ir raise many types of exceptions
         raise UsageError(f"'{path}' is not an ONNX model, or is truncated: {_first_line(error)}") from None
-    for tensor in _external_tensors(model):
-        if not Path(tensor.path).is_file():
-            raise UsageError(
-                f"'{path}' keeps weights in '{tensor.location}', which is not beside it; copy that file too."
-            )
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            if isinstance(value.const_value, ir.ExternalTensor):
+                value.const_value = _located(path, value.const_value)
     return model
+
+
+def has_links(model: ir.Model) -> bool:
+    """Tell whether a model's weights were found through a link, which ONNX Runtime does not follow."""
+    return any(tensor.meta.get(_LINK_KEY) for tensor in _external_tensors(model))
 
 
 def save_ir(model: ir.Model, path: Path) -> OnnxModel:
@@ -126,12 +134,29 @@ def precision_of(model: ir.Model) -> str:
     """Find a model's own precision: "int8", "fp16", "bf16" or "fp32", by the type of most weights."""
     if is_quantized(model):
         return "int8"
-    sizes = dict.fromkeys((ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16), 0)
+    return {ir.DataType.FLOAT16: "fp16", ir.DataType.BFLOAT16: "bf16"}.get(weights_dtype(model), "fp32")
+
+
+def weights_dtype(model: ir.Model) -> ir.DataType:
+    """Find the float dtype that most weights have; FLOAT without any."""
+    sizes = dict.fromkeys((ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE), 0)
     for tensor in _weights(model):
         if tensor.dtype in sizes:
             sizes[tensor.dtype] += tensor.size
-    most = max(sizes, key=lambda dtype: sizes[dtype])  # the first of equals, so fp32 without any weights
-    return {ir.DataType.FLOAT16: "fp16", ir.DataType.BFLOAT16: "bf16"}.get(most, "fp32")
+    return max(sizes, key=lambda dtype: sizes[dtype])  # the first of equals
+
+
+def _check_holds_numbers(path: Path, kind: str, value: ir.Value) -> None:
+    if value.type is not None and not isinstance(value.type, ir.TensorType):
+        raise UsageError(
+            f"'{path}': {kind} '{value.name}' is a sequence or an optional value, and bundles take tensors alone; give "
+            "each of its tensors a name of its own, or join them (ConcatFromSequence)."
+        )
+    if value.dtype == ir.DataType.STRING:
+        raise UsageError(
+            f"'{path}': {kind} '{value.name}' holds strings, and bundles take numbers alone; cut the model where it "
+            "still has numbers, and look the strings up in the application."
+        )
 
 
 def _spec(value: ir.Value) -> TensorSpec:
@@ -154,6 +179,35 @@ def _spec(value: ir.Value) -> TensorSpec:
 def _weights(model: ir.Model) -> list[ir.TensorProtocol]:
     values = (value for graph in model.graphs() for value in graph.initializers.values())
     return [value.const_value for value in values if value.const_value is not None]
+
+
+def _located(path: Path, tensor: ir.ExternalTensor) -> ir.ExternalTensor:
+    """Find a tensor's file, also through the link of a hub's cache: snapshots/REVISION/FILE -> blobs/DIGEST.
+
+    Raises:
+        UsageError: the file is missing, or a link leads anywhere else.
+    """
+    file, folder = Path(tensor.path), path.parent.resolve()
+    if not file.is_file():
+        raise UsageError(f"'{path}' keeps weights in '{tensor.location}', which is not beside it; copy that file too.")
+    target = file.resolve()
+    if target.is_relative_to(folder):
+        return tensor
+    if target.parent.name != "blobs" or target.parents[1] not in folder.parents:
+        raise UsageError(
+            f"'{path}' keeps weights in '{tensor.location}', a link to '{target}'; copy that file beside it."
+        )
+    found = ir.ExternalTensor(
+        target.name,
+        tensor.offset,
+        tensor.length,
+        tensor.dtype,
+        shape=tensor.shape,
+        name=tensor.name or "",
+        base_dir=target.parent,
+    )
+    found.meta[_LINK_KEY] = True
+    return found
 
 
 def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:

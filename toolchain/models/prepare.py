@@ -13,14 +13,15 @@ from onnx_ir.passes.common import (
     LiftSubgraphInitializersToMainGraphPass,
     NameFixPass,
     RemoveInitializersFromInputsPass,
-    ShapeInferencePass,
 )
 
 from runtimes.errors import UsageError
 from toolchain.graphs.edits import Edits, deduplicate
+from toolchain.graphs.float_width import compute_in_float32, has_dtype
 from toolchain.graphs.gemm import normalize_gemms
 from toolchain.models import opset, ort_session
 from toolchain.models.onnx_model import OnnxModel, load_ir, weights_bytes
+from toolchain.models.shape_inference import infer_shapes
 from toolchain.output_folder import disk_full
 
 MIN_OPSET = 13  # the first with DequantizeLinear's `axis`, which scales per channel need
@@ -48,7 +49,7 @@ def prepare(model: OnnxModel) -> ir.Model:
     ):
         graph = step(graph).model
     if not all(map(_is_described, (value for node in graph.graph.all_nodes() for value in node.outputs))):
-        graph = ShapeInferencePass()(graph).model  # mostly needless: ONNX Runtime writes inferred shapes
+        graph = infer_shapes(graph)  # mostly needless: ONNX Runtime writes inferred shapes
     graph = deduplicate(normalize_gemms(graph))  # folding duplicates constants that several nodes share
     _name_nodes(graph)
     _name_values(graph)
@@ -56,6 +57,12 @@ def prepare(model: OnnxModel) -> ir.Model:
 
 
 def _fold(model: OnnxModel) -> ir.Model:
+    """Fold constants with ONNX Runtime, in float32: its float16 kernels are few, and quantizers change float32."""
+    source: ir.Model | Path = model.path
+    graph = load_ir(model.path)
+    if has_dtype(graph, ir.DataType.FLOAT16):
+        compute_in_float32(graph, ir.DataType.FLOAT16)
+        source = graph
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
@@ -65,7 +72,7 @@ def _fold(model: OnnxModel) -> ir.Model:
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "folded.data")
         options.add_session_config_entry("session.disable_prepacking", "1")  # the session runs nothing
         try:
-            ort_session.session(model.path, options)
+            ort_session.session(source, options)
         except UsageError as error:
             free = shutil.disk_usage(folder).free
             if free < weights_bytes(load_ir(model.path)):  # ONNX Runtime's error does not mention a full disk

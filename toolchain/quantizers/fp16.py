@@ -11,6 +11,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 from onnxconverter_common import float16
 
+from toolchain.graphs.sequences import has_sequence, is_sequence
 from toolchain.graphs.value_range import Range
 from toolchain.graphs.weights import RECURRENT
 from toolchain.quantizers._half import compute_in, with_writers
@@ -29,16 +30,19 @@ _SMALLEST = 2.0**-24  # the smallest positive one, a subnormal
 
 def tensors(model: ir.Model, recipe: Recipe) -> tuple[str, ...]:
     """Name every float32 input and activation, also of subgraphs; those beyond fp16's range stay in float32."""
-    return tuple(str(value.name) for value in _values(model) if value.name and value.dtype == ir.DataType.FLOAT)
+    floats = (value for value in _values(model) if value.dtype == ir.DataType.FLOAT and not is_sequence(value))
+    return tuple(str(value.name) for value in floats if value.name)
 
 
 def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir.Model:
     """Convert to fp16, except nodes to keep and nodes with an input, output or constant that fp16 cannot hold."""
     # ONNX Runtime's CPU provider has no fp16 kernels for recurrent operators.
     recurrent = (str(node.name) for node in model.graph.all_nodes() if node.op_type in RECURRENT)
+    sequences = (str(node.name) for node in model.graph.all_nodes() if has_sequence(node))
     blocked = sorted(
         {
             *with_writers(model, recipe.keep),
+            *sequences,
             *recurrent,
             *_around_overflows(model, ranges),
             *_around_large_constants(model),
@@ -62,6 +66,7 @@ def half_nodes(model: ir.Model, ranges: Mapping[str, Range]) -> list[ir.Node]:
         and node.name not in beyond
         and node.op_type not in {*RECURRENT, "Cast"}
         and node.outputs[0].dtype == ir.DataType.FLOAT
+        and not has_sequence(node)
         and all(a.type not in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values())
     ]
 

@@ -11,9 +11,11 @@ import numpy as np
 import onnx
 import pytest
 from arithmetic import exactly
+from variants import normal, parse
 
 from hwbench.data import dataset
 from hwbench.data.dataset import Dataset
+from runtimes import npz
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from runtimes.verification.golden import relative_error
@@ -208,7 +210,7 @@ def test_a_layer_that_repair_puts_back_gets_its_bias_back(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     convs = [str(node.name) for node in prepare(case.model).graph if node.op_type == "Conv"]
-    monkeypatch.setattr("toolchain.recipes.apply_recipe.make_runnable", lambda make, *_: make((convs[1],)))
+    monkeypatch.setattr("toolchain.recipes.apply_recipe.make_runnable", lambda make, *_, **__: make((convs[1],)))
     made = quantize(case.model, CORRECTED, case.samples, tmp_path / "made.onnx")
     second = next(node for node in load_ir(made.path).graph if node.name == convs[1])
     bias = next(tensor for tensor in onnx.load(case.model.path).graph.initializer if tensor.name == "bias")
@@ -248,3 +250,29 @@ def test_variants_that_share_corrections_are_as_good_as_those_made_alone(case: C
 def test_the_order_of_layers_is_that_of_their_own_errors(case: Case) -> None:
     found = sensitivity(known(case, RECIPE), RECIPE, case.samples)
     assert found == tuple(error.node for error in errors_with(case, RECIPE))
+
+
+def test_layers_whose_sizes_depend_on_the_data_are_listed(tmp_path: Path) -> None:
+    """Quantized, the mask picks another number of pixels than in float."""
+    text = """t (float[1,3,16,16] x) => (float[1,4] y) {
+        c = Conv<pads=[1,1,1,1]>(x, w) f = Relu(c) s = Conv(f, v)
+        mask = Greater(s, limit) found = NonZero(mask) ids = Transpose<perm=[1,0]>(found)
+        picked = GatherND(s, ids) column = Unsqueeze(picked, one) g = Gemm(column, u, b)
+        y = ReduceMax<axes=[0], keepdims=1>(g)
+    }"""
+    constants = {
+        "w": normal(8, 3, 3, 3, scale=0.3),
+        "v": normal(1, 8, 1, 1),
+        "u": normal(1, 4),
+        "b": normal(4),
+        "limit": np.float32(0.1),
+        "one": np.array([1]),
+    }
+    onnx.save(parse(text, constants), tmp_path / "net.onnx")
+    model = open_model(tmp_path / "net.onnx")
+    npz.write(tmp_path / "samples.npz", {"x": normal(16, 3, 16, 16)})
+    samples = dataset.read(tmp_path / "samples.npz", model.inputs)
+    errors = layer_errors(calibrate_graph(prepare(model), CORRECTED, samples), CORRECTED, samples)
+    assert [error.op for error in errors].count("Conv") == 2
+    assert [error.op for error in errors].count("Gemm") == 1
+    assert all(error.own > 20 for error in errors)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
-from onnx_ir.passes.common import ShapeInferencePass
 
 from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
 from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
+from toolchain.models.shape_inference import infer_shapes
 
 
 def refuse_fixed(source: str, specs: Sequence[TensorSpec], fixed: Mapping[str, int], reason: str = "") -> UsageError:
@@ -73,4 +73,4 @@ def redeclare(source: Path, corrections: Mapping[str, TensorSpec], out: Path) ->
     for node in model.graph.all_nodes():
         for value in node.outputs:
             value.shape = None  # it was inferred from the wrong declaration
-    return save_ir(ShapeInferencePass()(model).model, out)
+    return save_ir(infer_shapes(model), out)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
-from onnx_ir.passes.common import ShapeInferencePass
 
 from runtimes.tensors import TensorSpec
 from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
+from toolchain.models.shape_inference import infer_shapes
 
 Shape = tuple[int, ...]
 Seen = Sequence[tuple[Mapping[str, int], Sequence[Shape | None]]]
@@ -41,7 +41,7 @@ def correct_outputs(model: OnnxModel, seen: Seen, out: Path) -> OnnxModel:
     if any(_is_wrong(before, after) for before, after in zip(model.outputs, outputs)):
         for value in [value for node in graph.graph.all_nodes() for value in node.outputs]:
             value.shape = None  # what is believed wrongly about the outputs, is believed of other tensors too
-        graph = ShapeInferencePass()(graph).model
+        graph = infer_shapes(graph)
     for value, spec in zip(graph.graph.outputs, outputs):
         value.shape = ir.Shape(spec.shape)
     source = model.source_sha256 if ours else model.source_sha256 or model.sha256
