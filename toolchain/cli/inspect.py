@@ -12,8 +12,8 @@ import click
 
 from runtimes.codec import encode
 from runtimes.errors import one_line
-from toolchain.cli._options import check_exists, text_or_json_option
-from toolchain.sources.open_source import is_onnx
+from toolchain.cli._options import check_exists, input_option, text_or_json_option
+from toolchain.sources.open_source import check_source, is_onnx, is_source
 
 if TYPE_CHECKING:
     from runtimes.bundles.manifest import Artifact
@@ -22,24 +22,35 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path), metavar="MODEL|BUNDLE")
+@click.argument("path", metavar="SOURCE|BUNDLE")
+@input_option
 @text_or_json_option
-def command(path: Path, form: str) -> None:
+def command(path: str, inputs: tuple[TensorSpec, ...], form: str) -> None:
     """Show a model's inputs, outputs, operators, size and precisions, and the operators that int8 would compute.
+
+    A source that is no ONNX file is exported first, as `build` does it.
 
     \b
     edgewright inspect model.onnx
+    edgewright inspect classifier.py:load --input 'pixels=float32[N,64]'
     edgewright inspect out/digits-x86-64-v4-vnni.edge
     """
-    check_exists(path)
+    if is_source(path):
+        check_source(path)
+    else:
+        check_exists(Path(path))
     from runtimes.bundles.bundle import Bundle
     from toolchain.analysis.inspection import inspect_model
+    from toolchain.sources.open_source import open_source
 
     manifest: dict[str, Any] = {}
-    if is_onnx(path):
-        inspection = inspect_model(path)
+    if is_onnx(Path(path)) and not inputs:
+        inspection = inspect_model(Path(path))
+    elif is_source(path):
+        with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+            inspection = inspect_model(open_source(path, inputs, Path(work, "source.onnx")).path)
     else:
-        with tempfile.TemporaryDirectory(prefix="edgewright-") as work, Bundle(path) as bundle:
+        with tempfile.TemporaryDirectory(prefix="edgewright-") as work, Bundle(Path(path)) as bundle:
             bundle.check()
             artifact = bundle.manifest.artifact
             manifest = {

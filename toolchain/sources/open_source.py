@@ -62,6 +62,11 @@ def check_source(source: str) -> None:
         raise UsageError(f"There is no file '{file}'.")
 
 
+def is_source(text: str) -> bool:
+    """Tell whether a text is of the form of a source: a file with a known suffix, or MODULE:FACTORY."""
+    return _kind_if_any(text) is not None
+
+
 def is_onnx(path: Path) -> bool:
     """Tell whether a path is taken for an ONNX file, by its suffix."""
     return _SUFFIXES.get(path.suffix.lower()) == "onnx"
@@ -77,12 +82,17 @@ def default_name(source: str) -> str:
     return "".join(c if c.isalnum() or c in "._-" else "-" for c in stem).strip(".-") or "model"
 
 
-def _kind(source: str) -> str:
+def _kind_if_any(source: str) -> str | None:
     suffix = Path(source).suffix.lower()
     if suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
-    if ":" in source and source.rpartition(":")[2].isidentifier():
-        return "module"
+    return "module" if ":" in source and source.rpartition(":")[2].isidentifier() else None
+
+
+def _kind(source: str) -> str:
+    kind = _kind_if_any(source)
+    if kind is not None:
+        return kind
     raise UsageError(
         f"'{source}' is no kind of source; give a {', '.join(sorted(set(_SUFFIXES)))} file, MODULE:FACTORY, "
         "or an edgewright.toml."
