@@ -67,11 +67,13 @@ def compare(bundle: Bundle, session: Session) -> tuple[GoldenResult, ...]:
     # With integers or halves, one rounding that differs between two machines moves small values by more than their own
     # size, so the norm of the whole output decides.
     error = slice_error if tolerance <= _FLOAT32_TOLERANCE else relative_error
-    return tuple(GoldenResult(name, _largest(error, outputs[name], recorded[name]), tolerance) for name in recorded)
+    return tuple(
+        GoldenResult(name, largest_error(error, outputs[name], recorded[name]), tolerance) for name in recorded
+    )
 
 
-def _largest(error: Callable[[Array, Array], float], actual: Rows, expected: Rows) -> float:
-    """Compute the error of an output; of samples of mixed sizes, the largest of one sample."""
+def largest_error(error: Callable[[Array, Array], float], actual: Rows, expected: Rows) -> float:
+    """Compute the error of an output by a function; of samples of mixed sizes, the largest of one sample."""
     if isinstance(actual, np.ndarray) and isinstance(expected, np.ndarray):
         return error(actual, expected)
     return float(np.max([error(one, other) for one, other in zip(actual, expected)]))  # NaN stays NaN

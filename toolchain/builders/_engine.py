@@ -23,6 +23,7 @@ from toolchain.builders import onnxruntime as onnx_builder
 from toolchain.engines.build_target import BuildTarget
 from toolchain.engines.overview import arithmetic
 from toolchain.engines.planner import plan_engine
+from toolchain.models.data_dependent import data_dependent_outputs
 from toolchain.models.onnx_model import OnnxModel, load_ir
 from toolchain.recipes.recipe import Recipe
 
@@ -48,12 +49,19 @@ def typed_model(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out
     """Write the model as `model.onnx`, including its weights, into the folder `out`.
 
     Raises:
-        UnsupportedError: one file cannot hold the model, or TensorRT's parser is known to refuse an operator.
+        UnsupportedError: one file cannot hold the model, TensorRT's parser is known to refuse an operator, or the size
+            of an output depends on the data.
     """
-    refused = sorted({node.op_type for node in load_ir(model.path).graph.all_nodes()} & _REFUSED_OPS)
+    graph = load_ir(model.path)
+    refused = sorted({node.op_type for node in graph.graph.all_nodes()} & _REFUSED_OPS)
     if refused:
         raise UnsupportedError(
             f"TensorRT does not support {', '.join(refused)}; its int8 is Q/DQ pairs with fixed scales."
+        )
+    for output, op in data_dependent_outputs(graph).items():
+        raise UnsupportedError(
+            f"The size of the output '{output}' depends on the data ({op}), and engines are run with outputs of known "
+            f"sizes; cut the model before {op}, and do the rest in the application."
         )
     return onnx_builder.build(model, recipe, settings, out).file
 

@@ -34,6 +34,7 @@ from toolchain.pipeline.bundle_contents import about, bundle_contents, calibrati
 from toolchain.pipeline.device_match import device_match
 from toolchain.pipeline.repeatability import check_repeats
 from toolchain.pipeline.report_entries import (
+    data_dependent_notes,
     repair_notes,
     report_entry,
     report_trial,
@@ -161,6 +162,7 @@ def _build_for(
         *source_recipe.note(context.builder.as_is),
         *repair_notes(candidates, context),
         *((context.scorer.note,) if context.scorer.note else ()),
+        *data_dependent_notes(context),
         *single_sizes(context.scorer.samples),
         *match.caveats,
         *energy_budgets.unmetered_budgets(budgets, context.machine),

@@ -9,7 +9,7 @@ from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import judge
 from hwbench.measurements.report import Report
 from hwbench.results.profile_results import CandidateResult, Screening, Search
-from hwbench.wording import kept
+from hwbench.wording import kept, some
 from runtimes import samples
 from runtimes.codec import encode
 from runtimes.errors import EdgewrightError
@@ -18,6 +18,7 @@ from runtimes.profile import HardwareProfile
 from toolchain.candidates.build_cache import CachedTarget
 from toolchain.candidates.candidate import Candidate
 from toolchain.graphs.product_precision import by_precision
+from toolchain.models.data_dependent import data_dependent_outputs
 from toolchain.models.onnx_model import load_ir
 from toolchain.pipeline.device_match import DeviceMatch
 from toolchain.pipeline.machine_peaks import with_peaks
@@ -114,6 +115,19 @@ def repair_notes(candidates: Sequence[Candidate], context: BuildContext) -> list
         f"{candidate.name} leaves {', '.join(kept)} as in the source, since ONNX Runtime refused it otherwise."
         for candidate in candidates
         if (kept := context.builder.kept(candidate.recipe))
+    ]
+
+
+def data_dependent_notes(context: BuildContext) -> list[str]:
+    """Write a note on outputs whose sizes depend on the data, where parity has to compare them."""
+    found = data_dependent_outputs(load_ir(context.builder.model.path))
+    if not found or context.scorer.metric.name != "parity":
+        return []
+    op = next(iter(found.values()))
+    return [
+        f"The size of {some(list(found))} depends on the data ({op}). Parity compares the elements that a candidate "
+        "and the source have, in order, and counts the others as wrong; to compare what the network itself computes, "
+        f"cut the model before {op}, or give labels and a metric."
     ]
 
 
