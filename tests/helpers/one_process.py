@@ -33,8 +33,12 @@ def _on_device(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
         raise BackendError(one_line(str(error))) from None
 
 
-def _find_failure(file: Path, feeds: Mapping[str, Array], limit_s: float = 0) -> str | None:
+def _find_failure(
+    file: Path, feeds: Mapping[str, Array], limit_s: float = 0, *, as_written: bool = False
+) -> str | None:
     options = ort.SessionOptions()
+    if as_written:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     try:

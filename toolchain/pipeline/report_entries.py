@@ -121,7 +121,7 @@ def repair_notes(candidates: Sequence[Candidate], context: BuildContext) -> list
 def data_dependent_notes(context: BuildContext) -> list[str]:
     """Write a note on outputs whose sizes depend on the data, where parity has to compare them."""
     found = data_dependent_outputs(load_ir(context.builder.model.path))
-    if not found or context.scorer.metric.name != "parity":
+    if not found or context.scorer.names != ("parity",):
         return []
     op = next(iter(found.values()))
     return [
