@@ -214,7 +214,7 @@ def test_build_from_a_factory_in_the_current_folder(cli, elsewhere, tmp_path, mo
     )
     ran = cli(
         *("build", "small_net:make", "--input", "x=float32[N,4]", "--profile", elsewhere.name),
-        *("--runtime", "onnxruntime", "--precision", "fp16-storage", "--budget", "accuracy>=0.5"),
+        *("--runtime", "onnxruntime", "--precision", "fp32", "--budget", "accuracy>=0.5"),
     )
     assert (ran.code, ran.err.splitlines()[0]) == (0, "Opening small_net:make")
     assert "building" not in ran.out
