@@ -68,11 +68,11 @@ def may_import(path: Path) -> set[str]:
     extra = {
         ROOT / "hwbench" / "gate": {"pytest"} if path.stem == "pytest_plugin" else set(),  # nothing but pytest loads it
         ROOT / "hwbench" / "load" / "loadgen": {"mlperf_loadgen"},  # what runs in the measuring process
-        ROOT / "toolchain" / "exporters": {"keras"} if path.stem == "keras" else set(),
         ROOT / "runtimes" / "backends": BACKEND_PACKAGES.get(path.stem, {path.stem}),
         ROOT / "runtimes" / "bundles": EXTRA_PACKAGES.get(path.stem, set()),
         ROOT / "runtimes" / "serving": EXTRA_PACKAGES.get(path.stem, set()),
         ROOT / "runtimes" / "tensorrt" / "cuda": MEMORY_PACKAGES.get(path.stem, set()),
+        ROOT / "toolchain" / "exporters" / "keras_models": {"keras"},  # loaded where a model of Keras is
         ROOT / "runtimes" / "meters": METER_PACKAGES.get(path.stem, set()),
     }
     return ALLOWED[package_of(path)] | extra.get(path.parent, set())

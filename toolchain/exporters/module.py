@@ -1,4 +1,4 @@
-"""Exporter of `package.module:factory` and `file.py:factory`, functions that return a torch.nn.Module."""
+"""Exporter of `package.module:factory` and `file.py:factory`, functions that return a PyTorch or Keras model."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._examples import example_feed
 from toolchain.exporters._quiet import quiet, root_cause
+from toolchain.exporters.keras_models.export_model import export_model
+from toolchain.exporters.keras_models.exportable import exportable
+from toolchain.exporters.keras_models.package import import_keras, is_model, prefer_torch
+from toolchain.exporters.tracing.aliases import PrimaryNames
 from toolchain.exporters.tracing.export_module import export_and_check
 from toolchain.exporters.tracing.export_script import export_script
-from toolchain.exporters.tracing.wiring import Wired, as_list, by_signature
+from toolchain.exporters.tracing.wiring import Wired, by_signature
 from toolchain.models.onnx_model import OnnxModel
 
 
@@ -30,27 +34,29 @@ def export(
 
     Args:
         source: MODULE:FACTORY or FILE.py:FACTORY.
-        inputs: specs of the tensors that `forward` takes, by its parameters' names or in their order.
+        inputs: specs of the tensors that `forward` takes, by its parameters' names or in their order; a Keras model
+            describes its own.
         out: the file to write.
         samples: real samples to export and check with; random ones for inputs without.
 
     Raises:
         UsageError: the factory cannot be found, raises, or does not return a module; or the model cannot be exported.
     """
+    module = make(source)
+    if is_model(module):
+        return export_model(module, source, inputs, out, samples)
     if not inputs:
         raise UsageError(
             f"'{source}' needs its inputs described; add --input, as in --input image=float32[N,3,224,224]."
         )
-    module = make(source)
     config: Any = getattr(module, "config", None)
     if getattr(config, "use_cache", False) and not any("past" in spec.name for spec in inputs):
         config.use_cache = False  # Hugging Face's decoders return the cache of every layer by default
     feed = example_feed(inputs, samples)
     if isinstance(module, torch.jit.ScriptModule):
         return export_script(module, inputs, feed, out, source)
-    is_keras = any(each.__module__.startswith("keras.") for each in type(module).__mro__)
-    place = as_list if is_keras and len(inputs) > 1 else by_signature(module, inputs, source)
-    return export_and_check(Wired(module, place), inputs, feed, out, source)
+    with exportable(), PrimaryNames():  # a module may hold layers of Keras
+        return export_and_check(Wired(module, by_signature(module, inputs, source)), inputs, feed, out, source)
 
 
 def make(source: str) -> torch.nn.Module:
@@ -59,6 +65,7 @@ def make(source: str) -> torch.nn.Module:
     Raises:
         UsageError: the factory cannot be found, raises, or does not return a module.
     """
+    prefer_torch()  # before the user's file imports Keras
     where, _, name = source.rpartition(":")
     factory = getattr(_import(where), name, None)
     if not callable(factory):
@@ -70,6 +77,8 @@ def make(source: str) -> torch.nn.Module:
         raise UsageError(
             f"The factory '{source}' raised {root_cause(error)}{user_code.place(error, Path(where))}"
         ) from error
+    if is_model(module):
+        import_keras()  # one that computes with torch, as no other model is a torch.nn.Module
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"The factory '{source}' returned a {type(module).__name__}; return a torch.nn.Module.")
     return module.eval().cpu()

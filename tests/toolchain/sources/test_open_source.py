@@ -15,6 +15,7 @@ from toolchain.sources.open_source import _kind, default_name, is_onnx, open_sou
     [
         ("net.onnx", "onnx"),
         ("some.folder/NET.ONNX", "onnx"),
+        ("net.keras", "keras"),
         ("net.pt2", "pt2"),
         ("net.pt", "torchscript"),
         ("net.pth", "torchscript"),

@@ -63,11 +63,6 @@ def by_signature(module: torch.nn.Module, inputs: Sequence[TensorSpec], source: 
     return place
 
 
-def as_list(tensors: Sequence[torch.Tensor]) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """Place several inputs as Keras takes them: as one list."""
-    return ([list(tensors)], {})
-
-
 def computed(wired: Wired, feed: Mapping[str, Array], source: str) -> dict[str, Array]:
     """Compute the outputs by name on the example.
 

@@ -1,0 +1,1 @@
+"""Keras models: the package on torch, the signature of a model, and its recurrent layers in an export."""
