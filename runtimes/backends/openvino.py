@@ -22,6 +22,7 @@ else:
     finally:
         del sys.modules["openvino_telemetry"]
 
+from runtimes.backends._signal_stack import kept_signal_stack
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UsageError
 from runtimes.inference.session import Session
@@ -183,7 +184,8 @@ def _reshaped(graph: ov.Model, shapes: dict[str, tuple[int, ...]]) -> ov.Model:
 
 
 def _compile(graph: ov.Model, artifact: Artifact) -> _Compiled:
-    compiled = ov.Core().compile_model(graph, "CPU", _config(artifact.settings))
+    with kept_signal_stack():
+        compiled = ov.Core().compile_model(graph, "CPU", _config(artifact.settings))
     inputs = {spec.name: compiled.input(spec.name) for spec in artifact.inputs}
     outputs = {spec.name: compiled.output(spec.name) for spec in artifact.outputs}
     # The class below OpenVINO's Python wrapper, whose dispatch takes 7 us, a tenth of a small model's time

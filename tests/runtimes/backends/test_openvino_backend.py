@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -127,6 +129,26 @@ def test_an_artifact_that_declares_another_model(artifact: Artifact) -> None:
         load(dataclasses.replace(artifact, inputs=(dataclasses.replace(spec, name="picture"),)))
     with pytest.raises(BackendError, match=r"^OpenVINO cannot load '.*': .*boxes"):
         load(dataclasses.replace(artifact, outputs=(*artifact.outputs, TensorSpec("boxes", "float32", ("N", 4)))))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signal stacks are looked at on Linux alone")
+def test_sessions_that_are_closed_in_any_order_leave_the_stack_for_signals(artifact: Artifact) -> None:
+    class Stack(ctypes.Structure):
+        _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+    def stack() -> tuple[int | None, int]:
+        found = Stack()
+        ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found))
+        return found.address, found.flags
+
+    before = stack()
+    first, second = load(artifact), load(artifact)
+    assert stack() == before
+    first.close()
+    second.close()
+    del first, second
+    gc.collect()
+    assert stack()[0] in (before[0], None)  # none at all is safe, and that of a model that is gone is not
 
 
 def test_it_reports_its_use_to_nobody() -> None:

@@ -132,11 +132,13 @@ def session(checked: Trial) -> Iterator[Session]:
 @given(batches=st.lists(st.integers(1, 12), min_size=1, max_size=4), seed=st.integers(0, 99))
 @settings(max_examples=25)
 def test_what_leaves_the_check_is_right_at_every_size_in_any_order(session, batches, seed):
-    network, rng = make().eval(), np.random.default_rng(seed)
+    network, rng, name = make().eval(), np.random.default_rng(seed), session.outputs[0].name
     for batch in batches:
         x = rng.standard_normal((batch, 1, 8, 8)).astype(np.float32)
-        expected = network(torch.from_numpy(x)).detach().numpy()
-        assert relative_error(session.run({"x": x})[session.outputs[0].name], expected) < 0.15
+        together = session.run({"x": x})[name]
+        alone = np.concatenate([session.run({"x": x[row : row + 1]})[name] for row in range(batch)])
+        assert relative_error(together, alone) < 0.05
+        assert relative_error(together, network(torch.from_numpy(x)).detach().numpy()) < 0.25  # int8's own error
 
 
 def test_each_shape_is_compiled_where_the_form_for_all_is_wrong(state, unchecked, checked):
