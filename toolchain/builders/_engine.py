@@ -61,7 +61,8 @@ def typed_model(model: OnnxModel, recipe: Recipe, settings: RuntimeSettings, out
     for output, op in data_dependent_outputs(graph).items():
         raise UnsupportedError(
             f"The size of the output '{output}' depends on the data ({op}), and engines are run with outputs of known "
-            f"sizes; cut the model before {op}, and do the rest in the application."
+            f"sizes; give a number of rows with --output-rows, or cut the model before {op} and do the rest in the "
+            "application."
         )
     return onnx_builder.build(model, recipe, settings, out).file
 

@@ -78,6 +78,12 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 @click.argument("source", type=FileOrName(), is_eager=True, callback=_source)
 @input_option
 @output_option
+@click.option(
+    "--output-rows",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The number of rows of outputs whose sizes depend on the data, as a detector's boxes; zeros fill the rest.",
+)
 @calibration_option("that int8's ranges are observed on")
 @click.option(
     "--calibration-table",

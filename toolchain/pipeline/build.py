@@ -114,7 +114,8 @@ def _open_context(
     real = observed or given
     begin_stage(OPENING.format(source=request.source))
     arrays = open_arrays(real) if real else None
-    model = open_source(request.source, request.inputs, work / "source.onnx", arrays, request.outputs)
+    exported = work / "source.onnx"
+    model = open_source(request.source, request.inputs, exported, arrays, request.outputs, request.output_rows)
     tick("exported the source")
     calibration = dataset.read(observed, model.inputs, called=str(request.calibration)) if observed else None
     evaluation = dataset.read(given, model.inputs, labels=labelled, called=str(request.evaluation)) if given else None

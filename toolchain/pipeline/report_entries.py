@@ -127,7 +127,7 @@ def data_dependent_notes(context: BuildContext) -> list[str]:
     return [
         f"The size of {some(list(found))} depends on the data ({op}). Parity compares the elements that a candidate "
         "and the source have, in order, and counts the others as wrong; to compare what the network itself computes, "
-        f"cut the model before {op}, or give labels and a metric."
+        f"cut the model before {op}, or give labels and a metric; --output-rows N makes the size fixed."
     ]
 
 

@@ -24,6 +24,7 @@ class BuildRequest:
         profiles: the devices; one bundle is made for each.
         inputs: the model's inputs, for a source that does not describe them.
         outputs: new names for the model's first outputs.
+        output_rows: number of rows of outputs whose sizes depend on the data; None leaves them as they are.
         calibration: samples as an .npz, or FILE.py:FACTORY.
         calibration_table: ranges for static int8, in place of observing the samples.
         evaluation: samples with labels, as an .npz.
@@ -48,6 +49,7 @@ class BuildRequest:
     profiles: tuple[HardwareProfile, ...]
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[str, ...] = ()
+    output_rows: int | None = None
     calibration: Path | None = None
     calibration_table: Path | None = None
     evaluation: Path | None = None

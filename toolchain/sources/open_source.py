@@ -30,6 +30,7 @@ def open_source(
     out: Path,
     samples: Mapping[str, Rows] | None = None,
     outputs: Sequence[str] = (),
+    output_rows: int | None = None,
 ) -> OnnxModel:
     """Export a source to ONNX.
 
@@ -40,14 +41,17 @@ def open_source(
         samples: arrays by input, first axis the samples, to export and check with if they fit. Random numbers
             stand in for the other inputs, and some models do not accept them.
         outputs: names from --output for the first outputs, in order.
+        output_rows: number of rows from --output-rows for outputs whose sizes depend on the data.
 
     Raises:
-        UsageError: the source is of no known kind, its exporter refuses it, or an output cannot have the name.
+        UsageError: the source is of no known kind, its exporter refuses it, or an output cannot have the name or the
+            number of rows.
     """
     model = exporter(_kind(source)).export(source, inputs, out, samples)
     from toolchain.exporters._output_names import rename_outputs  # with onnx-ir
+    from toolchain.exporters._output_rows import fix_rows
 
-    return rename_outputs(model, outputs, source, out)
+    return fix_rows(rename_outputs(model, outputs, source, out), output_rows, source, out)
 
 
 def check_source(source: str) -> None:

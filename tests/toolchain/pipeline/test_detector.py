@@ -11,9 +11,12 @@ from variants import normal, parse
 from hwbench.machine import device_profiles
 from runtimes import npz
 from runtimes.bundles.bundle import Bundle
+from runtimes.errors import UsageError
 from runtimes.verification.self_test import self_test
+from toolchain.models import ort_session
 from toolchain.models.data_dependent import data_dependent_outputs
 from toolchain.pipeline.build import build
+from toolchain.sources.open_source import open_source
 
 DETECTOR = """detector (float[1,3,32,32] x) => (float[K,4] boxes, float[K] scores, int64[K] classes) {
     a = Conv<pads=[1,1,1,1], strides=[2,2]>(x, first) b = Relu(a)
@@ -78,6 +81,32 @@ def test_float_is_compared_by_value_and_size_and_its_bundle_verifies(tmp_path, r
     assert sizes == {0} if least == 1.0 else len(sizes) > 1
 
 
+@pytest.mark.parametrize("rows", [3, 50])
+@pytest.mark.parametrize("least", [0.75, 0.999, 1.0])
+def test_a_fixed_number_of_rows_is_the_first_of_them_or_filled_with_zeros(tmp_path, least, rows):
+    onnx.save(detector(least), tmp_path / "detector.onnx")
+    source = str(tmp_path / "detector.onnx")
+    free = open_source(source, [], tmp_path / "free.onnx")
+    fixed = open_source(source, [], tmp_path / "fixed.onnx", output_rows=rows)
+    assert [spec.shape for spec in fixed.outputs] == [(rows, 4), (rows,), (rows,)]
+    assert [spec.name for spec in fixed.outputs] == [spec.name for spec in free.outputs]
+    assert fixed.source_sha256 == free.sha256
+    sessions = [ort_session.session(model.path) for model in (free, fixed)]
+    for x in normal(8, 1, 3, 32, 32):
+        for found, padded in zip(*(session.run(None, {"x": x}) for session in sessions)):
+            expected = np.zeros((rows, *found.shape[1:]), found.dtype)
+            expected[: len(found)] = found[:rows]
+            np.testing.assert_array_equal(padded, expected)
+
+
+def test_rows_are_refused_where_no_output_has_any(tmp_path):
+    onnx.save(parse("t (float[N,4] x) => (float[N,4] y) { y = Relu(x) }", {}), tmp_path / "m.onnx")
+    with pytest.raises(
+        UsageError, match=r"--output-rows 5: no output of '.*m.onnx' has a size that depends on the data"
+    ):
+        open_source(str(tmp_path / "m.onnx"), [], tmp_path / "out.onnx", output_rows=5)
+
+
 def test_engines_are_refused_with_a_way_out(tmp_path, request_for):
     onnx.save(detector(0.75), tmp_path / "detector.onnx")
     profile = device_profiles.load("jetson-orin-nano")
@@ -85,7 +114,7 @@ def test_engines_are_refused_with_a_way_out(tmp_path, request_for):
     (result,) = build(request).profiles
     (only,) = result.candidates
     assert "The size of the output 'boxes' depends on the data (NonMaxSuppression)" in only.reason
-    assert "cut the model before NonMaxSuppression" in only.reason
+    assert "--output-rows, or cut the model before NonMaxSuppression" in only.reason
 
 
 @pytest.mark.parametrize(
