@@ -80,11 +80,6 @@ class _Column:
     ndim: int
     shapes: list[tuple[int, ...]] = field(default_factory=list)
 
-    @property
-    def padded(self) -> tuple[int, ...]:
-        """The smallest shape that holds every sample."""
-        return tuple(map(max, zip(*self.shapes)))
-
 
 def _files(folder: Path) -> Iterator[object]:
     files = sorted(folder.glob("*.npz"))
@@ -137,26 +132,27 @@ def _write(out: Path, columns: Mapping[str, _Column]) -> None:
     """Write columns as `runtimes/npz.py` reads them: padded, with a shape per sample, where they are of mixed sizes."""
     with zipfile.ZipFile(out, "w") as archive:
         for name, column in columns.items():
+            most = tuple(map(max, zip(*column.shapes)))
             header = {
                 "descr": np.lib.format.dtype_to_descr(column.dtype),
                 "fortran_order": False,
-                "shape": (len(column.shapes), *column.padded),
+                "shape": (len(column.shapes), *most),
             }
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array_header_1_0(member, header)
                 column.file.seek(0)
                 for shape in column.shapes:
-                    member.write(_padded(column, shape))
+                    member.write(_padded(column, shape, most))
             column.file.truncate(0)  # the next column's copy may need the space
             if len(set(column.shapes)) > 1:
                 with archive.open(f"{name}{npz.SHAPES}.npy", "w") as member:
                     np.lib.format.write_array(member, np.array(column.shapes, np.int64))
 
 
-def _padded(column: _Column, shape: tuple[int, ...]) -> bytes:
-    """Read the next sample of a column, of this shape, and pad it."""
+def _padded(column: _Column, shape: tuple[int, ...], most: tuple[int, ...]) -> bytes:
+    """Read the next sample of a column, of one shape, and pad it to another."""
     data = column.file.read(math.prod(shape) * column.dtype.itemsize)
-    if shape == column.padded:
+    if shape == most:
         return data
     sample = np.frombuffer(data, column.dtype).reshape(shape)
-    return np.pad(sample, [(0, most - size) for size, most in zip(shape, column.padded)]).tobytes()
+    return np.pad(sample, [(0, larger - size) for size, larger in zip(shape, most)]).tobytes()

@@ -54,9 +54,9 @@ class OtherSizes:
         Returns:
             A reason to reject it: its error is more than chance above that at the samples' own size.
         """
-        errors = [max(self._errors(outputs, index), default=0.0) for index in range(self.data.n)]
-        usual = max(errors[: self.own])
-        worst = int(np.argmax(np.nan_to_num(errors, nan=np.inf)))
+        found = [np.max([0.0, *self._errors(outputs, index)]) for index in range(self.data.n)]  # NaN stays NaN
+        errors = np.nan_to_num(found, nan=np.inf, posinf=np.inf)
+        usual, worst = errors[: self.own].max(), int(errors.argmax())
         if errors[worst] <= _FACTOR * usual + _MARGIN:
             return None
         return (

@@ -58,8 +58,8 @@ def _axis(output: ir.Value, known: set[int | str], source: str) -> int:
     """Find the axis whose size depends on the data."""
     if output.shape is None:
         raise UsageError(
-            f"--output-rows: output '{output.name}' of '{source}' declares no shape, so its rows are not known; declare "
-            "it in the file."
+            f"--output-rows: output '{output.name}' of '{source}' declares no shape, so its rows are not known; "
+            "declare it in the file."
         )
     axes = [axis for axis, dim in enumerate(output.shape) if isinstance(dim, ir.SymbolicDim) and dim.value not in known]
     if len(axes) != 1:

@@ -103,16 +103,15 @@ def check_sizes(trial: Trial, profile: HardwareProfile, context: BuildContext) -
     if each_shape and trial.stands_in is None:
         settings = trial.candidate.settings
         settings = RuntimeSettings(settings.threads, {**settings.options, **each_shape})
-        made = context.builder.make(dataclasses.replace(trial.candidate, settings=settings), profile)
-        other = dataclasses.replace(
-            trial,
-            candidate=dataclasses.replace(trial.candidate, settings=settings),
-            bundle=made.bundle,
-            artifact=made.artifact,
-            remark=f"every shape is compiled for itself, as in a form for all {fault}",
-        )
-        if _fault(other, context, sizes) is None:
-            return other
+        made = make(dataclasses.replace(trial.candidate, settings=settings), profile, context)
+        if made.failure is None and _fault(made, context, sizes) is None:
+            return dataclasses.replace(
+                trial,
+                candidate=made.candidate,
+                bundle=made.bundle,
+                artifact=made.artifact,
+                remark=f"every shape is compiled for itself, as in a form for all {fault}",
+            )
     return dataclasses.replace(trial, rejected=f"wrong at other sizes: {fault}")
 
 

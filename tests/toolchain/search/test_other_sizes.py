@@ -59,6 +59,16 @@ def test_a_larger_one_names_the_size(sizes: OtherSizes, wrong: float) -> None:
     assert "at x [2, 8], and by 0.005 at x [1, 4]" in fault
 
 
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_no_output_hides_the_nan_of_another(sizes: OtherSizes, names: str) -> None:
+    feeds = list(sizes.data.feeds())
+    right = [dict.fromkeys(names, feed["x"]) for feed in feeds]
+    wrong = [*right[:-1], {**right[-1], "b": np.full_like(right[-1]["b"], np.nan)}]
+    both = dataclasses.replace(sizes, expected=samples.gather(right, 1))
+    assert both.fault(samples.gather(right, 1)) is None
+    assert "differ from the source's by inf" in str(both.fault(samples.gather(wrong, 1)))
+
+
 def test_another_shape_is_a_fault(sizes: OtherSizes) -> None:
     wrong = [{"y": 2 * feed["x"][:, : 4 if index == 3 else None]} for index, feed in enumerate(sizes.data.feeds())]
     assert "differ from the source's by inf" in str(sizes.fault(samples.gather(wrong, 1)))
@@ -103,6 +113,7 @@ def state(tmp_path_factory: pytest.TempPathFactory, here: HardwareProfile) -> Si
         other_sizes=resized_samples(model, data, folder),
         target=LocalTarget(),
         tick=lambda done: None,
+        is_source=lambda candidate: False,
     )
     return SimpleNamespace(context=context, profile=here)
 

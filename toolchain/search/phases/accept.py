@@ -29,8 +29,16 @@ def accept(state: SearchState) -> None:
     except TimeUp:
         late = [trial for trial in state.running if trial.accuracy is None]
         state.put_all(successive_halving.reject_unfinished(trial, str(clock.stopped)) for trial in late)
+        _check_sizes(state)
         raise
-    finally:  # what is selected has been checked, however little time there was
-        for trial in state.fastest:
-            if trial.accuracy is not None and state.acceptance.may_be_selected(trial):
-                state.put(trial_steps.check_sizes(trial, state.profile, state.context))
+    except KeyboardInterrupt:
+        _check_sizes(state)
+        raise
+    _check_sizes(state)
+
+
+def _check_sizes(state: SearchState) -> None:
+    """Check what may be selected at other sizes, however little time there is: a bundle promises them."""
+    for trial in state.fastest:
+        if trial.accuracy is not None and state.acceptance.may_be_selected(trial):
+            state.put(trial_steps.check_sizes(trial, state.profile, state.context))
