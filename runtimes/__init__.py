@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runtimes.inference.load import load
     from runtimes.inference.session import Session
     from runtimes.inference.stats import Stats
+    from runtimes.inference.stream import Stream
     from runtimes.profile import HardwareProfile, QuantizationScheme
     from runtimes.tensors import TensorSpec
     from runtimes.verification.golden import GoldenResult, replay
@@ -57,6 +58,7 @@ __all__ = [
     "Session",
     "SignatureError",
     "Stats",
+    "Stream",
     "TamperedError",
     "TensorDrift",
     "TensorSpec",
@@ -74,6 +76,7 @@ _MODULES = (
     "bundles.bundle",
     "inference.session",
     "inference.stats",
+    "inference.stream",
     "bundles.distribution",
     "inference.drift",
     "inference.load",

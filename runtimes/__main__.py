@@ -19,7 +19,8 @@ from runtimes.codec import encode
 from runtimes.command_line import exit_code, read_plan
 from runtimes.errors import UsageError, one_line
 from runtimes.inference.load import load
-from runtimes.sampling.closed_loop import SamplingPlan, distinct_feeds, environment, sample
+from runtimes.inference.step_sequences import count_samples, run_samples
+from runtimes.sampling.closed_loop import SamplingPlan, distinct_feeds, distinct_sequences, environment, sample
 from runtimes.sampling.peak_memory import resident_bytes
 from runtimes.verification.self_test import render, result_line, self_test
 
@@ -77,10 +78,9 @@ def _percent(done: float, phase: str) -> None:
 def _run(options: argparse.Namespace) -> int:
     inputs = npz.read(options.inputs)
     with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
-        if samples.count(session.inputs, inputs) == 0:
+        if count_samples(session, inputs) == 0:
             raise UsageError(f"'{options.inputs}' holds no samples; give at least one.")
-        runs = [session.run(feed) for feed in samples.feeds(session.inputs, inputs)]
-        outputs = samples.gather(runs, samples.batch_size(session.inputs, inputs))
+        outputs = run_samples(session, inputs)
     npz.write(options.outputs, outputs)
     return 0
 
@@ -92,8 +92,12 @@ def _sample(options: argparse.Namespace) -> int:
     start = time.perf_counter_ns()
     with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
         load_ns = time.perf_counter_ns() - start
-        block = sample(session, distinct_feeds(session, inputs), plan, load_ns, idle_memory_bytes)
-        batch = samples.batch_size(session.inputs, inputs)
+        if session.artifact.states:
+            block = sample(session, distinct_sequences(session, inputs), plan, load_ns, idle_memory_bytes)
+            batch = 1
+        else:
+            block = sample(session, distinct_feeds(session, inputs), plan, load_ns, idle_memory_bytes)
+            batch = samples.batch_size(session.inputs, inputs)
         block = dataclasses.replace(block, batch=batch, environment=environment(session))
     with files.replacing(options.out) as temporary:
         temporary.write_text(json.dumps(encode(block)))

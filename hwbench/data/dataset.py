@@ -7,6 +7,7 @@ Samples may be of mixed sizes; `runtimes/npz.py` says how a file holds them. An 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from runtimes import samples
+from runtimes.bundles.states import States, step_inputs
 from runtimes.errors import UsageError
+from runtimes.inference import step_sequences
+from runtimes.inference.step_sequences import StepSequence, leading_axes
 from runtimes.npz import open_arrays
 from runtimes.sample_arrays import RaggedArray, Rows
 from runtimes.tensors import Array, TensorSpec
@@ -34,6 +38,8 @@ class Dataset:
         labels: one per sample, or None.
         labels_of: labels of single outputs, by the output's name.
         digests: SHA-256 of the arrays whose bytes were read already.
+        states: the model's states, if it has any; the samples are then sequences of steps (`inference.step_sequences`), and
+            there may be no arrays for states.
     """
 
     file: Path
@@ -43,22 +49,38 @@ class Dataset:
     labels: Rows | None = None
     labels_of: Mapping[str, Rows] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    states: States = field(default_factory=dict)
 
     @property
     def batch_size(self) -> int:
         """Number of samples in one inference: one, unless the model fixes its batch."""
-        return samples.batch_size(self.specs, self.arrays)
+        return 1 if self.states else samples.batch_size(self.specs, self.arrays)
 
     def feeds(self) -> Iterator[dict[str, Array]]:
-        """Cut the samples into the feeds of one inference each."""
+        """Cut the samples into the feeds of one inference each; not for sequences."""
         return samples.feeds(self.specs, self.arrays)
+
+    def sequences(self) -> Iterator[StepSequence]:
+        """Cut the samples of a model with states into sequences of steps."""
+        return step_sequences.sequences(self.specs, self.states, self.arrays)
+
+    def first(self, most: int, steps: int) -> range:
+        """Choose the first samples: about `most`, in whole batches; of sequences, no more than have so many steps."""
+        if not self.states:
+            return range(min(-(-most // self.batch_size) * self.batch_size, self.n))
+        lengths = itertools.accumulate(len(sequence.feeds) for sequence in itertools.islice(self.sequences(), most))
+        return range(max(1, sum(length <= steps for length in lengths)))
 
     @property
     def sizes(self) -> dict[str, tuple[int, ...]]:
-        """The sizes that each dynamic dimension of the model takes in the samples, in rising order."""
+        """The sizes that each dynamic dimension of the model takes in the samples, in rising order.
+
+        States count only as far as other inputs have their dimensions, since they grow with the steps.
+        """
         found: dict[str, set[int]] = {}
-        for spec in self.specs:
-            for letter, sizes in zip(spec.shape, _axis_sizes(spec, self.arrays[spec.name])):
+        for spec in step_inputs(self.specs, self.states):
+            lead = leading_axes(spec, self.states)
+            for letter, sizes in zip(spec.shape, _axis_sizes(spec, self.arrays[spec.name], lead)):
                 if isinstance(letter, str):
                     found.setdefault(letter, set()).update(sizes)
         return {letter: tuple(sorted(sizes)) for letter, sizes in found.items()}
@@ -102,7 +124,14 @@ def check_names(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = Fals
         raise _unlabelled(called)
 
 
-def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, called: str | None = None) -> Dataset:
+def read(
+    path: Path,
+    inputs: Sequence[TensorSpec],
+    *,
+    labels: bool = False,
+    called: str | None = None,
+    states: States | None = None,
+) -> Dataset:
     """Read and check an .npz file for a model; every sample passes through memory once.
 
     Args:
@@ -110,6 +139,7 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
         inputs: the model's inputs.
         labels: True if the file must hold labels.
         called: the file's name in errors; its path, if None.
+        states: the model's states, if it has any.
 
     Raises:
         UsageError: the file is missing or not an .npz of plain arrays; an input's array is missing, of another
@@ -118,17 +148,20 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
     """
     called = called or str(path)
     arrays = open_arrays(path)
+    states = states or {}
     for spec in inputs:
         if spec.name not in arrays:
+            if spec.name in states:
+                continue
             raise UsageError(
                 f"'{called}' has no array '{spec.name}'; the model takes {', '.join(map(str, inputs))}, "
                 f"the file holds {', '.join(arrays) or 'nothing'}."
             )
-        _check(called, spec, arrays[spec.name])
-    n = samples.count(inputs, arrays)
+        _check(called, spec, arrays[spec.name], states)
+    n = step_sequences.count(inputs, states, arrays) if states else samples.count(inputs, arrays)
     if n == 0:
         raise UsageError(f"'{called}' holds no samples.")
-    selected = {spec.name: arrays[spec.name] for spec in inputs}
+    selected = {spec.name: arrays[spec.name] for spec in inputs if spec.name in arrays}
     found = {name: rows for name, rows in arrays.items() if name not in selected and _is_labels(name)}
     if labels and not found:
         raise _unlabelled(called)
@@ -139,8 +172,8 @@ def read(path: Path, inputs: Sequence[TensorSpec], *, labels: bool = False, call
             )
     of_all = found.pop(LABELS, None)
     of_outputs = {name.removeprefix(f"{LABELS}_"): rows[:] for name, rows in found.items()}
-    digests = {spec.name: _digest_of_finite(called, spec.name, arrays[spec.name]) for spec in inputs}
-    return Dataset(path, tuple(inputs), selected, n, None if of_all is None else of_all[:], of_outputs, digests)
+    digests = {name: _digest_of_finite(called, name, array) for name, array in selected.items()}
+    return Dataset(path, tuple(inputs), selected, n, None if of_all is None else of_all[:], of_outputs, digests, states)
 
 
 def _is_labels(name: str) -> bool:
@@ -151,29 +184,38 @@ def _unlabelled(called: str) -> UsageError:
     return UsageError(f"'{called}' has no array '{LABELS}'; add one label per sample.")
 
 
-def _check(called: str, spec: TensorSpec, array: Rows) -> None:
+def _check(called: str, spec: TensorSpec, array: Rows, states: States) -> None:
     if array.dtype.name != spec.dtype:
         raise UsageError(f"'{called}': array '{spec.name}' is {array.dtype.name}; the model takes {spec.dtype}.")
-    fits = array.ndim in (len(spec.shape), len(spec.shape) + 1) and all(
+    lead = leading_axes(spec, states)
+    axes = array.ndim - lead  # of one inference
+    fits = axes in (len(spec.shape) - 1, len(spec.shape)) and all(
         not isinstance(wanted, int) or sizes <= {wanted}
-        # If an array has as many axes as the input, its first axis is the samples and may have any length.
-        for wanted, sizes in list(zip(spec.shape, _axis_sizes(spec, array)))[array.ndim == len(spec.shape) :]
+        # Without an axis for the batch, samples or steps take its place, and there may be any number of them.
+        for wanted, sizes in list(zip(spec.shape, _axis_sizes(spec, array, lead)))[axes < len(spec.shape) :]
     )
-    if array.ndim == 0 or not fits:
+    if array.ndim < lead or not fits:
         mixed = "samples of mixed sizes up to " if isinstance(array, RaggedArray) else ""
         raise UsageError(
             f"'{called}': array '{spec.name}' has {mixed or 'shape '}{list(array.shape)}; the model takes {spec}, "
-            "and the array's first axis must be the samples."
+            f"and the array's first axis must be the samples{', its second their steps' if lead == 2 else ''}."
         )
 
 
-def _axis_sizes(spec: TensorSpec, array: Rows) -> list[set[int]]:
-    """List the sizes that each axis of an input takes over the samples; of the first, 1 if samples are cut from it."""
+def _axis_sizes(spec: TensorSpec, array: Rows, lead: int) -> list[set[int]]:
+    """List the sizes that each axis of an input takes; of the first, 1 if samples or steps are cut from it.
+
+    Args:
+        spec: the input.
+        array: its samples.
+        lead: the number of axes before those of one inference: the samples and, if there are any, the steps.
+    """
     if isinstance(array, RaggedArray):
         sizes = [set(map(int, column)) for column in array.shapes.T]
     else:
         sizes = [{size} for size in array.shape[1:]]
-    return sizes if array.ndim > len(spec.shape) else [{1}, *sizes]
+    sizes = sizes[lead - 1 :]
+    return sizes if len(sizes) == len(spec.shape) else [{1}, *sizes]
 
 
 def _digest_of_finite(called: str, name: str, array: Rows) -> str:

@@ -96,6 +96,8 @@ def measure(
     """
     check_installed()
     item, target, machine = open_bundle(path), LocalTarget(), this_machine()
+    if item.manifest.artifact.states:
+        raise UsageError(f"Queries come independently, and '{path}' has states; measure it in single_stream.")
     if not device_profiles.fits(item.manifest.profile, machine):
         why = device_profiles.mismatch(item.manifest.profile)
         verdicts = (Verdict(request.bound, "inconclusive", None, why),) if request.bound else ()

@@ -83,4 +83,4 @@ def subset(dataset: Dataset, rows: Sequence[int], file: Path) -> Dataset:
     write_npz(file, arrays)
     labels = None if dataset.labels is None else dataset.labels[list(rows)]
     of_outputs = {name: array[list(rows)] for name, array in dataset.labels_of.items()}
-    return Dataset(file, dataset.specs, arrays, len(rows), labels, of_outputs)
+    return Dataset(file, dataset.specs, arrays, len(rows), labels, of_outputs, states=dataset.states)

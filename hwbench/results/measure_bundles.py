@@ -198,7 +198,8 @@ def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target)
     if evaluation is None:
         return packed
     wanted = _metrics(item, evaluation)
-    data = dataset.read(evaluation.file, item.manifest.artifact.inputs, labels=True)
+    artifact = item.manifest.artifact
+    data = dataset.read(evaluation.file, artifact.inputs, labels=True, states=artifact.states)
     outputs, digest = interleaved.outputs(item.path, data.file, target), data.sha256()
     known = {(one.metric, one.data_sha256): one for one in packed.each} if packed else {}
     each = []

@@ -26,7 +26,7 @@ from runtimes.backends._signal_stack import kept_signal_stack
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UsageError
 from runtimes.inference.session import Session
-from runtimes.tensors import Array, Feeds
+from runtimes.tensors import Array, Feeds, TensorSpec
 
 _COPIED_BYTES = 64 << 10  # below this size, copying an output costs less than binding an array to it
 _PRECISIONS = ("f32", "bf16", "f16")
@@ -131,6 +131,7 @@ class _OpenVinoSession(Session):
         self._static_shapes = "none" if static else _static_shapes(artifact.settings)
         self._graph = graph if self._static_shapes != "none" else None
         self._general = general if self._static_shapes != "each" else None
+        self._general_ran = False
         self._forms: dict[_Shapes, _Compiled | None] = {}  # last used last; None if the shapes cannot be compiled
 
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
@@ -141,8 +142,7 @@ class _OpenVinoSession(Session):
 
     def _form_for(self, feeds: Feeds) -> _Compiled:
         if self._graph is None:
-            assert self._general is not None
-            return self._general
+            return self._general_for(feeds)
         shapes = tuple(feeds[spec.name].shape for spec in self.inputs)
         if self._static_shapes == "each":
             return self._form_of(self._graph, shapes)
@@ -154,8 +154,15 @@ class _OpenVinoSession(Session):
         fixed = self._forms.get(shapes)
         if fixed is not None:
             return fixed
+        return self._general_for(feeds)
+
+    def _general_for(self, feeds: Feeds) -> _Compiled:
         if self._general is None:
+            assert self._graph is not None
             self._general = _compile(self._graph, self.artifact)
+        if not self._general_ran:
+            self._general_ran = True
+            _run_larger(self._general, self.inputs, feeds)
         return self._general
 
     def _form_of(self, graph: ov.Model, shapes: _Shapes) -> _Compiled:
@@ -215,6 +222,21 @@ def _run(form: _Compiled, feeds: Feeds) -> dict[str, Array]:
     views = request.infer(tensors, share_outputs=True, decode_strings=True)
     # The request owns the memory of other outputs, and its next run writes to it.
     return {name: computed[name] if name in computed else views[port].copy() for name, port in form.outputs.items()}
+
+
+def _run_larger(form: _Compiled, specs: tuple[TensorSpec, ...], feeds: Feeds) -> None:
+    """Run a general form at sizes above 1 before its first call, if that has a size of 0 or 1.
+
+    OpenVINO 2026.4 fuses attention. A general form that first meets a single key, as the first step with a KV cache
+    does, computes wrong values from 16 keys on, for as long as it lives.
+    """
+    dims = [dim for spec in specs for dim in zip(spec.shape, feeds[spec.name].shape)]
+    sizes = {letter: size for letter, size in dims if isinstance(letter, str)}
+    batches = {spec.shape[0] for spec in specs if spec.shape}
+    larger = {letter: size if letter in batches else max(size, 2) for letter, size in sizes.items()}
+    if larger != sizes:
+        with contextlib.suppress(Exception):  # the model may not take these sizes
+            _run(form, {spec.name: np.resize(feeds[spec.name], spec.resolve(larger)) for spec in specs})
 
 
 def _tensor(array: Array) -> ov.Tensor:

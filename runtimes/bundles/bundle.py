@@ -93,10 +93,18 @@ class Bundle:
     def golden(self, kind: str, specs: tuple[TensorSpec, ...]) -> dict[str, Rows]:
         """Read the golden arrays of one kind ("input", "output") by tensor name; their first axis is the samples.
 
+        States are left out that have none: inputs that begin as zeros, and all outputs.
+
         Raises:
             BundleError: a member is missing or damaged, or is no array.
         """
-        return {spec.name: self._golden(kind, index) for index, spec in enumerate(specs)}
+        states = self.manifest.artifact.states
+        optional = states.keys() if kind == "input" else set(states.values())
+        return {
+            spec.name: self._golden(kind, index)
+            for index, spec in enumerate(specs)
+            if spec.name not in optional or golden_member(kind, index) in self.manifest.members
+        }
 
     def _golden(self, kind: str, index: int) -> Rows:
         array, shapes = self._array(golden_member(kind, index)), golden_shapes(kind, index)

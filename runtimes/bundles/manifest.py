@@ -10,6 +10,7 @@ from typing import Any
 
 from runtimes.bundles.build_plan import BuildPlan, EngineLayer
 from runtimes.bundles.distribution import Distribution
+from runtimes.bundles.states import fault
 from runtimes.bundles.work import Work
 from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
@@ -54,6 +55,7 @@ class Artifact:
         plan: the plan that its engine was built by or, if `file` is an ONNX model, that the device builds it by.
         layers: the engine's layers; empty if TensorRT did not list them.
         work: operations and bytes of one inference; None if they were not counted.
+        states: outputs, by the inputs that take them at the next step; empty for a model without states.
     """
 
     file: Path
@@ -68,12 +70,15 @@ class Artifact:
     plan: BuildPlan | None = None
     layers: tuple[EngineLayer, ...] = ()
     work: Work | None = None
+    states: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for kind, specs in (("inputs", self.inputs), ("outputs", self.outputs)):
             names = [spec.name for spec in specs]
             if len(set(names)) < len(names):
                 raise ValueError(f"has {kind} of one name: {', '.join(names)}")
+        if (wrong := fault(self.states, self.inputs, self.outputs)) is not None:
+            raise ValueError(f"has a wrong {wrong}")
 
     @property
     def is_compiled_on_device(self) -> bool:

@@ -17,6 +17,7 @@ from runtimes.bundles.manifest import Artifact
 from runtimes.errors import BackendError, FeedError
 from runtimes.inference.drift import DriftMonitor
 from runtimes.inference.stats import Recorder, Stats
+from runtimes.inference.stream import Stream
 from runtimes.tensors import Array, Feeds, check_feeds, check_out, check_outputs
 
 S = TypeVar("S", bound="Session")
@@ -79,6 +80,19 @@ class Session(abc.ABC):
     def __call__(self, /, **feeds: Array) -> dict[str, Array]:
         """Infer once, with the inputs' names as keywords; see `run`."""
         return self.run(feeds)
+
+    def stream(self, initial: Mapping[str, Array] | None = None) -> Stream:
+        """Begin a sequence of steps whose states are fed back.
+
+        Args:
+            initial: states before the first step, by input; zeros for those that it lacks.
+
+        Raises:
+            FeedError: the model has no states, or `initial` names none of them.
+        """
+        if not self.artifact.states:
+            raise FeedError("The model has no states to feed back; build it with --state OUTPUT=INPUT, or use run.")
+        return Stream(self.run, self.inputs, self.outputs, self.artifact.states, initial)
 
     def stats(self) -> Stats:
         """Return calls, errors, latency and drift since the session was loaded."""

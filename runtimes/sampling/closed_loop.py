@@ -10,8 +10,9 @@ import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from runtimes import samples
 from runtimes.backends import backend
 from runtimes.errors import UsageError
 from runtimes.inference.session import Session
+from runtimes.inference.step_sequences import StepSequence, sequences
 from runtimes.sample_arrays import Rows
 from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
 from runtimes.sampling.speed_probe import SpeedProbe
@@ -80,6 +82,8 @@ class Block:
         arrivals_ns: due time of each query since the first, in a load that does not wait for answers; `samples_ns`
             begin at these times. Empty in a closed loop.
         environment: versions of Python, NumPy and the runtime in the measuring process.
+        sequence_steps: of a model with states, the number of steps of each sequence that `samples_ns` go through in
+            turn, step by step, beginning with the first; else empty.
     """
 
     samples_ns: tuple[int, ...]
@@ -98,16 +102,22 @@ class Block:
     conditions: Conditions | None = None
     arrivals_ns: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    sequence_steps: tuple[int, ...] = ()
 
 
 def sample(
-    session: Session, feeds: Sequence[dict[str, Array]], plan: SamplingPlan, load_ns: int, idle_memory_bytes: int | None
+    session: Session,
+    feeds: Sequence[dict[str, Array]] | Sequence[StepSequence],
+    plan: SamplingPlan,
+    load_ns: int,
+    idle_memory_bytes: int | None,
 ) -> Block:
     """Warm up a session, then measure a block.
 
     Args:
         session: the session to run.
-        feeds: inputs, which are used in turn.
+        feeds: inputs, which are used in turn; of a model with states, sequences, whose steps are timed one by one. A
+            sequence that has begun is finished, unless the time is up, so that early steps do not weigh more.
         plan: the length of the warm-up and of the block.
         load_ns: time that the session took to load; it is copied into the block.
         idle_memory_bytes: resident memory before the session was loaded; it is copied into the block.
@@ -117,19 +127,23 @@ def sample(
     """
     if not feeds:
         raise UsageError("There are no samples to measure with; give at least one.")
-    inputs = itertools.cycle(feeds)
-    warmup, settled = warm_up(lambda: session.run(next(inputs)), plan.warmup_limit_s)
+    turns = _turns(session, feeds)
+    warmup, settled = warm_up(lambda: next(turns).run(), plan.warmup_limit_s)
+    turn: _Turn | None = None
+    if session.artifact.states:
+        turns = _turns(session, feeds)  # the first sequence from its first step on
     times: list[int] = []
     resident: list[int] = []
     probe, monitor = SpeedProbe(), SystemMonitor(on_gpu=session.on_gpu)
     switches, cpu, start = _involuntary_switches(), time.process_time_ns(), time.perf_counter_ns()
     now = start
-    while not _is_done(len(times), (now - start) / 1e9, plan):
+    while not _is_done(len(times), (now - start) / 1e9, plan, within=turn is not None and not turn.is_last):
         if probe.tick(now):
             monitor.tick()
             if (now_resident := resident_bytes()) is not None:
                 resident.append(now_resident)
-        times.append(_time_one(session, next(inputs)))
+        turn = next(turns)
+        times.append(_time_one(turn))
         now = time.perf_counter_ns()
     return Block(
         samples_ns=tuple(times),
@@ -144,7 +158,14 @@ def sample(
         probe_ns=tuple(probe.times_ns),
         resident_bytes=tuple(resident),
         conditions=monitor.conditions(),
+        sequence_steps=tuple(len(item.feeds) for item in feeds if isinstance(item, StepSequence)),
     )
+
+
+def distinct_sequences(session: Session, arrays: Mapping[str, Rows]) -> list[StepSequence]:
+    """Cut the first few sequences from arrays; see `distinct_feeds`."""
+    found = sequences(session.inputs, session.artifact.states, arrays)
+    return list(itertools.islice(found, _DISTINCT_FEEDS))
 
 
 def distinct_feeds(session: Session, arrays: Mapping[str, Rows]) -> list[dict[str, Array]]:
@@ -152,7 +173,10 @@ def distinct_feeds(session: Session, arrays: Mapping[str, Rows]) -> list[dict[st
 
     Raises:
         FeedError: the arrays do not fit the session's inputs.
+        UsageError: the model has states.
     """
+    if session.artifact.states:
+        raise UsageError("The model has states, so its inferences depend on each other; only single_stream times them.")
     return list(itertools.islice(samples.feeds(session.inputs, arrays), _DISTINCT_FEEDS))
 
 
@@ -195,19 +219,39 @@ def warm_up(run: Callable[[], object], limit_s: float) -> tuple[list[int], bool]
         best = median
 
 
-def _is_done(runs: int, elapsed_s: float, plan: SamplingPlan) -> bool:
+class _Turn(NamedTuple):
+    """One inference; `is_last` is False if more steps of its sequence follow."""
+
+    call: Callable[[dict[str, Array]], object]
+    feeds: dict[str, Array]
+    is_last: bool = True
+
+    def run(self) -> None:
+        self.call(self.feeds)
+
+
+def _turns(session: Session, feeds: Sequence[dict[str, Array]] | Sequence[StepSequence]) -> Iterator[_Turn]:
+    items: Iterator[dict[str, Array] | StepSequence] = itertools.cycle(feeds)
+    for item in items:
+        if isinstance(item, StepSequence):
+            stream, last = session.stream(item.initial), len(item.feeds) - 1
+            yield from (_Turn(stream.run, feed, step == last) for step, feed in enumerate(item.feeds))
+        else:
+            yield _Turn(session.run, item)
+
+
+def _is_done(runs: int, elapsed_s: float, plan: SamplingPlan, *, within: bool) -> bool:
     if runs == 0:
         return False
-    return (
-        elapsed_s >= plan.time_limit_s
-        or runs >= plan.max_runs
-        or (runs >= plan.min_runs and elapsed_s >= plan.duration_s)
+    return elapsed_s >= plan.time_limit_s or (
+        not within and (runs >= plan.max_runs or (runs >= plan.min_runs and elapsed_s >= plan.duration_s))
     )
 
 
-def _time_one(session: Session, feed: dict[str, Array]) -> int:
+def _time_one(turn: _Turn) -> int:
+    call, feeds, _ = turn
     start = time.perf_counter_ns()
-    session.run(feed)
+    call(feeds)
     return time.perf_counter_ns() - start
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runtimes import samples
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import BundleError, TamperedError
 from runtimes.inference.load import open_session
 from runtimes.inference.session import Session
+from runtimes.inference.step_sequences import count_samples, run_samples
 from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array
 
@@ -58,11 +58,10 @@ def compare(bundle: Bundle, session: Session) -> tuple[GoldenResult, ...]:
     artifact = bundle.manifest.artifact
     inputs = bundle.golden("input", artifact.inputs)
     recorded = bundle.golden("output", artifact.outputs)
-    held, declared = samples.count(artifact.inputs, inputs), bundle.manifest.golden.samples
+    held, declared = count_samples(session, inputs), bundle.manifest.golden.samples
     if held != declared:
         raise TamperedError(f"'{bundle.path}' holds {held} golden samples; the manifest declares {declared}.")
-    runs = [session.run(feed) for feed in samples.feeds(artifact.inputs, inputs)]
-    outputs = samples.gather(runs, samples.batch_size(artifact.inputs, inputs))
+    outputs = run_samples(session, inputs)
     tolerance = bundle.manifest.golden.tolerance
     # With integers or halves, one rounding that differs between two machines moves small values by more than their own
     # size, so the norm of the whole output decides.

@@ -37,7 +37,7 @@ def as_npz(samples: Path, out: Path) -> Path:
     """
     where, _, name = str(samples).rpartition(":")
     if samples.is_dir():
-        return _written(samples, _files(samples), out)
+        return write_samples(samples, _files(samples), out)
     if not where.endswith(".py"):
         return samples
     factory = getattr(user_code.load(Path(where)), name, None)
@@ -46,10 +46,20 @@ def as_npz(samples: Path, out: Path) -> Path:
             f"'{where}' has no function '{name}'; give the samples as FILE.npz, a folder of .npz files, or "
             "FILE.py:FACTORY."
         )
-    return _written(samples, _guarded(str(samples), Path(where), factory), out)
+    return write_samples(samples, _guarded(str(samples), Path(where), factory), out)
 
 
-def _written(samples: Path, found: Iterator[object], out: Path) -> Path:
+def write_samples(samples: Path, found: Iterator[object], out: Path) -> Path:
+    """Write samples one by one to an .npz.
+
+    Args:
+        samples: the origin of the samples, for errors and the progress bar.
+        found: dicts of arrays.
+        out: the file to write, which is returned.
+
+    Raises:
+        UsageError: there are none, or they do not fit each other.
+    """
     with (
         tempfile.TemporaryDirectory(dir=out.parent) as folder,
         contextlib.ExitStack() as open_files,

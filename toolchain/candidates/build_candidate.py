@@ -14,6 +14,7 @@ from hwbench.data.dataset import Dataset
 from hwbench.machine.identity import Machine, this_machine
 from runtimes import cpu
 from runtimes.bundles.manifest import Artifact
+from runtimes.bundles.states import States
 from runtimes.bundles.work import Work
 from runtimes.cache import Cache
 from runtimes.errors import UsageError
@@ -74,6 +75,7 @@ class CandidateBuilder:
         table: ranges to use instead of observed ones.
         variants: the cache of variants that earlier builds made; None for no cache.
         ranges: the sizes of dynamic dimensions, for engines; one mapping per optimization profile.
+        states: the model's states, if it has any; its calibration samples are single steps nevertheless.
 
     Raises:
         UsageError: static int8 cannot use the table for this model.
@@ -91,8 +93,10 @@ class CandidateBuilder:
         table: CalibrationTable | None = None,
         variants: Cache | None = None,
         ranges: tuple[DimensionRanges, ...] = (),
+        states: States | None = None,
     ) -> None:
         self.name, self.model, self.calibration = name, model, calibration
+        self.states = states or {}
         self._folder, self._table, self._cache, self._ranges = folder, table, variants, ranges
         self.as_is = as_is(model)
         self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
@@ -117,11 +121,13 @@ class CandidateBuilder:
             variant, candidate.recipe, candidate.settings, folder, BuildTarget(profile, self._ranges)
         )
         self._check_size(candidate, artifact)
+        artifact = dataclasses.replace(artifact, states=self.states)
         bundle = folder / "candidate.edge"
         reason = obstacle(artifact)
         shown = artifact
         if reason is not None or is_foreign(artifact, profile, self._machine):
             shown = stand_in(artifact, variant, candidate.recipe, folder / "stand-in")
+            shown = dataclasses.replace(shown, states=self.states)
         pack(Contents(self.name, profile, shown, candidate.recipe, {}, {}), bundle)
         return BuiltCandidate(bundle, artifact, reason)
 

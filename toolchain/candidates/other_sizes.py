@@ -18,10 +18,13 @@ import onnxruntime as ort
 from hwbench.data import dataset
 from hwbench.data.dataset import Dataset
 from runtimes import npz, samples
+from runtimes.bundles.states import States
 from runtimes.errors import UsageError
+from runtimes.inference.step_sequences import leading_axes, run_sequences
 from runtimes.sample_arrays import Rows, stack
-from runtimes.tensors import Feeds
+from runtimes.tensors import Array, Feeds
 from runtimes.verification.golden import relative_error
+from toolchain.calibration.single_steps import open_stream
 from toolchain.models import ort_session
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.sources.sizes import other_sizes, resized, sizes_of
@@ -36,7 +39,8 @@ class OtherSizes:
     """Samples at their own size and at others, in the order in which a session meets them, and the source's outputs.
 
     Attributes:
-        data: the feeds of one inference each; the first ones in the size that they came in.
+        data: the feeds of one inference each; the first ones in the size that they came in. Of a model with states,
+            sequences of two equal steps, of which the first begins with a state that the source met.
         own: the number of those.
         expected: the source's outputs, joined as those of a candidate are.
     """
@@ -77,16 +81,19 @@ class OtherSizes:
                 yield relative_error(ours, theirs)
 
     def _shapes(self, index: int) -> str:
-        return " and ".join(f"{spec.name} {list(self.data.arrays[spec.name][index].shape)}" for spec in self.data.specs)
+        lead = {spec.name: leading_axes(spec, self.data.states) for spec in self.data.specs}
+        shapes = {name: self.data.arrays[name][index].shape[axes - 1 :] for name, axes in lead.items()}
+        return " and ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
 
 
-def resized_samples(model: OnnxModel, data: Dataset, work: Path) -> OtherSizes | None:
+def resized_samples(model: OnnxModel, data: Dataset, work: Path, states: States | None = None) -> OtherSizes | None:
     """Resize a few samples, as far as the source computes them, and run the source on them.
 
     Args:
         model: the source.
-        data: samples of the source.
+        data: samples of the source; single steps, if it has states.
         work: a folder for the file of resized samples.
+        states: its states.
 
     Returns:
         None if no dimension is dynamic, or if the source accepts no other size.
@@ -97,18 +104,34 @@ def resized_samples(model: OnnxModel, data: Dataset, work: Path) -> OtherSizes |
     if all(spec.is_static for spec in model.inputs):
         return None
     session = ort_session.session(model.path)
-    own = [dict(feeds) for feeds in itertools.islice(data.feeds(), _SAMPLES)]
-    feeds, outputs = list(own), [ort_session.run_sample(session, index, fed) for index, fed in enumerate(own)]
+    rows = _spread(data, _SAMPLES) if states else range(_SAMPLES)
+    own = [dict(feeds) for index, feeds in enumerate(data.feeds()) if index in rows]
+    feeds = list(own)
     for sizes in itertools.islice(_accepted(model, own, session), _SHAPES):
-        for fed in own:
-            feeds.append(resized(model.inputs, fed, sizes))
-            outputs.append(ort_session.run_sample(session, 0, feeds[-1]))
+        feeds += [resized(model.inputs, fed, sizes) for fed in own]
     if len(feeds) == len(own):
         return None
     file = work / "other-sizes.npz"
-    npz.write(file, {spec.name: stack([fed[spec.name] for fed in feeds]) for spec in model.inputs})
-    expected = samples.gather([{s.name: array for s, array in zip(model.outputs, seen)} for seen in outputs], batch=1)
-    return OtherSizes(dataset.read(file, model.inputs), len(own), expected)
+    npz.write(file, {name: stack([_steps(name, fed, states or {}) for fed in feeds]) for name in own[0]})
+    found = dataset.read(file, model.inputs, states=states)
+    return OtherSizes(found, len(own), _expected(model, found, session))
+
+
+def _spread(data: Dataset, n: int) -> list[int]:
+    """Choose steps by their states: from the middle of the samples to the last, since a cache begins empty."""
+    return [int(row) for row in np.linspace(data.n // 2, data.n - 1, n)]
+
+
+def _steps(name: str, feeds: Feeds, states: States) -> Array:
+    """Make a sequence of one inference's array of a model with states: twice the same step."""
+    return np.stack([feeds[name]] * 2) if states and name not in states else np.asarray(feeds[name])
+
+
+def _expected(model: OnnxModel, data: Dataset, session: ort.InferenceSession) -> dict[str, Rows]:
+    if data.states:
+        return run_sequences(open_stream(session, model, data.states), data.sequences())
+    outputs = [ort_session.run_sample(session, index, fed) for index, fed in enumerate(data.feeds())]
+    return samples.gather([{s.name: array for s, array in zip(model.outputs, seen)} for seen in outputs], batch=1)
 
 
 def _accepted(model: OnnxModel, own: Sequence[Feeds], session: ort.InferenceSession) -> Iterator[dict[str, int]]:

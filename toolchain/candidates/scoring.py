@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,14 +14,16 @@ from hwbench.measurements import accuracy, interleaved
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.metrics import Metric
 from hwbench.metrics.parity import as_labels
-from runtimes import npz, samples
+from runtimes import npz
+from runtimes.bundles.states import States, step_inputs
 from runtimes.errors import UsageError
 from runtimes.sample_arrays import Rows
 from toolchain.models.onnx_model import OnnxModel
-from toolchain.sources.input_specs import default_sizes, example_samples
+from toolchain.sources.input_specs import default_sizes, example_samples, example_sequences
 
 _RANDOM_SAMPLES = 64  # closeness on random inputs proves little, however many there are
-_RANKING_SAMPLES = 128  # few, since every candidate runs on them
+_RANDOM_STEPS = 8, 16  # sequences, and steps of each, for a model with states
+_RANKING_SAMPLES, _RANKING_STEPS = 128, 1024  # few, since every candidate runs on them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,12 @@ def metrics_of(evaluation: Path | None, names: Sequence[str]) -> tuple[Metric, .
 
 
 def choose_scorer(
-    model: OnnxModel, evaluation: Dataset | None, calibration: Dataset | None, wanted: tuple[Metric, ...], work: Path
+    model: OnnxModel,
+    evaluation: Dataset | None,
+    calibration: Dataset | None,
+    wanted: tuple[Metric, ...],
+    work: Path,
+    states: States | None = None,
 ) -> Scorer:
     """Choose the scorer by which candidates are accepted: labelled samples if there are any, else parity.
 
@@ -104,6 +110,7 @@ def choose_scorer(
         calibration: calibration samples, used if there are no evaluation samples.
         wanted: the metrics from `metrics_of`.
         work: a folder for random samples, used if there are no samples at all.
+        states: the model's states, if it has any.
 
     Raises:
         UsageError: a metric needs labels that are not there, or scores an output that the model has not.
@@ -120,13 +127,11 @@ def choose_scorer(
             "No evaluation samples were given, so accuracy is parity: closeness to the source on calibration samples."
         )
         return Scorer(wanted, calibration, note=note)
-    file = work / "random.npz"
-    npz.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
     note = (
         "No samples were given, so accuracy is closeness to the source's outputs on random inputs, which proves "
         f"little; latency is of random inputs, too{default_sizes(model.inputs)}."
     )
-    return Scorer(wanted, dataset.read(file, model.inputs), note=note)
+    return Scorer(wanted, _random(model, states or {}, work / "random.npz"), note=note)
 
 
 def choose_ranking_scorer(model: OnnxModel, calibration: Dataset | None, scorer: Scorer, work: Path) -> Scorer:
@@ -136,14 +141,16 @@ def choose_ranking_scorer(model: OnnxModel, calibration: Dataset | None, scorer:
     random inputs if there are no calibration samples.
     """
     if calibration is None:
-        file = work / "ranking.npz"
-        npz.write(file, example_samples(model.inputs, _RANDOM_SAMPLES))
-        return Scorer((metrics.load("parity"),), dataset.read(file, model.inputs))
-    batch = samples.batch_size(model.inputs, calibration.arrays)
-    n = min(calibration.n, math.ceil(_RANKING_SAMPLES / batch) * batch)
-    some = interleaved.subset(calibration, range(n), work / "ranking.npz")
+        return Scorer((metrics.load("parity"),), _random(model, scorer.samples.states, work / "ranking.npz"))
+    some = interleaved.subset(calibration, calibration.first(_RANKING_SAMPLES, _RANKING_STEPS), work / "ranking.npz")
     labelled = all(some.labels_for(metric.output) is not None for metric in scorer.metrics)
     return Scorer(scorer.metrics if labelled else (metrics.load("parity"),), some)
+
+
+def _random(model: OnnxModel, states: States, file: Path) -> Dataset:
+    fed = step_inputs(model.inputs, states)
+    npz.write(file, example_sequences(fed, *_RANDOM_STEPS) if states else example_samples(fed, _RANDOM_SAMPLES))
+    return dataset.read(file, model.inputs, states=states)
 
 
 def _check_outputs(model: OnnxModel, wanted: Sequence[Metric]) -> None:

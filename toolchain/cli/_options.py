@@ -148,6 +148,25 @@ def _inputs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     return tuple(parse_input(text) for text in texts)
 
 
+def state_option(function: F) -> F:
+    """Add --state, repeatable."""
+    return click.option(
+        "--state",
+        "states",
+        multiple=True,
+        metavar="OUTPUT=INPUT",
+        callback=_states,
+        help="An output that the model takes as an input at its next step, as in present=past; samples are then "
+        "sequences of steps. Repeatable.",
+    )(function)
+
+
+def _states(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    from toolchain.sources.input_specs import parse_states
+
+    return parse_states(texts)
+
+
 def calibration_option(use: str, *, required: bool = False) -> Callable[[F], F]:
     """Add --calibration.
 

@@ -24,6 +24,7 @@ from toolchain.cli._options import (
     out_folder_option,
     output_option,
     sampling_plan,
+    state_option,
     verbose_option,
 )
 from toolchain.cli._show_results import show_build
@@ -84,6 +85,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     metavar="N",
     help="The number of rows of outputs whose sizes depend on the data, as a detector's boxes; zeros fill the rest.",
 )
+@state_option
 @calibration_option("that int8's ranges are observed on")
 @click.option(
     "--calibration-table",

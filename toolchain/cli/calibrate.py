@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolchain.cli._options import INTERRUPTED, calibration_option, input_option, method_option, output_option
+from toolchain.cli._options import (
+    INTERRUPTED,
+    calibration_option,
+    input_option,
+    method_option,
+    output_option,
+    state_option,
+)
 from toolchain.sources.open_source import check_source
 
 if TYPE_CHECKING:
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 @click.argument("source")
 @input_option
 @output_option
+@state_option
 @calibration_option("that ranges are observed on", required=True)
 @method_option
 @click.option(
@@ -35,6 +43,7 @@ def command(
     source: str,
     inputs: tuple[TensorSpec, ...],
     outputs: tuple[str, ...],
+    states: dict[str, str],
     calibration: Path,
     method: str,
     out: Path,
@@ -59,7 +68,7 @@ def command(
     from toolchain.sources.open_with_samples import open_float_with_samples
 
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work, output_folder(out.parent):
-        model, samples = open_float_with_samples(source, inputs, calibration, Path(work), outputs)
+        model, samples = open_float_with_samples(source, inputs, calibration, Path(work), outputs, states)
         recipe = Recipe("int8", method, QuantizationScheme())
         try:
             made = calibrate(prepare(model), recipe, samples, table_cache.open_cache())

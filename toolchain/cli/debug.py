@@ -16,6 +16,7 @@ from toolchain.cli._options import (
     input_option,
     method_option,
     profile_option,
+    state_option,
     text_or_json_option,
 )
 from toolchain.sources.open_source import check_source
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source")
 @input_option
+@state_option
 @calibration_option("that ranges and errors are observed on", required=True)
 @method_option
 @profile_option
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 def command(
     source: str,
     inputs: tuple[TensorSpec, ...],
+    states: dict[str, str],
     calibration: Path,
     method: str,
     profile: str | None,
@@ -75,7 +78,7 @@ def command(
     scheme = device.quantization.get(device.runtimes[0], QuantizationScheme())
     recipe = Recipe("int8", method, scheme, corrections=corrections)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-        model, samples = open_float_with_samples(source, inputs, calibration, Path(work))
+        model, samples = open_float_with_samples(source, inputs, calibration, Path(work), states=states)
         known = calibrate_graph(prepare(model), recipe, samples, cache=table_cache.open_cache())
         errors = layer_errors(known, recipe, samples)
     done = known.model.metadata_props.get(CORRECTIONS_KEY)

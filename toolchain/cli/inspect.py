@@ -59,6 +59,7 @@ def command(path: str, inputs: tuple[TensorSpec, ...], form: str) -> None:
                 "precision": artifact.precision,
                 "runtime": artifact.runtime,
                 "threads": artifact.settings.threads,
+                **({"states": dict(artifact.states)} if artifact.states else {}),
                 "golden_samples": bundle.manifest.golden.samples,
                 "tool_versions": dict(artifact.tool_versions),
                 "source_sha256": artifact.source_sha256,

@@ -16,6 +16,7 @@ from toolchain.cli._options import (
     correction_option,
     input_option,
     method_option,
+    state_option,
     text_or_json_option,
 )
 from toolchain.sources.open_source import check_source
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source")
 @input_option
+@state_option
 @calibration_option("that layers are computed on, and a float model's ranges observed on", required=True)
 @method_option
 @click.option(
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 def command(
     source: str,
     inputs: tuple[TensorSpec, ...],
+    states: dict[str, str],
     calibration: Path,
     method: str,
     profile: str | None,
@@ -71,7 +74,7 @@ def command(
     scheme = device.quantization.get(device.runtimes[0], QuantizationScheme()) if device else QuantizationScheme()
     recipe = Recipe("int8", method, scheme, corrections=corrections)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-        model, samples = open_with_samples(source, inputs, calibration, Path(work))
+        model, samples = open_with_samples(source, inputs, calibration, Path(work), states=states)
         if not is_quantized(load_ir(model.path)):
             model = quantize(model, recipe, samples, Path(work, "int8.onnx"), cache=table_cache.open_cache())
         layers = saturation(load_ir(model.path), samples)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +18,13 @@ from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.targets import Target
 from hwbench.targets.local import LocalTarget
 from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.bundles.states import step_inputs
 from runtimes.cache import Cache
 from runtimes.npz import open_arrays
 from runtimes.profile import HardwareProfile
 from toolchain.calibration import table as tables
 from toolchain.calibration.sample_factory import as_npz
+from toolchain.calibration.single_steps import single_steps
 from toolchain.candidates import source_recipe
 from toolchain.candidates.build_cache import CachedTarget, open_cache
 from toolchain.candidates.build_candidate import CandidateBuilder
@@ -30,7 +34,7 @@ from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, m
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
 from toolchain.pipeline.accuracy_budgets import with_defaults
-from toolchain.pipeline.bundle_contents import about, bundle_contents, calibration_tensors
+from toolchain.pipeline.bundle_contents import bundle_contents, calibration_tensors
 from toolchain.pipeline.device_match import device_match
 from toolchain.pipeline.repeatability import check_repeats
 from toolchain.pipeline.report_entries import (
@@ -50,7 +54,9 @@ from toolchain.search.time_limit import TimeLimit
 from toolchain.search.trials import REFERENCE_RUNTIME, BuildContext
 from toolchain.sources.open_source import is_onnx, open_source
 from toolchain.sources.sizes import single_sizes
+from toolchain.sources.source_states import check_described, check_states, first_steps
 
+_PROFILED_STEPS = 16  # of a model with states: where it is resized and profiled, and its work is counted
 _TIMED_SAMPLES = 8  # inferences take them in turn, so that latency is not that of one input
 
 
@@ -102,10 +108,13 @@ def _open_context(
     uncached, target = target, CachedTarget(target, cache, machine) if cache is not None else target
     given = as_npz(request.evaluation, work / "evaluation.npz") if request.evaluation else None
     metrics = metrics_of(given, request.metrics)
+    preflight.check_metrics([metric.name for metric in metrics], request.states)
     check_directions(request.budgets, [metric.scale for metric in metrics])
     table = tables.read(request.calibration_table) if request.calibration_table else None
     observed = as_npz(request.calibration, work / "calibration.npz") if request.calibration else None
     described = () if is_onnx(Path(request.source)) else request.inputs
+    check_described(request.states, described)
+    described = step_inputs(described, request.states)
     if observed:
         dataset.check_names(observed, described, called=str(request.calibration))
     labelled = metrics[0].name != "parity"
@@ -113,29 +122,31 @@ def _open_context(
         dataset.check_names(given, described, labels=labelled, called=str(request.evaluation))
     real = observed or given
     begin_stage(OPENING.format(source=request.source))
-    arrays = open_arrays(real) if real else None
+    first = first_steps(open_arrays(real), request.states) if real else None
     exported = work / "source.onnx"
-    model = open_source(request.source, request.inputs, exported, arrays, request.outputs, request.output_rows)
+    model = open_source(request.source, request.inputs, exported, first, request.outputs, request.output_rows)
+    check_states(request.states, model)
     tick("exported the source")
-    calibration = dataset.read(observed, model.inputs, called=str(request.calibration)) if observed else None
-    evaluation = dataset.read(given, model.inputs, labels=labelled, called=str(request.evaluation)) if given else None
-    scorer = choose_scorer(model, evaluation, calibration, metrics, work)
+    read = functools.partial(dataset.read, inputs=model.inputs, states=request.states)
+    calibration = read(observed, called=str(request.calibration)) if observed else None
+    evaluation = read(given, labels=labelled, called=str(request.evaluation)) if given else None
+    scorer = choose_scorer(model, evaluation, calibration, metrics, work, request.states)
     ranking = choose_ranking_scorer(model, calibration, scorer, work)
-    builder = CandidateBuilder(request.name, model, calibration, work, table, cache, request.ranges)
+    steps = single_steps(model, calibration, work / "calibration-steps.npz") if calibration else None
+    builder = CandidateBuilder(request.name, model, steps, work, table, cache, request.ranges, request.states)
     begin_stage(REFERENCE)
     reference = Candidate(builder.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
     bundle = builder.make(reference, request.profiles[0]).bundle
-    timed = interleaved.subset(
-        scorer.samples, range(about(_TIMED_SAMPLES, model.inputs, scorer.samples)), work / "timed.npz"
-    )
+    timed = interleaved.subset(scorer.samples, scorer.samples.first(_TIMED_SAMPLES, sys.maxsize), work / "timed.npz")
     check_repeats(model, bundle, timed.file, uncached)
     scorer = scorer.with_reference(interleaved.outputs(bundle, scorer.samples.file, target))
     ranking = ranking.with_reference(interleaved.outputs(bundle, ranking.samples.file, target))
+    inferences = single_steps(model, timed, work / "timed-steps.npz", _PROFILED_STEPS)
     tick("ran the source")
     limit(request.time_limit_s)
     clock = TimeLimit(request.time_limit_s)
-    resized = resized_samples(model, scorer.samples, work)
-    return BuildContext(builder, scorer, ranking, timed.file, machine, target, tick, clock, resized)
+    resized = resized_samples(model, inferences if request.states else scorer.samples, work, request.states)
+    return BuildContext(builder, scorer, ranking, timed.file, machine, target, tick, clock, resized, inferences.file)
 
 
 def _build_for(

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from hwbench.data.dataset import Dataset
 from hwbench.measurements import interleaved
 from hwbench.results import profile_results
 from hwbench.results.profile_results import ProfileResult
-from runtimes import samples
 from runtimes.profile import HardwareProfile
 from runtimes.sample_arrays import Rows
-from runtimes.tensors import TensorSpec
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline.request import BuildRequest
 from toolchain.search.trials import BuildContext, Trial
 
 _GOLDEN_SAMPLES = 4  # a device replays them at every self-test, and the bundle carries them
+_STEPS = 512  # of all sequences together, for a model with states
 _DISTRIBUTION_SAMPLES = 64  # for the distributions that the device compares its own inputs and outputs with
 
 
@@ -32,12 +28,12 @@ def calibration_tensors(request: BuildRequest, context: BuildContext, selected: 
     """
     if selected.artifact is None or (request.calibration is None and request.evaluation is None):
         return {}
-    data = context.builder.calibration or context.scorer.samples
+    data = context.ranking.samples if request.calibration is not None else context.scorer.samples
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        some = range(about(_DISTRIBUTION_SAMPLES, selected.artifact.inputs, data))
-        subset = interleaved.subset(data, some, Path(folder, "samples.npz"))
+        subset = interleaved.subset(data, data.first(_DISTRIBUTION_SAMPLES, _STEPS), Path(folder, "samples.npz"))
         outputs = interleaved.outputs(selected.bundle, subset.file, context.target)
-        return {**{name: array[:] for name, array in subset.arrays.items()}, **outputs}
+        inputs = {name: array[:] for name, array in subset.arrays.items() if name not in data.states}
+        return {**inputs, **outputs}
 
 
 def bundle_contents(
@@ -52,23 +48,16 @@ def bundle_contents(
     assert result.selected is not None and result.selected.report is not None
     selected_only = dataclasses.replace(result, candidates=(result.selected,))
     data = context.scorer.samples
-    n = about(_GOLDEN_SAMPLES, selected.artifact.inputs, data)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        golden = interleaved.subset(data, range(n), Path(folder, "golden.npz"))
+        golden = interleaved.subset(data, data.first(_GOLDEN_SAMPLES, _STEPS), Path(folder, "golden.npz"))
         outputs = interleaved.outputs(selected.bundle, golden.file, context.target)
     return Contents(
         model=context.builder.name,
         profile=profile,
         artifact=result.selected.report.artifact,
         recipe=selected.candidate.recipe,
-        golden_inputs={spec.name: golden.arrays[spec.name][:] for spec in selected.artifact.inputs},
-        golden_outputs={spec.name: outputs[spec.name] for spec in selected.artifact.outputs},
+        golden_inputs={name: array[:] for name, array in golden.arrays.items()},
+        golden_outputs=outputs,
         calibration=calibration,
         report=profile_results.to_json(profile_results.of([selected_only])),
     )
-
-
-def about(wanted: int, inputs: Sequence[TensorSpec], data: Dataset) -> int:
-    """Count about `wanted` samples of the data: whole batches, if the model fixes its batch."""
-    batch = samples.batch_size(inputs, data.arrays)
-    return min(math.ceil(wanted / batch) * batch, data.n)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from runtimes.bundles.states import States
 from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
 from toolchain.candidates.candidate import Candidate
@@ -13,6 +14,8 @@ from toolchain.engines.shape_ranges import DimensionRanges
 from toolchain.models.onnx_model import load_ir, precision_of
 from toolchain.recipes import apply_recipe
 from toolchain.sources.open_source import is_onnx
+
+_OF_ONE_ANSWER = ("top1", "top5", "auc")
 
 CandidatesByProfile = Sequence[tuple[HardwareProfile, Sequence[Candidate]]]
 """Candidates to try, by profile."""
@@ -59,6 +62,19 @@ def check_samples(
     ):
         if recipe.precision in precisions and recipe.precision != already:
             apply_recipe.check_samples(recipe, samples=False, table=table is not None)
+
+
+def check_metrics(metrics: Collection[str], states: States) -> None:
+    """Refuse metrics that take one answer per sample for a model whose samples are sequences.
+
+    Raises:
+        UsageError: it is such a metric, and the model has states.
+    """
+    for metric in [name for name in metrics if name.partition(":")[0] in _OF_ONE_ANSWER] if states else ():
+        raise UsageError(
+            f"The metric {metric} takes one answer per sample, and samples of a model with states are sequences; give "
+            "--metric parity, or a function of your own as FILE.py:FUNCTION."
+        )
 
 
 def unused_ranges(

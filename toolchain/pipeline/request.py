@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class BuildRequest:
         inputs: the model's inputs, for a source that does not describe them.
         outputs: new names for the model's first outputs.
         output_rows: number of rows of outputs whose sizes depend on the data; None leaves them as they are.
+        states: outputs, by the inputs that take them at the next step; samples are then sequences of steps.
         calibration: samples as an .npz, or FILE.py:FACTORY.
         calibration_table: ranges for static int8, in place of observing the samples.
         evaluation: samples with labels, as an .npz.
@@ -50,6 +52,7 @@ class BuildRequest:
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[str, ...] = ()
     output_rows: int | None = None
+    states: Mapping[str, str] = field(default_factory=dict)
     calibration: Path | None = None
     calibration_table: Path | None = None
     evaluation: Path | None = None

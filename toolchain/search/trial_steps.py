@@ -15,7 +15,7 @@ from typing import Literal
 
 from hwbench.measurements import interleaved
 from hwbench.measurements.accuracy import Accuracy
-from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import EdgewrightError, UnsupportedError
 from runtimes.profile import HardwareProfile
 from runtimes.sample_arrays import Rows
@@ -100,7 +100,7 @@ def check_sizes(trial: Trial, profile: HardwareProfile, context: BuildContext) -
     if fault is None:
         return trial
     each_shape = builder(trial.candidate.runtime).EACH_SHAPE
-    if each_shape and trial.stands_in is None:
+    if each_shape and trial.stands_in is None and not _grows(trial.artifact):
         settings = trial.candidate.settings
         settings = RuntimeSettings(settings.threads, {**settings.options, **each_shape})
         made = make(dataclasses.replace(trial.candidate, settings=settings), profile, context)
@@ -147,6 +147,15 @@ def _fault(trial: Trial, context: BuildContext, sizes: OtherSizes) -> str | None
     finally:
         context.tick(f"checked {trial.name} at other sizes")
     return sizes.fault(outputs)
+
+
+def _grows(artifact: Artifact | None) -> bool:
+    """Tell whether a state changes its shape with every step, as a KV cache does: each would be compiled anew."""
+    if artifact is None:
+        return False
+    inputs = {spec.name: spec.shape for spec in artifact.inputs}
+    outputs = {spec.name: spec.shape for spec in artifact.outputs}
+    return any(inputs[name] != outputs[output] for name, output in artifact.states.items())
 
 
 def _with_score(trial: Trial, samples: Samples, found: Accuracy) -> Trial:

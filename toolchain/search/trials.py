@@ -34,6 +34,7 @@ class BuildContext:
         ranking: the metric and the samples that the search orders candidates by, so that it leaves the evaluation
             samples alone.
         timed: an .npz of the samples that latency is measured with.
+        steps: of a model with states, an .npz of single steps of these samples.
         other_sizes: resized samples, which every accepted candidate computes, too; None if the source takes one size.
         machine: this machine.
         target: measures bundles.
@@ -50,6 +51,12 @@ class BuildContext:
     tick: Tick
     clock: TimeLimit = field(default_factory=TimeLimit)
     other_sizes: OtherSizes | None = None
+    steps: Path | None = None
+
+    @property
+    def inferences(self) -> Path:
+        """An .npz of single inferences: the samples that latency is measured with, or steps of theirs."""
+        return self.steps or self.timed
 
     def is_source(self, candidate: Candidate) -> bool:
         """Tell whether a candidate is the source as it is, which loses no accuracy."""

@@ -33,6 +33,32 @@ def parse_input(text: str) -> TensorSpec:
     return TensorSpec(name, dtype, tuple(int(dim) if dim.isdigit() else dim for dim in dims))
 
 
+def parse_states(texts: Sequence[str]) -> dict[str, str]:
+    """Read `present=past`, an output and the input that takes it at the next step, of each state.
+
+    Returns:
+        The outputs by input.
+
+    Raises:
+        UsageError: names the mistake and the right form.
+    """
+    states: dict[str, str] = {}
+    for text in texts:
+        output, separator, name = (part.strip() for part in text.partition("="))
+        if not (output and separator and name):
+            raise UsageError(f"State '{text}' cannot be read; write it as OUTPUT=INPUT, like present=past.")
+        if name in states:
+            raise UsageError(f"State '{text}': the input '{name}' takes the output '{states[name]}' already.")
+        states[name] = output
+    return states
+
+
+def example_sequences(specs: Sequence[TensorSpec], n: int, steps: int) -> dict[str, Array]:
+    """Draw `n` sequences of random samples (see `example_samples`): first axis the sequences, second the steps."""
+    drawn = example_samples(specs, n * steps)
+    return {name: array.reshape(n, steps, *array.shape[1:]) for name, array in drawn.items()}
+
+
 def example_samples(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[str, Array]:
     """Draw `n` random samples per input, first axis the samples: normal floats, integers 0 or 1, booleans.
 

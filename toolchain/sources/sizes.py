@@ -71,5 +71,7 @@ def single_sizes(data: Dataset) -> tuple[str, ...]:
 def resized_to(array: Array, shape: Sequence[int]) -> Array:
     """Cut or repeat one array along each axis."""
     for axis, size in enumerate(shape):
-        array = np.take(array, np.arange(size) % array.shape[axis], axis)
+        if not array.shape[axis]:  # an empty state has nothing to repeat
+            array = np.zeros((*array.shape[:axis], size, *array.shape[axis + 1 :]), array.dtype)
+        array = np.take(array, np.arange(size) % max(array.shape[axis], 1), axis)
     return np.asarray(array, order="C")

@@ -12,6 +12,7 @@ from hwbench.measurements.latency import Latency
 from hwbench.measurements.quantities import per_s
 from hwbench.measurements.report import Report
 from hwbench.measurements.stability_warnings import stability_warnings
+from hwbench.measurements.step_growth import step_growth
 from hwbench.results.profile_results import ProfileResult
 from hwbench.wording import count, kept
 
@@ -39,6 +40,7 @@ def method_facts(report: Report) -> list[tuple[str, str]]:
     if latency is not None:
         facts = [
             ("latency", latency_method(latency)),
+            ("steps", _steps(latency)),
             ("conditions", conditions(latency, report.machine.cores)),
             ("energy", energy(latency)),
         ]
@@ -84,6 +86,18 @@ def _tail(latency: Latency) -> str:
     figures = [(percent, latency.tail_ms(percent)) for percent in (90.0, 99.0)]
     shown = ", ".join(f"p{percent:g} {value:.3g} ms" for percent, value in figures if value is not None)
     return f"; by MLPerf's early stopping {shown}" if shown else ""
+
+
+def _steps(latency: Latency) -> str:
+    """Tell how latency grows with the steps of a sequence; empty for a model without states."""
+    growth = step_growth(latency)
+    if growth is None:
+        return ""
+    ends = "step" if growth.compared == 1 else f"{growth.compared} steps"
+    return (
+        f"latency is of single steps: p50 {growth.first_ms:.3g} ms in the first {ends} of a sequence, "
+        f"{growth.last_ms:.3g} ms in the last of {growth.steps}"
+    )
 
 
 def search(result: ProfileResult) -> str:

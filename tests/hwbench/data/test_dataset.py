@@ -209,3 +209,36 @@ def test_nothing_is_unpickled(tmp_path):
     np.savez(path, x=np.array([Bomb()], dtype=object))
     refused(path)
     assert not (tmp_path / "ran").exists()
+
+
+STATE = TensorSpec("past", "float32", ("N", "P", 3))
+STATES = {"past": "present"}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sizes"),
+    [
+        pytest.param({"ids": ones(5, 4, 9, dtype="int64")}, {"N": (1,), "T": (9,)}, id="steps-are-the-second-axis"),
+        pytest.param({"ids": ones(5, 4, 2, 9, dtype="int64")}, {"N": (2,), "T": (9,)}, id="with-a-batch"),
+        pytest.param(
+            {"ids": ones(5, 4, 9, dtype="int64"), "past": ones(5, 6, 3)}, {"N": (1,), "T": (9,)}, id="an-initial-state"
+        ),
+        pytest.param(
+            {"ids": ones(2, 4, 9, dtype="int64"), "ids.shape": np.array([(4, 9), (1, 7)])},
+            {"N": (1,), "T": (7, 9)},
+            id="mixed-lengths",
+        ),
+    ],
+)
+def test_sequences_of_a_model_with_states_are_read(save, arrays, sizes):
+    found = dataset.read(save(**arrays), [IDS, STATE], states=STATES)
+    assert (found.n, found.batch_size, found.sizes) == (len(arrays["ids"]), 1, sizes)
+    lengths = arrays["ids.shape"][:, 0].tolist() if "ids.shape" in arrays else [4] * found.n
+    assert [len(sequence.feeds) for sequence in found.sequences()] == lengths
+    assert len(found.first(9, 4)) == 1  # a first sequence counts however long it is
+    assert len(found.first(9, 10**6)) == found.n
+
+
+def test_labels_are_one_per_sequence(save):
+    path = save(ids=ones(5, 4, 9, dtype="int64"), labels=np.zeros((5, 4)))
+    assert dataset.read(path, [IDS, STATE], labels=True, states=STATES).labels.shape == (5, 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Iterable, Iterator
@@ -14,9 +15,10 @@ import pytest
 from runtimes.bundles.manifest import Artifact
 from runtimes.errors import UsageError
 from runtimes.inference.session import Session
+from runtimes.inference.step_sequences import StepSequence
 from runtimes.sampling import closed_loop
 from runtimes.sampling.closed_loop import SamplingPlan, sample
-from runtimes.tensors import Array, Feeds
+from runtimes.tensors import Array, Feeds, TensorSpec
 
 MS = 1_000_000
 
@@ -169,3 +171,45 @@ def test_what_was_measured_before_is_recorded(session: Paced, feeds: list[dict[s
 def test_plans_that_cannot_be(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"A sampling plan has {name} = .*; expected 0 to 1,000,000"):
         SamplingPlan(**{name: value})
+
+
+class _Stepping(Paced):
+    """A state that counts the steps, and takes a millisecond more with each."""
+
+    def _infer(self, feeds: Feeds) -> dict[str, Array]:
+        count = int(feeds["count"].flat[0])
+        self.seen.append(float(feeds["image"].flat[0]))
+        self.now_ns += (count + 1) * MS
+        return {"scores": np.zeros((1, 5), np.float32), "next": feeds["count"] + 1}
+
+
+@pytest.mark.parametrize(
+    ("plan", "runs"),
+    [
+        pytest.param(SamplingPlan(min_runs=6, duration_s=0), 7, id="a sequence that has begun is finished"),
+        pytest.param(SamplingPlan(min_runs=4, max_runs=9, duration_s=9), 11, id="max_runs waits for it, too"),
+        pytest.param(SamplingPlan(min_runs=99, time_limit_s=0.019), 6, id="but not the time limit"),
+    ],
+)
+def test_steps_of_sequences_are_timed_in_turn(
+    artifact: Artifact, images: Array, monkeypatch: pytest.MonkeyPatch, plan: SamplingPlan, runs: int
+) -> None:
+    count = TensorSpec("count", "int64", ("N",))
+    session = _Stepping(
+        dataclasses.replace(
+            artifact,
+            inputs=(*artifact.inputs, count),
+            outputs=(*artifact.outputs, dataclasses.replace(count, name="next")),
+            states={"count": "next"},
+        )
+    ).pace(())
+    clock = SimpleNamespace(perf_counter_ns=lambda: session.now_ns, process_time_ns=time.process_time_ns)
+    monkeypatch.setattr(closed_loop, "time", clock)
+    steps = [{"image": np.full_like(images[:1], value)} for value in range(3)]
+    given = {"count": np.array([10])}
+    feeds = [StepSequence({}, tuple(steps)), StepSequence(given, (steps[2],))]
+    block = sample(session, feeds, plan, load_ns=1, idle_memory_bytes=None)
+    expected = list(itertools.islice(itertools.cycle([1, 2, 3, 11]), runs))
+    assert ms(block.samples_ns) == expected
+    assert session.seen[-runs:] == list(itertools.islice(itertools.cycle([0, 1, 2, 2]), runs))
+    assert block.sequence_steps == (3, 1)

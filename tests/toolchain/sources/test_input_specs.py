@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
-from toolchain.sources.input_specs import _DTYPES, example_samples, parse_input
+from toolchain.sources.input_specs import _DTYPES, example_samples, example_sequences, parse_input, parse_states
 
 _names = st.text(min_size=1, max_size=4).map(lambda text: text.replace("=", "").strip() or "x")
 _dims = st.integers(min_value=1, max_value=9999) | st.sampled_from(["N", "batch_size", "T1", "größe"])
@@ -92,3 +92,25 @@ def test_a_batch_that_another_input_names_is_one_wherever_it_stands():
     specs = (TensorSpec("x", "float32", ("batch", 4)), TensorSpec("state", "float32", (2, "batch", 3)))
     made = example_samples(specs, 5)
     assert (made["x"].shape, made["state"].shape) == ((5, 4), (5, 2, 1, 3))
+
+
+def test_states_are_outputs_by_the_inputs_that_take_them():
+    assert parse_states(["present.0=past.0", " next = hidden "]) == {"past.0": "present.0", "hidden": "next"}
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["present"], "write it as OUTPUT=INPUT, like present=past"),
+        (["=past"], "write it as OUTPUT=INPUT"),
+        (["a=past", "b=past"], "the input 'past' takes the output 'a' already"),
+    ],
+)
+def test_a_state_that_cannot_be_read_is_named(texts, words):
+    with pytest.raises(UsageError, match=words):
+        parse_states(texts)
+
+
+def test_random_sequences_are_samples_and_steps():
+    drawn = example_sequences([TensorSpec("x", "float32", ("N", 3))], 4, 7)
+    assert drawn["x"].shape == (4, 7, 3)

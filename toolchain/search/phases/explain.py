@@ -13,5 +13,5 @@ def explain(state: SearchState) -> None:
     for trial in list(state.trials.values()):
         state.context.clock.check(1.0)
         if trial.computes_in("int8") or trial.computes_in("int8-dynamic"):
-            why = slow_layers.remark(trial, state.trials.values(), state.context.timed)
+            why = slow_layers.remark(trial, state.trials.values(), state.context.inferences)
             state.put(dataclasses.replace(trial, remark="; ".join(filter(None, (trial.remark, why)))))

@@ -17,7 +17,7 @@ def return_slow_layers(state: SearchState) -> None:
     if int8 is None:
         return
     layers = state.context.builder.layers()
-    slow = slow_layers.slow_layers(int8, state.trials.values(), state.context.timed, layers)
+    slow = slow_layers.slow_layers(int8, state.trials.values(), state.context.inferences, layers)
     if slow:
         recipe = dataclasses.replace(int8.candidate.recipe, keep=slow)
         variant = _try(state, dataclasses.replace(int8.candidate, recipe=recipe))
