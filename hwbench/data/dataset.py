@@ -38,8 +38,8 @@ class Dataset:
         labels: one per sample, or None.
         labels_of: labels of single outputs, by the output's name.
         digests: SHA-256 of the arrays whose bytes were read already.
-        states: the model's states, if it has any; the samples are then sequences of steps (`inference.step_sequences`), and
-            there may be no arrays for states.
+        states: the model's states, if it has any; the samples are then sequences of steps
+            (`inference.step_sequences`), and there may be no arrays for states.
     """
 
     file: Path
