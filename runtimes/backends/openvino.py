@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import re
 import sys
@@ -69,7 +70,7 @@ def read(model: bytes, name: str) -> ov.Model:
         BackendError: OpenVINO refuses the model; its own text is passed on.
     """
     try:
-        return ov.Core().read_model(model)
+        return _core().read_model(model)
     except Exception as error:  # OpenVINO raises bare RuntimeErrors and pybind classes
         raise BackendError(f"OpenVINO cannot load '{name}': {_reason(error)}") from error
 
@@ -87,8 +88,8 @@ def profiled(model: bytes, settings: RuntimeSettings, feeds: Feeds) -> Any:
     if graph.is_dynamic() and _static_shapes(settings) != "none":
         with contextlib.suppress(Exception):  # as a session does
             fixed = _reshaped(graph, {name: array.shape for name, array in feeds.items()})
-            return ov.Core().compile_model(fixed, "CPU", config).create_infer_request()
-    return ov.Core().compile_model(graph, "CPU", config).create_infer_request()
+            return _core().compile_model(fixed, "CPU", config).create_infer_request()
+    return _core().compile_model(graph, "CPU", config).create_infer_request()
 
 
 _Shapes = tuple[tuple[int, ...], ...]
@@ -180,6 +181,15 @@ class _OpenVinoSession(Session):
         self._forms.clear()
 
 
+@functools.cache
+def _core() -> ov.Core:
+    """Return the one core of this process.
+
+    With a core for each of several compiled forms, other libraries of the process crash later (openvino 2026.4).
+    """
+    return ov.Core()
+
+
 def _static_shapes(settings: RuntimeSettings) -> str:
     return settings.options.get("static_shapes", "first")
 
@@ -192,7 +202,7 @@ def _reshaped(graph: ov.Model, shapes: dict[str, tuple[int, ...]]) -> ov.Model:
 
 def _compile(graph: ov.Model, artifact: Artifact) -> _Compiled:
     with kept_signal_stack():
-        compiled = ov.Core().compile_model(graph, "CPU", _config(artifact.settings))
+        compiled = _core().compile_model(graph, "CPU", _config(artifact.settings))
     inputs = {spec.name: compiled.input(spec.name) for spec in artifact.inputs}
     outputs = {spec.name: compiled.output(spec.name) for spec in artifact.outputs}
     # The class below OpenVINO's Python wrapper, whose dispatch takes 7 us, a tenth of a small model's time

@@ -78,6 +78,7 @@ def run(session: Session, step: Step, sequence: Array) -> Array:
         ("onnxruntime", {}),
         ("openvino", {}),
         ("openvino", {"static_shapes": "none"}),  # whose first step has one key
+        ("openvino", {"static_shapes": "each"}),
     ],
 )
 def test_a_stream_is_the_whole_sequence(step: Step, runtime: str, options: dict[str, str], tmp_path: Path) -> None:
