@@ -58,7 +58,7 @@ def load(artifact: Artifact, model: bytes) -> Session:
     _config(artifact.settings)  # checked before the model is read: a misspelt option is no fault of the model
     graph = read(model, str(artifact.file))
     try:
-        return _OpenVinoSession(artifact, graph, _compile(graph, artifact))
+        return _OpenVinoSession(artifact, graph, None if _is_each(artifact) else _compile(graph, artifact))
     except Exception as error:  # OpenVINO raises bare RuntimeErrors and pybind classes
         raise BackendError(f"OpenVINO cannot load '{artifact.file}': {_reason(error)}") from error
 
@@ -126,13 +126,11 @@ class _OpenVinoSession(Session):
 
     serial = True  # an infer request computes one inference at a time
 
-    def __init__(self, artifact: Artifact, graph: ov.Model, general: _Compiled) -> None:
+    def __init__(self, artifact: Artifact, graph: ov.Model, general: _Compiled | None) -> None:
         super().__init__(artifact)
         static = all(spec.is_static for spec in artifact.inputs)
-        self._static_shapes = "none" if static else _static_shapes(artifact.settings)
-        self._graph = graph if self._static_shapes != "none" else None
-        self._general = general if self._static_shapes != "each" else None
-        self._general_ran = False
+        self._graph = None if static or _static_shapes(artifact.settings) == "none" else graph
+        self._general, self._general_ran = general, False
         self._forms: dict[_Shapes, _Compiled | None] = {}  # last used last; None if the shapes cannot be compiled
 
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
@@ -145,7 +143,7 @@ class _OpenVinoSession(Session):
         if self._graph is None:
             return self._general_for(feeds)
         shapes = tuple(feeds[spec.name].shape for spec in self.inputs)
-        if self._static_shapes == "each":
+        if _is_each(self.artifact):
             return self._form_of(self._graph, shapes)
         if not self._forms:
             self._general = None  # frees its memory before the fixed form takes more
@@ -167,9 +165,11 @@ class _OpenVinoSession(Session):
         return self._general
 
     def _form_of(self, graph: ov.Model, shapes: _Shapes) -> _Compiled:
-        form = self._forms.pop(shapes, None) or _compile(self._reshaped(graph, shapes), self.artifact)
-        if len(self._forms) >= _MAX_FORMS:
-            del self._forms[next(iter(self._forms))]
+        form = self._forms.pop(shapes, None)
+        if form is None:
+            if len(self._forms) >= _MAX_FORMS:  # before another takes memory
+                del self._forms[next(iter(self._forms))]
+            form = _compile(self._reshaped(graph, shapes), self.artifact)
         self._forms[shapes] = form
         return form
 
@@ -192,6 +192,11 @@ def _core() -> ov.Core:
 
 def _static_shapes(settings: RuntimeSettings) -> str:
     return settings.options.get("static_shapes", "first")
+
+
+def _is_each(artifact: Artifact) -> bool:
+    """Tell whether a model is compiled for each shape that comes, and never for all."""
+    return _static_shapes(artifact.settings) == "each" and not all(spec.is_static for spec in artifact.inputs)
 
 
 def _reshaped(graph: ov.Model, shapes: dict[str, tuple[int, ...]]) -> ov.Model:
