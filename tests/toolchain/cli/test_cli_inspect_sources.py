@@ -35,7 +35,7 @@ def test_a_factory_is_exported_and_shown(cli):
         ("state.pt", "A state_dict or a pickled module holds no program"),
         ("whole.pth", "A state_dict or a pickled module holds no program"),
         ("factory.py:load", "needs its inputs described; add --input"),
-        ("factory.py:nothing", "needs its inputs described; add --input"),
+        ("factory.py:nothing", "'factory.py' has no function 'nothing'"),
         ("missing.py:load", "There is no file 'missing.py'"),
         ("missing.onnx", "There is no file 'missing.onnx'"),
     ],

@@ -29,6 +29,9 @@ def params(tmp_path):
 def test_holds_every_option_under_its_long_name(params, tmp_path):
     text = """
     input = ["image=float32[N,3,8,8]"]
+    output = ["scores"]
+    output-rows = 100
+    state = ["after=before"]
     calibration = "c.npz"
     calibration-table = "t.json"
     evaluation = "e.npz"
@@ -61,6 +64,8 @@ def test_holds_every_option_under_its_long_name(params, tmp_path):
         "source": str(tmp_path / "net.onnx"),
         "calibration": tmp_path / "c.npz",
         "calibration_table": tmp_path / "t.json",
+        "outputs": ("scores",),
+        "output_rows": 100,
         "evaluation": tmp_path / "e.npz",
         "metrics": ("top5",),
         "precisions": ("fp32",),

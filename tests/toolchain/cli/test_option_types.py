@@ -56,7 +56,7 @@ def test_a_files_name_may_have_a_comma(tmp_path):
 
 def test_every_repeatable_option_of_names_takes_a_list():
     takes_list = {param.name for param in build.command.params if isinstance(param, NamesOption)}
-    written_otherwise = {"inputs", "budgets", "ranges"}  # shapes have commas, and the others are no names
+    written_otherwise = {"inputs", "outputs", "states", "budgets", "ranges"}  # with commas, or no names of ours
     assert takes_list == {param.name for param in build.command.params if param.multiple} - written_otherwise
     asked = ["m:make", "--precision", "fp32,int8", "--precision", "fp16", "--runtime", "onnxruntime,openvino"]
     params = build.command.make_context("build", [*asked, "--correction", "bias,smoothing"]).params
