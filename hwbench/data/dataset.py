@@ -181,7 +181,9 @@ def _is_labels(name: str) -> bool:
 
 
 def _unlabelled(called: str) -> UsageError:
-    return UsageError(f"'{called}' has no array '{LABELS}'; add one label per sample.")
+    return UsageError(
+        f"'{called}' has no array '{LABELS}'; add one label per sample, or '{LABELS}_OUTPUT' for one output's."
+    )
 
 
 def _check(called: str, spec: TensorSpec, array: Rows, states: States) -> None:

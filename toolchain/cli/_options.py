@@ -6,6 +6,7 @@ SciPy, ONNX, torch) within the functions that need them.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -238,10 +239,11 @@ def evaluation_options(function: F) -> F:
     return click.option(
         "--evaluation",
         type=click.Path(path_type=Path),
-        metavar="FILE.npz",
+        metavar="FILE.npz|DIR|FILE.py:FACTORY",
         callback=existing,
-        help="Samples that accuracy is computed on: arrays named after the inputs, whose first axis is the samples, "
-        "and labels.",
+        help="Samples that accuracy is computed on, with labels: arrays named after the inputs, whose first axis is "
+        "the samples, and 'labels', or 'labels_OUTPUT' for the metric of one output; a folder of one .npz per sample; or a "
+        "function that yields one dict of arrays per sample.",
     )(function)
 
 
@@ -256,8 +258,10 @@ def evaluation_of(file: Path | None, metrics: tuple[str, ...]) -> Evaluation | N
     if file is None:
         return None
     from hwbench.results.measure_bundles import Evaluation
+    from toolchain.calibration.sample_factory import as_npz
 
-    return Evaluation(file, metrics)
+    folder = click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="edgewright-"))
+    return Evaluation(as_npz(file, Path(folder, "evaluation.npz")), metrics)
 
 
 def duration_option(default: str) -> Callable[[F], F]:

@@ -44,6 +44,7 @@ from toolchain.pipeline.report_entries import (
     report_trial,
     search_notes,
     search_summary,
+    size_notes,
 )
 from toolchain.pipeline.request import BuildRequest
 from toolchain.pipeline.stages import OPENING, PACKING, REFERENCE, stages
@@ -53,7 +54,6 @@ from toolchain.search.search import search
 from toolchain.search.time_limit import TimeLimit
 from toolchain.search.trials import REFERENCE_RUNTIME, BuildContext
 from toolchain.sources.open_source import is_onnx, open_source
-from toolchain.sources.sizes import single_sizes
 from toolchain.sources.source_states import check_described, check_states, first_steps
 
 _PROFILED_STEPS = 16  # of a model with states: where it is resized and profiled, and its work is counted
@@ -175,7 +175,7 @@ def _build_for(
         *repair_notes(candidates, context),
         *((context.scorer.note,) if context.scorer.note else ()),
         *data_dependent_notes(context),
-        *single_sizes(context.scorer.samples),
+        *size_notes(context),
         *match.caveats,
         *energy_budgets.unmetered_budgets(budgets, context.machine),
         *search_notes(summary),

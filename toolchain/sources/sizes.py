@@ -53,18 +53,23 @@ def resized(specs: Sequence[TensorSpec], feeds: Feeds, sizes: Mapping[str, int])
     return {spec.name: resized_to(np.asarray(feeds[spec.name]), spec.resolve(sizes)) for spec in specs}
 
 
-def single_sizes(data: Dataset) -> tuple[str, ...]:
+def single_sizes(data: Dataset, use: str, done: str) -> tuple[str, ...]:
     """Write a warning of dimensions, other than a batch, that have one size in all samples; none if there are none.
 
     What is calibrated and scored at one size may be wrong at others.
+
+    Args:
+        data: the samples.
+        use: their name: "calibration", "evaluation".
+        done: what they are used for, in a passive form: "scored and timed".
     """
     batch = batches(data.specs)
     single = [f"{name} = {sizes[0]}" for name, sizes in data.sizes.items() if len(sizes) == 1 and name not in batch]
     if not single:
         return ()
     return (
-        f"All samples have {' and '.join(single)}, so that is the size that was calibrated, scored and timed; give "
-        "samples of the sizes that the device will see.",
+        f"All {use} samples have {' and '.join(single)}, so that is the size that was {done}; give samples of the "
+        "sizes that the device will see.",
     )
 
 

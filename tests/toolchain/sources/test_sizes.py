@@ -38,11 +38,13 @@ def test_batches_grow_by_one_and_others_by_factors_of_two():
 
 
 @pytest.mark.parametrize(
-    ("lengths", "warning"), [((5, 5), "All samples have T = 5, so that is the size that was calibrated"), ((5, 2), "")]
+    ("lengths", "warning"),
+    [((5, 5), "All calibration samples have T = 5, so that is the size that was calibrated"), ((5, 2), "")],
 )
 def test_samples_of_one_length_are_warned_of(tmp_path, lengths, warning):
     npz.write(tmp_path / "x.npz", {"x": stack([np.ones((length, 8), np.float32) for length in lengths])})
-    found = single_sizes(dataset.read(tmp_path / "x.npz", [TensorSpec("x", "float32", ("N", "T", 8))]))
+    data = dataset.read(tmp_path / "x.npz", [TensorSpec("x", "float32", ("N", "T", 8))])
+    found = single_sizes(data, "calibration", "calibrated")
     assert "".join(found).startswith(warning)
     assert bool(found) == bool(warning)
 
