@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from hwbench.metrics._outputs import called, first
+from runtimes.sample_arrays import RaggedArray, Rows
 from runtimes.tensors import Array
 
 NO_CLASS = -2
@@ -39,11 +40,21 @@ def right_classes(labels: Array, classes: int) -> Array:
     return listed
 
 
-def predicted_classes(scores: Array, axis: int = 1) -> Array:
+def threshold(outputs: Mapping[str, Rows]) -> float:
+    """Return the number that a single score per sample is above if class 1 is predicted.
+
+    It is 0.5; or 0 if some score of any sample is outside [0, 1], so that all are logits, as torchmetrics reads them.
+    """
+    scores = next(iter(outputs.values()))
+    samples = scores if isinstance(scores, RaggedArray) else [np.asarray(scores)]
+    return 0.0 if any(_least(array) < 0 or _most(array) > 1 for array in samples) else 0.5
+
+
+def predicted_classes(scores: Array, above: float, axis: int = 1) -> Array:
     """Return the class with the largest score along an axis. One with NaN among its scores is `NO_CLASS`.
 
-    An axis of length 1 is a score of class 1 against class 0: class numbers if it holds integers; else it is above 0.5,
-    or above 0 if some score is outside [0, 1] and all of them are logits, as torchmetrics reads them.
+    An axis of length 1 holds class numbers if it holds integers; else scores of class 1 against class 0, which is
+    predicted where they are `above` the `threshold`.
     """
     unclear = np.asarray(np.isnan(scores).any(axis=axis))
     if scores.shape[axis] > 1:
@@ -52,9 +63,7 @@ def predicted_classes(scores: Array, axis: int = 1) -> Array:
         alone = np.take(scores, 0, axis=axis)
         if alone.dtype.kind in "biu":
             return np.asarray(alone, np.int64)
-        known = alone[np.isfinite(alone)]
-        is_logit = bool(known.size) and not 0 <= known.min() <= known.max() <= 1
-        found = np.asarray(alone > (0.0 if is_logit else 0.5), np.int64)
+        found = np.asarray(alone > above, np.int64)
     found[unclear] = NO_CLASS
     return found
 
@@ -73,7 +82,7 @@ def one_class_each(outputs: Mapping[str, Array], labels: Array) -> dict[str, Arr
     right = right_classes(labels, classes_of(scores, labels))[:, 0]
     if len(right) and right.min() < 0:
         raise ValueError("a label is -1; give every sample a class number")
-    return {"predicted": predicted_classes(scores), "right": right}
+    return {"predicted": predicted_classes(scores, threshold(outputs)), "right": right}
 
 
 def classes_of(scores: Array, labels: Array) -> int:
@@ -85,9 +94,26 @@ def classes_of(scores: Array, labels: Array) -> int:
     return 2
 
 
-def listed_classes(predicted: Array, right: Array) -> list[int]:
-    """List the classes that are predicted or right somewhere, over which a macro average goes, as scikit-learn's."""
-    return sorted({*np.unique(predicted).tolist(), *np.unique(right).tolist()} - {NO_CLASS})
+def macro(function: Callable[..., float], reduced: Mapping[str, Array], of_class: int | None = None) -> float:
+    """Compute a function of scikit-learn's for one class, or averaged over those that are predicted or right somewhere.
+
+    Args:
+        function: `f1_score`, `precision_score` or `recall_score`.
+        reduced: arrays of `one_class_each`.
+        of_class: the class; 0 is returned if it is neither predicted nor right.
+    """
+    predicted, right = reduced["predicted"], reduced["right"]
+    listed = sorted({*np.unique(predicted).tolist(), *np.unique(right).tolist()} - {NO_CLASS})
+    classes = listed if of_class is None else [of_class]
+    return float(function(right, predicted, labels=classes, average="macro", zero_division=0))
+
+
+def _least(scores: Array) -> float:
+    return float(np.fmin.reduce(scores, axis=None, initial=0))  # without NaN, and without a copy
+
+
+def _most(scores: Array) -> float:
+    return float(np.fmax.reduce(scores, axis=None, initial=0))
 
 
 def _looks_one_hot(listed: Array, classes: int) -> bool:

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 
 from runtimes.sample_arrays import RaggedArray
 from runtimes.tensors import Array
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def one_by_one(function: Callable[[Mapping[str, Any], Any], T]) -> Callable[[Mapping[str, Any], Any], T]:
+def one_by_one(
+    function: Callable[Concatenate[Mapping[str, Any], Any, P], T],
+) -> Callable[Concatenate[Mapping[str, Any], Any, P], T]:
     """Let a function that returns something for each sample take samples of mixed sizes, by calling it for each.
 
     Args:
-        function: one of outputs and labels, whose result is an array, or a dict of arrays, samples first.
+        function: one of outputs and labels, whose result is an array, or a dict of arrays, samples first. What more
+            it takes is the same for all samples.
     """
 
     @functools.wraps(function)
-    def call(outputs: Mapping[str, Any], labels: Any) -> T:
+    def call(outputs: Mapping[str, Any], labels: Any, *more: P.args, **named: P.kwargs) -> T:
         if not any(isinstance(array, RaggedArray) for array in (*outputs.values(), labels)):
-            return function(outputs, labels)
+            return function(outputs, labels, *more, **named)
         found: list[Any] = [
-            function({name: np.asarray(array[row])[None] for name, array in outputs.items()}, labels_of[None])
+            function(
+                {name: np.asarray(array[row])[None] for name, array in outputs.items()}, labels_of[None], *more, **named
+            )
             for row, labels_of in enumerate(map(np.asarray, labels))
         ]
         if isinstance(found[0], dict):
@@ -74,6 +80,15 @@ def matching(outputs: Mapping[str, Array], labels: Array) -> tuple[Array, Array]
 def per_sample(function: Callable[[Array, Array], float], own: Array, wanted: Array) -> Array:
     """Compute a function of each sample and its label in float64, which all samples at once may have no room for."""
     return np.array([function(a.astype(np.float64), b.astype(np.float64)) for a, b in zip(own, wanted)], np.float64)
+
+
+def mean_error(error: Callable[[Array], Array], outputs: Mapping[str, Array], labels: Array) -> Array:
+    """Average each sample's errors, such as `np.abs` of the differences, for outputs of the labels' shape.
+
+    Raises:
+        ValueError: the output's shape is not that of the labels.
+    """
+    return per_sample(lambda own, wanted: float(error(own - wanted).mean()), *matching(outputs, labels))
 
 
 def value_range(labels: Array) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sklearn.metrics import f1_score
 
-from hwbench.metrics._labels import listed_classes
+from hwbench.metrics._labels import macro
 from hwbench.metrics._labels import one_class_each as reduce
 from runtimes.tensors import Array
 
@@ -21,6 +21,4 @@ def score(outputs: Mapping[str, Array], labels: Array) -> float:
 
 def combine(reduced: Mapping[str, Array], of_class: int | None = None) -> float:
     """Score the classes of all samples, or one class; 0 where the class is neither predicted nor right."""
-    predicted, right = reduced["predicted"], reduced["right"]
-    classes = listed_classes(predicted, right) if of_class is None else [of_class]
-    return float(f1_score(right, predicted, labels=classes, average="macro", zero_division=0))
+    return macro(f1_score, reduced, of_class)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwbench.metrics._labels import predicted_classes
+from hwbench.metrics._labels import predicted_classes, threshold
 from hwbench.metrics._outputs import called, first, one_by_one
 from runtimes.tensors import Array
 
@@ -16,7 +16,6 @@ BOUNDS = (0.0, 1.0)
 _VOID = 255  # Pascal VOC's mark for pixels that do not count
 
 
-@one_by_one
 def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     """Return each sample's mean over the classes that are predicted or right somewhere in it.
 
@@ -29,7 +28,12 @@ def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     Raises:
         ValueError: the shapes do not fit, the labels are not class numbers, or a sample has no pixel that counts.
     """
-    predicted, classes = _predicted(outputs, labels)
+    return _scores(outputs, labels, threshold(outputs))
+
+
+@one_by_one
+def _scores(outputs: Mapping[str, Array], labels: Array, above: float) -> Array:
+    predicted, classes = _predicted(outputs, labels, above)
     if labels.dtype.kind not in "iu":
         raise ValueError(f"labels are {labels.dtype.name}; give class numbers, as integers")
     counts = (labels >= 0) & ((labels != _VOID) | (classes > _VOID))
@@ -38,17 +42,17 @@ def score(outputs: Mapping[str, Array], labels: Array) -> Array:
     return np.array([_mean(*pair) for pair in zip(predicted, labels, counts)])
 
 
-def _predicted(outputs: Mapping[str, Array], labels: Array) -> tuple[Array, int]:
+def _predicted(outputs: Mapping[str, Array], labels: Array, above: float) -> tuple[Array, int]:
     """Return the class of each pixel, and the number of classes."""
     own, pixels = first(outputs), labels.shape
     if own.shape == pixels or own.size == labels.size:
         own = own.reshape(pixels)
         most = max(own.max(initial=1), labels.max(initial=1, where=labels != _VOID)) if own.dtype.kind in "iu" else 1
-        return predicted_classes(own[:, None]), int(most) + 1
+        return predicted_classes(own[:, None], above), int(most) + 1
     if own.ndim == labels.ndim + 1 and (own.shape[0], *own.shape[2:]) == pixels:
-        return predicted_classes(own), own.shape[1]
+        return predicted_classes(own, above), own.shape[1]
     if own.ndim == labels.ndim + 1 and own.shape[:-1] == pixels:
-        return predicted_classes(own, axis=own.ndim - 1), own.shape[-1]
+        return predicted_classes(own, above, axis=own.ndim - 1), own.shape[-1]
     raise ValueError(
         f"{called(outputs)} has not the pixels of the labels, {list(pixels)}, with an axis of classes before or after"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hwbench.metrics._labels import predicted_classes
+from hwbench.metrics._labels import predicted_classes, threshold
 from hwbench.metrics._outputs import one_by_one
 from hwbench.metrics._tokens import token_scores
 from runtimes.tensors import Array
@@ -22,12 +22,16 @@ def score(outputs: Mapping[str, Array], labels: Array) -> float:
     return combine(reduce(outputs, labels))
 
 
-@one_by_one
 def reduce(outputs: Mapping[str, Array], labels: Array) -> dict[str, Array]:
     """Count the right tokens and all tokens of each sample."""
+    return _counts(outputs, labels, threshold(outputs))
+
+
+@one_by_one
+def _counts(outputs: Mapping[str, Array], labels: Array, above: float) -> dict[str, Array]:
     scores = token_scores(outputs, labels)
     counts = (labels >= 0).reshape(len(labels), -1)
-    right = (predicted_classes(scores, axis=scores.ndim - 1) == labels).reshape(len(labels), -1) & counts
+    right = (predicted_classes(scores, above, axis=scores.ndim - 1) == labels).reshape(len(labels), -1) & counts
     return {"right": right.sum(axis=1), "tokens": counts.sum(axis=1)}
 
 

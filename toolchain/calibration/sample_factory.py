@@ -10,7 +10,7 @@ import contextlib
 import math
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -37,7 +37,8 @@ def as_npz(samples: Path, out: Path) -> Path:
     """
     where, _, name = str(samples).rpartition(":")
     if samples.is_dir():
-        return write_samples(samples, _files(samples), out)
+        files = _files(samples)
+        return write_samples(samples, map(npz.read, files), out, files)
     if not where.endswith(".py"):
         return samples
     factory = getattr(user_code.load(Path(where)), name, None)
@@ -49,13 +50,14 @@ def as_npz(samples: Path, out: Path) -> Path:
     return write_samples(samples, _guarded(str(samples), Path(where), factory), out)
 
 
-def write_samples(samples: Path, found: Iterator[object], out: Path) -> Path:
+def write_samples(samples: Path, found: Iterator[object], out: Path, files: Sequence[Path] = ()) -> Path:
     """Write samples one by one to an .npz.
 
     Args:
         samples: the origin of the samples, for errors and the progress bar.
         found: dicts of arrays.
         out: the file to write, which is returned.
+        files: the file of each sample, for errors, if each has one.
 
     Raises:
         UsageError: there are none, or they do not fit each other.
@@ -67,13 +69,14 @@ def write_samples(samples: Path, found: Iterator[object], out: Path) -> Path:
     ):
         columns: dict[str, _Column] = {}
         for index, sample in enumerate(found):
-            arrays = _arrays(f"'{samples}': sample {index}", sample)
+            called = f"'{files[index]}'" if files else f"'{samples}': sample {index}"
+            arrays = _arrays(called, sample)
             if index == 0:
                 columns = {
                     name: _Column(open_files.enter_context(Path(folder, str(i)).open("w+b")), array.dtype, array.ndim)
                     for i, (name, array) in enumerate(arrays.items())
                 }
-            _append(f"'{samples}': sample {index}", columns, arrays)
+            _append(called, columns, arrays)
             tick("")
         if not columns:
             raise UsageError(f"'{samples}' yielded no samples.")
@@ -91,11 +94,11 @@ class _Column:
     shapes: list[tuple[int, ...]] = field(default_factory=list)
 
 
-def _files(folder: Path) -> Iterator[object]:
+def _files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.npz"))
     if not files:
         raise UsageError(f"The folder '{folder}' holds no .npz; give one per sample, with an array per input.")
-    return (npz.read(file) for file in files)
+    return files
 
 
 def _guarded(called: str, file: Path, factory: object) -> Iterator[object]:
@@ -108,31 +111,33 @@ def _guarded(called: str, file: Path, factory: object) -> Iterator[object]:
 
 
 def _arrays(called: str, sample: object) -> dict[str, Array]:
-    if not isinstance(sample, Mapping) or not sample:
+    if not isinstance(sample, Mapping):
         raise UsageError(f"{called} is a {type(sample).__name__}; yield a dict of arrays by input name.")
+    if not sample:
+        raise UsageError(f"{called} holds no arrays; give one for each input.")
     try:
         arrays = {str(name): np.asarray(value) for name, value in sample.items()}
     except ValueError as error:
         raise UsageError(f"{called} holds something else than arrays: {error}.") from None
     for name, array in arrays.items():
         if array.dtype.hasobject:
-            raise UsageError(f"{called}: '{name}' is no array of numbers; yield NumPy arrays of numbers.")
+            raise UsageError(f"{called}: '{name}' is no array of numbers; give NumPy arrays of numbers.")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UsageError(f"{called} of '{name}' holds NaN or infinity; remove it.")
+            raise UsageError(f"{called}: '{name}' holds NaN or infinity; remove it.")
     return arrays
 
 
 def _append(called: str, columns: Mapping[str, _Column], arrays: Mapping[str, Array]) -> None:
     if arrays.keys() != columns.keys():
         raise UsageError(
-            f"{called} has {', '.join(arrays)}; the first had {', '.join(columns)}. Yield the same inputs in each."
+            f"{called} has {', '.join(arrays)}; the first had {', '.join(columns)}. Give the same inputs in each."
         )
     for name, array in arrays.items():
         column = columns[name]
         if (array.dtype, array.ndim) != (column.dtype, column.ndim):
             raise UsageError(
-                f"{called} of '{name}' is {array.dtype} with {array.ndim} axes, and the first was {column.dtype} with "
-                f"{column.ndim}; yield samples of one dtype and number of axes."
+                f"{called}: '{name}' is {array.dtype} with {array.ndim} axes, and the first was {column.dtype} with "
+                f"{column.ndim}; give all samples one dtype and number of axes."
             )
         column.shapes.append(array.shape)
         column.file.write(array.tobytes())

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from runtimes.errors import UsageError
-from toolchain.cli._option_types import FileOrName, NamesOption, split_names
+from toolchain.cli._option_types import FileOrName, NamesOption, names_file, split_names
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -93,5 +93,4 @@ def _one(where: str, value: object, param: click.Parameter, ctx: click.Context, 
 
 def _beside(folder: Path, text: str) -> str:
     """Look up a file, or FILE:FUNCTION, in the folder; return any other text as it is."""
-    is_file = any((folder / part).is_file() for part in (text, text.rpartition(":")[0]) if part)
-    return str(folder / text) if is_file else text
+    return str(folder / text) if names_file(text, folder) else text

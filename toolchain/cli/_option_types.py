@@ -66,9 +66,16 @@ def split_names(texts: Iterable[str]) -> tuple[str, ...]:
     """
     names: list[str] = []
     for text in texts:
-        is_file = any(Path(part).is_file() for part in (text, text.rpartition(":")[0]) if part)
-        parts = [text] if is_file else [part.strip() for part in text.split(",")]
+        parts = [text] if names_file(text) else [part.strip() for part in text.split(",")]
         if not all(parts):
             raise UsageError(f"'{text}' names nothing before or after a comma; write it like fp32,int8.")
         names += parts
     return tuple(names)
+
+
+def names_file(text: str, folder: Path = Path()) -> bool:
+    """Tell whether a text is a file's name, or FILE:FUNCTION of a file, seen from a folder."""
+    try:
+        return any((folder / part).is_file() for part in (text, text.rpartition(":")[0]) if part)
+    except OSError:  # a list of names may be too long for a file's name
+        return False

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtimes.codec import encode
-from runtimes.errors import one_line
+from runtimes.errors import UsageError, one_line
 from toolchain.cli._options import check_exists, input_option, text_or_json_option
-from toolchain.sources.open_source import check_source, is_onnx, is_source
+from toolchain.sources.open_source import check_source, is_source
 
 if TYPE_CHECKING:
     from runtimes.bundles.manifest import Artifact
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def command(path: str, inputs: tuple[TensorSpec, ...], form: str) -> None:
     """Show a model's inputs, outputs, operators, size and precisions, and the operators that int8 would compute.
 
-    A source that is no ONNX file is exported first, as `build` does it.
+    A source is opened as `build` does it, so these are those of the model that `build` starts from.
 
     \b
     edgewright inspect model.onnx
@@ -44,13 +44,13 @@ def command(path: str, inputs: tuple[TensorSpec, ...], form: str) -> None:
     from toolchain.sources.open_source import open_source
 
     manifest: dict[str, Any] = {}
-    if is_onnx(Path(path)) and not inputs:
-        inspection = inspect_model(Path(path))
-    elif is_source(path):
+    if is_source(path):
         with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
             inspection = inspect_model(open_source(path, inputs, Path(work, "source.onnx")).path)
     else:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as work, Bundle(Path(path)) as bundle:
+            if inputs:
+                raise UsageError(f"'{path}' is a bundle, which declares its own inputs; leave out --input.")
             bundle.check()
             artifact = bundle.manifest.artifact
             manifest = {

@@ -204,3 +204,19 @@ def test_a_metric_of_one_size_says_so(name):
 def test_parity_is_of_all_outputs():
     with pytest.raises(UsageError, match="The metric parity compares all outputs; leave out ':y'"):
         metrics.load("parity:y")
+
+
+_SMALL_AND_LARGE = [np.ones((2, 2), int), np.ones((2, 3), int)]
+
+
+@pytest.mark.parametrize(
+    ("name", "scores", "labels"),
+    [
+        pytest.param("iou", [np.full((2, 2), 0.2), np.full((2, 3), 7.0)], _SMALL_AND_LARGE, id="iou"),
+        pytest.param("iou", [np.full((2, 2), 0.2), np.full((2, 3), np.inf)], _SMALL_AND_LARGE, id="infinity"),
+        pytest.param("top1", [np.array([0.2]), np.array([7.0])], [np.array([1]), np.array([1, -1])], id="top1"),
+    ],
+)
+def test_whether_single_scores_are_logits_is_told_by_all_samples_of_mixed_sizes(name, scores, labels):
+    """The first sample's scores alone would be probabilities, and its prediction class 0."""
+    assert metrics.load(name).score({"y": stack(scores)}, stack(labels)).tolist() == [1, 1]

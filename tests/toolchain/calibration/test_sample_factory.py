@@ -74,6 +74,28 @@ def test_a_folder_of_files_is_a_sample_each(tmp_path):
     assert data.labels.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"x": np.ones(3, np.float32)}, "'x' is float32 with 1 axes, and the first was float64 with 1"),
+        ({"y": np.ones(3)}, "has y; the first had x"),
+        ({"x": np.full(3, np.nan)}, "'x' holds NaN or infinity; remove it."),
+        ({}, "holds no arrays; give one for each input."),
+    ],
+)
+def test_a_file_that_is_no_sample_is_named(tmp_path, arrays, told):
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    np.savez(folder / "good.npz", x=np.ones(3))
+    np.savez(folder / "other.npz", **arrays)
+    with pytest.raises(UsageError) as caught:
+        as_npz(folder, tmp_path / "out.npz")
+    message = str(caught.value)
+    assert message.startswith(f"'{folder / 'other.npz'}'")
+    assert told in message
+    assert "yield" not in message
+
+
 def test_a_factory_finds_the_files_beside_it_while_it_runs(write, tmp_path):
     (tmp_path / "numbers_of_mine.py").write_text("N = 4")
     source = write("import numbers_of_mine\nfor i in range(numbers_of_mine.N):\n    yield {'x': np.ones(3)}")
@@ -86,16 +108,17 @@ def test_a_factory_finds_the_files_beside_it_while_it_runs(write, tmp_path):
         pytest.param("return []", "yielded no samples", id="nothing"),
         pytest.param("return 7", "returned a int; yield dicts of arrays", id="no-iterable"),
         pytest.param("yield [1, 2]", "sample 0 is a list; yield a dict of arrays by input name", id="no-dict"),
+        pytest.param("yield {}", "sample 0 holds no arrays; give one for each input.", id="empty"),
         pytest.param("yield {'x': object()}", "sample 0: 'x' is no array of numbers", id="objects"),
         pytest.param("yield {'x': np.ones(3)}\nraise KeyError('more')", "raised KeyError: 'more' (line", id="raises"),
         pytest.param("raise SystemExit('stop')", "raised SystemExit: stop (line", id="exits"),
-        pytest.param("yield {'x': np.ones(3)}\nyield {'x': 1.0}", "sample 1 of 'x' is float64 with 0 axes", id="axes"),
+        pytest.param("yield {'x': np.ones(3)}\nyield {'x': 1.0}", "sample 1: 'x' is float64 with 0 axes", id="axes"),
         pytest.param("yield {'x': [[1], [2, 3]]}", "sample 0 holds something else than arrays: setting", id="lists"),
-        pytest.param("yield {'x': np.ones(3)}\nyield {'x': np.ones(3, 'f')}", "sample 1 of 'x' is float32", id="dtype"),
+        pytest.param("yield {'x': np.ones(3)}\nyield {'x': np.ones(3, 'f')}", "sample 1: 'x' is float32", id="dtype"),
         pytest.param("yield {'x': np.ones(3)}\nyield {'y': np.ones(3)}", "sample 1 has y; the first had x", id="names"),
         pytest.param(
             "yield {'x': np.ones(3)}\nyield {'x': np.array([1, np.nan, 1])}",
-            "sample 1 of 'x' holds NaN or infinity; remove it.",
+            "sample 1: 'x' holds NaN or infinity; remove it.",
             id="nan",
         ),
     ],

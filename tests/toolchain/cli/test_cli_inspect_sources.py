@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import onnx
 import pytest
 import torch
+from onnx import parser
 
 FACTORY = """
 import torch
@@ -45,3 +47,25 @@ def test_what_build_refuses_is_refused_in_the_same_words(cli, source, words):
     assert (inspected.code, built.code) == (2, 2)
     assert words in inspected.err
     assert inspected.err.splitlines()[-1] == built.err.splitlines()[-1]
+
+
+DOUBLE = """
+<ir_version: 8, opset_import: ["ai.onnx" : 17]>
+m (double[N,2] x) => (double[N,3] y) <double[2,3] w = {1, 2, 3, 4, 5, 6}> { y = MatMul(x, w) }
+"""
+
+
+def test_an_onnx_file_is_shown_as_build_takes_it(cli, tmp_path):
+    onnx.save(parser.parse_model(DOUBLE), tmp_path / "double.onnx")
+    shown = cli("inspect", tmp_path / "double.onnx")
+    assert shown.code == 0
+    assert "converted to float32" in shown.err
+    assert "weights: float 6\n" in shown.out
+    assert "opset: 17\n" in shown.out
+    assert "int8 would compute: MatMul 1\n" in shown.out
+
+
+def test_inputs_of_a_bundle_are_refused(cli, built_bundle):
+    done = cli("inspect", built_bundle, "--input", "image=float32[N,1,8,8]")
+    assert done.code == 2
+    assert f"'{built_bundle}' is a bundle, which declares its own inputs; leave out --input." in done.err

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runtimes.errors import UsageError
 from toolchain.cli import build
-from toolchain.cli._option_types import NamesOption, Time, split_names
+from toolchain.cli._option_types import NamesOption, Time, names_file, split_names
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,12 @@ def test_a_files_name_may_have_a_comma(tmp_path):
     file = tmp_path / "a,b.toml"
     file.touch()
     assert split_names([str(file), "x,y"]) == (str(file), "x", "y")
+
+
+def test_a_list_may_be_longer_than_a_files_name_can_be():
+    names = tuple(f"device-{number}" for number in range(100))
+    assert split_names([",".join(names)]) == names
+    assert not names_file(",".join(names))
 
 
 def test_every_repeatable_option_of_names_takes_a_list():
