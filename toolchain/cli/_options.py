@@ -242,8 +242,8 @@ def evaluation_options(function: F) -> F:
         metavar="FILE.npz|DIR|FILE.py:FACTORY",
         callback=existing,
         help="Samples that accuracy is computed on, with labels: arrays named after the inputs, whose first axis is "
-        "the samples, and 'labels', or 'labels_OUTPUT' for the metric of one output; a folder of one .npz per sample; or a "
-        "function that yields one dict of arrays per sample.",
+        "the samples, and 'labels', or 'labels_OUTPUT' for the metric of one output; a folder of one .npz per sample; "
+        "or a function that yields one dict of arrays per sample.",
     )(function)
 
 
