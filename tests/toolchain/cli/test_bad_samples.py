@@ -84,7 +84,7 @@ def test_an_empty_archive(refuses_build, npz):
 
 
 def test_missing_labels(refuses_build, npz):
-    words = ("has no array 'labels'; add one label per sample.",)
+    words = ("has no array 'labels'; add one label per sample",)
     refuses_build("--evaluation", npz(labels=None), "--metric", "top1", words=words)
 
 
