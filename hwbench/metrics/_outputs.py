@@ -26,7 +26,7 @@ def one_by_one(
     """
 
     @functools.wraps(function)
-    def call(outputs: Mapping[str, Any], labels: Any, *more: P.args, **named: P.kwargs) -> T:
+    def call(outputs: Mapping[str, Any], labels: Any, /, *more: P.args, **named: P.kwargs) -> T:
         if not any(isinstance(array, RaggedArray) for array in (*outputs.values(), labels)):
             return function(outputs, labels, *more, **named)
         found: list[Any] = [
