@@ -1,0 +1,143 @@
+"""Every family of models through export, parity with its module over sizes, and int8 on ONNX Runtime.
+
+The models are untrained: the question is what a graph computes. `benchmarks/families.py` asks how well they do.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from arithmetic import saturates
+from torch.utils import _pytree as pytree
+
+from hwbench.data import dataset
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.errors import NotInstalledError, UsageError
+from runtimes.inference.load import load
+from runtimes.profile import QuantizationScheme
+from runtimes.tensors import Array, Feeds, TensorSpec
+from runtimes.verification.golden import relative_error, slice_error
+from tests import families
+from tests.families import Family, _files
+from toolchain.candidates.build_candidate import CandidateBuilder
+from toolchain.candidates.candidate import Candidate
+from toolchain.exporters import exporter
+from toolchain.models import ort_session
+from toolchain.models.onnx_model import OnnxModel
+from toolchain.recipes.recipe import Recipe
+from toolchain.sources.input_specs import parse_input
+from toolchain.sources.sizes import other_sizes, resized, sizes_of
+
+FLOAT_ERROR = 1e-3  # what the exporter allows of float32 on other kernels
+CALIBRATION = 24
+# Forms of a family that people write first and that cannot be exported, and words of the sentence that says what to do.
+REFUSED = [
+    ("actor-critic", "make_that_samples", "Categorical"),
+    ("bilstm", "make_with_packed_sequences", "mask"),
+    ("gan-generator", "make_with_noise_inside", "random"),
+    ("tacotron", "make_as_long_as_the_text", "T"),
+]
+WITHOUT_INT8 = {"yolo-nms": "depend"}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A family's module, its export, calibration samples, and inputs at several sizes with the module's outputs."""
+
+    name: str
+    family: Family
+    model: OnnxModel
+    calibration: Path
+    cases: list[tuple[Feeds, list[Array]]]
+
+
+@pytest.fixture(scope="module", params=families.names())
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    family = loaded(request.param)
+    folder = tmp_path_factory.mktemp(request.param)
+    specs = [parse_input(text) for text in family.INPUTS]
+    calibration = _files.write(family.samples("train", CALIBRATION), folder / "calibration.npz", labels=False)
+    arrays = dataset.read(calibration, specs).arrays
+    model = exporter("module").export(f"{family.__file__}:make", specs, folder / "model.onnx", arrays)
+    feeds = next(dataset.read(calibration, specs).feeds())
+    return Exported(request.param, family, model, calibration, list(cases(family.make(), specs, feeds)))
+
+
+def loaded(name: str) -> Family:
+    try:
+        return families.family(name)
+    except NotInstalledError as missing:
+        pytest.skip(str(missing))
+
+
+def cases(module: torch.nn.Module, specs: Sequence[TensorSpec], feeds: Feeds) -> Iterator[tuple[Feeds, list[Array]]]:
+    """Resize an input, as far as the module accepts it, and compute the module's outputs."""
+    own = sizes_of(specs, feeds)
+    for sizes in [own, *(other_sizes(specs, own) if own else ())]:
+        fed = resized(specs, feeds, sizes)
+        try:
+            with torch.no_grad():
+                outputs = module(*(torch.from_numpy(fed[spec.name]) for spec in specs))
+        except (RuntimeError, IndexError):
+            continue
+        yield fed, [leaf.numpy() for leaf in pytree.tree_leaves(outputs)]
+
+
+def test_an_export_computes_what_the_module_does_at_every_size(exported: Exported) -> None:
+    session = ort_session.session(exported.model.path)
+    for feeds, expected in exported.cases:
+        outputs = session.run(None, {spec.name: feeds[spec.name] for spec in exported.model.inputs})
+        for output, wanted in itertools.zip_longest(outputs, expected):
+            assert slice_error(output, wanted) <= FLOAT_ERROR
+
+
+def test_dynamic_dimensions_are_tried_at_sizes_that_no_sample_has(exported: Exported) -> None:
+    specs = exported.model.inputs
+    sampled = dataset.read(exported.calibration, specs).sizes
+    tried = [sizes_of(specs, feeds) for feeds, _ in exported.cases]
+    declared = {size for text in exported.family.INPUTS for size in parse_input(text).shape if isinstance(size, str)}
+    assert set(sampled) == declared
+    for dimension, sizes in sampled.items():
+        assert {each[dimension] for each in tried} - set(sizes), dimension
+
+
+@pytest.mark.int8
+def test_int8_computes_nearly_the_same_at_every_size(exported: Exported, tmp_path: Path) -> None:
+    data = dataset.read(exported.calibration, exported.model.inputs)
+    builder = CandidateBuilder("m", exported.model, data, tmp_path)
+    scheme = QuantizationScheme("uint8", reduce_range=saturates(), contrib_ops=True)
+    candidate = Candidate(Recipe("int8", "minmax", scheme), "onnxruntime", RuntimeSettings(1))
+    profile = device_profiles.detect(this_machine())
+    if exported.name in WITHOUT_INT8:
+        with pytest.raises(UsageError, match=WITHOUT_INT8[exported.name]):
+            builder.make(candidate, profile)
+        return
+    worst = 0.0
+    with load(builder.make(candidate, profile).bundle, any_machine=True) as session:
+        for feeds, expected in exported.cases:
+            outputs = session.run({spec.name: feeds[spec.name] for spec in session.inputs})
+            for spec, wanted in zip(session.outputs, expected):
+                assert outputs[spec.name].shape == wanted.shape
+                if wanted.dtype.kind == "f":
+                    worst = max(worst, relative_error(outputs[spec.name], wanted))
+    print(f"ERR {exported.family.TITLE} {worst:.4f}")
+    assert worst <= exported.family.INT8_ERROR
+
+
+@pytest.mark.parametrize(("name", "factory", "words"), REFUSED)
+def test_what_cannot_be_exported_is_refused_with_its_reason(name: str, factory: str, words: str, tmp_path: Path) -> None:
+    family = families.family(name)
+    specs = [parse_input(text) for text in family.INPUTS]
+    samples = _files.write(family.samples("train", 4), tmp_path / "samples.npz", labels=False)
+    with pytest.raises(UsageError, match=words):
+        exporter("module").export(
+            f"{family.__file__}:{factory}", specs, tmp_path / "model.onnx", dataset.read(samples, specs).arrays
+        )
