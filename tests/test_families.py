@@ -6,15 +6,12 @@ The models are untrained: the question is what a graph computes. `benchmarks/fam
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from arithmetic import saturates
-from torch.utils import _pytree as pytree
 
 from hwbench.data import dataset
 from hwbench.machine import device_profiles
@@ -23,10 +20,11 @@ from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.inference.load import load
 from runtimes.profile import QuantizationScheme
-from runtimes.tensors import Array, Feeds, TensorSpec
+from runtimes.tensors import Array, Feeds
 from runtimes.verification.golden import relative_error, slice_error
 from tests import families
-from tests.families import Family, _files
+from tests.families import Family, _files, _parity
+from tests.families._refused import REFUSED
 from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate
 from toolchain.exporters import exporter
@@ -34,17 +32,10 @@ from toolchain.models import ort_session
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import parse_input
-from toolchain.sources.sizes import other_sizes, resized, sizes_of
+from toolchain.sources.sizes import sizes_of
 
 FLOAT_ERROR = 1e-3  # what the exporter allows of float32 on other kernels
 CALIBRATION = 24
-# Forms of a family that people write first and that cannot be exported, and words of the sentence that says what to do.
-REFUSED = [
-    ("actor-critic", "make_that_samples", "Categorical"),
-    ("bilstm", "make_with_packed_sequences", "mask"),
-    ("gan-generator", "make_with_noise_inside", "random"),
-    ("tacotron", "make_as_long_as_the_text", "T"),
-]
 WITHOUT_INT8 = {"yolo-nms": "depend"}
 
 
@@ -68,7 +59,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     arrays = dataset.read(calibration, specs).arrays
     model = exporter("module").export(f"{family.__file__}:make", specs, folder / "model.onnx", arrays)
     feeds = next(dataset.read(calibration, specs).feeds())
-    return Exported(request.param, family, model, calibration, list(cases(family.make(), specs, feeds)))
+    return Exported(request.param, family, model, calibration, list(_parity.cases(family.make(), specs, feeds)))
 
 
 def loaded(name: str) -> Family:
@@ -76,19 +67,6 @@ def loaded(name: str) -> Family:
         return families.family(name)
     except NotInstalledError as missing:
         pytest.skip(str(missing))
-
-
-def cases(module: torch.nn.Module, specs: Sequence[TensorSpec], feeds: Feeds) -> Iterator[tuple[Feeds, list[Array]]]:
-    """Resize an input, as far as the module accepts it, and compute the module's outputs."""
-    own = sizes_of(specs, feeds)
-    for sizes in [own, *(other_sizes(specs, own) if own else ())]:
-        fed = resized(specs, feeds, sizes)
-        try:
-            with torch.no_grad():
-                outputs = module(*(torch.from_numpy(fed[spec.name]) for spec in specs))
-        except (RuntimeError, IndexError):
-            continue
-        yield fed, [leaf.numpy() for leaf in pytree.tree_leaves(outputs)]
 
 
 def test_an_export_computes_what_the_module_does_at_every_size(exported: Exported) -> None:
