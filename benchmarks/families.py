@@ -2,8 +2,8 @@
 
     python -m benchmarks.families [FAMILY...] | tee benchmarks/results/families.txt
 
-Trains each family of `tests/families` once, and writes `docs/families.md`. Everything is kept in `out/families`, so a run
-of some families replaces only their rows.
+Trains each family of `tests/families` once, and writes `docs/families.md`. Everything is kept in `out/families`,
+so a run of some families replaces only their rows.
 """
 
 from __future__ import annotations

@@ -19,26 +19,30 @@ _WHY = {
 }
 _HEAD = """# Families of models
 
-What becomes of the models that people bring. `python -m benchmarks.families` wrote this page: it trains each family of
-`tests/families` for seconds, and takes it through `edgewright build` on both CPU runtimes. `tests/test_families.py` repeats export,
-sizes and int8 in CI.
+`make test-families` writes this page. It trains each family of `tests/families` for seconds, and takes it through
+`edgewright build` on both CPU runtimes. `tests/toolchain/test_families.py` repeats export, sizes and int8 in CI.
 
-The models are as small as they get, so that the whole table takes minutes. Their inferences take microseconds, of which much is
-overhead, so the speed says little about larger models: [the measurements of real ones](why.md) do.
+The models are tiny, so that the whole table takes minutes. Much of an inference is overhead, so the speed says little
+about larger models, of which [real ones](why.md) were measured.
 """
 
 
 def page(rows: Sequence[Row]) -> str:
     """Write docs/families.md."""
-    parts = [_HEAD, "## Export\n", _EXPORT, _table(["family", "model and data", "input", "error, at sizes"], map(_export, rows))]
+    parts = [
+        _HEAD,
+        "## Export\n",
+        _EXPORT,
+        _table(["family", "model and data", "input", "error, at sizes"], map(_export, rows)),
+    ]
     for runtime in RUNTIMES:
         parts += [f"\n## int8 on {_NAMES[runtime]}\n", _table(_COLUMNS, (_int8(row, runtime) for row in rows))]
     parts += ["\n## What is refused\n", _REFUSED, _table(["family", "form", "sentence"], _refusals(rows))]
     return "\n".join(parts)
 
 
-_EXPORT = """All go from PyTorch through `torch.export` to ONNX. The error is the largest one of an output's slice against the
-module, over the sizes that were tried: the example's, and larger and smaller ones of each dynamic dimension.
+_EXPORT = """All go from PyTorch through `torch.export` to ONNX. The error is the largest one of an output's slice against
+the module, over the sizes that were tried: the example's, and larger and smaller ones of each dynamic dimension.
 """
 _REFUSED = """Forms of the same models that people write first. The sentence is what `edgewright build` says.
 """

@@ -42,7 +42,7 @@ def _play(state: Array, action: Array) -> Array:
 
 
 def _stepped(state: Array, action: Array) -> Array:
-    x, speed, angle, turn = state.astype(np.float64).T
+    _, speed, angle, turn = state.astype(np.float64).T
     push = np.where(action == 1, _FORCE, -_FORCE)
     inner = (push + _POLE * _HALF * turn**2 * np.sin(angle)) / (_CART + _POLE)
     bend = (_GRAVITY * np.sin(angle) - np.cos(angle) * inner) / (

@@ -5,7 +5,7 @@ from __future__ import annotations
 REFUSED = (
     ("actor-critic", "make_that_samples", "Categorical"),
     ("bilstm", "make_with_packed_sequences", "mask"),
-    ("gan-generator", "make_with_noise_inside", "random"),
+    ("gan", "make_with_noise_inside", "random"),
     ("tacotron", "make_as_long_as_the_text", "T"),
     ("vit", "make_with_len", "N"),
 )

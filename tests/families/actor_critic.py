@@ -24,7 +24,7 @@ class ActorCritic(nn.Module):
 
     def forward(self, state: Tensor) -> dict[str, Tensor]:
         hidden = self.trunk(state)
-        return {"policy": self.actor(hidden), "value": self.critic(hidden).squeeze(1)}
+        return {"policy": self.actor(hidden), "value": 10 * self.critic(hidden).squeeze(1)}
 
 
 class Sampling(nn.Module):
@@ -51,9 +51,9 @@ def train(module: nn.Module) -> None:
     def loss(batch: dict[str, Tensor]) -> Tensor:
         found = module(batch["state"])
         imitated = nn.functional.cross_entropy(found["policy"], batch["labels_policy"])
-        return imitated + 0.1 * nn.functional.mse_loss(found["value"], batch["labels_value"])
+        return imitated + 0.01 * nn.functional.mse_loss(found["value"], batch["labels_value"])
 
-    _training.fit(module, samples("train", 4000), loss, 500)
+    _training.fit(module, samples("train", 4000), loss, 800, 1e-2)
 
 
 def samples(part: Part, n: int) -> list[Sample]:

@@ -23,6 +23,7 @@ def make() -> nn.Module:
         nn.Conv2d(32, 32, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Conv2d(32, 2, 1),
+        nn.BatchNorm2d(2),
         nn.Conv2d(2, 32, 1),
         nn.ReLU(),
         nn.Upsample(scale_factor=2),
@@ -38,7 +39,7 @@ def train(module: nn.Module) -> None:
     def loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return nn.functional.mse_loss(module(batch["image"]), batch["image"])
 
-    _training.fit(module, samples("train", 600), loss, 300)
+    _training.fit(module, samples("train", 600), loss, 250, 1e-2)
 
 
 def samples(part: Part, n: int) -> list[Sample]:

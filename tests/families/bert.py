@@ -51,8 +51,8 @@ class Layer(nn.Module):
         )
         mixed = nn.functional.scaled_dot_product_attention(*heads, attn_mask=seen)
         x = self.mixed_norm(x + self.mix(mixed.transpose(1, 2).flatten(2)))
-        x = self.norm(x + self.down(nn.functional.gelu(self.up(x))))
-        return x
+        normed: Tensor = self.norm(x + self.down(nn.functional.gelu(self.up(x))))
+        return normed
 
 
 def make() -> nn.Module:
@@ -64,7 +64,7 @@ def train(module: nn.Module) -> None:
     def loss(batch: dict[str, Tensor]) -> Tensor:
         return nn.functional.cross_entropy(module(batch["tokens"], batch["mask"]), batch["labels"])
 
-    _training.fit(module, samples("train", 1000), loss, 200)
+    _training.fit(module, samples("train", 2000), loss, 250)
 
 
 def samples(part: Part, n: int) -> list[Sample]:

@@ -1,4 +1,4 @@
-"""Discriminator of a GAN, which tells handwritten digits from those of `gan_generator`."""
+"""Discriminator of a GAN, which tells handwritten digits from those of `gan`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tests.families import Part, Sample, _data, _training, gan_generator
+from tests.families import Part, Sample, _data, _training, gan
 
 TITLE = "GAN: discriminator"
 INPUTS = ("image=float32[N,1,8,8]",)
@@ -40,14 +40,14 @@ def make() -> nn.Module:
 
 def train(module: nn.Module) -> None:
     torch.manual_seed(1)
-    gan_generator.play(gan_generator.Generator(), module)
+    gan.play(gan.Generator(), module)
 
 
 def samples(part: Part, n: int) -> list[Sample]:
-    """Take real digits, and as many that `gan_generator` made."""
-    noise = np.stack([sample["noise"] for sample in gan_generator.samples(part, n // 2)])
+    """Take real digits, and as many that `gan` made."""
+    noise = np.stack([sample["noise"] for sample in gan.samples(part, n // 2)])
     with torch.no_grad():
-        made = gan_generator.make()(torch.from_numpy(noise)).numpy()
+        made = gan.make()(torch.from_numpy(noise)).numpy()
     real = _data.digits(part)[0][: n - n // 2, None]
     return [
         {"image": image, "labels": np.int64(is_real)}

@@ -49,8 +49,7 @@ class Block(nn.Module):
         )
         mixed = nn.functional.scaled_dot_product_attention(*heads, is_causal=True)
         x = x + self.out(mixed.transpose(1, 2).flatten(2))
-        x = x + self.down(nn.functional.gelu(self.up(self.norm(x))))
-        return x
+        return x + self.down(nn.functional.gelu(self.up(self.norm(x))))
 
 
 def make() -> nn.Module:

@@ -9,7 +9,7 @@ from tests.families import Part, Sample, _data, _training
 
 TITLE = "GRU"
 INPUTS = ("signal=float32[N,T,4]",)
-METRICS = ("r2:forecast",)
+METRICS = ("mse:forecast",)
 INT8_ERROR = 0.1
 
 

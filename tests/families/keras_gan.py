@@ -11,7 +11,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 import keras
 from keras import layers
 
-from tests.families import Part, Sample, _training, gan_discriminator, gan_generator
+from tests.families import Part, Sample, _training, gan_discriminator, gan
 
 TITLE = "Keras: generator of a GAN"
 INPUTS = ("noise=float32[N,32]",)
@@ -49,8 +49,8 @@ def make() -> nn.Module:
 
 def train(module: nn.Module) -> None:
     torch.manual_seed(1)
-    gan_generator.play(ChannelsFirst(module), gan_discriminator.Discriminator())
+    gan.play(ChannelsFirst(module), gan_discriminator.Discriminator())
 
 
 def samples(part: Part, n: int) -> list[Sample]:
-    return gan_generator.samples(part, n)
+    return gan.samples(part, n)

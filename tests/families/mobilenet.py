@@ -68,7 +68,7 @@ def make() -> nn.Module:
 
 
 def train(module: nn.Module) -> None:
-    _training.fit(module, samples("train", 1000), lambda batch: class_loss(module, batch), 250, 1e-2)
+    _training.fit(module, samples("train", 1000), lambda batch: class_loss(module, batch), 150, 1e-2)
 
 
 def samples(part: Part, n: int) -> list[Sample]:

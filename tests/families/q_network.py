@@ -21,9 +21,9 @@ def make() -> nn.Module:
 
 def train(module: nn.Module) -> None:
     def loss(batch: dict[str, Tensor]) -> Tensor:
-        return nn.functional.smooth_l1_loss(module(batch["state"]), batch["labels"])
+        return nn.functional.mse_loss(module(batch["state"]), batch["labels"])
 
-    _training.fit(module, samples("train", 4000), loss, 600)
+    _training.fit(module, samples("train", 4000), loss, 1000, 1e-2)
 
 
 def samples(part: Part, n: int) -> list[Sample]:

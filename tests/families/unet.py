@@ -59,7 +59,7 @@ def train(module: nn.Module) -> None:
     def loss(batch: dict[str, Tensor]) -> Tensor:
         return nn.functional.cross_entropy(module(batch["image"]), batch["labels"])
 
-    _training.fit(module, samples("train", 600), loss, 120, 1e-2)
+    _training.fit(module, samples("train", 600), loss, 100, 1e-2)
 
 
 def samples(part: Part, n: int) -> list[Sample]:
@@ -69,10 +69,10 @@ def samples(part: Part, n: int) -> list[Sample]:
     made = []
     for index in range(n):
         height, width = _SIZES[index % len(_SIZES)]
-        image = _data.photograph_piece(part, height, width, rng)
+        image = 0.5 * _data.photograph_piece(part, height, width, rng)
         side = int(rng.integers(16, 30))
         top, left = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
         ink = np.zeros((height, width), np.float32)
         ink[top : top + side, left : left + side] = _data.enlarged(digits[rng.integers(len(digits))], side, side)
-        made.append({"image": np.maximum(image, 0.8 * ink)[None], "labels": (ink > 0.5).astype(np.int64)})
+        made.append({"image": np.maximum(image, ink)[None], "labels": (ink > 0.5).astype(np.int64)})
     return made

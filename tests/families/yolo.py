@@ -74,9 +74,7 @@ def detection_loss(module: Detector, batch: dict[str, Tensor]) -> Tensor:
     place = nn.functional.mse_loss(found[:, 0:2].sigmoid(), middle - middle.floor())
     extent = nn.functional.mse_loss(found[:, 2:4], size.log())
     which = nn.functional.cross_entropy(found[:, 5:], real[:, 4].long())
-    present = nn.functional.binary_cross_entropy_with_logits(
-        raw[..., 4], presence, pos_weight=torch.tensor(4.0)
-    )
+    present = nn.functional.binary_cross_entropy_with_logits(raw[..., 4], presence, pos_weight=torch.tensor(4.0))
     return 4 * place + 4 * extent + which + 4 * present
 
 

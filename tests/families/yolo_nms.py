@@ -15,7 +15,7 @@ _LEAST, _OVERLAP = 0.05, 0.45
 
 
 class Suppressed(nn.Module):
-    """An image [1, 1, H, W] to the rows [found, 6] that no better box of the same class overlaps much.
+    """An image [1, 1, H, W] to the rows [1, found, 6] that no better box of the same class overlaps much.
 
     A row is x1, y1, x2, y2, score, class. The rule is Fast NMS: D. Bolya et al. (2019), YOLACT, arXiv:1904.02689.
     """
@@ -31,7 +31,7 @@ class Suppressed(nn.Module):
         apart = boxes + classes[:, None] * 1000.0  # boxes of two classes never overlap
         overlap = _overlaps(apart).triu(diagonal=1).amax(0)
         rows = torch.cat([boxes, scores[:, None], classes[:, None].to(boxes.dtype)], dim=1)
-        return {"detections": rows[(overlap < _OVERLAP) & (scores > _LEAST)]}
+        return {"detections": rows[(overlap < _OVERLAP) & (scores > _LEAST)][None]}
 
 
 def _overlaps(boxes: Tensor) -> Tensor:

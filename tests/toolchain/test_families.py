@@ -1,6 +1,6 @@
 """Every family of models through export, parity with its module over sizes, and int8 on ONNX Runtime.
 
-The models are untrained: the question is what a graph computes. `benchmarks/families.py` asks how well they do.
+The models are untrained, since the question is what a graph computes; `benchmarks/families.py` asks how well they do.
 """
 
 from __future__ import annotations
@@ -9,17 +9,13 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
-from arithmetic import saturates
 
 from hwbench.data import dataset
-from hwbench.machine import device_profiles
-from hwbench.machine.identity import this_machine
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.inference.load import load
-from runtimes.profile import QuantizationScheme
+from runtimes.profile import HardwareProfile, QuantizationScheme
 from runtimes.tensors import Array, Feeds
 from runtimes.verification.golden import relative_error, slice_error
 from tests import families
@@ -36,6 +32,8 @@ from toolchain.sources.sizes import sizes_of
 
 FLOAT_ERROR = 1e-3  # what the exporter allows of float32 on other kernels
 CALIBRATION = 24
+
+pytestmark = pytest.mark.usefixtures("one_process")
 WITHOUT_INT8 = {"yolo-nms": "depend"}
 
 
@@ -88,30 +86,31 @@ def test_dynamic_dimensions_are_tried_at_sizes_that_no_sample_has(exported: Expo
 
 
 @pytest.mark.int8
-def test_int8_computes_nearly_the_same_at_every_size(exported: Exported, tmp_path: Path) -> None:
+def test_int8_computes_nearly_the_same_at_every_size(
+    exported: Exported, cpu_scheme: QuantizationScheme, here: HardwareProfile, tmp_path: Path
+) -> None:
     data = dataset.read(exported.calibration, exported.model.inputs)
     builder = CandidateBuilder("m", exported.model, data, tmp_path)
-    scheme = QuantizationScheme("uint8", reduce_range=saturates(), contrib_ops=True)
-    candidate = Candidate(Recipe("int8", "minmax", scheme), "onnxruntime", RuntimeSettings(1))
-    profile = device_profiles.detect(this_machine())
+    candidate = Candidate(Recipe("int8", "minmax", cpu_scheme), "onnxruntime", RuntimeSettings(1))
     if exported.name in WITHOUT_INT8:
         with pytest.raises(UsageError, match=WITHOUT_INT8[exported.name]):
-            builder.make(candidate, profile)
+            builder.make(candidate, here)
         return
     worst = 0.0
-    with load(builder.make(candidate, profile).bundle, any_machine=True) as session:
+    with load(builder.make(candidate, here).bundle, any_machine=True) as session:
         for feeds, expected in exported.cases:
             outputs = session.run({spec.name: feeds[spec.name] for spec in session.inputs})
             for spec, wanted in zip(session.outputs, expected):
                 assert outputs[spec.name].shape == wanted.shape
                 if wanted.dtype.kind == "f":
                     worst = max(worst, relative_error(outputs[spec.name], wanted))
-    print(f"ERR {exported.family.TITLE} {worst:.4f}")
     assert worst <= exported.family.INT8_ERROR
 
 
 @pytest.mark.parametrize(("name", "factory", "words"), REFUSED)
-def test_what_cannot_be_exported_is_refused_with_its_reason(name: str, factory: str, words: str, tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_refused_with_its_reason(
+    name: str, factory: str, words: str, tmp_path: Path
+) -> None:
     family = families.family(name)
     specs = [parse_input(text) for text in family.INPUTS]
     samples = _files.write(family.samples("train", 4), tmp_path / "samples.npz", labels=False)

@@ -48,7 +48,7 @@ class NoiseInside(nn.Module):
 
 def make() -> nn.Module:
     torch.manual_seed(0)
-    return _training.load(Generator(), "gan_generator")
+    return _training.load(Generator(), "gan")
 
 
 def make_with_noise_inside() -> nn.Module:
