@@ -41,8 +41,9 @@ def page(rows: Sequence[Row]) -> str:
     return "\n".join(parts)
 
 
-_EXPORT = """All go from PyTorch through `torch.export` to ONNX. The error is the largest one of an output's slice against
-the module, over the sizes that were tried: the example's, and larger and smaller ones of each dynamic dimension.
+_EXPORT = """All go from PyTorch through `torch.export` to ONNX. The error is the largest one of an output's slice
+against the module, over the sizes that were tried: the example's, and larger and smaller ones of each dynamic
+dimension.
 """
 _REFUSED = """Forms of the same models that people write first. The sentence is what `edgewright build` says.
 """

@@ -1,7 +1,7 @@
 """Families of models as people write them, one per file, each trained briefly on real data: the folder is the registry.
 
-A file is an example of a model that `edgewright build FILE.py:make` takes. `tests/toolchain/test_families.py` takes each
-through export and int8, `benchmarks/families.py` through whole builds, which fill docs/families.md.
+A file is an example of a model that `edgewright build FILE.py:make` takes. `tests/toolchain/test_families.py` takes
+each through export and int8, `benchmarks/families.py` through whole builds, which fill docs/families.md.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.words, self.positions = nn.Embedding(_data.WORDS, _WIDTH), nn.Embedding(_LONGEST, _WIDTH)
         self.norm = nn.LayerNorm(_WIDTH)
-        self.layers = nn.ModuleList(Layer() for _ in range(2))
+        self.layers = nn.ModuleList(Layer() for _ in range(1))
         self.pooler, self.classifier = nn.Linear(_WIDTH, _WIDTH), nn.Linear(_WIDTH, len(_data.TOPICS))
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class Decoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.characters, self.positions = nn.Embedding(_data.CHARACTERS, _WIDTH), nn.Embedding(_LONGEST, _WIDTH)
-        self.blocks = nn.ModuleList(Block() for _ in range(2))
+        self.blocks = nn.ModuleList(Block() for _ in range(1))
         self.norm, self.head = nn.LayerNorm(_WIDTH), nn.Linear(_WIDTH, _data.CHARACTERS, bias=False)
         self.head.weight = self.characters.weight
 

@@ -19,7 +19,7 @@ def make() -> nn.Module:
     config = BertConfig(
         vocab_size=_data.WORDS,
         hidden_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=1,
         num_attention_heads=4,
         intermediate_size=256,
         max_position_embeddings=64,

@@ -16,7 +16,16 @@ INT8_ERROR = 0.1
 
 def make() -> nn.Module:
     torch.manual_seed(0)
-    config = GPT2Config(vocab_size=_data.CHARACTERS, n_positions=128, n_embd=64, n_layer=2, n_head=4, use_cache=False)
+    config = GPT2Config(
+        vocab_size=_data.CHARACTERS,
+        n_positions=128,
+        n_embd=64,
+        n_layer=1,
+        n_head=4,
+        use_cache=False,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
     return _training.load(GPT2LMHeadModel(config), "hf_gpt2")
 
 

@@ -11,7 +11,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 import keras
 from keras import layers
 
-from tests.families import Part, Sample, _training, gan_discriminator, gan
+from tests.families import Part, Sample, _training, gan, gan_discriminator
 
 TITLE = "Keras: generator of a GAN"
 INPUTS = ("noise=float32[N,32]",)

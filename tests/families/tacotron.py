@@ -16,7 +16,7 @@ TITLE = "Tacotron"
 INPUTS = ("tokens=int64[N,T]",)
 METRICS = ("mse",)
 INT8_ERROR = 0.15
-_BANDS, _FRAMES, _WIDTH = 16, 8, 64
+_BANDS, _FRAMES, _WIDTH = 16, 4, 64
 
 
 class Tacotron(nn.Module):

@@ -26,7 +26,7 @@ class VisionTransformer(nn.Module):
         layer = nn.TransformerEncoderLayer(
             _WIDTH, 4, 2 * _WIDTH, 0.0, activation="gelu", batch_first=True, norm_first=True
         )
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
         self.norm, self.head = nn.LayerNorm(_WIDTH), nn.Linear(_WIDTH, 10)
 
     def forward(self, image: Tensor) -> Tensor:
