@@ -26,6 +26,7 @@ class Detector(nn.Module):
             _convolution(1, 16), _convolution(16, 32), _convolution(32, 64), _convolution(64, 64, stride=1)
         )
         self.head = nn.Conv2d(64, 5 + 10, 1)
+        nn.init.normal_(self.head.weight, std=4)  # so that scores differ before there is any training
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         raw = self.raw(image)

@@ -34,7 +34,7 @@ FLOAT_ERROR = 1e-3  # what the exporter allows of float32 on other kernels
 CALIBRATION = 24
 
 pytestmark = pytest.mark.usefixtures("one_process")
-WITHOUT_INT8 = {"yolo-nms": "depend"}
+FINDS_ANY_NUMBER = {"yolo-nms"}  # of rows, so that int8 may find another number, or the same in another order
 
 
 @dataclass(frozen=True)
@@ -92,15 +92,14 @@ def test_int8_computes_nearly_the_same_at_every_size(
     data = dataset.read(exported.calibration, exported.model.inputs)
     builder = CandidateBuilder("m", exported.model, data, tmp_path)
     candidate = Candidate(Recipe("int8", "minmax", cpu_scheme), "onnxruntime", RuntimeSettings(1))
-    if exported.name in WITHOUT_INT8:
-        with pytest.raises(UsageError, match=WITHOUT_INT8[exported.name]):
-            builder.make(candidate, here)
-        return
     worst = 0.0
     with load(builder.make(candidate, here).bundle, any_machine=True) as session:
         for feeds, expected in exported.cases:
             outputs = session.run({spec.name: feeds[spec.name] for spec in session.inputs})
             for spec, wanted in zip(session.outputs, expected):
+                if exported.name in FINDS_ANY_NUMBER:
+                    assert outputs[spec.name].shape[2:] == wanted.shape[2:]
+                    continue
                 assert outputs[spec.name].shape == wanted.shape
                 if wanted.dtype.kind == "f":
                     worst = max(worst, relative_error(outputs[spec.name], wanted))
