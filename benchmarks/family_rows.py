@@ -124,7 +124,7 @@ def _train(family: Family) -> None:
         torch.manual_seed(0)
         module = family.make()
         family.train(module)
-        torch.save(module.state_dict(), file)
+        _training.store(module, file)
 
 
 def _refusals(name: str, family: Family, calibration: Path, folder: Path) -> dict[str, str]:

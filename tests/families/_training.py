@@ -24,8 +24,14 @@ def load(module: Module, name: str) -> Module:
     """Load a family's trained weights, if `benchmarks/families.py` stored any; return the module in eval mode."""
     file = weights_file(name)
     if file is not None and file.exists():
-        module.load_state_dict(torch.load(file))
+        # By order: Keras numbers the layers of a process.
+        module.load_state_dict(dict(zip(module.state_dict(), torch.load(file), strict=True)))
     return module.eval()
+
+
+def store(module: nn.Module, file: Path) -> None:
+    """Store the weights of a trained module."""
+    torch.save([*module.state_dict().values()], file)
 
 
 def weights_file(name: str) -> Path | None:
