@@ -1,6 +1,7 @@
 """Families of models through whole builds on both CPU runtimes: what exports, what int8 costs, what it saves.
 
     python -m benchmarks.families [FAMILY...] | tee benchmarks/results/families.txt
+    python -m benchmarks.families --page      # measures nothing, and writes the page of what is kept
 
 Trains each family of `tests/families` once, and writes `docs/families.md`. Everything is kept in `out/families`,
 so a run of some families replaces only their rows.
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,7 +35,7 @@ def main(names: list[str]) -> None:
     """Measure families, in a process each, and print their rows; then write the page of all rows there are."""
     OUT.mkdir(parents=True, exist_ok=True)
     os.environ[FOLDER] = str(OUT.resolve())
-    for name in names or families.names():
+    for name in [] if names == ["--page"] else names or families.names():
         start = time.perf_counter()
         row = _measured_apart(name)
         (OUT / f"{name}.json").write_text(json.dumps(encode(row), indent=1))
@@ -56,12 +58,18 @@ def _measured_apart(name: str) -> Row:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
-        return Row(name, refusal=f"no result in {_LIMIT_S} s")
+        return replace(_row(name, folder), refusal=f"no result in {_LIMIT_S} s")
     (folder / "log.txt").write_text(done.stdout + done.stderr)
     if done.returncode == 0:
-        return decode(Row, json.loads((folder / "row.json").read_text()), name)
+        return _row(name, folder)
     last = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
-    return Row(name, refusal=last[-1][:300])
+    return replace(_row(name, folder), refusal=last[-1].removeprefix("Error: "))
+
+
+def _row(name: str, folder: Path) -> Row:
+    """Read as much of a row as was measured."""
+    file = folder / "row.json"
+    return decode(Row, json.loads(file.read_text()), name) if file.exists() else Row(name)
 
 
 if __name__ == "__main__":

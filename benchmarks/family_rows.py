@@ -174,7 +174,7 @@ def _build(family: Family, calibration: Path, evaluation: Path, folder: Path) ->
 
 def _figures(runtime: str, candidates: tuple[CandidateResult, ...], model: OnnxModel) -> Figures:
     source, int8 = (
-        next((each for each in candidates if (each.runtime, each.precision) == (runtime, precision)), None)
+        next((each for each in candidates if each.name == f"{precision} ({runtime})"), None)
         for precision in ("fp32", "int8")
     )
     if source is None or int8 is None:

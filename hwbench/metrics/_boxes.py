@@ -24,13 +24,13 @@ def detections(outputs: Mapping[str, Rows], n: int) -> tuple[Array, Array, Array
     Raises:
         ValueError: they are laid out otherwise.
     """
-    outputs = {name: _filled(array, 0) for name, array in outputs.items()}
-    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
-    classes = outputs.get("classes", outputs.get("labels"))
-    if "boxes" in outputs and "scores" in outputs and classes is not None:
-        boxes, scores = outputs["boxes"], outputs["scores"]
-    elif len(outputs) == 1 and next(iter(outputs.values())).shape[2:] == (6,):
-        rows = next(iter(outputs.values()))
+    found = {name: _filled(array, 0) for name, array in outputs.items()}
+    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in found.items())
+    classes = found.get("classes", found.get("labels"))
+    if "boxes" in found and "scores" in found and classes is not None:
+        boxes, scores = found["boxes"], found["scores"]
+    elif len(found) == 1 and next(iter(found.values())).shape[2:] == (6,):
+        rows = next(iter(found.values()))
         boxes, scores, classes = rows[..., :4], rows[..., 4], rows[..., 5]
     else:
         raise ValueError(f"the outputs are {shapes}; {_LAYOUT}")
@@ -42,13 +42,13 @@ def detections(outputs: Mapping[str, Rows], n: int) -> tuple[Array, Array, Array
     return boxes.astype(np.float64), np.nan_to_num(scores), np.nan_to_num(numbers, nan=-1).astype(np.int64)
 
 
-def truths(labels: Rows) -> tuple[Array, Array]:
+def truths(labelled: Rows) -> tuple[Array, Array]:
     """Read labels [n, g, 5], or [g, 5] of each sample, as boxes [n, g, 4] and classes [n, g].
 
     Raises:
         ValueError: they are laid out otherwise.
     """
-    labels = _filled(labels, -1)
+    labels = _filled(labelled, -1)
     if labels.ndim != 3 or labels.shape[2] != 5 or labels.dtype.kind not in "iuf":
         raise ValueError(
             f"labels are {labels.dtype.name}{list(labels.shape)}; the metric takes [n, g, 5] of x1, y1, x2, y2, class, "

@@ -43,12 +43,16 @@ class Block(nn.Module):
         self.attention_norm, self.norm = nn.LayerNorm(_WIDTH), nn.LayerNorm(_WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
-        heads = (
-            part.unflatten(2, (_HEADS, _WIDTH // _HEADS)).transpose(1, 2)
-            for part in self.into(self.attention_norm(x)).chunk(3, 2)
-        )
-        mixed = nn.functional.scaled_dot_product_attention(*heads, is_causal=True)
-        x = x + self.out(mixed.transpose(1, 2).flatten(2))
+        return self.mixed(x, nn.functional.scaled_dot_product_attention(*self.heads(x), is_causal=True))
+
+    def heads(self, x: Tensor) -> list[Tensor]:
+        """Compute queries, keys and values, [N, heads, T, 16] each."""
+        parts = self.into(self.attention_norm(x)).chunk(3, 2)
+        return [part.unflatten(2, (_HEADS, _WIDTH // _HEADS)).transpose(1, 2) for part in parts]
+
+    def mixed(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Add what the heads attended to, and what the feed-forward network makes of it."""
+        x = x + self.out(attended.transpose(1, 2).flatten(2))
         return x + self.down(nn.functional.gelu(self.up(self.norm(x))))
 
 
