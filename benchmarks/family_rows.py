@@ -41,6 +41,7 @@ from toolchain.sources.input_specs import parse_input
 RUNTIMES = ("onnxruntime", "openvino")
 _CALIBRATION, _EVALUATION = 64, 200
 _DURATION_S = 0.1
+_LIMIT = "--time-limit=45s"  # reached on a busy machine alone, whose disturbed measurements are repeated
 _HEAVY = PRODUCTS | RECURRENT | {"ConvTranspose", "STFT", "DFT"}
 
 
@@ -90,13 +91,11 @@ class Row:
 
 def main(name: str, folder: Path) -> None:
     """Train a family if it was not trained before, export it, build it, and write its row."""
-    try:
-        family = families.family(name)
-    except EdgewrightError as missing:
-        _write(Row(name, refusal=str(missing)), folder)
+    row = described(name)
+    if row.refusal:
+        _write(row, folder)
         return
-    about = " ".join((family.__doc__ or "").split())
-    row = Row(name, family.TITLE, about, family.INPUTS, family.METRICS or ("parity",))
+    family = families.family(name)
     _train(family)
     calibration = _files.write(family.samples("train", _CALIBRATION), folder / "calibration.npz", labels=False)
     evaluation = _files.write(family.samples("test", _EVALUATION), folder / "evaluation.npz", labels=True)
@@ -112,6 +111,16 @@ def main(name: str, folder: Path) -> None:
     (profile,) = from_json(report.read_text(), str(report)).profiles
     figures = {runtime: _figures(runtime, profile.candidates, model) for runtime in RUNTIMES}
     _write(replace(row, runtimes=figures), folder)
+
+
+def described(name: str) -> Row:
+    """Begin a family's row with what its file says; with a refusal, if it needs a package that is missing."""
+    try:
+        family = families.family(name)
+    except EdgewrightError as missing:
+        return Row(name, refusal=str(missing))
+    about = " ".join((family.__doc__ or "").split())
+    return Row(name, family.TITLE, about, family.INPUTS, family.METRICS or ("parity",))
 
 
 def _write(row: Row, folder: Path) -> None:
@@ -159,7 +168,7 @@ def _build(family: Family, calibration: Path, evaluation: Path, folder: Path) ->
         SystemExit: the build was refused, with the sentence on stderr.
     """
     options = [f"--runtime={runtime}" for runtime in RUNTIMES] + [f"--input={text}" for text in family.INPUTS]
-    options += ["--precision=fp32,int8", "--exhaustive", "--threads=1", f"--duration={_DURATION_S}"]
+    options += ["--precision=fp32,int8", "--exhaustive", "--threads=1", f"--duration={_DURATION_S}", _LIMIT]
     options += [f"--metric={metric}" for metric in family.METRICS]
     options += [f"--budget=accuracy_drop[{metric}]<=5%" for metric in family.METRICS] or ["--budget=accuracy_drop<=5%"]
     options += [f"--calibration={calibration}", f"--evaluation={evaluation}", f"--out={folder / 'out'}"]
