@@ -8,7 +8,7 @@ TESTS ?= int8
 # Without compiled files, each of the processes of pytest would compile all tests again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-haswell emulator lint docs clean
+.PHONY: demo test test-haswell test-families emulator lint docs clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/edgewright demo --out out/demo
@@ -24,6 +24,10 @@ test-haswell: $(VENV)/.ready emulator
 
 emulator:
 	@tests/emulator
+
+# Every family of models through a whole build on both CPU runtimes; writes docs/families.md.
+test-families: $(VENV)/.ready
+	$(BIN)/python -m benchmarks.families > benchmarks/results/families.txt
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from runtimes.sample_arrays import RaggedArray, Rows
 from runtimes.tensors import Array
 
 _LAYOUT = (
@@ -14,8 +15,8 @@ _LAYOUT = (
 )
 
 
-def detections(outputs: Mapping[str, Array], n: int) -> tuple[Array, Array, Array]:
-    """Read a detector's outputs.
+def detections(outputs: Mapping[str, Rows], n: int) -> tuple[Array, Array, Array]:
+    """Read a detector's outputs; those of mixed sizes have empty rows where others find more.
 
     Returns:
         Boxes [n, d, 4] and scores [n, d] in float64, and classes [n, d], of which -1 is an empty row.
@@ -23,12 +24,13 @@ def detections(outputs: Mapping[str, Array], n: int) -> tuple[Array, Array, Arra
     Raises:
         ValueError: they are laid out otherwise.
     """
-    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in outputs.items())
-    classes = outputs.get("classes", outputs.get("labels"))
-    if "boxes" in outputs and "scores" in outputs and classes is not None:
-        boxes, scores = outputs["boxes"], outputs["scores"]
-    elif len(outputs) == 1 and next(iter(outputs.values())).shape[2:] == (6,):
-        rows = next(iter(outputs.values()))
+    found = {name: _filled(array, 0) for name, array in outputs.items()}
+    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in found.items())
+    classes = found.get("classes", found.get("labels"))
+    if "boxes" in found and "scores" in found and classes is not None:
+        boxes, scores = found["boxes"], found["scores"]
+    elif len(found) == 1 and next(iter(found.values())).shape[2:] == (6,):
+        rows = next(iter(found.values()))
         boxes, scores, classes = rows[..., :4], rows[..., 4], rows[..., 5]
     else:
         raise ValueError(f"the outputs are {shapes}; {_LAYOUT}")
@@ -40,18 +42,29 @@ def detections(outputs: Mapping[str, Array], n: int) -> tuple[Array, Array, Arra
     return boxes.astype(np.float64), np.nan_to_num(scores), np.nan_to_num(numbers, nan=-1).astype(np.int64)
 
 
-def truths(labels: Array) -> tuple[Array, Array]:
-    """Read labels [n, g, 5] as boxes [n, g, 4] and classes [n, g].
+def truths(labelled: Rows) -> tuple[Array, Array]:
+    """Read labels [n, g, 5], or [g, 5] of each sample, as boxes [n, g, 4] and classes [n, g].
 
     Raises:
         ValueError: they are laid out otherwise.
     """
+    labels = _filled(labelled, -1)
     if labels.ndim != 3 or labels.shape[2] != 5 or labels.dtype.kind not in "iuf":
         raise ValueError(
             f"labels are {labels.dtype.name}{list(labels.shape)}; the metric takes [n, g, 5] of x1, y1, x2, y2, class, "
             "with class -1 in empty rows"
         )
     return labels[..., :4].astype(np.float64), np.rint(labels[..., 4]).astype(np.int64)
+
+
+def _filled(array: Rows, value: float) -> Array:
+    """Return an array of samples of mixed sizes as one of the largest size, filled up with a value."""
+    if not isinstance(array, RaggedArray):
+        return np.asarray(array)
+    filled = np.full(array.shape, value, array.dtype)
+    for row, sample in zip(filled, array):
+        row[tuple(map(slice, sample.shape))] = sample
+    return filled
 
 
 def overlaps(own: Array, right: Array) -> Array:

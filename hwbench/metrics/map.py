@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hwbench.metrics._boxes import detections, overlaps, truths
+from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array
 
 HIGHER_IS_BETTER = True
@@ -20,7 +21,7 @@ _RECALLS = np.linspace(0, 1, 101)
 _MOST = 100  # boxes of one class in one image
 
 
-def score(outputs: Mapping[str, Array], labels: Array) -> float:
+def score(outputs: Mapping[str, Rows], labels: Rows) -> float:
     """Score boxes by one number in [0, 1].
 
     Args:
@@ -34,7 +35,7 @@ def score(outputs: Mapping[str, Array], labels: Array) -> float:
     return combine(reduce(outputs, labels))
 
 
-def reduce(outputs: Mapping[str, Array], labels: Array) -> dict[str, Array]:
+def reduce(outputs: Mapping[str, Rows], labels: Rows) -> dict[str, Array]:
     """Match boxes image by image, since resampling images matches none anew.
 
     Returns:

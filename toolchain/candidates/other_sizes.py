@@ -26,7 +26,8 @@ from runtimes.tensors import Array, Feeds
 from runtimes.verification.golden import relative_error
 from toolchain.calibration.single_steps import open_stream
 from toolchain.models import ort_session
-from toolchain.models.onnx_model import OnnxModel
+from toolchain.models.data_dependent import data_dependent_outputs
+from toolchain.models.onnx_model import OnnxModel, load_ir
 from toolchain.sources.sizes import other_sizes, resized, sizes_of
 
 _SAMPLES = 3  # run at each size, since one may be right by chance
@@ -89,6 +90,9 @@ class OtherSizes:
 def resized_samples(model: OnnxModel, data: Dataset, work: Path, states: States | None = None) -> OtherSizes | None:
     """Resize a few samples, as far as the source computes them, and run the source on them.
 
+    Outputs whose sizes depend on the data are not compared: of a detector's rows that score nearly alike, each
+    arithmetic finds others, in another order. The metric judges them.
+
     Args:
         model: the source.
         data: samples of the source; single steps, if it has states.
@@ -96,12 +100,13 @@ def resized_samples(model: OnnxModel, data: Dataset, work: Path, states: States 
         states: its states.
 
     Returns:
-        None if no dimension is dynamic, or if the source accepts no other size.
+        None if no dimension is dynamic, if the source accepts no other size, or if no output can be compared.
 
     Raises:
         UsageError: ONNX Runtime cannot run the source on the samples.
     """
-    if all(spec.is_static for spec in model.inputs):
+    by_data = data_dependent_outputs(load_ir(model.path))
+    if all(spec.is_static for spec in model.inputs) or all(spec.name in by_data for spec in model.outputs):
         return None
     session = ort_session.session(model.path)
     rows = _spread(data, _SAMPLES) if states else range(_SAMPLES)
@@ -114,7 +119,8 @@ def resized_samples(model: OnnxModel, data: Dataset, work: Path, states: States 
     file = work / "other-sizes.npz"
     npz.write(file, {name: stack([_steps(name, fed, states or {}) for fed in feeds]) for name in own[0]})
     found = dataset.read(file, model.inputs, states=states)
-    return OtherSizes(found, len(own), _expected(model, found, session))
+    expected = {name: rows for name, rows in _expected(model, found, session).items() if name not in by_data}
+    return OtherSizes(found, len(own), expected)
 
 
 def _spread(data: Dataset, n: int) -> list[int]:

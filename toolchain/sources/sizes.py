@@ -10,6 +10,7 @@ from hwbench.data.dataset import Dataset
 from runtimes.tensors import Array, Feeds, TensorSpec
 
 _LONG = 32  # sizes from here on are halved before they are doubled
+_FADING = 0.01  # of a repetition's values, times the axis' number from 1 on, so that no two repetitions are equal
 
 
 def batches(specs: Sequence[TensorSpec]) -> set[str]:
@@ -74,9 +75,16 @@ def single_sizes(data: Dataset, use: str, done: str) -> tuple[str, ...]:
 
 
 def resized_to(array: Array, shape: Sequence[int]) -> Array:
-    """Cut or repeat one array along each axis."""
+    """Cut or repeat one array along each axis; repeated floats get slightly smaller.
+
+    In an image of equal parts, a detector's scores are equal too, and those that are equal may come in any order.
+    """
     for axis, size in enumerate(shape):
         if not array.shape[axis]:  # an empty state has nothing to repeat
             array = np.zeros((*array.shape[:axis], size, *array.shape[axis + 1 :]), array.dtype)
-        array = np.take(array, np.arange(size) % max(array.shape[axis], 1), axis)
+        repetition, index = np.divmod(np.arange(size), max(array.shape[axis], 1))
+        array = np.take(array, index, axis)
+        if array.dtype.kind == "f" and repetition.any():
+            factor = (1 - _FADING * (axis + 1)) ** repetition
+            array = (array * factor.reshape(-1, *[1] * (array.ndim - axis - 1))).astype(array.dtype)
     return np.asarray(array, order="C")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hwbench import metrics
+from runtimes.sample_arrays import stack
 
 
 def _score(rows, labels):
@@ -89,3 +90,15 @@ def test_outputs_may_be_three(name):
 def test_what_are_no_boxes_is_told(outputs, labels, words):
     with pytest.raises(ValueError, match=words):
         metrics.load("map").score(outputs, labels)
+
+
+def test_images_with_more_boxes_than_others():
+    """A detector of images of mixed sizes, or one that suppresses boxes, has as many rows as it finds."""
+    one, two = [0, 0, 10, 10], [50, 50, 60, 60]
+    found = [[[*one, 0.9, 0]], [[*one, 0.8, 0], [*two, 0.7, 1], [80, 80, 90, 90, 0.1, 2]], [[*two, 0.6, 1]]]
+    labels = [[[*one, 0]], [[*one, 0], [*two, 1]], [[*two, 1], [0, 0, 5, 5, 0], [9, 9, 20, 20, 1]]]
+    padded = [rows + [[0.0] * 6] * (3 - len(rows)) for rows in found]
+    filled = [rows + [[0.0] * 4 + [-1]] * (3 - len(rows)) for rows in labels]
+    mixed = [stack([np.array(rows, np.float32) for rows in samples]) for samples in (found, labels)]
+    assert 0 < _score(padded, filled) < 1
+    assert metrics.load("map").score({"y": mixed[0]}, mixed[1]) == pytest.approx(_score(padded, filled))

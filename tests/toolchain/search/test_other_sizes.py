@@ -8,11 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from variants import parse
 
 from hwbench.data import dataset
 from hwbench.targets.local import LocalTarget
@@ -28,6 +30,7 @@ from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate
 from toolchain.candidates.other_sizes import OtherSizes, resized_samples
 from toolchain.exporters import exporter
+from toolchain.models.onnx_model import open_model
 from toolchain.recipes.recipe import Recipe
 from toolchain.search.trial_steps import check_sizes
 from toolchain.search.trials import Trial
@@ -72,6 +75,16 @@ def test_no_output_hides_the_nan_of_another(sizes: OtherSizes, names: str) -> No
 def test_another_shape_is_a_fault(sizes: OtherSizes) -> None:
     wrong = [{"y": 2 * feed["x"][:, : 4 if index == 3 else None]} for index, feed in enumerate(sizes.data.feeds())]
     assert "differ from the source's by inf" in str(sizes.fault(samples.gather(wrong, 1)))
+
+
+@pytest.mark.parametrize("others", ["float[N,T] y", ""])
+def test_outputs_whose_sizes_depend_on_the_data_are_not_compared(tmp_path: Path, others: str) -> None:
+    outputs = ", ".join(filter(None, ["int64[2,K] found", others]))
+    onnx.save(parse(f"t (float[N,T] x) => ({outputs}) {{ found = NonZero(x) y = Relu(x) }}", {}), tmp_path / "m.onnx")
+    model = open_model(tmp_path / "m.onnx")
+    np.savez(tmp_path / "x.npz", x=np.ones((3, 4), np.float32))
+    found = resized_samples(model, dataset.read(tmp_path / "x.npz", model.inputs), tmp_path)
+    assert ([*found.expected] if found is not None else []) == (["y"] if others else [])
 
 
 class Transformer(nn.Module):

@@ -11,7 +11,7 @@ from hwbench.data import dataset
 from runtimes import npz
 from runtimes.sample_arrays import stack
 from runtimes.tensors import TensorSpec, check_feeds
-from toolchain.sources.sizes import batches, other_sizes, resized, single_sizes, sizes_of
+from toolchain.sources.sizes import batches, other_sizes, resized, resized_to, single_sizes, sizes_of
 
 DIMS = st.lists(st.sampled_from(["N", "T", "H", 1, 3]), max_size=4).map(tuple)
 SPECS = st.lists(DIMS, min_size=1, max_size=3).map(
@@ -27,6 +27,16 @@ def test_resized_feeds_fit_and_hold_values_that_were_there(specs, sizes, value):
         changed = resized(specs, feeds, other)
         assert check_feeds(specs, changed) == other
         assert all((array == value).all() for array in changed.values())
+
+
+def test_no_two_repetitions_of_floats_are_equal():
+    """A detector's boxes of equal parts would have equal scores, and come in any order."""
+    image = np.random.default_rng(0).uniform(1, 2, (1, 4, 4)).astype(np.float32)
+    repeated = resized_to(image, (2, 8, 12))
+    assert repeated.dtype == np.float32
+    assert np.array_equal(repeated[:1, :4, :4], image)
+    assert len(np.unique((repeated / np.tile(image, (2, 2, 3))).round(4))) == 12
+    np.testing.assert_allclose(repeated, np.tile(image, (2, 2, 3)), rtol=0.1)
 
 
 def test_batches_grow_by_one_and_others_by_factors_of_two():
