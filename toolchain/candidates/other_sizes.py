@@ -21,7 +21,7 @@ from runtimes import npz, samples
 from runtimes.bundles.states import States
 from runtimes.errors import UsageError
 from runtimes.inference.step_sequences import leading_axes, run_sequences
-from runtimes.sample_arrays import Rows, stack
+from runtimes.sample_arrays import Rows, flat, stack
 from runtimes.tensors import Array, Feeds
 from runtimes.verification.golden import relative_error
 from toolchain.calibration.single_steps import open_stream
@@ -72,19 +72,27 @@ class OtherSizes:
     def _errors(self, outputs: Mapping[str, Rows], index: int) -> Iterator[float]:
         """Compute the error of each output of one inference; of integers, only whether their shape is right.
 
-        A class that differs, of two that score alike, is no sign of a fault.
+        A class that differs, of two that score alike, is no sign of a fault. Nor is an error beside an output that is
+        nearly zero, so the error is a share of the usual root mean square at least.
         """
         for name, expected in self.expected.items():
             ours, theirs = outputs[name][index], expected[index]
             if np.shape(ours) != np.shape(theirs):
                 yield np.inf
             elif theirs.dtype.kind == "f":
-                yield relative_error(ours, theirs)
+                usual = _rms(flat(expected[range(self.own)]))
+                yield relative_error(ours, theirs) * min(1.0, _rms(theirs) / usual if usual else 1.0)
 
     def _shapes(self, index: int) -> str:
         lead = {spec.name: leading_axes(spec, self.data.states) for spec in self.data.specs}
         shapes = {name: self.data.arrays[name][index].shape[axes - 1 :] for name, axes in lead.items()}
         return " and ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+
+
+def _rms(array: Array) -> float:
+    """Compute the root mean square of the finite numbers; 0 if there are none."""
+    finite = array[np.isfinite(array)].astype(np.float64)
+    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
 
 
 def resized_samples(model: OnnxModel, data: Dataset, work: Path, states: States | None = None) -> OtherSizes | None:
