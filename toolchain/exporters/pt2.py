@@ -91,7 +91,7 @@ def _check_sizes(specs: Sequence[TensorSpec], program: torch.export.ExportedProg
             ]
             described = " ".join(f"--input '{each}'" for each in at_example)
             raise UsageError(
-                f"'{source}' declares the size '{derived[0]}' of input '{spec.name}', and a dimension is a number or "
+                f"'{source}' declares the size '{derived[0]}' of input '{spec.name}', and a bundle's dimension "
                 f"takes any size; declare numbers, as in {described}."
             )
 
