@@ -47,7 +47,7 @@ def export(
     """
     original, graph = open_model(Path(source)), load_ir(Path(source))
     is_double = weights_dtype(graph) == ir.DataType.DOUBLE
-    model = _in_normal_form(original, graph, out)
+    model = _in_normal_form(original, graph, is_double, out)
     corrections = {spec.name: spec for spec in inputs}
     unknown = sorted(set(corrections) - {spec.name for spec in model.inputs})
     if unknown:
@@ -76,9 +76,9 @@ def export(
     return correct_outputs(model, runs.seen, out)
 
 
-def _in_normal_form(model: OnnxModel, graph: ir.Model, out: Path) -> OnnxModel:
+def _in_normal_form(model: OnnxModel, graph: ir.Model, is_double: bool, out: Path) -> OnnxModel:
     """Write a copy in the form that the toolchain and ONNX Runtime take, if the file has another one."""
-    is_other, is_double = normalize(graph) or has_links(graph), weights_dtype(graph) == ir.DataType.DOUBLE
+    is_other = normalize(graph) or has_links(graph)
     if is_double:
         say(
             f"'{model.path}' computes in float64; it is converted to float32, as runtimes have few kernels for float64."
@@ -123,9 +123,7 @@ def _check_float32(source: OnnxModel, converted: ort.InferenceSession, feed: Map
     """
     try:
         exact = ort_session.session(source.path).run(None, dict(feed))
-    except (
-        Exception
-    ):  # a UsageError where a kernel is missing, and ONNX Runtime's own where the file's shapes are wrong
+    except Exception:  # a UsageError without kernels, and ONNX Runtime's own errors where the file's shapes are wrong
         return
     for spec, found, expected in zip(source.outputs, converted.run(None, dict(feed)), exact):
         error = relative_error(found, expected)

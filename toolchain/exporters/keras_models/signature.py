@@ -38,7 +38,7 @@ def declared_inputs(own: Sequence[TensorSpec], inputs: Sequence[TensorSpec], sou
     """Let the user's specs replace names, dtypes and open sizes: those of the same names, else those in order.
 
     Raises:
-        UsageError: there are more or less, or a shape does not fit the model's, or a dtype is none of inputs.
+        UsageError: there are more or less, a shape does not fit the model's, or inputs cannot have a dtype.
     """
 
     def fits(spec: TensorSpec, found: TensorSpec) -> bool:

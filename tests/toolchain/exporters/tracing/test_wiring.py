@@ -74,7 +74,11 @@ def test_inputs_find_their_parameters(tmp_path, net, names, value):
 @pytest.mark.parametrize(
     ("net", "names", "words"),
     [
-        (InOrder(), ("a", "bias"), r"'net' has no input 'bias'; `forward` takes \(a, b, c=1\)"),
+        (
+            InOrder(),
+            ("a", "bias"),
+            r"'net' has no input 'bias'; name each --input after its parameter: `forward` takes \(a, b, c=1\)",
+        ),
         (InOrder(), ("a", "c"), r"'net' needs 'b', too; `forward` takes \(a, b, c=1\)\. Describe each tensor"),
         (InOrder(), ("p",), r"'net' needs 'b', too; `forward` takes"),
         (
