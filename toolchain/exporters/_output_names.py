@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import NameFixPass
 
 from runtimes.errors import UsageError
-from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
+from toolchain.models.onnx_model import OnnxModel, load_ir, save_copy
 
 
 def keep_outputs(model: ir.Model, names: Sequence[str]) -> list[str]:
@@ -62,8 +61,7 @@ def rename_outputs(model: OnnxModel, names: Sequence[str], source: str, out: Pat
         raise UsageError(f"--output '{wrong}' is empty, or is the name of another input or output of '{source}'.")
     graph = load_ir(model.path)
     _set_outputs(graph, list(graph.graph.outputs), every)
-    digest = model.source_sha256 if model.path == out else model.source_sha256 or model.sha256
-    return dataclasses.replace(save_ir(graph, out), source_sha256=digest)
+    return save_copy(model, graph, out)
 
 
 def _set_outputs(model: ir.Model, values: Sequence[ir.Value], names: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import onnx_ir as ir
 from runtimes.errors import UsageError
 from toolchain.graphs.edits import Edits
 from toolchain.models.data_dependent import data_dependent_outputs
-from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
+from toolchain.models.onnx_model import OnnxModel, load_ir, save_copy
 
 _OPSET = 11  # the first in which Pad takes its amounts as an input
 
@@ -50,8 +49,7 @@ def fix_rows(model: OnnxModel, rows: int | None, source: str, out: Path) -> Onnx
         if str(value.name) in found:
             outputs[index] = _fixed(edits, value, _axis(value, known, source), rows)
     graph.graph.outputs[:] = outputs
-    digest = model.source_sha256 if model.path == out else model.source_sha256 or model.sha256
-    return dataclasses.replace(save_ir(graph, out), source_sha256=digest)
+    return save_copy(model, graph, out)
 
 
 def _axis(output: ir.Value, known: set[int | str], source: str) -> int:

@@ -1,4 +1,4 @@
-"""Silence for torch's exporters, and one line for their errors."""
+"""Silence for torch's exporters."""
 
 from __future__ import annotations
 
@@ -21,12 +21,3 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(disabled)
-
-
-def root_cause(error: BaseException) -> str:
-    """Describe the innermost exception in one line, since torch.onnx wraps a model's error several times."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
-    line = lines[-1 if "TorchScript interpreter" in lines[0] else 0]  # its reason comes last, after a traceback
-    return f"{type(error).__name__}: {line[:300]}"

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runtimes.errors import UsageError
-from runtimes.tensors import Array, TensorSpec
-from toolchain.exporters._quiet import quiet, root_cause
+from runtimes.sample_arrays import Rows
+from runtimes.tensors import TensorSpec
+from toolchain.exporters._quiet import quiet
+from toolchain.exporters._root_cause import root_cause
 from toolchain.exporters.keras_models.export_model import export_model
 from toolchain.exporters.keras_models.package import import_keras
 from toolchain.models.onnx_model import OnnxModel
 
 
 def export(
-    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
 ) -> OnnxModel:
     """Export a saved model, which is taken for data: code that it holds is refused.
 
@@ -45,8 +47,8 @@ def export(
 def _refusal(source: str, error: Exception) -> str:
     """Describe why a file is not read: by the first error, since Keras words those that follow from it anew."""
     first: BaseException = error
-    while first.__cause__ or first.__context__:
-        first = first.__cause__ or first.__context__ or first
+    while (earlier := first.__cause__ or first.__context__) is not None:
+        first = earlier
     reason = root_cause(first)
     factory = "give the source as FILE.py:FACTORY, a function that loads it with your code"
     if "safe_mode" in str(first):

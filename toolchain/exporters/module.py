@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,9 +14,10 @@ import torch
 
 from hwbench.data import user_code
 from runtimes.errors import UsageError
-from runtimes.tensors import Array, TensorSpec
+from runtimes.sample_arrays import Rows
+from runtimes.tensors import TensorSpec
 from toolchain.exporters._examples import example_feed
-from toolchain.exporters._quiet import quiet, root_cause
+from toolchain.exporters._quiet import quiet
 from toolchain.exporters.keras_models.export_model import export_model
 from toolchain.exporters.keras_models.exportable import exportable
 from toolchain.exporters.keras_models.package import import_keras, is_model, prefer_torch
@@ -28,7 +29,7 @@ from toolchain.models.onnx_model import OnnxModel
 
 
 def export(
-    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
 ) -> OnnxModel:
     """Call the factory and export what it returns, in eval mode.
 
@@ -70,13 +71,8 @@ def make(source: str) -> torch.nn.Module:
     factory = getattr(_import(where), name, None)
     if not callable(factory):
         raise UsageError(f"'{where}' has no function '{name}'; give the source as MODULE:FACTORY or FILE.py:FACTORY.")
-    try:
-        with quiet(), user_code.beside(Path(where)) if where.endswith(".py") else contextlib.nullcontext():
-            module = factory()
-    except (Exception, SystemExit) as error:  # the user's code may raise any exception
-        raise UsageError(
-            f"The factory '{source}' raised {root_cause(error)}{user_code.place(error, Path(where))}"
-        ) from error
+    with quiet(), _running(where, f"The factory '{source}' raised"):
+        module = factory()
     if is_model(module):
         import_keras()  # one that computes with torch, as no other model is a torch.nn.Module
     if not isinstance(module, torch.nn.Module):
@@ -92,4 +88,17 @@ def _import(where: str) -> ModuleType:
     try:
         return importlib.import_module(where)
     except (Exception, SystemExit) as error:  # the user's module may raise any exception, or exit
-        raise UsageError(f"'{where}' cannot be imported: {root_cause(error)}") from error
+        raise UsageError(f"'{where}' cannot be imported: {user_code.described(error, Path(where))}") from error
+
+
+@contextlib.contextmanager
+def _running(where: str, what: str) -> Iterator[None]:
+    """Run a function of a user's file or module; `what` begins the sentence of its errors."""
+    if where.endswith(".py"):
+        with user_code.running(Path(where), what):
+            yield
+        return
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # the user's code may raise any exception
+        raise UsageError(f"{what} {user_code.described(error, Path(where))}") from error

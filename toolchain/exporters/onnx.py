@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,20 +15,19 @@ from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array, TensorSpec
 from runtimes.verification.golden import relative_error
 from toolchain.exporters._examples import example_feed
-from toolchain.exporters._quiet import root_cause
-from toolchain.exporters.checks.declared_inputs import at_sizes, redeclare, refuse_fixed
+from toolchain.exporters._root_cause import root_cause
+from toolchain.exporters.checks.declared_inputs import at_sizes, fixed_error, redeclare
 from toolchain.exporters.checks.output_shapes import correct_outputs, shapes_of
-from toolchain.exporters.checks.run_at_sizes import Runs, run_at_sizes
+from toolchain.exporters.checks.parity import FLOAT32_TOLERANCE
+from toolchain.exporters.checks.run_at_sizes import run_at_sizes
 from toolchain.graphs.float_width import compute_in_float32
 from toolchain.models import ort_session
 from toolchain.models.normal_form import normalize
-from toolchain.models.onnx_model import OnnxModel, has_links, load_ir, open_model, save_ir, weights_dtype
+from toolchain.models.onnx_model import OnnxModel, has_links, load_ir, open_model, save_copy, weights_dtype
 from toolchain.sources.sizes import batches
 
 _SIZES = ((2, 8), (2, 64), (1, 8), (1, 64))
 """Of the batch and of other dimensions that nothing is known of: pictures are large, and many files take one sample."""
-
-_TOLERANCE = 1e-3  # relative; that of float32 sources
 
 
 def export(
@@ -47,95 +45,90 @@ def export(
         UsageError: the file is not usable ONNX, ONNX Runtime refuses it, a spec names an input that it lacks, or
             takes one size alone of a dimension that a spec declares dynamic.
     """
-    model = _in_normal_form(open_model(Path(source)), samples, out)
+    original, graph = open_model(Path(source)), load_ir(Path(source))
+    is_double = weights_dtype(graph) == ir.DataType.DOUBLE
+    model = _in_normal_form(original, graph, is_double, out)
     corrections = {spec.name: spec for spec in inputs}
     unknown = sorted(set(corrections) - {spec.name for spec in model.inputs})
     if unknown:
         raise UsageError(
             f"'{source}' has no input {', '.join(map(repr, unknown))}; it takes {', '.join(map(str, model.inputs))}."
         )
-    digest, before = model.source_sha256 or model.sha256, {spec.name: spec for spec in model.inputs}
+    before = {spec.name: spec for spec in model.inputs}
     if any(corrections.get(spec.name, spec) != spec for spec in model.inputs):
-        model = dataclasses.replace(redeclare(model.path, corrections, out), source_sha256=digest)
-    runs = _runs(model, _loaded(model, source), before, samples)
-    if runs is None:
+        model = redeclare(model, corrections, out)
+    session = ort_session.session(model.path, _as_written(), called=f"'{source}'")
+    feed = _example(model, session, before, samples)
+    if feed is None:
         return model
-    fixed = {name: runs.runs[0].sizes[name] for name in runs.fixed}
+    if is_double:
+        _check_float32(original, session, feed)
+    runs = run_at_sizes(
+        model.inputs, feed, lambda arrays: session.run(None, dict(arrays)), lambda run: shapes_of(run.outputs)
+    )
+    fixed = {name: runs.seen[0][0][name] for name in runs.fixed}
     if any(name in spec.shape for name in fixed for spec in inputs):
         reason = f"ONNX Runtime says of another size: {root_cause(next(iter(runs.fixed.values())))}."
-        raise refuse_fixed(source, model.inputs, fixed, reason)
+        raise fixed_error(source, model.inputs, fixed, reason)
     if fixed:
         static = [at_sizes(spec, fixed) for spec in model.inputs]
-        model = redeclare(model.path, {spec.name: spec for spec in static}, out)
-        model = dataclasses.replace(model, source_sha256=digest)
-    return correct_outputs(model, [(run.sizes, shapes_of(run.outputs)) for run in runs.runs], out)
+        model = redeclare(model, {spec.name: spec for spec in static}, out)
+    return correct_outputs(model, runs.seen, out)
 
 
-def _runs(
+def _in_normal_form(model: OnnxModel, graph: ir.Model, is_double: bool, out: Path) -> OnnxModel:
+    """Write a copy in the form that the toolchain and ONNX Runtime take, if the file has another one."""
+    is_other = normalize(graph) or has_links(graph)
+    if is_double:
+        say(
+            f"'{model.path}' computes in float64; it is converted to float32, as runtimes have few kernels for float64."
+        )
+        compute_in_float32(graph, ir.DataType.DOUBLE)
+    return save_copy(model, graph, out) if is_other or is_double else model
+
+
+def _as_written() -> ort.SessionOptions:
+    """Switch optimization off, without which ONNX Runtime checks a graph as well."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return options
+
+
+def _example(
     model: OnnxModel,
     session: ort.InferenceSession,
     before: Mapping[str, TensorSpec],
     samples: Mapping[str, Rows] | None,
-) -> Runs | None:
-    """Run a model at several sizes; None if it takes none of those that it is tried with.
+) -> dict[str, Array] | None:
+    """Find example inputs that a model runs on; None if it takes none of the sizes that it is tried with.
 
     The sizes that its inputs had `before` --input replaced them are tried first.
     """
-
-    def call(feed: Mapping[str, Array]) -> Sequence[Array]:
-        outputs: Sequence[Array] = session.run(None, dict(feed))
-        return outputs
-
     pairs = [pair for spec in model.inputs for pair in zip(spec.shape, before[spec.name].shape)]
     known = {size: found for size, found in pairs if isinstance(size, str) and isinstance(found, int)}
     for batch, default in _SIZES:
         sizes = {**dict.fromkeys(sorted(batches(model.inputs)), batch), **known}
         feed = example_feed(model.inputs, samples, known=sizes, default=default)
         with contextlib.suppress(Exception):  # ONNX Runtime raises RuntimeErrors and a dozen pybind classes
-            return run_at_sizes(model.inputs, feed, call)
+            session.run(None, feed)
+            return feed
     return None
 
 
-def _in_normal_form(model: OnnxModel, samples: Mapping[str, Rows] | None, out: Path) -> OnnxModel:
-    """Write a copy in the form that the toolchain and ONNX Runtime take, if the file has another one."""
-    graph = load_ir(model.path)
-    is_other, is_double = normalize(graph) or has_links(graph), weights_dtype(graph) == ir.DataType.DOUBLE
-    if not is_other and not is_double:
-        return model
-    if is_double:
-        compute_in_float32(graph, ir.DataType.DOUBLE)
-    written = save_ir(graph, out)
-    if is_double:
-        _check_float32(model, written, samples)
-    return dataclasses.replace(written, source_sha256=model.sha256)
+def _check_float32(source: OnnxModel, converted: ort.InferenceSession, feed: Mapping[str, Array]) -> None:
+    """Compare a float64 model with its float32 form, if ONNX Runtime has kernels for the former.
 
-
-def _check_float32(source: OnnxModel, converted: OnnxModel, samples: Mapping[str, Rows] | None) -> None:
-    """Compare a float64 model with its float32 form, if ONNX Runtime has kernels for the former."""
-    say(
-        f"'{source.path}' computes in float64; it is converted to float32, since runtimes have few kernels for float64."
-    )
+    Raises:
+        UsageError: an output differs by more than float32 explains.
+    """
     try:
-        exact = ort_session.session(source.path)
-    except UsageError:
+        exact = ort_session.session(source.path).run(None, dict(feed))
+    except Exception:  # a UsageError without kernels, and ONNX Runtime's own errors where the file's shapes are wrong
         return
-    feeds = example_feed(source.inputs, samples)
-    outputs = [session.run(None, feeds) for session in (ort_session.session(converted.path), exact)]
-    for spec, found, expected in zip(source.outputs, *outputs):
+    for spec, found, expected in zip(source.outputs, converted.run(None, dict(feed)), exact):
         error = relative_error(found, expected)
-        if not error <= _TOLERANCE:
+        if not error <= FLOAT32_TOLERANCE:
             raise UsageError(
                 f"'{source.path}' computes in float64, and float32 changes its output '{spec.name}' by {error:.1e} "
-                f"(tolerance {_TOLERANCE:.0e}), so it cannot be built."
+                f"(tolerance {FLOAT32_TOLERANCE:.0e}), so it cannot be built."
             )
-
-
-def _loaded(model: OnnxModel, source: str) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    # ONNX Runtime checks the graph with optimization or without.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4  # errors arrive as exceptions
-    try:
-        return ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises RuntimeErrors and a dozen pybind classes
-        raise UsageError(f"ONNX Runtime cannot load '{source}': {str(error).strip()[:500]}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from torch.export.graph_signature import InputKind, TensorArgument
 from torch.utils import _pytree as pytree
 
 from runtimes.errors import UsageError
+from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._examples import example_feed
-from toolchain.exporters._quiet import quiet, root_cause
+from toolchain.exporters._quiet import quiet
+from toolchain.exporters._root_cause import root_cause
+from toolchain.exporters.checks.declared_inputs import check_dtypes, matched
 from toolchain.exporters.tracing.export_module import export_and_check
 from toolchain.exporters.tracing.wiring import Place, Wired
 from toolchain.models.onnx_model import OnnxModel
@@ -21,7 +25,7 @@ from toolchain.sources.sizes import resized, sizes_of
 
 
 def export(
-    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
 ) -> OnnxModel:
     """Export a saved program; its own example arguments are used.
 
@@ -42,44 +46,58 @@ def export(
     except Exception as error:  # zipfile, json and torch raise errors of their own
         raise UsageError(f"'{source}' cannot be read as a torch.export program: {root_cause(error)}") from error
     own = _specs(program)
-    specs = tuple(inputs) or own
-    names = _names(specs, own, source)
+    check_dtypes(own, source)
+    specs = matched(own, inputs, source, lambda spec, found: _kind(spec) == _kind(found))
+    _check_sizes(specs, program, source)
+    names = [spec.name for spec in own]
     feed = _examples(program, dict(zip(names, specs))) or example_feed(specs, samples)
-    wired = Wired(program.module(), _by_structure(program, [names.index(spec.name) for spec in own]))
-    return export_and_check(wired, specs, feed, out, source)
+    return export_and_check(Wired(program.module(), _by_structure(program)), specs, feed, out, source)
 
 
 def _specs(program: torch.export.ExportedProgram) -> tuple[TensorSpec, ...]:
     """Read a program's inputs; its symbols are the dynamic dimensions."""
-    values = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
-    tensors = [(name, values[name]) for name in program.graph_signature.user_inputs if name in values]
     return tuple(
         TensorSpec(
             name,
             str(value.dtype).removeprefix("torch."),
             tuple(size if isinstance(size, int) else str(size) for size in value.shape),
         )
-        for name, value in tensors
-        if isinstance(value, torch.Tensor)
+        for name, value in _tensors(program)
     )
 
 
-def _names(specs: Sequence[TensorSpec], own: Sequence[TensorSpec], source: str) -> list[str]:
-    """Find the program's own name of each described input: the same one, or the one in the same place.
+def _tensors(program: torch.export.ExportedProgram) -> list[tuple[str, torch.Tensor]]:
+    values = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
+    found = [(name, values.get(name)) for name in program.graph_signature.user_inputs]
+    return [(name, value) for name, value in found if isinstance(value, torch.Tensor)]
+
+
+def _kind(spec: TensorSpec) -> tuple[str, int]:
+    return spec.dtype, len(spec.shape)
+
+
+def _check_sizes(specs: Sequence[TensorSpec], program: torch.export.ExportedProgram, source: str) -> None:
+    """Check that every dynamic dimension may have any size.
 
     Raises:
-        UsageError: there are more or less, or an input has another type or rank.
+        UsageError: one follows from another (`2*n`); gives each --input at the example's sizes.
     """
-    takes = f"'{source}' takes {', '.join(map(str, own))}"
-    if len(specs) != len(own):
-        raise UsageError(f"{takes}; describe each with an --input, or none.")
-    by_name = {spec.name: spec for spec in own}
-    named = {spec.name for spec in specs} == set(by_name)
-    pairs = [(spec, by_name[spec.name] if named else place) for spec, place in zip(specs, own)]
-    for spec, found in pairs:
-        if (spec.dtype, len(spec.shape)) != (found.dtype, len(found.shape)):
-            raise UsageError(f"{takes}; --input '{spec}' does not fit.")
-    return [found.name for _, found in pairs]
+    for spec in specs:
+        derived = [size for size in spec.shape if isinstance(size, str) and not size.isidentifier()]
+        if derived:
+            at_example = [
+                dataclasses.replace(each, shape=_example_shape(value))
+                for each, (_, value) in zip(specs, _tensors(program))
+            ]
+            described = " ".join(f"--input '{each}'" for each in at_example)
+            raise UsageError(
+                f"'{source}' declares the size '{derived[0]}' of input '{spec.name}', and a bundle's dimension "
+                f"takes any size; declare numbers, as in {described}."
+            )
+
+
+def _example_shape(value: torch.Tensor) -> tuple[int, ...]:
+    return tuple(size if isinstance(size, int) else int(size.node.hint) for size in value.shape)
 
 
 def _examples(program: torch.export.ExportedProgram, specs: Mapping[str, TensorSpec]) -> dict[str, Array] | None:
@@ -92,18 +110,13 @@ def _examples(program: torch.export.ExportedProgram, specs: Mapping[str, TensorS
     return resized(list(specs.values()), arrays, sizes_of(list(specs.values()), arrays))
 
 
-def _by_structure(program: torch.export.ExportedProgram, order: Sequence[int]) -> Place:
-    """Wire tensors to a program, which takes its arguments only in the structure that it was exported with.
-
-    Args:
-        program: the program.
-        order: of each of the program's tensors, the place among the inputs.
-    """
+def _by_structure(program: torch.export.ExportedProgram) -> Place:
+    """Wire tensors to a program, which takes its arguments only in the structure that it was exported with."""
     arguments = [each.arg for each in program.graph_signature.input_specs if each.kind is InputKind.USER_INPUT]
 
     def place(tensors: Sequence[torch.Tensor]) -> tuple[Sequence[Any], Mapping[str, Any]]:
-        ordered = iter([tensors[index] for index in order])
-        leaves = [next(ordered) if isinstance(each, TensorArgument) else each.value for each in arguments]
+        own = iter(tensors)
+        leaves = [next(own) if isinstance(each, TensorArgument) else each.value for each in arguments]
         positional, keywords = pytree.tree_unflatten(leaves, program.call_spec.in_spec)
         return positional, keywords
 

@@ -9,15 +9,17 @@ from pathlib import Path
 import torch
 
 from runtimes.errors import UsageError
-from runtimes.tensors import Array, TensorSpec
+from runtimes.sample_arrays import Rows
+from runtimes.tensors import TensorSpec
 from toolchain.exporters._examples import example_feed
-from toolchain.exporters._quiet import quiet, root_cause
+from toolchain.exporters._quiet import quiet
+from toolchain.exporters._root_cause import root_cause
 from toolchain.exporters.tracing.export_script import export_script
 from toolchain.models.onnx_model import OnnxModel
 
 
 def export(
-    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
 ) -> OnnxModel:
     """Export a scripted or traced model.
 

@@ -49,8 +49,9 @@ def _cast_ends(graph: ir.Graph, ends: Iterable[ir.Value], dtype: ir.DataType) ->
         value.dtype = dtype
         if value.is_graph_input():
             cast = edits.cast(value, ir.DataType.FLOAT, f"{value.name}.float32")
-            value.replace_all_uses_with(cast.outputs[0])
-            cast.replace_input_with(0, value)
+            for use in list(value.uses()):  # those of nodes, since the input may be an output as well, and stays it
+                if use.node is not cast:
+                    use.node.replace_input_with(use.idx, cast.outputs[0])
             graph.insert_before(graph[0], cast) if len(graph) else graph.append(cast)
         else:
             cast = edits.cast(value, dtype, f"{value.name}.float32")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx_ir as ir
@@ -107,6 +107,12 @@ def save_ir(model: ir.Model, path: Path) -> OnnxModel:
     else:
         ir.save(ir.external_data.load_to_model(model), path)
     return open_model(path)
+
+
+def save_copy(model: OnnxModel, graph: ir.Model, path: Path) -> OnnxModel:
+    """Write a changed graph of a model, whose file is the source unless it is the one that is written."""
+    source = model.source_sha256 if model.path == path else model.source_sha256 or model.sha256
+    return replace(save_ir(graph, path), source_sha256=source)
 
 
 def size_bytes(path: Path, model: ir.Model) -> int:

@@ -39,8 +39,15 @@ def exact_session(model: ir.Model | Path) -> ort.InferenceSession:
     return session(with_unsigned_weights(graph), options)
 
 
-def session(model: ir.Model | Path, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
+def session(
+    model: ir.Model | Path, options: ort.SessionOptions | None = None, *, called: str = ""
+) -> ort.InferenceSession:
     """Load a file, or a graph of any size, on the CPU.
+
+    Args:
+        model: the file or graph.
+        options: what to load it with; ONNX Runtime's own otherwise.
+        called: the model's name in errors; that of its file otherwise.
 
     Raises:
         UsageError: ONNX Runtime cannot load it; the message gives its reason.
@@ -48,19 +55,19 @@ def session(model: ir.Model | Path, options: ort.SessionOptions | None = None) -
     options = options or ort.SessionOptions()
     options.log_severity_level = 4  # errors arrive as exceptions
     if isinstance(model, Path):
-        return _load(model, f"'{model}'", options)
+        return _load(model, called or f"'{model}'", options)
     if models.weights_bytes(model) <= models.PROTOBUF_LIMIT_BYTES:
         with _without_weights(model) as weights:
             graph = ir.to_proto(model).SerializeToString()
         values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
         options.add_external_initializers(list(weights), values)
-        made = _load(graph, "the model", options)
+        made = _load(graph, called or "the model", options)
         made.weights = weights  # the session reads the arrays in place and holds no reference
         return made
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         path = Path(folder, "model.onnx")
         ir.save(model, path, external_data="model.data")
-        return _load(path, "the model", options)
+        return _load(path, called or "the model", options)
 
 
 def over_samples(session: ort.InferenceSession, data: Dataset) -> Iterator[tuple[int, list[Array]]]:

@@ -10,7 +10,9 @@ import numpy as np
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 
-_DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8", "uint8", "bool")
+DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8", "uint8", "bool")
+"""Of inputs."""
+
 _OPEN_SIZE = 8  # of a dynamic dimension: small, but above 1, so that a model wrongly specialised to size 1 fails
 _FORM = re.compile(r"([^=]+)=([a-z0-9]+)\[([^\]]*)\]")
 
@@ -25,8 +27,8 @@ def parse_input(text: str) -> TensorSpec:
     if match is None:
         raise UsageError(f"Input '{text}' cannot be read; write it like image=float32[N,3,224,224].")
     name, dtype, dims = match[1].strip(), match[2], [dim.strip() for dim in match[3].split(",") if dim.strip()]
-    if dtype not in _DTYPES:
-        raise UsageError(f"Input '{text}': unknown dtype '{dtype}'; choose from {', '.join(_DTYPES)}.")
+    if dtype not in DTYPES:
+        raise UsageError(f"Input '{text}': unknown dtype '{dtype}'; choose from {', '.join(DTYPES)}.")
     for dim in dims:
         if not (dim.isidentifier() or (dim.isdigit() and int(dim) > 0)):
             raise UsageError(f"Input '{text}': '{dim}' is no dimension; give a number above zero, or a name like N.")

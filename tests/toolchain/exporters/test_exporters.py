@@ -160,7 +160,7 @@ def test_a_program_saved_in_train_mode_is_caught_by_the_parity_check(tmp_path):
 
 
 def test_what_onnx_runtime_cannot_compute_is_said(tmp_path):
-    with pytest.raises(UsageError, match="ONNX Runtime cannot run the ONNX export of"):
+    with pytest.raises(UsageError, match="ONNX Runtime cannot load the ONNX export of"):
         export_here(HalfPrecision(), tmp_path / "m.onnx", "x=float32[N,4]")
 
 

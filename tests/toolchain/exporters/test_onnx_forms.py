@@ -130,9 +130,25 @@ def test_sequences_inside_a_model_stay_sequences(tmp_path: Path) -> None:
     check_quantized(opened(proto, tmp_path), {"x": normal(30, 4, 16)}, tmp_path)
 
 
-def test_an_output_may_be_an_input(tmp_path: Path) -> None:
-    proto = parse("t (float[N,16] x) => (float[N,16] y, float[N,16] x) { y = MatMul(x, w) }", {"w": normal(16, 16)})
-    check_quantized(opened(proto, tmp_path), {"x": normal(32, 16)}, tmp_path)
+@pytest.mark.parametrize("dtype", ["float", "double", "float16"])
+def test_an_output_may_be_an_input(tmp_path: Path, dtype: str) -> None:
+    wide = np.dtype({"double": "float64", "float": "float32"}.get(dtype, dtype))
+    text = f"t ({dtype}[N,16] x) => ({dtype}[N,16] y, {dtype}[N,16] x) {{ y = MatMul(x, w) }}"
+    model = opened(parse(text, {"w": normal(16, 16).astype(wide)}), tmp_path)
+    check_quantized(model, {"x": normal(32, 16).astype(wide)}, tmp_path)
+
+
+def test_a_double_source_is_compared_at_sizes_that_it_takes(tmp_path: Path) -> None:
+    """Whatever sizes its file wrongly declares; one that takes none that are tried is left as it is."""
+    text = """t (double[N,4] x) => (double[1,16] y) {
+        r = Reshape(x, to) l = Add(r, large) s = Sub(l, large) y = MatMul(s, w)
+    }"""
+    weights = {"w": normal(4, 16).astype(np.float64), "to": np.array([1, 4])}
+    assert opened(parse(text, {**weights, "large": np.zeros(4)}), tmp_path).inputs[0].shape == (1, 4)
+    with pytest.raises(UsageError, match=r"float32 changes its output 'y' by"):
+        opened(parse(text, {**weights, "large": np.full(4, 1e9)}), tmp_path)
+    stuck = {**weights, "large": np.zeros(4), "to": np.array([5, 4])}
+    assert opened(parse(text.replace("[1,16]", "[5,16]"), stuck), tmp_path).inputs[0].dtype == "float64"
 
 
 @pytest.mark.parametrize("name", ["file", "self", "args", "a/b:0", "allow_pickle"])

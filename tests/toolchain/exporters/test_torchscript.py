@@ -63,3 +63,32 @@ def test_pickles_are_refused_and_never_read(tmp_path, saved):
     for inputs in (IMAGE, ()):  # nobody is asked to describe the inputs of what has no program
         with pytest.raises(UsageError, match=r"is not a TorchScript archive .*give the source as FILE\.py:FACTORY"):
             torchscript.export(str(tmp_path / "net.pt"), inputs, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_half_scripts_with_float32_inputs_are_exported_in_float32(tmp_path, dtype):
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).to(dtype).eval()
+    torch.jit.save(torch.jit.script(net), tmp_path / "net.pt")
+    model = torchscript.export(str(tmp_path / "net.pt"), (parse_input("x=float32[N,4]"),), tmp_path / "m.onnx")
+    arrays = example_samples(model.inputs, 3, seed=5)
+    (made,) = ort.InferenceSession(model.path).run(None, arrays)
+    assert np.allclose(made, net.float()(torch.from_numpy(arrays["x"])).detach(), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_half_scripts_are_compared_as_their_digits_allow(tmp_path):
+    """The sum of 4096 products differs by 3e-3 between the kernels."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4096, 8), nn.LayerNorm(8), nn.Linear(8, 8)).half().eval()
+    torch.jit.save(torch.jit.script(net), tmp_path / "net.pt")
+    specs = (parse_input("x=float16[N,4096]"),)
+    assert torchscript.export(str(tmp_path / "net.pt"), specs, tmp_path / "m.onnx").outputs[0].dtype == "float16"
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_the_reason_of_a_script_is_told_once(tmp_path):
+    torch.jit.save(torch.jit.script(nn.Linear(5, 3)), tmp_path / "net.pt")
+    with pytest.raises(UsageError, match="RuntimeError: mat1") as error:
+        torchscript.export(str(tmp_path / "net.pt"), (parse_input("x=float32[N,4]"),), tmp_path / "m.onnx")
+    assert "RuntimeError: RuntimeError" not in str(error.value)

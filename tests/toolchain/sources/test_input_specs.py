@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
-from toolchain.sources.input_specs import _DTYPES, example_samples, example_sequences, parse_input, parse_states
+from toolchain.sources.input_specs import DTYPES, example_samples, example_sequences, parse_input, parse_states
 
 _names = st.text(min_size=1, max_size=4).map(lambda text: text.replace("=", "").strip() or "x")
 _dims = st.integers(min_value=1, max_value=9999) | st.sampled_from(["N", "batch_size", "T1", "größe"])
-_specs = st.builds(TensorSpec, _names, st.sampled_from(_DTYPES), st.lists(_dims, max_size=5).map(tuple))
+_specs = st.builds(TensorSpec, _names, st.sampled_from(DTYPES), st.lists(_dims, max_size=5).map(tuple))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_any_text_is_a_spec_or_a_usage_error(text):
     except UsageError:
         return
     assert spec.name
-    assert spec.dtype in _DTYPES
+    assert spec.dtype in DTYPES
 
 
 @given(st.lists(_specs, max_size=2, unique_by=lambda spec: spec.name), st.integers(min_value=1, max_value=3))

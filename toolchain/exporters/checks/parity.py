@@ -11,12 +11,14 @@ import onnxruntime as ort
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from runtimes.verification.golden import slice_error
-from toolchain.exporters._quiet import root_cause
-from toolchain.exporters.checks.output_shapes import Seen, shapes_of
+from toolchain.exporters._root_cause import root_cause
+from toolchain.exporters.checks.output_shapes import Shapes, shapes_of
 from toolchain.exporters.checks.run_at_sizes import Call, Run, Runs, run_at_sizes
+from toolchain.models import ort_session
 from toolchain.models.onnx_model import OnnxModel
 
-_TOLERANCE = 1e-3  # for float32 on different kernels; EfficientNet-lite0 shows 1e-6
+FLOAT32_TOLERANCE = 1e-3
+"""Relative, on different kernels; EfficientNet-lite0 shows 1e-6."""
 
 
 def check_parity(
@@ -26,10 +28,10 @@ def check_parity(
     feed: Mapping[str, Array],
     source: str,
     *,
-    tolerance: float = _TOLERANCE,
+    tolerance: float = FLOAT32_TOLERANCE,
     further: Mapping[str, Collection[int]] = MappingProxyType({}),
     line: Callable[[str], str] = lambda name: "",
-) -> tuple[Runs, Seen]:
+) -> Runs[Shapes]:
     """Compare an exported model with its source on the example, and at other sizes.
 
     Args:
@@ -43,33 +45,24 @@ def check_parity(
         line: finds the line of the source that depends on the size of a dimension; empty if none is found.
 
     Returns:
-        What the source computed, and the shapes that the export returned.
+        The shapes that the export returned at each size, and the dimensions of which the source took one size alone.
 
     Raises:
         UsageError: the export fails where the source does not, or an output differs by more than arithmetic explains.
     """
-    session = _session(model, source)
-    runs = run_at_sizes(inputs, feed, call, further)
-    seen = []
-    for run in runs.runs:
+    session = ort_session.session(model.path, called=f"the ONNX export of '{source}'")
+
+    def compared(run: Run) -> Shapes:
         shapes = " and ".join(f"{name} {list(array.shape)}" for name, array in run.feed.items())
         subject = f"{f'Given {shapes}, the' if run.changed else 'The'} ONNX export of '{source}'"
         try:
-            computed = _computed(session, model, run.feed, subject)
-            _compare(model, computed, run.outputs, subject, tolerance)
+            found = _computed(session, model, run.feed, subject)
+            _compare(model, found, run.outputs, subject, tolerance)
         except UsageError as error:
             raise UsageError(f"{error} {_hint(run, line)}") from error
-        seen.append((run.sizes, shapes_of(computed)))
-    return runs, seen
+        return shapes_of(found)
 
-
-def _session(model: OnnxModel, source: str) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 4  # errors reach us as exceptions
-    try:
-        return ort.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
-        raise UsageError(f"ONNX Runtime cannot run the ONNX export of '{source}': {root_cause(error)}") from error
+    return run_at_sizes(inputs, feed, call, compared, further)
 
 
 def _computed(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Generic, TypeVar
 
 from runtimes.tensors import Array, TensorSpec
-from toolchain.sources.sizes import batches, other_sizes, resized, sizes_of
+from toolchain.sources.sizes import other_sizes, resized, sizes_of
 
 Call = Callable[[Mapping[str, Array]], Sequence[Array]]
 """Computes a model's outputs from arrays by input; raises an exception where the model does not take their sizes."""
 
+Kept = TypeVar("Kept")
+
+MAX_ELEMENTS = 1 << 24
+"""Of the inputs together: enough for a long sequence, little enough for any machine."""
+
 _CHANGES: tuple[Callable[[int], int], ...] = (lambda n: n + 1, lambda n: 2 * n, lambda n: n // 2, lambda n: n - 1)
-_LONG = 32  # sizes from here on are halved, since some models have a longest
-_MAX_ELEMENTS = 1 << 24  # of the inputs together: enough for a long sequence, little enough for any machine
 _MAX_FIXED = 2  # more dimensions that only fail are taken to depend on each other in a way that is not tried here
 
 
@@ -24,25 +29,24 @@ class Run:
 
     Attributes:
         changed: the dimensions whose sizes differ from the example's.
-        sizes: the size of every dynamic dimension.
     """
 
     changed: tuple[str, ...]
-    sizes: Mapping[str, int]
     feed: Mapping[str, Array]
     outputs: Sequence[Array]
 
 
 @dataclass(frozen=True)
-class Runs:
-    """What a model computed at several sizes.
+class Runs(Generic[Kept]):
+    """Results of a model at several sizes.
 
     Attributes:
-        runs: those that the model took; the first is at the example's sizes.
+        seen: of each inference that the model took, the size of every dynamic dimension, and what was kept of it; the
+            first is at the example's sizes.
         fixed: dimensions of which the model took no size but the example's, each with the error.
     """
 
-    runs: tuple[Run, ...]
+    seen: tuple[tuple[Mapping[str, int], Kept], ...]
     fixed: Mapping[str, Exception]
 
 
@@ -50,8 +54,9 @@ def run_at_sizes(
     specs: Sequence[TensorSpec],
     feed: Mapping[str, Array],
     call: Call,
+    keep: Callable[[Run], Kept],
     further: Mapping[str, Collection[int]] = MappingProxyType({}),
-) -> Runs:
+) -> Runs[Kept]:
     """Run a model at the example's sizes, then with each dynamic dimension changed alone, and with all changed.
 
     Dimensions of which no change is taken are changed together, as the lengths of a cache and of its mask have to be.
@@ -60,34 +65,39 @@ def run_at_sizes(
         specs: the inputs.
         feed: the example, whose own run has to succeed.
         call: the model.
+        keep: computes what is kept of an inference, since the arrays of all may not fit into memory. Its errors are
+            raised.
         further: sizes to try of a dimension beyond the usual ones.
     """
     sizes = sizes_of(specs, feed)
-    runs = [Run((), sizes, feed, call(feed))]
+    seen = [(sizes, keep(Run((), feed, call(feed))))]
+    changed: set[str] = set()
     errors: dict[str, Exception] = {}
 
     def taken(changes: Mapping[str, int]) -> bool:
-        other = resized(specs, feed, {**sizes, **changes})
-        if any(size < 1 for size in changes.values()) or sum(array.size for array in other.values()) > _MAX_ELEMENTS:
+        wanted = {**sizes, **changes}
+        elements = sum(math.prod(spec.resolve(wanted)) for spec in specs)
+        if any(size < 1 for size in changes.values()) or elements > MAX_ELEMENTS:
             return False
+        other = resized(specs, feed, wanted)
         try:
             outputs = call(other)
         except Exception as error:  # a model may raise any exception
             for name in changes:
                 errors.setdefault(name, error)
             return False
-        runs.append(Run(tuple(changes), {**sizes, **changes}, other, outputs))
+        seen.append((wanted, keep(Run(tuple(changes), other, outputs))))
+        changed.update(changes)
         return True
 
-    batch = batches(specs)
+    likely = next(other_sizes(specs, sizes))
     for name, size in sizes.items():
-        usual = [size + 1] if name in batch else [size * 2 if size < _LONG else size // 2, size + 1]
-        for other in dict.fromkeys([*usual, *further.get(name, ())]):
+        for other in dict.fromkeys([likely[name], size + 1, *further.get(name, ())]):
             taken({name: other})
     if len(sizes) > 1:
-        taken(next(other_sizes(specs, sizes)))
-    still = [name for name in sizes if not any(name in run.changed for run in runs)]
+        taken(likely)
+    still = [name for name in sizes if name not in changed]
     for names in (still, *([name] for name in still)) if len(still) > 1 else (still,) if still else ():
         any(taken({name: change(sizes[name]) for name in names}) for change in _CHANGES)
-    fixed = [name for name in still if name in errors and not any(name in run.changed for run in runs)]
-    return Runs(tuple(runs), {name: errors[name] for name in fixed} if len(fixed) <= _MAX_FIXED else {})
+    fixed = [name for name in still if name in errors and name not in changed]
+    return Runs(tuple(seen), {name: errors[name] for name in fixed} if len(fixed) <= _MAX_FIXED else {})

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.errors import UsageError
-from runtimes.tensors import Array, TensorSpec
+from runtimes.sample_arrays import Rows
+from runtimes.tensors import TensorSpec
 from toolchain.exporters._examples import example_feed
 from toolchain.exporters.keras_models.exportable import exportable
 from toolchain.exporters.keras_models.package import import_keras
@@ -19,7 +20,7 @@ from toolchain.models.onnx_model import OnnxModel
 
 
 def export_model(
-    model: Any, source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Array] | None = None
+    model: Any, source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
 ) -> OnnxModel:
     """Export a model, and check the result against it.
 

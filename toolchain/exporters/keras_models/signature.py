@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
+from toolchain.exporters.checks.declared_inputs import check_dtypes, matched
 
 _MODES = ("training", "mask")  # parameters of `call` that are no inputs
 
@@ -38,22 +38,17 @@ def declared_inputs(own: Sequence[TensorSpec], inputs: Sequence[TensorSpec], sou
     """Let the user's specs replace names, dtypes and open sizes: those of the same names, else those in order.
 
     Raises:
-        UsageError: there are more or less, or a shape does not fit the model's.
+        UsageError: there are more or less, a shape does not fit the model's, or inputs cannot have a dtype.
     """
-    if not inputs:
-        return tuple(own)
-    takes = f"'{source}' takes {', '.join(map(str, own))}"
-    if len(inputs) != len(own):
-        raise UsageError(f"{takes}; describe each with an --input, or none.")
-    by_name = {spec.name: spec for spec in inputs}
-    ordered = [by_name[spec.name] for spec in own] if {spec.name for spec in own} == set(by_name) else list(inputs)
-    for spec, found in zip(ordered, own):
-        fits = len(spec.shape) == len(found.shape) and all(
+
+    def fits(spec: TensorSpec, found: TensorSpec) -> bool:
+        return len(spec.shape) == len(found.shape) and all(
             isinstance(has, str) or has == wants for wants, has in zip(spec.shape, found.shape)
         )
-        if not fits:
-            raise UsageError(f"{takes}; --input '{spec}' does not fit.")
-    return tuple(ordered)
+
+    specs = matched(own, inputs, source, fits)
+    check_dtypes(specs, source)
+    return specs
 
 
 class Described(torch.nn.Module):

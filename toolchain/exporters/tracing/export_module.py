@@ -51,7 +51,7 @@ def export_and_check(
     program.save(str(out))
     model = open_model(out)
     check_kept(model, inputs, source, line)
-    _, seen = check_parity(
+    runs = check_parity(
         model,
         lambda arrays: [array for name, array in wired.compute(arrays).items() if name in kept],
         inputs,
@@ -61,7 +61,7 @@ def export_and_check(
         further=sizes_of_interest(wired, _tensors(feed), inputs),
         line=line,
     )
-    return correct_outputs(model, seen, out)
+    return correct_outputs(model, runs.seen, out)
 
 
 def _program(wired: Wired, inputs: Sequence[TensorSpec], feed: Mapping[str, Array], source: str) -> Any:

@@ -13,11 +13,13 @@ import torch
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._output_names import keep_outputs
-from toolchain.exporters._quiet import quiet, root_cause
-from toolchain.exporters.checks.declared_inputs import check_kept, refuse_fixed
+from toolchain.exporters._quiet import quiet
+from toolchain.exporters._root_cause import root_cause
+from toolchain.exporters.checks.declared_inputs import check_kept, fixed_error
 from toolchain.exporters.checks.output_shapes import correct_outputs
 from toolchain.exporters.checks.parity import check_parity
 from toolchain.exporters.tracing.failures import explain
+from toolchain.exporters.tracing.half_modules import computable, tolerance_of
 from toolchain.exporters.tracing.wiring import Wired, by_signature, computed, signature
 from toolchain.models.onnx_model import OnnxModel, load_ir, save_ir
 
@@ -40,14 +42,15 @@ def export_script(
         UsageError: as in `export_and_check`; a dimension that is declared dynamic counts as fixed where the module
             takes no other size.
     """
-    wired = Wired(module, by_signature(module, inputs, source))
+    tolerance = tolerance_of(module)
+    wired = computable(Wired(module, by_signature(module, inputs, source)), feed)
     names = list(computed(wired, feed, source))  # the exporter runs it too, but its error says less
     dynamic = {spec.name: {i: size for i, size in enumerate(spec.shape) if isinstance(size, str)} for spec in inputs}
     arguments, order = _positional(wired, feed)
     with quiet():
         try:
             torch.onnx.export(
-                module,  # itself, since a module around it cannot be traced
+                wired.module,  # itself, since a module around it cannot be traced
                 arguments,
                 str(out),
                 dynamo=False,
@@ -64,17 +67,18 @@ def export_script(
     kept = keep_outputs(graph, names)
     model = save_ir(graph, out)
     check_kept(model, inputs, source, lambda name: "")
-    runs, seen = check_parity(
+    runs = check_parity(
         model,
         lambda arrays: [array for name, array in wired.compute(arrays).items() if name in kept],
         inputs,
         feed,
         source,
+        tolerance=tolerance,
     )
     if runs.fixed:
         reason = f"It says of another size: {root_cause(next(iter(runs.fixed.values())))}."
-        raise refuse_fixed(source, inputs, {name: runs.runs[0].sizes[name] for name in runs.fixed}, reason)
-    return correct_outputs(model, seen, out)
+        raise fixed_error(source, inputs, {name: runs.seen[0][0][name] for name in runs.fixed}, reason)
+    return correct_outputs(model, runs.seen, out)
 
 
 def _positional(wired: Wired, feed: Mapping[str, Array]) -> tuple[tuple[Any, ...], list[str]]:

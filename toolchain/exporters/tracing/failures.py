@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from toolchain.exporters._quiet import root_cause
+from toolchain.exporters._root_cause import root_cause
 from toolchain.exporters.tracing.model_lines import where_raised
 
 _VALUES = "what it does there depends on values, which an export does not know"
@@ -47,4 +47,4 @@ def explain(error: BaseException, source: str) -> str:
 def _with_equal_dimensions(cause: str, texts: list[str]) -> str:
     """Put torch's reason in place of its headline, where it is that two dimensions have to be equal."""
     lines = [line.strip(" -.") for text in texts for line in text.splitlines() if "must always be equal" in line]
-    return lines[-1] if lines else cause.rstrip(".")
+    return lines[-1] if lines else cause

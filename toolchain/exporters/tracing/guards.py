@@ -1,4 +1,4 @@
-"""What a trace of a model relied on: the sizes, and the line of the model that asked for them."""
+"""Guards that a trace of a model relied on: the sizes, and the line of the model that asked for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch.fx.experimental import symbolic_shapes
 
 from runtimes.tensors import TensorSpec
 from toolchain.exporters._quiet import quiet
-from toolchain.exporters.tracing.model_lines import TORCH, line_of
+from toolchain.exporters.checks.run_at_sizes import MAX_ELEMENTS
+from toolchain.exporters.tracing.model_lines import is_torch, line_of
 from toolchain.exporters.tracing.recurrent import recurrent_shapes
 
 _MAX_SIZES = 9  # of a dimension: each costs an inference
@@ -54,8 +55,8 @@ def sizes_of_interest(
             if isinstance(declared, str) and isinstance(size, torch.SymInt):
                 conditions = [guard.expr for guard in _guards(traced) if guard.expr.free_symbols == {size.node.expr}]
                 numbers = {int(each) for condition in conditions for each in condition.atoms() if each.is_Integer}
-                near = {size for number in numbers for size in (number - 1, number, number + 1) if size > 0}
-                found.setdefault(declared, set()).update(near)
+                near = {size for number in numbers for size in (number - 1, number, number + 1)}
+                found.setdefault(declared, set()).update(size for size in near if 0 < size <= MAX_ELEMENTS)
     return {name: sorted(sizes, reverse=True)[:_MAX_SIZES] for name, sizes in found.items()}
 
 
@@ -90,4 +91,4 @@ class _Torch:
     """The set of torch's files."""
 
     def __contains__(self, file: object) -> bool:
-        return str(file).startswith(TORCH)
+        return is_torch(str(file))

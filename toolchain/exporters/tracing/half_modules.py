@@ -9,17 +9,18 @@ from collections.abc import Mapping
 import torch
 
 from runtimes.tensors import Array
+from toolchain.exporters._quiet import quiet
+from toolchain.exporters.checks.parity import FLOAT32_TOLERANCE
 from toolchain.exporters.tracing.wiring import Wired
 
 _HALVES = (torch.bfloat16, torch.float16)
 # Of a float16's 11 bits and a bfloat16's 8, some are lost where two kernels add in another order.
 _TOLERANCES = {torch.float16: 2e-2, torch.bfloat16: 1e-1}
-_FLOAT32_TOLERANCE = 1e-3  # on different kernels; EfficientNet-lite0 shows 1e-6
 
 
 def tolerance_of(module: torch.nn.Module) -> float:
     """Say by how much an export may differ from a module, by the least precise type of its weights."""
-    return max((_TOLERANCES.get(dtype, 0) for dtype in _dtypes(module)), default=0) or _FLOAT32_TOLERANCE
+    return max((_TOLERANCES.get(dtype, 0) for dtype in _dtypes(module)), default=0) or FLOAT32_TOLERANCE
 
 
 def computable(wired: Wired, feed: Mapping[str, Array]) -> Wired:
@@ -31,7 +32,8 @@ def computable(wired: Wired, feed: Mapping[str, Array]) -> Wired:
     dtypes = _dtypes(wired.module)
     if not dtypes.intersection(_HALVES) or (torch.bfloat16 not in dtypes and _runs(wired, feed)):
         return wired
-    converted = Wired(copy.deepcopy(wired.module).float(), wired.place)
+    with quiet():  # torch warns of the weights of a script's copy
+        converted = Wired(copy.deepcopy(wired.module).float(), wired.place)
     return converted if _runs(converted, feed) else wired
 
 

@@ -12,7 +12,8 @@ import torch
 
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
-from toolchain.exporters._quiet import quiet, root_cause
+from toolchain.exporters._quiet import quiet
+from toolchain.exporters._root_cause import root_cause
 from toolchain.exporters.tracing.model_lines import where_raised
 from toolchain.exporters.tracing.results import named_tensors
 
@@ -115,12 +116,17 @@ def _wire(signature: inspect.Signature, inputs: Sequence[str], source: str) -> l
         unknown = [name for name in inputs if name not in keywords]
         misspelt = any(difflib.get_close_matches(name, keywords, cutoff=_MISSPELT) for name in unknown)
         if misspelt or (unknown and inspect.Parameter.VAR_KEYWORD not in kinds):
-            raise UsageError(f"'{source}' has no input {_listed(unknown)}; {takes}.")
+            raise UsageError(
+                f"'{source}' has no input {_listed(unknown)}; name each --input after its parameter: {takes}."
+            )
         missing = [each.name for each in required if each.name not in inputs]
     else:
         places = [each.name for each in parameters if each.kind in _BY_POSITION]
         if len(inputs) > len(places) and inspect.Parameter.VAR_POSITIONAL not in kinds:
-            raise UsageError(f"'{source}' has no {len(inputs)} inputs ({_listed(inputs)}); {takes}.")
+            raise UsageError(
+                f"'{source}' takes {len(places)} inputs by position, and {len(inputs)} were given ({_listed(inputs)}); "
+                f"name each --input after its parameter: {takes}."
+            )
         missing = [each.name for each in required if each.name not in places[: len(inputs)]]
     if missing:
         raise UsageError(f"'{source}' needs {_listed(missing)}, too; {takes}. Describe each tensor with an --input.")

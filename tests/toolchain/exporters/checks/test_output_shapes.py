@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onnx import parser
 
 from runtimes.errors import UsageError
-from runtimes.tensors import check_feeds
+from runtimes.tensors import check_feeds, check_outputs
 from toolchain.exporters import onnx as onnx_exporter
 from toolchain.models.onnx_model import open_model
 from toolchain.sources.input_specs import parse_input
@@ -124,3 +124,22 @@ def test_dimensions_that_change_together_are_not_fixed(tmp_path, inputs, body):
     samples = {"past": np.ones((3, 8), np.float32), "mask": np.ones((3, length), np.float32)}
     model = onnx_exporter.export(str(path), (), tmp_path / "out.onnx", samples)
     assert model == open_model(path)
+
+
+def test_sizes_of_one_name_that_differ_between_outputs_get_names_of_their_own(tmp_path):
+    """Whether two outputs share the name, or two axes of one."""
+    path = save(
+        tmp_path / "m.onnx",
+        "float[N] x",
+        "int64[1,M] a, int64[1,M] b, int64[M,M] c",
+        """zero = Constant<value=float {0}>() p = Greater(x, zero) a = NonZero(p) q = Not(p) b = NonZero(q)
+        column = Constant<value_ints=[-1, 1]>() k = Reshape(a, column) c = Add(k, b)""",
+    )
+    samples = {"x": np.array([1, 1, 1, -1, -1], np.float32)}
+    model = onnx_exporter.export(str(path), (parse_input("x=float32[N]"),), tmp_path / "out.onnx", samples)
+    assert [spec.shape for spec in model.outputs] == [(1, "M"), (1, "b_1"), ("M", "c_1")]
+    for values in ([1, 1, -1], [1, -1, -1, -1]):
+        feeds = {"x": np.array(values, np.float32)}
+        arrays = ort.InferenceSession(model.path).run(None, feeds)
+        outputs = {spec.name: array for spec, array in zip(model.outputs, arrays)}
+        check_outputs(model.outputs, outputs, check_feeds(model.inputs, feeds))

@@ -164,7 +164,8 @@ def test_an_input_of_the_users_replaces_names_and_open_sizes_and_cannot_open_a_f
     model = export_model(net, "net", (parse_input("photo=float32[B,16,C,3]"),), tmp_path / "net.onnx")
     assert list(map(str, model.inputs)) == ["photo=float32[B,16,C,3]"]
     for text in ("image=float32[N,H,W,D]", "image=float32[N,H,3]"):
-        with pytest.raises(UsageError, match=r"^'net' takes image=float32\[N,H,W,3\]; --input '.*' does not fit\.$"):
+        words = r"^'net' takes image=float32\[N,H,W,3\]; --input '.*' does not fit\. Write it like --input 'image="
+        with pytest.raises(UsageError, match=words):
             export_model(net, "net", (parse_input(text),), tmp_path / "net.onnx")
     two = (parse_input("a=float32[N,8,8,3]"), parse_input("b=float32[N,3]"))
     with pytest.raises(UsageError, match="describe each with an --input, or none"):

@@ -9,8 +9,12 @@ from torch import nn
 
 from runtimes.errors import UsageError
 from toolchain.exporters import module, pt2, torchscript
+from toolchain.exporters.checks.run_at_sizes import MAX_ELEMENTS
+from toolchain.exporters.tracing.guards import sizes_of_interest
+from toolchain.exporters.tracing.wiring import Wired
 from toolchain.sources.input_specs import parse_input
 
+SPEC = parse_input("x=float32[N,T]")
 SOURCE = """
 import torch
 from torch import nn
@@ -101,6 +105,17 @@ def test_a_length_that_the_model_rejects_is_told_with_the_shapes_and_the_line(mo
 
 def test_a_model_that_takes_any_size_is_exported(models, tmp_path):
     assert export(models, "Pairs", tmp_path, 8).outputs[0].shape[0] == 2
+
+
+class Capped(nn.Module):
+    def forward(self, x):
+        return x.mean(1) if x.shape[1] > 3_000_000_000 else x.sum(1) if x.shape[1] > 20 else x.amax(1)
+
+
+def test_sizes_of_interest_are_those_that_an_inference_can_have():
+    found = sizes_of_interest(Wired(Capped(), lambda tensors: (tensors, {})), (torch.ones(2, 8),), (SPEC,))
+    assert {19, 20, 21} <= set(found["T"])
+    assert max(found["T"]) <= MAX_ELEMENTS
 
 
 def test_a_program_that_fixed_a_length_is_refused(tmp_path):

@@ -74,10 +74,18 @@ def test_inputs_find_their_parameters(tmp_path, net, names, value):
 @pytest.mark.parametrize(
     ("net", "names", "words"),
     [
-        (InOrder(), ("a", "bias"), r"'net' has no input 'bias'; `forward` takes \(a, b, c=1\)"),
+        (
+            InOrder(),
+            ("a", "bias"),
+            r"'net' has no input 'bias'; name each --input after its parameter: `forward` takes \(a, b, c=1\)",
+        ),
         (InOrder(), ("a", "c"), r"'net' needs 'b', too; `forward` takes \(a, b, c=1\)\. Describe each tensor"),
         (InOrder(), ("p",), r"'net' needs 'b', too; `forward` takes"),
-        (InOrder(), ("p", "q", "r", "s"), r"'net' has no 4 inputs \('p', 'q', 'r', 's'\); `forward` takes"),
+        (
+            InOrder(),
+            ("p", "q", "r", "s"),
+            r"'net' takes 3 inputs by position, and 4 were given \('p', 'q', 'r', 's'\); name each --input after its",
+        ),
         (Difference(), ("p", "q"), r"'net' needs 'y', too; `forward` takes \(x, scale=None, \*, y, flag=False\)"),
     ],
 )
