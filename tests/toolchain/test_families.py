@@ -33,6 +33,7 @@ from toolchain.sources.sizes import sizes_of
 FLOAT_ERROR = 1e-3  # what the exporter allows of float32 on other kernels
 CALIBRATION = 24
 
+# Not marked int8: torch's LSTM, which the parity needs, crashes under qemu 7.2.
 pytestmark = pytest.mark.usefixtures("one_process")
 FINDS_ANY_NUMBER = {"yolo-nms"}  # of rows, so that int8 may find another number, or the same in another order
 
@@ -85,7 +86,6 @@ def test_dynamic_dimensions_are_tried_at_sizes_that_no_sample_has(exported: Expo
         assert {each[dimension] for each in tried} - set(sizes), dimension
 
 
-@pytest.mark.int8
 def test_int8_computes_nearly_the_same_at_every_size(
     exported: Exported, cpu_scheme: QuantizationScheme, here: HardwareProfile, tmp_path: Path
 ) -> None:
