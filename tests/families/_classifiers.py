@@ -1,4 +1,4 @@
-"""What the classifiers of images share."""
+"""Parts that the classifiers of images share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the families share to train: a loop, batches of one size from samples of mixed sizes, and files of weights."""
+"""Training that the families share: a loop, batches of one size from samples of mixed sizes, and files of weights."""
 
 from __future__ import annotations
 

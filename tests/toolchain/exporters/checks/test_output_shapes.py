@@ -127,7 +127,7 @@ def test_dimensions_that_change_together_are_not_fixed(tmp_path, inputs, body):
 
 
 def test_sizes_of_one_name_that_differ_between_outputs_get_names_of_their_own(tmp_path):
-    """Whether two outputs share the name, or two axes of one."""
+    """Names of dimensions that two outputs share, or two axes of one."""
     path = save(
         tmp_path / "m.onnx",
         "float[N] x",

@@ -1,4 +1,4 @@
-"""Whose file a line is in: the user's, torch's, Python's or ours."""
+"""Owner of the file that a line is in: the user, torch, Python or edgewright."""
 
 from __future__ import annotations
 
