@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import known_peaks
 import pytest
 from documents import ROOT, blocks
 
@@ -24,19 +25,31 @@ RUN = (
 )
 
 
+# The command `edgewright`, whose models run in its own process: the demo shows that they run in processes of theirs.
+EDGEWRIGHT = f"""#!{sys.executable}
+import sys
+from toolchain.cli import main
+if sys.argv[1] in ("build", "gate", "measure"):
+    sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests/helpers")!r}]
+    import one_process, pytest
+    one_process.install(pytest.MonkeyPatch())
+main()
+"""
+
+
 class Reader:
     """A reader's folder, in which commands are run once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: Path) -> None:
         self.folder = folder
+        self._path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
         self._done: set[str] = set()
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(
             ["bash", "-c", command],
             cwd=self.folder,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": os.pathsep.join(self._path)},
             capture_output=True,
             text=True,
             check=False,
@@ -56,9 +69,13 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    """A reader after `make demo`."""
-    reader = Reader(tmp_path_factory.mktemp("reader"))
+    """A reader after `make demo`; the machine's peaks are known, since `test_machine_peaks.py` measures them."""
+    known_peaks.remember()
+    programs = tmp_path_factory.mktemp("programs")
+    reader = Reader(tmp_path_factory.mktemp("reader"), programs)
     reader.follow("edgewright demo --out out/demo")
+    (programs / "edgewright").write_text(EDGEWRIGHT)
+    (programs / "edgewright").chmod(0o755)
     return reader
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from runtimes import npz
 from runtimes.sample_arrays import stack
 from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters import exporter
-from toolchain.models.onnx_model import OnnxModel
+from toolchain.models.onnx_model import OnnxModel, open_model
 
 CELL_INPUTS = (TensorSpec("x", "float32", ("N", 8)), TensorSpec("hidden", "float32", ("N", 16)))
 DECODER_INPUTS = (TensorSpec("token", "int64", ("N", 1)), TensorSpec("past", "float32", ("N", 2, 4, "P", 8)))
@@ -85,9 +87,17 @@ def decoder() -> Decoder:
 
 
 def exported(name: str, out: Path) -> OnnxModel:
-    """Export `cell` or `decoder`."""
+    """Export `cell` or `decoder`, once in a process."""
+    out.write_bytes(_exported(name))
+    return open_model(out)
+
+
+@functools.cache
+def _exported(name: str) -> bytes:
     inputs = CELL_INPUTS if name == "cell" else DECODER_INPUTS
-    return exporter("module").export(f"step_models:{name}", inputs, out)
+    with tempfile.TemporaryDirectory() as folder:
+        model = exporter("module").export(f"step_models:{name}", inputs, Path(folder, "step.onnx"))
+        return model.path.read_bytes()
 
 
 CELL_STATES, DECODER_STATES = {"hidden": "next"}, {"past": "present"}

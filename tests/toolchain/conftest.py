@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from arithmetic import saturates
 from leftovers import leftovers
 from sklearn.datasets import load_digits
 from torch import nn
+from torch.onnx._internal.exporter import _registration
 
 from hwbench.machine import device_profiles
 from runtimes import cpu
@@ -61,6 +63,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEWRIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
         known_peaks.remember()
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_registry() -> Iterator[None]:
+    """torch's translations to ONNX, listed once: it lists them anew in each export, for 0.4 s, and changes none."""
+    registry = _registration.ONNXRegistry
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "from_torchlib", staticmethod(functools.lru_cache(registry.from_torchlib)))
         yield
 
 

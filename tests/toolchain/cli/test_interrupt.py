@@ -13,8 +13,12 @@ import pytest
 from leftovers import contents_of, leftovers
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["terminal", "process"])
-@pytest.mark.parametrize("moment", ["factory", "measuring"])
+# A terminal interrupts the whole group, which is the process alone while a factory runs.
+@pytest.mark.parametrize(
+    ("moment", "whole_group"),
+    [("factory", False), ("measuring", True), ("measuring", False)],
+    ids=["factory", "measuring-terminal", "measuring-process"],
+)
 def test_an_interrupt_leaves_nothing_behind(out, digits, device_file, tmp_path, moment, whole_group):
     temporary = tmp_path / "temporary"
     temporary.mkdir()

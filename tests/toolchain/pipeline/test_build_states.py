@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import one_process
 import pytest
 import step_models
 
@@ -46,11 +47,10 @@ def decoder(tmp_path_factory: pytest.TempPathFactory, device: HardwareProfile) -
     """A decoder step in int8, calibrated and scored on sequences of mixed lengths."""
     folder = tmp_path_factory.mktemp("decoder")
     request = BuildRequest(
-        "step_models:decoder",
+        str(step_models.exported("decoder", folder / "decoder.onnx").path),
         "decoder",
         folder / "out",
         (device,),
-        inputs=step_models.DECODER_INPUTS,
         states=step_models.DECODER_STATES,
         calibration=step_models.write_sequences(folder / "calibration.npz", "token", LENGTHS),
         evaluation=step_models.write_sequences(folder / "evaluation.npz", "token", LENGTHS, seed=1),
@@ -61,7 +61,9 @@ def decoder(tmp_path_factory: pytest.TempPathFactory, device: HardwareProfile) -
         exhaustive=True,
     )
     request.out.mkdir()
-    return Built(step_models.decoder(), request, build(request))
+    with pytest.MonkeyPatch.context() as patch:
+        one_process.install(patch)
+        return Built(step_models.decoder(), request, build(request))
 
 
 def test_the_bundle_holds_its_states_and_replays_its_sequences(decoder: Built) -> None:
@@ -126,13 +128,18 @@ def test_what_calibration_saw_leaves_states_out(decoder: Built) -> None:
     ("states", "words"),
     [
         ({"past": "presents"}, "--state presents=past: the model has no output 'presents'"),
-        ({"pasts": "present"}, "--state present=pasts: no --input describes 'pasts', only token, past"),
         ({"past": "scores"}, "differ in their number of axes"),
     ],
 )
 def test_a_wrong_state_is_one_sentence(decoder: Built, states: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         build(dataclasses.replace(decoder.request, states=states))
+
+
+def test_a_state_of_an_input_that_is_not_described_is_refused_before_an_export(decoder: Built) -> None:
+    described = dataclasses.replace(decoder.request, source="step_models:decoder", inputs=step_models.DECODER_INPUTS)
+    with pytest.raises(UsageError, match="--state present=pasts: no --input describes 'pasts', only token, past"):
+        build(dataclasses.replace(described, states={"pasts": "present"}))
 
 
 def test_a_metric_of_one_answer_per_sample_is_refused(decoder: Built) -> None:
@@ -157,6 +164,7 @@ def test_samples_that_are_no_sequences_are_one_sentence(
         build(request)
 
 
+@pytest.mark.usefixtures("one_process")
 def test_initial_states_are_samples_of_their_own(decoder: Built, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     past = [rng.standard_normal((2, 4, length, 8)).astype(np.float32) for length in (0, 5, 9)]
