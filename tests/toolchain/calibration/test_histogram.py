@@ -134,9 +134,9 @@ def divergence(magnitudes: Array, stop: int) -> float:
     """Of the clipped distribution from its 128 levels, bin by bin."""
     p = magnitudes[:stop].copy()
     p[-1] += magnitudes[stop:].sum()
-    q = np.zeros(stop)
-    for level in range(128):
-        bins = [i for i in range(stop) if i * 128 // stop == level and magnitudes[i]]
+    q, levels = np.zeros(stop), np.arange(stop) * 128 // stop
+    for level in np.unique(levels):
+        bins = np.flatnonzero((levels == level) & (magnitudes[:stop] > 0))
         q[bins] = magnitudes[bins].sum() / max(len(bins), 1)
     if not q.any():
         return float("inf")
