@@ -98,7 +98,7 @@ class TestMeasuring:
         ticks = []
         report, (verdict,) = scenarios.measure(linear, ask("server", f"{quantity}<=0.01us"), ticks.append)
         assert verdict.outcome == "fail"
-        assert verdict.reason.startswith(f"no rate holds the bound: one query at a time takes {quantity} 0.")
+        assert verdict.reason.startswith(f"no rate holds the bound: one query at a time takes {quantity} ")
         assert verdict.measured == report.estimate(quantity)
         assert (report.latency.scenario, report.rates) == ("single_stream", ())
         assert len(report.latency.blocks) == len(ticks) == 2  # the second confirms the first
