@@ -10,6 +10,7 @@ from typing import Any
 
 from runtimes.bundles.build_plan import BuildPlan, EngineLayer
 from runtimes.bundles.distribution import Distribution
+from runtimes.bundles.input_limits import InputLimits
 from runtimes.bundles.states import fault
 from runtimes.bundles.work import Work
 from runtimes.errors import UsageError
@@ -56,6 +57,7 @@ class Artifact:
         layers: the engine's layers; empty if TensorRT did not list them.
         work: operations and bytes of one inference; None if they were not counted.
         states: outputs, by the inputs that take them at the next step; empty for a model without states.
+        limits: sizes and values of the inputs that a session refuses.
     """
 
     file: Path
@@ -71,6 +73,7 @@ class Artifact:
     layers: tuple[EngineLayer, ...] = ()
     work: Work | None = None
     states: Mapping[str, str] = field(default_factory=dict)
+    limits: InputLimits = field(default_factory=InputLimits)
 
     def __post_init__(self) -> None:
         for kind, specs in (("inputs", self.inputs), ("outputs", self.outputs)):
@@ -79,6 +82,8 @@ class Artifact:
                 raise ValueError(f"has {kind} of one name: {', '.join(names)}")
         if (wrong := fault(self.states, self.inputs, self.outputs)) is not None:
             raise ValueError(f"has a wrong {wrong}")
+        if not set(self.limits.rows) <= {spec.name for spec in self.inputs}:
+            raise ValueError(f"has limits of {', '.join(self.limits.rows)}, which are no inputs of the model")
 
     @property
     def is_compiled_on_device(self) -> bool:

@@ -44,6 +44,7 @@ class Session(abc.ABC):
         self.artifact = artifact
         self.inputs = artifact.inputs
         self.outputs = artifact.outputs
+        self._limits = artifact.limits or None  # comparing with None is fast
         self._turn = threading.Lock() if self.serial else nullcontext()
         self.monitor_drift({})
         self._closed = False
@@ -59,7 +60,7 @@ class Session(abc.ABC):
             An array for every output, in the order of `outputs`. No later run writes to these arrays.
 
         Raises:
-            FeedError: an array is missing, unknown, or of another dtype or shape.
+            FeedError: an array is missing, unknown, or of another dtype or shape; or it is beyond the model's limits.
             BackendError: the session is closed; the runtime failed, and its text is passed on; or it returned an output
                 of another dtype or shape than `outputs` declares.
         """
@@ -150,6 +151,8 @@ class Session(abc.ABC):
             if self._closed:
                 raise BackendError("The session is closed; load the bundle again.")
             sizes = check_feeds(self.inputs, feeds)
+            if self._limits is not None:
+                self._limits.check(feeds, sizes)
             if out is None:
                 outputs = self._infer(feeds)
             else:

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from hwbench.data.dataset import Dataset
 from hwbench.machine.identity import Machine, this_machine
 from runtimes import cpu
+from runtimes.bundles.input_limits import InputLimits
 from runtimes.bundles.manifest import Artifact
 from runtimes.bundles.states import States
 from runtimes.bundles.work import Work
@@ -76,6 +77,7 @@ class CandidateBuilder:
         variants: the cache of variants that earlier builds made; None for no cache.
         ranges: the sizes of dynamic dimensions, for engines; one mapping per optimization profile.
         states: the model's states, if it has any; its calibration samples are single steps nevertheless.
+        limits: the limits of its inputs, which bundles record.
 
     Raises:
         UsageError: static int8 cannot use the table for this model.
@@ -94,9 +96,10 @@ class CandidateBuilder:
         variants: Cache | None = None,
         ranges: tuple[DimensionRanges, ...] = (),
         states: States | None = None,
+        limits: InputLimits | None = None,
     ) -> None:
         self.name, self.model, self.calibration = name, model, calibration
-        self.states = states or {}
+        self.states, self.limits = states or {}, limits or InputLimits()
         self._folder, self._table, self._cache, self._ranges = folder, table, variants, ranges
         self.as_is = as_is(model)
         self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
@@ -121,13 +124,13 @@ class CandidateBuilder:
             variant, candidate.recipe, candidate.settings, folder, BuildTarget(profile, self._ranges)
         )
         self._check_size(candidate, artifact)
-        artifact = dataclasses.replace(artifact, states=self.states)
+        artifact = dataclasses.replace(artifact, states=self.states, limits=self.limits)
         bundle = folder / "candidate.edge"
         reason = obstacle(artifact)
         shown = artifact
         if reason is not None or is_foreign(artifact, profile, self._machine):
             shown = stand_in(artifact, variant, candidate.recipe, folder / "stand-in")
-            shown = dataclasses.replace(shown, states=self.states)
+            shown = dataclasses.replace(shown, states=self.states, limits=self.limits)
         pack(Contents(self.name, profile, shown, candidate.recipe, {}, {}), bundle)
         return BuiltCandidate(bundle, artifact, reason)
 

@@ -6,7 +6,7 @@ for one shape, and what was calibrated at one, may be wrong at others. So a few 
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,6 @@ from hwbench.data import dataset
 from hwbench.data.dataset import Dataset
 from runtimes import npz, samples
 from runtimes.bundles.states import States
-from runtimes.errors import UsageError
 from runtimes.inference.step_sequences import leading_axes, run_sequences
 from runtimes.sample_arrays import Rows, flat, stack
 from runtimes.tensors import Array, Feeds
@@ -28,6 +27,7 @@ from toolchain.calibration.single_steps import open_stream
 from toolchain.models import ort_session
 from toolchain.models.data_dependent import data_dependent_outputs
 from toolchain.models.onnx_model import OnnxModel, load_ir
+from toolchain.sources.sized_runs import run_resized
 from toolchain.sources.sizes import other_sizes, resized, sizes_of
 
 _SAMPLES = 3  # run at each size, since one may be right by chance
@@ -150,13 +150,12 @@ def _expected(model: OnnxModel, data: Dataset, session: ort.InferenceSession) ->
 
 def _accepted(model: OnnxModel, own: Sequence[Feeds], session: ort.InferenceSession) -> Iterator[dict[str, int]]:
     """Yield sizes at which the source runs."""
-    usual = sizes_of(model.inputs, own[0])
+    call, usual = functools.partial(ort_session.run_sample, session, 0), sizes_of(model.inputs, own[0])
     tried: list[dict[str, int]] = [usual]
     for sizes in other_sizes(model.inputs, usual):
         if sizes in tried:
             continue
         tried.append(sizes)
-        with contextlib.suppress(UsageError):
-            for fed in own:
-                ort_session.run_sample(session, 0, resized(model.inputs, fed, sizes))
+        runs = (run_resized(model.inputs, fed, sizes, call) for fed in own)
+        if all(run is not None and run.error is None for run in runs):
             yield sizes

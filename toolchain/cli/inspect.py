@@ -16,6 +16,7 @@ from toolchain.cli._options import check_exists, input_option, text_or_json_opti
 from toolchain.sources.open_source import check_source, is_source
 
 if TYPE_CHECKING:
+    from runtimes.bundles.input_limits import InputLimits
     from runtimes.bundles.manifest import Artifact
     from runtimes.tensors import TensorSpec
     from toolchain.analysis.inspection import Inspection
@@ -60,6 +61,7 @@ def command(path: str, inputs: tuple[TensorSpec, ...], form: str) -> None:
                 "runtime": artifact.runtime,
                 "threads": artifact.settings.threads,
                 **({"states": dict(artifact.states)} if artifact.states else {}),
+                **({"limits": _limits(artifact.limits)} if artifact.limits else {}),
                 "golden_samples": bundle.manifest.golden.samples,
                 "tool_versions": dict(artifact.tool_versions),
                 "source_sha256": artifact.source_sha256,
@@ -89,6 +91,12 @@ def _show_engine(manifest: dict[str, Any], artifact: Artifact, form: str) -> Non
     _say(f"size: {artifact.size_bytes / 1e6:.2f} MB")
     for layer in artifact.layers:
         _say(f"layer: {layer.name}, {layer.kind}, {layer.precision or 'no precision listed'}")
+
+
+def _limits(limits: InputLimits) -> dict[str, str]:
+    """Write each limit as a comparison, beginning with the operator."""
+    sizes = {name: f"<= {largest}" for name, largest in limits.sizes.items()}
+    return {**sizes, **{name: f"< {rows}" for name, rows in limits.rows.items()}}
 
 
 def _print_manifest(manifest: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, list_candidates, untried
 from toolchain.candidates.other_sizes import resized_samples
 from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, metrics_of
+from toolchain.candidates.source_limits import source_limits
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
 from toolchain.pipeline.accuracy_budgets import with_defaults
@@ -44,9 +45,9 @@ from toolchain.pipeline.report_entries import (
     report_trial,
     search_notes,
     search_summary,
-    size_notes,
 )
 from toolchain.pipeline.request import BuildRequest
+from toolchain.pipeline.size_notes import size_notes
 from toolchain.pipeline.stages import OPENING, PACKING, REFERENCE, stages
 from toolchain.pipeline.write_results import write_results
 from toolchain.search.choose import choose
@@ -133,15 +134,16 @@ def _open_context(
     scorer = choose_scorer(model, evaluation, calibration, metrics, work, request.states)
     ranking = choose_ranking_scorer(model, calibration, scorer, work)
     steps = single_steps(model, calibration, work / "calibration-steps.npz") if calibration else None
-    builder = CandidateBuilder(request.name, model, steps, work, table, cache, request.ranges, request.states)
     begin_stage(REFERENCE)
+    timed = interleaved.subset(scorer.samples, scorer.samples.first(_TIMED_SAMPLES, sys.maxsize), work / "timed.npz")
+    inferences = single_steps(model, timed, work / "timed-steps.npz", _PROFILED_STEPS)
+    limits = source_limits(model, inferences)
+    builder = CandidateBuilder(request.name, model, steps, work, table, cache, request.ranges, request.states, limits)
     reference = Candidate(builder.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
     bundle = builder.make(reference, request.profiles[0]).bundle
-    timed = interleaved.subset(scorer.samples, scorer.samples.first(_TIMED_SAMPLES, sys.maxsize), work / "timed.npz")
     check_repeats(model, bundle, timed.file, uncached)
     scorer = scorer.with_reference(interleaved.outputs(bundle, scorer.samples.file, target))
     ranking = ranking.with_reference(interleaved.outputs(bundle, ranking.samples.file, target))
-    inferences = single_steps(model, timed, work / "timed-steps.npz", _PROFILED_STEPS)
     tick("ran the source")
     limit(request.time_limit_s)
     clock = TimeLimit(request.time_limit_s)

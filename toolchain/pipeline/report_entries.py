@@ -26,7 +26,6 @@ from toolchain.pipeline.machine_peaks import with_peaks
 from toolchain.recipes.recipe import Recipe
 from toolchain.search.choose import Decision, JudgedTrial
 from toolchain.search.trials import BuildContext, Trial
-from toolchain.sources.sizes import single_sizes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,19 +119,6 @@ def repair_notes(candidates: Sequence[Candidate], context: BuildContext) -> list
         for candidate in candidates
         if (kept := context.builder.kept(candidate.recipe))
     ]
-
-
-def size_notes(context: BuildContext) -> tuple[str, ...]:
-    """Write a note on dimensions that have one size in all samples of a kind."""
-    calibration, scored = context.builder.calibration, context.scorer.samples
-    if calibration is None:
-        return single_sizes(scored, "evaluation", "scored and timed")
-    if calibration.sizes == scored.sizes:
-        return single_sizes(scored, "calibration and evaluation", "calibrated, scored and timed")
-    return (
-        *single_sizes(calibration, "calibration", "calibrated"),
-        *single_sizes(scored, "evaluation", "scored and timed"),
-    )
 
 
 def data_dependent_notes(context: BuildContext) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from hwbench.data.dataset import Dataset
 from runtimes.tensors import Array, Feeds, TensorSpec
 
 _LONG = 32  # sizes from here on are halved before they are doubled
@@ -52,26 +51,6 @@ def other_sizes(specs: Sequence[TensorSpec], sizes: Mapping[str, int]) -> Iterat
 def resized(specs: Sequence[TensorSpec], feeds: Feeds, sizes: Mapping[str, int]) -> dict[str, Array]:
     """Cut or repeat the arrays of feeds, so that their values stay valid (as those of a vocabulary)."""
     return {spec.name: resized_to(np.asarray(feeds[spec.name]), spec.resolve(sizes)) for spec in specs}
-
-
-def single_sizes(data: Dataset, use: str, done: str) -> tuple[str, ...]:
-    """Write a warning of dimensions, other than a batch, that have one size in all samples; none if there are none.
-
-    What is calibrated and scored at one size may be wrong at others.
-
-    Args:
-        data: the samples.
-        use: their name: "calibration", "evaluation".
-        done: what they are used for, in a passive form: "scored and timed".
-    """
-    batch = batches(data.specs)
-    single = [f"{name} = {sizes[0]}" for name, sizes in data.sizes.items() if len(sizes) == 1 and name not in batch]
-    if not single:
-        return ()
-    return (
-        f"All {use} samples have {' and '.join(single)}, so that is the size that was {done}; give samples of the "
-        "sizes that the device will see.",
-    )
 
 
 def resized_to(array: Array, shape: Sequence[int]) -> Array:

@@ -10,8 +10,10 @@ import step_models
 
 from hwbench.data import dataset
 from hwbench.data.dataset import Dataset
+from runtimes.bundles.input_limits import InputLimits
 from toolchain.calibration.single_steps import single_steps
 from toolchain.candidates.other_sizes import resized_samples
+from toolchain.candidates.source_limits import source_limits
 from toolchain.models import ort_session
 from toolchain.models.onnx_model import OnnxModel
 
@@ -63,3 +65,8 @@ def test_other_sizes_are_sequences_from_states_of_other_lengths(
     assert len({shape[3] for shape in shapes}) > 2
     assert all(len(sequence.feeds) == 2 for sequence in sizes.data.sequences())
     assert sizes.fault(sizes.expected) is None
+
+
+def test_a_cache_has_room_for_the_steps_that_a_position_table_has(decoder: OnnxModel, data: Dataset, tmp_path: Path):
+    found = source_limits(decoder, single_steps(decoder, data, tmp_path / "steps.npz"))
+    assert found == InputLimits({"P": 63}, {"token": step_models.VOCABULARY})

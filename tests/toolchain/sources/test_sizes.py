@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwbench.data import dataset
-from runtimes import npz
-from runtimes.sample_arrays import stack
 from runtimes.tensors import TensorSpec, check_feeds
-from toolchain.sources.sizes import batches, other_sizes, resized, resized_to, single_sizes, sizes_of
+from toolchain.sources.sizes import batches, other_sizes, resized, resized_to, sizes_of
 
 DIMS = st.lists(st.sampled_from(["N", "T", "H", 1, 3]), max_size=4).map(tuple)
 SPECS = st.lists(DIMS, min_size=1, max_size=3).map(
@@ -45,18 +41,6 @@ def test_batches_grow_by_one_and_others_by_factors_of_two():
     found = list(other_sizes(specs, {"N": 1, "T": 12, "L": 64}))
     assert found[:2] == [{"N": 2, "T": 24, "L": 65}, {"N": 2, "T": 6, "L": 65}]
     assert {"N": 1, "T": 24, "L": 64} in found
-
-
-@pytest.mark.parametrize(
-    ("lengths", "warning"),
-    [((5, 5), "All calibration samples have T = 5, so that is the size that was calibrated"), ((5, 2), "")],
-)
-def test_samples_of_one_length_are_warned_of(tmp_path, lengths, warning):
-    npz.write(tmp_path / "x.npz", {"x": stack([np.ones((length, 8), np.float32) for length in lengths])})
-    data = dataset.read(tmp_path / "x.npz", [TensorSpec("x", "float32", ("N", "T", 8))])
-    found = single_sizes(data, "calibration", "calibrated")
-    assert "".join(found).startswith(warning)
-    assert bool(found) == bool(warning)
 
 
 def test_long_dimensions_are_halved_first():

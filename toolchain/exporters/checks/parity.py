@@ -13,9 +13,10 @@ from runtimes.tensors import Array, TensorSpec
 from runtimes.verification.golden import slice_error
 from toolchain.exporters._root_cause import root_cause
 from toolchain.exporters.checks.output_shapes import Shapes, shapes_of
-from toolchain.exporters.checks.run_at_sizes import Call, Run, Runs, run_at_sizes
+from toolchain.exporters.checks.run_at_sizes import Run, Runs, run_at_sizes
 from toolchain.models import ort_session
 from toolchain.models.onnx_model import OnnxModel
+from toolchain.sources.sized_runs import Call
 
 FLOAT32_TOLERANCE = 1e-3
 """Relative, on different kernels; EfficientNet-lite0 shows 1e-6."""

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from runtimes.tensors import Array, TensorSpec
-from toolchain.sources.sizes import other_sizes, resized, sizes_of
-
-Call = Callable[[Mapping[str, Array]], Sequence[Array]]
-"""Computes a model's outputs from arrays by input; raises an exception where the model does not take their sizes."""
+from toolchain.sources.sized_runs import Call, run_resized
+from toolchain.sources.sizes import other_sizes, sizes_of
 
 Kept = TypeVar("Kept")
-
-MAX_ELEMENTS = 1 << 24
-"""Of the inputs together: enough for a long sequence, little enough for any machine."""
 
 _CHANGES: tuple[Callable[[int], int], ...] = (lambda n: n + 1, lambda n: 2 * n, lambda n: n // 2, lambda n: n - 1)
 _MAX_FIXED = 2  # more dimensions that only fail are taken to depend on each other in a way that is not tried here
@@ -76,17 +70,14 @@ def run_at_sizes(
 
     def taken(changes: Mapping[str, int]) -> bool:
         wanted = {**sizes, **changes}
-        elements = sum(math.prod(spec.resolve(wanted)) for spec in specs)
-        if any(size < 1 for size in changes.values()) or elements > MAX_ELEMENTS:
+        run = run_resized(specs, feed, wanted, call)
+        if run is None:
             return False
-        other = resized(specs, feed, wanted)
-        try:
-            outputs = call(other)
-        except Exception as error:  # a model may raise any exception
+        if run.error is not None:
             for name in changes:
-                errors.setdefault(name, error)
+                errors.setdefault(name, run.error)
             return False
-        seen.append((wanted, keep(Run(tuple(changes), other, outputs))))
+        seen.append((wanted, keep(Run(tuple(changes), run.feed, run.outputs))))
         changed.update(changes)
         return True
 

@@ -12,9 +12,9 @@ from torch.fx.experimental import symbolic_shapes
 
 from runtimes.tensors import TensorSpec
 from toolchain.exporters._quiet import quiet
-from toolchain.exporters.checks.run_at_sizes import MAX_ELEMENTS
 from toolchain.exporters.tracing.model_lines import is_torch, line_of
 from toolchain.exporters.tracing.recurrent import recurrent_shapes
+from toolchain.sources.sized_runs import MAX_ELEMENTS
 
 _MAX_SIZES = 9  # of a dimension: each costs an inference
 

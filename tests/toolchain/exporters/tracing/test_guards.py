@@ -9,10 +9,10 @@ from torch import nn
 
 from runtimes.errors import UsageError
 from toolchain.exporters import module, pt2, torchscript
-from toolchain.exporters.checks.run_at_sizes import MAX_ELEMENTS
 from toolchain.exporters.tracing.guards import sizes_of_interest
 from toolchain.exporters.tracing.wiring import Wired
 from toolchain.sources.input_specs import parse_input
+from toolchain.sources.sized_runs import MAX_ELEMENTS
 
 SPEC = parse_input("x=float32[N,T]")
 SOURCE = """
