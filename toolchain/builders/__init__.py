@@ -5,14 +5,17 @@ Builders ignore the precision: the graph has it, and the settings have it for ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from runtimes import plugins
 
 if TYPE_CHECKING:  # listing the names imports no ONNX
+    import onnx_ir as ir
+
     from runtimes.bundles.manifest import Artifact, RuntimeSettings
+    from runtimes.profile import QuantizationScheme
     from toolchain.engines.build_target import BuildTarget
     from toolchain.models.onnx_model import OnnxModel
     from toolchain.recipes.recipe import Recipe
@@ -28,6 +31,9 @@ class Builder(Protocol):
         USES_THREADS: the runtime uses the number of threads.
         EACH_SHAPE: options under which the runtime compiles a model for each shape that comes, for models that it
             computes wrongly in a form for all shapes; empty if it has no such forms.
+        FIT_INT8: makes static int8 of a graph fit the runtime, by keeping in float what it computes wrongly: from a
+            prepared float graph, which stays unchanged, and the layout of its integers to a graph with marked nodes.
+            None if the runtime takes the graphs that are made for ONNX Runtime.
     """
 
     FLOAT_OPTIONS: Mapping[str, Mapping[str, str]]
@@ -35,6 +41,7 @@ class Builder(Protocol):
     REFUSED: Mapping[str, str]
     USES_THREADS: bool
     EACH_SHAPE: Mapping[str, str]
+    FIT_INT8: Callable[[ir.Model, QuantizationScheme], ir.Model] | None
 
     def versions(self) -> Mapping[str, str]:
         """Name the packages that make the artifact, with their versions."""

@@ -19,6 +19,7 @@ TYPED = ()
 REFUSED: Mapping[str, str] = {}
 USES_THREADS = True
 EACH_SHAPE: Mapping[str, str] = {}
+FIT_INT8 = None
 
 
 def versions() -> Mapping[str, str]:

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from runtimes.backends import openvino
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from toolchain.builders import _onnx_file
+from toolchain.builders._openvino_faults import avoid_faults
 from toolchain.engines.build_target import BuildTarget
 from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.models.onnx_model import OnnxModel
@@ -26,6 +27,7 @@ TYPED = ("bf16",)
 REFUSED: Mapping[str, str] = {}
 USES_THREADS = True
 EACH_SHAPE: Mapping[str, str] = {"static_shapes": "each"}
+FIT_INT8 = avoid_faults
 
 
 def versions() -> Mapping[str, str]:

@@ -29,6 +29,7 @@ TYPED = ()
 REFUSED = planner.REFUSED
 USES_THREADS = False
 EACH_SHAPE: Mapping[str, str] = {}
+FIT_INT8 = _engine.fit_int8
 
 
 def versions() -> Mapping[str, str]:

@@ -20,7 +20,6 @@ from toolchain.quantizers import precisions, quantizer
 from toolchain.recipes.recipe import Recipe
 
 _HALVES = ("bf16", "fp16")
-_TAKING_ANY_GRAPH = ("onnxruntime", "null")  # runtimes that int8 graphs need not be adapted to
 _ANY = "any"  # the precision of the one candidate that stands for a runtime that nothing can be built for
 
 
@@ -157,7 +156,7 @@ def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections
         else:
             yield Recipe(precision, method)
         return
-    other = runtime if precision == "int8" and runtime not in _TAKING_ANY_GRAPH else None
+    other = runtime if precision == "int8" and builder(runtime).FIT_INT8 is not None else None
     recipe = Recipe(precision, method, scheme, corrections=wanted, for_runtime=other)
     yield recipe
     if precision == "int8":

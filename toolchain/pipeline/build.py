@@ -45,9 +45,9 @@ from toolchain.pipeline.report_entries import (
     report_trial,
     search_notes,
     search_summary,
+    size_notes,
 )
 from toolchain.pipeline.request import BuildRequest
-from toolchain.pipeline.size_notes import size_notes
 from toolchain.pipeline.stages import OPENING, PACKING, REFERENCE, stages
 from toolchain.pipeline.write_results import write_results
 from toolchain.search.choose import choose

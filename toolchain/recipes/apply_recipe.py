@@ -18,6 +18,7 @@ from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain import corrections
+from toolchain.builders import builder
 from toolchain.calibration.calibrate import observe_ranges
 from toolchain.calibration.table import CalibrationTable
 from toolchain.calibration.table_cache import dependencies
@@ -27,7 +28,6 @@ from toolchain.models.onnx_model import CORRECTIONS_KEY, OnnxModel, is_quantized
 from toolchain.models.prepare import prepare
 from toolchain.models.repair import make_runnable
 from toolchain.quantizers import quantizer, range_quantizer
-from toolchain.recipes import openvino_faults
 from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import example_samples
@@ -113,8 +113,9 @@ def calibrate_graph(
     observable = calibration is not None and recipe.calibration is not None
     check_samples(recipe, samples=observable, table=table is not None)
     needs = quantizer(recipe.precision).NEEDS_RANGES
-    if recipe.for_runtime == openvino_faults.RUNTIME:
-        graph = openvino_faults.avoid_faults(graph, recipe.scheme or QuantizationScheme())
+    fit = builder(recipe.for_runtime).FIT_INT8 if recipe.for_runtime is not None else None
+    if fit is not None:
+        graph = fit(graph, recipe.scheme or QuantizationScheme())
     ranges: Mapping[str, Range] = {}
     if needs == "yes" and table is not None:
         ranges = table.of(range_quantizer(recipe.precision).tensors(graph, recipe)).ranges

@@ -1,6 +1,6 @@
 """Places where OpenVINO computes Q/DQ pairs wrongly (2026.4 on a CPU), and graphs that avoid them.
 
-`tests/toolchain/recipes/test_openvino_faults.py` compares operators before and after pairs with exact arithmetic.
+`tests/toolchain/builders/test_openvino_faults.py` compares operators before and after pairs with exact arithmetic.
 Wrong are:
 
 - a Q after a maximum or minimum over axes, by 0.1 to 1.0, also with elementwise operators or reshapes between the two;
@@ -19,9 +19,7 @@ from toolchain.graphs.edits import is_constant
 from toolchain.graphs.products import PRODUCTS
 from toolchain.recipes.qdq_placement import INTEGER_OPS, KEEP_KEY
 
-RUNTIME = "openvino"
-"""The runtime's name, as recipes have it."""
-
+_REASON = "openvino"  # for which a node is kept in float
 _MAXIMA = frozenset({"ReduceMax", "ReduceMin", "GlobalMaxPool"})
 _NOT_NEGATIVE = frozenset({"Relu", "Sigmoid"})
 
@@ -64,7 +62,7 @@ def _keep_readers(reduced: ir.Value, *, is_wrong: bool) -> None:
         value, is_wrong = front.pop()
         for node in (use.node for use in value.uses()):
             if is_wrong:
-                node.metadata_props[KEEP_KEY] = RUNTIME
+                node.metadata_props[KEEP_KEY] = _REASON
             is_crossed = node.op_type not in PRODUCTS and (node.op_type == "Concat" or _has_one_activation(node))
             reached = [(output, is_wrong or _has_vector(node)) for output in node.outputs if is_crossed]
             front += [one for one in reached if one not in seen]
@@ -91,5 +89,5 @@ def _keep_writers(pooled: ir.Value | None, fine: Collection[str]) -> None:
         if node is None or node in seen or node.op_type in fine or node.op_type not in INTEGER_OPS:
             continue
         seen.add(node)
-        node.metadata_props[KEEP_KEY] = RUNTIME
+        node.metadata_props[KEEP_KEY] = _REASON
         front += [] if node.op_type in PRODUCTS else node.inputs
