@@ -41,7 +41,7 @@ EXTRA_PACKAGES = {
     "http_server": {"starlette", "uvicorn"},
     "prometheus": {"prometheus_client"},
 }
-BACKEND_PACKAGES = {"null": set()}
+BACKEND_PACKAGES = {"null": set(), "_openvino_forms": {"openvino"}}
 MEMORY_PACKAGES = {"cuda_bindings": {"cuda"}, "pycuda": {"pycuda"}}
 METER_PACKAGES = {"nvml": {"pynvml"}}
 

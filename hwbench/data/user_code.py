@@ -15,6 +15,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
+from hwbench.data import code_line
 from runtimes.errors import UsageError
 
 _taken: dict[str, Path] = {}  # top-level modules that were imported from a user's folder
@@ -64,18 +65,20 @@ def running(path: Path, what: str) -> Iterator[None]:
 
 def described(error: BaseException, path: Path) -> str:
     """Describe an error in a user's code: its kind, its text and its place."""
-    reason = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())[:300]
-    return (f"{type(error).__name__}: {reason}" if reason else type(error).__name__) + place(error, path)
+    reason = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())[:300].rstrip(".")
+    what = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+    where = _innermost_line(error, path)
+    return f"{what}, at {where}" if where else what
 
 
-def place(error: BaseException, path: Path) -> str:
-    """Tell the innermost line of an error that is in a user's file or beside it, in brackets; empty if none is."""
+def _innermost_line(error: BaseException, path: Path) -> str | None:
+    """Find the innermost line of an error that is in a user's file or beside it."""
     if isinstance(error, SyntaxError) and error.filename is not None:
         lines = [(error.filename, error.lineno)]
     else:
         lines = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     near = [(file, line) for file, line in lines if Path(file).resolve().parent == path.resolve().parent]
-    return f" (line {near[-1][1]} of '{Path(near[-1][0]).name}')" if near else ""
+    return code_line.shown(near[-1][0], near[-1][1] or 1) if near else None
 
 
 @contextlib.contextmanager

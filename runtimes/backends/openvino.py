@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import math
 import re
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-# The import of openvino reports its use in a thread that would run while we time. If the package that reports is
-# missing, openvino uses a stub. If another module imported it before, there is nothing left to prevent.
-if "openvino_telemetry" in sys.modules or TYPE_CHECKING:
-    import openvino as ov
-else:
-    sys.modules["openvino_telemetry"] = None
-    try:
-        import openvino as ov
-    finally:
-        del sys.modules["openvino_telemetry"]
-
-from runtimes.backends._signal_stack import kept_signal_stack
+from runtimes.backends._openvino_forms import CompiledForm, Shapes, compile_form, core, ov, reshaped, run, run_larger
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UsageError
 from runtimes.inference.session import Session
-from runtimes.tensors import Array, Feeds, TensorSpec
+from runtimes.tensors import Array, Feeds
 
-_COPIED_BYTES = 64 << 10  # below this size, copying an output costs less than binding an array to it
 _PRECISIONS = ("f32", "bf16", "f16")
 _STATIC_SHAPES = ("first", "each", "none")
 _MAX_FORMS = 8  # compiled forms, each of which holds weights of its own
@@ -58,7 +40,7 @@ def load(artifact: Artifact, model: bytes) -> Session:
     _config(artifact.settings)  # checked before the model is read: a misspelt option is no fault of the model
     graph = read(model, str(artifact.file))
     try:
-        return _OpenVinoSession(artifact, graph, None if _is_each(artifact) else _compile(graph, artifact))
+        return _OpenVinoSession(artifact, graph)
     except Exception as error:  # OpenVINO raises bare RuntimeErrors and pybind classes
         raise BackendError(f"OpenVINO cannot load '{artifact.file}': {_reason(error)}") from error
 
@@ -70,7 +52,7 @@ def read(model: bytes, name: str) -> ov.Model:
         BackendError: OpenVINO refuses the model; its own text is passed on.
     """
     try:
-        return _core().read_model(model)
+        return core().read_model(model)
     except Exception as error:  # OpenVINO raises bare RuntimeErrors and pybind classes
         raise BackendError(f"OpenVINO cannot load '{name}': {_reason(error)}") from error
 
@@ -87,30 +69,9 @@ def profiled(model: bytes, settings: RuntimeSettings, feeds: Feeds) -> Any:
     graph, config = read(model, "the model"), {**_config(settings), "PERF_COUNT": "YES"}
     if graph.is_dynamic() and _static_shapes(settings) != "none":
         with contextlib.suppress(Exception):  # as a session does
-            fixed = _reshaped(graph, {name: array.shape for name, array in feeds.items()})
-            return _core().compile_model(fixed, "CPU", config).create_infer_request()
-    return _core().compile_model(graph, "CPU", config).create_infer_request()
-
-
-_Shapes = tuple[tuple[int, ...], ...]
-"""Shapes of the inputs, in their order."""
-
-
-@dataclass(frozen=True)
-class _Compiled:
-    """A compiled model.
-
-    Attributes:
-        request: OpenVINO's inference request, which computes one inference at a time.
-        inputs: ports by name.
-        outputs: ports by name.
-        large: port, dtype and shape of the outputs that are written into new arrays instead of being copied.
-    """
-
-    request: Any
-    inputs: dict[str, Any]
-    outputs: dict[str, Any]
-    large: dict[str, tuple[Any, np.dtype[Any], tuple[int, ...]]]
+            fixed = reshaped(graph, {name: array.shape for name, array in feeds.items()})
+            return core().compile_model(fixed, "CPU", config).create_infer_request()
+    return core().compile_model(graph, "CPU", config).create_infer_request()
 
 
 class _OpenVinoSession(Session):
@@ -126,20 +87,21 @@ class _OpenVinoSession(Session):
 
     serial = True  # an infer request computes one inference at a time
 
-    def __init__(self, artifact: Artifact, graph: ov.Model, general: _Compiled | None) -> None:
+    def __init__(self, artifact: Artifact, graph: ov.Model) -> None:
         super().__init__(artifact)
         static = all(spec.is_static for spec in artifact.inputs)
         self._graph = None if static or _static_shapes(artifact.settings) == "none" else graph
-        self._general, self._general_ran = general, False
-        self._forms: dict[_Shapes, _Compiled | None] = {}  # last used last; None if the shapes cannot be compiled
+        self._general = None if _is_each(artifact) else self._compiled(graph)
+        self._general_ran = False
+        self._forms: dict[Shapes, CompiledForm | None] = {}  # last used last; None if the shapes cannot be compiled
 
     def _infer(self, feeds: Feeds) -> dict[str, Array]:
         try:
-            return _run(self._form_for(feeds), feeds)
+            return run(self._form_for(feeds), feeds)
         except Exception as error:  # OpenVINO raises bare RuntimeErrors and pybind classes
             raise BackendError(f"OpenVINO failed in '{self.artifact.file}': {_reason(error)}") from error
 
-    def _form_for(self, feeds: Feeds) -> _Compiled:
+    def _form_for(self, feeds: Feeds) -> CompiledForm:
         if self._graph is None:
             return self._general_for(feeds)
         shapes = tuple(feeds[spec.name].shape for spec in self.inputs)
@@ -149,45 +111,39 @@ class _OpenVinoSession(Session):
             self._general = None  # frees its memory before the fixed form takes more
             self._forms[shapes] = None
             with contextlib.suppress(Exception):  # some models cannot be compiled for fixed shapes
-                self._forms[shapes] = _compile(self._reshaped(self._graph, shapes), self.artifact)
+                self._forms[shapes] = self._compiled(self._graph, shapes)
         fixed = self._forms.get(shapes)
         if fixed is not None:
             return fixed
         return self._general_for(feeds)
 
-    def _general_for(self, feeds: Feeds) -> _Compiled:
+    def _general_for(self, feeds: Feeds) -> CompiledForm:
         if self._general is None:
             assert self._graph is not None
-            self._general = _compile(self._graph, self.artifact)
+            self._general = self._compiled(self._graph)
         if not self._general_ran:
             self._general_ran = True
-            _run_larger(self._general, self.inputs, feeds)
+            run_larger(self._general, self.inputs, feeds)
         return self._general
 
-    def _form_of(self, graph: ov.Model, shapes: _Shapes) -> _Compiled:
+    def _form_of(self, graph: ov.Model, shapes: Shapes) -> CompiledForm:
         form = self._forms.pop(shapes, None)
         if form is None:
             if len(self._forms) >= _MAX_FORMS:  # before another takes memory
                 del self._forms[next(iter(self._forms))]
-            form = _compile(self._reshaped(graph, shapes), self.artifact)
+            form = self._compiled(graph, shapes)
         self._forms[shapes] = form
         return form
 
-    def _reshaped(self, graph: ov.Model, shapes: _Shapes) -> ov.Model:
-        return _reshaped(graph, {spec.name: shape for spec, shape in zip(self.inputs, shapes)})
+    def _compiled(self, graph: ov.Model, shapes: Shapes | None = None) -> CompiledForm:
+        """Compile the form for fixed shapes, or that for all."""
+        if shapes is not None:
+            graph = reshaped(graph, {spec.name: shape for spec, shape in zip(self.inputs, shapes)})
+        return compile_form(graph, self.inputs, self.outputs, _config(self.artifact.settings))
 
     def _release(self) -> None:
         self._graph = self._general = None
         self._forms.clear()
-
-
-@functools.cache
-def _core() -> ov.Core:
-    """Return the one core of this process.
-
-    With a core for each of several compiled forms, other libraries of the process crash later (openvino 2026.4).
-    """
-    return ov.Core()
 
 
 def _static_shapes(settings: RuntimeSettings) -> str:
@@ -197,67 +153,6 @@ def _static_shapes(settings: RuntimeSettings) -> str:
 def _is_each(artifact: Artifact) -> bool:
     """Tell whether a model is compiled for each shape that comes, and never for all."""
     return _static_shapes(artifact.settings) == "each" and not all(spec.is_static for spec in artifact.inputs)
-
-
-def _reshaped(graph: ov.Model, shapes: dict[str, tuple[int, ...]]) -> ov.Model:
-    fixed = graph.clone()
-    fixed.reshape(shapes)
-    return fixed
-
-
-def _compile(graph: ov.Model, artifact: Artifact) -> _Compiled:
-    with kept_signal_stack():
-        compiled = _core().compile_model(graph, "CPU", _config(artifact.settings))
-    inputs = {spec.name: compiled.input(spec.name) for spec in artifact.inputs}
-    outputs = {spec.name: compiled.output(spec.name) for spec in artifact.outputs}
-    # The class below OpenVINO's Python wrapper, whose dispatch takes 7 us, a tenth of a small model's time
-    # (openvino 2026.4).
-    request = super(type(compiled), compiled).create_infer_request()
-    return _Compiled(
-        request, inputs, outputs, {name: _large_output(port) for name, port in outputs.items() if _is_large(port)}
-    )
-
-
-def _large_output(port: Any) -> tuple[Any, np.dtype[Any], tuple[int, ...]]:
-    return port, np.dtype(port.element_type.to_dtype()), tuple(port.shape)
-
-
-def _is_large(port: Any) -> bool:
-    shape = port.partial_shape
-    return bool(shape.is_static and port.element_type.size * math.prod(shape.to_shape()) >= _COPIED_BYTES)
-
-
-def _run(form: _Compiled, feeds: Feeds) -> dict[str, Array]:
-    """Infer without copying: share the inputs, and let large outputs of known shape fill new arrays."""
-    request, computed = form.request, {}
-    for name, (port, dtype, shape) in form.large.items():
-        computed[name] = np.empty(shape, dtype)
-        request.set_tensor(port, ov.Tensor(computed[name], shared_memory=True))
-    tensors = {port: _tensor(feeds[name]) for name, port in form.inputs.items()}
-    views = request.infer(tensors, share_outputs=True, decode_strings=True)
-    # The request owns the memory of other outputs, and its next run writes to it.
-    return {name: computed[name] if name in computed else views[port].copy() for name, port in form.outputs.items()}
-
-
-def _run_larger(form: _Compiled, specs: tuple[TensorSpec, ...], feeds: Feeds) -> None:
-    """Run a general form at sizes above 1 before its first call, if that has a size of 0 or 1.
-
-    OpenVINO 2026.4 fuses attention. A general form that first meets a single key, as the first step with a KV cache
-    does, computes wrong values from 16 keys on, for as long as it lives.
-    """
-    dims = [dim for spec in specs for dim in zip(spec.shape, feeds[spec.name].shape)]
-    sizes = {letter: size for letter, size in dims if isinstance(letter, str)}
-    batches = {spec.shape[0] for spec in specs if spec.shape}
-    larger = {letter: size if letter in batches else max(size, 2) for letter, size in sizes.items()}
-    if larger != sizes:
-        with contextlib.suppress(Exception):  # the model may not take these sizes
-            _run(form, {spec.name: np.resize(feeds[spec.name], spec.resolve(larger)) for spec in specs})
-
-
-def _tensor(array: Array) -> ov.Tensor:
-    """Share an array's memory, or copy an array that is read-only or not contiguous, which OpenVINO refuses."""
-    ordered = np.require(array, requirements=("C", "W"))
-    return ov.Tensor(ordered, shared_memory=True)
 
 
 def _config(settings: RuntimeSettings) -> dict[str, str]:

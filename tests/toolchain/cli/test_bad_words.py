@@ -46,11 +46,11 @@ def test_an_unknown_metric_for_labelled_samples(refuses_build, npz):
         ("def other(): pass", ("has no function 'score'",)),
         (
             "def score(outputs, labels): raise ValueError('no')",
-            ("Metric 'score' failed: ValueError: no (line 1 of 'metric.py')",),
+            ("Metric 'score' failed: ValueError: no, at ", "metric.py:1 (`def score"),
         ),
         ("def score(outputs, labels): return 'good'", ("Metric 'score'",)),
         ("def score(outputs, labels): return [[1, 2]]", ("Metric 'score' returned an array of shape [1, 2]",)),
-        ("def score(:", ("cannot be imported: SyntaxError", "(line 1 of 'metric.py')")),
+        ("def score(:", ("cannot be imported: SyntaxError", "metric.py:1 (`def score(:`)")),
     ],
 )
 def test_a_metric_of_the_users_own_that_is_none(refuses_build, npz, tmp_path, text, words):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import sysconfig
 import traceback
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from hwbench.data import code_line
 
 _TORCH, _OURS = str(Path(torch.__file__).parent), str(Path(__file__).parents[2])
 _STDLIB, _PACKAGES = sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
@@ -21,15 +22,9 @@ def is_torch(file: str) -> bool:
 
 
 def line_of(frame: Any) -> str | None:
-    """Write a frame of a user's code as FILE:LINE and the line itself; None for torch's, Python's or our own."""
+    """Write the line of a frame of a user's code; None for torch's, Python's or our own."""
     file = getattr(frame, "filename", None)
-    if file is None or _is_foreign(file):
-        return None
-    path = Path(file)
-    if path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
-    text = linecache.getline(file, frame.lineno).strip()
-    return f"{path}:{frame.lineno}" + (f" (`{text[:120]}`)" if text else "")
+    return None if file is None or _is_foreign(file) else code_line.shown(file, frame.lineno)
 
 
 def where_raised(error: BaseException) -> str | None:
