@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -20,27 +20,32 @@ from toolchain.cli._options import (
     evaluation_of,
     evaluation_options,
     format_option,
+    input_option,
     profile_option,
     sampling_plan,
     scenario_options,
     verbose_option,
 )
 from toolchain.cli._show_results import show
-from toolchain.sources.open_source import is_onnx
+from toolchain.sources.open_source import check_source, is_source
 
 if TYPE_CHECKING:
     from hwbench.load.loadgen.load_plan import LoadedScenario
     from hwbench.load.scenarios import LoadRequest
     from hwbench.machine.gpu_timing import GpuTimes
     from hwbench.measurements.report import Report
+    from hwbench.results.measure_bundles import Evaluation
+    from runtimes.sample_arrays import Rows
     from runtimes.sampling.closed_loop import Block
+    from runtimes.tensors import TensorSpec
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path), metavar="BUNDLE|MODEL")
+@click.argument("path", metavar="SOURCE|BUNDLE")
+@input_option
 @evaluation_options
 @profile_option
-@click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, for a bare MODEL.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, for a SOURCE.")
 @duration_option("1, or 2,500 inferences")
 @scenario_options
 @click.option(
@@ -59,7 +64,8 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     ctx: click.Context,
-    path: Path,
+    path: str,
+    inputs: tuple[TensorSpec, ...],
     evaluation: Path | None,
     metrics: tuple[str, ...],
     profile: str | None,
@@ -75,7 +81,7 @@ def command(
 ) -> None:
     """Measure latency, throughput, memory and accuracy on this machine.
 
-    Takes a bundle, or a bare ONNX model, which is measured as it is on ONNX Runtime. Scenarios are those of MLPerf
+    Takes a bundle, or any source of a build, which is measured as it is on ONNX Runtime. Scenarios are those of MLPerf
     Inference with shorter runs: multi_stream (queries of several samples), offline (all samples at once), and server
     (random arrivals). server finds the largest rate that holds a bound on the latency; its exit code is 1 if no rate
     holds the bound, 3 if a longer --duration is needed to tell.
@@ -85,12 +91,18 @@ def command(
     edgewright measure model.onnx --evaluation e.npz --metric top1 --format json
     edgewright measure model.edge --scenario server --bound 'p99<=20ms'
     """
-    is_bare = is_onnx(path)
-    if not is_bare and (threads is not None or profile is not None):
-        raise UsageError(f"'{path}' holds its own profile and threads; leave out --profile and --threads.")
+    is_bare = is_source(path)
+    if not is_bare and (threads is not None or profile is not None or inputs):
+        raise UsageError(
+            f"'{path}' is a bundle, which holds its profile, threads and inputs; leave out --profile, --threads and "
+            "--input."
+        )
     if evaluation is None:
         evaluation_of(evaluation, metrics)
-    check_exists(path)
+    if is_bare:
+        check_source(path)
+    else:
+        check_exists(Path(path))
     from hwbench.budgets.verdicts import EXIT_CODES, overall
     from hwbench.load import scenarios
     from hwbench.machine import device_profiles
@@ -111,22 +123,22 @@ def command(
         if out is not None:
             stack.enter_context(output_file(out))
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-"))
-        bundle = path
+        bundle, name = Path(path), Path(path).name
         caveats: tuple[str, ...] = ()
         if is_bare:
             device = device_profiles.load(profile) if profile else device_profiles.detect(this_machine())
             # A bundle is measured without the toolchain's packages.
-            with plugins.optional_import("Measuring a bare model"):
+            with plugins.optional_import("Measuring a source"):
                 from toolchain.pipeline.pack_model import pack_as_is
-            bundle, caveat = pack_as_is(path, device, threads, Path(work))
+            bundle, caveat = pack_as_is(path, inputs, device, threads, Path(work), _arrays(scored))
             caveats = (caveat,)
         if ask is not None:
-            with bar(f"Measuring {path.name}", None if ask.bound else BLOCKS) as tick:
+            with bar(f"Measuring {name}", None if ask.bound else BLOCKS) as tick:
                 report, verdicts = scenarios.measure(bundle, ask, tick, scored)
         else:
             plan, blocks = (sampling_plan(duration), BLOCKS) if minutes is None else (soak.plan(minutes), 1)
             bounded = _bounded(bundle) if minutes is None else _as_it_is
-            with bar(f"Measuring {path.name}", blocks) as tick:
+            with bar(f"Measuring {name}", blocks) as tick:
                 measured = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0]
             report, verdicts = bounded(measured), ()
     artifact = report.artifact
@@ -143,6 +155,13 @@ def command(
     if minutes is not None:
         ctx.exit(_show_soak(report.latency.blocks[0]) if report.latency else EXIT_CODES["inconclusive"])
     ctx.exit(EXIT_CODES[overall(verdicts)])
+
+
+def _arrays(evaluation: Evaluation | None) -> Mapping[str, Rows] | None:
+    """Open the evaluation samples, with which a source is exported and checked."""
+    from runtimes.npz import open_arrays
+
+    return open_arrays(evaluation.file) if evaluation is not None else None
 
 
 def _ask(

@@ -1,15 +1,18 @@
-"""Packing of a model as it is, without a search, so that a bare ONNX file can be measured like a bundle."""
+"""Packing of a source as it is, without a search, so that it can be measured like a bundle."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runtimes import samples
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import UsageError
 from runtimes.profile import HardwareProfile
+from runtimes.sample_arrays import Rows
+from runtimes.samples import feeds
+from runtimes.tensors import TensorSpec
 from toolchain.analysis.count_work import work_of
 from toolchain.builders import onnxruntime as builder
 from toolchain.candidates.source_recipe import as_is
@@ -19,8 +22,23 @@ from toolchain.sources.input_specs import default_sizes, example_samples
 from toolchain.sources.open_source import default_name, open_source
 
 
-def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work: Path) -> tuple[Path, str]:
-    """Pack a model for ONNX Runtime with random golden inputs, into the folder `work`.
+def pack_as_is(
+    source: str,
+    inputs: Sequence[TensorSpec],
+    profile: HardwareProfile,
+    threads: int | None,
+    work: Path,
+    samples: Mapping[str, Rows] | None = None,
+) -> tuple[Path, str]:
+    """Pack a source for ONNX Runtime with random golden inputs, into the folder `work`.
+
+    Args:
+        source: a file, or MODULE:FACTORY.
+        inputs: its inputs, if it does not declare them itself.
+        profile: the device.
+        threads: threads per inference; None for those of the profile.
+        work: the folder.
+        samples: real samples to export it with.
 
     Returns:
         The bundle, and a caveat on figures that come from random inputs.
@@ -28,13 +46,13 @@ def pack_as_is(source: Path, profile: HardwareProfile, threads: int | None, work
     Raises:
         UsageError: the source is not usable.
     """
-    model = open_source(str(source), (), work / "source.onnx")
+    model = open_source(source, inputs, work / "source.onnx", samples)
     recipe = as_is(model)
     artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work, BuildTarget(profile))
-    inputs = example_samples(model.inputs, 1)
+    examples = example_samples(model.inputs, 1)
     with contextlib.suppress(UsageError):  # the measurement fails too, with a better explanation
-        artifact = dataclasses.replace(artifact, work=work_of(model, next(samples.feeds(model.inputs, inputs))))
-    bundle = work / f"{default_name(str(source))}.edge"
-    pack(Contents(default_name(str(source)), profile, artifact, recipe, inputs, {}), bundle)
+        artifact = dataclasses.replace(artifact, work=work_of(model, next(feeds(model.inputs, examples))))
+    bundle = work / f"{default_name(source)}.edge"
+    pack(Contents(default_name(source), profile, artifact, recipe, examples, {}), bundle)
     sizes = default_sizes(model.inputs)
-    return bundle, f"No samples come with a bare model; latency is of random inputs{sizes}."
+    return bundle, f"No samples come with a source; latency is of random inputs{sizes}."

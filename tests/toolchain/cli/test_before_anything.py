@@ -188,6 +188,6 @@ def test_a_model_without_samples_says_that_it_was_timed_on_random_ones(cli, one_
     shown = cli("measure", path, "--duration", "0.05", "--format", "json")
     (caveat,) = json.loads(shown.out)["profiles"][0]["caveats"]
     assert caveat == (
-        "No samples come with a bare model; latency is of random inputs, at default sizes: "
+        "No samples come with a source; latency is of random inputs, at default sizes: "
         "x=float32[N,T] as [8] per sample."
     )

@@ -103,7 +103,7 @@ def test_a_bundle_is_measured_without_a_roofline(edgewright: Run, packed: Path) 
 def test_a_bare_model_takes_more_and_says_what(edgewright: Run, tiny_onnx: Path) -> None:
     done = edgewright("measure", tiny_onnx)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("Error: Measuring a bare model needs the package ")
+    assert done.stderr.startswith("Error: Measuring a source needs the package ")
     assert "pip install 'edgewright[toolchain]'" in done.stderr
 
 
