@@ -5,6 +5,7 @@ OpenVINO's own format (IR) takes two files and saves little time, since most of 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import onnx_ir as ir
 
 from runtimes.backends import openvino
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
+from runtimes.errors import BackendError, UnsupportedError
+from runtimes.tensors import TensorSpec
 from toolchain.builders import _onnx_file
 from toolchain.builders._openvino_faults import avoid_faults
 from toolchain.engines.build_target import BuildTarget
@@ -29,6 +32,9 @@ USES_THREADS = True
 EACH_SHAPE: Mapping[str, str] = {"static_shapes": "each"}
 FIT_INT8 = avoid_faults
 
+_OPEN_STFT = "Shape of signal input must be static"  # in OpenVINO's text, 2026.4
+_LENGTH = 16_000  # of one second of speech
+
 
 def versions() -> Mapping[str, str]:
     """Name the packages that make the artifact."""
@@ -41,12 +47,27 @@ def build(
     """Write `model.onnx` into the folder `out`.
 
     Raises:
-        UnsupportedError: one protobuf cannot hold the model.
+        UnsupportedError: one protobuf cannot hold the model, or it has an STFT of dynamic sizes.
         BackendError: OpenVINO cannot convert the model; the message names the operators.
     """
     artifact = _onnx_file.write(model, recipe, settings, out, "openvino", versions(), _with_own_parameters)
-    openvino.read(artifact.file.read_bytes(), artifact.file.name)
+    try:
+        openvino.read(artifact.file.read_bytes(), artifact.file.name)
+    except BackendError as error:
+        if _OPEN_STFT not in str(error):
+            raise
+        fixed = " ".join(f"--input '{_at_fixed_sizes(spec)}'" for spec in model.inputs if not spec.is_static)
+        raise UnsupportedError(
+            f"OpenVINO computes STFT of known sizes alone; give a fixed batch and length, as in {fixed}, or compute "
+            "the spectrum before the model."
+        ) from error
     return artifact
+
+
+def _at_fixed_sizes(spec: TensorSpec) -> TensorSpec:
+    """Write an input at a batch of 1, and at a length where the user has to give another."""
+    sizes = {name: 1 if axis == 0 else _LENGTH for axis, name in enumerate(spec.shape) if isinstance(name, str)}
+    return dataclasses.replace(spec, shape=spec.resolve(sizes))
 
 
 def tunings(threads: int) -> Iterator[Mapping[str, str]]:

@@ -50,14 +50,21 @@ def export(
         raise UsageError(
             f"'{source}' needs its inputs described; add --input, as in --input image=float32[N,3,224,224]."
         )
-    config: Any = getattr(module, "config", None)
-    if getattr(config, "use_cache", False) and not any("past" in spec.name for spec in inputs):
-        config.use_cache = False  # Hugging Face's decoders return the cache of every layer by default
+    if not any("past" in spec.name for spec in inputs):
+        _switch_caches_off(module)
     feed = example_feed(inputs, samples)
     if isinstance(module, torch.jit.ScriptModule):
         return export_script(module, inputs, feed, out, source)
     with exportable(), PrimaryNames():  # a module may hold layers of Keras
         return export_and_check(Wired(module, by_signature(module, inputs, source)), inputs, feed, out, source)
+
+
+def _switch_caches_off(module: torch.nn.Module) -> None:
+    """Let Hugging Face's decoders, which may be parts of a module, return no cache of every layer."""
+    for part in module.modules():
+        config: Any = getattr(part, "config", None)
+        if getattr(config, "use_cache", False):
+            config.use_cache = False
 
 
 def make(source: str) -> torch.nn.Module:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 import tiny_models
 import torch
+from variants import parse
 
 from runtimes import plugins
 from runtimes.bundles.manifest import RuntimeSettings
@@ -70,6 +72,28 @@ def test_a_model_that_openvino_cannot_convert_is_refused_with_its_reason(tmp_pat
 
 def load_builder(name):
     return plugins.load("toolchain.builders", name, "runtime")
+
+
+@pytest.mark.parametrize(
+    ("shape", "fixed"), [(("N", 512), "[1,512]"), ((2, "T"), "[2,16000]"), (("N", "T"), "[1,16000]"), ((1, 512), None)]
+)
+def test_openvino_is_given_a_fixed_batch_and_length_for_a_spectrum(tmp_path, shape, fixed):
+    openvino = pytest.importorskip("toolchain.builders.openvino")
+    sizes = ",".join(map(str, shape))
+    text = f"""t (float[{sizes}] x) => (float[] y) {{
+        signal = Unsqueeze(x, last) y = STFT(signal, step, window, frame)
+    }}"""
+    constants = {"last": np.array([2]), "step": np.int64(32), "window": np.ones(64, np.float32), "frame": np.int64(64)}
+    onnx.save(parse(text, constants), tmp_path / "m.onnx")
+    model = open_model(tmp_path / "m.onnx")
+    if fixed is None:
+        openvino.build(model, Recipe("fp32"), RuntimeSettings(), tmp_path)
+        return
+    with pytest.raises(UnsupportedError) as refused:
+        openvino.build(model, Recipe("fp32"), RuntimeSettings(), tmp_path)
+    assert f"give a fixed batch and length, as in --input 'x=float32{fixed}'" in str(refused.value)
+    assert "ReduceL2" not in str(refused.value)
+    assert "Summary" not in str(refused.value)
 
 
 def test_what_the_exporter_noted_about_the_source_does_not_ship(tmp_path):

@@ -350,6 +350,7 @@ class Configured(nn.Module):
         return {"logits": x * 2, "past": (x * 3,) if keeps else None}
 
 
-def test_a_decoders_cache_is_switched_off(tmp_path):
-    model = export_here(Configured(), tmp_path / "m.onnx", "x=float32[N,4]")
+@pytest.mark.parametrize("network", [Configured, lambda: nn.Sequential(nn.Linear(4, 4), Configured())])
+def test_a_decoders_cache_is_switched_off(tmp_path, network):
+    model = export_here(network(), tmp_path / "m.onnx", "x=float32[N,4]")
     assert [spec.name for spec in model.outputs] == ["logits"]

@@ -17,7 +17,6 @@ _KNOWN = (
         "Run the layer over the padded batch, and cut what is beyond each length with a mask.",
     ),
     ("past_key_values", None, "Switch caches off with `config.use_cache = False`."),
-    ("stft", None, "Declare a fixed batch and length, or compute the spectrum before the model."),
     ("data-dependent", _VALUES, "Choose with torch.where or torch.cond instead of `if`, or move the choice out of it."),
     ("Dynamic control flow", _VALUES, "Choose with torch.where or torch.cond instead of `if`."),
     ("must always be equal", None, "Give these dimensions one name."),

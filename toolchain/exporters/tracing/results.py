@@ -57,7 +57,7 @@ def _parts(result: Any) -> list[tuple[str | int, Any]]:
         return [(index, {"key": layer.keys, "value": layer.values}) for index, layer in enumerate(layers)]
     leaves, structure = pytree.tree_flatten(result)
     if structure.is_leaf():
-        raise UsageError(
-            f"`forward` returns a {type(result).__name__}; return tensors, alone or in a tuple, dict or dataclass."
-        )
+        kind = type(result).__name__
+        remedy = " Switch caches off with `config.use_cache = False`." if "Cache" in kind else ""
+        raise UsageError(f"`forward` returns a {kind}; return tensors, alone or in a tuple, dict or dataclass.{remedy}")
     return list(enumerate(leaves))

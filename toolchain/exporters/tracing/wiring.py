@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hwbench.progress import say
 from runtimes.errors import UsageError
 from runtimes.tensors import Array, TensorSpec
 from toolchain.exporters._quiet import quiet
@@ -52,6 +53,8 @@ class Wired(torch.nn.Module):
 
 def by_signature(module: torch.nn.Module, inputs: Sequence[TensorSpec], source: str) -> Place:
     """Wire inputs to the parameters of `forward` that have their names; in order, if none has.
+
+    That order decides between several inputs is said on stderr.
 
     Raises:
         UsageError: inputs and parameters do not fit each other; lists the parameters.
@@ -128,9 +131,18 @@ def _wire(signature: inspect.Signature, inputs: Sequence[str], source: str) -> l
                 f"name each --input after its parameter: {takes}."
             )
         missing = [each.name for each in required if each.name not in places[: len(inputs)]]
+        order = f"No --input of '{source}' has the name of a parameter, so they are taken in order: "
+        order += ", ".join(f"{name} is {place}" for name, place in zip(inputs, places))
     if missing:
-        raise UsageError(f"'{source}' needs {_listed(missing)}, too; {takes}. Describe each tensor with an --input.")
-    return list(inputs) if keywords & set(inputs) else None
+        by_order = "" if keywords & set(inputs) else f" {order}."
+        raise UsageError(
+            f"'{source}' needs {_listed(missing)}, too; {takes}. Describe each tensor with an --input.{by_order}"
+        )
+    if keywords & set(inputs):
+        return list(inputs)
+    if len(inputs) > 1 and places:
+        say(f"{order}.")
+    return None
 
 
 def _array(tensor: torch.Tensor) -> Array:

@@ -42,6 +42,22 @@ class Equal(nn.Module):
         return x + other
 
 
+class KeyCache:
+    pass
+
+
+class Decoder(nn.Module):
+    def forward(self, x):
+        return {"logits": x, "past_key_values": KeyCache()}
+
+
+class Cached(nn.Module):
+    def forward(self, x):
+        if torch.compiler.is_exporting():
+            raise TypeError("past_key_values cannot be traced")  # here
+        return x
+
+
 class Raising(nn.Module):
     def forward(self, x):
         raise ValueError("no such mode")  # here
@@ -63,6 +79,7 @@ def models(tmp_path_factory):
         ("Likely", ["x=float32[N,8]"], "Make the distribution with validate_args=False"),
         ("Packed", ["x=float32[N,T,8]", "lengths=int64[N]"], "packed sequences have no form in ONNX. .* with a mask"),
         ("Raising", ["x=float32[N,8]"], "ValueError: no such mode"),
+        ("Cached", ["x=float32[N,8]"], r"cannot be traced\. Switch caches off with `config.use_cache = False`"),
     ],
 )
 def test_the_line_of_the_model_and_the_remedy_are_named(models, tmp_path, name, specs, words):
@@ -81,3 +98,9 @@ def test_dimensions_that_have_to_be_equal_are_named(models, tmp_path):
     specs = tuple(map(parse_input, ("x=float32[N,8]", "other=float32[M,8]")))
     with pytest.raises(UsageError, match=r"M = .* and N = .* must always be equal\. Give these dimensions one name"):
         module.export(f"{models}:Equal", specs, tmp_path / "m.onnx")
+
+
+def test_a_cache_that_is_returned_is_named_with_the_remedy(models, tmp_path):
+    words = "'.*Decoder': `forward` returns a KeyCache; .* Switch caches off with `config.use_cache = False`"
+    with pytest.raises(UsageError, match=words):
+        module.export(f"{models}:Decoder", (parse_input("x=float32[N,8]"),), tmp_path / "m.onnx")

@@ -80,7 +80,11 @@ def test_inputs_find_their_parameters(tmp_path, net, names, value):
             r"'net' has no input 'bias'; name each --input after its parameter: `forward` takes \(a, b, c=1\)",
         ),
         (InOrder(), ("a", "c"), r"'net' needs 'b', too; `forward` takes \(a, b, c=1\)\. Describe each tensor"),
-        (InOrder(), ("p",), r"'net' needs 'b', too; `forward` takes"),
+        (
+            InOrder(),
+            ("p",),
+            r"'net' needs 'b', too; .* has the name of a parameter, .* in order: p is a\.$",
+        ),
         (
             InOrder(),
             ("p", "q", "r", "s"),
@@ -92,6 +96,21 @@ def test_inputs_find_their_parameters(tmp_path, net, names, value):
 def test_inputs_that_fit_no_parameters_are_told_of_all(net, names, words):
     with pytest.raises(UsageError, match=words):
         by_signature(net, specs_of(*names), "net")
+
+
+@pytest.mark.parametrize(
+    ("net", "names", "told"),
+    [
+        (InOrder(), ("p", "q"), "in order: p is a, q is b."),
+        (InOrder(), ("b", "a"), ""),
+        (Anything(), ("p", "q"), ""),
+    ],
+)
+def test_it_is_said_that_order_decides(capfd, net, names, told):
+    by_signature(net, specs_of(*names), "net")
+    said = capfd.readouterr().err
+    assert told in said
+    assert bool(told) == bool(said)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
