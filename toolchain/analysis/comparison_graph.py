@@ -66,11 +66,11 @@ def build_comparison_graph(
     combined = reference.clone()
     edits = Edits(combined.graph)
     originals = {node.name: node for node in combined.graph}
-    selected = place(model, recipe.keep, ranges).nodes
+    selected = {*place(model, recipe.keep, ranges).nodes, *int8.lstms(model, recipe)}
     nodes = [node for node in model.graph if node in selected and node.op_type not in CLAMPS]
     written = {copy: _add_copy(edits, originals, model, recipe, ranges, copy) for copy in copies}
     layers = [
-        Layer(node, originals[node.name].outputs[0], {copy: written[copy][node.name] for copy in copies})
+        Layer(node, _output(originals[node.name]), {copy: written[copy][node.name] for copy in copies})
         for node in nodes
     ]
     combined.graph.outputs.clear()
@@ -105,14 +105,22 @@ def _add_copy(
         for node in graph:
             if node.op_type == "QuantizeLinear":
                 node.replace_input_with(0, floats[_input(node)])
+            elif node.op_type == "DynamicQuantizeLSTM":  # which quantizes its input itself
+                for index, value in enumerate(node.inputs):
+                    node.replace_input_with(index, floats.get(value, value) if value is not None else None)
     graph.outputs.clear()  # an output may be an input of the model
     for value, original in zip(graph.inputs, edits.graph.inputs):
         value.replace_all_uses_with(original)
-    written = {name: node.outputs[0] for name, node in nodes.items()}
+    written = {name: _output(node) for name, node in nodes.items()}
     if copy == "total":
         written = {name: _as_read(value) for name, value in written.items()}
     _move(graph, edits, f"{copy}:")
     return written
+
+
+def _output(node: ir.Node) -> ir.Value:
+    """Find a node's first output; those that an LSTM omits come before it."""
+    return next(filter(_has_name, node.outputs), node.outputs[0])
 
 
 def _as_read(value: ir.Value) -> ir.Value:

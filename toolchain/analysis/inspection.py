@@ -11,9 +11,13 @@ import onnx_ir as ir
 
 from runtimes.errors import EdgewrightError
 from runtimes.tensors import TensorSpec
+from toolchain.graphs.product_precision import by_precision
 from toolchain.models.onnx_model import CORRECTIONS_KEY, custom_opsets, is_quantized, load_ir, open_model, size_bytes
 from toolchain.models.prepare import prepare
+from toolchain.quantizers._lstm import supported_lstms
 from toolchain.recipes.qdq_placement import place
+
+_LSTM = "LSTM on ONNX Runtime"  # no other runtime has an integer one
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Inspection:
         quantizable: operators that static int8 would run on integers, after constant folding.
         left_in_float: the other operators.
         refusal: the reason why int8 does not apply; None if it does.
+        layers: the number of products, recurrent layers among them, by the precision that the graph has them in.
         corrections: corrections of a model that edgewright quantized, each with the number of operators it changed.
     """
 
@@ -41,6 +46,7 @@ class Inspection:
     operators: Mapping[str, int]
     quantizable: Mapping[str, int]
     left_in_float: Mapping[str, int]
+    layers: Mapping[str, int]
     refusal: str | None = None
     corrections: str | None = None
 
@@ -75,15 +81,16 @@ def inspect_model(path: Path) -> Inspection:
         operators=_count(graph.graph.all_nodes()),
         quantizable=quantizable,
         left_in_float=left,
+        layers=by_precision(graph, "fp32"),
         refusal=refusal,
         corrections=graph.metadata_props.get(CORRECTIONS_KEY),
     )
 
 
 def _int8(prepared: ir.Model) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    nodes = place(prepared, ()).nodes
-    others = (node for node in prepared.graph.all_nodes() if node not in nodes)
-    return _count(nodes), _count(others)
+    nodes, lstms = place(prepared, ()).nodes, supported_lstms(prepared)
+    others = (node for node in prepared.graph.all_nodes() if node not in nodes and node not in lstms)
+    return {**_count(nodes), **({_LSTM: len(lstms)} if lstms else {})}, _count(others)
 
 
 def _count(nodes: Iterable[ir.Node]) -> Mapping[str, int]:

@@ -121,6 +121,8 @@ def _print(inspection: Inspection) -> None:
     _say(f"size: {inspection.size_bytes / 1e6:.2f} MB, {inspection.parameters:,} parameters")
     _say("weights: " + ", ".join(f"{dtype} {n:,}" for dtype, n in inspection.weights.items()))
     _say("operators: " + ", ".join(f"{op} {n}" for op, n in inspection.operators.items()))
+    if inspection.layers:
+        _say("layers in the graph: " + ", ".join(f"{n} in {precision}" for precision, n in inspection.layers.items()))
     if inspection.corrections is not None:
         _say(f"corrections, and the number of operators that each changed: {inspection.corrections}")
     if inspection.refusal is not None:

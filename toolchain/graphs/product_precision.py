@@ -38,4 +38,4 @@ def precision_of(node: ir.Node, floats: str) -> str:
 
 
 def _is_product(node: ir.Node) -> bool:
-    return node.op_type in PRODUCTS | _OTHERS | INTEGER and not node.domain
+    return node.op_type in INTEGER or (node.op_type in PRODUCTS | _OTHERS and not node.domain)

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
+from toolchain.graphs.product_precision import INTEGER
 
 PROTOBUF_LIMIT_BYTES = 1_800_000_000
 """Maximum bytes of weights in one file. Protobuf's limit is 2 GiB, and the graph itself needs part of it."""
@@ -20,7 +21,7 @@ CORRECTIONS_KEY = "edgewright.corrections"
 
 _LINK_KEY = "edgewright.link"
 
-_QUANTIZED_OPS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"}
+_QUANTIZED_OPS = INTEGER | {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[
     """
     whole = dataclasses.replace(scheme, per_channel=False)
     edits = Edits(model.graph)
-    selected = [node for node in model.graph.all_nodes() if node.name not in keep and _is_supported(node)]
+    selected = supported_lstms(model, keep)
     for node in selected:
         node.resize_inputs(_INPUTS + 4)
         for index in (1, 2):
@@ -59,6 +59,11 @@ def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[
         model.opset_imports.setdefault(_DOMAIN, 1)
     RemoveUnusedNodesPass()(model)
     return len(selected)
+
+
+def supported_lstms(model: ir.Model, keep: Collection[str] = ()) -> list[ir.Node]:
+    """List the LSTMs that have an integer form."""
+    return [node for node in model.graph.all_nodes() if node.name not in keep and _is_supported(node)]
 
 
 def _is_supported(node: ir.Node) -> bool:

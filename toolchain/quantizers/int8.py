@@ -23,7 +23,7 @@ from toolchain.graphs.value_range import Range
 from toolchain.quantizers import _affine
 from toolchain.quantizers._affine import Parameters
 from toolchain.quantizers._int8_weights import store_weights
-from toolchain.quantizers._lstm import integer_lstms
+from toolchain.quantizers._lstm import integer_lstms, supported_lstms
 from toolchain.quantizers._tables import store_tables
 from toolchain.recipes.qdq_placement import KEEP_KEY, Bias, Placement, Weight, WeightKey, place
 from toolchain.recipes.recipe import Recipe
@@ -85,6 +85,12 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     if scheme.integer_constants:
         store_tables(store_weights(model, keep), keep)
     return deduplicate(model)
+
+
+def lstms(model: ir.Model, recipe: Recipe) -> list[ir.Node]:
+    """List the LSTMs of a prepared float model that a recipe makes integer ones."""
+    is_taken = recipe.scheme is not None and recipe.scheme.contrib_ops
+    return supported_lstms(model, _float_nodes(model, recipe)) if is_taken else []
 
 
 def _float_nodes(model: ir.Model, recipe: Recipe) -> set[str]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 import tiny_models
+from networks import NETWORKS
+from variants import make, parse
 
+from runtimes.profile import QuantizationScheme
 from toolchain.analysis.inspection import inspect_model
+from toolchain.recipes.recipe import Recipe
 
 
 def test_describes_a_convolutional_model(tmp_path):
@@ -37,6 +41,19 @@ def test_a_quantized_model_is_known(tmp_path):
     assert found.refusal == "the model is quantized already"
     assert found.quantizable == found.left_in_float == {}
     assert {"int8", "uint8", "float"} <= set(found.weights)
+
+
+@pytest.mark.parametrize("contrib_ops", [True, False])
+def test_an_integer_lstm_is_int8(tmp_path, contrib_ops):
+    network = NETWORKS["LSTM"]
+    recipe = Recipe("int8-dynamic", scheme=QuantizationScheme(contrib_ops=contrib_ops))
+    source, made = make(tmp_path, parse(network.text, network.constants), recipe, network.samples)
+    before, after = inspect_model(source.path), inspect_model(made.path)
+    assert before.layers == {"fp32": 2}
+    assert before.quantizable == {"MatMul": 1, "LSTM on ONNX Runtime": 1}
+    assert "LSTM" not in before.left_in_float
+    assert after.layers == ({"int8": 2} if contrib_ops else {"fp32": 1, "int8": 1})
+    assert after.refusal == "the model is quantized already"
 
 
 def test_a_model_that_onnx_runtime_refuses_is_described_with_the_reason(tmp_path):

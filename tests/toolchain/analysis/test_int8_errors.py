@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from arithmetic import exactly
+from networks import NETWORKS
 from variants import normal, parse
 
 from hwbench.data import dataset
@@ -276,3 +277,19 @@ def test_layers_whose_sizes_depend_on_the_data_are_listed(tmp_path: Path) -> Non
     assert [error.op for error in errors].count("Conv") == 2
     assert [error.op for error in errors].count("Gemm") == 1
     assert all(error.own > 20 for error in errors)
+
+
+def test_an_integer_lstm_is_listed_and_can_be_kept_where_the_runtime_has_it(tmp_path: Path) -> None:
+    network = NETWORKS["LSTM"]
+    onnx.save(parse(network.text, network.constants), tmp_path / "net.onnx")
+    model = open_model(tmp_path / "net.onnx")
+    npz.write(tmp_path / "samples.npz", network.samples)
+    samples = dataset.read(tmp_path / "samples.npz", model.inputs)
+    for contrib_ops, ops in ((True, {"LSTM", "MatMul"}), (False, {"MatMul"})):
+        recipe = Recipe("int8", "minmax", QuantizationScheme(contrib_ops=contrib_ops))
+        calibrated = calibrate_graph(prepare(model), recipe, samples)
+        errors = {error.op: error for error in layer_errors(calibrated, recipe, samples)}
+        assert set(errors) == ops
+        assert all(15 < error.own < 90 and 15 < error.total < 90 for error in errors.values())
+        kept = replace(recipe, keep=tuple(error.node for error in errors.values() if error.op == "LSTM"))
+        assert {error.op for error in layer_errors(calibrated, kept, samples)} == {"MatMul"}
