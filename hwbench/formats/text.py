@@ -143,7 +143,9 @@ def _grid(shown: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) -> 
                 _text(cell.plain, _text("\n" + row.interval(quantity), style="dim"))
                 for cell, quantity in zip(cells, names)
             ]
-        grid.add_row(_text(row.name, style=row.candidate.status), *cells)
+        runtime = f" ({row.candidate.runtime})"
+        name = row.name.replace(runtime, f"\n{runtime.strip()}") if intervals else row.name
+        grid.add_row(_text(name, style=row.candidate.status), *cells)
     return grid
 
 

@@ -25,7 +25,7 @@ class Row:
 
     Attributes:
         short: the candidate's name without the runtime.
-        name: its name, with the runtime only if the short name is ambiguous.
+        name: its name, with the runtime if there are several.
         tag: its name for a chart, in short lines, with the runtime below if there are several runtimes.
         figures: estimates by quantity.
         missing: reasons for missing figures, by quantity.
@@ -65,7 +65,7 @@ def rows(result: ProfileResult) -> tuple[Row, ...]:
     names = [_short(candidate) for candidate in result.candidates]
     runtimes = {candidate.runtime for candidate in result.candidates}
     return tuple(
-        _row(candidate, name, names.count(name) == 1, _tag(name, candidate.runtime if len(runtimes) > 1 else ""))
+        _row(candidate, name, len(runtimes) == 1, _tag(name, candidate.runtime if len(runtimes) > 1 else ""))
         for candidate, name in zip(result.candidates, names)
     )
 
@@ -108,7 +108,7 @@ def show(quantity: str, value: float) -> str:
     return _fixed(quantity, value, _places(quantity, value))
 
 
-def _row(candidate: CandidateResult, short: str, is_unique: bool, tag: str) -> Row:
+def _row(candidate: CandidateResult, short: str, is_alone: bool, tag: str) -> Row:
     figures, missing = {}, {}
     if candidate.report is not None:
         for quantity in candidate.report.figures:
@@ -116,7 +116,7 @@ def _row(candidate: CandidateResult, short: str, is_unique: bool, tag: str) -> R
                 figures[quantity] = _estimate(candidate.report, quantity)
             except NotMeasuredError as reason:
                 missing[quantity] = str(reason)
-    return Row(candidate, short, short if is_unique else label(candidate), tag, figures, missing)
+    return Row(candidate, short, short if is_alone else label(candidate), tag, figures, missing)
 
 
 def _short(candidate: CandidateResult) -> str:
