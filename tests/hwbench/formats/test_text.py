@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 from formats_data import failed_result, many_result, measured_result, unmade_result
@@ -107,7 +108,7 @@ def test_of_many_measured_candidates_the_selected_one_leads_the_table():
     lines = table.splitlines()
     names = [
         f"{line.split()[0]} {below.split()[0]}"
-        for line, below in zip(lines, lines[1:])
+        for line, below in itertools.pairwise(lines)
         if line.startswith(("fp32", "fp16", "bf16", "int8"))
     ]
     assert names[:2] == ["int8 (tensorrt)", "fp32 (tensorrt)"]  # the second is the reference

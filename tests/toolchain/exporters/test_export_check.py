@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from onnx import numpy_helper, parser
 
 from runtimes.errors import UsageError
 from runtimes.sample_arrays import RaggedArray
+from runtimes.verification.golden import slice_error
 from toolchain.exporters._examples import example_feed
 from toolchain.exporters.checks.parity import check_parity
 from toolchain.models.onnx_model import OnnxModel, open_model
@@ -123,3 +125,14 @@ def test_samples_of_mixed_sizes_give_the_first_ones():
     tokens = np.arange(40).reshape(4, 10)
     mixed = RaggedArray(tokens, np.array([[3], [10], [5], [2]]))
     assert example_feed([parse_input("tokens=int64[N,L]")], {"tokens": mixed})["tokens"].tolist() == [[0, 1, 2]] * 2
+
+
+def test_an_error_of_onnx_runtimes_sigmoid_beside_small_results_is_not_the_exports(tmp_path):
+    """Scores of a detector on an empty image are all small."""
+    model = onnx_of(tmp_path / "m.onnx", "c = Sub(x, far) y = Sigmoid(c)", far=np.float32(14))
+    x = np.random.default_rng(0).uniform(0, 1, (4, 6, 5)).astype(np.float32)
+    found = ort.InferenceSession(model.path).run(None, {"x": x})[0]
+    assert slice_error(found, 1 / (1 + np.exp(14 - x.astype(np.float64)))) > 1e-3  # else `exact_sigmoid` can go
+    check(model, lambda x: torch.sigmoid(x - 14))
+    with pytest.raises(UsageError, match=r"computes something else: output 'y' differs by 9\.\de-03"):
+        check(model, lambda x: torch.sigmoid(x - 14) * 1.01)
