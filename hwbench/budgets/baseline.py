@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hwbench.budgets import GATE_CONFIDENCE
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict, judge
 from hwbench.measurements.quantities import QUANTITIES
@@ -11,7 +12,12 @@ from hwbench.measurements.report import Report
 from runtimes.errors import UsageError
 
 
-def judge_report(report: Report, budgets: Sequence[Budget], baseline: Report | None = None) -> tuple[Verdict, ...]:
+def judge_report(
+    report: Report,
+    budgets: Sequence[Budget],
+    baseline: Report | None = None,
+    confidence: float = GATE_CONFIDENCE,
+) -> tuple[Verdict, ...]:
     """Judge a report by budgets; relative budgets compare it with a baseline's report.
 
     Raises:
@@ -19,7 +25,7 @@ def judge_report(report: Report, budgets: Sequence[Budget], baseline: Report | N
     """
     if baseline is not None:
         check_comparable(report, baseline, budgets)
-    return judge(report, budgets, baseline)
+    return judge(report, budgets, baseline, confidence)
 
 
 def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:

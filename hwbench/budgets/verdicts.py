@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from hwbench.budgets import BUILD_CONFIDENCE
 from hwbench.budgets.accuracy_limits import check_directions
 from hwbench.budgets.budget import Budget
+from hwbench.budgets.samples_needed import SamplesNeeded, samples_needed
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import NotMeasuredError
-from hwbench.stats.intervals import CONFIDENCE, Estimate, reach_without_disagreement
+from hwbench.stats.intervals import CONFIDENCE, Estimate
+from hwbench.wording import count
 from runtimes.errors import UsageError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -31,6 +34,9 @@ class Verdict:
         detectable_change: the smallest relative change that the gate could have shown; None without a gate.
         counted: number of processes that counted, or of rounds if there is a baseline. The figure is their median, or
             the median of all if none counted. None without a gate.
+        probability: the confidence that a budget on accuracy holds; where it is broken, 1 less the confidence of that.
+            None for other quantities, for a change against a baseline, and without a figure.
+        needed: the samples that would decide, if the verdict is inconclusive.
     """
 
     budget: Budget
@@ -39,6 +45,8 @@ class Verdict:
     reason: str
     detectable_change: float | None = None
     counted: int | None = None
+    probability: float | None = None
+    needed: SamplesNeeded = field(default_factory=SamplesNeeded)
 
 
 class Estimates(Protocol):
@@ -56,15 +64,24 @@ class Estimates(Protocol):
         """
 
 
-def judge(figures: Estimates, budgets: Sequence[Budget], baseline: Estimates | None = None) -> tuple[Verdict, ...]:
+def judge(
+    figures: Estimates,
+    budgets: Sequence[Budget],
+    baseline: Estimates | None = None,
+    confidence: float = BUILD_CONFIDENCE,
+) -> tuple[Verdict, ...]:
     """Judge figures by budgets: each passes if the whole confidence interval is within the limit, fails if the whole
     interval is beyond it, and is inconclusive otherwise.
+
+    A budget on accuracy passes, or fails, if a one-sided test has this confidence in it; a change of the accuracy
+    against a baseline is judged by intervals, too.
 
     Args:
         figures: the candidate's figures.
         budgets: limits on these figures.
         baseline: figures that relative budgets compare with, measured under the same conditions; see
             `baseline.judge_report`.
+        confidence: the confidence that a verdict on accuracy takes, from 0.5 to 1.
 
     Raises:
         UsageError: a relative budget has no baseline, or an accuracy budget limits the wrong side of the metric, is
@@ -72,7 +89,7 @@ def judge(figures: Estimates, budgets: Sequence[Budget], baseline: Estimates | N
     """
     if figures.accuracy is not None:
         check_directions(budgets, [accuracy.scale for accuracy in figures.accuracy.each])
-    return tuple(_judge_one(figures, budget, baseline) for budget in budgets)
+    return tuple(_judge_one(figures, budget, baseline, confidence) for budget in budgets)
 
 
 def overall(verdicts: Sequence[Verdict]) -> Outcome:
@@ -86,7 +103,8 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
 
 
-def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None) -> Verdict:
+def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None, confidence: float) -> Verdict:
+    accuracy = _accuracy_of(budget, figures)
     try:
         measured = figures.estimate(budget.figure)
         if budget.relative:
@@ -94,15 +112,46 @@ def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None) -
                 raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
             measured = _change(measured, baseline.estimate(budget.figure))
         if budget.of_source:
-            measured = _share_of_source(measured, _accuracy_of(budget, figures))
+            measured = _share_of_source(measured, accuracy)
     except NotMeasuredError as missing:
         return Verdict(budget, "inconclusive", None, str(missing))
+    if accuracy is not None and not budget.relative:
+        return _judge_accuracy(budget, accuracy, measured, confidence)
     outcome = outcome_of(budget, measured)
-    accuracy = _accuracy_of(budget, figures)
-    reason = reason_of(budget, outcome, measured) + _unit(budget, accuracy)
-    if outcome == "inconclusive":
-        reason += _hint(budget, measured, accuracy)
-    return Verdict(budget, outcome, measured, reason)
+    remedy = QUANTITIES[budget.quantity].remedy if outcome == "inconclusive" else ""
+    return Verdict(budget, outcome, measured, reason_of(budget, outcome, measured) + (f"; {remedy}" if remedy else ""))
+
+
+def _judge_accuracy(budget: Budget, accuracy: Accuracy, measured: Estimate, asked: float) -> Verdict:
+    """Judge a metric's value, or its drop, by the one-sided test of its samples."""
+    inference = accuracy.inference() if budget.quantity == "accuracy" else accuracy.drop_inference()
+    assert inference is not None  # or the drop would have no estimate
+    unit = abs(_source_value(accuracy)) if budget.of_source else 1.0
+    limit = budget.limit * unit
+    holds, breaks = inference.at_most, inference.at_least
+    if not budget.is_upper:
+        holds, breaks = breaks, holds
+    probability, room = holds(limit), (1 if budget.is_upper else -1) * (budget.limit - measured.value)
+    outcome: Outcome = "pass" if probability >= asked else "inconclusive"
+    if room < 0 and (broken := breaks(limit)) >= asked:
+        outcome, probability = "fail", 1 - broken
+    claimed: Outcome = "fail" if outcome == "fail" else "pass"
+    sure = 1 - probability if outcome == "fail" else probability
+    reason = reason_of(budget, claimed, measured) + _unit(budget, accuracy)
+    is_exact = accuracy.is_source and budget.quantity == "accuracy_drop"
+    reason += ": it is the source" if is_exact else f" with probability {probability_text(sure)}"
+    if outcome != "inconclusive":
+        return Verdict(budget, outcome, measured, reason, probability=probability)
+    needed = samples_needed(accuracy, inference, room * unit, limit, asked)
+    more = needed.sentence or f"{count(accuracy.n, 'sample')} cannot decide"
+    reason += f", and {asked:.6g} is asked; {more}"
+    return Verdict(budget, outcome, measured, reason, probability=probability, needed=needed)
+
+
+def probability_text(probability: float) -> str:
+    """Write a probability with two digits, or as many as tell it from 1; it is rounded down."""
+    digits = next((digits for digits in (2, 3, 4) if probability < 1 - 0.1**digits), None)
+    return f"{math.floor(probability * 10**digits) / 10**digits:g}" if digits else "above 0.9999"
 
 
 def _accuracy_of(budget: Budget, figures: Estimates) -> Accuracy | None:
@@ -134,14 +183,6 @@ def _share_of_source(drop: Estimate, accuracy: Accuracy | None) -> Estimate:
 
 def _source_value(accuracy: Accuracy) -> float:
     return accuracy.reference.value if accuracy.reference is not None else accuracy.value
-
-
-def _hint(budget: Budget, measured: Estimate, accuracy: Accuracy | None) -> str:
-    """Name the remedy that would make an inconclusive verdict conclusive."""
-    if accuracy is not None and not budget.relative:
-        return _samples_hint(budget, measured, accuracy.n)
-    remedy = QUANTITIES[budget.quantity].remedy
-    return f"; {remedy}" if remedy else ""
 
 
 def outcome_of(budget: Budget, measured: Estimate) -> Outcome:
@@ -190,21 +231,6 @@ def relation(budget: Budget, outcome: Outcome) -> str:
         return "may be on either side of"
     upper = {"pass": "is within", "fail": "exceeds"}
     return upper[outcome] if budget.is_upper else {"pass": "is at least", "fail": "is below"}[outcome]
-
-
-def _samples_hint(budget: Budget, measured: Estimate, n: int) -> str:
-    """Estimate how many samples like these would be conclusive.
-
-    An interval narrows with the square root of the number of samples; Tango's interval narrows with the number itself
-    as long as no pair differs.
-    """
-    room = budget.limit - measured.value if budget.is_upper else measured.value - budget.limit
-    reach = measured.high - measured.value if budget.is_upper else measured.value - measured.low
-    if not 0 < room < reach <= 1e3 * room:  # NaN fails these comparisons, too
-        return f"; {n:,} samples are too few to decide; add some"
-    agreeing = math.isclose(reach, reach_without_disagreement(n), rel_tol=1e-3)
-    growth = reach / room if agreeing else (reach / room) ** 2
-    return f"; {n:,} samples are too few to decide; about {math.ceil(n * growth * 1.1 / 100) * 100:,} would suffice"
 
 
 def show(value: float, budget: Budget) -> str:

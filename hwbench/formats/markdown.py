@@ -35,6 +35,8 @@ def _blocks(result: ProfileResult) -> Iterable[str]:
     yield _list(
         f"**{line.outcome}** {_escape(line.budget)}: {_escape(line.evidence)}" for line in budget_lines.lines(result)
     )
+    if result.unsettled is not None:
+        yield f"**Unsettled**: {_escape(result.unsettled.sentence)}."
     yield _table(table, notes)
     served = rate_rows.table(result)
     if served is not None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwbench.budgets import GATE_CONFIDENCE
 from hwbench.budgets.accuracy_limits import check_directions
 from hwbench.budgets.baseline import check_comparable, judge_report
 from hwbench.budgets.budget import Budget
@@ -51,17 +52,19 @@ class Gated:
 
 @dataclass(frozen=True)
 class GatePlan:
-    """Time limits of a gate.
+    """Limits of a gate: its time, and how sure it has to be.
 
     Attributes:
         max_time_s: limit of the whole gate; a round that would end later is not begun.
         block_s: the shortest time that each process measures; None for a tenth of a second, or a thousand inferences.
         seed: the random seed of the order within rounds; None for a seed from the system.
+        confidence: the confidence that a verdict on accuracy takes.
     """
 
     max_time_s: float = MAX_TIME_S
     block_s: float | None = None
     seed: int | None = None
+    confidence: float = GATE_CONFIDENCE
 
 
 def gate_bundle(
@@ -123,7 +126,7 @@ def gate_bundle(
         if other is not None:
             check_comparable(report, other, budgets)
     rest = [budget for budget in budgets if budget.text not in decided]
-    judged = {verdict.budget.text: verdict for verdict in judge_report(report, rest, other)}
+    judged = {verdict.budget.text: verdict for verdict in judge_report(report, rest, other, plan.confidence)}
     return Gated(report, other, tuple((decided | judged)[budget.text] for budget in budgets))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,15 +13,14 @@ import numpy as np
 from hwbench import metrics
 from hwbench.data.dataset import LABELS, Dataset
 from hwbench.metrics import Metric, Scale
-from hwbench.stats import intervals
+from hwbench.stats import resampling
+from hwbench.stats.inference import Bootstrap, Inference, Jackknife, Known, Mean, Proportion
 from hwbench.stats.intervals import Estimate
+from hwbench.stats.paired_proportions import Flips, PairedProportions
+from hwbench.stats.resampling import Resampling
 from runtimes.errors import UsageError
 from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array
-
-_REPLICATES = 500
-_DRAWS = 100  # resamples to try for one replicate, since a metric may be undefined on some; see `_replicate`
-_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,15 @@ class Accuracy:
     Attributes:
         scores: one per sample, if the metric is their mean.
         proportion: True if the scores are 1 for right and 0 for wrong, rather than degrees of closeness.
-        replicates: the metric on bootstrap resamples, if it is no mean of scores; equal seeds make equal resamples, so
-            that two models' replicates are paired.
+        replicates: the metric on resamples, if it is no mean of scores; equal seeds make equal resamples, so that two
+            models' replicates are paired.
+        resampling: the way the resamples were made.
         reference: the source model's accuracy on the same samples; None without it.
         data_sha256: digest of the evaluation samples and labels; two scores are paired only if it is equal.
         is_source: True for the source model itself, on the runtime of the reference: its drop is zero, not estimated.
         others: the values of further metrics on the same samples; only those of the first metric hold any.
+        flips: samples without labels, on which the model's decisions were compared with the reference's; None if there
+            are none, or if the metric scores no decisions.
     """
 
     metric: str
@@ -49,6 +52,8 @@ class Accuracy:
     data_sha256: str | None = None
     is_source: bool = False
     others: tuple[Accuracy, ...] = ()
+    resampling: Resampling = "bootstrap"
+    flips: Flips | None = None
 
     def __post_init__(self) -> None:
         if (self.scores is None) == (self.replicates is None):
@@ -89,10 +94,7 @@ class Accuracy:
         Raises:
             ValueError: there are too few samples for an interval.
         """
-        if self.scores is not None:
-            return intervals.mean(self.scores, proportion=self.proportion)
-        self._check_resampled()
-        return intervals.percentile_of_replicates(self.value, np.asarray(self.replicates))
+        return self.inference().estimate()
 
     def drop(self) -> Estimate | None:
         """Estimate the loss against the reference, paired by sample: negative for a gain, None without a reference.
@@ -100,22 +102,47 @@ class Accuracy:
         Raises:
             ValueError: there are too few samples for an interval.
         """
+        found = self.drop_inference()
+        return found.estimate() if found is not None else None
+
+    def inference(self) -> Inference:
+        """Return what the samples say of the metric.
+
+        Raises:
+            ValueError: there are too few samples for an interval.
+        """
+        if self.scores is not None:
+            return Proportion(int(sum(self.scores)), self.n) if self.proportion else Mean(self.scores)
+        return self._resampled(self.value, np.asarray(self.replicates))
+
+    def drop_inference(self) -> Inference | None:
+        """Return what the samples say of the loss against the reference; None without a reference.
+
+        Raises:
+            ValueError: there are too few samples for an interval.
+        """
         reference = self.reference
         if self.is_source:
-            return Estimate(0.0, 0.0, 0.0)
+            return Known(0.0)
         if reference is None:
             return None
         better, worse = (reference, self) if self.higher_is_better else (self, reference)
         if better.scores is not None and worse.scores is not None:
-            proportion = better.proportion and worse.proportion
-            return intervals.paired_difference(better.scores, worse.scores, proportion=proportion)
-        self._check_resampled()
+            if len(better.scores) != len(worse.scores):
+                raise ValueError(f"{len(better.scores)} scores cannot be paired with {len(worse.scores)}")
+            difference = np.asarray(better.scores) - np.asarray(worse.scores)
+            if better.proportion and worse.proportion:
+                lost, gained = int((difference > 0).sum()), int((difference < 0).sum())
+                return PairedProportions(lost, gained, self.n, self.flips)
+            return Mean(difference)
         replicates = np.asarray(better.replicates) - np.asarray(worse.replicates)
-        return intervals.percentile_of_replicates(better.value - worse.value, replicates)
+        return self._resampled(better.value - worse.value, replicates)
 
-    def _check_resampled(self) -> None:
+    def _resampled(self, value: float, replicates: Array) -> Inference:
         if self.n < 2:  # all resamples of one sample are equal, which would look like certainty
             raise ValueError("an interval takes at least 2 samples, and there is 1")
+        kind = Bootstrap if self.resampling == "bootstrap" else Jackknife
+        return kind(value, replicates, self.n if self.is_share else None)
 
 
 def joined(each: Sequence[Accuracy]) -> Accuracy:
@@ -146,7 +173,8 @@ def evaluate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, referenc
         metric: the metric.
         outputs: the model's outputs, samples first.
         labels: one per sample.
-        reference: the source model's accuracy on the same samples.
+        reference: the source model's accuracy on the same samples, whose resampling is taken over. Without one, a slow
+            metric has fewer resamples; see `resampling.plan`.
 
     Raises:
         UsageError: the outputs are not one per sample, the metric failed, or it returned neither a finite number nor
@@ -163,7 +191,9 @@ def evaluate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, referenc
             )
     with _told(metric):
         quick, reduced = metric.reduced(outputs, labels)
+    start = time.perf_counter()
     result, proportion = _score(quick, reduced, labels)
+    took_s = time.perf_counter() - start
     if result.shape == (n,):
         scores, value = tuple(result.tolist()), float(result.mean())
         return Accuracy(metric.name, metric.higher_is_better, n, value, scores, proportion, reference=reference)
@@ -172,8 +202,12 @@ def evaluate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, referenc
             f"Metric '{metric.name}' returned an array of shape {list(result.shape)} for {n} samples; "
             "return one number, or one score per sample."
         )
-    replicates = tuple(_replicate(quick, reduced, labels, index) for index in range(_REPLICATES))
-    return Accuracy(metric.name, metric.higher_is_better, n, float(result), replicates=replicates, reference=reference)
+    how, count = resampling.plan(took_s, n)
+    if reference is not None and reference.replicates is not None:
+        how, count = reference.resampling, len(reference.replicates)
+    found = Accuracy(metric.name, metric.higher_is_better, n, float(result), replicates=(), reference=reference)
+    replicates = resampling.replicates(lambda rows: float(_score(quick, reduced, labels, rows)[0]), n, how, count)
+    return dataclasses.replace(found, replicates=replicates, resampling=how)
 
 
 def _output(metric: Metric, outputs: Mapping[str, Rows]) -> Rows:
@@ -217,17 +251,3 @@ def _score(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, rows: Arra
         where = f" for sample {first[0]}" if len(first) else ""
         raise UsageError(f"Metric '{metric.name}' returned {result[tuple(first)]}{where}; return a finite number.")
     return result, np.asarray(returned).dtype == bool
-
-
-def _replicate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, index: int) -> float:
-    """Compute the metric on resample number `index`. If the metric is undefined on a resample, as the AUC is on a
-    single class, another is drawn; every number has its own seed, so that the other resamples stay paired.
-    """
-    rng, n = np.random.default_rng((_SEED, index)), len(labels)
-    problem: UsageError | None = None
-    for _ in range(_DRAWS):
-        try:
-            return float(_score(metric, outputs, labels, rng.integers(0, n, n))[0])
-        except UsageError as error:
-            problem = error
-    raise UsageError(f"There are too few samples to resample: {problem}") from problem

@@ -21,6 +21,7 @@ Outputs = Mapping[str, Any]
 Score = Callable[[Outputs, Any], "Array | float"]
 Reduce = Callable[[Outputs, Any], Outputs]
 Combine = Callable[..., float]  # of reduced outputs, and of `of_class`
+Decide = Callable[[Outputs], Array]
 
 UNBOUNDED = (-math.inf, math.inf)
 
@@ -31,6 +32,10 @@ class MetricModule(Protocol):
     One whose score is no mean over samples is scored on hundreds of resamples. It should also have `reduce(outputs,
     labels)`, which returns arrays, samples first, that hold all it needs to know of each sample, and
     `combine(reduced)`, which makes the score of those. `combine` may take `of_class`, for names such as f1@3.
+
+    One that scores each sample as right or wrong should also have `decisions(outputs)`, which returns an array, samples
+    first, that holds all that the scores depend on beside the labels. Samples without labels then show how often two
+    models decide differently.
 
     Attributes:
         HIGHER_IS_BETTER: direction of the metric.
@@ -73,7 +78,7 @@ class Metric:
         name: as the user writes it: "mse", "f1@3" (of class 3), "mse:value" (of the output `value`).
         bounds: its smallest and its largest possible value; infinite for a user's own metric.
         output: the one output that it scores; None to see them all.
-        reduce, combine: those of `MetricModule`; None if it has none.
+        reduce, combine, decisions: those of `MetricModule`; None if it has none.
     """
 
     name: str
@@ -83,6 +88,7 @@ class Metric:
     output: str | None = None
     reduce: Reduce | None = None
     combine: Combine | None = None
+    decisions: Decide | None = None
 
     @property
     def scale(self) -> Scale:
@@ -138,6 +144,14 @@ def bounds(name: str) -> tuple[float, float]:
         return UNBOUNDED
 
 
+def scores_decisions(name: str) -> bool:
+    """Tell whether a metric's scores depend on decisions that can be compared without labels."""
+    try:
+        return is_built_in(name) and load(name).decisions is not None
+    except NotInstalledError:
+        return False
+
+
 def load(name: str) -> Metric:
     """Load a metric by name, or a user's own as FILE.py:FUNCTION.
 
@@ -160,7 +174,8 @@ def load(name: str) -> Metric:
     module = plugins.load(__name__, plain, "metric")
     reduce, combine = getattr(module, "reduce", None), getattr(module, "combine", None)
     typed = cast(MetricModule, module)
-    metric = Metric(name, typed.score, typed.HIGHER_IS_BETTER, typed.BOUNDS, output, reduce, combine)
+    decisions = getattr(module, "decisions", None)
+    metric = Metric(name, typed.score, typed.HIGHER_IS_BETTER, typed.BOUNDS, output, reduce, combine, decisions)
     return metric if of_class is None else _of_class(metric, plain, of_class)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwbench.metrics._labels import right_classes
+from hwbench.metrics._labels import NO_CLASS, right_classes
 from hwbench.metrics._outputs import first, one_by_one
 from runtimes.tensors import Array
 
@@ -20,7 +20,25 @@ def score(outputs: Mapping[str, Array], labels: Array) -> Array:
 
     Labels of shape [n, k] list several right classes per sample, padded with -1.
     """
-    scores = first(outputs).reshape(len(labels), -1).astype(np.float64)
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+    scores = first(outputs).reshape(len(labels), -1)
+    best = _best(scores)
     right: Array = (right_classes(labels, scores.shape[1])[:, :, None] == best[:, None, :]).any(axis=(1, 2))
-    return right & ~np.isnan(scores).any(axis=1)
+    return right
+
+
+def decisions(outputs: Mapping[str, Array]) -> Array:
+    """Return the five classes with the largest scores of each sample, in ascending order, of shape [n, 5]."""
+    return _decisions(outputs, np.empty(len(next(iter(outputs.values())))))
+
+
+@one_by_one
+def _decisions(outputs: Mapping[str, Array], labels: Array) -> Array:
+    scores = first(outputs)
+    return np.sort(_best(scores.reshape(len(scores), -1)), axis=1)
+
+
+def _best(scores: Array) -> Array:
+    """List the five best classes of each sample; those of one with NaN among its scores are `NO_CLASS`."""
+    best = np.argsort(-scores.astype(np.float64), axis=1, kind="stable")[:, :5]
+    best[np.isnan(scores).any(axis=1)] = NO_CLASS
+    return best

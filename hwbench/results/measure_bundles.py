@@ -204,13 +204,12 @@ def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target)
     known = {(one.metric, one.data_sha256): one for one in packed.each} if packed else {}
     each = []
     for metric in wanted:
-        scored = dataclasses.replace(
-            accuracy.evaluate(metric, outputs, accuracy.labels_of(metric, data)), data_sha256=digest
-        )
-        same = known.get((scored.metric, digest))
+        same = known.get((metric.name, digest))
+        reference = same.reference if same is not None else None
+        scored = accuracy.evaluate(metric, outputs, accuracy.labels_of(metric, data), reference)
         if same is not None:
-            scored = dataclasses.replace(scored, reference=same.reference, is_source=same.is_source)
-        each.append(scored)
+            scored = dataclasses.replace(scored, is_source=same.is_source, flips=same.flips)
+        each.append(dataclasses.replace(scored, data_sha256=digest))
     return accuracy.joined(each)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Outcome, Verdict, overall, worst
 from hwbench.measurements.report import NotMeasuredError, Report
+from hwbench.results.unsettled import Unsettled
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.codec import decode, encode
 from runtimes.errors import UsageError
@@ -106,6 +107,8 @@ class ProfileResult:
     Attributes:
         caveats: limits of these figures, one sentence each, such as a device whose latency was not measured.
         bundle: the file that was packed, if one was.
+        confidence: the confidence that a verdict on accuracy took; None where nothing was judged.
+        unsettled: the candidate that more samples might have selected.
     """
 
     model: str
@@ -115,6 +118,8 @@ class ProfileResult:
     caveats: tuple[str, ...] = ()
     bundle: Path | None = None
     search: Search | None = None
+    confidence: float | None = None
+    unsettled: Unsettled | None = None
 
     @property
     def selected(self) -> CandidateResult | None:

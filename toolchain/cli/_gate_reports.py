@@ -16,7 +16,7 @@ from hwbench.results.profile_results import CandidateResult, ProfileResult, Resu
 from runtimes.errors import UsageError
 
 
-def judge_stored(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) -> Gated:
+def judge_stored(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...], confidence: float) -> Gated:
     """Judge a report.json by the samples it holds, perhaps against another one.
 
     Raises:
@@ -29,7 +29,7 @@ def judge_stored(candidate: Path, baseline: Path | None, limits: tuple[Budget, .
             "bundle, or a report.json as --baseline."
         )
     other = read(baseline) if baseline is not None else None
-    return Gated(report, other, judge_report(report, limits, other))
+    return Gated(report, other, judge_report(report, limits, other, confidence))
 
 
 def read(path: Path) -> Report:
@@ -65,7 +65,7 @@ def caveats(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) 
     )
 
 
-def results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...]) -> Results:
+def results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...], confidence: float) -> Results:
     """Make the results that report formats take."""
     candidate, baseline = gated.candidate, gated.baseline
     if baseline is None:
@@ -75,7 +75,8 @@ def results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...]) 
             _entry(f"{candidate.candidate} (candidate)", candidate, "measured", gated.verdicts),
             _entry(f"{baseline.candidate} (baseline)", baseline, "eligible"),
         ]
-    return profile_results.of([ProfileResult(candidate.model, candidate.profile, limits, tuple(entries), caveats)])
+    result = ProfileResult(candidate.model, candidate.profile, limits, tuple(entries), caveats, confidence=confidence)
+    return profile_results.of([result])
 
 
 def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> CandidateResult:

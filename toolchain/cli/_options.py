@@ -119,6 +119,19 @@ def _budgets(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> t
     return parse_all(texts)
 
 
+def confidence_option(default: float) -> Callable[[F], F]:
+    """Add --confidence."""
+    return click.option(
+        "--confidence",
+        type=click.FloatRange(0.5, 1, max_open=True),
+        default=default,
+        show_default=True,
+        metavar="P",
+        help="How probable it has to be that a budget on accuracy holds, or is broken, for a verdict; by a one-sided "
+        "test.",
+    )
+
+
 def input_option(function: F) -> F:
     """Add --input, repeatable."""
     return click.option(

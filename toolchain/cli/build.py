@@ -15,6 +15,7 @@ from toolchain.cli._options import (
     INTERRUPTED,
     budget_option,
     calibration_option,
+    confidence_option,
     correction_option,
     duration_option,
     evaluation_options,
@@ -96,6 +97,14 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 )
 @evaluation_options
 @click.option(
+    "--unlabelled",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz|DIR|FILE.py:FACTORY",
+    callback=existing,
+    help="Further samples without labels, in the forms of --evaluation: where a candidate decides as the source does, "
+    "no label can make it worse. For top1 and top5; they are run only if they can change a verdict.",
+)
+@click.option(
     "--profile",
     "profiles",
     cls=NamesOption,
@@ -124,6 +133,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 )
 @correction_option
 @budget_option
+@confidence_option(0.95)
 @click.option(
     "--threads",
     type=click.IntRange(min=1),

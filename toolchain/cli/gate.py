@@ -15,6 +15,7 @@ from toolchain.cli._options import (
     FORMATS,
     budget_option,
     check_exists,
+    confidence_option,
     duration_option,
     evaluation_of,
     evaluation_options,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     help="A bundle or a report.json to compare with, for budgets such as p90<=+5%.",
 )
 @budget_option
+@confidence_option(0.99)
 @evaluation_options
 @click.option(
     "--max-time",
@@ -74,6 +76,7 @@ def command(
     candidate: Path,
     baseline: Path | None,
     budgets: tuple[Budget, ...],
+    confidence: float,
     evaluation: Path | None,
     metrics: tuple[str, ...],
     max_time: float,
@@ -127,16 +130,17 @@ def command(
             stack.enter_context(ensure_database(history))
         caveats: tuple[str, ...] = ()
         if candidate.suffix == ".json":
-            gated = reports.judge_stored(candidate, baseline, budgets)
+            gated = reports.judge_stored(candidate, baseline, budgets, confidence)
         else:
             caveats = energy_budgets.unmetered_budgets(budgets, this_machine())
             for caveat in caveats:
                 say(caveat)
             other = reports.read(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
-            plan = GatePlan(max_time, duration)
+            plan = GatePlan(max_time, duration, confidence=confidence)
             with clock(f"Gating {candidate.name}", max_time) as tick:
                 gated = gate_bundle(candidate, other, budgets, LocalTarget(), plan, tick, scored)
-        results = reports.results(gated, budgets, (*caveats, *reports.caveats(candidate, baseline, budgets)))
+        caveats += reports.caveats(candidate, baseline, budgets)
+        results = reports.results(gated, budgets, caveats, confidence)
         for output_form, file in files:
             text = plugins.load("hwbench.formats", output_form, "format").render(results)
             with replacing(file) as beside:

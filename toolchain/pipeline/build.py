@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 import tempfile
@@ -25,13 +26,13 @@ from runtimes.profile import HardwareProfile
 from toolchain.calibration import table as tables
 from toolchain.calibration.sample_factory import as_npz
 from toolchain.calibration.single_steps import single_steps
-from toolchain.candidates import source_recipe
+from toolchain.candidates import source_recipe, unlabelled
 from toolchain.candidates.build_cache import CachedTarget, open_cache
 from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, list_candidates, untried
 from toolchain.candidates.other_sizes import resized_samples
 from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, metrics_of
-from toolchain.candidates.source_limits import source_limits
+from toolchain.candidates.unlabelled import Unlabelled
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
 from toolchain.pipeline.accuracy_budgets import with_defaults
@@ -39,6 +40,7 @@ from toolchain.pipeline.bundle_contents import bundle_contents, calibration_tens
 from toolchain.pipeline.device_match import device_match
 from toolchain.pipeline.repeatability import check_repeats
 from toolchain.pipeline.report_entries import (
+    calibration_notes,
     data_dependent_notes,
     repair_notes,
     report_entry,
@@ -54,6 +56,7 @@ from toolchain.search.choose import choose
 from toolchain.search.search import search
 from toolchain.search.time_limit import TimeLimit
 from toolchain.search.trials import REFERENCE_RUNTIME, BuildContext
+from toolchain.search.unsettled import find_unsettled
 from toolchain.sources.open_source import is_onnx, open_source
 from toolchain.sources.source_states import check_described, check_states, first_steps
 
@@ -110,6 +113,9 @@ def _open_context(
     given = as_npz(request.evaluation, work / "evaluation.npz") if request.evaluation else None
     metrics = metrics_of(given, request.metrics)
     preflight.check_metrics([metric.name for metric in metrics], request.states)
+    more = as_npz(request.unlabelled, work / "unlabelled.npz") if request.unlabelled else None
+    if more:
+        unlabelled.check_metrics(metrics, labelled=given is not None and metrics[0].name != "parity")
     check_directions(request.budgets, [metric.scale for metric in metrics])
     table = tables.read(request.calibration_table) if request.calibration_table else None
     observed = as_npz(request.calibration, work / "calibration.npz") if request.calibration else None
@@ -121,6 +127,8 @@ def _open_context(
     labelled = metrics[0].name != "parity"
     if given:
         dataset.check_names(given, described, labels=labelled, called=str(request.evaluation))
+    if more:
+        dataset.check_names(more, described, called=str(request.unlabelled))
     real = observed or given
     begin_stage(OPENING.format(source=request.source))
     first = first_steps(open_arrays(real), request.states) if real else None
@@ -131,6 +139,7 @@ def _open_context(
     read = functools.partial(dataset.read, inputs=model.inputs, states=request.states)
     calibration = read(observed, called=str(request.calibration)) if observed else None
     evaluation = read(given, labels=labelled, called=str(request.evaluation)) if given else None
+    unlabelled_samples = read(more, called=str(request.unlabelled)) if more else None
     scorer = choose_scorer(model, evaluation, calibration, metrics, work, request.states)
     ranking = choose_ranking_scorer(model, calibration, scorer, work)
     steps = single_steps(model, calibration, work / "calibration-steps.npz") if calibration else None
@@ -148,7 +157,18 @@ def _open_context(
     limit(request.time_limit_s)
     clock = TimeLimit(request.time_limit_s)
     resized = resized_samples(model, inferences if request.states else scorer.samples, work, request.states)
-    return BuildContext(builder, scorer, ranking, timed.file, machine, target, tick, clock, resized, inferences.file)
+    context = BuildContext(builder, scorer, ranking, timed.file, machine, target, tick, clock, resized, inferences.file)
+    if unlabelled_samples is None or scorer.reference is None:
+        return context
+    budgets, _ = with_defaults(request.budgets, scorer.reference)
+    further = Unlabelled(
+        unlabelled_samples,
+        metrics,
+        budgets,
+        request.confidence,
+        lambda file: interleaved.outputs(bundle, file, target),
+    )
+    return dataclasses.replace(context, unlabelled=further)
 
 
 def _build_for(
@@ -164,9 +184,13 @@ def _build_for(
     match = device_match(profile, context.machine)
     candidates = source_recipe.with_source(candidates, context.builder.as_is)
     full, exhaustive = request.sampling, request.exhaustive
-    found = search(candidates, profile, budgets, context, full, timed=match.is_here, exhaustive=exhaustive)
-    reported = {trial.name: report_trial(trial, profile, match, budgets, context) for trial in found.trials}
-    decisions = choose([one.judged for one in reported.values() if one is not None and one.judged.trial.is_running])
+    asked = request.confidence
+    found = search(
+        candidates, profile, budgets, context, full, timed=match.is_here, exhaustive=exhaustive, confidence=asked
+    )
+    reported = {trial.name: report_trial(trial, profile, match, budgets, context, asked) for trial in found.trials}
+    judged = [one.judged for one in reported.values() if one is not None and one.judged.trial.is_running]
+    decisions = choose(judged)
     entries = [report_entry(one, reported[one.name], decisions.get(one.name), context) for one in found.trials]
     summary = search_summary(found.trials, context)
     notes = (
@@ -177,13 +201,23 @@ def _build_for(
         *repair_notes(candidates, context),
         *((context.scorer.note,) if context.scorer.note else ()),
         *data_dependent_notes(context),
+        *calibration_notes(found.trials, context),
         *size_notes(context),
         *match.caveats,
         *energy_budgets.unmetered_budgets(budgets, context.machine),
         *search_notes(summary),
         *found.defects,
     )
-    result = ProfileResult(request.name, profile.name, budgets, tuple(entries), notes, search=summary)
+    result = ProfileResult(
+        request.name,
+        profile.name,
+        budgets,
+        tuple(entries),
+        notes,
+        search=summary,
+        confidence=asked,
+        unsettled=find_unsettled(judged, decisions, asked),
+    )
     begin_stage(PACKING.format(profile=profile.name))
     selected = next((one for one in found.trials if one.name in decisions and decisions[one.name].is_selected), None)
     if selected is None:

@@ -6,12 +6,13 @@ import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 
+from hwbench.budgets import BUILD_CONFIDENCE
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import judge
 from hwbench.data.dataset import Dataset
 from hwbench.measurements.report import Report
 from hwbench.results.profile_results import CandidateResult, Screening, Search
-from hwbench.wording import kept, some
+from hwbench.wording import count, kept, some
 from runtimes import samples
 from runtimes.codec import encode
 from runtimes.errors import EdgewrightError
@@ -29,6 +30,8 @@ from toolchain.search.choose import Decision, JudgedTrial
 from toolchain.search.trials import BuildContext, Trial
 from toolchain.sources.sizes import batches
 
+_ENOUGH_CALIBRATION = 32  # samples: with fewer, a range is that of a few inputs
+
 
 @dataclasses.dataclass(frozen=True)
 class ReportedTrial:
@@ -39,7 +42,12 @@ class ReportedTrial:
 
 
 def report_trial(
-    trial: Trial, profile: HardwareProfile, match: DeviceMatch, budgets: Sequence[Budget], context: BuildContext
+    trial: Trial,
+    profile: HardwareProfile,
+    match: DeviceMatch,
+    budgets: Sequence[Budget],
+    context: BuildContext,
+    confidence: float = BUILD_CONFIDENCE,
 ) -> ReportedTrial | None:
     """Judge a trial by its figures; None if it was not built, or was rejected before it was scored."""
     if trial.failure is not None or trial.artifact is None or (trial.rejected is not None and trial.accuracy is None):
@@ -57,7 +65,7 @@ def report_trial(
         candidate=trial.name,
     )
     report = _with_work(report, trial.candidate.recipe, context)
-    return ReportedTrial(JudgedTrial(trial, judge(report, budgets)), report)
+    return ReportedTrial(JudgedTrial(trial, judge(report, budgets, confidence=confidence)), report)
 
 
 def report_entry(
@@ -120,6 +128,18 @@ def repair_notes(candidates: Sequence[Candidate], context: BuildContext) -> list
         f"{candidate.name} leaves {', '.join(kept)} as in the source, since ONNX Runtime refused it otherwise."
         for candidate in candidates
         if (kept := context.builder.kept(candidate.recipe))
+    ]
+
+
+def calibration_notes(trials: Sequence[Trial], context: BuildContext) -> list[str]:
+    """Write a note on calibration samples that are too few to show the ranges of int8's tensors."""
+    calibration = context.builder.calibration
+    observed = any(trial.candidate.recipe.precision == "int8" and trial.artifact is not None for trial in trials)
+    if calibration is None or calibration.n >= _ENOUGH_CALIBRATION or not observed:
+        return []
+    return [
+        f"int8's ranges were observed on {count(calibration.n, 'calibration sample')}; values beyond them are clipped, "
+        f"so give {_ENOUGH_CALIBRATION} or more."
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hwbench.budgets import BUILD_CONFIDENCE
 from hwbench.budgets.budget import Budget
 from runtimes.profile import HardwareProfile
 from runtimes.sampling.closed_loop import SamplingPlan
@@ -30,12 +31,14 @@ class BuildRequest:
         calibration: samples as an .npz, or FILE.py:FACTORY.
         calibration_table: ranges for static int8, in place of observing the samples.
         evaluation: samples with labels, as an .npz.
+        unlabelled: further samples without labels, as an .npz.
         metrics: metrics' names, or FILE.py:FUNCTION, by the first of which candidates are ordered; none for top1 with
             labels, parity without.
         precisions: precisions to try; all there are, if empty.
         runtimes: runtimes to try; all that the profile lists, if empty.
         corrections: corrections that recover int8's accuracy, in order.
         budgets: limits that the selected candidate has to meet.
+        confidence: the confidence that a verdict on accuracy takes, from 0.5 to 1.
         threads: the most threads per inference, in place of the profile's.
         sampling: how long each measuring process measures.
         ranges: sizes of dynamic dimensions, for engines; once per optimization profile.
@@ -56,11 +59,13 @@ class BuildRequest:
     calibration: Path | None = None
     calibration_table: Path | None = None
     evaluation: Path | None = None
+    unlabelled: Path | None = None
     metrics: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
     corrections: tuple[str, ...] = DEFAULT_CORRECTIONS
     budgets: tuple[Budget, ...] = ()
+    confidence: float = BUILD_CONFIDENCE
     threads: int | None = None
     sampling: SamplingPlan = field(default_factory=SamplingPlan)
     ranges: tuple[DimensionRanges, ...] = ()

@@ -66,7 +66,7 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     keep = _float_nodes(model, recipe)
     placement = place(model, keep, ranges)
     if not placement.nodes:
-        raise UsageError("No calibration sample reached what int8 could compute; add samples that take other branches.")
+        raise UsageError(_nothing_placed(model, keep))
     activations = _activation_parameters(placement, scheme, ranges)
     weights = _weight_parameters(placement, activations, scheme)
     edits = Edits(model.graph)
@@ -87,10 +87,11 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
     return deduplicate(model)
 
 
-def lstms(model: ir.Model, recipe: Recipe) -> list[ir.Node]:
-    """List the LSTMs of a prepared float model that a recipe makes integer ones."""
-    is_taken = recipe.scheme is not None and recipe.scheme.contrib_ops
-    return supported_lstms(model, _float_nodes(model, recipe)) if is_taken else []
+def _nothing_placed(model: ir.Model, keep: set[str]) -> str:
+    """Say why no operator is computed in int8: no sample reached those that could be, or there are none."""
+    if place(model, keep).nodes:
+        return "No calibration sample reached what int8 could compute; add samples that take other branches."
+    return "Every operator that int8 could compute stays in float, so that nothing is left to quantize."
 
 
 def _float_nodes(model: ir.Model, recipe: Recipe) -> set[str]:

@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hwbench.budgets import BUILD_CONFIDENCE
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict, judge
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Figures
-from hwbench.stats import intervals
+from hwbench.stats.paired_proportions import PairedProportions
 from toolchain.search.trials import BuildContext, Trial
 
 _COLLAPSED = 0.5  # parity at which the outputs' error is half as large as the outputs
@@ -19,10 +20,15 @@ _COLLAPSED = 0.5  # parity at which the outputs' error is half as large as the o
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Judge of trials by a build's budgets: on the evaluation samples, and before that on the ranking samples."""
+    """Judge of trials by a build's budgets: on the evaluation samples, and before that on the ranking samples.
+
+    Attributes:
+        confidence: the confidence that a verdict on accuracy takes.
+    """
 
     budgets: tuple[Budget, ...]
     context: BuildContext
+    confidence: float = BUILD_CONFIDENCE
 
     def may_be_selected(self, trial: Trial) -> bool:
         """Tell whether a trial meets every accuracy budget, and breaks no other by its figures so far."""
@@ -35,7 +41,7 @@ class Acceptance:
         """
         accuracy = trial.ranked if trial.accuracy is None and self.ranks_by_same_metric else trial.accuracy
         return accuracy is not None and all(
-            verdict.outcome == "pass" or (verdict.outcome == "inconclusive" and _lacks_samples(verdict, accuracy))
+            verdict.outcome == "pass" or (verdict.outcome == "inconclusive" and self._lacks_samples(verdict, accuracy))
             for verdict in self._verdicts(trial, accuracy)
         )
 
@@ -96,7 +102,20 @@ class Acceptance:
 
     def _verdicts(self, trial: Trial, accuracy: Accuracy) -> tuple[Verdict, ...]:
         budgets = [budget for budget in self.budgets if budget.quantity.startswith("accuracy")]
-        return judge(_figures(trial, accuracy=accuracy), budgets)
+        return judge(_figures(trial, accuracy=accuracy), budgets, confidence=self.confidence)
+
+    def _lacks_samples(self, verdict: Verdict, accuracy: Accuracy) -> bool:
+        """Tell whether a figure within the limit is inconclusive only because there are too few samples for a pass.
+
+        Even a model that agrees with the source on every sample would be inconclusive then.
+        """
+        scored = accuracy.of(verdict.budget.metric)
+        if verdict.measured is None or scored is None or not scored.proportion:
+            return False
+        value, limit = verdict.measured.value, verdict.budget.limit
+        within = value <= limit if verdict.budget.is_upper else value >= limit
+        flips = dataclasses.replace(scored.flips, changed=0) if scored.flips is not None else None
+        return within and PairedProportions(0, 0, scored.n, flips).at_most(limit) < self.confidence
 
 
 def _figures(trial: Trial, latency: Latency | None = None, accuracy: Accuracy | None = None) -> Figures:
@@ -108,16 +127,3 @@ def _failures(verdicts: Sequence[Verdict], where: str = "") -> str | None:
     """Join the budgets that fail and the reasons; None if none fails."""
     failed = [verdict for verdict in verdicts if verdict.outcome == "fail"]
     return "; ".join(f"{verdict.budget.text}: {verdict.reason}{where}" for verdict in failed) or None
-
-
-def _lacks_samples(verdict: Verdict, accuracy: Accuracy) -> bool:
-    """Tell whether a figure within the limit is inconclusive only because there are too few samples for a pass.
-
-    Even a model that agrees with the source on every sample would be inconclusive then.
-    """
-    scored = accuracy.of(verdict.budget.metric)
-    if verdict.measured is None or scored is None:
-        return False
-    value, limit = verdict.measured.value, verdict.budget.limit
-    within = value <= limit if verdict.budget.is_upper else value >= limit
-    return within and scored.proportion and intervals.reach_without_disagreement(scored.n) > limit

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hwbench.budgets import BUILD_CONFIDENCE
 from hwbench.budgets.budget import Budget
 from hwbench.progress import begin_stage
 from runtimes.errors import EdgewrightError
@@ -45,6 +46,7 @@ def search(
     *,
     timed: bool,
     exhaustive: bool = False,
+    confidence: float = BUILD_CONFIDENCE,
 ) -> SearchResult:
     """Find the candidates that are worth measuring well, and measure them.
 
@@ -56,12 +58,13 @@ def search(
         full: the plan that finalists are measured by.
         timed: this machine is the device; if not, candidates are scored and none is timed.
         exhaustive: measure all candidates of the start well, and try no others.
+        confidence: the confidence that a verdict on accuracy takes.
 
     Raises:
         KeyboardInterrupt: Ctrl-C before there was anything to keep.
         OSError: the disk is full.
     """
-    acceptance = Acceptance(tuple(budgets), context)
+    acceptance = Acceptance(tuple(budgets), context, confidence)
     state = SearchState(profile, context, full, timed, acceptance, tuple(candidates), exhaustive)
     make, *others = schedule(timed=timed, exhaustive=exhaustive)
     begin_stage(f"{profile.name}: {make.name}")

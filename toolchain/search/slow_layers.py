@@ -13,6 +13,7 @@ from toolchain.search.trials import Trial
 
 _SLOWER = 1.1  # times the float kernel's time: a layer returns to float32 where its integer kernel takes longer
 _NAMED = 4  # layers that a remark names
+_CAUSE = 0.05  # of the time: conversions that take less do not make int8 slower than float
 _WORSE = 1.05  # times the float latency: up to this ratio, int8 is not called slower
 
 
@@ -71,7 +72,7 @@ def explain(int8: Sequence[NodeTime], ratio: float, against: str) -> str:
     floats = [item.node for item in int8 if item.kind == "float product"]
     share = sum(item.us for item in conversions) / total
     causes = []
-    if conversions:
+    if share >= _CAUSE:
         kernels = count(len(conversions), "Quantize, Dequantize or Cast kernel")
         causes.append(f"{share:.0%} of its time is in {kernels}")
     if floats:

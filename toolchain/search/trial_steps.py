@@ -77,7 +77,12 @@ def score(trial: Trial, context: BuildContext, samples: Samples) -> Finish:
 
     def scored(trial: Trial) -> Trial:
         context.tick(f"{'ranked' if samples == 'ranking' else 'scored'} {trial.name}")
-        return _with_score(trial, samples, scorer.score(outputs))
+        found = scorer.score(outputs)
+        if samples == "evaluation" and context.unlabelled is not None:
+            found = context.unlabelled.settle(
+                found, lambda file: interleaved.outputs(trial.bundle, file, context.target)
+            )
+        return _with_score(trial, samples, found)
 
     after = _guarded(trial, ran)
     return lambda: after if after.failure else _guarded(after, scored)

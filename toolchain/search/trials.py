@@ -18,6 +18,7 @@ from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate
 from toolchain.candidates.other_sizes import OtherSizes
 from toolchain.candidates.scoring import Scorer
+from toolchain.candidates.unlabelled import Unlabelled
 from toolchain.search.time_limit import TimeLimit
 
 REFERENCE_RUNTIME = "onnxruntime"
@@ -35,6 +36,7 @@ class BuildContext:
             samples alone.
         timed: an .npz of the samples that latency is measured with.
         steps: of a model with states, an .npz of single steps of these samples.
+        unlabelled: further samples without labels, which help to decide on accuracy; None without any.
         other_sizes: resized samples, which every accepted candidate computes, too; None if the source takes one size.
         machine: this machine.
         target: measures bundles.
@@ -52,6 +54,7 @@ class BuildContext:
     clock: TimeLimit = field(default_factory=TimeLimit)
     other_sizes: OtherSizes | None = None
     steps: Path | None = None
+    unlabelled: Unlabelled | None = None
 
     @property
     def inferences(self) -> Path:

@@ -14,7 +14,7 @@ from hwbench import metrics
 from hwbench.budgets.budget import Budget
 from hwbench.formats.charts import inline_svg
 from hwbench.formats.charts.axis_limits import is_within, mark, reach
-from hwbench.formats.charts.inline_svg import ACCENT, BAND, INK, MUTED, QUIET
+from hwbench.formats.charts.inline_svg import ACCENT, BAND, INK, MUTED, QUIET, SURFACE
 from hwbench.formats.charts.label_placement import Labels, Point
 from hwbench.formats.sections import rows
 from hwbench.formats.sections.rows import Row
@@ -51,13 +51,24 @@ def beyond(shown: Sequence[Row]) -> tuple[tuple[Row, float], ...]:
 
 
 def named(result: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
-    """List the candidates whose names are written: all on the axes or, of many, the front and the selected one."""
+    """List the candidates whose names are written: all on the axes or, of many, the front, the selected one and the
+    unsettled one.
+    """
     best, far = front(result, shown), [row for row, _ in beyond(shown)]
     return tuple(
         row
         for row in shown
-        if row not in far and (len(shown) <= _MANY or row in best or row.candidate.status == "selected")
+        if row not in far
+        and (
+            len(shown) <= _MANY or row in best or row.candidate.status == "selected" or row in unsettled(result, shown)
+        )
     )
+
+
+def unsettled(result: ProfileResult, shown: Sequence[Row]) -> tuple[Row, ...]:
+    """Find the candidate that more samples might have selected, if it is shown."""
+    found = result.unsettled
+    return tuple(row for row in shown if found is not None and row.candidate.name == found.candidate)
 
 
 def draw(figure: Figure, result: ProfileResult, table: Sequence[Row]) -> None:
@@ -81,7 +92,8 @@ def draw(figure: Figure, result: ProfileResult, table: Sequence[Row]) -> None:
     floors = [(value, text) for value, text in floors if bottom < value < top]
     _limits(axes, labels, [(b.limit, b.text) for b in limits if left < b.limit < right], floors)
     for point, row in zip(points, near):
-        _mark(axes, point, ACCENT if row.candidate.status == "selected" else QUIET)
+        is_open = row in unsettled(result, near)
+        _mark(axes, point, ACCENT if row.candidate.status == "selected" or is_open else QUIET, hollow=is_open)
     mark(axes, beside, QUIET, accuracy.higher_is_better)
     labels.name([_point(row, latency) for row in named(result, shown)])
 
@@ -137,11 +149,13 @@ def _point(row: Row, latency: str) -> Point:
     return Point(row.tag, x.value, y.value, bars, ACCENT if selected else INK, selected)
 
 
-def _mark(axes: Axes, point: Point, color: str) -> None:
+def _mark(axes: Axes, point: Point, color: str, *, hollow: bool) -> None:
     x_low, x_high, y_low, y_high = point.error_bars
     axes.plot((x_low, x_high), (point.y, point.y), color=color, linewidth=1.5, zorder=3)
     axes.plot((point.x, point.x), (y_low, y_high), color=color, linewidth=1.5, zorder=3)
-    axes.plot(point.x, point.y, "o", color=color, markersize=10 if point.important else 7, zorder=4)
+    size = 10 if point.important else 7
+    face = SURFACE if hollow else color
+    axes.plot(point.x, point.y, "o", color=color, markerfacecolor=face, markersize=size, zorder=4)
 
 
 def _limits(

@@ -79,6 +79,8 @@ def _accuracy(result: ProfileResult, table: tuple[Row, ...], prefix: str) -> Cha
     caption += " The shaded area meets the budgets." if result.budgets else ""
     if len(accuracy_latency.named(result, shown)) < len(shown) - len(far):
         caption += f" Names are shown for {'those on the line' if len(best) > 1 else 'that one'} and the selected one."
+    for row in accuracy_latency.unsettled(result, [row for row in shown if row not in [each for each, _ in far]]):
+        caption += f" The hollow point, {row.name}, is unsettled."
     caption += describe_beyond(far)
     left_out = [row.name for row in table if row.candidate.report is not None and row not in shown]
     caption += f" Not drawn, since a figure is missing: {', '.join(left_out)}." if left_out else ""

@@ -8,6 +8,7 @@ from hwbench import metrics
 from hwbench.formats.sections.conditions import conditions, energy
 from hwbench.formats.sections.rows import label
 from hwbench.machine.identity import Machine
+from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.quantities import per_s
 from hwbench.measurements.report import Report
@@ -45,8 +46,20 @@ def method_facts(report: Report) -> list[tuple[str, str]]:
             ("energy", energy(latency)),
         ]
     if accuracy is not None:
-        facts.append(("accuracy", f"{', '.join(one.metric for one in accuracy.each)} of {count(accuracy.n, 'sample')}"))
+        facts.append(("accuracy", _scored(accuracy)))
     return [(name, fact) for name, fact in facts if fact]
+
+
+def _scored(accuracy: Accuracy) -> str:
+    """Describe the samples that accuracy was computed on."""
+    text = f"{', '.join(one.metric for one in accuracy.each)} of {count(accuracy.n, 'sample')}"
+    for one in accuracy.each:
+        if one.flips is not None and one.flips.changed is not None:
+            of = f"{count(one.flips.n, 'sample')} without labels"
+            text += f"; {one.metric}: {count(one.flips.changed, 'decision')} of {of} changed"
+        elif one.replicates is not None and one.resampling == "jackknife":
+            text += f"; {one.metric}: a jackknife of {len(one.replicates)} groups, as it is slow"
+    return text
 
 
 def gate_note(result: ProfileResult) -> str:

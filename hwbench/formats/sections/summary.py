@@ -18,6 +18,7 @@ from hwbench.results.profile_results import ProfileResult
 def summary(result: ProfileResult, table: tuple[Row, ...]) -> list[tuple[str, str]]:
     """List these lines as names and sentences; a line that has nothing to say is left out."""
     lines = [*_figures(result, table)]
+    lines += [("Unsettled", result.unsettled.sentence)] if result.unsettled is not None else []
     lines += [("Bundle", str(result.bundle))] if result.bundle is not None else []
     remarks = (*warnings(result), *result.caveats)
     if remarks:
