@@ -42,7 +42,7 @@ from hwbench.data import dataset
 from hwbench.machine.identity import this_machine
 from hwbench.measurements import accuracy
 from hwbench.metrics.parity import as_labels
-from hwbench.stats import intervals
+from hwbench.stats.paired_proportions import PairedProportions
 from runtimes import samples
 from runtimes.tensors import Array
 from toolchain.models.onnx_model import open_model
@@ -149,8 +149,8 @@ def _budget(model: ZooModel) -> float:
     """
     if model.metric == "parity":
         return ALLOWED_RANDOM
-    same = [1.0] * (dataset.read(model.evaluation, open_model(model.onnx).inputs).n - 2)
-    reach = intervals.paired_difference([1.0, 0.0, *same], [0.0, 1.0, *same], proportion=True).high
+    samples = dataset.read(model.evaluation, open_model(model.onnx).inputs).n
+    reach = PairedProportions(1, 1, samples).estimate().high
     return ALLOWED * max(1.0, abs(model.expected_score)) + reach
 
 

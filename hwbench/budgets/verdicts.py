@@ -165,8 +165,8 @@ def _unit(budget: Budget, accuracy: Accuracy | None) -> str:
     if accuracy is None or budget.relative:
         return ""
     if budget.of_source:
-        return f" of the source's {accuracy.metric}, {_source_value(accuracy):.4g}"
-    return "" if accuracy.is_share else f", in units of {accuracy.metric}"
+        return f" of the source's {accuracy.metric}, {_source_value(accuracy):.4g},"
+    return "" if accuracy.is_share else f", in units of {accuracy.metric},"
 
 
 def _share_of_source(drop: Estimate, accuracy: Accuracy | None) -> Estimate:

@@ -188,7 +188,7 @@ class Bootstrap:
 
     def _confidence(self, limit: float, side: int) -> float:
         """Return the least of the share of replicates within the limit and of that of a normal distribution."""
-        room, spread = side * (limit - self.value), float(np.std(self.replicates, ddof=1))
+        room, spread = side * (limit - self.value), float(np.std(self.replicates))
         if spread == 0:
             return _unseen_change(room, self.n)
         within = int((side * (limit - self.replicates) >= 0).sum())

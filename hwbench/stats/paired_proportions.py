@@ -18,7 +18,8 @@ from runtimes.tensors import Array
 _OUTSIDE = 1e-6  # probability that the nuisance parameter is outside the set that the p-value is maximised over
 _GRID = 64  # values of the nuisance parameter that are tried
 _MANY = 1_000  # discordant pairs from which the normal approximation is within 0.0005 of the exact p-value
-_TO_FLIPS = 0.2  # of the probability of error, which the test of the flips takes; the test of the pairs has the rest
+_TO_FLIPS = 0.2  # of the probability of error, for the test of the flips; the test of the pairs has the rest
+_HOPELESS = 0.05  # a p-value: if samples with labels cannot reach it even without a loss, the flips have it all
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class PairedProportions:
         With flips, the value is no larger than if each of them were a loss, or a gain.
         """
         tail = (1 - CONFIDENCE) / 2
-        low, high = _tango(self.lost, self.gained, self.n, tail * self._share_of_pairs)
+        low, high = _tango(self.lost, self.gained, self.n, tail * (1 - _TO_FLIPS if self.flips is not None else 1))
         value = (self.lost - self.gained) / self.n
         flips = self.flips
         if flips is not None and flips.changed is not None:
@@ -73,20 +74,21 @@ class PairedProportions:
         """Return the confidence that the difference is at most `limit`: 1 less the p-value of a larger one.
 
         If flips were announced, two tests share the probability of error (Bonferroni), a fifth for the flips: rare
-        events are told apart by a few more samples, so that a small share costs them little.
+        events are told apart by a few more samples, so that a small share costs them little. Where the samples with
+        labels are too few to show anything, the flips have all of it.
         """
-        p = exact_p_value(self.lost, self.gained, self.n, limit) / self._share_of_pairs
+        to_pairs, to_flips = self._shares(limit)
+        p = exact_p_value(self.lost, self.gained, self.n, limit) / to_pairs if to_pairs else 1.0
         flips = self.flips
         if flips is not None and flips.changed is not None and 0 <= limit < 1:
             # A larger difference makes each sample with a label a loss, and each other one a flip, with a probability
             # above the limit.
-            few = special.bdtr(self.lost + flips.changed, self.n + flips.n, limit)
-            p = min(p, float(few) / _TO_FLIPS)
+            p = min(p, float(special.bdtr(self.lost + flips.changed, self.n + flips.n, limit)) / to_flips)
         return max(0.0, 1 - p)
 
     def at_least(self, limit: float) -> float:
         """Return the confidence that the difference is at least `limit`, by the samples with labels alone."""
-        return max(0.0, 1 - exact_p_value(self.gained, self.lost, self.n, -limit) / self._share_of_pairs)
+        return 1 - exact_p_value(self.gained, self.lost, self.n, -limit)
 
     def pairs_needed(self, limit: float, asked: float) -> float:
         """Estimate the number of samples with labels like these that show the difference to be at most `limit`.
@@ -94,14 +96,15 @@ class PairedProportions:
         It is that of the score test, or where no sample was lost or gained that of the binomial test; infinity if the
         difference is larger.
         """
-        error = (1 - asked) * self._share_of_pairs
+        error = (1 - asked) * (1 - _TO_FLIPS if self.flips is not None else 1)
         difference = (self.lost - self.gained) / self.n
         if not difference < limit:
             return np.inf
+        if not self.lost + self.gained:
+            return float(np.log(error) / np.log1p(-limit))
         gain = float(_gain(np.asarray(self.lost), np.asarray(self.gained), self.n, limit))
         variance = 2 * gain + limit * (1 - limit)
-        needed = float(stats.norm.isf(error)) ** 2 * variance / (limit - difference) ** 2
-        return max(needed, float(np.log(error) / np.log1p(-limit))) if 0 < limit < 1 else needed
+        return float(stats.norm.isf(error)) ** 2 * variance / (limit - difference) ** 2
 
     def flips_needed(self, limit: float, asked: float) -> float:
         """Estimate the number of samples, with labels or without, whose flips show it; infinity if too many flip."""
@@ -109,13 +112,18 @@ class PairedProportions:
         rate = (self.lost + (flips.changed or 0)) / (self.n + (flips.n if flips.changed is not None else 0))
         if not rate < limit < 1:
             return np.inf
-        error = (1 - asked) * _TO_FLIPS
-        needed = float(stats.norm.isf(error)) ** 2 * limit * (1 - limit) / (limit - rate) ** 2
-        return max(needed, float(np.log(error) / np.log1p(-limit)))
+        error = (1 - asked) * (self._shares(limit)[1] or 1)
+        if not rate:
+            return float(np.log(error) / np.log1p(-limit))
+        return float(stats.norm.isf(error)) ** 2 * limit * (1 - limit) / (limit - rate) ** 2
 
-    @property
-    def _share_of_pairs(self) -> float:
-        return 1.0 if self.flips is None else 1 - _TO_FLIPS
+    def _shares(self, limit: float) -> tuple[float, float]:
+        """Divide the probability of error between the pairs and the flips, by the numbers of samples alone."""
+        if self.flips is None:
+            return 1.0, 0.0
+        least, least_of_all = ((1 - limit) ** n for n in (self.n, self.n + self.flips.n))
+        is_hopeless = 0 <= limit < 1 and least > _HOPELESS >= least_of_all
+        return (0.0, 1.0) if is_hopeless else (1 - _TO_FLIPS, _TO_FLIPS)
 
     def _flips_bound(self, events: int, tail: float) -> float:
         """Bound a probability from above by the number of events among all samples (Clopper and Pearson, 1934)."""

@@ -11,7 +11,9 @@ import pytest
 from hwbench import metrics
 from hwbench.measurements.accuracy import Accuracy, evaluate
 from hwbench.metrics import Metric
-from hwbench.stats import intervals
+from hwbench.stats import intervals, resampling
+from hwbench.stats.inference import Proportion
+from hwbench.stats.paired_proportions import PairedProportions
 from runtimes.errors import UsageError
 
 LABELS = np.arange(40) % 2
@@ -41,7 +43,7 @@ def test_a_per_sample_metric_is_the_mean_of_its_scores():
     found = evaluate(Metric("right", right), outputs(10), LABELS)
     assert (found.metric, found.n, found.value, found.replicates) == ("right", 40, 0.75, None)
     assert found.scores == (0.0,) * 10 + (1.0,) * 30
-    assert found.estimate() == intervals.mean(found.scores, proportion=True)
+    assert found.estimate() == Proportion(30, 40).estimate()
 
 
 def test_a_scalar_metric_is_resampled():
@@ -51,7 +53,7 @@ def test_a_scalar_metric_is_resampled():
     estimate = found.estimate()
     assert estimate.low < 0.75 < estimate.high
     # As wide as the exact interval for a proportion, roughly.
-    wilson = intervals.mean((0.0,) * 10 + (1.0,) * 30)
+    wilson = Proportion(30, 40).estimate()
     assert estimate.high - estimate.low == pytest.approx(wilson.high - wilson.low, rel=0.2)
 
 
@@ -111,7 +113,7 @@ def test_a_drop_is_paired_by_sample(score):
 def test_a_drop_of_scores_is_the_paired_interval():
     reference = evaluate(Metric("right", right), outputs(4), LABELS)
     found = evaluate(Metric("right", right), outputs(10), LABELS, reference)
-    assert found.drop() == intervals.paired_difference(reference.scores or (), found.scores or (), proportion=True)
+    assert found.drop() == PairedProportions(6, 0, 40).estimate()
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,24 @@ def test_one_sample_has_no_interval_for_a_resampled_metric():
         with pytest.raises(ValueError, match="at least 2 samples"):
             estimate()
     assert evaluate(Metric("share", share), {"y": np.ones(2)}, np.ones(2)).estimate().value == 1
+
+
+def test_a_slow_metric_is_called_once_per_group_and_pairs_with_its_source(monkeypatch):
+    calls = []
+
+    def slow(outputs, labels):
+        calls.append(len(labels))
+        return share(outputs, labels)
+
+    monkeypatch.setattr(resampling, "plan", lambda call_s, n: ("jackknife", 10))
+    reference = evaluate(Metric("share", slow), outputs(4), LABELS)
+    monkeypatch.setattr(resampling, "plan", lambda call_s, n: ("bootstrap", 500))  # as where it ran faster by chance
+    found = evaluate(Metric("share", slow), outputs(10), LABELS, reference)
+    assert calls == [40, *[36] * 10] * 2
+    assert (found.resampling, len(found.replicates)) == ("jackknife", 10)
+    drop = found.drop()
+    assert drop.value == pytest.approx(0.15)
+    assert -0.03 < drop.low < 0.15 < drop.high < 0.33  # Student's interval with nine degrees of freedom
 
 
 def test_equal_outputs_give_equal_replicates():

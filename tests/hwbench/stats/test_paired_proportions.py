@@ -174,9 +174,10 @@ def test_samples_without_labels_show_that_few_decisions_change():
 def test_samples_that_were_announced_and_not_run_count_as_a_test_that_was_made():
     alone, announced = PairedProportions(0, 0, 300), PairedProportions(0, 0, 300, Flips(2_000))
     assert announced.at_most(0.01) == pytest.approx(1 - (1 - alone.at_most(0.01)) / 0.8)
+    assert PairedProportions(0, 0, 100, Flips(2_000)).at_most(0.01) == 0  # too few labels, so that flips have it all
 
 
-@pytest.mark.parametrize(("n", "m"), [(30, 40), (20, 200)])
+@pytest.mark.parametrize(("n", "m"), [(30, 40), (60, 80), (20, 200)])
 @pytest.mark.parametrize(("gain", "both_wrong"), [(0.0, 0.0), (0.02, 0.0), (0.05, 0.03)])
 def test_with_samples_without_labels_a_loss_at_the_limit_is_accepted_as_seldom(n, m, gain, both_wrong):
     limit, accepted = 0.05, 0.0

@@ -44,7 +44,7 @@ class BuildContext:
         )
         self.ranking = SimpleNamespace(names=("parity",))
         self.target, self.timed, self._takes_s = self, Path(), takes_s
-        self.other_sizes = None
+        self.other_sizes = self.unlabelled = None
         self.scored_in = set()
 
     def tick(self, what):
