@@ -18,6 +18,7 @@ from documents import DOCUMENTS, PAGES, ROOT, blocks, prose
 import runtimes
 from hwbench import metrics
 from hwbench.budgets.budget import Budget
+from hwbench.budgets.samples_needed import SamplesNeeded
 from hwbench.budgets.verdicts import Verdict
 from hwbench.machine import device_profiles
 from hwbench.machine.gpu_timing import GpuState, GpuTimes
@@ -28,6 +29,8 @@ from hwbench.measurements.memory_bandwidth import Bandwidth
 from hwbench.measurements.peaks import Peaks
 from hwbench.measurements.report import Report
 from hwbench.results.profile_results import CandidateResult, ProfileResult, Results, Screening, Search
+from hwbench.results.unsettled import Unsettled
+from hwbench.stats.paired_proportions import Flips
 from runtimes.bundles.manifest import Artifact
 from runtimes.bundles.work import Work
 from runtimes.sampling.closed_loop import Block
@@ -35,7 +38,7 @@ from runtimes.sampling.system_conditions import Conditions
 from toolchain import cli
 
 TYPES = (
-    *(Results, ProfileResult, CandidateResult, Screening, Search, Verdict, Budget),
+    *(Results, ProfileResult, CandidateResult, Screening, Search, Verdict, Budget, Unsettled, SamplesNeeded, Flips),
     *(
         Report,
         Artifact,

@@ -52,11 +52,10 @@ from toolchain.pipeline.report_entries import (
 from toolchain.pipeline.request import BuildRequest
 from toolchain.pipeline.stages import OPENING, PACKING, REFERENCE, stages
 from toolchain.pipeline.write_results import write_results
-from toolchain.search.choose import choose
+from toolchain.search.choose import choose, find_unsettled
 from toolchain.search.search import search
 from toolchain.search.time_limit import TimeLimit
 from toolchain.search.trials import REFERENCE_RUNTIME, BuildContext
-from toolchain.search.unsettled import find_unsettled
 from toolchain.sources.open_source import is_onnx, open_source
 from toolchain.sources.source_states import check_described, check_states, first_steps
 

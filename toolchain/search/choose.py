@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hwbench.budgets.verdicts import Outcome, Verdict, overall
 from hwbench.results.profile_results import Status
+from hwbench.results.unsettled import Unsettled
 from hwbench.stats.intervals import Estimate
 from toolchain.search.trials import Trial
 
 _SLIGHT = 0.001  # of a score: a smaller difference decides nothing, however certain it is
 _SAME_SIZE = 1.05  # times the smallest file: up to this ratio, sizes count as equal
+_BETTER = 1.03  # times as fast, or as small: a smaller gain is worth no more samples
+_PROBABLY = 0.5  # a budget that is met with a smaller probability is not probably met
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,34 @@ def choose(trials: Sequence[JudgedTrial]) -> Mapping[str, Decision]:
         judged.name: Decision("selected", why) if judged is winner else _decide(judged, winner, bar)
         for judged in trials
     }
+
+
+def find_unsettled(judged: Sequence[JudgedTrial], decisions: Mapping[str, Decision], asked: float) -> Unsettled | None:
+    """Find the best candidate that only the uncertainty of its accuracy kept from being selected; None without one.
+
+    Args:
+        judged: the trials that `choose` decided on.
+        decisions: its decisions.
+        asked: the confidence that a verdict on accuracy took.
+    """
+    selected = next((one for one in judged if decisions[one.name].is_selected), None)
+    if selected is None or selected.outcome != "pass":
+        return None
+    gains = {one.name: _gain(one, selected) for one in judged}
+    able = [one for one in judged if gains[one.name] >= _BETTER and _is_probable(one)]
+    best = max(able, key=lambda one: gains[one.name], default=None)
+    if best is None:
+        return None
+    doubtful = min(_open(best), key=_probability)
+    return Unsettled(
+        best.name,
+        f"{gains[best.name]:.2g}x {'faster' if selected.speed is not None else 'smaller'}",
+        doubtful.budget.text,
+        _probability(doubtful),
+        asked,
+        doubtful.needed,
+        math.floor(100 * _probability(doubtful)) / 100,
+    )
 
 
 def _decide(judged: JudgedTrial, winner: JudgedTrial, bar: JudgedTrial | None) -> Decision:
@@ -220,3 +252,24 @@ def _why_not(judged: JudgedTrial, winner: JudgedTrial, bar: JudgedTrial | None) 
     if judged.size_bytes > _SAME_SIZE * winner.size_bytes:
         return f"as fast as {winner.name}, and larger {sizes}"
     return f"as fast as {winner.name}, and not clearly smaller, simpler or more accurate"
+
+
+def _gain(one: JudgedTrial, selected: JudgedTrial) -> float:
+    """Return how many times as fast a trial is as the selected one; where nothing was timed, as small."""
+    if selected.speed is None:
+        return selected.size_bytes / one.size_bytes if one.runtime == selected.runtime else 0.0
+    return selected.speed.value / one.speed.value if one.speed is not None else 0.0
+
+
+def _is_probable(one: JudgedTrial) -> bool:
+    """Tell whether a trial breaks no budget, and all that it does not pass are probably met, though not surely."""
+    doubtful = _open(one)
+    return one.outcome == "inconclusive" and all(_probability(verdict) >= _PROBABLY for verdict in doubtful)
+
+
+def _open(one: JudgedTrial) -> list[Verdict]:
+    return [verdict for verdict in one.verdicts if verdict.outcome == "inconclusive"]
+
+
+def _probability(verdict: Verdict) -> float:
+    return verdict.probability if verdict.probability is not None else 0.0

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import html
 
 import pytest
 from formats_data import measured_result, rendered
 
+from hwbench.budgets.samples_needed import SamplesNeeded
 from hwbench.results import profile_results
 from hwbench.results.profile_results import CandidateResult, Screening, Search
+from hwbench.results.unsettled import Unsettled
 
 
 @functools.cache
@@ -44,6 +47,37 @@ def test_says_nothing_where_nothing_was_searched(form):
 
 def test_survives_its_json():
     assert profile_results.from_json(profile_results.to_json(searched()), "report.json") == searched()
+
+
+@functools.cache
+def unsettled() -> profile_results.Results:
+    """The measured result, where more samples might have selected int8-dynamic."""
+    found = Unsettled(
+        "int8-dynamic (onnxruntime)",
+        "1.3x faster",
+        "accuracy_drop<=0.01",
+        0.936,
+        0.95,
+        SamplesNeeded(320),
+        0.93,
+    )
+    return profile_results.of([dataclasses.replace(measured_result(), unsettled=found)])
+
+
+@pytest.mark.parametrize("form", ["text", "html", "markdown"])
+def test_says_what_more_samples_might_have_selected(form):
+    shown = " ".join(html.unescape(rendered(form, unsettled)).replace("\\", "").split())
+    assert "int8-dynamic (onnxruntime) is 1.3x faster than what was selected, and probably within" in shown
+    assert "(0.93, 0.95 is asked); about 320 more samples would settle it; --confidence 0.93 selects it now" in shown
+
+
+def test_marks_it_in_the_chart_of_accuracy():
+    page, without = rendered("html", unsettled), rendered("html", measured_result)
+    figures = [each[each.index("<h2>Accuracy against") :].partition("</figure>")[0] for each in (page, without)]
+    hollow, filled = (figure.count("var(--surface)") for figure in figures)
+    assert hollow == filled + 1
+    assert "The hollow point, int8-dynamic, is unsettled." in figures[0]
+    assert "unsettled" not in figures[1]
 
 
 @functools.cache

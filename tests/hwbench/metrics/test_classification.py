@@ -8,6 +8,7 @@ import sklearn.metrics as reference
 
 from hwbench import metrics
 from runtimes.errors import UsageError
+from runtimes.sample_arrays import RaggedArray
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 4, 80)
@@ -98,3 +99,24 @@ def test_auc_takes_labels_of_0_and_1(labels):
 def test_auc_of_nan_is_told():
     with pytest.raises(ValueError, match=r"output 'y' of shape \[2\] holds NaN"):
         _score("auc", np.array([np.nan, 1]), np.array([0, 1]))
+
+
+@pytest.mark.parametrize("name", ["top1", "top5"])
+@pytest.mark.parametrize("ragged", [False, True])
+def test_where_decisions_agree_scores_agree_whatever_the_label(name, ragged):
+    metric, own = metrics.load(name), RNG.normal(size=(200, 7)).astype(np.float32)
+    other = own + RNG.normal(0, 0.2, own.shape).astype(np.float32)
+    other[::50, 2] = np.nan
+    outputs = [{"y": RaggedArray(scores, np.full((200, 1), 7)) if ragged else scores} for scores in (own, other)]
+    same = (metric.decisions(outputs[0]) == metric.decisions(outputs[1])).reshape(200, -1).all(axis=1)
+    assert 20 < same.sum() < 196
+    scores = [[metric.score(each, np.full(200, label)) for label in range(7)] for each in outputs]
+    differs = (np.array(scores[0]) != np.array(scores[1])).any(axis=0)
+    assert differs[~same].all() and not differs[same].any()
+
+
+def test_decisions_of_single_scores_are_those_of_their_threshold():
+    decide = metrics.load("top1").decisions
+    assert decide({"y": np.array([[0.2], [0.7]])}).tolist() == [0, 1]
+    assert decide({"y": np.array([-0.2, 0.3])}).tolist() == [0, 1]
+    assert not metrics.scores_decisions("mae") and metrics.scores_decisions("top1:policy")

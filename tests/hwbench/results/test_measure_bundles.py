@@ -17,6 +17,7 @@ from hwbench.results import measure_bundles as bundles
 from hwbench.results import profile_results
 from hwbench.results.measure_bundles import Evaluation, measure_bundles, open_bundle
 from hwbench.results.profile_results import CandidateResult, ProfileResult
+from hwbench.stats.paired_proportions import Flips
 from hwbench.targets.local import LocalTarget
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import BackendError, BundleError, UsageError
@@ -124,10 +125,11 @@ def test_the_packed_reference_stays_where_metric_and_samples_are_as_before(
 ):
     reference = top1(1.0, 1.0, 1.0, 1.0, 1.0, 0.0)
     scored = top1(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, reference=reference)
-    packed = report_text(dataclasses.replace(scored, data_sha256=digest(labelled)))
+    packed = report_text(dataclasses.replace(scored, data_sha256=digest(labelled), flips=Flips(50, 1)))
     path = pack_linear(tmp_path / "a.edge", report=packed)
     (same,) = take([path], fake_target, Evaluation(labelled))
     assert same.accuracy is not None and same.accuracy.reference == reference
+    assert same.accuracy.flips == Flips(50, 1)  # of the samples without labels that the build had
     (other,) = take([path], fake_target, Evaluation(labelled, ("top5",)))
     assert other.accuracy is not None and other.accuracy.metric == "top5"
     assert other.accuracy.reference is None

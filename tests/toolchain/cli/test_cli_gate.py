@@ -52,6 +52,18 @@ def test_gate_has_four_answers(cli, built_bundle, report, code, budgets):
         assert ran.err == ""
 
 
+def test_how_sure_a_gate_has_to_be_of_the_accuracy_can_be_told(cli, report):
+    (stored,) = profile_results.from_json(report.read_text(), "report").profiles
+    probability = stored.selected.report.accuracy.inference().at_least(0.9)
+    assert 0.5 < probability < 0.9999
+    for asked, code in ((probability - 1e-6, 0), (probability + 1e-6, 3)):
+        ran = cli("gate", report, "--budget", "accuracy>=0.9", "--confidence", asked, "--format", "json")
+        (found,) = profile_results.from_json(ran.out, "gate").profiles
+        assert (ran.code, found.confidence) == (code, asked)
+        assert found.selected.verdicts[0].probability == pytest.approx(probability)
+    assert cli("gate", report, "--budget", "accuracy>=0.9", "--confidence", "95").code == 2
+
+
 @pytest.mark.parametrize(("mapped", "code"), [("fail", 1), ("pass", 0), ("report", 3)])
 def test_an_inconclusive_verdict_is_mapped_only_where_asked(cli, report, mapped, code):
     selected = profile_results.from_json(report.read_text(), "report").profiles[0].selected

@@ -15,7 +15,7 @@ from toolchain.cli.build import command
 @pytest.fixture
 def params(tmp_path):
     """Writes an edgewright.toml beside a model and data, and gives what `edgewright build` then is asked."""
-    for name in ("net.onnx", "net.py", "c.npz", "e.npz", "other.npz", "t.json", "scores.py"):
+    for name in ("net.onnx", "net.py", "c.npz", "e.npz", "u.npz", "other.npz", "t.json", "scores.py"):
         (tmp_path / name).touch()
 
     def parse(text: str, *arguments: str, source: str | None = 'source = "net.onnx"') -> dict[str, object]:
@@ -35,12 +35,14 @@ def test_holds_every_option_under_its_long_name(params, tmp_path):
     calibration = "c.npz"
     calibration-table = "t.json"
     evaluation = "e.npz"
+    unlabelled = "u.npz"
     metric = ["top5"]
     profile = ["rpi5", "t4"]
     precision = ["fp32"]
     runtime = ["onnxruntime"]
     correction = ["bias"]
     budget = ["p90<=20ms", "size<=5MB"]
+    confidence = 0.9
     threads = 2
     duration = 0.5
     time-limit = 30
@@ -57,6 +59,7 @@ def test_holds_every_option_under_its_long_name(params, tmp_path):
     assert {p.opts[-1].lstrip("-") for p in command.params} - {"source"} == {
         line.split()[0] for line in text.splitlines() if line.strip()
     }
+    assert (found["unlabelled"], found["confidence"]) == (tmp_path / "u.npz", 0.9)
     assert [str(spec) for spec in found["inputs"]] == ["image=float32[N,3,8,8]"]
     assert [budget.text for budget in found["budgets"]] == ["p90<=20ms", "size<=5MB"]
     assert [profile.name for profile in found["profiles"]] == ["rpi5", "t4"]

@@ -16,6 +16,7 @@ from onnx.reference import ReferenceEvaluator
 
 from hwbench.data import dataset
 from runtimes import plugins
+from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from runtimes.verification.golden import relative_error
@@ -159,6 +160,15 @@ def test_a_kept_node_stays_in_float(tmp_path: Path) -> None:
     assert kept.inputs[1] is not None
     assert kept.inputs[1].is_initializer()
     assert kept.inputs[1].dtype == ir.DataType.FLOAT
+
+
+def test_where_every_node_is_kept_no_sample_is_blamed(tmp_path: Path) -> None:
+    source, _ = variant(tmp_path, "conv", recipe_for("fp32"))
+    from toolchain.models.prepare import prepare
+
+    every = tuple(str(node.name) for node in prepare(source).graph)
+    with pytest.raises(UsageError, match="Every operator that int8 could compute stays in float"):
+        variant(tmp_path, "conv", recipe_for("int8", keep=every))
 
 
 def test_a_shared_weight_is_stored_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwbench.budgets import budget
+from hwbench.budgets.samples_needed import SamplesNeeded
 from hwbench.budgets.verdicts import Verdict
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
@@ -18,7 +20,7 @@ from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.sampling.closed_loop import Block
 from toolchain.candidates.candidate import Candidate
 from toolchain.recipes.recipe import Recipe
-from toolchain.search.choose import Decision, JudgedTrial, choose
+from toolchain.search.choose import Decision, JudgedTrial, choose, find_unsettled
 from toolchain.search.trials import Trial
 
 LIMITS = budget.parse_all(["p90<=10ms", "accuracy_drop<=0.01"])
@@ -225,3 +227,49 @@ def test_one_that_was_left_behind_is_not_chosen_since_another_was_disturbed_late
 
 def test_one_that_was_left_behind_is_chosen_where_no_other_will_do():
     assert selected([judged("fast", (1, 1), 1, ("fail",)), judged("slow", (2, 2), 1, behind="left behind")]) == "slow"
+
+
+def open_to(name: str, ms: float, probability: float, outcome: str = "inconclusive") -> JudgedTrial:
+    """A candidate that meets its budget on latency, and on accuracy with this probability."""
+    timed, accuracy = LIMITS
+    needed = SamplesNeeded(320)
+    verdicts = (
+        Verdict(timed, "pass", None, ""),
+        Verdict(accuracy, outcome, None, "", probability=probability, needed=needed),
+    )
+    return JudgedTrial(judged(name, (ms, ms), 1).trial, verdicts)
+
+
+def unsettled(*trials: JudgedTrial):
+    return find_unsettled(trials, choose(trials), 0.95)
+
+
+def test_what_is_faster_and_probably_within_budget_is_left_open():
+    found = unsettled(judged("source", (2, 2), 1, ("pass", "pass")), open_to("int8", 1.25, 0.9487))
+    assert (found.candidate, found.better, found.budget) == ("int8", "1.6x faster", "accuracy_drop<=0.01")
+    assert (found.probability, found.asked, found.settled_at) == (0.9487, 0.95, 0.94)
+    assert found.needed == SamplesNeeded(320)
+    assert found.sentence.startswith("int8 is 1.6x faster than what was selected, and probably within accuracy_drop")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(open_to("int8", 1.99, 0.94), id="hardly-faster"),
+        pytest.param(open_to("int8", 1, 0.4), id="improbable"),
+        pytest.param(open_to("int8", 1, 0.0, "fail"), id="broken"),
+        pytest.param(judged("int8", (1, 1), 1, ("inconclusive", "pass")), id="a-doubtful-latency"),
+    ],
+)
+def test_nothing_is_left_open_for_what_more_samples_would_not_select(other):
+    assert unsettled(judged("source", (2, 2), 1, ("pass", "pass")), other) is None
+
+
+def test_of_several_the_fastest_is_named_and_where_none_was_timed_the_smallest():
+    source = judged("source", (2, 2), 1, ("pass", "pass"))
+    assert unsettled(source, open_to("a", 1.5, 0.9), open_to("b", 1, 0.6)).candidate == "b"
+    untimed = dataclasses.replace(open_to("int8", 1, 0.9).trial, latency=None)
+    found = unsettled(
+        judged("source", None, 4, ("pass", "pass")), JudgedTrial(untimed, open_to("int8", 1, 0.9).verdicts)
+    )
+    assert found.better == "4x smaller"

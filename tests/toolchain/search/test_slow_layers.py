@@ -47,6 +47,11 @@ def test_without_conversions_or_float_products_the_kernels_are_to_blame():
     )
 
 
+def test_conversions_that_take_next_to_nothing_are_no_cause():
+    int8 = times(("q", "QuantizeLinear", "conversion", 1), ("conv_1", "QLinearConv", "integer product", 99))
+    assert explain(int8, 1.2, "fp32 (null)").endswith("; its integer kernels are no faster here")
+
+
 def test_layers_whose_integer_kernel_is_slower_go_back():
     int8 = times(
         ("conv_1_token_7", "QLinearConv", "integer product", 50),
