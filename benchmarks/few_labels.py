@@ -26,7 +26,7 @@ from toolchain.sources.input_specs import parse_input
 
 LABELLED, UNLABELLED = 100, 2_000
 _NOISE = 0.05
-_SHOWN = ("Selected", "Accuracy", "Budgets", "Unsettled")
+_SHOWN = ("Selected", "Accuracy", "Budgets ")
 
 
 def main() -> None:
@@ -70,6 +70,8 @@ def _print(results: Results) -> None:
     for line in text.render(results, width=160).splitlines():
         if line.startswith(_SHOWN):
             print(f"  {line}")
+    if result.unsettled is not None:
+        print(f"  Unsettled  {result.unsettled.sentence}")
     for verdict in result.selected.verdicts if result.selected is not None else ():
         print(f"  {verdict.budget.text}: {verdict.outcome}, {verdict.reason}")
     for candidate in result.candidates:

@@ -165,10 +165,12 @@ def test_a_kept_node_stays_in_float(tmp_path: Path) -> None:
 def test_where_every_node_is_kept_no_sample_is_blamed(tmp_path: Path) -> None:
     source, _ = variant(tmp_path, "conv", recipe_for("fp32"))
     from toolchain.models.prepare import prepare
+    from toolchain.quantizers import int8
 
     every = tuple(str(node.name) for node in prepare(source).graph)
-    with pytest.raises(UsageError, match="Every operator that int8 could compute stays in float"):
-        variant(tmp_path, "conv", recipe_for("int8", keep=every))
+    for keep, told in ((every, "Every operator that int8 could compute stays in float"), ((), "No calibration sample")):
+        with pytest.raises(UsageError, match=told):
+            int8.quantize(prepare(source), recipe_for("int8", keep=keep), {})
 
 
 def test_a_shared_weight_is_stored_once(tmp_path: Path) -> None:
