@@ -19,14 +19,15 @@ The rules, all asked for 0.95, but for the last:
     bootstrap   percentiles of 2,000 resamples of the samples with labels
     before      the rule until now: Tango's interval of 95%, which is two-sided, so that 0.975 was asked
 
-`power` is how often a candidate is accepted that changes decisions as often and loses nothing.
+`power` is how often a candidate is accepted that has as many gains, and as many losses. A last table is of balanced
+accuracy, which is no mean over samples, by the resamplings that such metrics get.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,9 @@ from scipy import stats
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
+from hwbench.stats.inference import Bootstrap, Jackknife
 from hwbench.stats.paired_proportions import Flips, PairedProportions
+from hwbench.stats.resampling import Resampling, replicates
 from runtimes.tensors import Array
 
 DRAWS, MODELS = 4_000, 1_000
@@ -98,7 +101,9 @@ def main() -> None:
     options = parser.parse_args()
     start = time.monotonic()
     _print_drawn(options.draws)
-    _print_digits(options.models)
+    networks = _networks(options.models)
+    _print_digits(networks)
+    _print_one_number(networks[: options.models // 4])
     print(f"{time.monotonic() - start:.0f} s")
 
 
@@ -107,8 +112,8 @@ def _print_drawn(draws: int) -> None:
     print(f"Drawn: {draws:,} models a row, +-{half:.1f} points at 5%. False acceptances at the limit, and power\n")
     heads = ("limit", "labelled", "without", "gains", "both wrong")
     print("".join(f"{head:>11}" for head in heads) + "".join(f"{name:>11}" for name in RULES) + f"{'power':>11}")
-    for limit, n, m, gain, wrong in _rows():
-        rng = np.random.default_rng(0)
+    for row, (limit, n, m, gain, wrong) in enumerate(_rows()):
+        rng = np.random.default_rng((0, row))
         at_limit = _draw(rng, draws, n, m, gain + limit, gain, wrong)
         lossless = _draw(rng, draws, n, m, gain, gain, wrong)
         cells = [f"{limit:>11g}{n:>11,}{m:>11,}{gain:>11g}{wrong:>11g}"]
@@ -138,15 +143,41 @@ def _share(rule: Rule, seen: list[Outcome], limit: float) -> float:
     return float(np.mean([known[outcome] for outcome in seen]))
 
 
-def _print_digits(models: int) -> None:
-    print(f"Digits: {models:,} networks a row, each judged once, by a limit that is its own loss in the population\n")
+@dataclass(frozen=True)
+class Network:
+    """A network with rounded weights, on the population.
+
+    Attributes:
+        labels, source, own: the right class of each sample, the source's, and the network's.
+        left: the share of the loss's variance that the source's own probabilities do not explain.
+    """
+
+    labels: Array
+    source: Array
+    own: Array
+    left: float
+
+    @property
+    def loss(self) -> Array:
+        """Loss of each sample: 1, 0 or -1."""
+        return _loss(self.labels, self.source, self.own)
+
+    @property
+    def weight(self) -> Array:
+        """Probability of each sample: equal, or smaller for gains, so that there is a loss in the mean."""
+        lost, gained = int((self.loss > 0).sum()), int((self.loss < 0).sum())
+        weight = np.where(self.loss < 0, min(1.0, lost / (2 * gained)) if gained else 1.0, 1.0)
+        return weight / weight.sum()
+
+
+def _print_digits(networks: Sequence[Network]) -> None:
+    print(f"Digits: {len(networks):,} networks a row, each judged once, by a limit that is its own loss\n")
     heads = ("labelled", "without", "limits", "changed")
     print("".join(f"{head:>16}" for head in heads) + "".join(f"{name:>11}" for name in RULES))
-    losses, left = _networks(models)
     for n, m in ((100, 0), (100, 2_000), (300, 0), (300, 3_000), (1_000, 0), (1_000, 10_000)):
         rng, accepted, limits, changes = np.random.default_rng(0), [], [], []
-        for loss, differs in losses:
-            weight = _probabilities(loss)
+        for network in networks:
+            loss, weight, differs = network.loss, network.weight, network.source != network.own
             limit = float((weight * loss).sum())
             labelled = rng.choice(len(loss), n, p=weight)
             others = rng.choice(len(loss), m, p=weight)
@@ -158,6 +189,7 @@ def _print_digits(models: int) -> None:
         spans = [f"{np.quantile(v, 0.05):.4f}-{np.quantile(v, 0.95):.3f}" for v in (limits, changes)]
         shares = "".join(f"{share:>11.1%}" for share in np.mean(accepted, axis=0))
         print(f"{n:>16,}{m:>16,}" + "".join(f"{span:>16}" for span in spans) + shares, flush=True)
+    left = [network.left for network in networks]
     print(
         "\nOf the variance of the loss that the samples with labels show, a control variate (the source's probability "
         f"of\nits own class less that of the candidate's) would leave {np.median(left):.0%} in the median network, and "
@@ -165,33 +197,65 @@ def _print_digits(models: int) -> None:
     )
 
 
-def _networks(models: int) -> tuple[list[tuple[Array, Array]], list[float]]:
-    """Train a network and round its weights in many ways.
+def _print_one_number(networks: Sequence[Network]) -> None:
+    print(f"Balanced accuracy of {len(networks):,} of these networks a row, by a limit that is its own loss\n")
+    plans: tuple[tuple[str, Resampling, int], ...] = (
+        ("bootstrap of 500", "bootstrap", 500),
+        ("jackknife of 10", "jackknife", 10),
+        ("jackknife of 50", "jackknife", 50),
+    )
+    print(f"{'labelled':>16}" + "".join(f"{name:>20}" for name, _, _ in plans))
+    for n in (100, 300, 1_000):
+        rng, accepted = np.random.default_rng(1), []
+        for network in networks:
+            everything = np.arange(len(network.labels))
+            limit = _drop(network, everything, network.weight)
+            rows = rng.choice(everything, n, p=network.weight)
+            accepted.append([_accepts(network, rows, limit, how, count) for _, how, count in plans])
+        print(f"{n:>16,}" + "".join(f"{share:>20.1%}" for share in np.mean(accepted, axis=0)), flush=True)
+    print()
 
-    Returns:
-        Per network what each sample of the population loses (1, 0 or -1) and whether its class differs from the
-        source's; and the share of the loss's variance that the source's own probabilities do not explain.
-    """
+
+def _accepts(network: Network, rows: Array, limit: float, how: Resampling, count: int) -> bool:
+    drops = np.array(replicates(lambda some: _drop(network, rows[some]), len(rows), how, count))
+    kind = Bootstrap if how == "bootstrap" else Jackknife
+    return kind(_drop(network, rows), drops, len(rows)).at_most(limit) >= ASKED
+
+
+def _drop(network: Network, rows: Array, weight: Array | None = None) -> float:
+    """Compute the loss of balanced accuracy, the recall averaged over the classes that occur."""
+    labels, weight = network.labels[rows], np.ones(len(rows)) if weight is None else weight
+    of_class = np.bincount(labels, weight, 10)
+    lost = np.bincount(labels, weight * network.loss[rows], 10)
+    return float((lost[of_class > 0] / of_class[of_class > 0]).mean())
+
+
+def _loss(labels: Array, source: Array, own: Array) -> Array:
+    lost: Array = (source == labels).astype(np.int8) - (own == labels)
+    return lost
+
+
+def _networks(models: int) -> list[Network]:
+    """Train a network, and round its weights in many ways."""
     bunch = load_digits()
     rng = np.random.default_rng(1)
     order = rng.permutation(len(bunch.target))
     train, rest = order[: len(order) // 2], order[len(order) // 2 :]
-    network = MLPClassifier((32,), alpha=1e-3, max_iter=300, random_state=0).fit(bunch.data[train], bunch.target[train])
+    trained = MLPClassifier((32,), alpha=1e-3, max_iter=300, random_state=0).fit(bunch.data[train], bunch.target[train])
     rows = rng.choice(rest, _POPULATION)
-    images, labels = bunch.data[rows] + rng.normal(0, _NOISE, (_POPULATION, 64)), bunch.target[rows]
-    source, probabilities = network.predict(images), network.predict_proba(images)
-    weights, found, left = [np.array(each) for each in network.coefs_], [], []
-    each = np.arange(_POPULATION)
+    images, labels = bunch.data[rows] + rng.normal(0, _NOISE, (_POPULATION, 64)), bunch.target[rows].astype(np.int8)
+    source, probabilities = trained.predict(images).astype(np.int8), trained.predict_proba(images)
+    weights, each = [np.array(layer) for layer in trained.coefs_], np.arange(_POPULATION)
+    found: list[Network] = []
     while len(found) < models:
         bits = int(rng.choice(_ROUNDED))
-        network.coefs_ = [_rounded(layer, bits, rng) for layer in weights]
-        own = network.predict(images)
-        loss = (source == labels).astype(np.int8) - (own == labels)
+        trained.coefs_ = [_rounded(layer, bits, rng) for layer in weights]
+        own = trained.predict(images).astype(np.int8)
+        loss = _loss(labels, source, own)
         if (loss > 0).any():
-            found.append((loss, own != source))
             expected = probabilities[each, source] - probabilities[each, own]
-            left.append(1 - float(np.corrcoef(loss, expected)[0, 1]) ** 2)
-    return found, left
+            found.append(Network(labels, source, own, 1 - float(np.corrcoef(loss, expected)[0, 1]) ** 2))
+    return found
 
 
 def _rounded(weights: Array, bits: int, rng: np.random.Generator) -> Array:
@@ -199,13 +263,6 @@ def _rounded(weights: Array, bits: int, rng: np.random.Generator) -> Array:
     step = np.abs(weights).max() / 2 ** (bits - 1)
     rounded: Array = np.floor(weights / step + rng.random(weights.shape)) * step
     return rounded
-
-
-def _probabilities(loss: Array) -> Array:
-    """Weight samples equally, or those that a network gains so little that it loses in the mean."""
-    lost, gained = int((loss > 0).sum()), int((loss < 0).sum())
-    weight = np.where(loss < 0, min(1.0, lost / (2 * gained)) if gained else 1.0, 1.0)
-    return weight / weight.sum()
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def samples_needed(accuracy: Accuracy, inference: Inference, room: float, limit:
 
     Args:
         accuracy: the metric's value on the samples at hand.
-        inference: what they say of the figure.
+        inference: the conclusions from them.
         room: the distance from the figure to its limit, within it.
         limit: the limit, in the figure's own unit.
         asked: the confidence that a verdict takes.

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hwbench.formats.sections import budget_lines, rate_rows, rows
-from hwbench.formats.sections.headline import clean, outcome, reference, selected_row
+from hwbench.formats.sections.headline import clean, outcome, reference, selected_row, verdicts
 from hwbench.formats.sections.notable_rows import Group, groups, notable
 from hwbench.formats.sections.provenance import gate_note, layers, machines, method_facts, search, warnings
 from hwbench.formats.sections.rate_rows import RateTable
@@ -169,6 +169,8 @@ def _provenance(result: ProfileResult) -> list[tuple[str, str]]:
     lines += [("search", search(result))] if search(result) else []
     if lines:
         lines.append(("intervals", f"{CONFIDENCE:.0%} confidence; rate, memory and energy: range over processes"))
+    if result.confidence is not None and any(v.probability is not None for _, v in verdicts(result)):
+        lines.append(("accuracy", f"verdicts take a probability of {result.confidence:.6g}, one-sided"))
     lines += [("verdicts", gate_note(result))] if gate_note(result) else []
     return lines
 

@@ -31,8 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def edgewright_gate(request: pytest.FixtureRequest) -> Gate:
     """Give a function that gates a bundle, and fails the test if a budget is broken.
 
-    It takes the bundle's path, budgets as text, and by name `baseline` (a path), `max_time_s` and `block_s`; it returns
-    the `Gated`. Each verdict is recorded as a property of the test, which JUnit XML shows.
+    It takes the bundle's path, budgets as text, and by name `baseline` (a path), `max_time_s`, `block_s` and
+    `confidence`; it returns the `Gated`. Each verdict is recorded as a property of the test, which JUnit XML shows.
     """
 
     def run(candidate: str | Path, *budgets: str, baseline: str | Path | None = None, **plan: Any) -> Gated:

@@ -106,7 +106,7 @@ class Accuracy:
         return found.estimate() if found is not None else None
 
     def inference(self) -> Inference:
-        """Return what the samples say of the metric.
+        """Draw conclusions about the metric.
 
         Raises:
             ValueError: there are too few samples for an interval.
@@ -116,7 +116,7 @@ class Accuracy:
         return self._resampled(self.value, np.asarray(self.replicates))
 
     def drop_inference(self) -> Inference | None:
-        """Return what the samples say of the loss against the reference; None without a reference.
+        """Draw conclusions about the loss against the reference; None without a reference.
 
         Raises:
             ValueError: there are too few samples for an interval.

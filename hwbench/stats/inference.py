@@ -1,4 +1,4 @@
-"""What samples say of a figure: an estimate with an interval, and the confidence that the figure is within a limit.
+"""Inference about a figure: an estimate with an interval, and the confidence that the figure is within a limit.
 
 The confidence is 1 less the p-value of the one-sided test that the figure is beyond the limit: if it is just beyond,
 samples give a confidence of P or more with a probability of at most 1 - P.
@@ -25,7 +25,7 @@ _SEED = 0  # the same samples always have the same interval
 
 
 class Inference(Protocol):
-    """What samples say of one figure."""
+    """Conclusions from samples about one figure."""
 
     def estimate(self) -> Estimate:
         """Estimate the figure with its interval, whose ends err with equal probabilities."""

@@ -28,8 +28,10 @@ def plan(call_s: float, n: int) -> tuple[Resampling, int]:
         call_s: seconds of one call on all samples.
         n: number of samples.
     """
-    if BOOTSTRAP * call_s <= _LONGEST_S or n < _FEWEST:
+    if BOOTSTRAP * call_s <= _LONGEST_S:
         return "bootstrap", BOOTSTRAP
+    if n < 2:  # nothing can be left out, and no replicate would differ
+        return "bootstrap", 1
     return "jackknife", min(n, max(_FEWEST, min(_MOST, int(_LONGEST_S / call_s))))
 
 

@@ -1,4 +1,4 @@
-"""What samples say of proportions, means and resampled figures: intervals, and confidences against their definition."""
+"""Inference about proportions, means and resampled figures: intervals, and how often a confidence errs."""
 
 from __future__ import annotations
 
