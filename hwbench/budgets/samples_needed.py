@@ -37,6 +37,8 @@ class SamplesNeeded:
             return ""
         if self.unlabelled is None:
             return f"about {self.labelled:,} more samples would settle it"
+        if self.unlabelled == self.labelled:
+            return f"about {self.labelled:,} more samples would settle it, with labels or without (--unlabelled)"
         if self.labelled is None:
             return f"about {self.unlabelled:,} more samples without labels (--unlabelled) would settle it"
         return (

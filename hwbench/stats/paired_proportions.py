@@ -112,7 +112,7 @@ class PairedProportions:
         rate = (self.lost + (flips.changed or 0)) / (self.n + (flips.n if flips.changed is not None else 0))
         if not rate < limit < 1:
             return np.inf
-        error = (1 - asked) * (self._shares(limit)[1] or 1)
+        error = (1 - asked) * (1.0 if (1 - limit) ** self.n > _HOPELESS else _TO_FLIPS)
         if not rate:
             return float(np.log(error) / np.log1p(-limit))
         return float(stats.norm.isf(error)) ** 2 * limit * (1 - limit) / (limit - rate) ** 2
