@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ class Accuracy:
             ValueError: there are too few samples for an interval.
         """
         if self.scores is not None:
-            return Proportion(int(sum(self.scores)), self.n) if self.proportion else Mean(self.scores)
+            return Proportion(int(sum(self.scores)), self.n) if self.proportion else _mean(self.scores)
         return self._resampled(self.value, np.asarray(self.replicates))
 
     def drop_inference(self) -> Inference | None:
@@ -134,7 +135,7 @@ class Accuracy:
             if better.proportion and worse.proportion:
                 lost, gained = int((difference > 0).sum()), int((difference < 0).sum())
                 return PairedProportions(lost, gained, self.n, self.flips)
-            return Mean(difference)
+            return _mean(tuple(difference.tolist()))
         replicates = np.asarray(better.replicates) - np.asarray(worse.replicates)
         return self._resampled(better.value - worse.value, replicates)
 
@@ -143,6 +144,12 @@ class Accuracy:
             raise ValueError("an interval takes at least 2 samples, and there is 1")
         kind = Bootstrap if self.resampling == "bootstrap" else Jackknife
         return kind(value, replicates, self.n if self.is_share else None)
+
+
+@functools.lru_cache(maxsize=16)
+def _mean(scores: tuple[float, ...]) -> Mean:
+    """Keep a mean with its bootstrap, since a search asks for the same ones again and again."""
+    return Mean(scores)
 
 
 def joined(each: Sequence[Accuracy]) -> Accuracy:

@@ -110,6 +110,12 @@ def test_a_drop_is_paired_by_sample(score):
     assert same.high - same.low < 0.7 * (other.high - other.low)
 
 
+def test_a_mean_is_bootstrapped_once_however_often_it_is_asked_for():
+    reference = evaluate(Metric("error", error), outputs(4), LABELS)
+    scores = dataclasses.replace(reference, scores=tuple(np.linspace(0, 1, 40).tolist()), proportion=False)
+    assert dataclasses.replace(scores).inference() is scores.inference()
+
+
 def test_a_drop_of_scores_is_the_paired_interval():
     reference = evaluate(Metric("right", right), outputs(4), LABELS)
     found = evaluate(Metric("right", right), outputs(10), LABELS, reference)
