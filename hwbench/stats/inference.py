@@ -192,7 +192,7 @@ class Bootstrap:
         if spread == 0:
             return _unseen_change(room, self.n)
         within = int((side * (limit - self.replicates) >= 0).sum())
-        return min(within / (len(self.replicates) + 1), float(stats.norm.cdf(room / spread)))
+        return min(within / (len(self.replicates) + 1), float(stats.norm.cdf(_deviations(room, spread, self.n))))
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,17 @@ class Jackknife:
     def _confidence(self, room: float) -> float:
         if self._error == 0:
             return _unseen_change(room, self.n)
-        return float(stats.t.cdf(room / self._error, len(self.replicates) - 1))
+        return float(stats.t.cdf(_deviations(room, self._error, self.n), len(self.replicates) - 1))
+
+
+def _deviations(room: float, error: float, n: int | None) -> float:
+    """Divide the room up to a limit by the standard error, as if one more of `n` samples had moved a share by 1 / n.
+
+    Where few samples move a share, their number is Poisson's, whose upper bound lies farther off than a normal
+    distribution's; one more event makes up for most of that (as Agresti and Coull, 1998, do for a proportion).
+    """
+    one = 1 / n if n is not None else 0.0
+    return (room - one) / math.hypot(error, one)
 
 
 def _unseen_change(room: float, n: int | None) -> float:

@@ -150,6 +150,14 @@ def test_replicates_that_never_move_prove_as_much_as_the_number_of_samples(kind)
     assert kind(0.0, still).at_most(0.01) == 1  # no share, so that a sample may weigh anything
 
 
+@pytest.mark.parametrize("kind", [Bootstrap, Jackknife])
+def test_a_share_counts_one_more_sample_as_lost(kind):
+    replicates = np.random.default_rng(0).normal(0.0, 0.002, 20)
+    share, other = kind(0.0, replicates, 200), kind(0.0, replicates)
+    assert other.at_most(0.008) > share.at_most(0.008) > 0.5 > share.at_most(0.004)
+    assert other.at_least(-0.008) > share.at_least(-0.008)
+
+
 def jackknifed(values, groups):
     return np.array([np.delete(values, slice(group, None, groups)).mean() for group in range(groups)])
 
