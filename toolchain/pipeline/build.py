@@ -32,6 +32,7 @@ from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate, list_candidates, untried
 from toolchain.candidates.other_sizes import resized_samples
 from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, metrics_of
+from toolchain.candidates.source_limits import source_limits
 from toolchain.candidates.unlabelled import Unlabelled
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight

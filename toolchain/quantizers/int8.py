@@ -94,6 +94,12 @@ def _nothing_placed(model: ir.Model, keep: set[str]) -> str:
     return "Every operator that int8 could compute stays in float, so that nothing is left to quantize."
 
 
+def lstms(model: ir.Model, recipe: Recipe) -> list[ir.Node]:
+    """List the LSTMs of a prepared float model that a recipe makes integer ones."""
+    is_taken = recipe.scheme is not None and recipe.scheme.contrib_ops
+    return supported_lstms(model, _float_nodes(model, recipe)) if is_taken else []
+
+
 def _float_nodes(model: ir.Model, recipe: Recipe) -> set[str]:
     """Name the nodes that stay in float: those of the recipe, those that corrections marked, and nodes in subgraphs if
     the runtime takes no integer constants there.
