@@ -54,7 +54,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         model = Path(work, "efficientnet-lite0.onnx")
         FLOWS["ours int8"](efficientnet.prepare(), model)
-        bundle, _ = pack_as_is(model, device_profiles.detect(machine), 1, Path(work))
+        bundle, _ = pack_as_is(str(model), (), device_profiles.detect(machine), 1, Path(work))
         print(f"{describe(machine)}\n")
         print("".join(f"{head:>10}" for head in ("p50 ms", "p90 ms", "p99 ms", "per s", "others")))
         _print(measure_bundles([bundle], LocalTarget(), PLAN, _say_nothing)[0])

@@ -21,7 +21,7 @@ def pack_stack(layers: int, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / "stack.onnx"
     onnx.save(_model(layers), model)
-    bundle, _ = pack_as_is(model, device_profiles.detect(this_machine()), 1, folder)
+    bundle, _ = pack_as_is(str(model), (), device_profiles.detect(this_machine()), 1, folder)
     return bundle
 
 

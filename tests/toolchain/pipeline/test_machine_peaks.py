@@ -109,7 +109,7 @@ def test_a_machine_that_no_profile_fits_has_none(machine, tmp_path, monkeypatch)
 @pytest.fixture(scope="module")
 def report(machine, tiny_onnx, tmp_path_factory):
     """A bare model, measured."""
-    bundle, _ = pack_as_is(tiny_onnx, device_profiles.detect(machine), 1, tmp_path_factory.mktemp("bare"))
+    bundle, _ = pack_as_is(str(tiny_onnx), (), device_profiles.detect(machine), 1, tmp_path_factory.mktemp("bare"))
     return measure_bundles([bundle], LocalTarget(), PLAN, lambda said: None, blocks=1)[0]
 
 

@@ -94,7 +94,7 @@ def check(folder: Path, device: HardwareProfile, proto: onnx.ModelProto) -> None
     onnx.save(proto, folder / "model.onnx")
     npz.write(folder / "samples.npz", {"x": np.random.default_rng(0).uniform(0.1, 0.9, (4, 16)).astype(np.float32)})
     (folder / "work").mkdir()
-    bundle, _ = pack_as_is(folder / "model.onnx", device, None, folder / "work")
+    bundle, _ = pack_as_is(str(folder / "model.onnx"), (), device, None, folder / "work")
     check_repeats(open_model(folder / "model.onnx"), bundle, folder / "samples.npz", LocalTarget())
 
 

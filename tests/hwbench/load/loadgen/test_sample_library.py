@@ -27,7 +27,7 @@ def opens(tmp_path, here):
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.save(model, tmp_path / "small.onnx")
-        bundle, _ = pack_as_is(tmp_path / "small.onnx", here, 1, tmp_path)
+        bundle, _ = pack_as_is(str(tmp_path / "small.onnx"), (), here, 1, tmp_path)
         return load(bundle)
 
     return make
