@@ -1,10 +1,12 @@
-"""Files: atomic writing, and reading of system files that may be missing."""
+"""Files: the one way to write an output, and reading of system files that may be missing."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,30 +16,39 @@ from runtimes.errors import UsageError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; it replaces `path` on success and is removed on failure.
+    """Give a temporary path to write to, whose content becomes that of `path` on success; it is removed on failure.
 
-    A reader finds the old file or the new one, never a part of one.
+    A reader finds the old file or the new one, never a part of one. As with other tools, a link is followed, a file that
+    is there keeps its mode and, where the system allows it, its owner; a new file gets the mode that the umask leaves.
+    A FIFO or a character device is written to, once all is known.
 
     Raises:
-        UsageError: `path` cannot be written; says why.
+        UsageError: `path` cannot be written, or is a folder, a socket or a disk; says why.
         OSError: the disk is full (ENOSPC), since another path on the disk would not help.
     """
-    temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        temporary.chmod(0o644)  # mkstemp makes files private; ours are meant to be shared
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno != errno.ENOSPC:
-            raise UsageError(f"'{path}' cannot be written: {error.strerror or error}.") from None
-        raise
+        place = _place(path)
+        with _sent_to(path) if place is None else _replaced(place) as temporary:
+            yield temporary
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise _cannot_write(path, error) from None
+
+
+def destination(path: Path) -> Path | None:
+    """Find the file that writing to `path` makes or replaces, links followed.
+
+    Returns:
+        Its path; None for a FIFO or a character device, which is written to and not replaced.
+
+    Raises:
+        UsageError: `path` cannot be written, or is a folder, a socket or a disk; says why.
+    """
+    try:
+        return _place(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
 
 
 def read_or_empty(path: Path) -> str:
@@ -46,3 +57,57 @@ def read_or_empty(path: Path) -> str:
         return path.read_text("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _place(path: Path) -> Path | None:
+    place = Path(os.path.realpath(path))
+    try:
+        status = path.stat()
+    except FileNotFoundError:  # a link to a file that is not there yet makes that file
+        return place
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if stat.S_ISBLK(status.st_mode) or stat.S_ISSOCK(status.st_mode):
+        raise OSError(errno.EINVAL, "it is a disk or a socket")
+    if not os.access(path, os.W_OK):  # renaming would not ask
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    # A link in /proc/self/fd may lead to a file without a name, as /dev/stdout does.
+    is_named = place.exists() and place.samefile(path)
+    return place if stat.S_ISREG(status.st_mode) and is_named else None
+
+
+@contextlib.contextmanager
+def _sent_to(stream: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        yield (temporary := Path(folder, stream.name))
+        with temporary.open("rb") as written, stream.open("wb", buffering=0) as sink:
+            shutil.copyfileobj(written, sink)
+
+
+@contextlib.contextmanager
+def _replaced(file: Path) -> Iterator[Path]:
+    old = file.stat() if file.exists() else None
+    temporary = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
+    # Opened so, and not by `tempfile`, a new file has the mode that the umask and its folder's defaults leave.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 if old is None else 0o600))
+    try:
+        yield temporary
+        if old is not None:
+            _keep_access(temporary, old)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _keep_access(file: Path, old: os.stat_result) -> None:
+    for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
+        with contextlib.suppress(PermissionError):  # only root may give a file to somebody else
+            os.chown(file, owner, group)
+    file.chmod(old.st_mode & 0o777)
+
+
+def _cannot_write(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"'{path}' cannot be written: {error.strerror or error}.")

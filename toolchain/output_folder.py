@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runtimes.errors import UsageError
+from runtimes.files import destination
 
 
 @contextlib.contextmanager
@@ -44,13 +45,18 @@ def output_file(path: Path, option: str = "--out", *, make_folder: bool = True) 
         make_folder: make its folder; if false, a missing folder is an error, since it may be misspelt.
 
     Raises:
-        UsageError: as in `output_folder`; or the path is a folder or a device, or its folder is missing.
+        UsageError: as in `output_folder`; or the path is a folder or a disk, is read-only, or its folder is missing.
     """
-    if path.exists() and not path.is_file():
-        raise UsageError(f"'{path}' is a folder or a device; give a file with {option}.")
-    if not make_folder and not path.parent.exists():
-        raise UsageError(f"There is no folder '{path.parent}'; make it first, or give another file with {option}.")
-    with output_folder(path.parent, option):
+    try:
+        place = destination(path)
+    except UsageError as error:
+        raise UsageError(f"{str(error)[:-1]}; give another file with {option}.") from None
+    if place is None:  # a FIFO or a character device needs no file of its own
+        yield path
+        return
+    if not make_folder and not place.parent.exists():
+        raise UsageError(f"There is no folder '{place.parent}'; make it first, or give another file with {option}.")
+    with output_folder(place.parent, option):
         yield path
 
 

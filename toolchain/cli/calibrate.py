@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @method_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     default=Path("table.json"),
     show_default=True,
     metavar="FILE.json",
@@ -62,12 +62,12 @@ def command(
     from toolchain.calibration import table, table_cache
     from toolchain.calibration.calibrate import CalibrationInterrupted
     from toolchain.models.prepare import prepare
-    from toolchain.output_folder import output_folder
+    from toolchain.output_folder import output_file
     from toolchain.recipes.apply_recipe import calibrate
     from toolchain.recipes.recipe import Recipe
     from toolchain.sources.open_with_samples import open_float_with_samples
 
-    with tempfile.TemporaryDirectory(prefix="edgewright-") as work, output_folder(out.parent):
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as work, output_file(out):
         model, samples = open_float_with_samples(source, inputs, calibration, Path(work), outputs, states)
         recipe = Recipe("int8", method, QuantizationScheme())
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from hwbench.results import profile_results
 from hwbench.results.profile_results import ProfileResult, Results
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import BundleError, UsageError
-from runtimes.files import replacing
+from runtimes.files import destination, replacing
 from toolchain.packaging.pack import Contents, pack
 
 
@@ -34,7 +35,7 @@ def write_results(built: Sequence[tuple[ProfileResult, Contents | None]], out: P
         The results, each with the path of its bundle.
 
     Raises:
-        UsageError: a folder has the name of a file to write; nothing was changed.
+        UsageError: a file cannot be written, such as one whose name a folder has; nothing was changed.
         OSError: the folder cannot be written to, or its disk is full; nothing was changed.
     """
     try:
@@ -63,7 +64,7 @@ def _write(built: Sequence[tuple[ProfileResult, Contents | None]], out: Path, so
             say(f"Replaced the report of {', '.join(sorted(others))} in '{out}'; give each model its own --out.")
         for item in results.profiles:
             earlier = out / f"{item.model}-{item.profile}.edge"
-            if item.bundle is None and earlier.exists():
+            if item.bundle is None and earlier.is_file():
                 _clear(earlier, item, source_sha256)
     return results
 
@@ -96,10 +97,14 @@ def _models(report: Path) -> set[str]:
 
 
 def _move(staged: Path, out: Path) -> None:
-    """Move all files into the output folder, after a check that none of the names is a folder there."""
+    """Move all files into the output folder, after a check that each can be written there."""
     files = sorted(staged.iterdir())
     for file in files:
-        if (out / file.name).is_dir():
-            raise UsageError(f"'{out / file.name}' is a folder; remove it, or give another folder with --out.")
+        try:
+            destination(out / file.name)
+        except UsageError as error:
+            raise UsageError(f"{str(error)[:-1]}; remove it, or give another folder with --out.") from None
     for file in files:
-        file.replace(out / file.name)
+        with replacing(out / file.name) as beside:
+            shutil.copymode(beside, file)
+            shutil.move(file, beside)

@@ -32,9 +32,9 @@ def test_a_report_that_cannot_be_written_is_refused_before_measuring(refuses, bu
 
     monkeypatch.setattr("hwbench.targets.local.LocalTarget.sample", measured)
     (tmp_path / "file").write_text("mine")
-    words = (f"The output folder '{tmp_path / 'file'}' cannot be written to",)
+    words = (f"{tmp_path / 'file' / 'report.json'}' cannot be written: Not a directory; give another file with --out.",)
     refuses("measure", built_bundle, "--out", tmp_path / "file" / "report.json", words=words)
-    words = (f"'{tmp_path}' is a folder or a device; give a file with --out.",)
+    words = (f"'{tmp_path}' cannot be written: Is a directory; give another file with --out.",)
     refuses("measure", built_bundle, "--out", tmp_path, words=words)
 
 

@@ -141,9 +141,8 @@ def test_a_gate_with_a_misspelt_metric(gate_refuses, digits):
 
 def test_a_gate_whose_output_cannot_be_written(gate_refuses, tmp_path):
     (tmp_path / "file").write_text("")
-    gate_refuses("--output", f"junit={tmp_path / 'file' / 'a.xml'}", words=("cannot be written to", "with --output"))
-    gate_refuses("--output", f"junit={tmp_path}", words=("is a folder or a device; give a file",))
-    gate_refuses("--output", "junit=/dev/null", words=("is a folder or a device; give a file",))
+    gate_refuses("--output", f"junit={tmp_path / 'file' / 'a.xml'}", words=("cannot be written", "with --output"))
+    gate_refuses("--output", f"junit={tmp_path}", words=("Is a directory; give another file with --output.",))
 
 
 def test_a_gate_whose_history_cannot_be_written(gate_refuses, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import json
 
 import pytest
 
@@ -88,6 +89,18 @@ def test_a_report_of_another_model_is_not_replaced_in_silence(contents, tmp_path
 
 def test_a_folder_in_the_way_is_named_before_anything_is_moved(contents, tmp_path):
     (tmp_path / "report.json").mkdir()
-    with pytest.raises(UsageError, match=r"report\.json' is a folder; remove it, or give another folder with --out"):
+    with pytest.raises(UsageError, match=r"report\.json' cannot be written: Is a directory; remove it, or give another folder with --out"):
         write_results([(EMPTY, contents)], tmp_path, SOURCE)
     assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_earlier_results_keep_their_mode_and_their_links(contents, tmp_path):
+    out, shared = tmp_path / "out", tmp_path / "shared.json"
+    out.mkdir()
+    shared.write_text("{}")
+    (out / "report.json").symlink_to(shared)
+    (out / "model-device.edge").touch(0o600)
+    write_results([(ProfileResult("model", "device", (), ()), contents)], out, SOURCE)
+    assert (out / "report.json").is_symlink()
+    assert json.loads(shared.read_text())["profiles"]
+    assert (out / "model-device.edge").stat().st_mode & 0o777 == 0o600
