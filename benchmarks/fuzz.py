@@ -1,4 +1,4 @@
-"""Throw damaged bundles, manifests, .npy, .npz and requests at what reads them, and count what came of it.
+"""Throw damaged bundles, manifests, .npy, .npz, requests and programs at what reads them, and count what came of it.
 
     python -m benchmarks.fuzz [SECONDS] | tee benchmarks/results/fuzz.txt
 
@@ -27,6 +27,7 @@ from types import FrameType
 
 import numpy as np
 
+from benchmarks import fuzz_programs
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from runtimes import npz
@@ -167,6 +168,7 @@ def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
             lambda data: open_inference_protocol.parse(data, len(binary), float_spec),
             [binary + bytes(4)],
         ),
+        **fuzz_programs.targets(),
     }
 
 

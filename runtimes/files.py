@@ -18,9 +18,9 @@ from runtimes.errors import UsageError
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to, whose content becomes that of `path` on success; it is removed on failure.
 
-    A reader finds the old file or the new one, never a part of one. As with other tools, a link is followed, a file that
-    is there keeps its mode and, where the system allows it, its owner; a new file gets the mode that the umask leaves.
-    A FIFO or a character device is written to, once all is known.
+    A reader finds the old file or the new one, never a part of one. As with other tools, a link is followed, a file
+    that is there keeps its mode and, where the system allows it, its owner; a new file gets the mode that the umask
+    leaves. A FIFO or a character device is written to, once all is known.
 
     Raises:
         UsageError: `path` cannot be written, or is a folder, a socket or a disk; says why.

@@ -21,6 +21,9 @@ else:
     import tomli as tomllib
 
 
+_COMMAND_LINE_ONLY = ("trust-source",)  # the file's author may be the source's
+
+
 def read(path: Path, ctx: click.Context) -> dict[str, Any]:
     """Read a file as defaults of a command's parameters, for click's `default_map`.
 
@@ -37,7 +40,7 @@ def read(path: Path, ctx: click.Context) -> dict[str, Any]:
         raise UsageError(f"There is no file '{path}'.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"'{path}' cannot be read: {error}.") from None
-    known = {_key(param): param for param in ctx.command.params}
+    known = {_key(param): param for param in ctx.command.params if _key(param) not in _COMMAND_LINE_ONLY}
     values = {}
     for key, value in data.items():
         param = known.get(key.replace("_", "-"))

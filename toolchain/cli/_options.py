@@ -56,6 +56,16 @@ def existing(_: click.Context, __: click.Parameter, path: Path | None) -> Path |
     return path
 
 
+def trust_option(function: F) -> F:
+    """Add --trust-source, which a configuration file cannot give."""
+    return click.option(
+        "--trust-source",
+        "trusted",
+        is_flag=True,
+        help="Read SOURCE although it holds what runs as code, such as pickled objects in a .pt2.",
+    )(function)
+
+
 def out_folder_option(default: str) -> Callable[[F], F]:
     """Add --out, the folder for a build's results."""
     return click.option(

@@ -27,7 +27,9 @@ def show_plans(request: BuildRequest, form: str) -> int:
     if form not in ("text", "json"):
         raise UsageError(f"--plan prints text or json, not {form}.")
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        inputs = open_source(request.source, request.inputs, Path(folder, "source.onnx")).inputs
+        inputs = open_source(
+            request.source, request.inputs, Path(folder, "source.onnx"), trusted=request.trusted
+        ).inputs
     planned = [
         overview(profile, inputs, request.ranges, request.precisions, request.runtimes) for profile in request.profiles
     ]

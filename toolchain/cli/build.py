@@ -26,6 +26,7 @@ from toolchain.cli._options import (
     output_option,
     sampling_plan,
     state_option,
+    trust_option,
     verbose_option,
 )
 from toolchain.cli._show_results import show_build
@@ -79,6 +80,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 @click.command()
 @click.argument("source", type=FileOrName(), is_eager=True, callback=_source)
 @input_option
+@trust_option
 @output_option
 @click.option(
     "--output-rows",

@@ -15,6 +15,7 @@ from toolchain.cli._options import (
     method_option,
     output_option,
     state_option,
+    trust_option,
 )
 from toolchain.sources.open_source import check_source
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source")
 @input_option
+@trust_option
 @output_option
 @state_option
 @calibration_option("that ranges are observed on", required=True)
@@ -42,6 +44,7 @@ def command(
     ctx: click.Context,
     source: str,
     inputs: tuple[TensorSpec, ...],
+    trusted: bool,
     outputs: tuple[str, ...],
     states: dict[str, str],
     calibration: Path,
@@ -68,7 +71,9 @@ def command(
     from toolchain.sources.open_with_samples import open_float_with_samples
 
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work, output_file(out):
-        model, samples = open_float_with_samples(source, inputs, calibration, Path(work), outputs, states)
+        model, samples = open_float_with_samples(
+            source, inputs, calibration, Path(work), outputs, states, trusted=trusted
+        )
         recipe = Recipe("int8", method, QuantizationScheme())
         try:
             made = calibrate(prepare(model), recipe, samples, table_cache.open_cache())

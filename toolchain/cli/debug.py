@@ -18,6 +18,7 @@ from toolchain.cli._options import (
     profile_option,
     state_option,
     text_or_json_option,
+    trust_option,
 )
 from toolchain.sources.open_source import check_source
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source")
 @input_option
+@trust_option
 @state_option
 @calibration_option("that ranges and errors are observed on", required=True)
 @method_option
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 def command(
     source: str,
     inputs: tuple[TensorSpec, ...],
+    trusted: bool,
     states: dict[str, str],
     calibration: Path,
     method: str,
@@ -78,7 +81,9 @@ def command(
     scheme = device.quantization.get(device.runtimes[0], QuantizationScheme())
     recipe = Recipe("int8", method, scheme, corrections=corrections)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-        model, samples = open_float_with_samples(source, inputs, calibration, Path(work), states=states)
+        model, samples = open_float_with_samples(
+            source, inputs, calibration, Path(work), states=states, trusted=trusted
+        )
         known = calibrate_graph(prepare(model), recipe, samples, cache=table_cache.open_cache())
         errors = layer_errors(known, recipe, samples)
     done = known.model.metadata_props.get(CORRECTIONS_KEY)

@@ -12,7 +12,7 @@ import click
 
 from runtimes.codec import encode
 from runtimes.errors import UsageError, one_line
-from toolchain.cli._options import check_exists, input_option, text_or_json_option
+from toolchain.cli._options import check_exists, input_option, text_or_json_option, trust_option
 from toolchain.sources.open_source import check_source, is_source
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", metavar="SOURCE|BUNDLE")
 @input_option
+@trust_option
 @text_or_json_option
-def command(path: str, inputs: tuple[TensorSpec, ...], form: str) -> None:
+def command(path: str, inputs: tuple[TensorSpec, ...], trusted: bool, form: str) -> None:
     """Show a model's inputs, outputs, operators, size and precisions, and the operators that int8 would compute.
 
     A source is opened as `build` does it, so these are those of the model that `build` starts from.
@@ -47,7 +48,7 @@ def command(path: str, inputs: tuple[TensorSpec, ...], form: str) -> None:
     manifest: dict[str, Any] = {}
     if is_source(path):
         with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-            inspection = inspect_model(open_source(path, inputs, Path(work, "source.onnx")).path)
+            inspection = inspect_model(open_source(path, inputs, Path(work, "source.onnx"), trusted=trusted).path)
     else:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as work, Bundle(Path(path)) as bundle:
             if inputs:

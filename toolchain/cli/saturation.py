@@ -18,6 +18,7 @@ from toolchain.cli._options import (
     method_option,
     state_option,
     text_or_json_option,
+    trust_option,
 )
 from toolchain.sources.open_source import check_source
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source")
 @input_option
+@trust_option
 @state_option
 @calibration_option("that layers are computed on, and a float model's ranges observed on", required=True)
 @method_option
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 def command(
     source: str,
     inputs: tuple[TensorSpec, ...],
+    trusted: bool,
     states: dict[str, str],
     calibration: Path,
     method: str,
@@ -74,7 +77,7 @@ def command(
     scheme = device.quantization.get(device.runtimes[0], QuantizationScheme()) if device else QuantizationScheme()
     recipe = Recipe("int8", method, scheme, corrections=corrections)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-        model, samples = open_with_samples(source, inputs, calibration, Path(work), states=states)
+        model, samples = open_with_samples(source, inputs, calibration, Path(work), states=states, trusted=trusted)
         if not is_quantized(load_ir(model.path)):
             model = quantize(model, recipe, samples, Path(work, "int8.onnx"), cache=table_cache.open_cache())
         layers = saturation(load_ir(model.path), samples)

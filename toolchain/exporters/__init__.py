@@ -18,7 +18,13 @@ class Exporter(Protocol):
     """A module of this folder."""
 
     def export(
-        self, source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
+        self,
+        source: str,
+        inputs: Sequence[TensorSpec],
+        out: Path,
+        samples: Mapping[str, Rows] | None = None,
+        *,
+        trusted: bool = False,
     ) -> OnnxModel:
         """Export a source to ONNX.
 
@@ -27,9 +33,10 @@ class Exporter(Protocol):
             inputs: specs from --input; may be empty if the source declares its own.
             out: the ONNX file to write, if one is needed.
             samples: arrays by input, first axis the samples, to export and check with; random ones for inputs without.
+            trusted: read a file although it holds what runs as code.
 
         Raises:
-            UsageError: the source cannot be read or exported.
+            UsageError: the source cannot be read or exported, or holds code and is not trusted.
         """
 
 

@@ -17,15 +17,21 @@ from toolchain.models.onnx_model import OnnxModel
 
 
 def export(
-    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
+    source: str,
+    inputs: Sequence[TensorSpec],
+    out: Path,
+    samples: Mapping[str, Rows] | None = None,
+    *,
+    trusted: bool = False,
 ) -> OnnxModel:
-    """Export a saved model, which is taken for data: code that it holds is refused.
+    """Export a saved model, which is taken for data: code that it holds is refused, unless it is trusted.
 
     Args:
         source: the .keras file.
         inputs: specs that replace the model's own names, dtypes and open sizes; may be empty.
         out: the file to write.
         samples: real samples to export and check with; random ones for inputs without.
+        trusted: run code that the file holds, as in a Lambda layer.
 
     Raises:
         UsageError: the file cannot be read, holds code, or the model cannot be exported.
@@ -38,7 +44,7 @@ def export(
     keras = import_keras()
     try:
         with quiet(), keras.device("cpu"):
-            model = keras.saving.load_model(source, compile=False, safe_mode=True)
+            model = keras.saving.load_model(source, compile=False, safe_mode=not trusted)
     except Exception as error:  # the file names the classes that are built from it, and these may raise anything
         raise UsageError(_refusal(source, error)) from error
     return export_model(model, source, inputs, out, samples)
@@ -52,7 +58,8 @@ def _refusal(source: str, error: Exception) -> str:
     reason = root_cause(first)
     factory = "give the source as FILE.py:FACTORY, a function that loads it with your code"
     if "safe_mode" in str(first):
-        return f"'{source}' holds Python code (as in a Lambda layer), which is not run from a file; {factory}."
+        what = "Python code (as in a Lambda layer), which is not run from a file"
+        return f"'{source}' holds {what}; {factory}, or add --trust-source."
     if "Could not locate" in reason:
         what = reason.partition("Could not locate ")[2].partition(". ")[0]
         return f"'{source}' needs the {what}, which is not part of Keras; {factory}."

@@ -29,7 +29,12 @@ from toolchain.models.onnx_model import OnnxModel
 
 
 def export(
-    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
+    source: str,
+    inputs: Sequence[TensorSpec],
+    out: Path,
+    samples: Mapping[str, Rows] | None = None,
+    *,
+    trusted: bool = False,
 ) -> OnnxModel:
     """Call the factory and export what it returns, in eval mode.
 
@@ -39,6 +44,7 @@ def export(
             describes its own.
         out: the file to write.
         samples: real samples to export and check with; random ones for inputs without.
+        trusted: makes no difference, since a module is code.
 
     Raises:
         UsageError: the factory cannot be found, raises, or does not return a module; or the model cannot be exported.

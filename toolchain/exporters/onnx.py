@@ -31,7 +31,12 @@ _SIZES = ((2, 8), (2, 64), (1, 8), (1, 64))
 
 
 def export(
-    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
+    source: str,
+    inputs: Sequence[TensorSpec],
+    out: Path,
+    samples: Mapping[str, Rows] | None = None,
+    *,
+    trusted: bool = False,
 ) -> OnnxModel:
     """Open an ONNX file.
 
@@ -40,6 +45,7 @@ def export(
         inputs: specs that replace wrong shapes in the file; may be empty.
         out: the corrected file to write, if a spec differs from the file or the file declares wrong shapes.
         samples: real samples to run the model on; random ones for inputs without.
+        trusted: makes no difference, since an ONNX file holds no code.
 
     Raises:
         UsageError: the file is not usable ONNX, ONNX Runtime refuses it, a spec names an input that it lacks, or

@@ -18,6 +18,8 @@ from toolchain.exporters._examples import example_feed
 from toolchain.exporters._quiet import quiet
 from toolchain.exporters._root_cause import root_cause
 from toolchain.exporters.checks.declared_inputs import check_dtypes, matched
+from toolchain.exporters.saved_programs import UnsafeProgramError, advice
+from toolchain.exporters.saved_programs.read_program import read_program
 from toolchain.exporters.tracing.export_module import export_and_check
 from toolchain.exporters.tracing.wiring import Place, Wired
 from toolchain.models.onnx_model import OnnxModel
@@ -25,7 +27,12 @@ from toolchain.sources.sizes import resized, sizes_of
 
 
 def export(
-    source: str, inputs: Sequence[TensorSpec], out: Path, samples: Mapping[str, Rows] | None = None
+    source: str,
+    inputs: Sequence[TensorSpec],
+    out: Path,
+    samples: Mapping[str, Rows] | None = None,
+    *,
+    trusted: bool = False,
 ) -> OnnxModel:
     """Export a saved program; its own example arguments are used.
 
@@ -34,15 +41,19 @@ def export(
         inputs: specs that replace the program's names and shapes; may be empty.
         out: the file to write.
         samples: used only if the program has no example arguments.
+        trusted: read the file by torch.export.load, which runs what is pickled in it.
 
     Raises:
-        UsageError: the file cannot be read, a spec does not fit the program, or the program cannot be exported.
+        UsageError: the file cannot be read, could run code and is not trusted, a spec does not fit the program, or the
+            program cannot be exported.
     """
     if not Path(source).is_file():
         raise UsageError(f"There is no file '{source}'.")
     try:
         with quiet():
-            program = torch.export.load(source)
+            program = torch.export.load(source) if trusted else read_program(Path(source))
+    except UnsafeProgramError as problem:
+        raise UsageError(advice(source, problem)) from None
     except Exception as error:  # zipfile, json and torch raise errors of their own
         raise UsageError(f"'{source}' cannot be read as a torch.export program: {root_cause(error)}") from error
     own = _specs(program)

@@ -133,7 +133,9 @@ def _open_context(
     begin_stage(OPENING.format(source=request.source))
     first = first_steps(open_arrays(real), request.states) if real else None
     exported = work / "source.onnx"
-    model = open_source(request.source, request.inputs, exported, first, request.outputs, request.output_rows)
+    model = open_source(
+        request.source, request.inputs, exported, first, request.outputs, request.output_rows, trusted=request.trusted
+    )
     check_states(request.states, model)
     tick("exported the source")
     read = functools.partial(dataset.read, inputs=model.inputs, states=request.states)

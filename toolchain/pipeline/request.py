@@ -45,6 +45,7 @@ class BuildRequest:
         time_limit_s: the longest that the search may take, in seconds; the best so far is packed then.
         cache: a folder for what later builds can use again; None for no cache.
         fresh: use no measurement that an earlier build left in the cache.
+        trusted: read the source although it holds what runs as code.
         exhaustive: measure every candidate of the start well, and search no further.
     """
 
@@ -72,4 +73,5 @@ class BuildRequest:
     time_limit_s: float | None = None
     cache: Path | None = None
     fresh: bool = False
+    trusted: bool = False
     exhaustive: bool = False

@@ -31,6 +31,8 @@ def open_source(
     samples: Mapping[str, Rows] | None = None,
     outputs: Sequence[str] = (),
     output_rows: int | None = None,
+    *,
+    trusted: bool = False,
 ) -> OnnxModel:
     """Export a source to ONNX.
 
@@ -42,12 +44,13 @@ def open_source(
             stand in for the other inputs, and some models do not accept them.
         outputs: names from --output for the first outputs, in order.
         output_rows: number of rows from --output-rows for outputs whose sizes depend on the data.
+        trusted: read a file although it holds what runs as code.
 
     Raises:
         UsageError: the source is of no known kind, its exporter refuses it, or an output cannot have the name or the
             number of rows.
     """
-    model = exporter(_kind(source)).export(source, inputs, out, samples)
+    model = exporter(_kind(source)).export(source, inputs, out, samples, trusted=trusted)
     from toolchain.exporters._output_names import rename_outputs  # with onnx-ir
     from toolchain.exporters._output_rows import fix_rows
 

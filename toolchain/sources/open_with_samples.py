@@ -25,6 +25,8 @@ def open_with_samples(
     work: Path,
     outputs: Sequence[str] = (),
     states: States | None = None,
+    *,
+    trusted: bool = False,
 ) -> tuple[OnnxModel, Dataset]:
     """Export a source, and check its samples against it; sequences become single steps.
 
@@ -35,13 +37,15 @@ def open_with_samples(
         work: a folder for the exported model and for what a factory yields.
         outputs: names from --output for the first outputs, in order.
         states: the model's states, if it has any.
+        trusted: read a file although it holds what runs as code.
 
     Raises:
         UsageError: the source or the samples cannot be read, or do not fit each other.
     """
     file = as_npz(calibration, work / "calibration.npz")
     states = states or {}
-    model = open_source(source, inputs, work / "source.onnx", first_steps(open_arrays(file), states), outputs)
+    first = first_steps(open_arrays(file), states)
+    model = open_source(source, inputs, work / "source.onnx", first, outputs, trusted=trusted)
     check_states(states, model)
     samples = dataset.read(file, model.inputs, called=str(calibration), states=states)
     return model, single_steps(model, samples, work / "steps.npz")
@@ -54,13 +58,15 @@ def open_float_with_samples(
     work: Path,
     outputs: Sequence[str] = (),
     states: States | None = None,
+    *,
+    trusted: bool = False,
 ) -> tuple[OnnxModel, Dataset]:
     """Export a float source, and check its samples against it; see `open_with_samples` for the arguments.
 
     Raises:
         UsageError: the source is quantized already; or as in `open_with_samples`.
     """
-    model, samples = open_with_samples(source, inputs, calibration, work, outputs, states)
+    model, samples = open_with_samples(source, inputs, calibration, work, outputs, states, trusted=trusted)
     if is_quantized(load_ir(model.path)):
         raise UsageError(f"'{source}' is quantized already; give the float model that it was made from.")
     return model, samples

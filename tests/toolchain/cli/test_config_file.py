@@ -56,7 +56,7 @@ def test_holds_every_option_under_its_long_name(params, tmp_path):
     verbose = true
     """
     found = params(text)
-    assert {p.opts[-1].lstrip("-") for p in command.params} - {"source"} == {
+    assert {p.opts[-1].lstrip("-") for p in command.params} - {"source", "trust-source"} == {
         line.split()[0] for line in text.splitlines() if line.strip()
     }
     assert (found["unlabelled"], found["confidence"]) == (tmp_path / "u.npz", 0.9)
@@ -175,3 +175,8 @@ def test_says_to_click_where_a_value_is_from(tmp_path):
     ctx = command.make_context("build", [str(tmp_path / "edgewright.toml")])
     assert ctx.get_parameter_source("threads") is ParameterSource.DEFAULT_MAP
     assert read(tmp_path / "edgewright.toml", ctx) == {"source": "m:make", "threads": 2}
+
+
+def test_trust_is_not_given_by_a_file(params):
+    with pytest.raises(UsageError, match="unknown key 'trust-source'"):
+        params("trust-source = true")

@@ -89,7 +89,10 @@ def test_a_report_of_another_model_is_not_replaced_in_silence(contents, tmp_path
 
 def test_a_folder_in_the_way_is_named_before_anything_is_moved(contents, tmp_path):
     (tmp_path / "report.json").mkdir()
-    with pytest.raises(UsageError, match=r"report\.json' cannot be written: Is a directory; remove it, or give another folder with --out"):
+    with pytest.raises(
+        UsageError,
+        match=r"report\.json' cannot be written: Is a directory; remove it, or give another folder with --out",
+    ):
         write_results([(EMPTY, contents)], tmp_path, SOURCE)
     assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
 
