@@ -69,15 +69,15 @@ class Cache:
         if path is None or self.fresh:
             return None
         try:
+            if not path.is_file():  # open() of a FIFO would wait for its other end
+                return None
             content = path.read_bytes()
         except OSError:
             return None
         try:
             data = unseal(self._whole(key), content)
         except ValueError as error:
-            with contextlib.suppress(OSError):  # so that the user is told once
-                path.unlink()
-            self.warn(f"The cache entry '{path}' {error}, so its content is made again.")
+            self.discard(key, str(error))
             return None
         with contextlib.suppress(OSError):  # the entry is another user's, or was just trimmed
             os.utime(path)
@@ -90,8 +90,22 @@ class Cache:
             return
         with contextlib.suppress(OSError, UsageError):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if files.destination(path) is None:  # a FIFO, which somebody else put there
+                return
             with files.replacing(path) as temporary:
                 temporary.write_bytes(seal(self._whole(key), data))
+
+    def discard(self, key: object, reason: str) -> None:
+        """Remove an entry that cannot be used, and say so.
+
+        Args:
+            key: its key.
+            reason: the end of a sentence whose subject is the entry.
+        """
+        if (path := self._path(key)) is not None:
+            with contextlib.suppress(OSError):  # so that the user is told once
+                path.unlink()
+            self.warn(f"The cache entry '{path}' {reason}, so its content is made again.")
 
     def takes(self, size_bytes: int) -> bool:
         """Tell whether the cache stores an entry of this size."""
@@ -102,7 +116,7 @@ class Cache:
         data = self.get(key)
         if data is None:
             return None
-        with contextlib.suppress(ValueError, UsageError):
+        with contextlib.suppress(ValueError, UsageError, RecursionError):
             return decode(cls, json.loads(data), "a cache entry")
         return None
 

@@ -93,6 +93,15 @@ def test_a_damaged_entry_is_told_once_and_made_again(tmp_path: Path) -> None:
     assert cache.get("key") == b"new"
 
 
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
+def test_an_entry_that_is_no_file_is_absent(tmp_path: Path, kind: str) -> None:
+    cache = Cache(tmp_path)
+    path = entry_of(cache, "key")
+    {"fifo": lambda: os.mkfifo(path), "folder": path.mkdir, "link": lambda: path.symlink_to(tmp_path / "gone")}[kind]()
+    assert cache.get("key") is None
+    cache.put("key", b"data")
+
+
 def test_a_person_reads_what_an_entry_was_made_from(tmp_path: Path) -> None:
     Cache(tmp_path).put_value({"machine": "Zen 3"}, SamplingPlan(min_runs=5))
     (file,) = entries(tmp_path)

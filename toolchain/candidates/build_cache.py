@@ -18,9 +18,10 @@ import runtimes
 from hwbench.machine.identity import Machine
 from hwbench.progress import say
 from hwbench.targets import Target
-from runtimes import cache
+from runtimes import cache, npz
 from runtimes.cache import Cache
 from runtimes.codec import encode
+from runtimes.errors import UsageError
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 
@@ -55,7 +56,11 @@ class CachedTarget:
         known = self.cache.get(key)
         if known is not None:
             outputs.write_bytes(known)
-            return
+            try:
+                npz.open_arrays(outputs)
+                return
+            except UsageError:
+                self.cache.discard(key, "holds no outputs")
         self.target.run(bundle, inputs, outputs)
         if self.cache.takes(outputs.stat().st_size):
             self.cache.put(key, outputs.read_bytes())

@@ -234,7 +234,12 @@ class CandidateBuilder:
         if known is None:
             return None
         file.write_bytes(known)
-        return dataclasses.replace(open_model(file), source_sha256=self.source_sha256)
+        try:
+            return dataclasses.replace(open_model(file), source_sha256=self.source_sha256)
+        except UsageError:
+            assert self._cache is not None
+            self._cache.discard(self._key(recipe), "holds no model")
+            return None
 
     def _key(self, recipe: Recipe) -> tuple[object, ...]:
         data = self.calibration.sha256() if self.calibration is not None else None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
+import numpy as np
 import pytest
 from search_parts import block
 
 from hwbench.machine.identity import this_machine
+from runtimes import npz
 from runtimes.cache import Cache
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.candidates import build_cache as module
@@ -22,7 +25,7 @@ class Counting:
 
     def run(self, bundle, inputs, outputs):
         self.runs += 1
-        outputs.write_bytes(b"outputs of " + bundle.read_bytes())
+        npz.write(outputs, {"y": np.frombuffer(bundle.read_bytes(), np.uint8)})
 
     def sample(self, bundle, inputs, plan):
         self.samples += 1
@@ -35,6 +38,22 @@ def files(tmp_path):
     bundle.write_bytes(b"a bundle")
     inputs.write_bytes(b"samples")
     return bundle, inputs, tmp_path / "y.npz"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"outputs"])
+def test_outputs_that_cannot_be_read_are_made_again_and_said_once(files, tmp_path, content):
+    asked, told = Counting(), []
+    cache = Cache(tmp_path / "cache", warn=told.append)
+    target = CachedTarget(asked, cache, this_machine())
+    target.run(*files)
+    (entry,) = cache.folder.iterdir()
+    key = json.loads(entry.read_bytes().partition(b"\n")[0])["key"]
+    cache.put(key, content)  # sealed, as a program with a mistake would
+    for _ in range(2):
+        target.run(*files)
+    assert list(npz.read(files[2])) == ["y"]
+    assert (asked.runs, len(told)) == (2, 1)
+    assert "holds no outputs" in told[0]
 
 
 def test_a_second_build_asks_nothing_that_the_first_one_did(files, tmp_path):

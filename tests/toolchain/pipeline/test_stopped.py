@@ -58,6 +58,33 @@ def test_a_build_that_was_killed_goes_on_where_it_was(digits_request, device, tm
     assert third.measured == 0
 
 
+def test_a_build_after_damage_to_every_entry_of_its_cache_makes_the_same(digits_request, device, tmp_path, capfd):
+    request = digits_request(
+        profiles=(device,),
+        precisions=("fp32", "int8"),
+        budgets=parse_all(["accuracy_drop<=0.05"]),
+        cache=tmp_path / "cache",
+        exhaustive=True,
+    )
+    build(request)
+    entries = sorted((tmp_path / "cache").iterdir())
+    whole = {entry: entry.read_bytes() for entry in entries}
+    variants = [content for content in whole.values() if b'"variant"' in content[:200]]
+    for number, entry in enumerate(entries):
+        content = bytearray(whole[entry])
+        content[-1 - number % min(200, len(content))] ^= 1 << number % 8
+        entry.write_bytes(content if number % 3 else content[: len(content) // 2])
+    capfd.readouterr()
+    results = build(request)
+    said = capfd.readouterr().err
+    assert results.profiles[0].search.reused == 0
+    assert len(variants) == 1
+    assert all(said.count(entry.name) == 1 for entry in entries)
+    for entry, content in whole.items():
+        if content in variants:
+            assert entry.read_bytes() == content
+
+
 def test_an_interrupt_keeps_the_best_so_far(digits_request, device):
     """Two are screened and then tuned; in the middle of that comes Ctrl-C."""
     asked = {"precisions": ("fp32", "int8"), "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": False}
