@@ -23,6 +23,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from runtimes.errors import one_line
+
 Tick = Callable[[str], None]
 """A function that is called after each step, with a few words on it."""
 
@@ -72,7 +74,9 @@ def clock(title: str, limit_s: float) -> Iterator[Tick]:
     """Show how many seconds of a time limit have passed, for work that may end before it."""
     start_s = time.monotonic()
     with _progress() as progress, _task(progress, title, limit_s, ends_s=start_s + limit_s) as task:
-        yield lambda done: progress.update(task, completed=min(time.monotonic() - start_s, limit_s), done=done)
+        yield lambda done: progress.update(
+            task, completed=min(time.monotonic() - start_s, limit_s), done=one_line(done)
+        )
 
 
 def begin_stage(name: str) -> None:
@@ -96,7 +100,7 @@ def say(text: str) -> None:
     """Print one line on stderr, above the bars."""
     progress = _shown.get()
     console = progress.console if progress is not None else Console(stderr=True)
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass
@@ -128,7 +132,7 @@ class _StagedBar:
             self.expected, title = stage.steps, stage.title
             self.stages = self.stages[names.index(name) + 1 :]
         self.end_stage()
-        self.task = self.progress.add_task(title, total=self.expected or None, done="", ends_s=None)
+        self.task = self.progress.add_task(one_line(title), total=self.expected or None, done="", ends_s=None)
         self.progress.update(self.whole, completed=self.before)
 
     def tick(self, done: str) -> None:
@@ -147,7 +151,7 @@ class _StagedBar:
 
 @contextlib.contextmanager
 def _task(progress: Progress, title: str, total: float | None, ends_s: float | None = None) -> Iterator[TaskID]:
-    task = progress.add_task(title, total=total, done="", ends_s=ends_s)
+    task = progress.add_task(one_line(title), total=total, done="", ends_s=ends_s)
     try:
         yield task
     finally:
@@ -155,7 +159,7 @@ def _task(progress: Progress, title: str, total: float | None, ends_s: float | N
 
 
 def _advance(progress: Progress, task: TaskID, done: str) -> None:
-    progress.update(task, advance=1, done=done)
+    progress.update(task, advance=1, done=one_line(done))
     (found,) = (each for each in progress.tasks if each.id == task)
     if found.total is not None and found.completed > found.total:
         progress.update(task, total=found.completed)

@@ -12,6 +12,11 @@ EdgewrightError
 └── BackendError          the runtime, such as ONNX Runtime, failed; its own text is passed on
 """
 
+import re
+
+_COMMAND = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
+_MARKED_COMMAND = re.compile(r"##(?=\w*\[)")
+
 
 class EdgewrightError(Exception):
     """Base of every exception that edgewright raises on purpose."""
@@ -56,6 +61,11 @@ class BackendError(EdgewrightError):
 def one_line(text: str) -> str:
     """Make text from a bundle or a runtime safe to show on a terminal or to write into a log.
 
-    Line breaks become spaces, and characters that a terminal would act upon are escaped.
+    Line breaks become spaces, and characters that a terminal or a CI server would act upon are escaped.
     """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+    return no_commands("".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split())))
+
+
+def no_commands(text: str) -> str:
+    """Break what CI servers take for a command in a log: `::error::` at a line's start, `##[error]`, `##vso[...]`."""
+    return _MARKED_COMMAND.sub(r"#\\#", _COMMAND.sub(r"\1\\:", text))

@@ -6,8 +6,8 @@ import csv
 import dataclasses
 from io import StringIO
 
+from hwbench.formats._escape import csv_cell
 from hwbench.formats.sections import rate_rows, rows
-from hwbench.formats.sections.headline import clean
 from hwbench.formats.sections.provenance import describe
 from hwbench.formats.sections.rows import Row
 from hwbench.measurements.quantities import QUANTITIES, quantity_of
@@ -27,10 +27,10 @@ def render(results: Results) -> str:
         lines += [_line(result, row) for row in rows.rows(dataclasses.replace(result, candidates=candidates))]
     out = StringIO()
     headings = dict.fromkeys(heading for line in (_line(None, None), *lines) for heading in line)  # of all metrics
-    writer = csv.DictWriter(out, list(headings), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return clean(out.getvalue())
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(map(csv_cell, headings))
+    writer.writerows([csv_cell(line.get(heading)) for heading in headings] for line in lines)
+    return out.getvalue()
 
 
 def _line(result: ProfileResult | None, row: Row | None) -> dict[str, object]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hwbench.budgets.verdicts import Outcome
+from hwbench.formats._escape import github, github_title
 from hwbench.formats.sections import budget_lines, rows
-from hwbench.formats.sections.headline import clean, headline, outcome
+from hwbench.formats.sections.headline import headline, outcome
 from hwbench.formats.sections.provenance import machines, warnings
 from hwbench.formats.sections.rows import label
 from hwbench.results.profile_results import ProfileResult, Results
@@ -39,9 +40,4 @@ def _lines(result: ProfileResult) -> Iterable[str]:
 
 
 def _command(kind: str, title: str, message: str) -> str:
-    name = _encode(title).replace(":", "%3A").replace(",", "%2C")
-    return f"::{kind} title={name}::{_encode(message)}"
-
-
-def _encode(text: str) -> str:
-    return clean(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return f"::{kind} title={github_title(title)}::{github(message)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import jinja2
 from markupsafe import Markup, escape
 
+from hwbench.formats._escape import clean
 from hwbench.formats.charts import page_charts
 from hwbench.formats.sections import budget_lines, headline, provenance, rate_rows, roofline_share, rows
 from hwbench.formats.sections.rows import Row, columns
@@ -49,7 +50,7 @@ def render(results: Results) -> str:
     page = environment.get_template("report.html.j2").render(
         results=results, sections=sections, confidence=f"{CONFIDENCE:.0%}", quantities=QUANTITIES, label=rows.label
     )
-    return headline.clean(page) + "\n"
+    return clean(page) + "\n"
 
 
 def _section(result: ProfileResult, key: str) -> dict[str, object]:

@@ -10,8 +10,9 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
 from hwbench.budgets.verdicts import Outcome
+from hwbench.formats._escape import clean
 from hwbench.formats.sections import rows
-from hwbench.formats.sections.headline import clean, headline, verdicts
+from hwbench.formats.sections.headline import headline, verdicts
 from hwbench.formats.sections.provenance import machines, warnings
 from hwbench.formats.sections.rows import label
 from hwbench.results.profile_results import CandidateResult, ProfileResult, Results

@@ -16,8 +16,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hwbench.formats import _escape
 from hwbench.formats.sections import budget_lines, rate_rows, rows
-from hwbench.formats.sections.headline import clean, outcome, reference, selected_row, verdicts
+from hwbench.formats.sections.headline import outcome, reference, selected_row, verdicts
 from hwbench.formats.sections.notable_rows import Group, groups, notable
 from hwbench.formats.sections.provenance import gate_note, layers, machines, method_facts, search, warnings
 from hwbench.formats.sections.rate_rows import RateTable
@@ -56,8 +57,9 @@ def render(results: Results, *, width: int | None = None, color: bool = False, v
                 console.print()
             _print(console, result, verbose)
         if len(results.profiles) != 1:
-            console.print(_text("\nAll profiles: ", _text(results.outcome, style=results.outcome)))
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+            console.print()
+            console.print(_text("All profiles: ", _text(results.outcome, style=results.outcome)))
+    return _escape.log("\n".join(line.rstrip() for line in capture.get().split("\n")).rstrip("\n")) + "\n"
 
 
 def _print(console: Console, result: ProfileResult, verbose: bool) -> None:
@@ -74,7 +76,8 @@ def _print(console: Console, result: ProfileResult, verbose: bool) -> None:
     _section(console, "", [(f"[{number}]", reason) for reason, number in notes.items()])
     served = rate_rows.table(result)
     if served is not None:
-        console.print(_text("\nRates", style="bold"))
+        console.print()
+        console.print(_text("Rates", style="bold"))
         console.print(Padding(_served(served), (0, 0, 0, 2)))
         console.print(Padding(_text(served.note, style="dim"), (0, 0, 0, 2)))
     others = groups((row for row in table if row not in shown), table) if not verbose else ()
@@ -134,13 +137,13 @@ def _grid(shown: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) -> 
     grid.add_column("candidate", no_wrap=True, vertical="top")
     names = columns(shown)
     for quantity in names:
-        head = _text(f"{rows.heading(quantity, shown)}\n{quantity_of(quantity).unit}")
+        head = _text(rows.heading(quantity, shown), Text("\n"), quantity_of(quantity).unit)
         grid.add_column(head, justify="right", no_wrap=True)
     for row in shown:
         cells = [_text(row.value(quantity, notes)) for quantity in names]
         if intervals:
             cells = [
-                _text(cell.plain, _text("\n" + row.interval(quantity), style="dim"))
+                _text(cell.plain, Text("\n"), _text(row.interval(quantity), style="dim"))
                 for cell, quantity in zip(cells, names)
             ]
         runtime = f" ({row.candidate.runtime})"
@@ -154,7 +157,8 @@ def _served(served: RateTable) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for number, head in enumerate(served.heads):
         last = number == len(served.heads) - 1
-        grid.add_column(_text(head if last else head.replace(" ", "\n", 1)), justify="left" if last else "right")
+        first, space, rest = head.partition(" ") if not last else (head, "", "")
+        grid.add_column(_text(first, Text("\n" if space else ""), rest), justify="left" if last else "right")
     for number, line in enumerate(served.lines):
         grid.add_row(*(_text(cell, style="bold" if number == served.best else "") for cell in line))
     return grid
@@ -204,6 +208,6 @@ def _print_lines(console: Console, lines: Sequence[tuple[str, ...]], indent: int
 
 
 def _text(*parts: str | Text, style: str = "") -> Text:
-    """Make Rich's text from strings, whose markup is not interpreted."""
-    cleaned = [part if isinstance(part, Text) else clean(part) for part in parts]
+    """Make Rich's text from lines, whose markup is not interpreted."""
+    cleaned = [part if isinstance(part, Text) else _escape.line(part) for part in parts]
     return Text.assemble(*cleaned, style=_STYLES.get(style, style if style in ("bold", "dim") else ""))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from hwbench.machine.identity import Machine
+from runtimes.bundles.names import text_fault
 from runtimes.codec import decode
 from runtimes.errors import UsageError
 from runtimes.profile import Gpu, HardwareProfile
@@ -62,6 +63,8 @@ def parse(text: str, where: str, stem: str) -> HardwareProfile:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where}: not valid TOML: {error}.") from None
+    if (fault := text_fault(data)) is not None:
+        raise UsageError(f"{where} {fault}.")
     profile = decode(HardwareProfile, data, where)
     if profile.name != stem:
         raise UsageError(f"{where}: 'name' is {profile.name!r}; it must be the file's name, {stem!r}.")

@@ -17,6 +17,7 @@ from typing import Any
 from runtimes import plugins
 from runtimes.bundles.archive import Archive
 from runtimes.bundles.manifest import SCHEMA_VERSION, Manifest
+from runtimes.bundles.names import text_fault
 from runtimes.codec import decode
 from runtimes.errors import BundleError, SchemaError, SignatureError, TamperedError, UsageError
 from runtimes.sample_arrays import RaggedArray, Rows
@@ -174,6 +175,8 @@ def _read_manifest(path: Path, content: bytes) -> Manifest:
         raise TamperedError(f"'{path}': {MANIFEST} is not JSON: {error}.") from None
     if _depth(data) > _MAX_DEPTH:
         raise TamperedError(f"'{path}': {MANIFEST} is nested more than {_MAX_DEPTH} deep.")
+    if (fault := text_fault(data)) is not None:
+        raise TamperedError(f"'{path}': {MANIFEST} {fault}.")
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:
         raise SchemaError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runtimes import plugins
+from runtimes.errors import one_line
 
 if TYPE_CHECKING:  # a command imports this module for --help too
     from hwbench.results.profile_results import Results
@@ -32,5 +33,5 @@ def show_build(results: Results, out: Path, form: str, *, verbose: bool) -> None
     show(results, form, verbose=verbose)
     if form == "text":
         for bundle in (result.bundle for result in results.profiles if result.bundle):
-            click.echo(f"Bundle: {bundle}")
+            click.echo(one_line(f"Bundle: {bundle}"))
         click.echo(f"Report: {out / 'report.html'}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runtimes.errors import one_line
 from toolchain.cli._options import (
     calibration_option,
     correction_option,
@@ -87,7 +88,7 @@ def command(
         known = calibrate_graph(prepare(model), recipe, samples, cache=table_cache.open_cache())
         errors = layer_errors(known, recipe, samples)
     done = known.model.metadata_props.get(CORRECTIONS_KEY)
-    click.echo(f"corrections, and the number of operators that each changed: {done or 'none'}", err=True)
+    click.echo(one_line(f"corrections, and the number of operators that each changed: {done or 'none'}"), err=True)
     if form == "json":
         click.echo(json.dumps([_finite(error) for error in errors], indent=1))
     else:
@@ -105,11 +106,13 @@ def _print(errors: list[LayerError], most: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from hwbench.terminal_table import add_row
+
     table = Table("layer", "operator", box=None, pad_edge=False)
     for name in ("own dB", "total dB"):
         table.add_column(name, justify="right")
     for error in errors[:most]:
-        table.add_row(error.node, error.op, f"{error.own:.1f}", f"{error.total:.1f}")
+        add_row(table, error.node, error.op, f"{error.own:.1f}", f"{error.total:.1f}")
     Console().print(table)
     if len(errors) > most:
         click.echo(f"and {len(errors) - most} more layers, each with less error of its own; --most shows them")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hwbench.measurements.quantities import QUANTITIES, quantity_of, split
-from runtimes.errors import UsageError
+from runtimes.errors import UsageError, one_line
 from toolchain.cli._show_results import LOG_WIDTH
 
 if TYPE_CHECKING:
@@ -73,11 +73,14 @@ def _series(point: Point) -> tuple[str, str, str]:
 
 def _table(points: list[Point]) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     from hwbench.stats.change_points import change, levels, why_undetectable
+    from hwbench.terminal_table import add_row
 
     quantity, metric = quantity_of(points[0].quantity), split(points[0].quantity)[1]
-    table = Table(title=f"{points[0].model} for {points[0].profile}, {points[0].device}", title_justify="left")
+    title = Text(one_line(f"{points[0].model} for {points[0].profile}, {points[0].device}"))
+    table = Table(title=title, title_justify="left")
     for heading in ("when, UTC", f"{metric} {quantity.heading}".strip(), "interval", "source", "verdict", "change"):
         table.add_column(heading, no_wrap=heading != "interval")
     values = [point.value for point in points]
@@ -86,7 +89,8 @@ def _table(points: list[Point]) -> Table:
     found = levels(values)
     changes = {after.start: change(before, after) for before, after in itertools.pairwise(found)}
     for index, point in enumerate(points):
-        table.add_row(
+        add_row(
+            table,
             f"{point.at:%Y-%m-%d %H:%M:%S}",
             quantity.written(point.value),
             f"{quantity.written(point.low)} to {quantity.written(point.high)}",

@@ -9,7 +9,7 @@ import click
 
 from hwbench.machine import device_profiles
 from runtimes.codec import encode
-from runtimes.errors import UsageError
+from runtimes.errors import UsageError, one_line
 from runtimes.profile import HardwareProfile
 from toolchain.cli._options import text_or_json_option
 
@@ -64,12 +64,14 @@ def _list() -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
+    from hwbench.terminal_table import add_row
+
     names = device_profiles.names()
     first = Column("profile", no_wrap=True, min_width=max(map(len, names)))  # users type them, so none is cut
     table = Table(first, "device", "arch", "memory", "runtimes", box=None, pad_edge=False)
     for profile in map(device_profiles.load, names):
         memory = f"{profile.memory.capacity_gb:g} GB"
-        table.add_row(profile.name, profile.title, profile.arch, memory, ", ".join(profile.runtimes))
+        add_row(table, profile.name, profile.title, profile.arch, memory, ", ".join(profile.runtimes))
     Console().print(table)
 
 
@@ -154,4 +156,4 @@ def _print_pairs(title: str, pairs: dict[str, str]) -> None:
     click.secho(title, bold=True)
     width = max(map(len, pairs), default=0)
     for name, value in pairs.items():
-        click.echo(f"  {name:<{width}}  {value}")
+        click.echo(f"  {name:<{width}}  {one_line(value)}")

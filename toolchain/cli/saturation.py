@@ -91,6 +91,8 @@ def _print(layers: Sequence[LayerSaturation], n: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from hwbench.terminal_table import add_row
+
     saturating = [layer for layer in layers if layer.largest_excess]
     if saturating:
         table = Table("layer", "operator", box=None, pad_edge=False)
@@ -98,7 +100,7 @@ def _print(layers: Sequence[LayerSaturation], n: int) -> None:
             table.add_column(name, justify="right")
         for layer in saturating:
             figures = (f"{layer.share:.3%}", str(layer.largest_excess), f"{layer.relative_error:.2%}")
-            table.add_row(layer.node, layer.op, *figures)
+            add_row(table, layer.node, layer.op, *figures)
         Console().print(table)
     click.echo(
         f"{len(saturating)} of {len(layers)} layers with u8 activations and s8 weights saturate on {n} samples; "

@@ -14,7 +14,9 @@ import numpy as np
 from runtimes.bundles import archive
 from runtimes.bundles.bundle import MANIFEST, REPORT, golden_member, golden_shapes
 from runtimes.bundles.manifest import SCHEMA_VERSION, Artifact, Golden, Manifest, Member
+from runtimes.bundles.names import text_fault
 from runtimes.codec import encode
+from runtimes.errors import UsageError, one_line
 from runtimes.files import replacing
 from runtimes.profile import HardwareProfile
 from runtimes.sample_arrays import RaggedArray, Rows
@@ -50,7 +52,11 @@ class Contents:
 
 
 def pack(contents: Contents, path: Path) -> None:
-    """Write a bundle atomically; equal contents give equal bytes."""
+    """Write a bundle atomically; equal contents give equal bytes.
+
+    Raises:
+        UsageError: the bundle would be too large, or a name in it could give orders to a terminal.
+    """
     artifact = contents.artifact
     file = PurePosixPath("artifact", artifact.file.name)
     members = {str(file): artifact.file.read_bytes()}
@@ -69,7 +75,10 @@ def pack(contents: Contents, path: Path) -> None:
         members={name: Member(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(members.items())},
         distributions=distributions(contents.calibration),
     )
-    text = json.dumps(encode(manifest), indent=1, sort_keys=True)
+    data = encode(manifest)
+    if (fault := text_fault(data)) is not None:
+        raise UsageError(f"A bundle of '{one_line(contents.model)}' {fault}; rename it in the model.")
+    text = json.dumps(data, indent=1, sort_keys=True)
     with replacing(path) as beside, beside.open("wb") as stream:
         archive.write(stream, {MANIFEST: text.encode(), **dict(sorted(members.items()))})
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtimes.bundles.names import text_fault
 from runtimes.errors import UsageError
 from toolchain.exporters import exporter
 
@@ -54,7 +55,11 @@ def open_source(
     from toolchain.exporters._output_names import rename_outputs  # with onnx-ir
     from toolchain.exporters._output_rows import fix_rows
 
-    return fix_rows(rename_outputs(model, outputs, source, out), output_rows, source, out)
+    opened = fix_rows(rename_outputs(model, outputs, source, out), output_rows, source, out)
+    for spec in (*opened.inputs, *opened.outputs):
+        if (fault := text_fault([spec.name, *map(str, spec.shape)])) is not None:
+            raise UsageError(f"'{source}' has a tensor that {fault}; rename it in the model, or with --output.")
+    return opened
 
 
 def check_source(source: str) -> None:

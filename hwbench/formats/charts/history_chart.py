@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from hwbench.formats._escape import line
 from hwbench.measurements.quantities import quantity_of, split
 from hwbench.results.history import Point
 from hwbench.stats.change_points import change, levels
@@ -37,8 +38,9 @@ def plot(points: Sequence[Point], file: Path) -> None:
     axes = figure.add_subplot()
     _draw(axes, points, quantity.scale)
     _scale(axes, points)
-    axes.set_ylabel(f"{metric} {quantity.heading} {quantity.unit}".strip())
-    axes.set_title(f"{points[0].model} for {points[0].profile}, {points[0].device}", fontsize=10, loc="left")
+    axes.set_ylabel(line(f"{metric} {quantity.heading} {quantity.unit}".strip()), parse_math=False)
+    title = line(f"{points[0].model} for {points[0].profile}, {points[0].device}")
+    axes.set_title(title, fontsize=10, loc="left", parse_math=False)  # a name may hold dollar signs
     figure.legend(loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     try:
         with replacing(file) as beside:

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from hwbench.budgets.verdicts import Outcome, Verdict
 from hwbench.formats.sections.rows import Row, label, show
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.quantities import of_metric
 from hwbench.results.profile_results import CandidateResult, ProfileResult
-
-_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-
-
-def clean(text: str) -> str:
-    """Remove characters that a terminal, XML or UTF-8 cannot hold: colours of errors, lone surrogates of paths."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _ANSI.sub("", text).replace("\r\n", "\n"))
 
 
 def outcome(result: ProfileResult) -> str:
