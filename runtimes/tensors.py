@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from runtimes.errors import BackendError, FeedError
+from runtimes.errors import BackendError, FeedError, TamperedError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Feeds = Mapping[str, Array]
@@ -122,7 +122,8 @@ def check_out(specs: Sequence[TensorSpec], out: Mapping[str, Array], feeds: Feed
     """Check arrays that outputs will be written into; sizes of dynamic dimensions are known only after the run.
 
     Raises:
-        FeedError: an array is missing, unknown, of another dtype or shape, read-only, or shares memory with another.
+        FeedError: an array is missing, unknown, of another dtype or shape, read-only, or shares memory with another or
+            with itself.
     """
     if not isinstance(out, (dict, Mapping)) or len(out) != len(specs) or any(spec.name not in out for spec in specs):
         raise FeedError(f"`out` must be a dict with an array for each of {', '.join(map(str, specs))}, and no other.")
@@ -139,11 +140,55 @@ def check_out(specs: Sequence[TensorSpec], out: Mapping[str, Array], feeds: Feed
             raise FeedError(f"The array for output '{spec.name}' is {given}; pass an array of {spec}.")
         if not array.flags.writeable:
             raise FeedError(f"The array for output '{spec.name}' is read-only; pass an array that can be written to.")
+        if _overlaps_itself(array):
+            raise FeedError(
+                f"The array for output '{spec.name}' has elements that share memory; pass an array without."
+            )
         for other in (*feeds.values(), *(out[earlier.name] for earlier in specs[:index])):
             if np.may_share_memory(array, other):
                 raise FeedError(
                     f"The array for output '{spec.name}' shares memory with another array; pass a separate array."
                 )
+
+
+def _overlaps_itself(array: Array) -> bool:
+    """Tell whether two elements may share memory, as in a broadcast array; true for other interleaved strides, too."""
+    if array.flags.c_contiguous or array.flags.f_contiguous or not array.size:
+        return False
+    end = array.itemsize  # of the elements along the axes so far, which the next axis must step over
+    for stride, size in sorted((abs(stride), size) for stride, size in zip(array.strides, array.shape) if size > 1):
+        if stride < end:
+            return True
+        end += stride * (size - 1)
+    return False
+
+
+def check_reported(
+    kind: str, specs: Sequence[TensorSpec], reported: Mapping[str, tuple[str, int | None]], *, exactly: bool
+) -> None:
+    """Check that a model's inputs or outputs, as its runtime reports them, are what a manifest declares.
+
+    Args:
+        kind: "input" or "output".
+        specs: the declared ones.
+        reported: dtype and number of axes by name; the number is None if the model does not fix it.
+        exactly: whether the model may have no others.
+
+    Raises:
+        TamperedError: a name is missing or undeclared, or a dtype or a number of axes differs.
+    """
+    declared = {spec.name: spec for spec in specs}
+    missing = sorted(declared.keys() - reported.keys())
+    extra = sorted(reported.keys() - declared.keys()) if exactly else []
+    if missing or extra:
+        faults = [f"lacks the {kind} {', '.join(map(repr, missing))}, which its manifest declares"] if missing else []
+        faults += [f"has the {kind} {', '.join(map(repr, extra))}, which its manifest lacks"] if extra else []
+        raise TamperedError(f"The model {' and '.join(faults)}.")
+    for name, spec in declared.items():
+        dtype, axes = reported[name]
+        if dtype != spec.dtype or axes not in (None, len(spec.shape)):
+            found = dtype if axes is None else f"{dtype} with {axes} axes"
+            raise TamperedError(f"The model's {kind} '{name}' is {found}; its manifest declares {spec}.")
 
 
 def _shape_message(spec: TensorSpec, array: Array, sizes: Mapping[str, int]) -> str:

@@ -13,9 +13,9 @@ import onnxruntime as ort
 from numpy import ndarray
 
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
-from runtimes.errors import BackendError, UnsupportedError, UsageError
+from runtimes.errors import BackendError, TamperedError, UnsupportedError, UsageError
 from runtimes.inference.session import Session
-from runtimes.tensors import Array, Feeds, check_feeds, check_outputs
+from runtimes.tensors import Array, Feeds, check_feeds, check_outputs, check_reported
 
 _OPTIMIZATION = {
     "disable": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -78,6 +78,7 @@ def load(artifact: Artifact, model: bytes) -> Session:
     whether nodes that the GPU cannot take may run on the CPU).
 
     Raises:
+        TamperedError: its inputs or outputs are not those that the manifest declares.
         BackendError: ONNX Runtime refuses the model; its own text is passed on. Or it would run on the CPU although
             the settings ask for a GPU.
         UnsupportedError: this ONNX Runtime was built without the provider.
@@ -89,8 +90,11 @@ def load(artifact: Artifact, model: bytes) -> Session:
         session = ort.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
         # ORT's wrapper keeps the bytes, a second copy of the weights, to start again on another provider if one fails.
         session._model_bytes = None
+        _check_model(artifact, session)
         if session.get_providers()[0] == providers[0]:
             return _open(artifact, session) if providers == _PROVIDERS["cpu"] else _GpuSession(artifact, session)
+    except TamperedError:
+        raise
     except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
         raise BackendError(f"ONNX Runtime cannot load '{artifact.file}': {error}") from error
     raise BackendError(  # ORT only warns in its log, and uses the next provider
@@ -236,6 +240,22 @@ def _buffer(name: str, like: Array, bind: Callable[[str, ort.OrtValue], None]) -
     buffer = np.zeros(like.shape, like.dtype)
     bind(name, ort.OrtValue.ortvalue_from_numpy(buffer))  # shares the array's memory
     return buffer
+
+
+def _check_model(artifact: Artifact, session: ort.InferenceSession) -> None:
+    """Compare the model's inputs and outputs with the manifest's."""
+    for kind, specs, tensors in (
+        ("input", artifact.inputs, session.get_inputs()),
+        ("output", artifact.outputs, session.get_outputs()),
+    ):
+        found = {tensor.name: (_dtype(tensor.type), len(tensor.shape) or None) for tensor in tensors}
+        check_reported(kind, specs, found, exactly=kind == "input")  # a shape of no axes may be an unknown one
+
+
+def _dtype(ort_type: str) -> str:
+    """Convert ORT's name of a type, such as tensor(float), to NumPy's."""
+    name = ort_type.removeprefix("tensor(").removesuffix(")")
+    return {"float": "float32", "double": "float64", "string": "object"}.get(name, name)
 
 
 def _open(artifact: Artifact, session: ort.InferenceSession) -> Session:

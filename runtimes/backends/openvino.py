@@ -6,11 +6,13 @@ import contextlib
 import re
 from typing import Any
 
+import numpy as np
+
 from runtimes.backends._openvino_forms import CompiledForm, Shapes, compile_form, core, ov, reshaped, run, run_larger
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError, UsageError
 from runtimes.inference.session import Session
-from runtimes.tensors import Array, Feeds
+from runtimes.tensors import Array, Feeds, check_reported
 
 _PRECISIONS = ("f32", "bf16", "f16")
 _STATIC_SHAPES = ("first", "each", "none")
@@ -34,15 +36,28 @@ def load(artifact: Artifact, model: bytes) -> Session:
     folder where OpenVINO keeps compiled models, so that they load faster).
 
     Raises:
+        TamperedError: its inputs or outputs are not those that the manifest declares.
         BackendError: OpenVINO refuses the model; its own text is passed on.
         UsageError: an option is unknown or has an unknown value.
     """
     _config(artifact.settings)  # checked before the model is read: a misspelt option is no fault of the model
     graph = read(model, str(artifact.file))
+    _check_model(artifact, graph)
     try:
         return _OpenVinoSession(artifact, graph)
     except Exception as error:  # OpenVINO raises bare RuntimeErrors and pybind classes
         raise BackendError(f"OpenVINO cannot load '{artifact.file}': {_reason(error)}") from error
+
+
+def _check_model(artifact: Artifact, graph: ov.Model) -> None:
+    """Compare the model's inputs and outputs with the manifest's."""
+    for kind, specs, ports in (("input", artifact.inputs, graph.inputs), ("output", artifact.outputs, graph.outputs)):
+        found: dict[str, tuple[str, int | None]] = {}
+        for port in ports:
+            axes = port.partial_shape.rank
+            dtype = np.dtype(port.element_type.to_dtype()).name if port.element_type != ov.Type.bf16 else "bfloat16"
+            found |= {name: (dtype, axes.get_length() if axes.is_static else None) for name in port.names}
+        check_reported(kind, specs, found, exactly=False)  # a port may have several names
 
 
 def read(model: bytes, name: str) -> ov.Model:

@@ -16,6 +16,7 @@ from typing import Any
 
 from runtimes import plugins
 from runtimes.bundles.archive import Archive
+from runtimes.bundles.ed25519 import SIGNATURE_BYTES, is_signature
 from runtimes.bundles.manifest import SCHEMA_VERSION, Manifest
 from runtimes.bundles.names import text_fault
 from runtimes.codec import decode
@@ -26,7 +27,6 @@ from runtimes.tensors import Array, TensorSpec
 MANIFEST = "manifest.json"
 SIGNATURE = "signature.ed25519"
 REPORT = "report.json"
-SIGNATURE_BYTES = 64
 _MAX_MANIFEST_BYTES = 4 << 20
 _MAX_DEPTH = 32  # nesting of lists and tables in a manifest; ours have 6 levels
 
@@ -68,6 +68,8 @@ class Bundle:
                 _check_signature(self._archive, self.manifest_bytes, Path(public_key))
             self.manifest = _read_manifest(path, self.manifest_bytes)
             _check_members(path, self.manifest, self._archive.sizes)
+            if self.is_signed and not is_signature(self._archive.read(SIGNATURE)):
+                raise TamperedError(f"'{path}': '{SIGNATURE}' is no signature.")
         except BaseException:
             self._archive.close()
             raise

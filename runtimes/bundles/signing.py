@@ -19,6 +19,8 @@ from runtimes.bundles.bundle import MANIFEST, SIGNATURE, Bundle
 from runtimes.errors import UsageError
 from runtimes.files import replacing
 
+_MAX_KEY_BYTES = 1 << 16
+
 
 def sign(bundle: Bundle, key: Ed25519PrivateKey, out: Path) -> None:
     """Write a bundle with a signature over its manifest, in place of an earlier signature. The key is not written.
@@ -46,7 +48,7 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     """Read the private Ed25519 key in a PEM file without a passphrase.
 
     Raises:
-        UsageError: there is no such key; the message holds nothing of the file's content.
+        UsageError: there is no such key, or more than one; the message holds nothing of the file's content.
     """
     try:
         key = load_pem_private_key(_read(path), password=None)
@@ -65,7 +67,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
     """Read the public Ed25519 key in a PEM file.
 
     Raises:
-        UsageError: there is no such key.
+        UsageError: there is no such key, or more than one.
     """
     try:
         key = load_pem_public_key(_read(path))
@@ -78,6 +80,12 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:  # of a device, too, which may have no end
+            content = stream.read(_MAX_KEY_BYTES + 1)
     except OSError as error:
         raise UsageError(f"The key '{path}' cannot be read: {error.strerror or error}.") from None
+    if len(content) > _MAX_KEY_BYTES:
+        raise UsageError(f"'{path}' is too large for a key: it has more than {_MAX_KEY_BYTES:,} bytes.")
+    if content.count(b"-----BEGIN ") > 1:  # `cryptography` would take the first
+        raise UsageError(f"'{path}' holds more than one key or certificate; give a file with one key.")
+    return content

@@ -76,6 +76,13 @@ class Buffers:
                 f"The engine '{artifact.file}' has {', '.join(sorted(names))}, but its bundle declares "
                 f"{', '.join(sorted(declared))}; build it again."
             )
+        for spec in (*artifact.inputs, *artifact.outputs):
+            dtype = _DTYPES.get(engine.get_tensor_dtype(spec.name).name, spec.dtype)
+            if dtype != spec.dtype:
+                raise BackendError(
+                    f"The engine '{artifact.file}' has {dtype} for '{spec.name}', but its bundle declares {spec}; build "
+                    "it again."
+                )
         self.is_static = all(spec.is_static for spec in artifact.inputs)
         self._ranges = [
             {name: ShapeRange(*map(tuple, engine.get_tensor_profile_shape(name, index))) for name in self._inputs}

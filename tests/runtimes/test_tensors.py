@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtimes.errors import FeedError
-from runtimes.tensors import Array, TensorSpec, check_feeds
+from runtimes.tensors import Array, TensorSpec, check_feeds, check_out
 
 IMAGE = TensorSpec("image", "float32", ("N", 3, "H", "H"))
 MASK = TensorSpec("mask", "bool", ("N", 4))
@@ -143,3 +143,31 @@ def test_arrays_may_lie_in_memory_as_they_like(array: Array) -> None:
 
 def test_a_model_may_take_nothing() -> None:
     assert check_feeds((), {}) == {}
+
+
+@given(st.data())
+def test_only_arrays_whose_elements_lie_apart_take_outputs(data: st.DataObject) -> None:
+    sizes = data.draw(st.lists(st.integers(0, 4), max_size=3))
+    strides = [4 * data.draw(st.integers(0, 8)) for _ in sizes]
+    array = np.lib.stride_tricks.as_strided(np.zeros(200, np.float32), sizes, strides)
+    places = {sum(i * s for i, s in zip(index, strides)) for index in np.ndindex(*sizes)}
+    try:
+        check_out((TensorSpec("y", "float32", tuple(sizes)),), {"y": array}, {})
+    except FeedError:
+        return
+    assert len(places) == array.size
+
+
+@pytest.mark.parametrize(
+    "view",
+    [lambda a: a, lambda a: a.T, lambda a: a[::2, ::-1], lambda a: a[:, :, None][:, 1:2], lambda a: a[::-1, 2:]],
+)
+def test_views_of_one_array_take_outputs(view: Any) -> None:
+    array = view(np.zeros((6, 4), np.float32))
+    check_out((TensorSpec("y", "float32", array.shape),), {"y": array}, {})
+
+
+def test_a_broadcast_array_takes_no_output() -> None:
+    array = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (3, 2), (0, 0))
+    with pytest.raises(FeedError, match="elements that share memory"):
+        check_out((TensorSpec("y", "float32", (3, 2)),), {"y": array}, {})

@@ -13,7 +13,7 @@ import pytest
 from hwbench.machine import device_profiles
 from runtimes import plugins
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
-from runtimes.errors import BackendError, FeedError, NotInstalledError, UnsupportedError
+from runtimes.errors import BackendError, FeedError, NotInstalledError, TamperedError, UnsupportedError
 from runtimes.inference.session import Session
 from runtimes.tensors import Array
 from toolchain.engines.build_target import BuildTarget
@@ -167,3 +167,22 @@ def test_any_number_of_threads_computes_the_same(
     expected = session.run({"image": images})["scores"]
     with load(backend, dataclasses.replace(built, settings=RuntimeSettings(threads))) as other:
         np.testing.assert_allclose(other.run({"image": images})["scores"], expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["inputs", "outputs"])
+@pytest.mark.parametrize("change", ["name", "dtype", "axes", "one more"])
+def test_a_model_that_is_not_the_declared_one_is_refused_when_it_is_loaded(
+    backend: ModuleType, built: Artifact, kind: str, change: str
+) -> None:
+    if not backend.__name__.endswith(("onnxruntime", "openvino")):
+        pytest.skip("The null runtime has no model to compare with, and an engine needs a GPU.")
+    (spec,) = getattr(built, kind)
+    changed = {
+        "name": (dataclasses.replace(spec, name="other"),),
+        "dtype": (dataclasses.replace(spec, dtype="float64"),),
+        "axes": (dataclasses.replace(spec, shape=(*spec.shape, 1)),),
+        "one more": (spec, dataclasses.replace(spec, name="other")),
+    }[change]
+    declared = dataclasses.replace(built, **{kind: changed})
+    with pytest.raises(TamperedError, match="manifest declares"):
+        backend.load(declared, built.file.read_bytes())

@@ -103,17 +103,6 @@ def test_a_truncated_model(artifact: Artifact) -> None:
         backend.load(artifact, model[: len(model) // 2])
 
 
-def test_an_artifact_that_declares_another_model(artifact: Artifact, images: Array) -> None:
-    (spec,) = artifact.inputs
-    session = load(dataclasses.replace(artifact, inputs=(dataclasses.replace(spec, name="picture"),)))
-    with pytest.raises(BackendError, match=r"^ONNX Runtime failed in '.*': .*picture"):
-        session.run({"picture": images})
-    outputs = (*artifact.outputs, TensorSpec("boxes", "float32", ("N", 4)))
-    session = load(dataclasses.replace(artifact, outputs=outputs))
-    with pytest.raises(BackendError, match="boxes"):
-        session.run({"image": images})
-
-
 def test_a_failure_while_running_passes_the_runtime_s_text_on(artifact: Artifact) -> None:
     graph = helper.make_graph(
         [helper.make_node("Reshape", ["x", "shape"], ["y"])],

@@ -123,14 +123,6 @@ def test_models_it_cannot_load(artifact: Artifact, model: bytes) -> None:
         backend.load(artifact, model)
 
 
-def test_an_artifact_that_declares_another_model(artifact: Artifact) -> None:
-    (spec,) = artifact.inputs
-    with pytest.raises(BackendError, match=r"^OpenVINO cannot load '.*': .*picture"):
-        load(dataclasses.replace(artifact, inputs=(dataclasses.replace(spec, name="picture"),)))
-    with pytest.raises(BackendError, match=r"^OpenVINO cannot load '.*': .*boxes"):
-        load(dataclasses.replace(artifact, outputs=(*artifact.outputs, TensorSpec("boxes", "float32", ("N", 4)))))
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signal stacks are looked at on Linux alone")
 def test_sessions_that_are_closed_in_any_order_leave_the_stack_for_signals(artifact: Artifact) -> None:
     class Stack(ctypes.Structure):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bundle_parts import BundleParts, data_ranges
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as some
 
 pytest.importorskip("cryptography", reason="the extra `sign` is not installed")
 
@@ -20,6 +23,7 @@ import runtimes
 from runtimes.__main__ import main
 from runtimes.bundles import signing
 from runtimes.bundles.bundle import SIGNATURE, Bundle
+from runtimes.bundles.ed25519 import is_signature
 from runtimes.errors import SignatureError, TamperedError, UsageError
 from runtimes.verification.self_test import self_test
 from toolchain.cli.sign import command as sign_command
@@ -197,3 +201,28 @@ def test_the_device_s_command_line_takes_the_key(
     assert "is not signed" in capsys.readouterr().err
     assert main(["verify", str(bundle)]) == 0
     assert "not signed" in capsys.readouterr().out
+
+
+@given(some.binary(min_size=32, max_size=32), some.binary(max_size=50))
+def test_every_signature_has_the_form_of_one(seed: bytes, text: bytes) -> None:
+    assert is_signature(Ed25519PrivateKey.from_private_bytes(seed).sign(text))
+
+
+@pytest.mark.parametrize("content", [bytes(64), b"\xff" * 64, b"signature" * 7 + b"!", bytes(32) + b"\xff" * 32])
+def test_a_signature_that_is_none_is_refused_without_a_key(parts: BundleParts, tmp_path: Path, content: bytes) -> None:
+    parts.members[SIGNATURE] = content
+    with pytest.raises(TamperedError, match=r"'signature\.ed25519' is no signature"):
+        Bundle(parts.write(tmp_path / "x.edge"))
+
+
+def test_a_file_with_two_keys_is_no_key(keys: tuple[Path, Path], tmp_path: Path) -> None:
+    for key, read in zip(keys, (signing.read_private_key, signing.read_public_key)):
+        (both := tmp_path / "both.pem").write_bytes(key.read_bytes() * 2)
+        with pytest.raises(UsageError, match=r"holds more than one key"):
+            read(both)
+
+
+@pytest.mark.parametrize("read", [signing.read_private_key, signing.read_public_key])
+def test_a_key_without_an_end_is_refused(read: Callable[[Path], object]) -> None:
+    with pytest.raises(UsageError, match="too large for a key"):
+        read(Path("/dev/zero"))
