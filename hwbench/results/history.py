@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
+import os
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sql
 
 from hwbench.machine.identity import Machine
 from hwbench.measurements.report import NotMeasuredError
+from hwbench.results import history_database
 from hwbench.results.profile_results import ProfileResult, Results
 from runtimes.errors import UsageError
 
@@ -25,6 +30,10 @@ _TABLE = sql.Table(
     *(sql.Column(name, sql.Float, nullable=False) for name in ("value", "low", "high")),
     sql.Column("outcome", sql.String, nullable=False),
 )
+
+_MAX_POINTS = 20_000  # of one quantity; one run a day makes 365 a year
+_LARGEST = 1e30  # of a figure; charts need room above it
+_LONGEST = 4_096  # characters of a name
 
 
 @dataclass(frozen=True)
@@ -61,14 +70,17 @@ def ensure_database(where: str) -> Iterator[None]:
     is_file = "://" not in where
     if is_file and not Path(where).parent.exists():
         raise UsageError(f"There is no folder '{Path(where).parent}' for the history '{where}'; make it first.")
-    made = is_file and not Path(where).exists()
+    file = Path(os.path.realpath(where))  # what a link leads to, which is the file that SQLite makes
+    if is_file and file.exists() and not file.is_file():
+        raise UsageError(f"The history '{where}' is no file; give an SQLite file, or an SQLAlchemy URL.")
+    made = is_file and not file.exists()
     try:
         _create(where)
         yield
     except BaseException:
         if made:
             with contextlib.suppress(OSError):  # it could not be made
-                Path(where).unlink()
+                file.unlink()
         raise
 
 
@@ -87,19 +99,19 @@ def record(where: str, results: Results, at: datetime.datetime | None = None) ->
     rows = [row for profile in results.profiles for row in _rows(profile, now)]
     _create(where)
     try:
-        with _engine(where).begin() as connection:
+        with history_database.engine(where).begin() as connection:
             if rows:
                 connection.execute(sql.insert(_TABLE), rows)
     except sql.exc.SQLAlchemyError as error:
-        raise _cannot(where, error) from None
+        raise history_database.refusal(where, error) from None
     return len(rows)
 
 
 def read(where: str, quantity: str, model: str | None = None) -> tuple[Point, ...]:
-    """Read the points of a quantity, oldest first.
+    """Read the points of a quantity, oldest first. A file is opened for reading alone, and nothing in it is trusted.
 
     Raises:
-        UsageError: the database is missing, or cannot be read.
+        UsageError: the database is missing, cannot be read, takes too long, or holds what is no point.
     """
     if "://" not in where and not Path(where).is_file():
         raise UsageError(f"There is no history '{where}'; edgewright gate --history {where} begins one.")
@@ -107,12 +119,13 @@ def read(where: str, quantity: str, model: str | None = None) -> tuple[Point, ..
     if model is not None:
         query = query.where(_TABLE.c.model == model)
     try:
-        with _engine(where).connect() as connection:
-            return tuple(
-                Point(**{k: v for k, v in row._mapping.items() if k != "id"}) for row in connection.execute(query)
-            )
-    except sql.exc.SQLAlchemyError as error:
-        raise _cannot(where, error) from None
+        with history_database.engine(where, writable=False).connect() as connection:
+            found = connection.execute(query.limit(_MAX_POINTS + 1)).all()
+            if len(found) > _MAX_POINTS:
+                raise ValueError(f"it holds more than {_MAX_POINTS:,} points of {quantity}; choose one --model")
+            return tuple(_point({k: v for k, v in row._mapping.items() if k != "id"}) for row in found)
+    except (sql.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
+        raise history_database.refusal(where, error) from None
 
 
 def device(machine: Machine) -> str:
@@ -123,9 +136,9 @@ def device(machine: Machine) -> str:
 
 def _create(where: str) -> None:
     try:
-        _TABLE.metadata.create_all(_engine(where))
+        _TABLE.metadata.create_all(history_database.engine(where))
     except sql.exc.SQLAlchemyError as error:
-        raise _cannot(where, error) from None
+        raise history_database.refusal(where, error) from None
 
 
 def _rows(profile: ProfileResult, at: datetime.datetime) -> list[dict[str, object]]:
@@ -155,14 +168,18 @@ def _rows(profile: ProfileResult, at: datetime.datetime) -> list[dict[str, objec
     return rows
 
 
-def _engine(where: str) -> sql.Engine:
-    try:
-        return sql.create_engine(where if "://" in where else f"sqlite:///{where}")
-    except (sql.exc.SQLAlchemyError, ImportError) as error:  # a driver that is not installed
-        raise _cannot(where, error) from None
+def _point(values: dict[str, Any]) -> Point:
+    """Make a point of a row, whose values SQLite may hold in any type.
 
-
-def _cannot(where: str, error: Exception) -> UsageError:
-    reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-    shown = where.rpartition("@")[2]  # a URL may hold a password
-    return UsageError(f"The history '{shown}' cannot be used: {reason}.")
+    Raises:
+        ValueError: a value is of another type or beyond all bounds.
+    """
+    for field in dataclasses.fields(Point):
+        value = values[field.name]
+        if field.type == "float" and (type(value) not in (int, float) or not abs(value) <= _LARGEST):
+            raise ValueError(f"it holds {str(value)[:40]!r} as a {field.name}, which is no figure")
+        if field.type == "str" and (not isinstance(value, str) or len(value) > _LONGEST):
+            raise ValueError(f"it holds {str(value)[:40]!r} as a {field.name}, which is no name")
+        if field.type == "datetime.datetime" and not isinstance(value, datetime.datetime):
+            raise ValueError(f"it holds {str(value)[:40]!r} as a time")
+    return Point(**values)

@@ -49,7 +49,7 @@ def _changes(values: Sequence[float]) -> tuple[int, ...]:
     # 1.4826 times the median absolute deviation is the standard deviation, if the noise is normal.
     noise = 1.4826 * float(np.median(np.abs(np.diff(logs)))) / np.sqrt(2)
     scaled = logs / max(noise, 1e-3)  # a change below 0.1% does not matter, however little noise there is
-    ends = (
-        ruptures.Pelt(model="l2", min_size=_MIN_RUNS, jump=1).fit(scaled[:, None]).predict(pen=6 * np.log(len(values)))
-    )
+    # With a linear kernel, this is PELT's l2 cost, computed in C: 5,000 runs take 0.1 s instead of three minutes.
+    search = ruptures.KernelCPD(kernel="linear", min_size=_MIN_RUNS, jump=1).fit(scaled[:, None])
+    ends = search.predict(pen=6 * np.log(len(values)))
     return tuple(int(index) for index in ends[:-1])

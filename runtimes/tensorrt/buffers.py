@@ -80,8 +80,8 @@ class Buffers:
             dtype = _DTYPES.get(engine.get_tensor_dtype(spec.name).name, spec.dtype)
             if dtype != spec.dtype:
                 raise BackendError(
-                    f"The engine '{artifact.file}' has {dtype} for '{spec.name}', but its bundle declares {spec}; build "
-                    "it again."
+                    f"The engine '{artifact.file}' has {dtype} for '{spec.name}', but its bundle declares {spec}; "
+                    "build it again."
                 )
         self.is_static = all(spec.is_static for spec in artifact.inputs)
         self._ranges = [

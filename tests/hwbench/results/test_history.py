@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
+import math
+import sqlite3
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from hwbench.budgets import verdicts
 from hwbench.budgets.budget import parse_all
@@ -96,3 +103,76 @@ def test_each_metric_has_a_history(results_of, tmp_path):
     assert point.value == 2.0
     (first,) = history.read(where, "accuracy")
     assert first.value == entry.report.accuracy.value
+
+
+COLUMNS = "id, at, model, profile, device, source_sha256, quantity, value, low, high, outcome"
+GOOD = ("2026-01-01 00:00:00.000000", "m", "p", "d", "0" * 64, "p90", 0.1, 0.1, 0.2, "pass")
+
+
+def crafted(path, *rows, table=f"CREATE TABLE figures ({COLUMNS})"):
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(table)
+        for row in rows:
+            connection.execute(f"INSERT INTO figures VALUES (NULL, {', '.join('?' * 10)})", row)
+    return str(path)
+
+
+def test_a_crafted_file_of_good_values_is_read(tmp_path):
+    assert len(history.read(crafted(tmp_path / "h.sqlite", GOOD, GOOD), "p90")) == 2
+
+
+odd = some.none() | some.text(max_size=3) | some.binary(max_size=3) | some.integers(-(2**63), 2**63 - 1) | some.floats()
+
+
+@settings(max_examples=100, deadline=None)
+@given(column=some.sampled_from([0, 1, 2, 3, 4, 6, 7, 8, 9]), value=odd)
+def test_any_value_is_a_point_or_an_error_of_one_sentence(column, value):
+    with tempfile.TemporaryDirectory() as folder:
+        row = [*GOOD[:column], value, *GOOD[column + 1 :]]
+        where = crafted(Path(folder, "h.sqlite"), row)
+        try:
+            (point,) = history.read(where, "p90") or (None,)
+        except UsageError:
+            return
+        assert point is None or all(map(math.isfinite, (point.value, point.low, point.high)))
+
+
+ENDLESS = "CREATE VIEW figures AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {} FROM n"
+ROW = "i AS id, '2026-01-01 00:00:00' AS at, 'm' AS model, 'p' AS profile, 'd' AS device, 's' AS source_sha256, "
+ROW += "{} AS quantity, 0.1 AS value, 0.1 AS low, 0.1 AS high, 'pass' AS outcome"
+
+
+@pytest.mark.parametrize("quantity", ["'p90'", "'p9' || i"])
+def test_an_endless_view_ends(tmp_path, quantity):
+    where = crafted(tmp_path / "h.sqlite", table=ENDLESS.format(ROW.format(quantity)))
+    with pytest.raises(UsageError, match="it takes too long to read, as an endless view does"):
+        history.read(where, "p90")
+
+
+def test_reading_writes_nothing(tmp_path):
+    where = Path(crafted(tmp_path / "h.sqlite", GOOD))
+    before = where.read_bytes()
+    where.chmod(0o444)
+    tmp_path.chmod(0o555)
+    assert history.read(str(where), "p90")
+    tmp_path.chmod(0o755)
+    assert where.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [where]
+
+
+def test_too_many_points_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(history, "_MAX_POINTS", 3)
+    assert len(history.read(crafted(tmp_path / "3.sqlite", *[GOOD] * 3), "p90")) == 3
+    with pytest.raises(UsageError, match="more than 3 points of p90; choose one --model"):
+        history.read(crafted(tmp_path / "4.sqlite", *[GOOD] * 4), "p90")
+
+
+def test_a_history_is_made_where_a_link_leads_and_goes_again_with_a_failure(tmp_path):
+    link, file = tmp_path / "link", tmp_path / "file"
+    link.symlink_to(file)
+    with pytest.raises(KeyboardInterrupt), history.ensure_database(str(link)):
+        raise KeyboardInterrupt
+    assert link.is_symlink()
+    assert not file.exists()
+    with pytest.raises(UsageError, match="is no file"), history.ensure_database("/dev/null"):
+        pass

@@ -56,3 +56,12 @@ def test_a_plot_of_ten_times_the_smallest_is_logarithmic_and_of_one_run_is_a_poi
         "<!-- 2026-01-01 -->" in (tmp_path / "one.svg").read_text()
         or "2026-01-01" in (tmp_path / "one.svg").read_text()
     )
+
+
+@pytest.mark.parametrize("name", ["$\\frac{", "a\nb", "\u202ex", "\x1b[2J"])
+@pytest.mark.parametrize("value", [1.0, -1e30, 1e30, 5e-324, 0.0])
+@pytest.mark.filterwarnings("error")
+def test_odd_names_and_values_are_drawn(tmp_path, name, value):
+    points = [Point(datetime.datetime(1, 1, 1), name, name, name, "", "p90", v, v, v, name) for v in (value, 1.0)]
+    history_chart.plot(points, tmp_path / "history.svg")
+    assert (tmp_path / "history.svg").stat().st_size
