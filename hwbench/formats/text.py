@@ -146,9 +146,9 @@ def _grid(shown: tuple[Row, ...], notes: dict[str, int], *, intervals: bool) -> 
                 _text(cell.plain, Text("\n"), _text(row.interval(quantity), style="dim"))
                 for cell, quantity in zip(cells, names)
             ]
-        runtime = f" ({row.candidate.runtime})"
-        name = row.name.replace(runtime, f"\n{runtime.strip()}") if intervals else row.name
-        grid.add_row(_text(name, style=row.candidate.status), *cells)
+        first, runtime, rest = row.name.partition(f" ({row.candidate.runtime})")
+        name = (first, Text("\n"), runtime.strip(), rest) if intervals and runtime else (row.name,)
+        grid.add_row(_text(*name, style=row.candidate.status), *cells)
     return grid
 
 

@@ -24,6 +24,7 @@ from toolchain.cli._options import (
     profile_option,
     sampling_plan,
     scenario_options,
+    trust_option,
     verbose_option,
 )
 from toolchain.cli._show_results import show
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", metavar="SOURCE|BUNDLE")
 @input_option
+@trust_option
 @evaluation_options
 @profile_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, for a SOURCE.")
@@ -66,6 +68,7 @@ def command(
     ctx: click.Context,
     path: str,
     inputs: tuple[TensorSpec, ...],
+    trusted: bool,
     evaluation: Path | None,
     metrics: tuple[str, ...],
     profile: str | None,
@@ -92,10 +95,10 @@ def command(
     edgewright measure model.edge --scenario server --bound 'p99<=20ms'
     """
     is_bare = is_source(path)
-    if not is_bare and (threads is not None or profile is not None or inputs):
+    if not is_bare and (threads is not None or profile is not None or inputs or trusted):
         raise UsageError(
-            f"'{path}' is a bundle, which holds its profile, threads and inputs; leave out --profile, --threads and "
-            "--input."
+            f"'{path}' is a bundle, which holds its profile, threads and inputs, and no code; leave out --profile, "
+            "--threads, --input and --trust-source."
         )
     if evaluation is None:
         evaluation_of(evaluation, metrics)
@@ -130,7 +133,7 @@ def command(
             # A bundle is measured without the toolchain's packages.
             with plugins.optional_import("Measuring a source"):
                 from toolchain.pipeline.pack_model import pack_as_is
-            bundle, caveat = pack_as_is(path, inputs, device, threads, Path(work), _arrays(scored))
+            bundle, caveat = pack_as_is(path, inputs, device, threads, Path(work), _arrays(scored), trusted=trusted)
             caveats = (caveat,)
         if ask is not None:
             with bar(f"Measuring {name}", None if ask.bound else BLOCKS) as tick:

@@ -29,6 +29,8 @@ def pack_as_is(
     threads: int | None,
     work: Path,
     samples: Mapping[str, Rows] | None = None,
+    *,
+    trusted: bool = False,
 ) -> tuple[Path, str]:
     """Pack a source for ONNX Runtime with random golden inputs, into the folder `work`.
 
@@ -39,6 +41,7 @@ def pack_as_is(
         threads: threads per inference; None for those of the profile.
         work: the folder.
         samples: real samples to export it with.
+        trusted: read a file although it holds what runs as code.
 
     Returns:
         The bundle, and a caveat on figures that come from random inputs.
@@ -46,7 +49,7 @@ def pack_as_is(
     Raises:
         UsageError: the source is not usable.
     """
-    model = open_source(source, inputs, work / "source.onnx", samples)
+    model = open_source(source, inputs, work / "source.onnx", samples, trusted=trusted)
     recipe = as_is(model)
     artifact = builder.build(model, recipe, RuntimeSettings(threads or profile.threads), work, BuildTarget(profile))
     examples = example_samples(model.inputs, 1)
