@@ -6,6 +6,7 @@ scored. Nothing runs beside a measurement of time; other work runs in as many pr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def search(
 
 
 def run_phase(state: SearchState, phase: Phase) -> None:
-    """Run a phase as far as the time allows. A first Ctrl-C ends it if there are results to keep.
+    """Run a phase until its share of the time limit is over. A first Ctrl-C ends it if there are results to keep.
 
     Raises:
         KeyboardInterrupt: there was nothing to keep yet.
@@ -87,7 +88,8 @@ def run_phase(state: SearchState, phase: Phase) -> None:
     begin_stage(f"{state.profile.name}: {phase.name}")
     with clock.phase(stoppable=lambda: state.has_results):
         try:
-            phase.run(state)
+            with clock.ends(phase.until) if phase.until is not None else contextlib.nullcontext():
+                phase.run(state)
         except (OSError, TimeUp):
             raise
         except Exception as error:  # the results of other phases are worth more than this phase

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,13 @@ class SearchState:
         for trial in trials:
             self.put(trial)
 
+    def order_trials(self) -> None:
+        """Put the trials in the order of the candidates to start with, in which a report lists them."""
+        listed = {candidate: number for number, candidate in enumerate(self.candidates)}
+        self.trials = {
+            trial.name: trial for trial in sorted(self.trials.values(), key=lambda trial: listed[trial.candidate])
+        }
+
     def make(self, candidate: Candidate) -> Trial:
         """Make a candidate; reject an engine that cannot run on its own device, since its stand-in proves nothing."""
         candidate = marked(candidate, (trial.candidate for trial in self.trials.values()))
@@ -86,10 +94,26 @@ class SearchState:
         self.put_all(self.acceptance.reject_too_large(self.running))
 
     def score_each(self, running: Sequence[Trial], samples: Samples, store: Callable[[Finish], object]) -> None:
-        """Score several trials, as many at a time as there are cores for; `store` takes each result."""
+        """Score several trials, as many at a time as there are cores for; `store` takes each result.
+
+        Of trials that differ in their threads alone, which are the same file, one is run; the others get its score.
+        """
+        alike: dict[object, list[Trial]] = {}
+        for trial in running:
+            alike.setdefault(trial.computation, []).append(trial)
         threads = max((trial.candidate.settings.threads for trial in running), default=0)
         lanes = parallel.count(threads, self.context.machine.cores)
-        parallel.each(lambda trial: trial_steps.score(trial, self.context, samples), running, lanes, store)
+
+        def step(trials: Sequence[Trial]) -> tuple[Finish, Sequence[Trial]]:
+            return trial_steps.score(trials[0], self.context, samples), trials[1:]
+
+        def store_all(scored: tuple[Finish, Sequence[Trial]]) -> None:
+            first = scored[0]()
+            store(lambda: first)
+            for trial in scored[1]:
+                store(functools.partial(trial_steps.with_score_of, trial, first, samples))
+
+        parallel.each(step, alike.values(), lanes, store_all)
 
     def sample_long(self, trial: Trial) -> Trial:
         """Measure one more block of screening, long enough to tell a few percent.

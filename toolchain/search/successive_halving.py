@@ -21,6 +21,7 @@ MARGIN = 1.15
 """Ratio by which short measurements on a shared machine vary."""
 
 _MAX_BROKEN = 2  # candidates that break a budget and stay, since with layers in float32 they may meet it
+_SAME_SPEED = 1.05  # ratio up to which two forms that compute the same count as equally fast
 _CLOSE = 0.002  # of a score: the ranking samples cannot tell a smaller difference
 
 Sample = Callable[[Trial, SamplingPlan], Trial]
@@ -101,7 +102,7 @@ def reject_worse_half(trials: Sequence[Trial], round_: int, broken: Broken, fina
     running = [trial for trial in trials if trial.is_running and not trial.is_source]
     most = max(finalists, math.ceil(len(running) / 2))
     able = [trial for trial in running if not broken(trial)]
-    rejected: dict[str, str] = {}
+    rejected = stored_no_better(able)
     for trial in running:
         better = next((other for other in able if dominates(other, trial)), None)
         if better is not None:
@@ -120,12 +121,52 @@ def reject_worse_half(trials: Sequence[Trial], round_: int, broken: Broken, fina
     ]
 
 
-def reject_for_time(running: Sequence[Trial], why: str, broken: Broken, finalists: int = FINALISTS) -> list[Trial]:
-    """Reject all but the fastest running trials, since the time is over; the source stays."""
+def stored_no_better(able: Sequence[Trial]) -> dict[str, str]:
+    """Find trials that another form of the same float32 weights makes pointless, with the reasons.
+
+    A runtime turns 16-bit weights back into float32 while it loads them, so that these forms compute the same as fast,
+    and measurements would choose among them by chance. The smallest stays, and of equal size the most exact.
+    """
+    forms = [trial for trial in able if trial.ranked is not None and _computes_floats(trial)]
+    forms.sort(key=lambda trial: (_size(trial), -_closeness(trial)))
+    rejected: dict[str, str] = {}
+    for number, trial in enumerate(forms):
+        for other in forms[:number]:
+            same = other.candidate.runtime == trial.candidate.runtime and other.name not in rejected
+            if same and _speed(other) <= _SAME_SPEED * _speed(trial) and _is_as_close(other, trial):
+                how = "smaller" if _size(other) < _size(trial) else "no larger"
+                rejected[trial.name] = f"no faster and no more exact than {other.name}, which is {how}"
+                break
+    return rejected
+
+
+def reject_for_time(
+    running: Sequence[Trial], why: str, broken: Broken, finalists: int = FINALISTS, *, timed: bool = True
+) -> list[Trial]:
+    """Reject all but the fastest running trials, since the time is over; the source stays.
+
+    Args:
+        running: the running trials.
+        why: the reason why the time is over.
+        broken: names the budgets that a trial is known to break.
+        finalists: twice the number of trials that may stay beside the source.
+        timed: this machine is the device; what was not measured goes then, since nothing says that it is worth
+            shipping, unless there is neither a measured trial nor the source.
+    """
     others = [trial for trial in running if not trial.is_source]
     others.sort(key=lambda trial: (trial.median_ms is None, broken(trial) is not None, _speed(trial)))
-    slow = {trial.name for trial in others[finalists // 2 :]}
-    return [reject_unfinished(trial, why) if trial.name in slow else trial for trial in running]
+    able = [trial for trial in others if trial.median_ms is not None or not timed]
+    has_source = len(others) < len(running)
+    stay = able[: finalists // 2] or ([] if has_source else others[:1])
+    return [trial if trial.is_source or trial in stay else reject_unfinished(trial, why) for trial in running]
+
+
+def reject_unmeasured(running: Sequence[Trial], why: str) -> list[Trial]:
+    """Reject the trials that were made and not measured by the time that others were, such as variants of a setting."""
+    if not any(trial.median_ms is not None for trial in running):
+        return list(running)
+    spared = [trial.is_source or trial.median_ms is not None for trial in running]
+    return [trial if is_spared else reject_unfinished(trial, why) for trial, is_spared in zip(running, spared)]
 
 
 def reject_unfinished(trial: Trial, why: str) -> Trial:
@@ -155,13 +196,27 @@ def _closeness(trial: Trial) -> float:
     return trial.ranked.value if trial.ranked.higher_is_better else -trial.ranked.value
 
 
+def _size(trial: Trial) -> int:
+    assert trial.artifact is not None
+    return trial.artifact.size_bytes
+
+
+def _computes_floats(trial: Trial) -> bool:
+    """Tell whether a trial's weights are float32, or in a half precision that is float32 again once it is loaded."""
+    recipe = trial.candidate.recipe
+    return recipe.precision in ("fp32", "fp16-storage", "bf16-storage") and recipe.keep_in == "fp32"
+
+
 def _is_as_close(one: Trial, other: Trial) -> bool:
     bar = _closeness(other)
     return _closeness(one) >= bar - _CLOSE * abs(bar)
 
 
 def _why(trial: Trial, better: Trial, round_: int) -> str:
-    lost = "no closer to the source" if _is_as_close(better, trial) else "too slow for the next round"
+    if trial.ranked is None:
+        lost = "not ranked, as enough faster ones break no budget"
+    else:
+        lost = "no closer to the source" if _is_as_close(better, trial) else "too slow for the next round"
     return f"{_slower(trial, better, round_)}, and {lost}"
 
 

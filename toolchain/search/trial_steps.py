@@ -88,6 +88,12 @@ def score(trial: Trial, context: BuildContext, samples: Samples) -> Finish:
     return lambda: after if after.failure else _guarded(after, scored)
 
 
+def with_score_of(trial: Trial, other: Trial, samples: Samples) -> Trial:
+    """Give a trial the score, or the failure, of another one that computes the same."""
+    found = other.ranked if samples == "ranking" else other.accuracy
+    return dataclasses.replace(trial, failure=other.failure) if found is None else _with_score(trial, samples, found)
+
+
 def check_sizes(trial: Trial, profile: HardwareProfile, context: BuildContext) -> Trial:
     """Reject a trial that is wrong at other sizes, unless its runtime is right when it compiles each shape that comes.
 
@@ -98,12 +104,11 @@ def check_sizes(trial: Trial, profile: HardwareProfile, context: BuildContext) -
         OSError: the disk is full.
     """
     sizes = context.other_sizes
-    is_engine = trial.artifact is not None and trial.artifact.plan is not None and trial.stands_in is None
-    if sizes is None or not trial.is_running or trial.is_source or is_engine:
+    if sizes is None or not has_unchecked_sizes(trial, context):
         return trial
     fault = _fault(trial, context, sizes)
     if fault is None:
-        return trial
+        return dataclasses.replace(trial, fits_other_sizes=True)
     each_shape = builder(trial.candidate.runtime).EACH_SHAPE
     if each_shape and trial.stands_in is None and not _grows(trial.artifact):
         settings = trial.candidate.settings
@@ -116,8 +121,16 @@ def check_sizes(trial: Trial, profile: HardwareProfile, context: BuildContext) -
                 bundle=made.bundle,
                 artifact=made.artifact,
                 remark=f"every shape is compiled for itself, as in a form for all {fault}",
+                fits_other_sizes=True,
             )
     return dataclasses.replace(trial, rejected=f"wrong at other sizes: {fault}")
+
+
+def has_unchecked_sizes(trial: Trial, context: BuildContext) -> bool:
+    """Tell whether `check_sizes` would run a trial."""
+    is_engine = trial.artifact is not None and trial.artifact.plan is not None and trial.stands_in is None
+    is_exempt = trial.fits_other_sizes or trial.is_source or is_engine
+    return context.other_sizes is not None and trial.is_running and not is_exempt
 
 
 def sample(trial: Trial, context: BuildContext, plan: SamplingPlan, *, final: bool) -> Trial:

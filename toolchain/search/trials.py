@@ -81,6 +81,7 @@ class Trial:
         accuracy: its score on the evaluation samples.
         latency: its latency as a finalist; after the search, that of screening for others.
         behind: the reason why it was measured no further as a finalist; None if it was measured to the end.
+        fits_other_sizes: it was run at other sizes of the dynamic dimensions, and is right there.
         remark: a further remark for the report, such as why int8 is slower than float.
         is_source: it is the source as it is.
         stands_in: the reason why the bundle holds a stand-in for an engine, whose latency says nothing; None if the
@@ -97,6 +98,7 @@ class Trial:
     accuracy: Accuracy | None = None
     latency: Latency | None = None
     behind: str | None = None
+    fits_other_sizes: bool = False
     remark: str = ""
     is_source: bool = False
     stands_in: str | None = None
@@ -110,6 +112,11 @@ class Trial:
     def is_running(self) -> bool:
         """True if it neither failed nor was rejected."""
         return self.failure is None and self.rejected is None
+
+    @property
+    def computation(self) -> tuple[object, ...]:
+        """The file and the settings that its outputs depend on: not the threads, which only share the work."""
+        return self.candidate.recipe, self.candidate.runtime, frozenset(self.candidate.settings.options.items())
 
     @property
     def median_ms(self) -> float | None:

@@ -121,7 +121,7 @@ def test_what_breaks_a_budget_goes_before_what_does_not_but_for_the_fastest():
 
 
 def test_of_those_as_close_the_fastest_stays():
-    field = [trial(0, 20), *(trial(n, 5 + n / 10) for n in range(1, 10))]
+    field = [trial(0, 20), *(trial(n, 5 + n / 10) for n in (1, 2, 3, 6, 8, 9, 10, 13))]
     assert [a.name for a in reject_worse_half(field, 0, lambda one: None) if a.is_running] == [
         a.name for a in field[:6]
     ]
@@ -137,6 +137,26 @@ def test_halving_ends_however_few_may_stay(finalists):
 
     result = halve(field, lambda one, plan: one, list, SamplingPlan(), broken=broken, finalists=finalists)
     assert sum(one.is_running for one in result) <= finalists + 1
+
+
+def test_of_forms_of_the_same_float32_weights_the_smallest_stays_and_of_equal_size_the_most_exact():
+    fp16, bf16 = trial(4, 5.1, 0.9999), trial(5, 5.0, 0.99)
+    found = reject_worse_half([trial(0, 9), fp16, bf16], 0, lambda one: None)
+    assert [one.is_running for one in found] == [True, True, False]
+    assert found[2].rejected == "no faster and no more exact than fp16-storage (onnxruntime), which is no larger"
+
+
+def test_a_form_that_is_clearly_faster_stays_though_it_is_less_exact():
+    found = reject_worse_half([trial(0, 9), trial(4, 5.5, 0.9999), trial(5, 5.0, 0.99)], 0, lambda one: None)
+    assert all(one.is_running for one in found)
+
+
+def test_for_want_of_time_what_was_not_measured_goes_where_there_is_the_source():
+    field = [trial(0, 9), trial(1), trial(2)]
+    assert [one.is_running for one in reject_for_time(field, "no time", lambda one: None)] == [True, False, False]
+    assert [one.is_running for one in reject_for_time(field[1:], "no time", lambda one: None)] == [True, False]
+    elsewhere = reject_for_time(field, "no time", lambda one: None, timed=False)
+    assert all(one.is_running for one in elsewhere)
 
 
 def test_for_want_of_time_what_was_measured_goes_before_what_was_not():

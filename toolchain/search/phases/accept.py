@@ -2,43 +2,73 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 from toolchain.search import successive_halving, trial_steps
 from toolchain.search.state import SearchState
-from toolchain.search.time_limit import TimeUp
+from toolchain.search.time_limit import ACCEPTING, TimeUp
 from toolchain.search.trial_steps import Finish
+from toolchain.search.trials import Trial
 
 
 def accept(state: SearchState) -> None:
     """Score the finalists; only the fastest, if screening did not come to its end.
 
-    The source is scored first, since its score takes no run, and the others by speed. The time limit never prevents the
-    first of these, so that a build always has a scored candidate.
+    The source is scored first, since its score takes no run, and the others by speed, as long as the time allows. Where
+    the source is no candidate, the time limit never prevents the first of these, so that a build always has a scored
+    candidate.
     """
     clock = state.context.clock
-    if clock.stopped and not state.is_screened:
-        state.put_all(successive_halving.reject_for_time(state.running, clock.stopped, state.acceptance.broken_budgets))
-
-    def store(finish: Finish) -> None:
-        state.put(finish())
-        if clock.is_spent:
-            clock.check(1.0)
-
+    if clock.stopped:
+        state.put_all(_in_time(state, clock.stopped))
     state.put_all(trial_steps.score(trial, state.context, "evaluation")() for trial in state.running if trial.is_source)
+    others = [trial for trial in state.fastest if not trial.is_source]
+    if others and len(others) == len(state.running):
+        _score(state, others[:1])
     try:
-        state.score_each([trial for trial in state.fastest if not trial.is_source], "evaluation", store)
+        with clock.ends(1.0):
+            _score(state, others, until=ACCEPTING)
     except TimeUp:
-        late = [trial for trial in state.running if trial.accuracy is None]
-        state.put_all(successive_halving.reject_unfinished(trial, str(clock.stopped)) for trial in late)
-        _check_sizes(state)
+        state.put_all(_unfinished(state, str(clock.stopped)))
         raise
     except KeyboardInterrupt:
-        _check_sizes(state)
+        for trial in state.running:
+            _check_sizes(state, trial)
         raise
-    _check_sizes(state)
 
 
-def _check_sizes(state: SearchState) -> None:
-    """Check what may be selected at other sizes, however little time there is: a bundle promises them."""
-    for trial in state.fastest:
-        if trial.accuracy is not None and state.acceptance.may_be_selected(trial):
-            state.put(trial_steps.check_sizes(trial, state.profile, state.context))
+def _in_time(state: SearchState, why: str) -> list[Trial]:
+    """Reject what the search did not come to: all but the fastest, or what tuning made and did not measure."""
+    broken = state.acceptance.broken_budgets
+    if not state.is_screened:
+        return successive_halving.reject_for_time(state.running, why, broken, timed=state.timed)
+    return successive_halving.reject_unmeasured(state.running, why)
+
+
+def _score(state: SearchState, trials: Sequence[Trial], until: float | None = None) -> None:
+    """Score trials, and check at other sizes what may be selected; no more of them after a share of the time limit."""
+
+    def store(finish: Finish) -> None:
+        _check_sizes(state, state.put(finish()))
+        if until is not None:
+            state.context.clock.check_limit(until)
+
+    state.score_each(trials, "evaluation", store)
+
+
+def _check_sizes(state: SearchState, trial: Trial) -> None:
+    """Check what may be selected at other sizes, since a bundle promises them."""
+    if trial.accuracy is not None and state.acceptance.may_be_selected(trial):
+        state.put(trial_steps.check_sizes(trial, state.profile, state.context))
+
+
+def _unfinished(state: SearchState, why: str) -> list[Trial]:
+    """Reject the trials that were not scored in time, or not checked at other sizes."""
+    late = [trial for trial in state.running if trial.accuracy is None]
+    unchecked = [
+        dataclasses.replace(trial, rejected=f"scored, not checked at other sizes: {why}")
+        for trial in state.running
+        if trial.accuracy is not None and trial_steps.has_unchecked_sizes(trial, state.context)
+    ]
+    return [*(successive_halving.reject_unfinished(trial, why) for trial in late), *unchecked]

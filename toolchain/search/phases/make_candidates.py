@@ -1,21 +1,31 @@
-"""Phase that makes the candidates that a search starts with."""
+"""Phase that makes the candidates that a search starts with, the most promising first."""
 
 from __future__ import annotations
 
+from toolchain.search.expected_gain import by_gain_per_cost
 from toolchain.search.state import SearchState
+from toolchain.search.time_limit import MAKING, TimeUp
 from toolchain.search.trials import Trial
 
 
 def make_candidates(state: SearchState) -> None:
     """Make the first candidate in any case, and the others while there is time.
 
-    Candidates whose file is larger than a budget allows are rejected at once, unless all are to be measured.
+    The trials are in the order of `state.candidates` afterwards. Candidates whose file is larger than a budget allows
+    are rejected at once, unless all are to be measured.
     """
     clock = state.context.clock
-    for number, candidate in enumerate(state.candidates):
-        if number and clock.is_over():
-            state.put(Trial(candidate, f"not tried: {clock.stopped}"))
-        else:
-            state.make(candidate)
+    first, *others = by_gain_per_cost(state.candidates, state.context.is_source)
+    state.make(first)
+    try:
+        with clock.ends(MAKING):
+            for candidate in others:
+                state.make(candidate)
+    except TimeUp:
+        made = {trial.candidate for trial in state.trials.values()}
+        for candidate in others:
+            if candidate not in made:
+                state.put(Trial(candidate, candidate.refusal or f"not tried: {clock.stopped}"))
+    state.order_trials()
     if not state.exhaustive:
         state.reject_too_large()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.search import trial_steps
-from toolchain.search.state import SearchState
-from toolchain.search.successive_halving import halve
+from toolchain.search.expected_gain import by_gain
+from toolchain.search.state import SearchState, speed
+from toolchain.search.successive_halving import FINALISTS, MARGIN, halve
 from toolchain.search.trial_steps import Finish
 from toolchain.search.trials import Trial
 
@@ -19,11 +22,11 @@ def screen(state: SearchState) -> None:
 
     def ranked(trials: list[Trial]) -> list[Trial]:
         state.put_all(trials)
-        rank(state)
+        rank_fastest(state)
         return [state.trials[trial.name] for trial in trials]
 
     if len(state.running) > 1:
-        trials, broken = list(state.trials.values()), state.acceptance.broken_budgets
+        trials, broken = _promising_first(state), state.acceptance.broken_budgets
         state.put_all(halve(trials, sample, ranked, state.full, store=state.put_all, broken=broken))
     else:
         rank(state)
@@ -32,9 +35,43 @@ def screen(state: SearchState) -> None:
 
 def rank(state: SearchState) -> None:
     """Score every running trial on the ranking samples."""
+    _rank(state, state.running)
 
+
+def rank_fastest(state: SearchState) -> None:
+    """Score trials on the ranking samples, the fastest first, until as many as may stay break no budget.
+
+    A slower one could stay only by being closer to the source. The fastest that computes in float32 is the closest, so
+    that it is ranked in any case.
+    """
+    while wanted := _next_to_rank(state):
+        _rank(state, wanted)
+
+
+def _next_to_rank(state: SearchState) -> list[Trial]:
+    """Pick the trials to rank next; none if enough were ranked. The source is always among them: it costs no run."""
+    source = [trial for trial in state.running if trial.is_source and trial.ranked is None]
+    others = [trial for trial in state.fastest if not trial.is_source]
+    able = [trial for trial in others if trial.ranked is not None and not state.acceptance.broken_budgets(trial)]
+    left = [trial for trial in others if trial.ranked is None]
+    if len(able) < FINALISTS:
+        wanted = left[: FINALISTS - len(able)]
+    else:
+        wanted = [trial for trial in left if speed(trial) <= MARGIN * speed(able[FINALISTS - 1])]
+    closest = next((trial for trial in others if trial.candidate.recipe.precision == "fp32"), None)
+    also = [closest] if closest in left and closest not in wanted else []
+    return [*source, *wanted, *also]
+
+
+def _rank(state: SearchState, trials: Sequence[Trial]) -> None:
     def store(finish: Finish) -> None:
         state.put(finish())
         state.context.clock.check()
 
-    state.score_each(state.running, "ranking", store)
+    state.score_each(trials, "ranking", store)
+
+
+def _promising_first(state: SearchState) -> list[Trial]:
+    """Order the trials as they are to be measured, since the time may be over before all were."""
+    listed = {trial.candidate: trial for trial in state.trials.values()}
+    return [listed[candidate] for candidate in by_gain(listed, state.context.is_source)]
