@@ -24,6 +24,7 @@ from toolchain.sources.input_specs import default_sizes, example_samples, exampl
 _RANDOM_SAMPLES = 64  # closeness on random inputs proves little, however many there are
 _RANDOM_STEPS = 8, 16  # sequences, and steps of each, for a model with states
 _RANKING_SAMPLES, _RANKING_STEPS = 128, 1024  # few, since every candidate runs on them
+_PARITY_SAMPLES, _PARITY_STEPS = 32, 256  # each sample gives thousands of numbers to compare, a label gives one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,16 +135,21 @@ def choose_scorer(
     return Scorer(wanted, _random(model, states or {}, work / "random.npz"), note=note)
 
 
-def choose_ranking_scorer(model: OnnxModel, calibration: Dataset | None, scorer: Scorer, work: Path) -> Scorer:
+def choose_ranking_scorer(model: OnnxModel, samples: Dataset | None, scorer: Scorer, work: Path) -> Scorer:
     """Choose the scorer by which the search orders candidates, so that it leaves the evaluation samples alone.
 
-    It has some of the calibration samples, with the same metric if they have labels and parity with the source if not;
-    random inputs if there are no calibration samples.
+    It has the first of some samples, with the same metric if they have labels and parity with the source if not.
+
+    Args:
+        model: the source.
+        samples: the calibration samples, or those of `scorer` if nobody gave evaluation samples; None for random ones.
+        scorer: the scorer by which candidates are accepted.
+        work: a folder for the samples.
     """
-    if calibration is None:
-        return Scorer((metrics.load("parity"),), _random(model, scorer.samples.states, work / "ranking.npz"))
-    some = interleaved.subset(calibration, calibration.first(_RANKING_SAMPLES, _RANKING_STEPS), work / "ranking.npz")
-    labelled = all(some.labels_for(metric.output) is not None for metric in scorer.metrics)
+    data = samples or _random(model, scorer.samples.states, work / "ranking-random.npz")
+    labelled = all(metric.name != "parity" and data.labels_for(metric.output) is not None for metric in scorer.metrics)
+    most = (_RANKING_SAMPLES, _RANKING_STEPS) if labelled else (_PARITY_SAMPLES, _PARITY_STEPS)
+    some = interleaved.subset(data, data.first(*most), work / "ranking.npz")
     return Scorer(scorer.metrics if labelled else (metrics.load("parity"),), some)
 
 

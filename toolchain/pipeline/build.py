@@ -138,12 +138,14 @@ def _open_context(
     )
     check_states(request.states, model)
     tick("exported the source")
+    limit(request.time_limit_s)
+    clock = TimeLimit(request.time_limit_s)
     read = functools.partial(dataset.read, inputs=model.inputs, states=request.states)
     calibration = read(observed, called=str(request.calibration)) if observed else None
     evaluation = read(given, labels=labelled, called=str(request.evaluation)) if given else None
     unlabelled_samples = read(more, called=str(request.unlabelled)) if more else None
     scorer = choose_scorer(model, evaluation, calibration, metrics, work, request.states)
-    ranking = choose_ranking_scorer(model, calibration, scorer, work)
+    ranking = choose_ranking_scorer(model, calibration if given else scorer.samples, scorer, work)
     steps = single_steps(model, calibration, work / "calibration-steps.npz") if calibration else None
     begin_stage(REFERENCE)
     timed = interleaved.subset(scorer.samples, scorer.samples.first(_TIMED_SAMPLES, sys.maxsize), work / "timed.npz")
@@ -153,13 +155,15 @@ def _open_context(
     reference = Candidate(builder.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
     bundle = builder.make(reference, request.profiles[0]).bundle
     check_repeats(model, bundle, timed.file, uncached)
-    scorer = scorer.with_reference(interleaved.outputs(bundle, scorer.samples.file, target))
-    ranking = ranking.with_reference(interleaved.outputs(bundle, ranking.samples.file, target))
+    outputs = interleaved.outputs(bundle, scorer.samples.file, target)
+    scorer = scorer.with_reference(outputs)
+    if given:  # else the ranking samples are the first of these
+        outputs = interleaved.outputs(bundle, ranking.samples.file, target)
+    ranking = ranking.with_reference({name: rows[list(range(ranking.samples.n))] for name, rows in outputs.items()})
     tick("ran the source")
-    limit(request.time_limit_s)
-    clock = TimeLimit(request.time_limit_s)
     resized = resized_samples(model, inferences if request.states else scorer.samples, work, request.states)
-    context = BuildContext(builder, scorer, ranking, timed.file, machine, target, tick, clock, resized, inferences.file)
+    shared = (builder, scorer, ranking, timed.file, machine, target, tick)
+    context = BuildContext(*shared, clock, resized, inferences.file, calibration=calibration)
     if unlabelled_samples is None or scorer.reference is None:
         return context
     budgets, _ = with_defaults(request.budgets, scorer.reference)

@@ -28,7 +28,7 @@ def calibration_tensors(request: BuildRequest, context: BuildContext, selected: 
     """
     if selected.artifact is None or (request.calibration is None and request.evaluation is None):
         return {}
-    data = context.ranking.samples if request.calibration is not None else context.scorer.samples
+    data = context.calibration or context.scorer.samples
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         subset = interleaved.subset(data, data.first(_DISTRIBUTION_SAMPLES, _STEPS), Path(folder, "samples.npz"))
         outputs = interleaved.outputs(selected.bundle, subset.file, context.target)

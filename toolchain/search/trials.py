@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hwbench.data.dataset import Dataset
 from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
@@ -42,6 +43,7 @@ class BuildContext:
         target: measures bundles.
         tick: shows progress after each step, with a word about it.
         clock: the time limit.
+        calibration: the calibration samples; of a model with states, whole sequences. None if there are none.
     """
 
     builder: CandidateBuilder
@@ -55,6 +57,7 @@ class BuildContext:
     other_sizes: OtherSizes | None = None
     steps: Path | None = None
     unlabelled: Unlabelled | None = None
+    calibration: Dataset | None = None
 
     @property
     def inferences(self) -> Path:

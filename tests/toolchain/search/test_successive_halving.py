@@ -121,7 +121,7 @@ def test_what_breaks_a_budget_goes_before_what_does_not_but_for_the_fastest():
 
 
 def test_of_those_as_close_the_fastest_stays():
-    field = [trial(0, 20), *(trial(n, 5 + n / 10) for n in (1, 2, 3, 6, 8, 9, 10, 13))]
+    field = [trial(0, 20), *(trial(n, 5 + n / 10) for n in (1, 2, 3, 6, 8, 9, 10, 13, 15))]
     assert [a.name for a in reject_worse_half(field, 0, lambda one: None) if a.is_running] == [
         a.name for a in field[:6]
     ]
