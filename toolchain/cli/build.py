@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from runtimes.profile import HardwareProfile
     from toolchain.engines.shape_ranges import DimensionRanges
 
+_DURATION_S = 0.5  # of a block; up to thirty are measured, and processes differ more than the runs of one do
+
 
 def _source(ctx: click.Context, _: click.Parameter, source: str) -> str:
     """Check the source, or read an edgewright.toml.
@@ -141,7 +143,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     type=click.IntRange(min=1),
     help="The maximum number of threads per inference, in place of the profile's.",
 )
-@duration_option("1, or 2,500 inferences")
+@duration_option("0.5, or 2,500 inferences")
 @click.option(
     "--time-limit",
     "time_limit_s",
@@ -180,12 +182,14 @@ def command(ctx: click.Context, /, plan: bool, form: str, verbose: bool, duratio
         --calibration c.npz --evaluation e.npz --metric top1 \\
         --profile x86-64-v4-vnni --budget 'p90<=20ms' --budget 'accuracy_drop<=0.01' --out out
     """
+    from runtimes.sampling.closed_loop import SamplingPlan
     from toolchain.candidates.build_cache import default_folder
     from toolchain.candidates.candidate import check_runtimes
     from toolchain.output_folder import output_folder
     from toolchain.pipeline.request import BuildRequest
 
-    request = BuildRequest(**asked, sampling=sampling_plan(duration), cache=default_folder())
+    sampling = sampling_plan(duration) if duration is not None else SamplingPlan(duration_s=_DURATION_S)
+    request = BuildRequest(**asked, sampling=sampling, cache=default_folder())
     for budget in request.budgets:
         if budget.relative:
             raise UsageError(

@@ -16,6 +16,7 @@ from hwbench.budgets.verdicts import Outcome, Verdict, overall
 from hwbench.results.profile_results import Status
 from hwbench.results.unsettled import Unsettled
 from hwbench.stats.intervals import Estimate
+from toolchain.search import margin
 from toolchain.search.trials import Trial
 
 _SLIGHT = 0.001  # of a score: a smaller difference decides nothing, however certain it is
@@ -85,8 +86,9 @@ def choose(trials: Sequence[JudgedTrial]) -> Mapping[str, Decision]:
     Only trials that meet every budget take part; if there are none, the inconclusive ones do. A trial that breaks a
     budget is never selected. The rules, in order:
 
-    1. Trials are tied for the fastest if their p50 is at most the smallest upper confidence bound among all. If no
-       trial was timed, the smallest file on the runtime that the profile lists first is selected.
+    1. Trials are tied for the fastest if their p50 is at most the smallest upper confidence bound among all, or within
+       the margin of `margin.CLEARLY_FASTER`. If the measurements are too short for intervals, those of screening decide
+       by that margin. If no trial was timed, the smallest file on the runtime that the profile lists first is selected.
     2. Of tied trials, those that are certainly less accurate than another are left out, then those whose file is
        larger by a few percent or more.
     3. The simplest recipe of the remaining ones is selected.
@@ -104,10 +106,13 @@ def choose(trials: Sequence[JudgedTrial]) -> Mapping[str, Decision]:
     able = able or [judged for judged in trials if judged.outcome == "inconclusive"]
     pool = [judged for judged in able if not judged.is_behind] or able
     bar = _bar(pool)
-    if bar is None and pool:  # no trial was timed; the first one is on the runtime that the profile lists first
+    screened = margin.as_fast_in_screening([judged.trial for judged in pool]) if bar is None else []
+    if screened:
+        pool = [judged for judged in pool if judged.trial in screened]
+    elif bar is None and pool:  # no trial was timed; the first one is on the runtime that the profile lists first
         pool = [judged for judged in pool if judged.runtime == pool[0].runtime]
     tied = [judged for judged in pool if _is_as_fast(judged, bar)]
-    winner = _best(tied, timed=bar is not None) if tied else None
+    winner = _best(tied, timed=bar is not None or bool(screened)) if tied else None
     if winner is None:
         return {judged.name: _rejected(judged, "fail") for judged in trials}
     why = _why_selected(winner, tied, alone=len(able) == 1)
@@ -171,7 +176,7 @@ def _is_as_fast(judged: JudgedTrial, bar: JudgedTrial | None) -> bool:
     if bar is None:
         return True
     mine, best = judged.speed, bar.speed
-    return mine is not None and best is not None and mine.value <= best.high
+    return mine is not None and best is not None and margin.is_as_fast(mine, best)
 
 
 def _best(tied: Sequence[JudgedTrial], *, timed: bool) -> JudgedTrial:
@@ -217,6 +222,8 @@ def _why_selected(winner: JudgedTrial, tied: Sequence[JudgedTrial], *, alone: bo
     """Name the rule of `choose` that decided."""
     if winner.outcome == "inconclusive":
         return "the best of those that break no budget; the verdicts show the inconclusive ones"
+    if winner.speed is None and winner.trial.speed_ms is not None:
+        return "the best in screening of those that meet every budget; it was measured too briefly for an interval"
     if winner.speed is None:
         return "the smallest that meets the budgets; latency was not measured on this machine"
     if alone:
@@ -238,6 +245,9 @@ def _why_selected(winner: JudgedTrial, tied: Sequence[JudgedTrial], *, alone: bo
 
 def _why_not(judged: JudgedTrial, winner: JudgedTrial, bar: JudgedTrial | None) -> str:
     sizes = f"({judged.size_bytes / 1e6:.3g} against {winner.size_bytes / 1e6:.3g} MB)"
+    if bar is None and winner.trial.speed_ms is not None:
+        shown = f"p50 {judged.trial.speed_ms:.3g}" if judged.trial.speed_ms is not None else "not measured"
+        return f"no better in screening than {winner.name} ({shown} against {winner.trial.speed_ms:.3g} ms)"
     if bar is None and judged.runtime != winner.runtime:
         return f"latency was not measured on this machine, and the profile lists {winner.runtime} first"
     if bar is None:

@@ -14,7 +14,7 @@ from toolchain.search.trials import Trial, medians_ms
 _ENOUGH_RUNS = 80  # per block; six blocks have more than the 459 that MLPerf's early stopping takes for a p99
 _STARTUP_S = 1.0  # of a process, a runtime and a model, roughly
 _MAX_SLOWDOWN = 1.5  # times the fastest that may be selected; short measurements err by less
-_MIN_BLOCKS = 3  # of both trials, before one is left behind
+_MIN_BLOCKS, _MIN_ROUNDS = 3, 2  # blocks of both trials, screening's among them, before one is left behind
 _CLEARLY = 1.05  # times the leader's slowest block
 
 
@@ -52,20 +52,21 @@ def reject_far_slower(running: Sequence[Trial], best: Trial) -> list[Trial]:
 def contenders(finalists: Sequence[Trial], meets_all: Callable[[Trial], bool]) -> list[Trial]:
     """Pick the finalists that may still turn out to be the fastest.
 
-    A finalist is left behind if its fastest block is slower than a leader's slowest, by more than a few percent. If two
-    were equally fast, three blocks each would fall like this with a probability of 1 in 20 (for one pair, looked at
-    once; a search has several pairs, looked at up to four times), and by a few percent more far more rarely. All other
-    finalists get six blocks, which tell closer ones apart.
+    A finalist is left behind if its fastest block is slower than a leader's slowest, by more than a few percent. Blocks
+    of screening count, since they are processes of the same file. If two were equally fast, three blocks each would
+    fall like this with a probability of 1 in 20 (for one pair, looked at once; a search has several pairs, looked at up
+    to five times), and by a few percent more far more rarely. All other finalists get six rounds, which tell closer
+    ones apart.
 
     Args:
         finalists: trials that were measured in every round so far.
         meets_all: tells whether a finalist meets all budgets, by its measurements so far.
     """
-    leaders = [trial for trial in finalists if _blocks(trial) >= _MIN_BLOCKS and meets_all(trial)]
+    leaders = [trial for trial in finalists if _is_measured(trial) and meets_all(trial)]
     bar = min((max(_medians_ms(leader)) for leader in leaders), default=None)
     if bar is None:
         return list(finalists)
-    return [trial for trial in finalists if min(_medians_ms(trial)) <= _CLEARLY * bar]
+    return [trial for trial in finalists if not _is_measured(trial) or min(_medians_ms(trial)) <= _CLEARLY * bar]
 
 
 def _time(state: SearchState, plan: SamplingPlan, select: Callable[[list[Trial]], list[Trial]]) -> None:
@@ -83,9 +84,12 @@ def _time(state: SearchState, plan: SamplingPlan, select: Callable[[list[Trial]]
         state.put_all(dataclasses.replace(trial, behind=why) for trial in running if trial.name not in wanted)
 
 
-def _blocks(trial: Trial) -> int:
-    return len(trial.latency.blocks) if trial.latency is not None else 0
+def _is_measured(trial: Trial) -> bool:
+    """Tell whether a trial has enough blocks to be compared, and enough rounds for a report to show their range."""
+    rounds = len(trial.latency.blocks) if trial.latency is not None else 0
+    return rounds >= _MIN_ROUNDS and len(_medians_ms(trial)) >= _MIN_BLOCKS
 
 
 def _medians_ms(trial: Trial) -> list[float]:
-    return medians_ms(trial.latency.blocks) if trial.latency is not None else []
+    timed = trial.latency.blocks if trial.latency is not None else ()
+    return medians_ms((*trial.blocks, *timed))

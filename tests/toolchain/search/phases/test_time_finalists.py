@@ -28,8 +28,17 @@ def test_after_three_rounds_what_is_clearly_slower_is_left_behind():
     assert contenders([fast, close, slow], lambda one: True) == [fast, close]
 
 
-def test_two_rounds_are_too_few():
+def test_two_blocks_are_too_few_and_those_of_screening_count():
     field = [timed(1, 1, 1), timed(2, 9, 9)]
+    assert contenders(field, lambda one: True) == field
+    screened = [dataclasses.replace(one, blocks=(block(ms),)) for one, ms in zip(field, (1.2, 8))]
+    assert contenders(screened, lambda one: True) == screened[:1]
+    disturbed = [dataclasses.replace(one, blocks=(block(ms),)) for one, ms in zip(field, (8.9, 8))]
+    assert contenders(disturbed, lambda one: True) == disturbed
+
+
+def test_one_round_is_too_few():
+    field = [dataclasses.replace(timed(n, n), blocks=(block(n), block(n))) for n in (1, 9)]
     assert contenders(field, lambda one: True) == field
 
 
