@@ -26,6 +26,9 @@ SCHEMA_VERSION = 2
    `detectable_change`; the statuses became selected, eligible, rejected, not built and measured.
 """
 
+ENDED_BEFORE_TIMING = "the search ended before it was timed"
+"""Reason why a candidate has no latency, on the machine that it is for: nothing says that it is worth shipping."""
+
 Status = Literal["selected", "eligible", "rejected", "not built", "measured"]
 
 
@@ -77,8 +80,11 @@ class CandidateResult:
 
     @property
     def outcome(self) -> Outcome:
-        """The worst of its verdicts; inconclusive if it was never measured."""
-        return overall(self.verdicts) if self.report is not None else "inconclusive"
+        """The worst of its verdicts; inconclusive if it was never measured, or the search ended before it was timed."""
+        if self.report is None:
+            return "inconclusive"
+        late = self.report.unmeasured.get("latency") == ENDED_BEFORE_TIMING
+        return worst([overall(self.verdicts), "inconclusive" if late else "pass"])
 
 
 @dataclass(frozen=True)

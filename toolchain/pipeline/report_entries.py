@@ -11,7 +11,7 @@ from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import judge
 from hwbench.data.dataset import Dataset
 from hwbench.measurements.report import Report
-from hwbench.results.profile_results import CandidateResult, Screening, Search
+from hwbench.results.profile_results import ENDED_BEFORE_TIMING, CandidateResult, Screening, Search
 from hwbench.wording import count, kept, some
 from runtimes import samples
 from runtimes.codec import encode
@@ -53,7 +53,8 @@ def report_trial(
     if trial.failure is not None or trial.artifact is None or (trial.rejected is not None and trial.accuracy is None):
         return None
     unscored = {} if trial.accuracy else {"accuracy": "the search ended before it was scored"}
-    untimed = {} if trial.latency else {"latency": "not measured" if match.is_here else match.caveats[0]}
+    why_untimed = ENDED_BEFORE_TIMING if context.clock.stopped else "not measured"
+    untimed = {} if trial.latency else {"latency": why_untimed if match.is_here else match.caveats[0]}
     report = Report(
         model=context.builder.name,
         profile=profile.name,

@@ -110,6 +110,7 @@ def test_a_time_limit_ends_the_search_and_packs_what_there_is(digits_request, de
     assert found.candidates[1].reason == f"not tried: {reason}"
     assert found.search.stopped == reason
     assert found.bundle.is_file()
+    assert found.outcome == "inconclusive"  # nobody timed it
 
 
 class Failing:
