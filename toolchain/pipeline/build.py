@@ -33,6 +33,7 @@ from toolchain.candidates.candidate import Candidate, list_candidates, untried
 from toolchain.candidates.other_sizes import resized_samples
 from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, metrics_of
 from toolchain.candidates.source_limits import source_limits
+from toolchain.candidates.thread_count import within_cores
 from toolchain.candidates.unlabelled import Unlabelled
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
@@ -189,6 +190,9 @@ def _build_for(
     budgets, notes = with_defaults(request.budgets, context.scorer.reference)
     match = device_match(profile, context.machine)
     candidates = source_recipe.with_source(candidates, context.builder.as_is)
+    if match.is_here:
+        candidates, threads_note = within_cores(candidates, context.machine.cores)
+        notes = (*notes, *threads_note)
     full, exhaustive = request.sampling, request.exhaustive
     asked = request.confidence
     found = search(

@@ -67,6 +67,7 @@ def search(
     """
     acceptance = Acceptance(tuple(budgets), context, confidence)
     state = SearchState(profile, context, full, timed, acceptance, tuple(candidates), exhaustive)
+    context.clock.begin_search()
     make, *others = schedule(timed=timed, exhaustive=exhaustive)
     begin_stage(f"{profile.name}: {make.name}")
     make.run(state)

@@ -32,7 +32,7 @@ class TimeUp(BaseException):
 
 @dataclass
 class TimeLimit:
-    """A clock that starts when it is made.
+    """A clock that starts when it is made. Phases have shares of what is left when the search begins.
 
     Attributes:
         limit_s: the longest that everything may take, in seconds; None for no limit.
@@ -43,6 +43,11 @@ class TimeLimit:
     stopped: str | None = None
     _interrupted: bool = False
     _start: float = field(default_factory=time.monotonic)
+    _before_search_s: float = 0.0
+
+    def begin_search(self) -> None:
+        """Note that what has to be done in any case, such as running the source, is done."""
+        self._before_search_s = time.monotonic() - self._start
 
     def check(self, share: float = SEARCHING) -> None:
         """Check that there is time left.
@@ -65,7 +70,10 @@ class TimeLimit:
 
     def left_s(self, share: float = 1.0) -> float:
         """Return the seconds until a share of the time limit is over, negative after that; infinity for no limit."""
-        return math.inf if self.limit_s is None else share * self.limit_s - (time.monotonic() - self._start)
+        if self.limit_s is None:
+            return math.inf
+        ends_s = self._before_search_s + share * (self.limit_s - self._before_search_s)
+        return ends_s - (time.monotonic() - self._start)
 
     def is_over(self, share: float = SEARCHING) -> bool:
         """Tell whether the time is over; if so, note that it ended the search."""
@@ -108,7 +116,7 @@ class TimeLimit:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, before)
+            signal.signal(signal.SIGALRM, before if before is not None else signal.SIG_DFL)
             if outer_s:  # the alarm of an outer block, or of someone else
                 signal.setitimer(signal.ITIMER_REAL, max(outer_s - (time.monotonic() - began_s), 1e-3))
 

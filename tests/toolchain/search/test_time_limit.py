@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -39,6 +42,51 @@ def test_blocks_are_shortened_to_fit_what_is_left(monkeypatch):
     assert plan.time_limit_s == plan.duration_s == pytest.approx(0.5)
     now.s = 110.0
     assert clock.fitted(SamplingPlan(), blocks=20, startup_s=1.0).time_limit_s == 0.1
+
+
+def test_shares_are_of_what_is_left_when_the_search_begins():
+    clock = TimeLimit(100.0)
+    clock._start -= 50
+    clock.begin_search()
+    assert clock.left_s(0.6) == pytest.approx(30, abs=1)
+    assert clock.left_s() == pytest.approx(50, abs=1)
+
+
+@pytest.fixture
+def no_other_alarm():
+    """No alarm but our own, in place of that of a test's time limit."""
+    delay_s, interval_s = signal.setitimer(signal.ITIMER_REAL, 0.0)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, delay_s, interval_s)
+
+
+def wait_in_spite_of_errors():
+    with contextlib.suppress(Exception):
+        threading.Event().wait(30)
+
+
+def test_an_alarm_ends_what_no_check_would_end(no_other_alarm):
+    clock = TimeLimit(0.05)
+    with pytest.raises(TimeUp), clock.ends(1.0):
+        wait_in_spite_of_errors()
+    assert clock.stopped == "The time limit of 0.05 s ended the search"
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_an_alarm_that_was_not_needed_never_rings(no_other_alarm):
+    handler = signal.getsignal(signal.SIGALRM)
+    with TimeLimit(10.0).ends(1.0):
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    assert signal.getsignal(signal.SIGALRM) == handler
+
+
+def test_an_inner_alarm_gives_way_to_the_outer_one(no_other_alarm):
+    clock = TimeLimit(100.0)
+    with clock.ends(1.0):
+        with clock.ends(0.5):
+            assert signal.getitimer(signal.ITIMER_REAL)[0] <= 50
+        assert 50 < signal.getitimer(signal.ITIMER_REAL)[0] <= 100
 
 
 def test_the_first_ctrl_c_ends_a_phase_and_the_second_one_all(capfd):
