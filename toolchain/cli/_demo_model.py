@@ -67,6 +67,8 @@ def _network() -> nn.Module:
 
 def _train(images: Array, labels: Array, tick: Tick) -> nn.Module:
     torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # batches are so small that threads wait for each other longer than they compute
     model = _network()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
@@ -78,4 +80,5 @@ def _train(images: Array, labels: Array, tick: Tick) -> nn.Module:
             optimizer.step()
         schedule.step()
         tick(f"epoch {epoch + 1}")
+    torch.set_num_threads(threads)
     return model.eval()
