@@ -63,7 +63,7 @@ def main() -> int:
 def _build(name: str) -> tuple[list[PhaseTime], str]:
     """Build a model from an empty cache; return its phases and the line of the selected candidate."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", _CODE, *_arguments(name), "--out", str(Path(folder, "out"))]
+        command = [sys.executable, "-c", _CODE, *build_arguments(name), "--out", str(Path(folder, "out"))]
         environment = {**os.environ, "EDGEWRIGHT_CACHE": str(Path(folder, "cache"))}
         report = Path(folder, "report.txt")
         with (
@@ -76,7 +76,8 @@ def _build(name: str) -> tuple[list[PhaseTime], str]:
     return phases, selected[1] if selected else f"exit code {process.returncode}"
 
 
-def _arguments(name: str) -> Sequence[str]:
+def build_arguments(name: str) -> Sequence[str]:
+    """Make the command that builds the demo or a model of the zoo, without its folder."""
     if name == "demo":
         return ("demo",)
     model = plugins.load("benchmarks.zoo", name, "model").prepare(None)
