@@ -24,7 +24,7 @@ def by_gain_per_cost(candidates: Iterable[Candidate], is_source: Callable[[Candi
     """
 
     def key(candidate: Candidate) -> tuple[bool, bool, bool, float]:
-        return not is_source(candidate), _only_stores(candidate), _is_calibrated(candidate), expected_latency(candidate)
+        return not is_source(candidate), only_stores(candidate), _is_calibrated(candidate), expected_latency(candidate)
 
     return sorted(candidates, key=key)
 
@@ -38,11 +38,11 @@ def expected_latency(candidate: Candidate) -> float:
     """Guess a candidate's latency as a share of that of float32 on ONNX Runtime."""
     recipe = candidate.recipe
     computed = recipe.keep_in if recipe.precision.endswith("-storage") else recipe.precision
-    share = _STORED if _only_stores(candidate) else _PRECISIONS.get(computed, 1.0)
+    share = _STORED if only_stores(candidate) else _PRECISIONS.get(computed, 1.0)
     return share * _RUNTIMES.get(candidate.runtime, 1.0)
 
 
-def _only_stores(candidate: Candidate) -> bool:
+def only_stores(candidate: Candidate) -> bool:
     """Tell whether a precision only makes the file smaller, and the runtime computes in float32."""
     return candidate.recipe.precision.endswith("-storage") and candidate.recipe.keep_in == "fp32"
 

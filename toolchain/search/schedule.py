@@ -13,6 +13,7 @@ from toolchain.search.phases.make_candidates import make_candidates
 from toolchain.search.phases.mixed_precision import keep_sensitive_layers
 from toolchain.search.phases.return_slow_layers import return_slow_layers
 from toolchain.search.phases.screen import rank, screen
+from toolchain.search.phases.store_weights import store_weights
 from toolchain.search.phases.time_finalists import time_all, time_finalists
 from toolchain.search.phases.tune import tune
 from toolchain.search.state import SearchState
@@ -53,6 +54,7 @@ def schedule(*, timed: bool, exhaustive: bool) -> tuple[Phase, ...]:
     screened = timed and not exhaustive
     phases = [_MAKE, *((_SCREEN, _TUNE, _RETURN_SLOW_LAYERS) if screened else (_RANK,)), _ACCEPT]
     phases += [] if exhaustive else [_KEEP_SENSITIVE_LAYERS]
+    phases += [_STORE_WEIGHTS] if screened else []
     phases += [_TIME_ALL if exhaustive else _TIME_FINALISTS, _EXPLAIN] if timed else []
     return tuple(phases)
 
@@ -75,6 +77,7 @@ _RETURN_SLOW_LAYERS = Phase(return_slow_layers, lambda candidates, finalists: _R
 _RANK = Phase(rank, lambda candidates, finalists: candidates)
 _ACCEPT = Phase(accept, lambda candidates, finalists: 2 * finalists, until=None)
 _KEEP_SENSITIVE_LAYERS = Phase(keep_sensitive_layers, lambda candidates, finalists: 0)  # most models need none
+_STORE_WEIGHTS = Phase(store_weights, lambda candidates, finalists: 0)  # most models have a faster candidate
 _TIME_FINALISTS = Phase(time_finalists, lambda candidates, finalists: finalists * BLOCKS, until=1.0)
 _TIME_ALL = Phase(time_all, lambda candidates, finalists: finalists * BLOCKS, until=1.0)
 _EXPLAIN = Phase(explain, lambda candidates, finalists: 0, until=1.0)

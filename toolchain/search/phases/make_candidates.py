@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolchain.search.expected_gain import by_gain_per_cost
+from toolchain.search.phases.store_weights import held_back, not_tried
 from toolchain.search.state import SearchState
 from toolchain.search.time_limit import MAKING, TimeUp
 from toolchain.search.trials import Trial
@@ -16,7 +17,9 @@ def make_candidates(state: SearchState) -> None:
     """
     clock = state.context.clock
     first, *others = by_gain_per_cost(state.candidates, state.context.is_source)
-    state.make(first)
+    held = held_back(state, state.make(first))
+    state.put_all(not_tried(candidate) for candidate in held if candidate != first)
+    others = [candidate for candidate in others if candidate not in held]
     try:
         with clock.ends(MAKING):
             for candidate in others:
