@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -58,6 +59,12 @@ class SearchState:
         return sorted(self.running, key=speed)
 
     @property
+    def lanes(self) -> int:
+        """The number of trials that run at a time where nothing is timed, with the threads of the running trials."""
+        threads = max((trial.candidate.settings.threads for trial in self.running), default=0)
+        return parallel.count(threads, self.context.machine.cores)
+
+    @property
     def has_results(self) -> bool:
         """True if there is something that Ctrl-C should not lose: a measurement, or a score if nothing is timed."""
         trials = self.trials.values()
@@ -101,8 +108,6 @@ class SearchState:
         alike: dict[object, list[Trial]] = {}
         for trial in running:
             alike.setdefault(trial.computation, []).append(trial)
-        threads = max((trial.candidate.settings.threads for trial in running), default=0)
-        lanes = parallel.count(threads, self.context.machine.cores)
 
         def step(trials: Sequence[Trial]) -> tuple[Finish, Sequence[Trial]]:
             return trial_steps.score(trials[0], self.context, samples), trials[1:]
@@ -113,7 +118,13 @@ class SearchState:
             for trial in scored[1]:
                 store(functools.partial(trial_steps.with_score_of, trial, first, samples))
 
-        parallel.each(step, alike.values(), lanes, store_all)
+        groups = [[*self._scored(trials[0], samples), *trials] for trials in alike.values()]
+        parallel.each(step, groups, self.lanes, store_all)
+
+    def _scored(self, trial: Trial, samples: Samples) -> list[Trial]:
+        """Find a trial of the same file that has a score already; none if there is none."""
+        same = (other for other in self.trials.values() if other.computation == trial.computation)
+        return list(itertools.islice((one for one in same if trial_steps.is_scored(one, samples)), 1))
 
     def sample_long(self, trial: Trial) -> Trial:
         """Measure one more block of screening, long enough to tell a few percent.

@@ -60,7 +60,7 @@ def score(trial: Trial, context: BuildContext, samples: Samples) -> Finish:
         OSError: the disk is full.
     """
     scorer = context.ranking if samples == "ranking" else context.scorer
-    if trial.failure or (trial.ranked if samples == "ranking" else trial.accuracy):
+    if trial.failure or is_scored(trial, samples):
         return lambda: trial
     if trial.is_source:
         return lambda: _with_score(trial, samples, scorer.source())
@@ -86,6 +86,11 @@ def score(trial: Trial, context: BuildContext, samples: Samples) -> Finish:
 
     after = _guarded(trial, ran)
     return lambda: after if after.failure else _guarded(after, scored)
+
+
+def is_scored(trial: Trial, samples: Samples) -> bool:
+    """Tell whether a trial has a score on these samples."""
+    return (trial.ranked if samples == "ranking" else trial.accuracy) is not None
 
 
 def with_score_of(trial: Trial, other: Trial, samples: Samples) -> Trial:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 
@@ -111,6 +112,33 @@ def test_a_time_limit_ends_the_search_and_packs_what_there_is(digits_request, de
     assert found.search.stopped == reason
     assert found.bundle.is_file()
     assert found.outcome == "inconclusive"  # nobody timed it
+
+
+class Slow:
+    """A target on which a model takes long."""
+
+    def __init__(self, seconds):
+        self._target, self._seconds = LocalTarget(), seconds
+
+    def run(self, bundle, inputs, outputs):
+        time.sleep(self._seconds)
+        self._target.run(bundle, inputs, outputs)
+
+    def sample(self, bundle, inputs, plan):
+        time.sleep(self._seconds)
+        return self._target.sample(bundle, inputs, plan)
+
+
+def test_a_small_limit_on_a_slow_model_ends_with_int8_or_says_why_not(digits_request, device):
+    precisions = ("fp32", "int8-storage", "int8-dynamic", "int8")
+    asked = {"precisions": precisions, "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": False}
+    (found,) = build(digits_request(profiles=(device,), time_limit_s=4.0, **asked), Slow(0.4)).profiles
+    assert found.search.stopped == "The time limit of 4 s ended the search"
+    int8 = next(entry for entry in found.candidates if entry.precision == "int8")
+    assert int8.status in ("selected", "eligible") or int8.reason
+    assert int8.report is not None or "slower" in int8.reason or "The time limit of 4 s" in int8.reason
+    assert found.selected.report.accuracy is not None
+    assert found.outcome != "pass" or found.selected.report.latency is not None
 
 
 class Failing:

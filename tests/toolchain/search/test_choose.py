@@ -273,3 +273,24 @@ def test_of_several_the_fastest_is_named_and_where_none_was_timed_the_smallest()
         judged("source", None, 4, ("pass", "pass")), JudgedTrial(untimed, open_to("int8", 1, 0.9).verdicts)
     )
     assert found.better == "4x smaller"
+
+
+def brief(name: str, ms: float, size: int) -> JudgedTrial:
+    """A candidate that was measured too briefly for an interval."""
+    made = judged(name, None, size)
+    block = Block((int(ms * 1e6),) * 3, (), True, 1, 1, 0, None, None)
+    return dataclasses.replace(made, trial=dataclasses.replace(made.trial, blocks=(block,)))
+
+
+def test_where_measurements_are_too_short_for_intervals_screening_decides():
+    assert selected([brief("slow", 20, 1), brief("fast", 10, 4), judged("unmeasured", None, 1)]) == "fast"
+    slow, fast, unmeasured = decide([brief("slow", 20, 1), brief("fast", 10, 4), judged("unmeasured", None, 1)])
+    assert "measured too briefly" in fast.reason
+    assert "p50 20 against 10 ms" in slow.reason
+    assert "not measured" in unmeasured.reason
+
+
+def test_a_few_permille_choose_no_larger_file():
+    small, large = judged("small", (10.02, 10.04), 1), judged("large", (9.99, 10.01), 2)
+    assert selected([large, small]) == "small"
+    assert selected([judged("large", (9.0, 9.01), 2), small]) == "large"

@@ -14,6 +14,7 @@ from search_parts import block, trial
 
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.accuracy import Accuracy
+from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.search.acceptance import Acceptance
 from toolchain.search.phases.accept import accept
@@ -35,7 +36,7 @@ class BuildContext:
         self._samples, self._interrupted_at = itertools.count(1), interrupted_at
         self.clock, self.machine = TimeLimit(limit_s), this_machine()
         self.builder = SimpleNamespace(name="m", calibration=None, make=self._make)
-        self.varied = []
+        self.varied, self.ran = [], []
         self.scorer = SimpleNamespace(
             samples=SimpleNamespace(file=Path("x.npz")),
             score=self._score,
@@ -59,6 +60,7 @@ class BuildContext:
         return SimpleNamespace(bundle=Path("99"), artifact=trial(1).artifact, stands_in=None)
 
     def run(self, bundle, inputs, outputs):
+        self.ran.append(bundle)
         np.savez(outputs, y=np.zeros(1))
 
     def sample(self, bundle, inputs, plan):
@@ -169,6 +171,36 @@ def test_the_users_metric_is_called_in_this_thread_alone(started):
     state = started(context, *(trial(number, 1) for number in range(4)))
     run_phase(state, phase_of(accept, until=None))
     assert context.scored_in == {threading.get_ident()}
+
+
+def with_settings(number, ms, threads=1, **options):
+    made = trial(number, ms)
+    settings = RuntimeSettings(threads, options)
+    candidate = dataclasses.replace(made.candidate, settings=settings, variant=f"{threads} {sorted(options)}")
+    return dataclasses.replace(made, candidate=candidate, bundle=Path(f"{threads}{sorted(options)}"))
+
+
+def test_one_file_is_scored_once_however_many_numbers_of_threads_were_tried(started):
+    context = BuildContext()
+    field = [
+        with_settings(1, 3, 4),
+        with_settings(1, 3.1, 2),
+        with_settings(1, 3.2, 1),
+        with_settings(1, 3.3, 4, x="1"),
+    ]
+    state = started(context, *field)
+    run_phase(state, phase_of(accept, until=None))
+    assert all(one.accuracy for one in state.trials.values())
+    assert [str(bundle) for bundle in context.ran] == ["4[]", "4['x']"]
+
+
+def test_what_is_far_slower_than_one_that_may_be_selected_is_not_scored(started):
+    context = BuildContext()
+    context.machine = dataclasses.replace(context.machine, cores=1)
+    state = started(context, trial(1, 3), trial(2, 4), trial(3, 30))
+    run_phase(state, phase_of(accept, until=None))
+    assert [one.accuracy is not None for one in state.trials.values()] == [True, True, False]
+    assert "10x slower in screening" in state.trials[trial(3).name].rejected
 
 
 def test_who_is_left_behind_says_so(started):

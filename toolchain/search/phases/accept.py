@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from toolchain.search import successive_halving, trial_steps
+from toolchain.search.phases.time_finalists import reject_far_slower
 from toolchain.search.state import SearchState
 from toolchain.search.time_limit import ACCEPTING, TimeUp
 from toolchain.search.trial_steps import Finish
@@ -13,9 +14,10 @@ from toolchain.search.trials import Trial
 
 
 def accept(state: SearchState) -> None:
-    """Score the finalists; only the fastest, if screening did not come to its end.
+    """Score the finalists that may still win; only the fastest, if screening did not come to its end.
 
-    The source is scored first, since its score takes no run, and the others by speed, as long as the time allows. Where
+    The source is scored first, since its score takes no run, and the others by speed, as long as the time allows. What
+    is far slower than one that may be selected is not scored. Where
     the source is no candidate, the time limit never prevents the first of these, so that a build always has a scored
     candidate.
     """
@@ -28,7 +30,10 @@ def accept(state: SearchState) -> None:
         _score(state, others[:1])
     try:
         with clock.ends(1.0):
-            _score(state, others, until=ACCEPTING)
+            while others:
+                several, others = others[: state.lanes], others[state.lanes :]
+                _score(state, several, until=ACCEPTING)
+                others = _not_far_slower(state, others)
     except TimeUp:
         state.put_all(_unfinished(state, str(clock.stopped)))
         raise
@@ -44,6 +49,15 @@ def _in_time(state: SearchState, why: str) -> list[Trial]:
     if not state.is_screened:
         return successive_halving.reject_for_time(state.running, why, broken, timed=state.timed)
     return successive_halving.reject_unmeasured(state.running, why)
+
+
+def _not_far_slower(state: SearchState, trials: Sequence[Trial]) -> list[Trial]:
+    """Reject what is far slower than a trial that may be selected, and return the others."""
+    scored = (trial for trial in state.fastest if trial.median_ms and trial.accuracy is not None)
+    best = next((trial for trial in scored if state.acceptance.may_be_selected(trial)), None)
+    if best is not None:
+        state.put_all(reject_far_slower(state.running, best))
+    return [trial for trial in trials if state.trials[trial.name].is_running]
 
 
 def _score(state: SearchState, trials: Sequence[Trial], until: float | None = None) -> None:
