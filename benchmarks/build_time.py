@@ -32,7 +32,7 @@ _MODELS = ("demo", "efficientnet", "ppocr", "minilm", "centerface", "silero")
 _START = "start"  # imports, and in the demo training
 _CODE = "import sys; from toolchain.cli import main; sys.exit(main())"
 _STAGE = re.compile(f"({re.escape(OPENING.partition(' ')[0])}) |({re.escape(REFERENCE)})|({re.escape(PEAKS)})|[^ ]+: ")
-_SELECTED = re.compile(r"^\s*(selected\b.*)$", re.MULTILINE)
+_SELECTED = re.compile(r"^Selected\s+(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
