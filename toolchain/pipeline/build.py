@@ -153,7 +153,7 @@ def _open_context(
     inferences = single_steps(model, timed, work / "timed-steps.npz", _PROFILED_STEPS)
     limits = source_limits(model, inferences)
     builder = CandidateBuilder(request.name, model, steps, work, table, cache, request.ranges, request.states, limits)
-    reference = Candidate(builder.as_is, REFERENCE_RUNTIME, RuntimeSettings(threads=0))
+    reference = Candidate(builder.as_is, REFERENCE_RUNTIME, RuntimeSettings(0, {"spinning": "0"}))
     bundle = builder.make(reference, request.profiles[0]).bundle
     check_repeats(model, bundle, timed.file, uncached)
     outputs = interleaved.outputs(bundle, scorer.samples.file, target)

@@ -25,7 +25,8 @@ def time_finalists(state: SearchState) -> None:
     if best is not None:
         state.put_all(reject_far_slower(state.running, best))
     plan = dataclasses.replace(state.full, min_runs=min(_ENOUGH_RUNS, state.full.min_runs))
-    _time(state, plan, lambda trials: contenders(trials, state.acceptance.meets_all))
+    acceptance = state.acceptance
+    _time(state, plan, lambda trials: contenders(trials, acceptance.meets_all, acceptance.may_be_selected))
 
 
 def time_all(state: SearchState) -> None:
@@ -49,8 +50,12 @@ def reject_far_slower(running: Sequence[Trial], best: Trial) -> list[Trial]:
     return [judged(trial) for trial in running]
 
 
-def contenders(finalists: Sequence[Trial], meets_all: Callable[[Trial], bool]) -> list[Trial]:
-    """Pick the finalists that may still turn out to be the fastest.
+def contenders(
+    finalists: Sequence[Trial],
+    meets_all: Callable[[Trial], bool],
+    may_be_selected: Callable[[Trial], bool] = lambda _: True,
+) -> list[Trial]:
+    """Pick the finalists that may still turn out to be the fastest of those that may be selected.
 
     A finalist is left behind if its fastest block is slower than a leader's slowest, by more than a few percent. Blocks
     of screening count, since they are processes of the same file. If two were equally fast, three blocks each would
@@ -61,12 +66,18 @@ def contenders(finalists: Sequence[Trial], meets_all: Callable[[Trial], bool]) -
     Args:
         finalists: trials that were measured in every round so far.
         meets_all: tells whether a finalist meets all budgets, by its measurements so far.
+        may_be_selected: tells whether a finalist was shown to meet its accuracy budgets. One that was not is never
+            selected once another meets all budgets, however fast it is.
     """
     leaders = [trial for trial in finalists if _is_measured(trial) and meets_all(trial)]
     bar = min((max(_medians_ms(leader)) for leader in leaders), default=None)
     if bar is None:
         return list(finalists)
-    return [trial for trial in finalists if not _is_measured(trial) or min(_medians_ms(trial)) <= _CLEARLY * bar]
+    return [
+        trial
+        for trial in finalists
+        if not _is_measured(trial) or (may_be_selected(trial) and min(_medians_ms(trial)) <= _CLEARLY * bar)
+    ]
 
 
 def _time(state: SearchState, plan: SamplingPlan, select: Callable[[list[Trial]], list[Trial]]) -> None:
@@ -80,8 +91,15 @@ def _time(state: SearchState, plan: SamplingPlan, select: Callable[[list[Trial]]
             state.put(trial_steps.sample(state.trials[name], state.context, plan, final=True))
         running = [state.trials[name] for name in wanted if state.trials[name].is_running]
         wanted = [trial.name for trial in select(running)]
-        why = f"timed in {block + 1} of {BLOCKS} processes: clearly slower than a candidate that meets every budget"
-        state.put_all(dataclasses.replace(trial, behind=why) for trial in running if trial.name not in wanted)
+        late = [trial for trial in running if trial.name not in wanted]
+        state.put_all(dataclasses.replace(trial, behind=_why_behind(state, trial, block + 1)) for trial in late)
+
+
+def _why_behind(state: SearchState, trial: Trial, rounds: int) -> str:
+    why = "clearly slower than a candidate that meets every budget"
+    if not state.acceptance.may_be_selected(trial):
+        why = "another candidate was shown to meet every budget"
+    return f"timed in {rounds} of {BLOCKS} processes: {why}"
 
 
 def _is_measured(trial: Trial) -> bool:

@@ -47,6 +47,12 @@ def test_one_that_may_not_be_selected_leaves_nobody_behind():
     assert contenders(field, lambda one: one is not field[0]) == field[:2]
 
 
+def test_what_was_not_shown_to_be_accurate_is_timed_no_longer_once_another_meets_all_budgets():
+    accurate, fast = timed(1, 2, 2, 2), timed(2, 1, 1, 1)
+    assert contenders([accurate, fast], lambda one: one is accurate, lambda one: one is accurate) == [accurate]
+    assert contenders([accurate, fast], lambda one: False, lambda one: one is accurate) == [accurate, fast]
+
+
 _blocks = st.lists(st.floats(0.5, 2), min_size=3, max_size=6)
 
 
