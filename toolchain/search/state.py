@@ -9,10 +9,11 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from hwbench import parallel
 from runtimes.profile import HardwareProfile
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.candidates.candidate import Candidate, marked
-from toolchain.search import parallel, successive_halving, trial_steps
+from toolchain.search import successive_halving, trial_steps
 from toolchain.search.acceptance import Acceptance
 from toolchain.search.trial_steps import Finish, Samples
 from toolchain.search.trials import BuildContext, Trial

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolchain.search.expected_gain import by_gain_per_cost
+from toolchain.candidates.expected_gain import by_gain_per_cost
 from toolchain.search.phases.store_weights import held_back, not_tried
 from toolchain.search.state import SearchState
 from toolchain.search.time_limit import MAKING, TimeUp

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runtimes.sampling.closed_loop import SamplingPlan
+from toolchain.candidates.expected_gain import by_gain
 from toolchain.search import trial_steps
-from toolchain.search.expected_gain import by_gain
 from toolchain.search.state import SearchState, speed
 from toolchain.search.successive_halving import FINALISTS, MARGIN, halve
 from toolchain.search.trial_steps import Finish

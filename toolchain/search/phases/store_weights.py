@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from hwbench.machine.identity import Machine
 from toolchain.candidates.candidate import Candidate
+from toolchain.candidates.expected_gain import only_stores
 from toolchain.search import successive_halving, trial_steps, variants
-from toolchain.search.expected_gain import only_stores
 from toolchain.search.state import SearchState
 from toolchain.search.trials import Trial
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from toolchain.candidates.candidate import list_candidates
-from toolchain.search.expected_gain import by_gain, by_gain_per_cost
+from toolchain.candidates.expected_gain import by_gain, by_gain_per_cost
 
 
 def test_storage_forms_come_last_and_what_takes_samples_after_what_takes_none(device):

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from hwbench.child_process import run_module
+from hwbench.parallel import count, each
 from runtimes.errors import BackendError
-from toolchain.search.parallel import count, each
 
 
 def test_there_are_as_many_as_there_are_cores_for():
