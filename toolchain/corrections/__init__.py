@@ -26,13 +26,17 @@ class Correction(Protocol):
 
     Attributes:
         STAGE: "before" calibration, for a correction that changes activations, or "after" it.
+        IS_FITTED: its constants are fitted to each layer's own error, so that it may be left out where the error at the
+            outputs grows.
     """
 
     STAGE: Stage
+    IS_FITTED: bool
 
     def correct(
         self,
         model: ir.Model,
+        reference: ir.Model,
         recipe: Recipe,
         ranges: Mapping[str, Range],
         data: Dataset,
@@ -41,6 +45,7 @@ class Correction(Protocol):
 
         Args:
             model: the prepared float graph.
+            reference: the graph before the corrections that follow calibration; before calibration, the same graph.
             recipe: the int8 recipe.
             ranges: the calibrated ranges; empty before calibration.
             data: the calibration samples.

@@ -25,15 +25,17 @@ from toolchain.graphs.value_range import Range
 from toolchain.recipes.recipe import Recipe
 
 STAGE = "before"
+IS_FITTED = False
 
 
 def correct(
     model: ir.Model,
+    reference: ir.Model,
     recipe: Recipe,
     ranges: Mapping[str, Range],
     data: Dataset,
 ) -> tuple[ir.Model, int]:
-    """Scale the channels that Conv, Gemm and MatMul write; see `bias.correct` for the arguments."""
+    """Scale the channels that Conv, Gemm and MatMul write; see `Correction` for the arguments."""
     return scale_channels(model, recipe, data, lambda node: node.op_type in PRODUCTS)
 
 

@@ -26,17 +26,19 @@ from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 
 STAGE = "before"
+IS_FITTED = False
 
 _MIN_GAIN_OF_ADDED_MUL = 0.5  # part of the estimated noise; a Mul costs time in every inference
 
 
 def correct(
     model: ir.Model,
+    reference: ir.Model,
     recipe: Recipe,
     ranges: Mapping[str, Range],
     data: Dataset,
 ) -> tuple[ir.Model, int]:
-    """Scale the channels that normalizations write; see `bias.correct` for the arguments."""
+    """Scale the channels that normalizations write; see `Correction` for the arguments."""
     scaling = frozenset({"LayerNormalization", "Mul"})
     model, folded = scale_channels(model, recipe, data, lambda node: node.op_type in scaling)
     added = _add_muls(model, recipe)

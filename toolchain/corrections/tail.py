@@ -24,6 +24,7 @@ from toolchain.recipes.qdq_placement import KEEP_KEY, place
 from toolchain.recipes.recipe import Recipe
 
 STAGE = "after"
+IS_FITTED = False
 
 _MAX_SHARE = 0.05
 """Maximum share of the multiplications, and of the weights, that the tail may have. Float32 takes about three times as
@@ -32,11 +33,12 @@ long and four times the space, so the variant stays within 10% of int8's latency
 
 def correct(
     model: ir.Model,
+    reference: ir.Model,
     recipe: Recipe,
     ranges: Mapping[str, Range],
     data: Dataset,
 ) -> tuple[ir.Model, int]:
-    """Mark the tail's Convs, so that they get no Q/DQ pairs; see `bias.correct` for the arguments."""
+    """Mark the tail's Convs, so that they get no Q/DQ pairs; see `Correction` for the arguments."""
     nodes = place(model, recipe.keep).nodes
     placed = [node for node in model.graph if node in nodes and node.op_type in PRODUCTS]
     if not any(node.op_type == "Conv" for node in placed):

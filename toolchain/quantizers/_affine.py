@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
+from toolchain.graphs import kernel_pairs
+from toolchain.graphs.kernel_pairs import Pairing
 from toolchain.graphs.value_range import Range
 
 _SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
@@ -41,20 +44,28 @@ def for_activation(observed: Range, scheme: QuantizationScheme) -> Parameters:
     )
 
 
-def for_weight(weight: Array, axis: int, scheme: QuantizationScheme) -> Parameters:
-    """Choose symmetric int8 parameters: 127 steps on each side, 63 with a reduced range.
+def for_weight(
+    weight: Array, axis: int, scheme: QuantizationScheme, pairings: Sequence[Pairing] | None = None
+) -> Parameters:
+    """Choose symmetric int8 parameters: 127 steps on each side, fewer where a kernel could saturate.
+
+    A reduced range takes as many steps as no pair of weights can saturate with: 64 at least, and up to 127.
 
     Args:
         weight: a float array.
         axis: the axis of output channels, which have a scale each if the scheme is per channel.
         scheme: the runtime's int8 scheme.
+        pairings: the ways in which kernels pair weights; any weight with any other, if None.
     """
-    steps = 63 if scheme.reduce_range else 127
-    if scheme.per_channel:
-        largest = np.abs(weight).max(axis=tuple(i for i in range(weight.ndim) if i != axis))
-    else:
-        largest = np.asarray(np.abs(weight).max())
-    scale = (largest / steps).astype(np.float32)
+    rows = kernel_pairs.rows(weight.astype(np.float64), axis)
+    largest = np.abs(rows).max(axis=1)
+    if scheme.reduce_range:
+        # Two weights that are rounded up have integers whose sum is larger by one at most, hence 127 and not 128.
+        sums = [2 * largest] if pairings is None else [pairing.largest(rows) for pairing in pairings]
+        largest = np.maximum.reduce([largest, *sums])
+    if not scheme.per_channel:
+        largest = largest.max()
+    scale = (largest / 127).astype(np.float32)
     scale = np.where(scale > _SMALLEST_SCALE, scale, np.float32(1.0)).astype(np.float32)
     return Parameters(scale, np.zeros(scale.shape, np.int8))
 
@@ -80,3 +91,10 @@ def quantize(array: Array, parameters: Parameters, axis: int | None = None) -> A
     info = np.iinfo(zero_point.dtype)
     rounded = np.rint(array.astype(np.float64) / scale) + zero_point
     return np.asarray(np.clip(rounded, info.min, info.max), zero_point.dtype)
+
+
+def rounded(array: Array, parameters: Parameters) -> Array:
+    """Quantize and dequantize an array by scalar parameters: float32."""
+    info, zero_point = np.iinfo(parameters.zero_point.dtype), float(parameters.zero_point)
+    steps = np.clip(np.rint(array / parameters.scale), info.min - zero_point, info.max - zero_point)
+    return np.asarray(steps * parameters.scale, np.float32)

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from runtimes.profile import QuantizationScheme
+from toolchain.graphs import kernel_pairs
 from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.quantizers import _affine
 
@@ -46,7 +47,8 @@ def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[
         for index in (1, 2):
             weight = node.inputs[index]
             matrix = np.ascontiguousarray(array_of(weight).transpose(0, 2, 1))
-            parts = [_affine.for_weight(direction, 1, whole) for direction in matrix]
+            pairings = [kernel_pairs.of_matrix(matrix.shape[1])]
+            parts = [_affine.for_weight(direction, 1, whole, pairings) for direction in matrix]
             integers = np.stack([_affine.quantize(direction, part) for direction, part in zip(matrix, parts)])
             name, place = f"{node.name}.{'WR'[index - 1]}", _INPUTS + 2 * (index - 1)
             node.replace_input_with(index, edits.constant(name, integers))

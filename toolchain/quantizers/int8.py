@@ -19,7 +19,9 @@ from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain.graphs.edits import Edits, array_of, deduplicate
+from toolchain.graphs.kernel_pairs import pairings
 from toolchain.graphs.value_range import Range
+from toolchain.graphs.weight_scales import scales_of
 from toolchain.quantizers import _affine
 from toolchain.quantizers._affine import Parameters
 from toolchain.quantizers._int8_weights import store_weights
@@ -100,6 +102,14 @@ def lstms(model: ir.Model, recipe: Recipe) -> list[ir.Node]:
     return supported_lstms(model, _float_nodes(model, recipe)) if is_taken else []
 
 
+def parameters_of(weight: Weight, scheme: QuantizationScheme) -> Parameters:
+    """Choose a weight's parameters; those that a correction chose, if one did."""
+    scales, array = scales_of(weight.value), array_of(weight.value)
+    if scales is not None:
+        return Parameters(scales, np.zeros(scales.shape, np.int8))
+    return _affine.for_weight(array, weight.axis, scheme, pairings(weight.node, array.shape, weight.axis))
+
+
 def _float_nodes(model: ir.Model, recipe: Recipe) -> set[str]:
     """Name the nodes that stay in float: those of the recipe, those that corrections marked, and nodes in subgraphs if
     the runtime takes no integer constants there.
@@ -130,7 +140,7 @@ def _weight_parameters(
     selected: dict[WeightKey, Parameters] = {}
     for weight in placement.weights:
         if weight.key not in selected:
-            selected[weight.key] = _affine.for_weight(array_of(weight.value), weight.axis, scheme)
+            selected[weight.key] = parameters_of(weight, scheme)
     for bias in placement.biases:  # a bias that stays in float here may become int32 in the runtime
         selected[bias.weight.key] = _with_room_for_bias(bias, selected[bias.weight.key], activations)
     return selected

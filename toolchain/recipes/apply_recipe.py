@@ -18,6 +18,7 @@ from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain import corrections
+from toolchain.analysis.output_error import OutputError
 from toolchain.builders import builder
 from toolchain.calibration.calibrate import observe_ranges
 from toolchain.calibration.table import CalibrationTable
@@ -213,7 +214,9 @@ def correct(
 ) -> ir.Model:
     """Apply the recipe's corrections of one stage.
 
-    The graph's metadata, and so the file that is made of it, records how many operators each correction changed.
+    Corrections that are fitted layer by layer may raise the error of the whole, so those are selected that leave the
+    least error at int8's outputs. The graph's metadata, and so the file that is made of it, records how many
+    operators each correction changed.
 
     Args:
         graph: the prepared graph; it stays unchanged.
@@ -228,12 +231,26 @@ def correct(
     Raises:
         UsageError: a correction is unknown, or the samples cannot be used.
     """
+    reference, options = graph, [graph]
     for name in recipe.corrections:
         correction = corrections.correction(name)
         if stage == correction.STAGE:
-            graph, changed = correction.correct(graph.clone(), recipe, ranges, calibration)
-            done = graph.metadata_props.get(CORRECTIONS_KEY)
-            graph.metadata_props[CORRECTIONS_KEY] = f"{done + ', ' if done else ''}{name} {changed}"
+            corrected = [
+                _noted(name, *correction.correct(option.clone(), reference, recipe, ranges, calibration))
+                for option in options
+            ]
+            without = [_noted(name, option.clone(), 0) for option in options] if correction.IS_FITTED else []
+            options = without + corrected
+    if len(options) == 1:
+        return options[0]
+    error = OutputError(reference, recipe, ranges, calibration)
+    return min(options, key=error.of)
+
+
+def _noted(name: str, graph: ir.Model, changed: int) -> ir.Model:
+    """Note in a graph how many operators a correction changed."""
+    done = graph.metadata_props.get(CORRECTIONS_KEY)
+    graph.metadata_props[CORRECTIONS_KEY] = f"{done + ', ' if done else ''}{name} {changed}"
     return graph
 
 

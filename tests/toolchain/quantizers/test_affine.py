@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
+from toolchain.graphs.kernel_pairs import of_matrix
 from toolchain.graphs.value_range import Range
 from toolchain.quantizers import _affine
 
@@ -42,7 +43,7 @@ def test_weights_survive_within_half_a_step_per_channel(reduce_range: bool, weig
     parameters = _affine.for_weight(weight, 0, scheme)
     integers = _affine.quantize(weight, parameters, axis=0)
     assert integers.dtype == np.int8
-    assert np.abs(integers.astype(int)).max() <= (63 if reduce_range else 127)
+    assert np.abs(integers.astype(int)).max() <= (64 if reduce_range else 127)
     restored = integers * parameters.scale[:, None]
     assert np.all(np.abs(restored - weight) <= parameters.scale[:, None] * 0.501)
 
@@ -52,7 +53,21 @@ def test_a_constant_tensor_gets_a_scale_that_divides() -> None:
     assert (_affine.for_weight(np.zeros((3, 3), np.float32), 0, SCHEMES[0]).scale == 1.0).all()
 
 
-@given(a=st.integers(0, 255), b=st.integers(0, 255), v=st.integers(-63, 63), w=st.integers(-63, 63))
-def test_seven_bit_weights_cannot_saturate_int16(a: int, b: int, v: int, w: int) -> None:
+@given(
+    activations=hnp.arrays(np.int64, 2, elements=st.integers(0, 255)),
+    weight=hnp.arrays(np.float32, (3, 2), elements=st.floats(-100, 100, width=32)),
+    paired=st.booleans(),
+)
+def test_a_reduced_range_cannot_saturate_int16(activations: Array, weight: Array, paired: bool) -> None:
     """`reduce_range` exists since vpmaddubsw adds two u8 x s8 products in int16."""
-    assert abs(a * v + b * w) <= np.iinfo(np.int16).max
+    pairings = [of_matrix(2)] if paired else None
+    parameters = _affine.for_weight(weight, 0, QuantizationScheme(reduce_range=True), pairings)
+    integers = _affine.quantize(weight, parameters, axis=0).astype(np.int64)
+    assert np.abs(integers @ activations).max() <= np.iinfo(np.int16).max
+
+
+def test_a_reduced_range_reduces_nothing_that_cannot_saturate() -> None:
+    weight = np.array([[1.0, -1.0, 0.9, 0.05], [1.0, 0.5, 0.9, 0.05], [1.0, 1.0, 0.9, 0.05]], np.float32)
+    parameters = _affine.for_weight(weight, 0, QuantizationScheme(reduce_range=True), [of_matrix(4)])
+    integers = _affine.quantize(weight, parameters, axis=0)
+    assert integers[:, 0].tolist() == [127, 85, 64]
