@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from runtimes.tensors import Array
-from toolchain.graphs.kernel_pairs import SAFE_SUM, Pairing
+from toolchain.quantizers._kernel_pairs import SAFE_SUM, Pairing
 
 _DAMPING = 0.01  # of the mean of H's diagonal, as in the paper
 _BLOCK = 64  # columns whose errors are passed on by one product of matrices

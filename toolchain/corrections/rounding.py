@@ -18,11 +18,11 @@ from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain.corrections._nearest_plane import round_rows
 from toolchain.corrections._second_moments import SharedWeight, depth, groups, second_moments
-from toolchain.graphs import kernel_pairs
 from toolchain.graphs.edits import Edits, array_of
 from toolchain.graphs.products import PRODUCTS
 from toolchain.graphs.value_range import Range
-from toolchain.graphs.weight_scales import set_scales
+from toolchain.graphs.weights import set_scales
+from toolchain.quantizers import _kernel_pairs
 from toolchain.quantizers.int8 import parameters_of
 from toolchain.recipes.qdq_placement import Weight, place
 from toolchain.recipes.recipe import Recipe
@@ -83,9 +83,9 @@ def _layout(weight: Weight) -> tuple[object, ...]:
 def _round(edits: Edits, shared: SharedWeight, moments: Array, scheme: QuantizationScheme) -> None:
     first = shared[0]
     array, scales = array_of(first.value), parameters_of(first, scheme).scale
-    rows = kernel_pairs.rows(array, first.axis)
+    rows = _kernel_pairs.rows(array, first.axis)
     steps = np.broadcast_to(scales, len(rows)).astype(np.float64)
-    pairings = kernel_pairs.pairings(first.node, array.shape, first.axis) if scheme.reduce_range else ()
+    pairings = _kernel_pairs.pairings(first.node, array.shape, first.axis) if scheme.reduce_range else ()
     by_group = rows.reshape(groups(first), -1, rows.shape[1])
     integers = round_rows(by_group, moments, steps.reshape(by_group.shape[:2]), pairings)
     rounded = (integers.reshape(rows.shape) * steps[:, None]).astype(np.float32)

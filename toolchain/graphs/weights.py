@@ -1,4 +1,8 @@
-"""Weights of products, lookups and recurrent operators, with the axes that share a quantization scale."""
+"""Weights of products, lookups and recurrent operators, with the axes that share a quantization scale.
+
+A correction may have chosen a weight's integers already. Such a weight is a multiple of its scales, and only a
+quantizer that uses the same scales finds the same integers.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,12 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from runtimes.tensors import Array
 from toolchain.graphs.edits import is_constant
 
 RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+
+_SCALES_KEY = "edgewright.scales"
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,17 @@ def operands(model: ir.Model, keep: Collection[str]) -> Iterator[Operand]:
             summed = axes(node, index, len(value.shape)) if axes else None
             if summed is not None:
                 yield Operand(node, index, value, summed)
+
+
+def set_scales(weight: ir.Value, scales: Array) -> None:
+    """Note the scales of a constant: float32, one per output channel, or a scalar."""
+    weight.meta[_SCALES_KEY] = scales
+
+
+def scales_of(weight: ir.Value) -> Array | None:
+    """Return the scales that a correction noted; None if there are none."""
+    scales: Array | None = weight.meta.get(_SCALES_KEY)
+    return scales
 
 
 def _conv(node: ir.Node, index: int, rank: int) -> tuple[int, ...] | None:

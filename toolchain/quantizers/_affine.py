@@ -9,9 +9,9 @@ import numpy as np
 
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.graphs import kernel_pairs
-from toolchain.graphs.kernel_pairs import Pairing
 from toolchain.graphs.value_range import Range
+from toolchain.quantizers import _kernel_pairs
+from toolchain.quantizers._kernel_pairs import Pairing
 
 _SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 
@@ -57,7 +57,7 @@ def for_weight(
         scheme: the runtime's int8 scheme.
         pairings: the ways in which kernels pair weights; any weight with any other, if None.
     """
-    rows = kernel_pairs.rows(weight.astype(np.float64), axis)
+    rows = _kernel_pairs.rows(weight.astype(np.float64), axis)
     largest = np.abs(rows).max(axis=1)
     if scheme.reduce_range:
         # Two weights that are rounded up have integers whose sum is larger by one at most, hence 127 and not 128.

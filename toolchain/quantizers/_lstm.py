@@ -14,9 +14,8 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from runtimes.profile import QuantizationScheme
-from toolchain.graphs import kernel_pairs
 from toolchain.graphs.edits import Edits, array_of, is_constant
-from toolchain.quantizers import _affine
+from toolchain.quantizers import _affine, _kernel_pairs
 
 _DOMAIN = "com.microsoft"
 _INPUTS = 8  # LSTM's inputs are X, W, R, B, sequence_lens, initial_h, initial_c and P
@@ -47,7 +46,7 @@ def integer_lstms(model: ir.Model, scheme: QuantizationScheme, keep: Collection[
         for index in (1, 2):
             weight = node.inputs[index]
             matrix = np.ascontiguousarray(array_of(weight).transpose(0, 2, 1))
-            pairings = [kernel_pairs.of_matrix(matrix.shape[1])]
+            pairings = [_kernel_pairs.of_matrix(matrix.shape[1])]
             parts = [_affine.for_weight(direction, 1, whole, pairings) for direction in matrix]
             integers = np.stack([_affine.quantize(direction, part) for direction, part in zip(matrix, parts)])
             name, place = f"{node.name}.{'WR'[index - 1]}", _INPUTS + 2 * (index - 1)

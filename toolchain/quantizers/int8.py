@@ -19,12 +19,12 @@ from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain.graphs.edits import Edits, array_of, deduplicate
-from toolchain.graphs.kernel_pairs import pairings
 from toolchain.graphs.value_range import Range
-from toolchain.graphs.weight_scales import scales_of
+from toolchain.graphs.weights import scales_of
 from toolchain.quantizers import _affine
 from toolchain.quantizers._affine import Parameters
 from toolchain.quantizers._int8_weights import store_weights
+from toolchain.quantizers._kernel_pairs import pairings
 from toolchain.quantizers._lstm import integer_lstms, supported_lstms
 from toolchain.quantizers._tables import store_tables
 from toolchain.recipes.qdq_placement import KEEP_KEY, Bias, Placement, Weight, WeightKey, place

@@ -14,11 +14,10 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
-from toolchain.graphs import kernel_pairs
 from toolchain.graphs.edits import Edits, array_of, deduplicate, is_constant
 from toolchain.graphs.products import channel_axis
 from toolchain.graphs.value_range import Range
-from toolchain.quantizers import _affine
+from toolchain.quantizers import _affine, _kernel_pairs
 from toolchain.quantizers._int8_weights import store_weights
 from toolchain.quantizers._lstm import integer_lstms
 from toolchain.quantizers._tables import store_tables
@@ -72,7 +71,7 @@ def _is_product(node: ir.Node) -> bool:
 def _rewrite(edits: Edits, node: ir.Node, scheme: QuantizationScheme) -> None:
     source, weight = node.inputs[0], node.inputs[1]
     matrix = array_of(weight) if channel_axis(node) == 1 else array_of(weight).T
-    parameters = _affine.for_weight(matrix, 1, scheme, [kernel_pairs.of_matrix(len(matrix))])
+    parameters = _affine.for_weight(matrix, 1, scheme, [_kernel_pairs.of_matrix(len(matrix))])
     name = str(node.name)
     integers = edits.constant(f"{name}.weight", np.ascontiguousarray(_affine.quantize(matrix, parameters, 1)))
     scale = edits.constant(f"{name}.weight_scale", parameters.scale)

@@ -18,7 +18,6 @@ from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain import corrections
-from toolchain.analysis.output_error import OutputError
 from toolchain.builders import builder
 from toolchain.calibration.calibrate import observe_ranges
 from toolchain.calibration.table import CalibrationTable
@@ -29,6 +28,7 @@ from toolchain.models.onnx_model import CORRECTIONS_KEY, OnnxModel, is_quantized
 from toolchain.models.prepare import prepare
 from toolchain.models.repair import make_runnable
 from toolchain.quantizers import quantizer, range_quantizer
+from toolchain.recipes.output_error import OutputError
 from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import example_samples

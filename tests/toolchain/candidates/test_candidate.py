@@ -147,7 +147,7 @@ def test_corrections_can_be_chosen_and_left_out(device):
 
 @pytest.mark.parametrize("wanted", [["magic"], ["none", "bias"]])
 def test_an_unknown_correction_is_refused(wanted):
-    with pytest.raises(UsageError, match="choose from bias, equalization, smoothing, tail, or none alone"):
+    with pytest.raises(UsageError, match="choose from bias, equalization, rounding, smoothing, tail, or none alone"):
         defaults.corrections(wanted)
 
 

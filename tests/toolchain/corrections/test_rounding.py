@@ -17,10 +17,10 @@ from runtimes.tensors import Array
 from toolchain.corrections import rounding
 from toolchain.corrections._nearest_plane import round_rows
 from toolchain.graphs.edits import array_of
-from toolchain.graphs.kernel_pairs import SAFE_SUM, of_matrix
 from toolchain.models.onnx_model import CORRECTIONS_KEY, load_ir
 from toolchain.models.prepare import prepare
 from toolchain.quantizers import _affine
+from toolchain.quantizers._kernel_pairs import SAFE_SUM, of_matrix
 from toolchain.quantizers.int8 import parameters_of
 from toolchain.recipes.apply_recipe import calibrate_graph, keep_in_float
 from toolchain.recipes.qdq_placement import place

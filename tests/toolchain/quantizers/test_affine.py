@@ -10,9 +10,9 @@ from hypothesis.extra import numpy as hnp
 
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.graphs.kernel_pairs import of_matrix
 from toolchain.graphs.value_range import Range
 from toolchain.quantizers import _affine
+from toolchain.quantizers._kernel_pairs import of_matrix
 
 numbers = st.floats(-1e4, 1e4, width=32)
 SCHEMES = [

@@ -14,7 +14,7 @@ from hwbench.data.dataset import Dataset
 from runtimes.tensors import Array
 from toolchain.graphs.value_range import Range
 from toolchain.models import ort_session
-from toolchain.quantizers import int8
+from toolchain.quantizers import quantizer
 from toolchain.recipes.recipe import Recipe
 
 _RUNS = 16  # inferences, each of which is slow: nothing is fused in exact arithmetic
@@ -43,7 +43,11 @@ class OutputError:
         Returns:
             0 if there is nothing to compare, such as outputs of integers, or of sizes that depend on the data.
         """
-        made = self._run(ort_session.exact_session(int8.quantize(model.clone(), self._recipe, self._ranges)))
+        made = self._run(
+            ort_session.exact_session(
+                quantizer(self._recipe.precision).quantize(model.clone(), self._recipe, self._ranges)
+            )
+        )
         total = 0.0
         for outputs in zip(*(zip(*runs) for runs in (self._expected, made))):
             noise = signal = 0.0

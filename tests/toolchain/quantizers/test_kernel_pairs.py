@@ -11,8 +11,8 @@ from arithmetic import exactly
 from correction_models import Case
 
 from runtimes.profile import QuantizationScheme
-from toolchain.graphs.kernel_pairs import Pairing, of_matrix, pairings, rows
 from toolchain.models import ort_session
+from toolchain.quantizers._kernel_pairs import Pairing, of_matrix, pairings, rows
 from toolchain.recipes.recipe import Recipe
 
 
