@@ -2,13 +2,14 @@
 
     python -m benchmarks.corrections [MODEL...] | tee benchmarks/results/corrections.txt
 
-All rows of a model come from one process, the same calibration samples and one machine; outputs are computed in exact
+All rows of a model come from one process, the same calibration samples and one machine. Outputs are computed in exact
 arithmetic, as the graph is written, and so alike on every CPU. `scheme` is the range of weights: 8 bits, or what cannot
-saturate with AVX2. `gain` is the score's gain over the first row of its scheme (the float tail alone), paired by sample, with its 95% confidence interval; a higher value is better, whatever the metric. SQNR is the signal-to-
+saturate with AVX2. `gain` is the score's gain over the first row of its scheme (the float tail alone), paired by
+sample, with its 95% confidence interval; a higher value is better, whatever the metric. SQNR is the signal-to-
 quantization-noise ratio of the model's first output over all evaluation samples, in dB: 6 dB more is half the error.
-Where labels are few, the SQNR separates corrections that the score cannot. `s` is the CPU time that quantizing took. The
-number after each correction counts the operators that it
-changed.
+Where labels are few, it separates corrections that the score cannot. `s` is the CPU time that quantizing took. The
+number after each correction counts the operators that it changed; 0 may mean that it was left out, since it raised the
+error of the whole.
 """
 
 from __future__ import annotations

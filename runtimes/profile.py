@@ -80,8 +80,8 @@ class QuantizationScheme:
         activations: dtype of quantized activations.
         symmetric: whether activations have zero point 0; weights always have.
         per_channel: whether weights have one scale per output channel.
-        reduce_range: whether weights use 7 bits, so that a sum of two u8 x s8 products cannot saturate int16
-            on CPUs without VNNI (onnxruntime#12072).
+        reduce_range: whether weights take only as many steps as a sum of two u8 x s8 products cannot saturate int16
+            with, on CPUs without VNNI (onnxruntime#12072).
         quantize_bias: whether biases are int32; TensorRT's parser refuses such biases.
         contrib_ops: whether operators of com.microsoft may be used, which only ONNX Runtime has.
         integer_constants: whether any operator may read an int8 constant, even in a subgraph; TensorRT takes such a
