@@ -16,7 +16,8 @@ from hwbench.data.dataset import Dataset
 from runtimes.tensors import Array
 from toolchain.models.onnx_model import OnnxModel, load_ir, open_model
 from toolchain.models.prepare import prepare
-from toolchain.recipes.apply_recipe import correct, quantize
+from toolchain.recipes.apply_corrections import correct
+from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 
 
@@ -48,7 +49,7 @@ class Case:
 
     def corrected(self, recipe: Recipe) -> ir.Model:
         """The float graph after the corrections that come before calibration."""
-        return correct(prepare(self.model), recipe, "before", {}, self.samples)
+        return correct(prepare(self.model), recipe, ("before",), {}, self.samples).model
 
     def run(self, model: ir.Model) -> Array:
         """All outputs as the graph says, flat, one after the other: float64."""

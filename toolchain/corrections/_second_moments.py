@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -12,10 +11,8 @@ from hwbench.data.dataset import Dataset
 from hwbench.progress import bar
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.analysis import im2col
-from toolchain.graphs.edits import array_of
+from toolchain.corrections._product_inputs import depth, groups, input_name, over_rows
 from toolchain.graphs.value_range import Range
-from toolchain.models import ort_session
 from toolchain.quantizers import _affine
 from toolchain.recipes.qdq_placement import Weight
 
@@ -37,8 +34,6 @@ def second_moments(
 ) -> Iterator[Array]:
     """Sum Q^T Q over rows Q that products multiply their weights with, as int8 has them.
 
-    A Conv reads a row per place of its output; of a large picture, some are taken at random.
-
     Args:
         reference: the prepared float model; it stays unchanged.
         weights: weights of products of its main graph, by nodes of the same names.
@@ -49,26 +44,11 @@ def second_moments(
     Yields:
         The sum for each weight: float64 [groups, k, k], with k in the weight's order.
     """
-    part: list[SharedWeight] = []
     with bar("Rounding weights", len(weights)) as tick:
-        for shared in weights:
-            if part and sum(map(_bytes, [*part, shared])) > _MAX_BYTES:
-                yield from _ticked(_part(reference, part, ranges, scheme, data), part, tick)
-                part = []
-            part.append(shared)
-        if part:
-            yield from _ticked(_part(reference, part, ranges, scheme, data), part, tick)
-
-
-def depth(weight: Weight) -> int:
-    """Count the products that one output of a layer sums over."""
-    array = array_of(weight.value)
-    return array.size // int(array.shape[weight.axis])
-
-
-def groups(weight: Weight) -> int:
-    """Count the groups of channels that a layer computes apart."""
-    return weight.node.attributes.get_int("group", 1) if weight.node.op_type == "Conv" else 1
+        for part in _parts(weights):
+            for shared, total in zip(part, _sums(reference, part, ranges, scheme, data)):
+                yield total.finish()
+                tick(str(shared[0].node.name))
 
 
 class _Sum:
@@ -94,50 +74,36 @@ class _Sum:
         return self.total
 
 
+def _parts(weights: Sequence[SharedWeight]) -> Iterator[list[SharedWeight]]:
+    """Split the weights into parts whose moments fit into memory."""
+    part: list[SharedWeight] = []
+    for shared in weights:
+        if part and sum(map(_bytes, [*part, shared])) > _MAX_BYTES:
+            yield part
+            part = []
+        part.append(shared)
+    if part:
+        yield part
+
+
 def _bytes(shared: SharedWeight) -> int:
     return 8 * groups(shared[0]) * depth(shared[0]) ** 2
 
 
-def _ticked(sums: Iterator[Array], part: Sequence[SharedWeight], tick: Callable[[str], None]) -> Iterator[Array]:
-    for total, shared in zip(sums, part):
-        yield total
-        tick(str(shared[0].node.name))
-
-
-def _part(
+def _sums(
     reference: ir.Model,
     weights: Sequence[SharedWeight],
     ranges: Mapping[str, Range],
     scheme: QuantizationScheme,
     data: Dataset,
-) -> Iterator[Array]:
+) -> list[_Sum]:
     sums = [_Sum(shared) for shared in weights]
-    inputs = list(dict.fromkeys(_input(weight) for shared in weights for weight in shared))
-    parameters = {name: _affine.for_activation(ranges[name], scheme) for name in inputs}
-    session = ort_session.session(_observer_graph(reference, inputs))
-    runs = min(_RUNS, data.n // data.batch_size)
-    for index, (_, outputs) in enumerate(islice(ort_session.over_samples(session, data), runs)):
-        read = dict(zip(inputs, outputs))
-        for shared, total in zip(weights, sums):
-            for weight in shared:
-                wanted = -(-max(_MIN_ROWS, _ROWS_PER_COLUMN * depth(weight)) // runs)
-                shape, name = array_of(weight.value).shape, _input(weight)
-                rows = im2col.rows(weight.node, shape, read[name], wanted, index)
-                total.add(_affine.rounded(rows, parameters[name]))
-    for total in sums:
-        yield total.finish()
+    each = [(weight, total) for shared, total in zip(weights, sums) for weight in shared]
+    parameters = [_affine.for_activation(ranges[input_name(weight)], scheme) for weight, _ in each]
+    for index, rows in over_rows(reference, [weight for weight, _ in each], data, runs=_RUNS, rows=_rows):
+        each[index][1].add(_affine.rounded(rows, parameters[index]))
+    return sums
 
 
-def _input(weight: Weight) -> str:
-    source = weight.node.inputs[0]
-    assert source is not None
-    return str(source.name)
-
-
-def _observer_graph(reference: ir.Model, tensors: Sequence[str]) -> ir.Model:
-    observer = reference.clone()
-    values = {value.name: value for node in observer.graph for value in node.outputs}
-    values.update({value.name: value for value in observer.graph.inputs})
-    observer.graph.outputs.clear()
-    observer.graph.outputs.extend(values[name] for name in tensors)
-    return observer
+def _rows(weight: Weight) -> int:
+    return max(_MIN_ROWS, _ROWS_PER_COLUMN * depth(weight))

@@ -19,6 +19,7 @@ from collections.abc import Collection, Mapping
 import onnx_ir as ir
 
 from hwbench.data.dataset import Dataset
+from toolchain.corrections import Corrected
 from toolchain.corrections._scale_search import scale_channels
 from toolchain.graphs.products import PRODUCTS
 from toolchain.graphs.value_range import Range
@@ -34,9 +35,10 @@ def correct(
     recipe: Recipe,
     ranges: Mapping[str, Range],
     data: Dataset,
-) -> tuple[ir.Model, int]:
+) -> Corrected:
     """Scale the channels that Conv, Gemm and MatMul write; see `Correction` for the arguments."""
-    return scale_channels(model, recipe, data, lambda node: node.op_type in PRODUCTS)
+    model, changed = scale_channels(model, recipe, data, lambda node: node.op_type in PRODUCTS)
+    return Corrected(model, ranges, changed)
 
 
 def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:

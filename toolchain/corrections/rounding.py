@@ -16,8 +16,10 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from hwbench.data.dataset import Dataset
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
+from toolchain.corrections import Corrected
 from toolchain.corrections._nearest_plane import round_rows
-from toolchain.corrections._second_moments import SharedWeight, depth, groups, second_moments
+from toolchain.corrections._product_inputs import depth, groups, matrices
+from toolchain.corrections._second_moments import SharedWeight, second_moments
 from toolchain.graphs.edits import Edits, array_of
 from toolchain.graphs.products import PRODUCTS
 from toolchain.graphs.value_range import Range
@@ -39,7 +41,7 @@ def correct(
     recipe: Recipe,
     ranges: Mapping[str, Range],
     data: Dataset,
-) -> tuple[ir.Model, int]:
+) -> Corrected:
     """Round the weights of the products in the main graph; see `Correction`."""
     scheme = recipe.scheme or QuantizationScheme()
     nodes: dict[ir.Value, list[Weight]] = {}
@@ -49,7 +51,7 @@ def correct(
     edits = Edits(model.graph)
     for shared, moments in zip(selected, second_moments(reference, selected, ranges, scheme, data)):
         _round(edits, shared, moments, scheme)
-    return RemoveUnusedNodesPass()(model).model, sum(map(len, selected))
+    return Corrected(RemoveUnusedNodesPass()(model).model, ranges, sum(map(len, selected)))
 
 
 def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:
@@ -83,14 +85,13 @@ def _layout(weight: Weight) -> tuple[object, ...]:
 def _round(edits: Edits, shared: SharedWeight, moments: Array, scheme: QuantizationScheme) -> None:
     first = shared[0]
     array, scales = array_of(first.value), parameters_of(first, scheme).scale
-    rows = _kernel_pairs.rows(array, first.axis)
-    steps = np.broadcast_to(scales, len(rows)).astype(np.float64)
+    by_group = matrices(first)
+    steps = np.broadcast_to(scales, array.shape[first.axis]).reshape(by_group.shape[:2]).astype(np.float64)
     pairings = _kernel_pairs.pairings(first.node, array.shape, first.axis) if scheme.reduce_range else ()
-    by_group = rows.reshape(groups(first), -1, rows.shape[1])
-    integers = round_rows(by_group, moments, steps.reshape(by_group.shape[:2]), pairings)
-    rounded = (integers.reshape(rows.shape) * steps[:, None]).astype(np.float32)
+    rounded = round_rows(by_group, moments, steps, pairings) * steps[:, :, None]
     layout = np.moveaxis(array, first.axis, 0).shape
-    value = edits.constant(f"{first.value.name}.rounded", np.moveaxis(rounded.reshape(layout), 0, first.axis))
+    restored = np.moveaxis(rounded.astype(np.float32).reshape(layout), 0, first.axis)
+    value = edits.constant(f"{first.value.name}.rounded", np.ascontiguousarray(restored))
     set_scales(value, scales)
     for weight in shared:
         weight.node.replace_input_with(weight.index, value)

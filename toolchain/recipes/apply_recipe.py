@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import onnx_ir as ir
 
@@ -22,16 +21,21 @@ from toolchain.builders import builder
 from toolchain.calibration.calibrate import observe_ranges
 from toolchain.calibration.table import CalibrationTable
 from toolchain.calibration.table_cache import dependencies
+from toolchain.corrections import Stage
 from toolchain.graphs.value_range import Range
 from toolchain.graphs.weights import operands
-from toolchain.models.onnx_model import CORRECTIONS_KEY, OnnxModel, is_quantized, load_ir, save_ir
+from toolchain.models.onnx_model import OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.models.prepare import prepare
 from toolchain.models.repair import make_runnable
 from toolchain.quantizers import quantizer, range_quantizer
-from toolchain.recipes.output_error import OutputError
+from toolchain.recipes.apply_corrections import correct
 from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import example_samples
+
+_BEFORE: tuple[Stage, ...] = ("before",)
+_AFTER: tuple[Stage, ...] = ("ranges", "after")
+_AFTER_TABLE: tuple[Stage, ...] = ("after",)  # the table's ranges stay
 
 SOURCE_PRECISION = "fp32"
 """The source's own precision, for which no variant is made."""
@@ -56,7 +60,7 @@ def quantize(
         out: the file to write.
         calibrated: the result of `calibrate_graph`, if several variants share it; it stays unchanged.
         table: ranges to use instead of observed ones, for quantizers that need ranges. They belong to the source's own
-            activations, so corrections that change activations are left out.
+            activations, so corrections that change activations or ranges are left out.
         cache: as for `calibrate`.
 
     Returns:
@@ -121,11 +125,12 @@ def calibrate_graph(
     if needs == "yes" and table is not None:
         ranges = table.of(range_quantizer(recipe.precision).tensors(graph, recipe)).ranges
     elif needs != "no" and recipe.calibration is not None and calibration is not None:
-        graph = correct(graph, recipe, "before", {}, calibration)
+        graph = correct(graph, recipe, _BEFORE, {}, calibration).model
         ranges = calibrate(graph, recipe, calibration, cache).ranges
     if not ranges or not recipe.corrections or calibration is None:
         return CalibratedGraph(graph, graph, ranges)
-    return CalibratedGraph(graph, correct(graph, recipe, "after", ranges, calibration), ranges)
+    corrected = correct(graph, recipe, _AFTER if table is None else _AFTER_TABLE, ranges, calibration)
+    return CalibratedGraph(graph, corrected.model, corrected.ranges)
 
 
 def check_samples(recipe: Recipe, *, samples: bool, table: bool) -> None:
@@ -203,55 +208,6 @@ def calibrate(graph: ir.Model, recipe: Recipe, calibration: Dataset, cache: Cach
         names = ", ".join(table.unobserved)
         say(f"No calibration sample reached tensors {names}; the nodes that use them stay in float32.")
     return table
-
-
-def correct(
-    graph: ir.Model,
-    recipe: Recipe,
-    stage: Literal["before", "after"],
-    ranges: Mapping[str, Range],
-    calibration: Dataset,
-) -> ir.Model:
-    """Apply the recipe's corrections of one stage.
-
-    Corrections that are fitted layer by layer may raise the error of the whole, so those are selected that leave the
-    least error at int8's outputs. The graph's metadata, and so the file that is made of it, records how many
-    operators each correction changed.
-
-    Args:
-        graph: the prepared graph; it stays unchanged.
-        recipe: the recipe, whose `corrections` are applied in order.
-        stage: "before" calibration, or "after" it.
-        ranges: the calibrated ranges; empty before calibration.
-        calibration: the samples.
-
-    Returns:
-        The corrected float graph.
-
-    Raises:
-        UsageError: a correction is unknown, or the samples cannot be used.
-    """
-    reference, options = graph, [graph]
-    for name in recipe.corrections:
-        correction = corrections.correction(name)
-        if stage == correction.STAGE:
-            corrected = [
-                _noted(name, *correction.correct(option.clone(), reference, recipe, ranges, calibration))
-                for option in options
-            ]
-            without = [_noted(name, option.clone(), 0) for option in options] if correction.IS_FITTED else []
-            options = without + corrected
-    if len(options) == 1:
-        return options[0]
-    error = OutputError(reference, recipe, ranges, calibration)
-    return min(options, key=error.of)
-
-
-def _noted(name: str, graph: ir.Model, changed: int) -> ir.Model:
-    """Note in a graph how many operators a correction changed."""
-    done = graph.metadata_props.get(CORRECTIONS_KEY)
-    graph.metadata_props[CORRECTIONS_KEY] = f"{done + ', ' if done else ''}{name} {changed}"
-    return graph
 
 
 def check_table(table: CalibrationTable, graph: ir.Model) -> None:
