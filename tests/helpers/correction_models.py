@@ -49,7 +49,7 @@ class Case:
 
     def corrected(self, recipe: Recipe) -> ir.Model:
         """The float graph after the corrections that come before calibration."""
-        return correct(prepare(self.model), recipe, ("before",), {}, self.samples).model
+        return correct(prepare(self.model), recipe, "before", {}, self.samples)
 
     def run(self, model: ir.Model) -> Array:
         """All outputs as the graph says, flat, one after the other: float64."""

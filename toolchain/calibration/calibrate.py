@@ -25,6 +25,10 @@ MIN_ELEMENTS = 2048  # with fewer values, estimates of a tail or a divergence ar
 _FORECAST_AFTER = 3  # samples: the first allocates memory, and the second may load a new session
 
 
+class TooFewSamplesError(UsageError):
+    """The samples give too few values for a method that looks at their distribution."""
+
+
 class CalibrationInterrupted(KeyboardInterrupt):
     """Ctrl-C after `table.samples` of the samples, which may be all of them, since choosing ranges takes time too."""
 
@@ -109,7 +113,7 @@ def _ranges(method: str, tensors: Sequence[str], found: Sequence[Histogram], n: 
             continue
         total = int(histogram.counts.sum())
         if chooser.NEEDS_DISTRIBUTION and total < MIN_ELEMENTS:
-            raise UsageError(
+            raise TooFewSamplesError(
                 f"Method {method} takes {MIN_ELEMENTS:,} values of a tensor, and {n} samples gave {total:,} of "
                 f"'{name}'; add samples, or use minmax."
             )

@@ -17,7 +17,7 @@ from toolchain.builders import Builder, builder
 from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
 from toolchain.candidates.defaults import precisions as asked_precisions
 from toolchain.quantizers import precisions, quantizer
-from toolchain.recipes.recipe import Recipe
+from toolchain.recipes.recipe import BEST, Recipe
 
 _HALVES = ("bf16", "fp16")
 _ANY = "any"  # the precision of the one candidate that stands for a runtime that nothing can be built for
@@ -46,7 +46,7 @@ class Candidate:
         recipe, ends = self.recipe, [self.variant] if self.variant else []
         if self.is_marked:
             ends.append(f"set {_digest(recipe.keep)[:4]}")
-        method = recipe.calibration if recipe.calibration != DEFAULT_CALIBRATION else None
+        method = recipe.calibration if recipe.calibration not in (DEFAULT_CALIBRATION, BEST) else None
         base = candidate_name(recipe.precision, self.runtime, recipe.keep_in, len(recipe.keep), method)
         return ", ".join([base, *ends])
 
@@ -146,7 +146,7 @@ def _missing_builder(runtime: str) -> str | None:
 def _recipes(precision: str, runtime: str, profile: HardwareProfile, corrections: Sequence[str]) -> Iterator[Recipe]:
     """Yield the recipes of a precision: alone, and with the float32 nodes in a half precision that the device has."""
     module = quantizer(precision)
-    method = None if module.NEEDS_RANGES == "no" else DEFAULT_CALIBRATION
+    method = {"no": None, "yes": BEST}.get(module.NEEDS_RANGES, DEFAULT_CALIBRATION)
     scheme = profile.quantization.get(runtime, QuantizationScheme()) if module.TAKES_SCHEME else None
     wanted = tuple(corrections) if scheme and method else ()
     told = [half for half in _HALVES if half in _float_options(runtime) and half in profile.precisions[runtime]]

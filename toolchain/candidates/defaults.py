@@ -14,7 +14,7 @@ from toolchain.quantizers import precisions as known_precisions
 DEFAULT_CALIBRATION = "minmax"
 """The only method that works with any number of samples: the others need a distribution."""
 
-DEFAULT_CORRECTIONS = ("tail", "clipping", "rounding", "bias")
+DEFAULT_CORRECTIONS = ("tail", "rounding", "bias")
 """Corrections that raised a score on real models and lowered none (benchmarks/results/corrections.txt)."""
 
 

@@ -1,13 +1,12 @@
 """Corrections: methods that recover int8's accuracy, one per file.
 
-A correction changes the float graph, or the ranges of its activations, so that its int8 form comes closer to the float
-model's outputs. It keeps the graph's nodes and their names.
+A correction changes the float graph so that its int8 form comes closer to the float model's outputs. It keeps the
+graph's nodes and their names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from runtimes import plugins
@@ -20,30 +19,14 @@ if TYPE_CHECKING:  # listing the names imports no ONNX
     from toolchain.recipes.recipe import Recipe
 
 
-@dataclass(frozen=True)
-class Corrected:
-    """A corrected graph.
-
-    Attributes:
-        model: the graph.
-        ranges: the activations' ranges by tensor, which a correction may change.
-        changed: the number of operators or ranges that changed.
-    """
-
-    model: ir.Model
-    ranges: Mapping[str, Range]
-    changed: int
-
-
-Stage = Literal["before", "ranges", "after"]
+Stage = Literal["before", "after"]
 
 
 class Correction(Protocol):
     """A module of this folder.
 
     Attributes:
-        STAGE: "before" calibration, for a correction that changes activations; "ranges" for one that changes calibrated
-            ranges; "after" calibration for one that changes constants.
+        STAGE: "before" calibration, for a correction that changes activations, or "after" it.
         IS_FITTED: its constants are fitted to each layer's own error, so that it may be left out where the error at the
             outputs grows.
     """
@@ -58,7 +41,7 @@ class Correction(Protocol):
         recipe: Recipe,
         ranges: Mapping[str, Range],
         data: Dataset,
-    ) -> Corrected:
+    ) -> tuple[ir.Model, int]:
         """Correct a graph, which is the correction's own copy.
 
         Args:
@@ -67,6 +50,9 @@ class Correction(Protocol):
             recipe: the int8 recipe.
             ranges: the calibrated ranges; empty before calibration.
             data: the calibration samples.
+
+        Returns:
+            The graph, and the number of operators that changed.
 
         Raises:
             UsageError: the samples cannot be used.

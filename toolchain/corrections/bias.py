@@ -21,7 +21,6 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from hwbench.data.dataset import Dataset
 from runtimes.tensors import Array
 from toolchain.analysis.comparison_graph import ComparisonGraph, Layer, build_comparison_graph
-from toolchain.corrections import Corrected
 from toolchain.graphs.edits import Edits, array_of, is_constant
 from toolchain.graphs.value_range import Range
 from toolchain.models import ort_session
@@ -39,7 +38,7 @@ def correct(
     recipe: Recipe,
     ranges: Mapping[str, Range],
     data: Dataset,
-) -> Corrected:
+) -> tuple[ir.Model, int]:
     """Correct the bias of every Conv, Gemm and MatMul that has one; see `Correction`.
 
     A MatMul's bias is the vector that the only node after it adds. A layer without a bias gets none: added biases made
@@ -48,7 +47,7 @@ def correct(
     comparison = build_comparison_graph(reference, model, recipe, ranges, ["own"])
     layers = [layer for layer in comparison.layers if _bias(layer.node) and layer.node.outputs[0].shape is not None]
     if not layers:
-        return Corrected(model, ranges, 0)
+        return model, 0
     for layer in layers:
         _add_mean_shift(comparison, layer)
     totals, n = [np.zeros(1)] * len(layers), 0
@@ -58,7 +57,7 @@ def correct(
     edits = Edits(model.graph)
     for layer, total in zip(layers, totals):
         _shift_bias(edits, layer.node, total / n)
-    return Corrected(model, ranges, len(layers))
+    return model, len(layers)
 
 
 def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:

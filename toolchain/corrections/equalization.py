@@ -19,7 +19,6 @@ from collections.abc import Collection, Mapping
 import onnx_ir as ir
 
 from hwbench.data.dataset import Dataset
-from toolchain.corrections import Corrected
 from toolchain.corrections._scale_search import scale_channels
 from toolchain.graphs.products import PRODUCTS
 from toolchain.graphs.value_range import Range
@@ -35,10 +34,10 @@ def correct(
     recipe: Recipe,
     ranges: Mapping[str, Range],
     data: Dataset,
-) -> Corrected:
+) -> tuple[ir.Model, int]:
     """Scale the channels that Conv, Gemm and MatMul write; see `Correction` for the arguments."""
     model, changed = scale_channels(model, recipe, data, lambda node: node.op_type in PRODUCTS)
-    return Corrected(model, ranges, changed)
+    return model, changed
 
 
 def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:

@@ -2,7 +2,7 @@
 
 A product sums over many inputs, which go along with each other, so rounding one weight up can make up for rounding
 another one down. `_nearest_plane` gives the method and its source; the inputs are those that int8 reads. On an
-EfficientNet it took the signal-to-noise ratio of int8 from 19 to 24 dB; see benchmarks/results/corrections.txt.
+EfficientNet it took the signal-to-noise ratio of int8 from 21 to 25 dB; see benchmarks/results/corrections.txt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from hwbench.data.dataset import Dataset
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.corrections import Corrected
 from toolchain.corrections._nearest_plane import round_rows
 from toolchain.corrections._product_inputs import depth, groups, matrices
 from toolchain.corrections._second_moments import SharedWeight, second_moments
@@ -41,7 +40,7 @@ def correct(
     recipe: Recipe,
     ranges: Mapping[str, Range],
     data: Dataset,
-) -> Corrected:
+) -> tuple[ir.Model, int]:
     """Round the weights of the products in the main graph; see `Correction`."""
     scheme = recipe.scheme or QuantizationScheme()
     nodes: dict[ir.Value, list[Weight]] = {}
@@ -51,7 +50,7 @@ def correct(
     edits = Edits(model.graph)
     for shared, moments in zip(selected, second_moments(reference, selected, ranges, scheme, data)):
         _round(edits, shared, moments, scheme)
-    return Corrected(RemoveUnusedNodesPass()(model).model, ranges, sum(map(len, selected)))
+    return RemoveUnusedNodesPass()(model).model, sum(map(len, selected))
 
 
 def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:

@@ -18,7 +18,6 @@ import numpy as np
 import onnx_ir as ir
 
 from hwbench.data.dataset import Dataset
-from toolchain.corrections import Corrected
 from toolchain.corrections._scale_search import scale_channels
 from toolchain.graphs.channel_groups import channel_classes
 from toolchain.graphs.edits import Edits, array_of
@@ -38,7 +37,7 @@ def correct(
     recipe: Recipe,
     ranges: Mapping[str, Range],
     data: Dataset,
-) -> Corrected:
+) -> tuple[ir.Model, int]:
     """Scale the channels that normalizations write; see `Correction` for the arguments."""
     scaling = frozenset({"LayerNormalization", "Mul"})
     model, folded = scale_channels(model, recipe, data, lambda node: node.op_type in scaling)
@@ -47,7 +46,7 @@ def correct(
     for node in added:
         if (array_of(node.inputs[1]) == 1).all():
             _remove(model.graph, node)
-    return Corrected(model, ranges, folded + changed)
+    return model, folded + changed
 
 
 def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:

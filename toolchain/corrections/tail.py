@@ -16,7 +16,6 @@ from collections.abc import Collection, Mapping, Sequence
 import onnx_ir as ir
 
 from hwbench.data.dataset import Dataset
-from toolchain.corrections import Corrected
 from toolchain.graphs.edits import Edits, array_of
 from toolchain.graphs.products import PRODUCTS, channel_axis
 from toolchain.graphs.value_range import Range
@@ -38,12 +37,12 @@ def correct(
     recipe: Recipe,
     ranges: Mapping[str, Range],
     data: Dataset,
-) -> Corrected:
+) -> tuple[ir.Model, int]:
     """Mark the tail's Convs, so that they get no Q/DQ pairs; see `Correction` for the arguments."""
     nodes = place(model, recipe.keep).nodes
     placed = [node for node in model.graph if node in nodes and node.op_type in PRODUCTS]
     if not any(node.op_type == "Conv" for node in placed):
-        return Corrected(model, ranges, 0)
+        return model, 0
     weights = {node: array_of(node.inputs[1]).size for node in placed}
     work = {node: n * weights[node] for node, n in _positions(model, placed, data).items()}
     tail: set[ir.Node] = set()
@@ -57,7 +56,7 @@ def correct(
         ends = [node.inputs[0] for node in step if node.inputs[0] is not None]
     for node in tail:
         node.metadata_props[KEEP_KEY] = "tail"
-    return Corrected(model, ranges, len(tail))
+    return model, len(tail)
 
 
 def undo(model: ir.Model, reference: ir.Model, nodes: Collection[str]) -> ir.Model:

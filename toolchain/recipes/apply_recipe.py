@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,10 +19,9 @@ from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain import corrections
 from toolchain.builders import builder
-from toolchain.calibration.calibrate import observe_ranges
+from toolchain.calibration.calibrate import TooFewSamplesError, observe_ranges
 from toolchain.calibration.table import CalibrationTable
 from toolchain.calibration.table_cache import dependencies
-from toolchain.corrections import Stage
 from toolchain.graphs.value_range import Range
 from toolchain.graphs.weights import operands
 from toolchain.models.onnx_model import OnnxModel, is_quantized, load_ir, save_ir
@@ -29,16 +29,15 @@ from toolchain.models.prepare import prepare
 from toolchain.models.repair import make_runnable
 from toolchain.quantizers import quantizer, range_quantizer
 from toolchain.recipes.apply_corrections import correct
+from toolchain.recipes.output_error import OutputError
 from toolchain.recipes.qdq_placement import place
-from toolchain.recipes.recipe import Recipe
+from toolchain.recipes.recipe import BEST, Recipe
 from toolchain.sources.input_specs import example_samples
-
-_BEFORE: tuple[Stage, ...] = ("before",)
-_AFTER: tuple[Stage, ...] = ("ranges", "after")
-_AFTER_TABLE: tuple[Stage, ...] = ("after",)  # the table's ranges stay
 
 SOURCE_PRECISION = "fp32"
 """The source's own precision, for which no variant is made."""
+
+_OFFERED = ("minmax", "mse")  # entropy and percentile were behind one of them on each model that was tried
 
 
 def quantize(
@@ -60,7 +59,7 @@ def quantize(
         out: the file to write.
         calibrated: the result of `calibrate_graph`, if several variants share it; it stays unchanged.
         table: ranges to use instead of observed ones, for quantizers that need ranges. They belong to the source's own
-            activations, so corrections that change activations or ranges are left out.
+            activations, so corrections that change activations are left out.
         cache: as for `calibrate`.
 
     Returns:
@@ -125,12 +124,30 @@ def calibrate_graph(
     if needs == "yes" and table is not None:
         ranges = table.of(range_quantizer(recipe.precision).tensors(graph, recipe)).ranges
     elif needs != "no" and recipe.calibration is not None and calibration is not None:
-        graph = correct(graph, recipe, _BEFORE, {}, calibration).model
-        ranges = calibrate(graph, recipe, calibration, cache).ranges
+        graph = correct(graph, recipe, "before", {}, calibration)
+        ranges = _best_ranges(graph, recipe, calibration, cache)
     if not ranges or not recipe.corrections or calibration is None:
         return CalibratedGraph(graph, graph, ranges)
-    corrected = correct(graph, recipe, _AFTER if table is None else _AFTER_TABLE, ranges, calibration)
-    return CalibratedGraph(graph, corrected.model, corrected.ranges)
+    return CalibratedGraph(graph, correct(graph, recipe, "after", ranges, calibration), ranges)
+
+
+def _best_ranges(graph: ir.Model, recipe: Recipe, calibration: Dataset, cache: Cache | None) -> Mapping[str, Range]:
+    """Find the ranges by the recipe's method; for `BEST`, by the one that leaves int8's outputs closest to float's."""
+    if recipe.calibration != BEST:
+        return calibrate(graph, recipe, calibration, cache).ranges
+    first, *others = (dataclasses.replace(recipe, calibration=method) for method in _OFFERED)
+    best, error = calibrate(graph, first, calibration, cache).ranges, OutputError(graph, recipe, calibration)
+    least = error.of(graph, best)
+    for other in others:
+        with contextlib.suppress(TooFewSamplesError):
+            ranges = calibrate(graph, other, calibration, cache).ranges
+            left = error.of(graph, ranges)
+            if left < least:
+                say(
+                    f"Ranges by {other.calibration}: int8's outputs come closer to float's than by {first.calibration}."
+                )
+                best, least = ranges, left
+    return best
 
 
 def check_samples(recipe: Recipe, *, samples: bool, table: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import islice
 
@@ -12,16 +13,18 @@ import onnxruntime as ort
 
 from hwbench.data.dataset import Dataset
 from runtimes.tensors import Array
-from toolchain.corrections import Corrected
+from toolchain.graphs.value_range import Range
 from toolchain.models import ort_session
 from toolchain.quantizers import range_quantizer
 from toolchain.recipes.recipe import Recipe
 
-_RUNS = 16  # inferences, each of which is slow: nothing is fused in exact arithmetic
+_RUNS = 32  # inferences, each of which is slow: nothing is fused in exact arithmetic
+_EXACT = 1e-12
 
 
 class OutputError:
-    """The noise that int8 adds to a model's outputs, on the first samples.
+    """The noise that int8 adds to a model's outputs, on the last samples, which corrections fit least: they begin with
+    the first ones.
 
     Args:
         reference: the prepared float model.
@@ -32,31 +35,36 @@ class OutputError:
     def __init__(self, reference: ir.Model, recipe: Recipe, data: Dataset) -> None:
         self._reference, self._recipe, self._data = reference, recipe, data
 
-    def of(self, corrected: Corrected) -> float:
-        """Measure noise over signal, summed over the float outputs: sum (y - y_float)^2 / sum y_float^2.
+    def of(self, model: ir.Model, ranges: Mapping[str, Range]) -> float:
+        """Measure noise over signal at the float outputs, in dB: the mean over the inferences, as few may be far off.
 
         Args:
-            corrected: the reference, or its corrected form; it stays unchanged.
+            model: the reference, or its corrected form; it stays unchanged.
+            ranges: the calibrated ranges.
 
         Returns:
-            0 if there is nothing to compare, such as outputs of integers, or of sizes that depend on the data.
+            The mean of 10 log10(sum (y - y_float)^2 / sum y_float^2); 120 below the signal is as good as exact, and as
+            good as nothing to compare, such as outputs of integers or of sizes that depend on the data.
         """
-        quantizer = range_quantizer(self._recipe.precision)
-        made = quantizer.quantize(corrected.model.clone(), self._recipe, corrected.ranges)
-        outputs = self._run(ort_session.exact_session(made))
-        total = 0.0
-        for expected_runs, seen_runs in zip(zip(*self._expected), zip(*outputs)):
-            noise = signal = 0.0
-            for expected, seen in zip(expected_runs, seen_runs):
-                if expected.dtype == np.float32 and expected.shape == seen.shape:
-                    noise += float(((seen.astype(np.float64) - expected) ** 2).sum())
-                    signal += float((expected.astype(np.float64) ** 2).sum())
-            total += noise / signal if signal else 0.0
-        return total if math.isfinite(total) else math.inf
+        made = range_quantizer(self._recipe.precision).quantize(model.clone(), self._recipe, ranges)
+        runs = zip(self._expected, self._run(ort_session.exact_session(made)))
+        decibels = [10 * math.log10(max(sum(map(_noise, expected, seen)), _EXACT)) for expected, seen in runs]
+        return float(np.mean(decibels)) if decibels else 0.0
 
     @cached_property
     def _expected(self) -> list[list[Array]]:
         return self._run(ort_session.session(self._reference))
 
     def _run(self, session: ort.InferenceSession) -> list[list[Array]]:
-        return [outputs for _, outputs in islice(ort_session.over_samples(session, self._data), _RUNS)]
+        runs = self._data.n // self._data.batch_size
+        feeds = islice(self._data.feeds(), max(0, runs - _RUNS), None)
+        return [ort_session.run_sample(session, index, fed) for index, fed in enumerate(feeds)]
+
+
+def _noise(expected: Array, seen: Array) -> float:
+    """Compare one output: noise over signal."""
+    if expected.dtype != np.float32 or expected.shape != seen.shape or not expected.any():
+        return 0.0
+    y = expected.astype(np.float64)
+    noise = float(((seen - y) ** 2).sum() / (y**2).sum())
+    return noise if math.isfinite(noise) else math.inf

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from runtimes.profile import QuantizationScheme
 
+BEST = "best"
+"""The calibration whose method is chosen by the error of int8's outputs."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -13,7 +16,7 @@ class Recipe:
 
     Attributes:
         precision: the quantizer's name ("int8", "fp16-storage").
-        calibration: the calibration method ("minmax"); None for quantizers that need no samples.
+        calibration: the calibration method ("minmax"), or `BEST`; None for quantizers that need no samples.
         scheme: the layout of int8 tensors; None for other precisions.
         keep: nodes that stay in float, and with them the products that would have read their integers.
         keep_in: the precision in which the runtime is told to compute the graph's float32 nodes ("bf16").
