@@ -70,17 +70,25 @@ def _spaced_values(array: Array) -> Array:
     return array.reshape(-1)[::step].astype(np.float64)
 
 
+def stability_index(shares: Array, reference: Array) -> Array:
+    """Compute the population stability index of shares of bins, the last axis, against those of a reference.
+
+    See `TensorDrift.psi` for its formula. An empty bin counts as one of 1e-4.
+    """
+    p, q = np.maximum(shares, _LEAST_SHARE), np.maximum(reference, _LEAST_SHARE)
+    return np.asarray(np.sum((p - q) * np.log(p / q), axis=-1))
+
+
 def _drift(name: str, reference: Distribution, counts: Array, calls: int) -> TensorDrift:
     total = int(counts.sum())
     inside = counts[1:-1].copy()
     inside[0] += counts[0]
     inside[-1] += counts[-1]
-    p = np.maximum(inside / total, _LEAST_SHARE)
-    q = np.maximum(np.array(reference.shares), _LEAST_SHARE)
+    index = stability_index(inside / total, np.array(reference.shares))
     return TensorDrift(
         tensor=name,
         calls=calls,
         values=total,
         saturated=float(counts[0] + counts[-1]) / total,
-        psi=float(np.sum((p - q) * np.log(p / q))) if calls >= LEAST_CALLS else None,
+        psi=float(index) if calls >= LEAST_CALLS else None,
     )

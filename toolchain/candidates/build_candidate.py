@@ -26,6 +26,7 @@ from toolchain.analysis.half_errors import half_sensitivity
 from toolchain.analysis.int8_errors import sensitivity
 from toolchain.builders import builder
 from toolchain.calibration import table_cache
+from toolchain.calibration.sample_drift import SampleDrift, sample_drift
 from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates.candidate import Candidate
 from toolchain.candidates.emulated_engine import is_foreign, obstacle, stand_in
@@ -35,7 +36,7 @@ from toolchain.engines.shape_ranges import DimensionRanges
 from toolchain.models.onnx_model import OnnxModel, is_quantized, load_ir, open_model
 from toolchain.models.prepare import prepare
 from toolchain.packaging.pack import Contents, pack
-from toolchain.quantizers import half_quantizer
+from toolchain.quantizers import half_quantizer, range_quantizer
 from toolchain.recipes.apply_recipe import (
     SOURCE_PRECISION,
     CalibratedGraph,
@@ -186,6 +187,25 @@ class CandidateBuilder:
         half = half_quantizer(recipe.precision)
         nodes = half.half_nodes(known.model, known.ranges)
         return half_sensitivity(known.model, nodes, half.HALF, samples)
+
+    def drift(self, evaluation: Dataset, longest_s: float) -> tuple[SampleDrift, ...]:
+        """Compare the values of what int8 quantizes in evaluation samples with those in the calibration samples.
+
+        Args:
+            evaluation: the samples that accuracy is computed on.
+            longest_s: as in `sample_drift`.
+
+        Returns:
+            The drift of each tensor; nothing if no range was observed on samples, or if they are steps of sequences,
+            which are too alike to be told from drift.
+
+        Raises:
+            UsageError: ONNX Runtime fails on a sample.
+        """
+        if self._prepared is None or self.calibration is None or self._table is not None or self.states:
+            return ()
+        tensors = range_quantizer("int8").tensors(self._prepared, Recipe("int8"))
+        return sample_drift(self._prepared, tensors, self.calibration, evaluation, longest_s)
 
     def layers(self) -> tuple[str, ...]:
         """List the names of the source's nodes, as recipes keep them."""

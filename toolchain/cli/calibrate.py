@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runtimes.errors import UsageError
 from toolchain.cli._options import (
     INTERRUPTED,
     calibration_option,
+    existing,
     input_option,
     method_option,
     output_option,
@@ -32,6 +34,14 @@ if TYPE_CHECKING:
 @calibration_option("that ranges are observed on", required=True)
 @method_option
 @click.option(
+    "--evaluation",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz|DIR|FILE.py:FACTORY",
+    callback=existing,
+    help="Samples such as the device will see, labelled or not; a warning names the tensors whose values differ from "
+    "those in the calibration samples.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("table.json"),
@@ -49,6 +59,7 @@ def command(
     states: dict[str, str],
     calibration: Path,
     method: str,
+    evaluation: Path | None,
     out: Path,
 ) -> None:
     """Write the ranges of the tensors that int8 quantizes to a file, to read, to edit and to build with.
@@ -58,12 +69,21 @@ def command(
 
     \b
     edgewright calibrate model.onnx --calibration c.npz --method percentile --out table.json
+    edgewright calibrate model.onnx --calibration c.npz --evaluation e.npz
     edgewright build model.onnx --calibration c.npz --calibration-table table.json
     """
     check_source(source)
+    if evaluation is not None and states:
+        raise UsageError(
+            "--evaluation compares samples, not the steps of sequences; leave it out for a model with states."
+        )
+    from hwbench.data import dataset
+    from hwbench.wording import count
     from runtimes.profile import QuantizationScheme
     from toolchain.calibration import table, table_cache
     from toolchain.calibration.calibrate import CalibrationInterrupted
+    from toolchain.calibration.sample_drift import drift_warning, sample_drift
+    from toolchain.calibration.sample_factory import as_npz
     from toolchain.models.prepare import prepare
     from toolchain.output_folder import output_file
     from toolchain.recipes.apply_recipe import calibrate
@@ -74,13 +94,20 @@ def command(
         model, samples = open_float_with_samples(
             source, inputs, calibration, Path(work), outputs, states, trusted=trusted
         )
-        recipe = Recipe("int8", method, QuantizationScheme())
+        file = as_npz(evaluation, Path(work, "evaluation.npz")) if evaluation else None
+        other = dataset.read(file, model.inputs, called=str(evaluation)) if file else None
+        recipe, graph = Recipe("int8", method, QuantizationScheme()), prepare(model)
         try:
-            made = calibrate(prepare(model), recipe, samples, table_cache.open_cache())
+            made = calibrate(graph, recipe, samples, table_cache.open_cache())
         except CalibrationInterrupted as interrupt:
             table.write(interrupt.table, out)
             seen = f"{interrupt.table.samples:,} of {samples.n:,} samples"
             click.echo(f"Interrupted after {seen}; '{out}' holds their ranges.", err=True)
             ctx.exit(INTERRUPTED)
         table.write(made, out)
+        if other is not None:
+            drift = sample_drift(graph, list(made.ranges), samples, other)
+            found = drift_warning(drift, [spec.name for spec in model.inputs])
+            alike = f"The evaluation samples are like the calibration samples in {count(len(drift), 'tensor')}."
+            click.echo("".join(found) or alike, err=True)
     click.echo(f"Table: {out}")

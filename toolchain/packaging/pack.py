@@ -21,7 +21,7 @@ from runtimes.files import replacing
 from runtimes.profile import HardwareProfile
 from runtimes.sample_arrays import RaggedArray, Rows
 from runtimes.tensors import Array
-from toolchain.packaging.distributions import distributions
+from toolchain.calibration.distributions import distributions
 from toolchain.quantizers import quantizer
 from toolchain.recipes.recipe import Recipe
 

@@ -44,6 +44,7 @@ from toolchain.pipeline.repeatability import check_repeats
 from toolchain.pipeline.report_entries import (
     calibration_notes,
     data_dependent_notes,
+    drift_notes,
     repair_notes,
     report_entry,
     report_trial,
@@ -212,6 +213,7 @@ def _build_for(
         *((context.scorer.note,) if context.scorer.note else ()),
         *data_dependent_notes(context),
         *calibration_notes(found.trials, context),
+        *drift_notes(found.trials, context),
         *size_notes(context),
         *match.caveats,
         *energy_budgets.unmetered_budgets(budgets, context.machine),

@@ -15,9 +15,10 @@ from hwbench.results.profile_results import ENDED_BEFORE_TIMING, CandidateResult
 from hwbench.wording import count, kept, some
 from runtimes import samples
 from runtimes.codec import encode
-from runtimes.errors import EdgewrightError
+from runtimes.errors import EdgewrightError, UsageError
 from runtimes.npz import open_arrays
 from runtimes.profile import HardwareProfile
+from toolchain.calibration.sample_drift import drift_warning
 from toolchain.candidates.build_cache import CachedTarget
 from toolchain.candidates.candidate import Candidate
 from toolchain.graphs.product_precision import by_precision
@@ -31,6 +32,8 @@ from toolchain.search.trials import BuildContext, Trial
 from toolchain.sources.sizes import batches
 
 _ENOUGH_CALIBRATION = 32  # samples: with fewer, a range is that of a few inputs
+_DRIFT_S = 5.0  # for each of two sets of samples
+_LAST_S = 0.5  # the same, where the user has waited long enough
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +145,21 @@ def calibration_notes(trials: Sequence[Trial], context: BuildContext) -> list[st
         f"int8's ranges were observed on {count(calibration.n, 'calibration sample')}; values beyond them are clipped, "
         f"so give {_ENOUGH_CALIBRATION} or more."
     ]
+
+
+def drift_notes(trials: Sequence[Trial], context: BuildContext) -> tuple[str, ...]:
+    """Write a warning of tensors whose values in the evaluation samples are not those that int8 was calibrated on."""
+    builder, evaluation = context.builder, context.scorer.samples
+    has_int8 = any(trial.candidate.recipe.precision == "int8" and trial.artifact is not None for trial in trials)
+    if not has_int8 or builder.calibration is None or evaluation.arrays is builder.calibration.arrays:
+        return ()
+    longest_s = _LAST_S if context.clock.stopped else _DRIFT_S
+    with context.clock.phase():
+        try:
+            return drift_warning(builder.drift(evaluation, longest_s), [spec.name for spec in evaluation.specs])
+        except UsageError as error:
+            return (f"The evaluation samples were not compared with the calibration samples: {error}",)
+    return ()
 
 
 def size_notes(context: BuildContext) -> tuple[str, ...]:

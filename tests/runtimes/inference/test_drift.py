@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from runtimes.bundles.distribution import Distribution
 from runtimes.inference.drift import LEAST_CALLS, DriftMonitor, TensorDrift
 from runtimes.tensors import Array
-from toolchain.packaging.distributions import distributions
+from toolchain.calibration.distributions import distributions
 
 REPEATS = LEAST_CALLS  # of what is seen, so that the index is given
 

@@ -51,6 +51,19 @@ def test_the_table_holds_what_the_samples_show(table, digits):
     assert len(found.ranges) > 2
 
 
+def test_evaluation_samples_are_compared(cli, digits, tmp_path):
+    with np.load(digits.evaluation) as data:
+        np.savez(tmp_path / "inverted.npz", image=1 - data["image"])
+    told = {}
+    for name, samples in (("alike", digits.evaluation), ("inverted", tmp_path / "inverted.npz")):
+        out = ("--out", tmp_path / "table.json")
+        ran = cli("calibrate", digits.onnx, "--calibration", digits.calibration, "--evaluation", samples, *out)
+        assert ran.code == 0
+        told[name] = ran.err
+    assert "The evaluation samples are like the calibration samples in " in told["alike"]
+    assert "distributed otherwise in 'image' (population stability index" in told["inverted"]
+
+
 def test_a_factory_gives_the_same_table(table, cli, digits, tmp_path):
     (tmp_path / "data.py").write_text(
         f"import numpy as np\ndef make():\n    for image in np.load({str(digits.calibration)!r})['image']:\n"
