@@ -23,7 +23,7 @@ from toolchain.graphs.edits import array_of, is_constant
 from toolchain.models import ort_session
 
 ELEMENTS = 2**17
-"""Elements of one tensor that all samples together give to a histogram; 13 of them lie beyond 99.99 percent."""
+"""Elements of one tensor that all samples together give to a distribution; 13 of them lie beyond 99.99 percent."""
 
 _ELEMENTS_PER_SAMPLE = 256, 4096  # minimum and maximum; the step may yield up to twice as many
 _REVIEWS = (1, 8, 64)  # samples before which the graph omits sides that reached their bound; each loads a session
@@ -55,7 +55,6 @@ def observe(
     *,
     elements: bool = False,
     infinities: bool = False,
-    most: int = ELEMENTS,
 ) -> Iterator[Observation]:
     """Run every sample and yield one observation per inference.
 
@@ -65,7 +64,6 @@ def observe(
         data: the calibration samples.
         elements: take some of the tensors' values, too.
         infinities: the tensors may hold infinity and NaN, which then count as zeros.
-        most: about the most elements of one tensor that all samples together give.
 
     Raises:
         UsageError: a tensor is inside an operator that hides it, a sample drives a tensor to NaN or infinity, or ONNX
@@ -73,7 +71,7 @@ def observe(
             ignore goes unnoticed.
     """
     batch = data.batch_size
-    share = np.clip(most * batch // data.n, *_ELEMENTS_PER_SAMPLE)
+    share = np.clip(ELEMENTS * batch // data.n, *_ELEMENTS_PER_SAMPLE)
     per_sample = int(share) if elements else 0
     bounds = _bounds(model.graph, tensors)
     # A bounded side holds no infinity, so the elements' extreme is good enough there.

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -20,10 +21,11 @@ from hwbench.wording import some
 from runtimes.tensors import Array
 from toolchain.calibration.distributions import distributions
 from toolchain.calibration.exchangeability import exceedance_probability, shift
-from toolchain.calibration.observe import Observation, observe
+from toolchain.calibration.observer_graph import build_observer_graph
+from toolchain.models import ort_session
 
-_MOST = 64, 32  # calibration and evaluation samples, taken at random
-_VALUES = 2**13  # of one tensor, of all samples of one set: each gives 256 to 512 of them
+_MOST = 32, 16  # calibration and evaluation samples, taken at random
+_VALUES = 256  # of one tensor in one inference, or up to twice as many
 _FALSE_ALARMS = 0.01  # the probability that samples of one population draw a warning, for each of the two criteria
 _MAJOR_SHIFT = (
     0.25  # a population stability index above it is another population (Siddiqi, Credit Risk Scorecards, 2006)
@@ -32,6 +34,9 @@ _MAJOR_SHIFT = (
 # 2004.09602).
 _MANY = 0.01
 _NAMED = 2
+
+_Seen: TypeAlias = Sequence[Sequence[Array]]
+"""Some values of each tensor, one array for each inference; empty if it was not computed."""
 
 
 @dataclass(frozen=True)
@@ -69,20 +74,20 @@ def sample_drift(
         The drift of each tensor, in their order, but for those that have no values in either set.
 
     Raises:
-        UsageError: as in `observe`.
+        UsageError: a tensor is inside an operator that hides it, or ONNX Runtime fails on a sample.
     """
     calibrated, evaluated = (
         _observed(graph, tensors, _some(data, most), longest_s) for data, most in zip((calibration, evaluation), _MOST)
     )
-    reached = [i for i in range(len(tensors)) if calibrated.total(i) and evaluated.total(i)]
+    reached = [i for i in range(len(tensors)) if all(any(map(len, seen[i])) for seen in (calibrated, evaluated))]
     if not reached:
         return ()
-    deciles = {i: distributions({"": np.concatenate(calibrated.values[i])})[""].edges for i in reached}
+    deciles = {i: distributions({"": np.concatenate(calibrated[i])})[""].edges for i in reached}
     indices, chances = shift(*(_counts(seen, deciles) for seen in (calibrated, evaluated)))
     found = []
     for i, index, chance in zip(reached, indices.tolist(), chances.tolist()):
-        saturated = _saturated(calibrated, evaluated, i)
-        leaving = _leaving_chance(calibrated, evaluated, i) * len(reached)  # Bonferroni's bound
+        saturated = _saturated(calibrated[i], evaluated[i])
+        leaving = _leaving_chance(calibrated[i], evaluated[i]) * len(reached)  # Bonferroni's bound
         leaves_range = saturated >= _MANY and leaving <= _FALSE_ALARMS
         is_shifted = index > _MAJOR_SHIFT and chance <= _FALSE_ALARMS
         found.append(SampleDrift(tensors[i], saturated, index, leaves_range, is_shifted))
@@ -111,25 +116,6 @@ def drift_warning(found: Sequence[SampleDrift], inputs: Collection[str]) -> tupl
     return (f"The evaluation samples {', and '.join(parts)}: is the calibration data of the same kind?",)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What a set of samples showed.
-
-    Attributes:
-        low, high: the extremes of each tensor: float64 [inferences, tensors], the low above the high if there were no
-            values.
-        values: some values of each tensor, one array per inference.
-    """
-
-    low: Array
-    high: Array
-    values: Sequence[Sequence[Array]]
-
-    def total(self, tensor: int) -> int:
-        """Count the values of a tensor."""
-        return sum(map(len, self.values[tensor]))
-
-
 def _some(data: Dataset, most: int) -> Dataset:
     """Take about so many samples at random, in random order and in whole batches."""
     rng, batch = np.random.default_rng(0), data.batch_size
@@ -141,39 +127,41 @@ def _some(data: Dataset, most: int) -> Dataset:
 
 
 def _observed(graph: ir.Model, tensors: Sequence[str], data: Dataset, longest_s: float) -> _Seen:
-    end, seen = time.monotonic() + longest_s, list[Observation]()
-    for observation in observe(graph, tensors, data, elements=True, infinities=True, most=_VALUES):
-        seen.append(observation)
+    """Take some values of each tensor from each inference."""
+    dims = {letter: sizes[0] for letter, sizes in data.sizes.items() if len(sizes) == 1}
+    no_extremes = np.zeros(
+        (2, len(tensors)), bool
+    )  # they would take longer than all else, and values nearly reach them
+    observer = build_observer_graph(graph, tensors, no_extremes, _VALUES, dims, infinities=False)
+    session, end, seen = ort_session.session(observer), time.monotonic() + longest_s, []
+    for _, outputs in ort_session.over_samples(session, data):
+        seen.append([values[np.isfinite(values)] for values in outputs])
         if time.monotonic() > end:
             break
-    cut = [np.split(one.elements, np.cumsum(one.sizes)[:-1]) for one in seen]
-    return _Seen(np.stack([one.low for one in seen]), np.stack([one.high for one in seen]), list(zip(*cut)))
+    return list(zip(*seen))
 
 
 def _counts(seen: _Seen, deciles: Mapping[int, Sequence[float]]) -> Array:
     """Count values between deciles: int64 [inferences, tensors, bins]; tensors with fewer bins have empty ones."""
-    counts = np.zeros((len(seen.low), len(deciles), 1 + max(map(len, deciles.values()))), np.int64)
+    counts = np.zeros((len(seen[0]), len(deciles), 1 + max(map(len, deciles.values()))), np.int64)
     for place, (i, edges) in enumerate(deciles.items()):
-        for inference, values in enumerate(seen.values[i]):
-            bins = np.searchsorted(np.array(edges, np.float64), values, side="right")
+        for inference, values in enumerate(seen[i]):
+            bins = np.searchsorted(np.array(edges, np.float32), values, side="right")
             counts[inference, place] = np.bincount(bins, minlength=counts.shape[2])
     return counts
 
 
-def _saturated(calibrated: _Seen, evaluated: _Seen, tensor: int) -> float:
-    low, high = calibrated.low[:, tensor].min(), calibrated.high[:, tensor].max()
-    values = np.concatenate(evaluated.values[tensor])
-    return float(((values < low) | (values > high)).mean())
+def _saturated(calibrated: Sequence[Array], evaluated: Sequence[Array]) -> float:
+    known, values = np.concatenate(calibrated), np.concatenate(evaluated)
+    return float(((values < known.min()) | (values > known.max())).mean())
 
 
-def _leaving_chance(calibrated: _Seen, evaluated: _Seen, tensor: int) -> float:
+def _leaving_chance(calibrated: Sequence[Array], evaluated: Sequence[Array]) -> float:
     """Compute the probability that chance alone takes so many samples beyond the calibrated range on either side."""
-    chances = []
-    for inside, outside in ((calibrated.high, evaluated.high), (-calibrated.low, -evaluated.low)):
-        known, seen = inside[:, tensor], outside[:, tensor]
-        known, seen = known[np.isfinite(known)], seen[np.isfinite(seen)]  # without inferences that skipped the tensor
-        chances.append(exceedance_probability(int((seen > known.max()).sum()), len(seen), len(known)))
-    return min(1.0, 2 * min(chances))
+    known, seen = ([values for values in each if len(values)] for each in (calibrated, evaluated))
+    low, high = min(map(np.min, known)), max(map(np.max, known))
+    below, above = sum(values.min() < low for values in seen), sum(values.max() > high for values in seen)
+    return min(1.0, 2 * exceedance_probability(int(max(below, above)), len(seen), len(known)))
 
 
 def _worst(found: Sequence[SampleDrift], by: str, inputs: Collection[str]) -> list[SampleDrift]:

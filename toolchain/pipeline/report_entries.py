@@ -32,7 +32,7 @@ from toolchain.search.trials import BuildContext, Trial
 from toolchain.sources.sizes import batches
 
 _ENOUGH_CALIBRATION = 32  # samples: with fewer, a range is that of a few inputs
-_DRIFT_S = 5.0  # for each of two sets of samples
+_DRIFT_S = 2.0  # for each of two sets of samples
 _LAST_S = 0.5  # the same, where the user has waited long enough
 
 
