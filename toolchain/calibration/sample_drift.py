@@ -27,9 +27,7 @@ from toolchain.models import ort_session
 _MOST = 32, 16  # calibration and evaluation samples, taken at random
 _VALUES = 256  # of one tensor in one inference, or up to twice as many
 _FALSE_ALARMS = 0.01  # the probability that samples of one population draw a warning, for each of the two criteria
-_MAJOR_SHIFT = (
-    0.25  # a population stability index above it is another population (Siddiqi, Credit Risk Scorecards, 2006)
-)
+_MAJOR_SHIFT = 0.25  # an index above it is another population (Siddiqi, Credit Risk Scorecards, 2006)
 # Ten times what the lowest percentile that is in use as a method, 99.9, clips on purpose (Wu et al. 2020, arXiv
 # 2004.09602).
 _MANY = 0.01
@@ -129,9 +127,8 @@ def _some(data: Dataset, most: int) -> Dataset:
 def _observed(graph: ir.Model, tensors: Sequence[str], data: Dataset, longest_s: float) -> _Seen:
     """Take some values of each tensor from each inference."""
     dims = {letter: sizes[0] for letter, sizes in data.sizes.items() if len(sizes) == 1}
-    no_extremes = np.zeros(
-        (2, len(tensors)), bool
-    )  # they would take longer than all else, and values nearly reach them
+    # Exact extremes would take longer than all else, and evenly spaced values nearly reach them.
+    no_extremes = np.zeros((2, len(tensors)), bool)
     observer = build_observer_graph(graph, tensors, no_extremes, _VALUES, dims, infinities=False)
     session, end, seen = ort_session.session(observer), time.monotonic() + longest_s, []
     for _, outputs in ort_session.over_samples(session, data):
