@@ -108,6 +108,8 @@ def command(
         if other is not None:
             drift = sample_drift(graph, list(made.ranges), samples, other)
             found = drift_warning(drift, [spec.name for spec in model.inputs])
-            alike = f"The evaluation samples are like the calibration samples in {count(len(drift), 'tensor')}."
-            click.echo("".join(found) or alike, err=True)
+            none = (
+                f"The evaluation samples show no drift from the calibration samples in {count(len(drift), 'tensor')}."
+            )
+            click.echo("".join(found) or none, err=True)
     click.echo(f"Table: {out}")

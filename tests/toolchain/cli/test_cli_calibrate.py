@@ -60,8 +60,15 @@ def test_evaluation_samples_are_compared(cli, digits, tmp_path):
         ran = cli("calibrate", digits.onnx, "--calibration", digits.calibration, "--evaluation", samples, *out)
         assert ran.code == 0
         told[name] = ran.err
-    assert "The evaluation samples are like the calibration samples in " in told["alike"]
+    assert "The evaluation samples show no drift from the calibration samples in " in told["alike"]
     assert "distributed otherwise in 'image' (population stability index" in told["inverted"]
+
+
+def test_steps_of_sequences_are_not_compared(cli, digits):
+    samples = ("--calibration", digits.calibration, "--evaluation", digits.evaluation)
+    ran = cli("calibrate", digits.onnx, *samples, "--state", "y=x")
+    assert ran.code == 2
+    assert "--evaluation compares samples" in ran.err
 
 
 def test_a_factory_gives_the_same_table(table, cli, digits, tmp_path):

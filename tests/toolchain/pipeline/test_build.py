@@ -73,6 +73,7 @@ def test_every_candidate_is_a_row_and_one_is_chosen(whole, out, short):
     assert {entry.status for entry in found.candidates} <= {"selected", "eligible", "rejected", "not built"}
     assert [entry.status for entry in found.candidates].count("selected") == 1
     assert all(entry.reason for entry in found.candidates)
+    assert not any("same kind" in caveat for caveat in found.caveats)
     rows = entries(whole)
     for precision in ("fp16", "bf16"):  # this device has no such arithmetic
         assert rows[precision].status == "not built"

@@ -13,11 +13,15 @@ from sample_sets import in_memory
 
 from hwbench.data.dataset import Dataset
 from runtimes.errors import UsageError
+from runtimes.profile import HardwareProfile
+from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, open_model
+from toolchain.pipeline.build import build
 from toolchain.pipeline.report_entries import drift_notes
+from toolchain.pipeline.request import BuildRequest
 from toolchain.recipes.recipe import Recipe
 from toolchain.search.time_limit import TimeLimit
 
@@ -89,3 +93,15 @@ def test_digits_are_alike(digits, tmp_path: Path) -> None:
             sets.append(in_memory(model.inputs, {"image": data["image"]}))
     builder = CandidateBuilder("digits", model, sets[0], tmp_path)
     assert drift_notes(trials(), context(builder, sets[1])) == ()
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_build_says_so(model: OnnxModel, device: HardwareProfile, short: SamplingPlan, tmp_path: Path) -> None:
+    image = tiny_models.samples("conv", 32)["image"]
+    np.savez(tmp_path / "calibration.npz", image=image)
+    np.savez(tmp_path / "evaluation.npz", image=image * 9)
+    files = {name: tmp_path / f"{name}.npz" for name in ("calibration", "evaluation")}
+    chosen = {"precisions": ("int8",), "runtimes": ("onnxruntime",), "corrections": ()}
+    request = BuildRequest(str(model.path), "conv", tmp_path, (device,), **files, **chosen, sampling=short)
+    (found,) = build(request).profiles
+    assert any("leave the calibrated range of 'image'" in caveat for caveat in found.caveats)
