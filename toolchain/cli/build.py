@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from runtimes.profile import HardwareProfile
     from toolchain.engines.shape_ranges import DimensionRanges
 
-_DURATION_S = 0.5  # of a block; up to thirty are measured, and processes differ more than the runs of one do
+DURATION_S = 0.5  # of a block; up to thirty are measured, and processes differ more than the runs of one do
 
 
 def _source(ctx: click.Context, _: click.Parameter, source: str) -> str:
@@ -188,7 +188,7 @@ def command(ctx: click.Context, /, plan: bool, form: str, verbose: bool, duratio
     from toolchain.output_folder import output_folder
     from toolchain.pipeline.request import BuildRequest
 
-    sampling = sampling_plan(duration) if duration is not None else SamplingPlan(duration_s=_DURATION_S)
+    sampling = sampling_plan(duration) if duration is not None else SamplingPlan(duration_s=DURATION_S)
     request = BuildRequest(**asked, sampling=sampling, cache=default_folder())
     for budget in request.budgets:
         if budget.relative:

@@ -26,7 +26,7 @@ from hwbench.results import profile_results
 from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.sampling.closed_loop import MOST_RUNS, SamplingPlan
-from toolchain.cli import edgewright
+from toolchain.cli import build, edgewright
 from toolchain.cli._options import SCENARIOS, sampling_plan
 from toolchain.packaging.pack import pack
 
@@ -117,7 +117,7 @@ def test_what_is_light_or_wrong_imports_nothing_heavy(arguments):
 def test_help_tells_the_figures_of_the_code_that_it_does_not_import():
     plan, gated = SamplingPlan(), sequential_gate.sampling_plan()
     assert get_args(Scenario) == SCENARIOS
-    assert f"[default: {plan.duration_s:g}, or {plan.max_runs:,} inferences]" in words_of("build")
+    assert f"[default: {build.DURATION_S:g}, or {plan.max_runs:,} inferences]" in words_of("build")
     assert f"[default: {plan.duration_s:g}, or {plan.max_runs:,} inferences]" in words_of("measure")
     assert f"[default: {gated.duration_s:g}, or {gated.max_runs:,} inferences]" in words_of("gate")
     assert f"[default: {sequential_gate.MAX_TIME_S:g}" in words_of("gate")

@@ -63,7 +63,7 @@ def test_without_them_the_source_ships_and_the_report_says_what_would_settle_it(
     open_question = found.unsettled
     assert open_question.candidate == "int8 (onnxruntime)"
     assert 0.5 < open_question.probability < 0.95 == open_question.asked
-    assert open_question.needed.labelled > 100 < open_question.needed.unlabelled
+    assert open_question.needed.labelled > 0 < open_question.needed.unlabelled
     assert f"--confidence {open_question.settled_at:g} selects it now" in open_question.sentence
     (settled,) = build(few(confidence=open_question.settled_at)).profiles
     assert settled.selected.precision == "int8"
