@@ -22,14 +22,40 @@ def exit_code(run: Callable[[], int]) -> int:
         The command's own exit code; 2 if it failed, with a sentence on stderr; 130 if it was interrupted,
         141 if the reader of its output is gone, as shells count signals.
     """
+    return unless_unread(lambda: _exit_code(run))
+
+
+def unless_unread(run: Callable[[], int]) -> int:
+    """Run a command that returns its exit code; return 141 if the reader of stdout or stderr is gone before its end.
+
+    Whoever closed the pipe has seen enough, which says nothing about budgets: 1 would be taken for a broken one.
+    """
     try:
         return run()
+    except BrokenPipeError:
+        pass
+    except SystemExit as end:  # rich exits with 1 when it finds a closed pipe
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except BrokenPipeError:  # Python would complain again at its exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return 128 + signal.SIGPIPE
+
+
+def _exit_code(run: Callable[[], int]) -> int:
+    try:
+        code = run()
+        if sys.stdout is not None:
+            sys.stdout.flush()  # or Python would find a closed pipe or a full disk at its exit, and exit with 120
+        return code
     except EdgewrightError as error:
         sys.stderr.write(f"Error: {one_line(str(error))}\n")
         return 2
-    except BrokenPipeError:  # whoever read the output has seen enough; Python would complain again at its exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+    except BrokenPipeError:
+        raise
     except OSError as error:
         sys.stderr.write(f"Error: {error.strerror or error}; nothing was left half-written.\n")
         return 2

@@ -1,18 +1,21 @@
 """The `edgewright` command: one file per subcommand, each with a click command named `command`.
 
-Exit codes: 0 met; 1 a budget is broken; 2 usage or tool error; 3 inconclusive; 130 interrupted.
+Exit codes: 0 met; 1 a budget is broken; 2 usage or tool error; 3 inconclusive; 130 interrupted; 141 the reader of
+the output is gone.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import errno
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 try:
     import click
@@ -22,6 +25,7 @@ except ModuleNotFoundError as missing:  # a device that only runs bundles has no
 
 import runtimes
 from runtimes import plugins
+from runtimes.command_line import unless_unread
 from runtimes.errors import EdgewrightError, one_line
 
 # The order in which people use the commands.
@@ -30,6 +34,14 @@ _ORDER = tuple("demo inspect profiles build measure gate history verify sign cal
 
 class _Commands(click.Group):
     """Subcommands from the folder, each imported when it is run."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _ends_when_unread():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _ends_when_unread():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         found = plugins.names(__name__)
@@ -45,6 +57,15 @@ class _Commands(click.Group):
         """List the commands without importing them, which would take longer than printing the list."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
+
+
+@contextlib.contextmanager
+def _ends_when_unread() -> Iterator[None]:
+    """Keep click from exiting with 1 when a pipe is closed, which would be a verdict; see `unless_unread`."""
+    try:
+        yield
+    except BrokenPipeError as closed:
+        raise SystemExit from closed
 
 
 def _summary(name: str) -> str:
@@ -68,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error becomes one sentence and an exit code here, and only here."""
     # SIGTERM, which ends a CI job, must leave no more behind than Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    sys.exit(_run(arguments))
+    sys.exit(unless_unread(lambda: _run(arguments)))
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -86,6 +107,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted; nothing was left half-written.", err=True)
         return 130
+    except BrokenPipeError:
+        raise
     except OSError as error:
         if error.errno == errno.ENOSPC:
             where = error.filename or tempfile.gettempdir()  # a failed write does not say which file it was for
