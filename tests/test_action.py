@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -84,6 +85,15 @@ def test_what_is_not_met_fails_the_job_and_inconclusive_only_passes_where_asked(
 ) -> None:
     done = run(GATE, folder, bundle="my model.edge", budgets=budget, inconclusive=inconclusive)
     assert (done.returncode, outputs(folder)["verdict"]) == (code, verdict), done.stderr
+
+
+def test_the_gate_scores_by_the_metric_that_the_job_names(folder: Path) -> None:
+    (folder / "m.py").write_text("def number(outputs, labels):\n    return float(labels.mean())\n")
+    np.savez(folder / "e.npz", image=np.ones((20, 3, 8, 8), np.float32), labels=np.ones(20))
+    given = {"bundle": "my model.edge", "budgets": "accuracy[number]>=0.5", "evaluation": "e.npz"}
+    assert run(GATE, folder, **given).returncode == 2
+    done = run(GATE, folder, **given, metric="m.py:number")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_mistake_fails_the_job_with_its_sentence(folder: Path) -> None:

@@ -218,7 +218,17 @@ def _metrics(item: OpenedBundle, evaluation: Evaluation) -> list[Metric]:
 
     Parity compares with the source's outputs, which only `build` has. Labels then have to be those of a classifier, so
     top1 takes its place.
+
+    Raises:
+        UsageError: a metric was not found, or is the user's own, whose function no bundle holds.
     """
     packed = item.packed.accuracy if item.packed else None
     own = [one.metric for one in packed.each] if packed and packed.metric != "parity" else ["top1"]
+    unknown = [name for name in own if not metrics.is_built_in(name)]
+    if unknown and not evaluation.metrics:
+        given = " ".join(f"--metric {name if name not in unknown else f'FILE.py:{name}'}" for name in own)
+        raise UsageError(
+            f"'{item.path}' was scored by '{unknown[0]}', a function of your own that no bundle holds; give {given}, "
+            "with the file that has it."
+        )
     return metrics.load_all(evaluation.metrics or own)

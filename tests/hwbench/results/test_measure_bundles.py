@@ -246,6 +246,19 @@ def test_evaluation_data_that_does_not_fit_is_refused(pack_linear, fake_target, 
         take([tmp_path / "a.edge"], fake_target, Evaluation(tmp_path / "unlabelled.npz", ("top9",)))
 
 
+def test_a_bundle_that_was_scored_by_the_users_own_metric_asks_for_it(
+    pack_linear, fake_target, labelled, report_text, tmp_path
+):
+    own = dataclasses.replace(top1(1.0, 0.0), metric="distance")
+    path = pack_linear(tmp_path / "a.edge", report=report_text(joined([top1(1.0, 1.0), own])))
+    with pytest.raises(UsageError, match="a function of your own") as refused:
+        take([path], fake_target, Evaluation(labelled))
+    assert "--metric top1 --metric FILE.py:distance" in str(refused.value)
+    (tmp_path / "m.py").write_text("def distance(outputs, labels):\n    return float(labels.mean())\n")
+    (report,) = take([path], fake_target, Evaluation(labelled, (f"{tmp_path / 'm.py'}:distance",)))
+    assert (report.accuracy.metric, report.accuracy.value) == ("distance", 0.5)
+
+
 def test_nothing_is_left_behind(pack_linear, fake_target, tmp_path, monkeypatch):
     folder = tmp_path / "temporary"
     folder.mkdir()
