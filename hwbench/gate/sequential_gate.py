@@ -30,7 +30,7 @@ from hwbench.stats.confidence_sequences import blocks_needed
 from hwbench.targets import CrashError, Target
 from runtimes.errors import UsageError
 from runtimes.npz import write as write_npz
-from runtimes.sampling.closed_loop import MOST_RUNS, Block, SamplingPlan
+from runtimes.sampling.closed_loop import UNLIMITED_RUNS, Block, SamplingPlan
 
 MAX_TIME_S = 60.0
 _BLOCK_S = 0.1  # about the time of starting a process; many short processes, since they differ more than runs do
@@ -137,7 +137,7 @@ def sampling_plan(budgets: Sequence[Budget] = (), block_s: float | None = None) 
     duration_s = _BLOCK_S if block_s is None else block_s
     return SamplingPlan(
         min_runs=runs,
-        max_runs=max(runs, _MOST_RUNS if block_s is None else MOST_RUNS),
+        max_runs=max(runs, _MOST_RUNS if block_s is None else UNLIMITED_RUNS),
         duration_s=duration_s,
         warmup_limit_s=max(1.0, duration_s),
         time_limit_s=max(SamplingPlan.time_limit_s, 2 * duration_s),

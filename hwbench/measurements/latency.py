@@ -229,7 +229,7 @@ def _energy_uj(block: Block) -> float:
         raise ValueError((conditions and conditions.unmetered) or "energy was not recorded")
     if meter_stood_still(block):
         raise ValueError(METER_STOOD_STILL)
-    return sum(conditions.energy_uj.values()) / (len(block.samples_ns) * block.inferences)
+    return sum(conditions.energy_uj.values()) / (block.runs * block.inferences)
 
 
 def _median(values: list[float]) -> Estimate:

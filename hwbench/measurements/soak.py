@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwbench.stats.trends import Trend, trend
-from runtimes.sampling.closed_loop import MOST_RUNS, Block, SamplingPlan
+from runtimes.sampling.closed_loop import UNLIMITED_RUNS, Block, SamplingPlan
 from runtimes.tensors import Array
 
 _WINDOWS = 60
@@ -22,7 +22,7 @@ class Soak:
 
     Attributes:
         runs: number of inferences.
-        seconds: their total time.
+        seconds: their total time, without the time between them.
         latency: trend of the median latencies of sixty windows, or of fewer in a short soak.
         probe: trend of the speed probe, which slows down if the machine does; None if it ran too seldom.
         memory: trend of the process's memory; None if the system does not report it.
@@ -55,9 +55,9 @@ class Soak:
 
 
 def plan(minutes: float) -> SamplingPlan:
-    """Plan one process that runs for some minutes, or a million inferences."""
+    """Plan one process that runs for some minutes."""
     seconds = 60 * minutes
-    return SamplingPlan(min_runs=1, max_runs=MOST_RUNS, duration_s=seconds, time_limit_s=seconds)
+    return SamplingPlan(min_runs=1, max_runs=UNLIMITED_RUNS, duration_s=seconds, time_limit_s=seconds)
 
 
 def soak(block: Block) -> Soak:
@@ -71,8 +71,8 @@ def soak(block: Block) -> Soak:
         raise ValueError(f"a trend takes {_MIN_VALUES} inferences, and there were {len(samples)}; soak for longer")
     resident = block.resident_bytes
     return Soak(
-        runs=len(samples),
-        seconds=float(samples.sum()) / 1e9,
+        runs=block.runs,
+        seconds=block.runs * float(samples.mean()) / 1e9,
         latency=trend(_medians(samples)),
         probe=trend(_medians(np.asarray(block.probe_ns, dtype=np.float64)))
         if len(block.probe_ns) >= _MIN_VALUES
@@ -91,7 +91,7 @@ def leak(block: Block) -> str | None:
     grown = resident[-1] - resident[0]
     if not _is_leak(trend(resident), grown):
         return None
-    return f"its process leaks: {grown / 1e6:.1f} MB in {len(block.samples_ns):,} inferences"
+    return f"its process leaks: {grown / 1e6:.1f} MB in {block.runs:,} inferences"
 
 
 def _medians(values: Array) -> list[float]:

@@ -1,4 +1,4 @@
-"""Raw latency samples from a closed loop: one inference after another, with every sample recorded.
+"""Raw latency samples from a closed loop: one inference after another, every one of them timed.
 
 This runs on the device, in a separate process. The host computes the statistics.
 """
@@ -23,6 +23,7 @@ from runtimes.inference.session import Session
 from runtimes.inference.step_sequences import StepSequence, sequences
 from runtimes.sample_arrays import Rows
 from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
+from runtimes.sampling.records import Records
 from runtimes.sampling.speed_probe import SpeedProbe
 from runtimes.sampling.system_conditions import Conditions, SystemMonitor
 from runtimes.tensors import Array
@@ -30,8 +31,12 @@ from runtimes.tensors import Array
 _DISTINCT_FEEDS = 8  # enough to vary the data, and few enough to hold in memory
 _WINDOW_RUNS = 10  # see `warm_up`
 _SETTLED_RATIO = 0.98  # warm-up ends when a window's median is no longer 2% below the best one
-MOST_RUNS = 1_000_000
-"""Upper limit of each number in a plan, whether it counts runs or seconds."""
+_MOST_SAMPLES = 1 << 17  # a mebibyte; more than any percentile takes
+_MOST_READINGS = 1 << 14  # five minutes of the probe's times, and of the memory beside them
+MOST_SECONDS = 1_000_000
+"""Upper limit of each time in a plan."""
+UNLIMITED_RUNS = 10**12
+"""`max_runs` of a plan that its time ends."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,9 @@ class SamplingPlan:
 
     def __post_init__(self) -> None:
         for name in ("min_runs", "max_runs", "duration_s", "warmup_limit_s", "time_limit_s"):
-            value = getattr(self, name)
-            if not 0 <= value <= MOST_RUNS:  # also refuses NaN
-                raise UsageError(f"A sampling plan has {name} = {value}; expected 0 to {MOST_RUNS:,}.")
+            value, most = getattr(self, name), UNLIMITED_RUNS if name.endswith("runs") else MOST_SECONDS
+            if not 0 <= value <= most:  # also refuses NaN
+                raise UsageError(f"A sampling plan has {name} = {value}; expected 0 to {most:,}.")
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ class Block:
     """The measurements of one process.
 
     Attributes:
-        samples_ns: wall time in ns of each inference, or of each query if the scenario has queries, in order.
+        samples_ns: wall time in ns of each inference, or of each query if the scenario has queries, in order; evenly
+            spaced ones of these, if there were too many to keep.
         warmup_ns: wall time in ns of each inference of the warm-up, in order.
         settled: whether the warm-up ended by its rule; False if its time limit ended it.
         batch: number of input samples in each of `samples_ns`.
@@ -74,16 +80,17 @@ class Block:
         cpu_ns: processor time of all threads during `samples_ns`.
         preemptions: number of times that the kernel took the processor away during `samples_ns`.
         idle_memory_bytes: resident memory before the bundle was opened; None if the system does not report it.
-        peak_memory_bytes: the most memory that was ever resident; None likewise.
-        steady_memory_bytes: resident memory after the last inference; None likewise.
+        peak_memory_bytes: the most memory that was ever resident, without what measuring takes; None likewise.
+        steady_memory_bytes: resident memory after the last inference, without that; None likewise.
         probe_ns: times of the speed probe, every 20 ms between the inferences (`speed_probe.SpeedProbe`).
-        resident_bytes: resident memory each time that the probe ran.
+        resident_bytes: resident memory each time that the probe ran, without what measuring takes.
         conditions: the system's own figures during `samples_ns`.
         arrivals_ns: due time of each query since the first, in a load that does not wait for answers; `samples_ns`
             begin at these times. Empty in a closed loop.
         environment: versions of Python, NumPy and the runtime in the measuring process.
         sequence_steps: of a model with states, the number of steps of each sequence that `samples_ns` go through in
             turn, step by step, beginning with the first; else empty.
+        thinned_from: the number of times that were taken, if `samples_ns` could not keep all; else None.
     """
 
     samples_ns: tuple[int, ...]
@@ -103,6 +110,12 @@ class Block:
     arrivals_ns: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     sequence_steps: tuple[int, ...] = ()
+    thinned_from: int | None = None
+
+    @property
+    def runs(self) -> int:
+        """The number of inferences or queries that were timed."""
+        return len(self.samples_ns) if self.thinned_from is None else self.thinned_from
 
 
 def sample(
@@ -132,33 +145,39 @@ def sample(
     turn: _Turn | None = None
     if session.artifact.states:
         turns = _turns(session, feeds)  # the first sequence from its first step on
-    times: list[int] = []
-    resident: list[int] = []
-    probe, monitor = SpeedProbe(), SystemMonitor(on_gpu=session.on_gpu)
+    peak = peak_bytes()
+    steps = tuple(len(item.feeds) for item in feeds if isinstance(item, StepSequence))
+    times = Records(min(plan.max_runs + max(steps, default=1), _MOST_SAMPLES))  # a sequence's rest comes on top
+    resident, probe = Records(_MOST_READINGS), SpeedProbe(_MOST_READINGS)
+    own_bytes = times.nbytes + resident.nbytes + probe.nbytes
+    monitor = SystemMonitor(on_gpu=session.on_gpu)
     switches, cpu, start = _involuntary_switches(), time.process_time_ns(), time.perf_counter_ns()
     now = start
-    while not _is_done(len(times), (now - start) / 1e9, plan, within=turn is not None and not turn.is_last):
+    while not _is_done(times.count, (now - start) / 1e9, plan, within=turn is not None and not turn.is_last):
         if probe.tick(now):
             monitor.tick()
             if (now_resident := resident_bytes()) is not None:
-                resident.append(now_resident)
+                resident.add(now_resident - own_bytes)
         turn = next(turns)
-        times.append(_time_one(turn))
+        times.add(_time_one(turn))
         now = time.perf_counter_ns()
+    later_peak, steady = peak_bytes(), resident_bytes()
+    samples_ns = times.values()
     return Block(
-        samples_ns=tuple(times),
+        samples_ns=samples_ns,
         warmup_ns=tuple(warmup),
         settled=settled,
         load_ns=load_ns,
         cpu_ns=time.process_time_ns() - cpu,
         preemptions=_involuntary_switches() - switches,
         idle_memory_bytes=idle_memory_bytes,
-        peak_memory_bytes=peak_bytes(),
-        steady_memory_bytes=resident_bytes(),
-        probe_ns=tuple(probe.times_ns),
-        resident_bytes=tuple(resident),
+        peak_memory_bytes=None if peak is None or later_peak is None else max(peak, later_peak - own_bytes),
+        steady_memory_bytes=None if steady is None else steady - own_bytes,
+        probe_ns=probe.times_ns.values(),
+        resident_bytes=resident.values(),
         conditions=monitor.conditions(),
-        sequence_steps=tuple(len(item.feeds) for item in feeds if isinstance(item, StepSequence)),
+        sequence_steps=steps,
+        thinned_from=times.count if times.count > len(samples_ns) else None,
     )
 
 

@@ -323,9 +323,9 @@ def scenario_options(function: F) -> F:
 
 def sampling_plan(duration: float | None) -> SamplingPlan:
     """Make the sampling plan of --duration; the default one, without it."""
-    from runtimes.sampling.closed_loop import MOST_RUNS, SamplingPlan
+    from runtimes.sampling.closed_loop import UNLIMITED_RUNS, SamplingPlan
 
     if duration is None:
         return SamplingPlan()
     limit_s = max(SamplingPlan.time_limit_s, 2 * duration)
-    return SamplingPlan(max_runs=MOST_RUNS, duration_s=duration, time_limit_s=limit_s)
+    return SamplingPlan(max_runs=UNLIMITED_RUNS, duration_s=duration, time_limit_s=limit_s)

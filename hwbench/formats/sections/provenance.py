@@ -75,9 +75,10 @@ def gate_note(result: ProfileResult) -> str:
 def latency_method(latency: Latency) -> str:
     """Describe how latency was measured."""
     threads = count(latency.threads, "thread") if latency.threads else "threads as the runtime chooses"
-    samples = sum(len(block.samples_ns) for block in latency.blocks)
+    kept, timed = sum(len(block.samples_ns) for block in latency.blocks), sum(block.runs for block in latency.blocks)
+    samples = count(kept, "sample") if kept == timed else f"{kept:,} of {count(timed, 'sample')}"
     processes = count(len(latency.blocks), "process", "processes")
-    return f"{_load(latency)}, {threads}, {count(samples, 'sample')} in {processes}{_tail(latency)}"
+    return f"{_load(latency)}, {threads}, {samples} in {processes}{_tail(latency)}"
 
 
 def _load(latency: Latency) -> str:

@@ -13,6 +13,8 @@ LoadedScenario = Literal["multi_stream", "offline", "server"]
 
 _MOST_WORKERS = 1_024
 
+_MOST_QUERIES = 1_000_000  # LoadGen keeps a record of each
+
 
 @dataclass(frozen=True)
 class LoadPlan:
@@ -48,7 +50,7 @@ class LoadPlan:
         """
         plan, each_s = self.sampling, max(each_s, 1e-9)
         least = plan.min_runs * (self.workers if self.scenario == "offline" else 1)
-        wanted = max(least, min(plan.duration_s / each_s, plan.max_runs))
+        wanted = max(least, min(plan.duration_s / each_s, plan.max_runs, _MOST_QUERIES))
         return max(1, round(min(wanted, plan.time_limit_s / each_s)))
 
     def inferences(self, each: int) -> int:

@@ -16,7 +16,7 @@ from hwbench.machine.identity import this_machine
 from hwbench.measurements.report import NotMeasuredError
 from hwbench.targets import CrashError
 from runtimes.errors import BackendError, UsageError
-from runtimes.sampling.closed_loop import MOST_RUNS
+from runtimes.sampling.closed_loop import UNLIMITED_RUNS
 from runtimes.sampling.system_conditions import Conditions
 
 PLAN = GatePlan(max_time_s=60, seed=0)
@@ -240,7 +240,7 @@ def test_the_plan_takes_as_many_runs_as_the_percentiles_need():
 
 def test_a_block_ends_by_a_number_of_runs_unless_somebody_asked_for_its_length():
     assert (sampling_plan().duration_s, sampling_plan().max_runs) == (0.1, 1_000)
-    assert (sampling_plan(block_s=0.1).duration_s, sampling_plan(block_s=0.1).max_runs) == (0.1, MOST_RUNS)
+    assert (sampling_plan(block_s=0.1).duration_s, sampling_plan(block_s=0.1).max_runs) == (0.1, UNLIMITED_RUNS)
 
 
 class TestBundles:

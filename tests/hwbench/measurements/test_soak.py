@@ -13,6 +13,7 @@ from hwbench.gate.rounds import Rounds
 from hwbench.gate.sequential_verdict import judge_rounds
 from hwbench.measurements import soak
 from runtimes.inference.session import Session
+from runtimes.sampling import closed_loop
 from runtimes.sampling.closed_loop import SamplingPlan, sample
 from runtimes.sampling.system_conditions import Conditions
 
@@ -74,6 +75,30 @@ def test_chance_is_no_trend():
 def test_too_short_a_soak_is_refused(make_block):
     with pytest.raises(ValueError, match="a trend takes 8 inferences, and there were 3"):
         soak.soak(make_block([1, 2, 3]))
+
+
+class Quick(Session):
+    """Takes some microseconds, and keeps nothing."""
+
+    def _infer(self, feeds):
+        return {"y": np.zeros((1, 3), np.float32)}
+
+
+@pytest.mark.parametrize("plan", [soak.plan(0.02), dataclasses.replace(soak.plan(0.02), max_runs=200)])
+def test_a_soak_lasts_as_long_as_asked_and_does_not_see_its_own_records(make_report, monkeypatch, plan):
+    monkeypatch.setattr(closed_loop, "_MOST_SAMPLES", 512)
+    x = np.zeros((1, 4), np.float32)
+    with Quick(make_report().artifact) as session:
+        block = sample(session, [{"x": x}], plan, 1, None)
+    if plan.max_runs == 200:
+        assert (block.runs, block.thinned_from, len(block.samples_ns)) == (200, None, 200)
+        return
+    assert block.conditions.wall_ns >= 1.2e9
+    assert 256 <= len(block.samples_ns) <= 512 < block.runs == block.thinned_from
+    found = soak.soak(block)
+    assert not [finding for finding in found.findings if "memory" in finding]
+    assert found.runs == block.runs
+    assert found.seconds == pytest.approx(block.runs * np.mean(block.samples_ns) / 1e9)
 
 
 class Leaking(Session):
