@@ -22,7 +22,7 @@ class Soak:
 
     Attributes:
         runs: number of inferences.
-        seconds: their total time, without the time between them.
+        seconds: the time that they took together, with the time between them where it is known.
         latency: trend of the median latencies of sixty windows, or of fewer in a short soak.
         probe: trend of the speed probe, which slows down if the machine does; None if it ran too seldom.
         memory: trend of the process's memory; None if the system does not report it.
@@ -72,7 +72,7 @@ def soak(block: Block) -> Soak:
     resident = block.resident_bytes
     return Soak(
         runs=block.runs,
-        seconds=block.runs * float(samples.mean()) / 1e9,
+        seconds=(block.conditions.wall_ns if block.conditions else block.runs * float(samples.mean())) / 1e9,
         latency=trend(_medians(samples)),
         probe=trend(_medians(np.asarray(block.probe_ns, dtype=np.float64)))
         if len(block.probe_ns) >= _MIN_VALUES
