@@ -88,6 +88,7 @@ class Report:
         rates: latency at the other rates of arrivals that a search for server's largest rate tried, the lowest first.
         candidate: the candidate's name in its build; empty if it has none.
         gpu_times: parts of inferences on a GPU; None on a processor, or if they were not measured.
+        scored_on: the machine that scored the accuracy when the bundle was built; None if `machine` did.
     """
 
     model: str
@@ -101,6 +102,7 @@ class Report:
     rates: tuple[Latency, ...] = ()
     candidate: str = ""
     gpu_times: GpuTimes | None = None
+    scored_on: Machine | None = None
 
     @property
     def figures(self) -> tuple[str, ...]:

@@ -139,6 +139,7 @@ def report_of(
         accuracy=_accuracy(item, evaluation, target),
         unmeasured={"latency": why} if why else {},
         candidate=item.name,
+        scored_on=item.packed.machine if evaluation is None and item.packed and item.packed.accuracy else None,
     )
 
 

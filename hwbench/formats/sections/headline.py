@@ -24,6 +24,7 @@ def headline(result: ProfileResult, table: tuple[Row, ...]) -> str:
     parts = [
         speed_line(selected, reference(table)),
         accuracy_line(selected),
+        origin(selected),
         *budgets_line(selected.candidate.verdicts),
     ]
     return f"{label(selected.candidate)}: {', '.join(part for part in parts if part)}"
@@ -127,6 +128,12 @@ def accuracy_line(row: Row) -> str:
     """Say how accurate a candidate is, and how much it lost: "accuracy 98.8% (no drop)"; empty if unknown."""
     found = scored(row)
     return ", ".join(_accuracy_line(row, accuracy, key, alone=len(found) == 1) for key, accuracy in found)
+
+
+def origin(row: Row) -> str:
+    """Say that the accuracy was not measured with the other figures; empty if it was, or is unknown."""
+    report = row.candidate.report
+    return "scored by its build" if report is not None and report.scored_on is not None else ""
 
 
 def _accuracy_line(row: Row, accuracy: Accuracy, key: str, *, alone: bool) -> str:

@@ -46,7 +46,7 @@ def method_facts(report: Report) -> list[tuple[str, str]]:
             ("energy", energy(latency)),
         ]
     if accuracy is not None:
-        facts.append(("accuracy", _scored(accuracy)))
+        facts.append(("accuracy", _scored(accuracy) + _scored_elsewhere(report)))
     return [(name, fact) for name, fact in facts if fact]
 
 
@@ -60,6 +60,13 @@ def _scored(accuracy: Accuracy) -> str:
         elif one.replicates is not None and one.resampling == "jackknife":
             text += f"; {one.metric}: a jackknife of {len(one.replicates)} groups, as it is slow"
     return text
+
+
+def _scored_elsewhere(report: Report) -> str:
+    """Tell that the accuracy is from the bundle's build; empty if it was measured with the other figures."""
+    if report.scored_on is None:
+        return ""
+    return f"; not measured now, but by its build, on {describe(report.scored_on)}; --evaluation scores it here"
 
 
 def gate_note(result: ProfileResult) -> str:

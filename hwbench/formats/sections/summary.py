@@ -6,6 +6,7 @@ from hwbench.formats.sections.headline import (
     accuracy_line,
     budgets_line,
     none_selected,
+    origin,
     reference,
     selected_row,
     speed_line,
@@ -38,6 +39,6 @@ def _figures(result: ProfileResult, table: tuple[Row, ...]) -> list[tuple[str, s
     accuracy = accuracy_line(row).removeprefix("accuracy ")
     return [
         (name, f"{label(row.candidate)}: {speed_line(row, reference(table))}"),
-        ("Accuracy", accuracy and f"{accuracy}{against}"),
+        ("Accuracy", ", ".join(part for part in (accuracy and f"{accuracy}{against}", origin(row)) if part)),
         ("Budgets", ", ".join(budgets_line(row.candidate.verdicts))),
     ]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hwbench.data.dataset import Dataset
+from hwbench.formats import html, markdown, text
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.accuracy import Accuracy, evaluate, joined
 from hwbench.measurements.latency import Latency
@@ -244,6 +245,18 @@ def test_evaluation_data_that_does_not_fit_is_refused(pack_linear, fake_target, 
         take([pack_linear(tmp_path / "a.edge")], fake_target, Evaluation(tmp_path / "unlabelled.npz"))
     with pytest.raises(UsageError, match="Unknown metric 'top9'"):
         take([tmp_path / "a.edge"], fake_target, Evaluation(tmp_path / "unlabelled.npz", ("top9",)))
+
+
+def test_an_accuracy_that_was_not_measured_here_says_so(pack_linear, fake_target, labelled, report_text, tmp_path):
+    path = pack_linear(tmp_path / "a.edge", report=report_text(top1(1.0, 0.0)))
+    for evaluation in (None, Evaluation(labelled)):
+        (report,) = take([path], fake_target, evaluation)
+        entry = CandidateResult("fp32", "fp32", "onnxruntime", "measured", "", report)
+        results = profile_results.of([ProfileResult("linear", "here", (), (entry,))])
+        pages = [text.render(results), markdown.render(results), html.render(results)]
+        assert all(("scored by its build" in page) is (evaluation is None) for page in pages)
+        assert all(("not measured now, but by its build, on " in page) is (evaluation is None) for page in pages[1:])
+        assert (report.scored_on is not None) is (evaluation is None)
 
 
 def test_a_bundle_that_was_scored_by_the_users_own_metric_asks_for_it(
