@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from hwbench.budgets import GATE_CONFIDENCE
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict, judge
+from hwbench.measurements import accuracy
+from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import Report
 from runtimes.errors import UsageError
@@ -18,18 +21,37 @@ def judge_report(
     baseline: Report | None = None,
     confidence: float = GATE_CONFIDENCE,
 ) -> tuple[Verdict, ...]:
-    """Judge a report by budgets; relative budgets compare it with a baseline's report.
+    """Judge a report by budgets.
+
+    With a baseline's report, relative budgets compare with it, and a drop of accuracy is the loss against it instead of
+    the source, paired by sample.
 
     Raises:
         UsageError: the baseline cannot be compared with the report; for other reasons see `verdicts.judge`.
     """
     if baseline is not None:
         check_comparable(report, baseline, budgets)
+        report = _paired(report, baseline)
     return judge(report, budgets, baseline, confidence)
 
 
+def _paired(report: Report, baseline: Report) -> Report:
+    """Put a baseline's accuracy in the place of the source's."""
+    if report.accuracy is None:
+        return report
+    each = [_against(one, baseline.accuracy.each if baseline.accuracy else ()) for one in report.accuracy.each]
+    return dataclasses.replace(report, accuracy=accuracy.joined(each))
+
+
+def _against(ours: Accuracy, baseline: Sequence[Accuracy]) -> Accuracy:
+    same = (one for one in baseline if (one.metric, one.data_sha256) == (ours.metric, ours.data_sha256))
+    theirs = next(same, None)
+    reference = dataclasses.replace(theirs, reference=None, flips=None) if theirs is not None else None
+    return dataclasses.replace(ours, reference=reference, against="baseline", is_source=False, flips=None)
+
+
 def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]) -> None:
-    """Refuse a baseline that a relative budget cannot be judged against.
+    """Refuse a baseline that a relative budget, or one on a drop of accuracy, cannot be judged against.
 
     Raises:
         UsageError: the baseline is of another model, profile, metric, kind of measurement, load or machine; says which.
@@ -43,10 +65,16 @@ def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]
     if report.profile != baseline.profile:
         refuse("profile", report.profile, baseline.profile)
     relative = {budget.quantity for budget in budgets if budget.relative}
-    for key in {budget.metric for budget in budgets if budget.relative and budget.quantity == "accuracy"}:
+    compared = [each for each in budgets if each.quantity == "accuracy_drop" or (each.relative and each.is_accuracy)]
+    for key in {budget.metric for budget in compared}:
         ours, theirs = (each.accuracy and each.accuracy.of(key) for each in (report, baseline))
         if ours and theirs and ours.metric != theirs.metric:
             refuse("metric", ours.metric, theirs.metric)
+        if ours and theirs and ours.metric == "parity" and ours.data_sha256 != theirs.data_sha256:
+            raise UsageError(
+                "The accuracy of both is parity with their sources' outputs, and these differ; give --evaluation with "
+                "labels to score both."
+            )
         if ours and theirs and ours.data_sha256 != theirs.data_sha256:
             raise UsageError(
                 "The baseline's accuracy was measured on other evaluation samples; give --evaluation to score both."

@@ -26,7 +26,7 @@ class Budget:
         quantity: "p90", "accuracy_drop", ...
         limit: in ms, bytes, inferences per second, microjoules or plain; a fraction if it is a percentage, 0.05 for 5%.
         relative: True if the limit is a change against a baseline.
-        of_source: True if the limit is a share of the source model's value.
+        of_source: True if the limit is a share of the value that a drop is measured from, the source model's.
         metric: for an accuracy, the metric or the output that the user named in brackets; "" for the first metric.
         at_most: True for an upper limit on a quantity that usually has a lower one: the accuracy by an error metric.
         is_default: True for the limit on the accuracy that `build` sets if the user gave none.
@@ -49,6 +49,11 @@ class Budget:
     def figure(self) -> str:
         """Name of the figure that it limits: "p90", "accuracy_drop[mae]"."""
         return of_metric(self.quantity, self.metric)
+
+    @property
+    def is_accuracy(self) -> bool:
+        """True for the value of a metric, or its drop."""
+        return self.quantity.startswith("accuracy")
 
     @property
     def is_upper(self) -> bool:

@@ -11,8 +11,8 @@ from hwbench.budgets import BUILD_CONFIDENCE
 from hwbench.budgets.accuracy_limits import check_directions
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.samples_needed import SamplesNeeded, samples_needed
-from hwbench.measurements.accuracy import Accuracy
-from hwbench.measurements.quantities import QUANTITIES
+from hwbench.measurements.accuracy import Accuracy, Against
+from hwbench.measurements.quantities import QUANTITIES, of_metric
 from hwbench.measurements.report import NotMeasuredError
 from hwbench.stats.intervals import CONFIDENCE, Estimate
 from hwbench.wording import count
@@ -35,7 +35,7 @@ class Verdict:
         counted: number of processes that counted, or of rounds if there is a baseline. The figure is their median, or
             the median of all if none counted. None without a gate.
         probability: the confidence that a budget on accuracy holds; where it is broken, 1 less the confidence of that.
-            None for other quantities, for a change against a baseline, and without a figure.
+            None for other quantities, and without a figure.
         needed: the samples that would decide, if the verdict is inconclusive.
     """
 
@@ -73,8 +73,7 @@ def judge(
     """Judge figures by budgets: each passes if the whole confidence interval is within the limit, fails if the whole
     interval is beyond it, and is inconclusive otherwise.
 
-    A budget on accuracy passes, or fails, if a one-sided test has this confidence in it; a change of the accuracy
-    against a baseline is judged by intervals, too.
+    A budget on accuracy passes, or fails, if a one-sided test has this confidence in it.
 
     Args:
         figures: the candidate's figures.
@@ -110,12 +109,15 @@ def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None, c
         if budget.relative:
             if baseline is None:
                 raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
-            measured = _change(measured, baseline.estimate(budget.figure))
+            if accuracy is not None and accuracy.against == "baseline":
+                measured = _paired_change(figures.estimate(of_metric("accuracy_drop", budget.metric)), accuracy)
+            else:
+                measured = _change(measured, baseline.estimate(budget.figure))
         if budget.of_source:
-            measured = _share_of_source(measured, accuracy)
+            measured = _share_of_reference(measured, accuracy)
     except NotMeasuredError as missing:
         return Verdict(budget, "inconclusive", None, str(missing))
-    if accuracy is not None and not budget.relative:
+    if accuracy is not None and not (budget.relative and accuracy.against == "source"):
         return _judge_accuracy(budget, accuracy, measured, confidence)
     outcome = outcome_of(budget, measured)
     remedy = QUANTITIES[budget.quantity].remedy if outcome == "inconclusive" else ""
@@ -123,21 +125,25 @@ def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None, c
 
 
 def _judge_accuracy(budget: Budget, accuracy: Accuracy, measured: Estimate, asked: float) -> Verdict:
-    """Judge a metric's value, or its drop, by the one-sided test of its samples."""
-    inference = accuracy.inference() if budget.quantity == "accuracy" else accuracy.drop_inference()
+    """Judge a metric's value, its drop, or its change against a baseline, by the one-sided test of its samples."""
+    is_value = budget.quantity == "accuracy" and not budget.relative
+    inference = accuracy.inference() if is_value else accuracy.drop_inference()
     assert inference is not None  # or the drop would have no estimate
-    unit = abs(_source_value(accuracy)) if budget.of_source else 1.0
+    sign = 1 if budget.is_upper else -1
+    unit = abs(_reference_value(accuracy)) if budget.of_source or budget.relative else 1.0
     limit = budget.limit * unit
     holds, breaks = inference.at_most, inference.at_least
-    if not budget.is_upper:
+    if budget.relative:  # a metric that may fall by 1% may drop by so much
+        limit *= sign
+    elif not budget.is_upper:
         holds, breaks = breaks, holds
-    probability, room = holds(limit), (1 if budget.is_upper else -1) * (budget.limit - measured.value)
+    probability, room = holds(limit), sign * (budget.limit - measured.value)
     outcome: Outcome = "pass" if probability >= asked else "inconclusive"
     if room < 0 and (broken := breaks(limit)) >= asked:
         outcome, probability = "fail", 1 - broken
     claimed: Outcome = "fail" if outcome == "fail" else "pass"
     sure = 1 - probability if outcome == "fail" else probability
-    reason = reason_of(budget, claimed, measured) + _unit(budget, accuracy)
+    reason = reason_of(budget, claimed, measured, against=accuracy.against) + _unit(budget, accuracy)
     is_exact = accuracy.is_source and budget.quantity == "accuracy_drop"
     reason += ": it is the source" if is_exact else f" with probability {probability_text(sure)}"
     if outcome != "inconclusive":
@@ -156,7 +162,7 @@ def probability_text(probability: float) -> str:
 
 def _accuracy_of(budget: Budget, figures: Estimates) -> Accuracy | None:
     """Return the value of the metric that an accuracy budget limits; None for other budgets."""
-    is_accuracy = budget.quantity.startswith("accuracy") and figures.accuracy is not None
+    is_accuracy = budget.is_accuracy and figures.accuracy is not None
     return figures.accuracy.of(budget.metric) if is_accuracy and figures.accuracy else None
 
 
@@ -165,23 +171,30 @@ def _unit(budget: Budget, accuracy: Accuracy | None) -> str:
     if accuracy is None or budget.relative:
         return ""
     if budget.of_source:
-        return f" of the source's {accuracy.metric}, {_source_value(accuracy):.4g},"
+        return f" of the {accuracy.against}'s {accuracy.metric}, {_reference_value(accuracy):.4g},"
     return "" if accuracy.is_share else f", in units of {accuracy.metric},"
 
 
-def _share_of_source(drop: Estimate, accuracy: Accuracy | None) -> Estimate:
-    """Express a drop as a share of the source's value on these samples, which is taken as exact.
+def _share_of_reference(drop: Estimate, accuracy: Accuracy | None) -> Estimate:
+    """Express a drop as a share of the reference's value on these samples, which is taken as exact.
 
     Raises:
         NotMeasuredError: that value is zero.
     """
-    value = abs(_source_value(accuracy)) if accuracy is not None else 0.0
+    value = abs(_reference_value(accuracy)) if accuracy is not None else 0.0
     if value == 0:
-        raise NotMeasuredError("the source's value is 0, and nothing is a share of it; write the limit without %")
+        who = accuracy.against if accuracy is not None else "source"
+        raise NotMeasuredError(f"the {who}'s value is 0, and nothing is a share of it; write the limit without %")
     return Estimate(drop.value / value, drop.low / value, drop.high / value)
 
 
-def _source_value(accuracy: Accuracy) -> float:
+def _paired_change(drop: Estimate, accuracy: Accuracy) -> Estimate:
+    """Express a drop against a baseline as a relative change of the metric."""
+    share = _share_of_reference(drop, accuracy)
+    return Estimate(-share.value, -share.high, -share.low) if accuracy.higher_is_better else share
+
+
+def _reference_value(accuracy: Accuracy) -> float:
     return accuracy.reference.value if accuracy.reference is not None else accuracy.value
 
 
@@ -206,18 +219,23 @@ def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
     )
 
 
-def reason_of(budget: Budget, outcome: Outcome, measured: Estimate, confidence: float = CONFIDENCE) -> str:
-    """Describe a verdict: the figure, its interval and the limit.
+def reason_of(
+    budget: Budget, outcome: Outcome, measured: Estimate, confidence: float = CONFIDENCE, against: Against = "source"
+) -> str:
+    """Describe a verdict: the figure, its interval, what it is compared with, and the limit.
 
     Args:
         budget: the limit.
         outcome: the outcome of the verdict.
         measured: the figure and its interval.
         confidence: the probability that the interval holds the true value.
+        against: what a drop of accuracy is measured from; a relative change always is against a baseline.
     """
     value, low, high = (show(figure, budget) for figure in (measured.value, measured.low, measured.high))
     interval = "" if low == high else f" ({low} to {high}, {confidence:.0%} confidence)"
-    return f"{subject(budget)} {value}{interval} {relation(budget, outcome)} {show(budget.limit, budget)}"
+    is_compared = budget.relative or (budget.quantity == "accuracy_drop" and not budget.of_source)
+    than = f" against the {'baseline' if budget.relative else against}" if is_compared else ""
+    return f"{subject(budget)} {value}{interval}{than} {relation(budget, outcome)} {show(budget.limit, budget)}"
 
 
 def subject(budget: Budget) -> str:

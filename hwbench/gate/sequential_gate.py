@@ -105,9 +105,9 @@ def gate_bundle(
         check_directions(budgets, scales)
     is_here = device_profiles.fits(ours.manifest.profile, this_machine())
     why = "no budget limits it" if is_here else device_profiles.mismatch(ours.manifest.profile)
-    report = report_of(ours, None, why, evaluation, target)
     other = report_of(theirs, None, why, evaluation, target) if theirs else None
     other = baseline if isinstance(baseline, Report) else other
+    report = report_of(ours, None, why, evaluation, target, other)
     if other is not None:
         check_comparable(report, other, budgets)
     sequential = [

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict, outcome_of, reason_of, relation, show, subject
+from hwbench.budgets.verdicts import Outcome, Verdict, outcome_of, reason_of
 from hwbench.gate.rounds import Rounds
 from hwbench.measurements.report import NotMeasuredError
 from hwbench.stats.confidence_sequences import ALPHA
+from hwbench.stats.intervals import Estimate
 
 _CONFIDENCE = 1 - 2 * ALPHA
 """Of an interval, whose two bounds are each wrong with probability `ALPHA` at most."""
@@ -36,8 +37,7 @@ def judge_rounds(rounds: Rounds, budget: Budget, budgets: int = 1) -> Verdict:
     elif undisturbed_bounds.low > (-1.0 if budget.relative else 0.0) and math.isfinite(undisturbed_bounds.high):
         reason = reason_of(budget, outcome, bounds, _CONFIDENCE)
     else:  # the undisturbed processes are too few for an interval, and bounds from disturbed ones would mislead
-        figure, limit = show(bounds.value, budget), show(budget.limit, budget)
-        reason = f"{subject(budget)} {figure} {relation(budget, outcome)} {limit}"
+        reason = reason_of(budget, outcome, _point(bounds.value))
     reason += f"; {rounds.describe_undisturbed(budget)}"
     if math.isfinite(change):
         reason += f"; a change of {change:.1%} would have been detected"
@@ -56,11 +56,14 @@ def _despite_interference(budget: Budget, outcome: Outcome, value: float) -> str
     """Describe a verdict that rests on disturbed processes: interference slows a model down, but by a bounded
     factor.
     """
-    figure, limit = show(value, budget), show(budget.limit, budget)
-    text = f"{subject(budget)} {figure} {relation(budget, outcome)} {limit}"
+    text = reason_of(budget, outcome, _point(value))
     if budget.relative:
         return f"{text} by more than interference can explain"
     if outcome == "pass":
         return f"{text} even in the disturbed processes; interference only slows a model down"
     ratio = value / budget.limit if budget.is_upper else budget.limit / value
     return f"{text} by a factor of {ratio:.3g}, more than interference can explain"
+
+
+def _point(value: float) -> Estimate:
+    return Estimate(value, value, value)

@@ -8,6 +8,7 @@ import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array
 
 
+Against = Literal["source", "baseline"]
+
+
 @dataclass(frozen=True)
 class Accuracy:
     """A metric's value on the evaluation data.
@@ -38,6 +42,7 @@ class Accuracy:
         data_sha256: digest of the evaluation samples and labels; two scores are paired only if it is equal.
         is_source: True for the source model itself, on the runtime of the reference: its drop is zero, not estimated.
         others: the values of further metrics on the same samples; only those of the first metric hold any.
+        against: what the reference is: the source model, or a baseline in its place.
         flips: samples without labels, on which the model's decisions were compared with the reference's; None if there
             are none, or if the metric scores no decisions.
     """
@@ -55,6 +60,7 @@ class Accuracy:
     others: tuple[Accuracy, ...] = ()
     resampling: Resampling = "bootstrap"
     flips: Flips | None = None
+    against: Against = "source"
 
     def __post_init__(self) -> None:
         if (self.scores is None) == (self.replicates is None):
@@ -136,6 +142,8 @@ class Accuracy:
                 lost, gained = int((difference > 0).sum()), int((difference < 0).sum())
                 return PairedProportions(lost, gained, self.n, self.flips)
             return _mean(tuple(difference.tolist()))
+        if better.resampling != worse.resampling or len(better.replicates or ()) != len(worse.replicates or ()):
+            raise ValueError(f"{self.metric} was resampled in two ways, which cannot be paired; score both anew")
         replicates = np.asarray(better.replicates) - np.asarray(worse.replicates)
         return self._resampled(better.value - worse.value, replicates)
 
@@ -173,7 +181,13 @@ def labels_of(metric: Metric, samples: Dataset) -> Rows:
     return labels
 
 
-def evaluate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, reference: Accuracy | None = None) -> Accuracy:
+def evaluate(
+    metric: Metric,
+    outputs: Mapping[str, Rows],
+    labels: Rows,
+    reference: Accuracy | None = None,
+    like: Accuracy | None = None,
+) -> Accuracy:
     """Score outputs against labels.
 
     Args:
@@ -182,6 +196,7 @@ def evaluate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, referenc
         labels: one per sample.
         reference: the source model's accuracy on the same samples, whose resampling is taken over. Without one, a slow
             metric has fewer resamples; see `resampling.plan`.
+        like: the accuracy to be paired with, if that is another one than the reference's.
 
     Raises:
         UsageError: the outputs are not one per sample, the metric failed, or it returned neither a finite number nor
@@ -210,8 +225,9 @@ def evaluate(metric: Metric, outputs: Mapping[str, Rows], labels: Rows, referenc
             "return one number, or one score per sample."
         )
     how, count = resampling.plan(took_s, n)
-    if reference is not None and reference.replicates is not None:
-        how, count = reference.resampling, len(reference.replicates)
+    paired = like if like is not None else reference
+    if paired is not None and paired.replicates is not None:
+        how, count = paired.resampling, len(paired.replicates)
     found = Accuracy(metric.name, metric.higher_is_better, n, float(result), replicates=(), reference=reference)
     replicates = resampling.replicates(lambda rows: float(_score(quick, reduced, labels, rows)[0]), n, how, count)
     return dataclasses.replace(found, replicates=replicates, resampling=how)

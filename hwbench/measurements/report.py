@@ -70,7 +70,8 @@ class Figures:
             return accuracy.estimate()
         drop = accuracy.drop()
         if drop is None:
-            raise NotMeasuredError("the source model was not scored on the same samples, so there is no drop")
+            who = "the source model" if accuracy.against == "source" else "the baseline"
+            raise NotMeasuredError(f"{who} was not scored on the same samples, so there is no drop")
         return drop
 
 

@@ -115,7 +115,12 @@ def _runs_on_gpu(artifact: Artifact) -> bool:
 
 
 def report_of(
-    item: OpenedBundle, latency: Latency | None, why: str, evaluation: Evaluation | None, target: Target
+    item: OpenedBundle,
+    latency: Latency | None,
+    why: str,
+    evaluation: Evaluation | None,
+    target: Target,
+    baseline: Report | None = None,
 ) -> Report:
     """Make a bundle's report.
 
@@ -125,6 +130,7 @@ def report_of(
         why: the reason why the latency is missing; empty if it was measured.
         evaluation: samples to score on; None to take the accuracy from the bundle's own report.
         target: the machine that computes the outputs.
+        baseline: the report to be compared with, if there is one: metrics are resampled as there.
 
     Raises:
         BackendError: the bundle could not be run.
@@ -136,7 +142,7 @@ def report_of(
         artifact=item.manifest.artifact,
         machine=this_machine(),
         latency=latency,
-        accuracy=_accuracy(item, evaluation, target),
+        accuracy=_accuracy(item, evaluation, target, baseline.accuracy if baseline else None),
         unmeasured={"latency": why} if why else {},
         candidate=item.name,
         scored_on=item.packed.machine if evaluation is None and item.packed and item.packed.accuracy else None,
@@ -194,7 +200,9 @@ def open_bundle(path: Path) -> OpenedBundle:
     return OpenedBundle(path, manifest, inputs, selected.report if selected else None, name)
 
 
-def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target) -> Accuracy | None:
+def _accuracy(
+    item: OpenedBundle, evaluation: Evaluation | None, target: Target, baseline: Accuracy | None
+) -> Accuracy | None:
     packed = item.packed.accuracy if item.packed else None
     if evaluation is None:
         return packed
@@ -207,7 +215,8 @@ def _accuracy(item: OpenedBundle, evaluation: Evaluation | None, target: Target)
     for metric in wanted:
         same = known.get((metric.name, digest))
         reference = same.reference if same is not None else None
-        scored = accuracy.evaluate(metric, outputs, accuracy.labels_of(metric, data), reference)
+        like = next((one for one in (baseline.each if baseline else ()) if one.metric == metric.name), None)
+        scored = accuracy.evaluate(metric, outputs, accuracy.labels_of(metric, data), reference, like)
         if same is not None:
             scored = dataclasses.replace(scored, is_source=same.is_source, flips=same.flips)
         each.append(dataclasses.replace(scored, data_sha256=digest))

@@ -91,7 +91,8 @@ def command(
 
     CANDIDATE and BASELINE are bundles, which are measured now on this machine with their runs interleaved, or
     report.json files, which are judged by the samples they hold; a report's baseline is a report. Accuracy is taken
-    from the bundle's own report, unless --evaluation is given.
+    from the bundle's own report, unless --evaluation is given. With a baseline, accuracy_drop is the loss against the
+    baseline on the same samples; without one, against the source.
 
     Exit codes: 0 all budgets are met, 1 one is broken, 2 an error, 3 inconclusive (never a pass).
 

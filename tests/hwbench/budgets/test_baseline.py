@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 
 from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import parse
 from hwbench.measurements.accuracy import Accuracy, joined
 from hwbench.measurements.latency import Latency, Load
+from hwbench.stats.paired_proportions import Flips
 from runtimes.errors import UsageError
 
 
@@ -90,3 +92,59 @@ def test_the_baselines_metric_is_compared_with_the_same_one(make_report):
     )
     with pytest.raises(UsageError, match="measured on other evaluation samples"):
         judge_one(report, "accuracy[mae]<=+50%", others)
+
+
+def share_right(right, n=1000, **changes):
+    """A classifier that is right on the first samples, as its source is on 90% of them."""
+    source = Accuracy("top1", True, n, 0.9, scores=(1.0,) * (9 * n // 10) + (0.0,) * (n // 10), proportion=True)
+    scores = (1.0,) * right + (0.0,) * (n - right)
+    fields = {"proportion": True, "reference": source, "data_sha256": "s", **changes}
+    return Accuracy("top1", True, n, right / n, scores=scores, **fields)
+
+
+@pytest.mark.parametrize("text", ["accuracy_drop<=0.01", "accuracy_drop<=1%", "accuracy>=-1%"])
+def test_with_a_baseline_a_drop_is_against_the_baseline(make_report, text):
+    """The candidate's own source lost as much: of that source's accuracy nothing is missing."""
+    candidate = make_report(accuracy=share_right(900, is_source=True, flips=Flips(500, 0)))
+    if text.startswith("accuracy_drop"):
+        alone = judge_one(candidate, text, None)
+        assert (alone.outcome, "the source" in alone.reason) == ("pass", True)
+    for right, outcome in ((966, "fail"), (900, "pass"), (850, "pass"), (909, "inconclusive")):
+        verdict = judge_one(candidate, text, make_report(accuracy=share_right(right)))
+        assert verdict.outcome == outcome
+        assert "the baseline" in verdict.reason and "source" not in verdict.reason
+        assert verdict.probability is not None
+    assert candidate.accuracy.reference is not None and candidate.accuracy.against == "source"
+
+
+def test_a_change_of_an_error_is_paired_too(make_report):
+    errors = Accuracy("mae", False, 50, 2.0, scores=tuple(np.linspace(1, 3, 50)), data_sha256="s")
+    worse = dataclasses.replace(errors, value=2.1, scores=tuple(np.linspace(1, 3, 50) * 1.05))
+    for text, outcome in (("accuracy<=+6%", "pass"), ("accuracy<=+4%", "fail")):
+        verdict = judge_one(make_report(accuracy=worse), text, make_report(accuracy=errors))
+        assert (verdict.outcome, round(verdict.measured.value, 3)) == (outcome, 0.05)
+        assert "mae change of" not in verdict.reason and "against the baseline" in verdict.reason
+
+
+@pytest.mark.parametrize("text", ["accuracy_drop<=0.01", "accuracy>=-1%"])
+def test_a_drop_against_a_baseline_takes_the_same_samples(make_report, text):
+    other = make_report(accuracy=share_right(900, data_sha256="other"))
+    with pytest.raises(UsageError, match="other evaluation samples; give --evaluation"):
+        judge_one(make_report(accuracy=share_right(900)), text, other)
+    parity = dataclasses.replace(share_right(900), metric="parity")
+    with pytest.raises(UsageError, match="parity with their sources' outputs"):
+        of_other = dataclasses.replace(parity, data_sha256="other")
+        judge_one(make_report(accuracy=parity), text, make_report(accuracy=of_other))
+
+
+def test_a_baseline_without_accuracy_is_inconclusive(make_report):
+    verdict = judge_one(make_report(accuracy=share_right(900)), "accuracy_drop<=0.01", make_report(accuracy=None))
+    assert (verdict.outcome, verdict.measured) == ("inconclusive", None)
+    assert "the baseline was not scored" in verdict.reason
+
+
+def test_metrics_that_were_resampled_in_two_ways_cannot_be_paired(make_report):
+    ours = Accuracy("auc", True, 100, 0.9, replicates=(0.9,) * 20, resampling="jackknife")
+    theirs = Accuracy("auc", True, 100, 0.9, replicates=(0.9,) * 500)
+    verdict = judge_one(make_report(accuracy=ours), "accuracy_drop<=0.01", make_report(accuracy=theirs))
+    assert (verdict.outcome, "resampled in two ways" in verdict.reason) == ("inconclusive", True)

@@ -125,7 +125,7 @@ def test_a_change_that_no_disturbance_explains_is_called_that(make_rounds):
     rounds = make_rounds(10 * levels(n=11), levels(n=11), waited=0.5)
     verdict = judge_rounds(rounds, *parse_all(["p50<=+5%"]))
     assert verdict.outcome == "fail"
-    assert verdict.reason.startswith("p50 change of +900.0% exceeds +5.0% by more than interference can explain")
+    assert verdict.reason.startswith("p50 change of +900.0% against the baseline exceeds +5.0% by more than interference can explain")
     assert verdict.reason.endswith("0 of 11 rounds undisturbed (11 waited for a processor)")
 
 

@@ -64,6 +64,23 @@ def test_how_sure_a_gate_has_to_be_of_the_accuracy_can_be_told(cli, report):
     assert cli("gate", report, "--budget", "accuracy>=0.9", "--confidence", "95").code == 2
 
 
+def test_a_candidate_far_below_the_baseline_fails_though_its_own_source_is_as_bad(cli, report, tmp_path):
+    results = profile_results.from_json(report.read_text(), "report")
+    (profile,) = results.profiles
+    kept = profile.selected
+    scores = tuple(0.0 if index % 10 == 0 else score for index, score in enumerate(kept.report.accuracy.scores))
+    worse = dataclasses.replace(
+        kept.report.accuracy, value=float(np.mean(scores)), scores=scores, reference=None, is_source=True, flips=None
+    )
+    entry = dataclasses.replace(kept, report=dataclasses.replace(kept.report, accuracy=worse))
+    candidate = tmp_path / "candidate.json"
+    candidate.write_text(profile_results.to_json(profile_results.of([dataclasses.replace(profile, candidates=(entry,))])))
+    assert cli("gate", candidate, "--budget", "accuracy_drop<=0.01").code == 0
+    ran = cli("gate", candidate, "--baseline", report, "--budget", "accuracy_drop<=0.01")
+    assert ran.code == 1
+    assert "against the baseline exceeds 0.0100" in " ".join(ran.out.split())
+
+
 @pytest.mark.parametrize(("mapped", "code"), [("fail", 1), ("pass", 0), ("report", 3)])
 def test_an_inconclusive_verdict_is_mapped_only_where_asked(cli, report, mapped, code):
     selected = profile_results.from_json(report.read_text(), "report").profiles[0].selected
