@@ -7,13 +7,13 @@ import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from hwbench.measurements.quantities import PERCENTILES, PLAIN, QUANTITIES, of_metric
+from hwbench.measurements.quantities import PERCENTILES, PLAIN, QUANTITIES, at_sizes, of_metric
 from runtimes.errors import UsageError
 
 _FORM = re.compile(
-    r"\s*([a-z_]+[0-9.]*)(?:\[([^\]]*)\])?\s*(<=|>=|<|>|==|=)\s*([+-]?)\s*([0-9.]+(?:e-?[0-9]+)?)\s*([A-Za-z/%]*)\s*"
+    r"\s*([a-z_]+[0-9.]*)(?:\[([^\]]*)\]|@([^<>=@\s]+=[0-9]+(?:,[^<>=@\s]+=[0-9]+)*))?\s*(<=|>=|<|>|==|=)\s*([+-]?)\s*([0-9.]+(?:e-?[0-9]+)?)\s*([A-Za-z/%]*)\s*"
 )
 
 
@@ -29,6 +29,7 @@ class Budget:
         of_source: True if the limit is a share of the value that a drop is measured from, the source model's.
         metric: for an accuracy, the metric or the output that the user named in brackets; "" for the first metric.
         at_most: True for an upper limit on a quantity that usually has a lower one: the accuracy by an error metric.
+        at: sizes of dimensions that the figure is of, by name; none for those of the samples.
         is_default: True for the limit on the accuracy that `build` sets if the user gave none.
     """
 
@@ -40,6 +41,7 @@ class Budget:
     is_default: bool = False
     of_source: bool = False
     metric: str = ""
+    at: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.quantity not in QUANTITIES:
@@ -47,8 +49,8 @@ class Budget:
 
     @property
     def figure(self) -> str:
-        """Name of the figure that it limits: "p90", "accuracy_drop[mae]"."""
-        return of_metric(self.quantity, self.metric)
+        """Name of the figure that it limits: "p90", "accuracy_drop[mae]", "p90@L=256"."""
+        return at_sizes(of_metric(self.quantity, self.metric), self.at)
 
     @property
     def is_accuracy(self) -> bool:
@@ -68,13 +70,13 @@ def parse(text: str) -> Budget:
         UsageError: the text is no budget; says what is wrong and what would be right.
     """
     match = _FORM.fullmatch(text)
-    quantity = match[1] if match else re.split(r"[<>=\[]", text)[0].strip()
+    quantity = match[1] if match else re.split(r"[<>=\[@]", text)[0].strip()
     if quantity not in QUANTITIES:
         raise UsageError(
             f"Budget '{text}': unknown quantity '{quantity}'; choose from {', '.join(QUANTITIES)}, as in p99<=10ms."
         )
     operators, units = QUANTITIES[quantity].operators, QUANTITIES[quantity].units
-    operator = match[3] if match and match[3] in operators else operators[0]
+    operator = match[4] if match and match[4] in operators else operators[0]
     example = f"{quantity}{operator}{'0.5' if units is PLAIN else '10' + next(iter(list(units)[1:]), '/s')}"
     if match is None:
         raise UsageError(f"Budget '{text}' cannot be read; write it like {example}.")
@@ -83,17 +85,18 @@ def parse(text: str) -> Budget:
         raise UsageError(
             f"Budget '{text}': brackets name the metric of an accuracy, as in accuracy_drop[mae]<=0.01; leave them out."
         )
-    if match[3] != operator:
+    at = _sizes(text, quantity, match[3])
+    if match[4] != operator:
         raise UsageError(f"Budget '{text}': {quantity} takes {' or '.join(operators)}, as in {example}.")
     try:
-        number = float(match[5])
+        number = float(match[6])
     except ValueError:
         number = math.inf
     if not math.isfinite(number):
-        raise UsageError(f"Budget '{text}': '{match[5]}' is not a number; write it like {example}.")
-    sign, unit = match[4], match[6]
+        raise UsageError(f"Budget '{text}': '{match[6]}' is not a number; write it like {example}.")
+    sign, unit = match[5], match[7]
     if unit == "%":
-        return dataclasses.replace(_percentage(text, quantity, operator, number, sign), metric=metric or "")
+        return dataclasses.replace(_percentage(text, quantity, operator, number, sign), metric=metric or "", at=at)
     if unit not in units:
         raise UsageError(f"Budget '{text}': {quantity} takes {_unit_words(units)}, as in {example}.")
     if sign == "+" and units is not PLAIN:
@@ -106,7 +109,7 @@ def parse(text: str) -> Budget:
         quantity != "accuracy_drop" and limit <= 0 and units is not PLAIN
     ):
         raise UsageError(f"Budget '{text}': no model can meet it; give a limit above zero, as in {example}.")
-    return Budget(text.strip(), quantity, limit, at_most=operator != operators[0], metric=metric or "")
+    return Budget(text.strip(), quantity, limit, at_most=operator != operators[0], metric=metric or "", at=at)
 
 
 def parse_all(texts: Sequence[str]) -> tuple[Budget, ...]:
@@ -122,8 +125,21 @@ def parse_all(texts: Sequence[str]) -> tuple[Budget, ...]:
         if key in seen:
             raise UsageError(f"Budgets '{seen[key]}' and '{budget.text}' limit the same quantity; keep one.")
         seen[key] = budget.text
-    _check_percentiles([budget for budget in budgets if not budget.relative])
+    for at in {tuple(sorted(budget.at.items())) for budget in budgets}:
+        _check_percentiles([b for b in budgets if not b.relative and tuple(sorted(b.at.items())) == at])
     return budgets
+
+
+def _sizes(text: str, quantity: str, at: str | None) -> dict[str, int]:
+    """Read the sizes after a budget's @."""
+    if at is None:
+        return {}
+    if not QUANTITIES[quantity].of_machine or quantity == "load_time":
+        raise UsageError(f"Budget '{text}': {quantity} does not depend on the inputs' sizes; leave out '@{at}'.")
+    sizes = {name: int(size) for name, _, size in (part.partition("=") for part in at.split(","))}
+    if 0 in sizes.values():
+        raise UsageError(f"Budget '{text}': a size is 1 or more, as in {quantity}@L=256.")
+    return sizes
 
 
 def _check_percentiles(budgets: Sequence[Budget]) -> None:

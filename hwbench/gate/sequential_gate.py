@@ -25,7 +25,16 @@ from hwbench.measurements.latency import Latency, block_runs_needed
 from hwbench.measurements.quantities import PERCENTILES, QUANTITIES
 from hwbench.measurements.report import Report
 from hwbench.progress import Tick
-from hwbench.results.measure_bundles import Evaluation, OpenedBundle, open_bundle, report_of, scored_by
+from hwbench.results.measure_bundles import (
+    Evaluation,
+    OpenedBundle,
+    Shapes,
+    at_batch,
+    at_shapes,
+    open_bundle,
+    report_of,
+    scored_by,
+)
 from hwbench.stats.confidence_sequences import blocks_needed
 from hwbench.targets import CrashError, Target
 from runtimes.errors import UsageError
@@ -59,12 +68,14 @@ class GatePlan:
         block_s: the shortest time that each process measures; None for a tenth of a second, or a thousand inferences.
         seed: the random seed of the order within rounds; None for a seed from the system.
         confidence: the confidence that a verdict on accuracy takes.
+        shapes: shapes of inputs to time at, apart from budgets that name sizes; those of the samples, if none.
     """
 
     max_time_s: float = MAX_TIME_S
     block_s: float | None = None
     seed: int | None = None
     confidence: float = GATE_CONFIDENCE
+    shapes: Shapes = ()
 
 
 def gate_bundle(
@@ -80,7 +91,8 @@ def gate_bundle(
 
     A baseline that is a bundle is measured in the same rounds, the two in random order in each, so that drift affects
     both alike, whichever is first (Bulej et al., 2020, Duet benchmarking; Laaber et al., 2019). The same path given
-    twice is measured twice. A baseline that is a report is compared as it stands.
+    twice is measured twice. A baseline that is a report is compared as it stands. Budgets that name sizes of the inputs
+    are measured after the others, and the sizes share the time.
 
     Args:
         candidate: the bundle.
@@ -118,16 +130,31 @@ def gate_bundle(
     of_machine = [budget for budget in budgets if QUANTITIES[budget.quantity].of_machine]
     decided: dict[str, Verdict] = {}
     if of_machine and is_here:
-        least = blocks_needed() if len(sequential) < len(of_machine) else 1  # figures to compare with a stored report
-        decided, rounds = _measure(ours, theirs, sequential, target, plan, tick, least)
-        report = _with_latency(report, ours, rounds.candidate, decided)
-        if other is not None and theirs is not None:
-            other = _with_latency(other, theirs, rounds.baseline, decided)
+        groups, end_s = _by_sizes(of_machine), time.monotonic() + plan.max_time_s
+        for number, group in enumerate(groups):
+            share_s = max(end_s - time.monotonic(), 0.0) / (len(groups) - number)
+            share = dataclasses.replace(plan, max_time_s=share_s)
+            limits = [budget for budget in group if budget in sequential]
+            sides = [at_shapes(item, plan.shapes, group[0].at) for item in (ours, theirs) if item is not None]
+            least = blocks_needed() if len(limits) < len(group) else 1  # figures to compare with a stored report
+            verdicts, rounds = _measure(sides, limits, target, share, tick, least, len(sequential))
+            decided |= verdicts
+            report = _with_latency(report, sides[0], rounds.candidate, verdicts)
+            if other is not None and theirs is not None:
+                other = _with_latency(other, sides[1], rounds.baseline, verdicts)
         if other is not None:
             check_comparable(report, other, budgets)
     rest = [budget for budget in budgets if budget.text not in decided]
     judged = {verdict.budget.text: verdict for verdict in judge_report(report, rest, other, plan.confidence)}
     return Gated(report, other, tuple((decided | judged)[budget.text] for budget in budgets))
+
+
+def _by_sizes(budgets: Sequence[Budget]) -> list[list[Budget]]:
+    """Group budgets by the sizes that they name, those that name none first."""
+    groups: dict[tuple[tuple[str, int], ...], list[Budget]] = {}
+    for budget in sorted(budgets, key=lambda budget: bool(budget.at)):
+        groups.setdefault(tuple(sorted(budget.at.items())), []).append(budget)
+    return list(groups.values())
 
 
 def sampling_plan(budgets: Sequence[Budget] = (), block_s: float | None = None) -> SamplingPlan:
@@ -150,6 +177,7 @@ def decide(
     max_time_s: float,
     clock: Callable[[], float] = time.monotonic,
     least: int = 1,
+    of: int | None = None,
 ) -> tuple[dict[str, Verdict], Rounds]:
     """Measure rounds until every budget is decided, cannot be, or the time is up.
 
@@ -159,6 +187,7 @@ def decide(
         max_time_s: a round that would probably end later is not begun.
         clock: returns the time in seconds.
         least: number of rounds to measure even if the budgets are decided earlier.
+        of: number of budgets of the whole gate, if there are more than these; they share its probability of error.
 
     Returns:
         A verdict per budget, by its text, and the rounds. A verdict stays as it was when it became certain.
@@ -168,7 +197,7 @@ def decide(
         rounds = take()
         passed = clock() - start
         each_s = passed / len(rounds)
-        verdicts = {b.text: judge_rounds(rounds, b, len(budgets)) for b in budgets if b.text not in decided}
+        verdicts = {b.text: judge_rounds(rounds, b, of or len(budgets)) for b in budgets if b.text not in decided}
         decided |= {
             text: verdict
             for text, verdict in verdicts.items()
@@ -193,42 +222,42 @@ def _refused(rounds: Rounds, undecided: Sequence[Verdict], possible: int, max_ti
         detectable_change = rounds.detectable_change(budget, possible)
         if _HOPELESS * abs(budget.limit) < detectable_change < math.inf:
             reason = (
-                f"the smallest change that this machine can show in {max_time_s:g} s is {detectable_change:.1%}; widen "
-                f"the budget, or give more time with --max-time; {rounds.describe_undisturbed(budget)}"
+                f"the smallest change that this machine can show in {max_time_s:.3g} s is {detectable_change:.1%}; "
+                f"widen the budget, or give more time with --max-time; {rounds.describe_undisturbed(budget)}"
             )
             refused[budget.text] = dataclasses.replace(verdict, reason=reason, detectable_change=detectable_change)
     return refused
 
 
 def _measure(
-    ours: OpenedBundle,
-    theirs: OpenedBundle | None,
+    items: Sequence[OpenedBundle],
     budgets: Sequence[Budget],
     target: Target,
     plan: GatePlan,
     tick: Tick,
     least: int,
+    of: int,
 ) -> tuple[dict[str, Verdict], Rounds]:
     sampling, order = sampling_plan(budgets, plan.block_s), random.Random(plan.seed)
     blocks: tuple[list[Block], list[Block]] = ([], [])
     machine = this_machine()
     known = machine_facts.recall(machine).probe_ns
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-        items = [item for item in (ours, theirs) if item is not None]
         for side, item in enumerate(items):
             write_npz(Path(work, f"{side}.npz"), item.inputs)
 
         def take() -> Rounds:
             for side in order.sample(range(len(items)), len(items)):
                 try:
-                    blocks[side].append(target.sample(items[side].path, Path(work, f"{side}.npz"), sampling))
+                    block = target.sample(items[side].path, Path(work, f"{side}.npz"), sampling)
                 except CrashError as crash:
                     raise _SideError(side, crash) from None
+                blocks[side].append(at_batch(block, items[side]))
             tick(f"round {len(blocks[0])}")
             return Rounds(tuple(blocks[0]), tuple(blocks[1]), known)
 
         try:
-            decided, rounds = decide(take, budgets, plan.max_time_s, least=least)
+            decided, rounds = decide(take, budgets, plan.max_time_s, least=least, of=of)
         except _SideError as failure:
             return _crashed(budgets, failure), Rounds(())
     level = interference.undisturbed_probe_ns(rounds.interference("candidate"))
@@ -253,8 +282,11 @@ def _crashed(budgets: Sequence[Budget], failure: _SideError) -> dict[str, Verdic
 
 
 def _with_latency(report: Report, item: OpenedBundle, blocks: tuple[Block, ...], decided: dict[str, Verdict]) -> Report:
+    """Add a latency to a report: as its own if it is the first, else as one at other sizes."""
     if not blocks:
         return dataclasses.replace(report, unmeasured={"latency": next(iter(decided.values())).reason})
     threads = item.manifest.artifact.settings.threads
     latency = Latency("single_stream", blocks[0].batch, threads, blocks)
+    if report.latency is not None:
+        return dataclasses.replace(report, sized=(*report.sized, latency))
     return dataclasses.replace(report, latency=latency, unmeasured={})

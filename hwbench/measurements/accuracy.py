@@ -24,7 +24,6 @@ from runtimes.errors import UsageError
 from runtimes.sample_arrays import Rows
 from runtimes.tensors import Array
 
-
 Against = Literal["source", "baseline"]
 
 

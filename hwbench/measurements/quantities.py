@@ -55,13 +55,18 @@ class Quantity:
 
 def split(figure: str) -> tuple[str, str]:
     """Split the name of a figure, as accuracy_drop[mae], in the quantity and the metric; "" means the first metric."""
-    quantity, _, key = figure.partition("[")
+    quantity, _, key = figure.partition("@")[0].partition("[")
     return quantity, key.removesuffix("]")
 
 
 def of_metric(quantity: str, key: str) -> str:
     """Name the figure of a metric, as `split` takes it apart."""
     return f"{quantity}[{key}]" if key else quantity
+
+
+def at_sizes(figure: str, sizes: Mapping[str, int]) -> str:
+    """Name a figure at sizes of dimensions: "p90@L=256"."""
+    return f"{figure}@{','.join(f'{name}={size}' for name, size in sorted(sizes.items()))}" if sizes else figure
 
 
 def quantity_of(figure: str) -> Quantity:

@@ -11,6 +11,7 @@ from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.peaks import Peaks
 from hwbench.measurements.quantities import PERCENTILES, QUANTITIES, of_metric, split
+from hwbench.measurements.sizes import timed_at
 from hwbench.stats.intervals import Estimate
 from runtimes.bundles.manifest import Artifact
 
@@ -89,6 +90,7 @@ class Report:
         rates: latency at the other rates of arrivals that a search for server's largest rate tried, the lowest first.
         candidate: the candidate's name in its build; empty if it has none.
         gpu_times: parts of inferences on a GPU; None on a processor, or if they were not measured.
+        sized: latency at other sizes of the inputs, for budgets that name them.
         scored_on: the machine that scored the accuracy when the bundle was built; None if `machine` did.
     """
 
@@ -104,6 +106,7 @@ class Report:
     candidate: str = ""
     gpu_times: GpuTimes | None = None
     scored_on: Machine | None = None
+    sized: tuple[Latency, ...] = ()
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -117,7 +120,21 @@ class Report:
         Raises:
             NotMeasuredError: the quantity has no figure; the message is the reason.
         """
-        return Figures(self.artifact.size_bytes, self.latency, self.accuracy, self.unmeasured).estimate(quantity)
+        quantity, _, sizes = quantity.partition("@")
+        latency = self._latency_at(sizes) if sizes else self.latency
+        return Figures(self.artifact.size_bytes, latency, self.accuracy, self.unmeasured).estimate(quantity)
+
+    def _latency_at(self, sizes: str) -> Latency | None:
+        """Find the latency at sizes of dimensions, as in "L=256".
+
+        Raises:
+            NotMeasuredError: there is none.
+        """
+        wanted = {name: (int(size),) for name, _, size in (part.partition("=") for part in sizes.split(","))}
+        for latency in (self.latency, *self.sized):
+            if latency is not None and wanted.items() <= timed_at(self.artifact.inputs, latency.blocks).items():
+                return latency
+        raise NotMeasuredError(self.unmeasured.get("latency", f"latency was not timed at {sizes}; gate the bundle"))
 
 
 def _latency(latency: Latency, quantity: str) -> Estimate:

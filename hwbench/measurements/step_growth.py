@@ -31,8 +31,11 @@ class StepGrowth:
 
 
 def step_growth(latency: Latency) -> StepGrowth | None:
-    """Compute the growth over all blocks; None for a model without states, if no sequence has two steps, or if not every
-    time was kept."""
+    """Compute the growth over all blocks.
+
+    Returns:
+        None for a model without states, if no sequence has two steps, or if not every time was kept.
+    """
     if not all(block.sequence_steps and block.thinned_from is None for block in latency.blocks):
         return None
     steps = np.concatenate([step_numbers(block) for block in latency.blocks])

@@ -12,7 +12,7 @@ from hwbench import metrics
 from hwbench.data import dataset
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
-from hwbench.measurements import accuracy, interleaved
+from hwbench.measurements import accuracy, interleaved, sizes
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
@@ -26,7 +26,10 @@ from runtimes.bundles.manifest import Artifact, Manifest
 from runtimes.errors import BackendError, EdgewrightError, UsageError
 from runtimes.npz import write as write_npz
 from runtimes.sample_arrays import Rows
-from runtimes.sampling.closed_loop import SamplingPlan
+from runtimes.sampling.closed_loop import Block, SamplingPlan
+
+Shapes = Sequence[tuple[str, tuple[int, ...]]]
+"""Names of inputs or dimensions, with their sizes; see `sizes.sizes_of`."""
 
 _GPU_PROVIDERS = ("cuda", "tensorrt")  # of ONNX Runtime
 
@@ -50,6 +53,7 @@ def measure_bundles(
     tick: Tick,
     evaluation: Evaluation | None = None,
     blocks: int = interleaved.BLOCKS,
+    shapes: Shapes = (),
 ) -> list[Report]:
     """Measure bundles here and now, their blocks interleaved.
 
@@ -63,6 +67,7 @@ def measure_bundles(
         tick: called after each block.
         evaluation: samples to score on.
         blocks: processes per bundle.
+        shapes: shapes to time at; see `at_shapes`.
 
     Raises:
         BundleError: a file was refused.
@@ -74,7 +79,7 @@ def measure_bundles(
         opened = {}
         for number, path in enumerate(paths):
             name = f"{path} ({number + 1})" if path in paths[:number] else str(path)  # a path may come twice
-            opened[name] = open_bundle(path)
+            opened[name] = at_shapes(open_bundle(path), shapes)
         here = {name: item for name, item in opened.items() if device_profiles.fits(item.manifest.profile, machine)}
         inputs = {name: Path(work, f"{number}.npz") for number, name in enumerate(here)}
         for name, item in here.items():  # models may differ in their inputs, so each bundle has its own
@@ -94,6 +99,9 @@ def measure_bundles(
             if isinstance(latency, str):
                 raise BackendError(f"'{item.path}' could not be measured: {latency}")
             why = "" if latency else device_profiles.mismatch(item.manifest.profile)
+            if latency and item.batch is not None:
+                batched = tuple(at_batch(block, item) for block in latency.blocks)
+                latency = dataclasses.replace(latency, batch=item.batch, blocks=batched)
             report = report_of(item, latency, why, evaluation, target)
             reports.append(_with_gpu_times(report, item, inputs[name], target) if latency else report)
         return reports
@@ -169,6 +177,7 @@ class OpenedBundle:
         inputs: its golden samples.
         packed: the report that was packed with it.
         name: the candidate's name in its build; for a bundle without a report, its recipe's name.
+        batch: the number of samples in an inference, if it was chosen with the inputs' shapes; else None.
     """
 
     path: Path
@@ -176,6 +185,34 @@ class OpenedBundle:
     inputs: Mapping[str, Rows]
     packed: Report | None
     name: str
+    batch: int | None = None
+
+
+def at_shapes(item: OpenedBundle, shapes: Shapes, at: Mapping[str, int] | None = None) -> OpenedBundle:
+    """Bring a bundle's samples to shapes that it is to be timed at.
+
+    Args:
+        item: the bundle.
+        shapes: an input's name and sizes, or a dimension's; inputs that share a dimension follow.
+        at: sizes of dimensions, which count where the shapes have others.
+
+    Raises:
+        UsageError: a shape does not fit the bundle's inputs, or the model has states.
+    """
+    if not shapes and not at:
+        return item
+    artifact = item.manifest.artifact
+    if artifact.states:
+        raise UsageError(f"'{item.path}' has states, so its samples are sequences, whose sizes cannot be chosen.")
+    named = [(name, (size,)) for name, size in (at or {}).items()]
+    chosen = sizes.sizes_of(shapes, artifact.inputs) | sizes.sizes_of(named, artifact.inputs)
+    inputs = sizes.resized(artifact.inputs, item.inputs, chosen)
+    return dataclasses.replace(item, inputs=inputs, batch=sizes.batch_of(artifact.inputs, chosen))
+
+
+def at_batch(block: Block, item: OpenedBundle) -> Block:
+    """Set the number of samples of an inference where it was chosen."""
+    return block if item.batch is None else dataclasses.replace(block, batch=item.batch)
 
 
 def open_bundle(path: Path) -> OpenedBundle:

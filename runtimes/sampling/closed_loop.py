@@ -90,6 +90,7 @@ class Block:
         environment: versions of Python, NumPy and the runtime in the measuring process.
         sequence_steps: of a model with states, the number of steps of each sequence that `samples_ns` go through in
             turn, step by step, beginning with the first; else empty.
+        shapes: the shapes of the inputs by name, of each kind of feed that was timed.
         thinned_from: the number of times that were taken, if `samples_ns` could not keep all; else None.
     """
 
@@ -111,6 +112,7 @@ class Block:
     environment: Mapping[str, str] = field(default_factory=dict)
     sequence_steps: tuple[int, ...] = ()
     thinned_from: int | None = None
+    shapes: tuple[Mapping[str, tuple[int, ...]], ...] = ()
 
     @property
     def runs(self) -> int:
@@ -178,7 +180,15 @@ def sample(
         conditions=monitor.conditions(),
         sequence_steps=steps,
         thinned_from=times.count if times.count > len(samples_ns) else None,
+        shapes=shapes_of(feeds),
     )
+
+
+def shapes_of(feeds: Sequence[dict[str, Array]] | Sequence[StepSequence]) -> tuple[dict[str, tuple[int, ...]], ...]:
+    """List the shapes of the inputs by name, of each kind of feed once."""
+    each = [feed for item in feeds for feed in (item.feeds if isinstance(item, StepSequence) else (item,))]
+    found = {tuple((name, np.shape(array)) for name, array in feed.items()) for feed in each}
+    return tuple(map(dict, sorted(found)))
 
 
 def distinct_sequences(session: Session, arrays: Mapping[str, Rows]) -> list[StepSequence]:

@@ -1,4 +1,4 @@
-"""Records of a measuring loop: numbers in memory of a fixed size, so that a long loop does not grow by its own records."""
+"""Records of a measuring loop: numbers in memory of a fixed size, so that a long loop does not itself grow."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from array import array
 
 
 class Records:
-    """Integers below 2**63 in the order they were added. Once it is full, every second one goes, and from then on it keeps
-    half as many, so that those it holds are evenly spaced.
+    """Integers below 2**63 in the order they were added. Once there is no room, every second one goes, and from then on
+    half as many are kept, so that they are evenly spaced.
 
     Attributes:
         count: how many were added.

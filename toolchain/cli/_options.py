@@ -301,6 +301,25 @@ def duration_option(default: str) -> Callable[[F], F]:
     )
 
 
+def shape_option(function: F) -> F:
+    """Add --shape, repeatable."""
+    return click.option(
+        "--shape",
+        "shapes",
+        multiple=True,
+        metavar="INPUT=SIZES",
+        callback=_shapes,
+        help="The shape to time an input at, as in tokens=1x64, or the size of a dimension, as in L=64; samples are "
+        "cut or repeated to it. Repeatable.  [default: the samples' own]",
+    )(function)
+
+
+def _shapes(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    from hwbench.measurements.sizes import parse_shape
+
+    return tuple(parse_shape(text) for text in texts)
+
+
 def scenario_options(function: F) -> F:
     """Add --scenario, --bound and --batch."""
     function = click.option(

@@ -195,6 +195,11 @@ def command(ctx: click.Context, /, plan: bool, form: str, verbose: bool, duratio
             raise UsageError(
                 f"Budget '{budget.text}' compares with a baseline, which edgewright gate does; leave it out."
             )
+        if budget.at:
+            raise UsageError(
+                f"Budget '{budget.text}': a build times its samples as they are; give samples of that size, or gate "
+                "the bundle with it."
+            )
     for profile in request.profiles:
         check_runtimes(profile, request.runtimes)
     if plan:

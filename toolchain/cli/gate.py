@@ -20,6 +20,7 @@ from toolchain.cli._options import (
     evaluation_of,
     evaluation_options,
     format_option,
+    shape_option,
     verbose_option,
 )
 from toolchain.cli._show_results import show
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     help="Add the figures to this history, an SQLite file or an SQLAlchemy URL; edgewright history shows it.",
 )
 @duration_option("0.1, or 1,000 inferences")
+@shape_option
 @format_option
 @verbose_option
 @click.pass_context
@@ -84,6 +86,7 @@ def command(
     outputs: tuple[str, ...],
     history: str | None,
     duration: float | None,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
     form: str,
     verbose: bool,
 ) -> None:
@@ -99,6 +102,7 @@ def command(
     \b
     edgewright gate model.edge --budget 'p90<=10ms' --budget 'accuracy_drop<=0.01'
     edgewright gate new.edge --baseline old.edge --budget 'p90<=+5%'
+    edgewright gate model.edge --budget 'p90@L=64<=10ms' --budget 'p90@L=256<=20ms'
     """
     if not budgets:
         raise UsageError("There is no budget to judge by; give one, as in --budget 'p90<=10ms'.")
@@ -106,6 +110,8 @@ def command(
         raise UsageError(
             f"Budget '{next(b.text for b in budgets if b.relative)}' compares with a baseline; give --baseline."
         )
+    if shapes and candidate.suffix == ".json":
+        raise UsageError(f"'{candidate}' is a report, whose samples have their shapes; --shape is for a bundle.")
     files = [_output(text) for text in outputs]
     if evaluation is None:
         evaluation_of(evaluation, metrics)
@@ -137,7 +143,7 @@ def command(
             for caveat in caveats:
                 say(caveat)
             other = reports.read(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
-            plan = GatePlan(max_time, duration, confidence=confidence)
+            plan = GatePlan(max_time, duration, confidence=confidence, shapes=shapes)
             with clock(f"Gating {candidate.name}", max_time) as tick:
                 gated = gate_bundle(candidate, other, budgets, LocalTarget(), plan, tick, scored)
         caveats += reports.caveats(candidate, baseline, budgets)

@@ -24,6 +24,7 @@ from toolchain.cli._options import (
     profile_option,
     sampling_plan,
     scenario_options,
+    shape_option,
     trust_option,
     verbose_option,
 )
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 @profile_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads per inference, for a SOURCE.")
 @duration_option("1, or 2,500 inferences")
+@shape_option
 @scenario_options
 @click.option(
     "--soak",
@@ -74,6 +76,7 @@ def command(
     profile: str | None,
     threads: int | None,
     duration: float | None,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
     scenario: str,
     bound: str | None,
     batch: int | None,
@@ -120,6 +123,8 @@ def command(
     from runtimes.files import replacing
     from toolchain.output_folder import output_file
 
+    if shapes and scenario != "single_stream":
+        raise UsageError("--shape chooses what single_stream is timed at; leave out --scenario.")
     scored = evaluation_of(evaluation, metrics)
     ask = _ask(scenario, bound, batch, duration, minutes)
     with contextlib.ExitStack() as stack:
@@ -142,7 +147,7 @@ def command(
             plan, blocks = (sampling_plan(duration), BLOCKS) if minutes is None else (soak.plan(minutes), 1)
             bounded = _bounded(bundle) if minutes is None else _as_it_is
             with bar(f"Measuring {name}", blocks) as tick:
-                measured = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks)[0]
+                measured = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks, shapes)[0]
             report, verdicts = bounded(measured), ()
     artifact = report.artifact
     entry = CandidateResult(report.candidate, artifact.precision, artifact.runtime, "measured", "", report, verdicts)
@@ -182,6 +187,8 @@ def _ask(
     from hwbench.load.scenarios import LoadRequest
 
     limit = budget.parse(bound) if bound is not None else None
+    if limit is not None and limit.at:
+        raise UsageError(f"--bound '{bound}': a load has the samples' own sizes; leave out '@'.")
     ask = LoadRequest(cast("LoadedScenario", scenario), sampling_plan(duration), batch, limit)
     check_installed()
     return ask

@@ -12,6 +12,7 @@ from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.quantities import per_s
 from hwbench.measurements.report import Report
+from hwbench.measurements.sizes import shapes_text
 from hwbench.measurements.stability_warnings import stability_warnings
 from hwbench.measurements.step_growth import step_growth
 from hwbench.results.profile_results import ProfileResult
@@ -41,6 +42,7 @@ def method_facts(report: Report) -> list[tuple[str, str]]:
     if latency is not None:
         facts = [
             ("latency", latency_method(latency)),
+            ("shapes", shapes_text(report.artifact.inputs, latency.blocks)),
             ("steps", _steps(latency)),
             ("conditions", conditions(latency, report.machine.cores)),
             ("energy", energy(latency)),

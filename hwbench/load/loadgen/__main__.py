@@ -28,7 +28,7 @@ from runtimes.codec import encode
 from runtimes.command_line import exit_code, read_plan
 from runtimes.inference.load import load
 from runtimes.sample_arrays import Rows
-from runtimes.sampling.closed_loop import Block, environment, warm_up
+from runtimes.sampling.closed_loop import Block, environment, shapes_of, warm_up
 from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
 from runtimes.sampling.system_conditions import SystemMonitor
 
@@ -88,6 +88,7 @@ def _measure(bundle: Path, inputs: Mapping[str, Rows], plan: LoadPlan, logs: Pat
             conditions=conditions,
             arrivals_ns=() if plan.scenario == "multi_stream" else trace.arrivals_ns,
             environment=environment(session) | _loadgen(),
+            shapes=shapes_of(library.feeds),
         )
     return Loaded(block, library.batched, plan.workers)
 

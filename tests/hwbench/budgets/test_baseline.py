@@ -132,8 +132,8 @@ def test_a_drop_against_a_baseline_takes_the_same_samples(make_report, text):
     with pytest.raises(UsageError, match="other evaluation samples; give --evaluation"):
         judge_one(make_report(accuracy=share_right(900)), text, other)
     parity = dataclasses.replace(share_right(900), metric="parity")
+    of_other = dataclasses.replace(parity, data_sha256="other")
     with pytest.raises(UsageError, match="parity with their sources' outputs"):
-        of_other = dataclasses.replace(parity, data_sha256="other")
         judge_one(make_report(accuracy=parity), text, make_report(accuracy=of_other))
 
 

@@ -116,6 +116,36 @@ MISTAKES = [
 ]
 
 
+def test_a_budget_may_name_sizes():
+    found = parse("p90@L=256,batch=2<=20ms")
+    assert (found.quantity, found.limit, found.at, found.figure) == (
+        "p90",
+        20.0,
+        {"L": 256, "batch": 2},
+        "p90@L=256,batch=2",
+    )
+    assert parse("p90@L=256<=+5%").at == {"L": 256}
+    assert len(parse_all(["p50@L=256<=20ms", "p90@L=16<=2ms", "p90<=1ms"])) == 3
+    for texts in (["p90@L=16<=2ms", "p90@L=16<=3ms"], ["p50@L=16<=20ms", "p90@L=16<=2ms"]):
+        with pytest.raises(UsageError, match=r"keep one\."):
+            parse_all(texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("size@L=256<=5MB", "does not depend on the inputs' sizes"),
+        ("accuracy@L=256>=0.5", "does not depend on the inputs' sizes"),
+        ("p90@L=0<=5ms", "a size is 1 or more"),
+        ("p90@L<=5ms", "cannot be read"),
+        ("p90@256<=5ms", "cannot be read"),
+    ],
+)
+def test_sizes_of_a_budget_that_make_no_sense_are_refused(text, told):
+    with pytest.raises(UsageError, match=told):
+        parse(text)
+
+
 @pytest.mark.parametrize("text", MISTAKES)
 def test_a_mistake_is_quoted_beside_an_example_that_works(text):
     with pytest.raises(UsageError) as caught:

@@ -366,7 +366,9 @@ def test_a_drop_may_be_limited_by_a_share_of_the_sources_value(make_report):
 def test_a_limit_without_percent_is_in_the_metrics_own_unit(make_report):
     verdict = judge_one(make_report(accuracy=ages(50.2, 49.8)), "accuracy_drop<=0.01")
     assert verdict.outcome == "fail"
-    assert verdict.reason == ("accuracy_drop 0.4000 against the source exceeds 0.0100, in units of mae, with probability above 0.9999")
+    assert verdict.reason == (
+        "accuracy_drop 0.4000 against the source exceeds 0.0100, in units of mae, with probability above 0.9999"
+    )
     share = judge_one(make_report(), "accuracy_drop<=0.5").reason
     assert "units" not in share
 

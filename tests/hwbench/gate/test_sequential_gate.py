@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import parse_all
 from hwbench.gate.rounds import Rounds
 from hwbench.gate.sequential_gate import GatePlan, decide, gate_bundle, sampling_plan
@@ -125,7 +126,9 @@ def test_a_change_that_no_disturbance_explains_is_called_that(make_rounds):
     rounds = make_rounds(10 * levels(n=11), levels(n=11), waited=0.5)
     verdict = judge_rounds(rounds, *parse_all(["p50<=+5%"]))
     assert verdict.outcome == "fail"
-    assert verdict.reason.startswith("p50 change of +900.0% against the baseline exceeds +5.0% by more than interference can explain")
+    assert verdict.reason.startswith(
+        "p50 change of +900.0% against the baseline exceeds +5.0% by more than interference can explain"
+    )
     assert verdict.reason.endswith("0 of 11 rounds undisturbed (11 waited for a processor)")
 
 
@@ -276,6 +279,31 @@ class TestBundles:
     def test_verdicts_come_in_the_order_of_the_budgets(self, target, path):
         gated = self.gate(target, path, None, "size<=1GB", "p50<=1s", "accuracy>=0.5", "load_time<=1us")
         assert [verdict.outcome for verdict in gated.verdicts] == ["pass", "pass", "inconclusive", "fail"]
+
+    def test_a_budget_may_name_the_size_that_it_is_of(self, target, path, monkeypatch):
+        """The stand-in takes a millisecond per row of its input."""
+
+        def sample(bundle, inputs, plan):
+            with np.load(inputs) as arrays:
+                shape = arrays["x"].shape[1:] if arrays["x"].ndim == 3 else (1, 4)
+            times = tuple(shape[0] * time for time in target.block.samples_ns)
+            return dataclasses.replace(target.block, samples_ns=times, shapes=({"x": shape},))
+
+        monkeypatch.setattr(target, "sample", sample)
+        texts = ["p50@N=8<=10ms", "p50<=2ms", "p50@N=8<=+5%", "p50@N=16<=10ms", "throughput@N=8>=900/s"]
+        gated = self.gate(target, path, path, *texts)
+        assert [verdict.outcome for verdict in gated.verdicts] == ["pass", "pass", "pass", "fail", "pass"]
+        assert gated.verdicts[0].reason.startswith("p50@N=8 8.4 ms")
+        report = gated.candidate
+        assert report.latency.blocks[0].shapes == ({"x": (1, 4)},)
+        assert [latency.batch for latency in report.sized] == [8, 16]
+        again = judge_report(report, parse_all(["p50@N=16<=20ms", "p50@N=3<=20ms"]))
+        assert [verdict.outcome for verdict in again] == ["pass", "inconclusive"]
+        assert "not timed at N=3" in again[1].reason
+        chosen = self.gate(target, path, None, "p50<=2ms", plan=dataclasses.replace(PLAN, shapes=(("x", (8, 4)),)))
+        assert chosen.verdicts[0].outcome == "fail"
+        with pytest.raises(UsageError, match="names no input and no dynamic dimension"):
+            self.gate(target, path, None, "p50@M=8<=10ms")
 
     @pytest.mark.parametrize(("turn", "outcome"), [(1, "fail"), (5, "fail")])
     def test_a_candidate_that_crashes_fails_with_what_it_said(self, target, path, turn, outcome):

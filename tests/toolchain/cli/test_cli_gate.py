@@ -74,7 +74,9 @@ def test_a_candidate_far_below_the_baseline_fails_though_its_own_source_is_as_ba
     )
     entry = dataclasses.replace(kept, report=dataclasses.replace(kept.report, accuracy=worse))
     candidate = tmp_path / "candidate.json"
-    candidate.write_text(profile_results.to_json(profile_results.of([dataclasses.replace(profile, candidates=(entry,))])))
+    candidate.write_text(
+        profile_results.to_json(profile_results.of([dataclasses.replace(profile, candidates=(entry,))]))
+    )
     assert cli("gate", candidate, "--budget", "accuracy_drop<=0.01").code == 0
     ran = cli("gate", candidate, "--baseline", report, "--budget", "accuracy_drop<=0.01")
     assert ran.code == 1
