@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hwbench.data.input_shapes import timed_at
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.peaks import Peaks
 from hwbench.measurements.quantities import PERCENTILES, QUANTITIES, of_metric, split
-from hwbench.measurements.sizes import timed_at
 from hwbench.stats.intervals import Estimate
 from runtimes.bundles.manifest import Artifact
 

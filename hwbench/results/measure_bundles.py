@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwbench import metrics
-from hwbench.data import dataset
+from hwbench.data import dataset, input_shapes
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
-from hwbench.measurements import accuracy, interleaved, sizes
+from hwbench.measurements import accuracy, interleaved
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
@@ -29,7 +29,7 @@ from runtimes.sample_arrays import Rows
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 Shapes = Sequence[tuple[str, tuple[int, ...]]]
-"""Names of inputs or dimensions, with their sizes; see `sizes.sizes_of`."""
+"""Names of inputs or dimensions, with their sizes; see `input_shapes.sizes_of`."""
 
 _GPU_PROVIDERS = ("cuda", "tensorrt")  # of ONNX Runtime
 
@@ -205,9 +205,9 @@ def at_shapes(item: OpenedBundle, shapes: Shapes, at: Mapping[str, int] | None =
     if artifact.states:
         raise UsageError(f"'{item.path}' has states, so its samples are sequences, whose sizes cannot be chosen.")
     named = [(name, (size,)) for name, size in (at or {}).items()]
-    chosen = sizes.sizes_of(shapes, artifact.inputs) | sizes.sizes_of(named, artifact.inputs)
-    inputs = sizes.resized(artifact.inputs, item.inputs, chosen)
-    return dataclasses.replace(item, inputs=inputs, batch=sizes.batch_of(artifact.inputs, chosen))
+    chosen = input_shapes.sizes_of(shapes, artifact.inputs) | input_shapes.sizes_of(named, artifact.inputs)
+    inputs = input_shapes.resized(artifact.inputs, item.inputs, chosen)
+    return dataclasses.replace(item, inputs=inputs, batch=input_shapes.batch_of(artifact.inputs, chosen))
 
 
 def at_batch(block: Block, item: OpenedBundle) -> Block:

@@ -315,7 +315,7 @@ def shape_option(function: F) -> F:
 
 
 def _shapes(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    from hwbench.measurements.sizes import parse_shape
+    from hwbench.data.input_shapes import parse_shape
 
     return tuple(parse_shape(text) for text in texts)
 

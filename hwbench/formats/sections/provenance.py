@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from hwbench import metrics
+from hwbench.data.input_shapes import shapes_text
 from hwbench.formats.sections.conditions import conditions, energy
 from hwbench.formats.sections.rows import label
 from hwbench.machine.identity import Machine
@@ -12,7 +13,6 @@ from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.quantities import per_s
 from hwbench.measurements.report import Report
-from hwbench.measurements.sizes import shapes_text
 from hwbench.measurements.stability_warnings import stability_warnings
 from hwbench.measurements.step_growth import step_growth
 from hwbench.results.profile_results import ProfileResult
