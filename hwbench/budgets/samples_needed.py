@@ -66,7 +66,8 @@ def samples_needed(accuracy: Accuracy, inference: Inference, room: float, limit:
         return SamplesNeeded(_more(wanted, accuracy.n))
     labelled = _more(inference.pairs_needed(limit, asked), accuracy.n)
     flips = inference.flips
-    if not metrics.scores_decisions(accuracy.metric) or (flips is not None and flips.changed is None):
+    comparable = accuracy.against == "source" and metrics.scores_decisions(accuracy.metric)
+    if not comparable or (flips is not None and flips.changed is None):
         return SamplesNeeded(labelled)
     known = accuracy.n + (flips.n if flips is not None else 0)
     return SamplesNeeded(labelled, _more(inference.flips_needed(limit, asked), known))

@@ -113,6 +113,7 @@ def test_with_a_baseline_a_drop_is_against_the_baseline(make_report, text):
         verdict = judge_one(candidate, text, make_report(accuracy=share_right(right)))
         assert verdict.outcome == outcome
         assert "the baseline" in verdict.reason and "source" not in verdict.reason
+        assert "unlabelled" not in verdict.reason  # a bundle's samples without labels were compared with its source
         assert verdict.probability is not None
     assert candidate.accuracy.reference is not None and candidate.accuracy.against == "source"
 
