@@ -22,6 +22,7 @@ from runtimes.inference.load import load
 from runtimes.inference.step_sequences import count_samples, run_samples
 from runtimes.sampling.closed_loop import SamplingPlan, distinct_feeds, distinct_sequences, environment, sample
 from runtimes.sampling.peak_memory import resident_bytes
+from runtimes.serving.limits import Limits
 from runtimes.verification.self_test import render, result_line, self_test
 
 
@@ -107,8 +108,17 @@ def _sample(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     with plugins.optional_import("Serving"):
         from runtimes.serving.http_server import serve
-    with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
-        serve(session, options.bundle.stem, options.host, options.port)
+    limits = Limits(
+        requests=options.max_requests,
+        connections=options.max_connections,
+        request_bytes=options.max_request_mib << 20,
+        json_bytes=options.max_json_mib << 20,
+        request_s=options.request_timeout,
+        idle_s=options.idle_timeout,
+        grace_s=options.grace,
+    )
+    machine, key = options.any_machine, options.public_key
+    serve(options.bundle, options.host, options.port, limits=limits, any_machine=machine, public_key=key)
     return 0
 
 
@@ -150,12 +160,27 @@ def _parser() -> argparse.ArgumentParser:
                 "--host", default="127.0.0.1", help="the address to listen on (default: this machine only)"
             )
             sub.add_argument("--port", type=int, default=8000, help="the port to listen on (default: 8000)")
+            _add_limits(sub)
         if name == "run":
             sub.add_argument("--outputs", type=Path, required=True, help="the .npz to write")
         if name == "sample":
             sub.add_argument("--plan", default="{}", help="the sampling plan, as JSON")
             sub.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     return parser
+
+
+def _add_limits(sub: argparse.ArgumentParser) -> None:
+    defaults = Limits()
+    for option, default, text in (
+        ("--max-requests", defaults.requests, "inferences at once; four times as many may wait"),
+        ("--max-connections", defaults.connections, "connections; one more closes that which is idle longest"),
+        ("--max-request-mib", defaults.request_bytes >> 20, "MiB of one request"),
+        ("--max-json-mib", defaults.json_bytes >> 20, "MiB of JSON in one request or answer"),
+        ("--request-timeout", defaults.request_s, "seconds to wait for a turn, to arrive, and to infer, each"),
+        ("--idle-timeout", defaults.idle_s, "seconds that a client may be silent within a request"),
+        ("--grace", defaults.grace_s, "seconds that requests have to finish at the end"),
+    ):
+        sub.add_argument(option, type=type(default), default=default, help=f"{text} (default: {default:g})")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,10 @@ ALLOWED = {
 # A backend's package has the backend's name, but for these.
 EXTRA_PACKAGES = {
     "signing": {"cryptography"},
-    "http_server": {"starlette", "uvicorn"},
+    "application": {"starlette"},
+    "connections": {"uvicorn"},
+    "http_server": {"uvicorn"},
+    "inference_endpoint": {"starlette"},
     "prometheus": {"prometheus_client"},
 }
 BACKEND_PACKAGES = {"null": set(), "_openvino_forms": {"openvino"}}

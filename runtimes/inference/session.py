@@ -16,6 +16,7 @@ from runtimes.bundles.distribution import Distribution
 from runtimes.bundles.manifest import Artifact
 from runtimes.errors import BackendError, FeedError
 from runtimes.inference.drift import DriftMonitor
+from runtimes.inference.empty_inputs import empty_outputs
 from runtimes.inference.stats import Recorder, Stats
 from runtimes.inference.stream import Stream
 from runtimes.tensors import Array, Feeds, check_feeds, check_out, check_outputs
@@ -129,15 +130,7 @@ class Session(abc.ABC):
         Raises:
             FeedError: an output has another shape than the array for it.
         """
-        outputs = self._infer(feeds)
-        for name, array in outputs.items():
-            if out[name].shape != array.shape:
-                raise FeedError(
-                    f"Output '{name}' has shape {list(array.shape)}; the array for it has {list(out[name].shape)}."
-                )
-        for name, array in outputs.items():
-            np.copyto(out[name], array)
-        return {name: out[name] for name in outputs}
+        return _copied(self._infer(feeds), out)
 
     def _release(self) -> None:  # noqa: B027  # a backend that holds nothing has nothing to free
         """Free the runtime's resources."""
@@ -146,6 +139,9 @@ class Session(abc.ABC):
         """Infer with buffers that an earlier call bound; None if the feeds do not fit them, for `run` to check them."""
         return None
 
+    def _empty_outputs(self, sizes: Mapping[str, int]) -> dict[str, Array] | None:
+        return empty_outputs(self.inputs, self.outputs, self.artifact.states, sizes)
+
     def _run_checked(self, feeds: Feeds, out: Mapping[str, Array] | None) -> dict[str, Array]:
         with self._turn:
             if self._closed:
@@ -153,10 +149,24 @@ class Session(abc.ABC):
             sizes = check_feeds(self.inputs, feeds)
             if self._limits is not None:
                 self._limits.check(feeds, sizes)
-            if out is None:
-                outputs = self._infer(feeds)
-            else:
+            if out is not None:
                 check_out(self.outputs, out, feeds)
-                outputs = self._infer_into(feeds, out)
+            empty = self._empty_outputs(sizes) if 0 in sizes.values() else None
+            if empty is not None:
+                outputs = empty if out is None else _copied(empty, out)
+            else:
+                outputs = self._infer(feeds) if out is None else self._infer_into(feeds, out)
         check_outputs(self.outputs, outputs, sizes)
         return outputs
+
+
+def _copied(outputs: Mapping[str, Array], out: Mapping[str, Array]) -> dict[str, Array]:
+    """Copy outputs into the caller's arrays, and return these."""
+    for name, array in outputs.items():
+        if out[name].shape != array.shape:
+            raise FeedError(
+                f"Output '{name}' has shape {list(array.shape)}; the array for it has {list(out[name].shape)}."
+            )
+    for name, array in outputs.items():
+        np.copyto(out[name], array)
+    return {name: out[name] for name in outputs}

@@ -1,101 +1,114 @@
-"""The HTTP server: a session over the Open Inference Protocol (KServe v2), and /metrics for Prometheus."""
+"""The HTTP server: a bundle over the Open Inference Protocol (KServe v2), and /metrics for Prometheus."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import math
+import signal
+import socket
+from collections.abc import Generator
+from pathlib import Path
+
 import uvicorn
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-import runtimes
-from runtimes.errors import BackendError, EdgewrightError, one_line
-from runtimes.inference.session import Session
-from runtimes.serving import open_inference_protocol
-from runtimes.serving.prometheus import SessionMetrics
+from runtimes.bundles.bundle import Bundle
+from runtimes.serving.application import application
+from runtimes.serving.connections import Connection, check_often
+from runtimes.serving.limits import Limits
+from runtimes.serving.worker import Worker
+from runtimes.serving.worker_process import WorkerPlan
 
-_JSON_BYTES = "inference-header-content-length"
-_MOST_BYTES = 256 << 20  # one request is no larger, so that no client can fill the memory
+_BACKLOG = 128  # connections that asyncio accepts at once, between two answers
 
 
-def serve(session: Session, name: str, host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Answer requests until the process is told to stop (SIGINT, SIGTERM).
+def serve(
+    path: Path,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    limits: Limits | None = None,
+    any_machine: bool = False,
+    public_key: Path | None = None,
+) -> None:
+    """Answer requests until the process is told to stop (SIGINT, SIGTERM, SIGHUP).
 
     Args:
-        session: the model; several requests may run it at once.
-        name: the model's name in the paths.
+        path: the .edge file; its stem is the model's name in the paths.
         host: the address to listen on.
         port: the port to listen on; 0 takes a free port, which uvicorn logs.
+        limits: limits of requests and connections; None takes the defaults.
+        any_machine: as in `load`.
+        public_key: as in `load`.
+
+    Raises:
+        EdgewrightError: the bundle cannot be loaded; see `load`.
     """
-    uvicorn.run(application(session, name), host=host, port=port, access_log=False)
+    asyncio.run(_serve(path, host, port, limits or Limits(), any_machine, public_key))
 
 
-def application(session: Session, name: str) -> Starlette:
-    """Make the ASGI application, which any ASGI server can run."""
-    metrics = SessionMetrics(session, name)
-    about = {"name": "edgewright", "version": runtimes.__version__, "extensions": ["binary_tensor_data"]}
-    model = open_inference_protocol.metadata(name, session.artifact)
-
-    async def infer(request: Request) -> Response:
-        body = await _body(request)
-        if body is None:
-            return JSONResponse({"error": f"A request has {_MOST_BYTES:,} bytes at most."}, 413)
-        try:
-            return await run_in_threadpool(_infer, session, name, body, request.headers.get(_JSON_BYTES))
-        except EdgewrightError as error:
-            return JSONResponse({"error": one_line(str(error))}, 500 if isinstance(error, BackendError) else 400)
-
-    async def server(_: Request) -> Response:
-        return JSONResponse(about)
-
-    async def live(_: Request) -> Response:
-        return JSONResponse({"live": True})
-
-    async def ready(_: Request) -> Response:
-        return JSONResponse({"ready": True})
-
-    async def describe(_: Request) -> Response:
-        return JSONResponse(model)
-
-    async def scrape(_: Request) -> Response:
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    async def unknown(_: Request, __: Exception) -> Response:
-        return JSONResponse({"error": f"There is nothing at this path; the model here is /v2/models/{name}."}, 404)
-
-    routes = [
-        Route("/v2", server),
-        Route("/v2/health/live", live),
-        Route("/v2/health/ready", ready),
-        Route("/metrics", scrape),
+async def _serve(path: Path, host: str, port: int, limits: Limits, any_machine: bool, public_key: Path | None) -> None:
+    with Bundle(path, public_key) as bundle:
+        artifact = bundle.manifest.artifact
+    plan = WorkerPlan(path, path.stem, limits.requests, limits.json_bytes, any_machine, public_key)
+    worker = Worker(plan)
+    await worker.start()
+    server = _Server(application(worker, artifact, path.stem, limits), host, port, limits, worker)
+    tasks = [
+        asyncio.create_task(worker.run()),
+        asyncio.create_task(check_often(server.server_state.connections, limits)),
     ]
-    for path in (f"/v2/models/{name}", f"/v2/models/{name}/versions/1"):
-        routes += [
-            Route(path, describe),
-            Route(f"{path}/ready", ready),
-            Route(f"{path}/infer", infer, methods=["POST"]),
-        ]
-    return Starlette(routes=routes, exception_handlers={404: unknown})
+    tasks[0].add_done_callback(server.exit)
+    try:
+        await server.serve()
+    finally:
+        await worker.stop()
+        tasks[1].cancel()
+        await tasks[0]  # raises what kept another worker from starting
 
 
-def _infer(session: Session, name: str, body: bytes, json_bytes: str | None) -> Response:
-    # Ten digits hold more than the largest request; int() refuses a text of thousands of digits.
-    length = int(json_bytes[:10]) if json_bytes is not None and json_bytes.isdecimal() else None
-    request = open_inference_protocol.parse(body, length, session.outputs)
-    content, head_bytes = open_inference_protocol.answer(request, session.run(request.feeds), name)
-    if head_bytes is None:
-        return Response(content, media_type="application/json")
-    headers = {"Inference-Header-Content-Length": str(head_bytes)}
-    return Response(content, headers=headers, media_type="application/octet-stream")
+class _Server(uvicorn.Server):
+    """uvicorn with our connections, whose last ones it closes when the time to finish is over."""
 
+    def __init__(self, app: object, host: str, port: int, limits: Limits, worker: Worker) -> None:
+        config = uvicorn.Config(
+            app,  # type: ignore[arg-type]  # Starlette's own type of an application differs in names of arguments
+            host,
+            port,
+            http=type("LimitedConnection", (Connection,), {"limits": limits}),
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=math.ceil(limits.idle_s),
+            timeout_graceful_shutdown=math.ceil(limits.grace_s) + 1,
+        )
+        super().__init__(config)
+        self._grace_s, self._worker = limits.grace_s, worker
 
-async def _body(request: Request) -> bytes | None:
-    """Read the request's bytes; None if they are too many, and then the rest is not read."""
-    chunks, length = [], 0
-    async for chunk in request.stream():
-        length += len(chunk)
-        if length > _MOST_BYTES:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+    def exit(self, _: object = None) -> None:
+        """Begin to stop: take no new connections, and answer what was asked."""
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let requests finish, and end those that do not in time."""
+        end = asyncio.get_running_loop().call_later(self._grace_s, self._end)
+        await super().shutdown(sockets)
+        end.cancel()
+
+    def _end(self) -> None:
+        self._ended = asyncio.create_task(self._worker.stop())  # the requests that it has are refused
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Stop at each of the signals that ask for it, with exit code 0: what was asked was done."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.exit)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.remove_signal_handler(number)

@@ -19,12 +19,13 @@ from runtimes.tensors import Array
 from toolchain.packaging.pack import Contents
 
 ROOT = Path(__file__).parents[2]
+SERVING = ("__init__", "frames", "json_tensors", "limits", "open_inference_protocol")  # without an extra
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for file in (ROOT / "runtimes").rglob("*.py")
     if file.parent.name not in ("backends", "cuda", "meters")
     or file.stem in ("__init__", "null", "_choice", "_protocol", "_kinds", "ina3221", "rapl")
-    if file.stem not in ("signing", "http_server", "prometheus")  # the extras [sign] and [serve]
+    if file.stem != "signing" and (file.parent.name != "serving" or file.stem in SERVING)  # the extras [sign], [serve]
 )
 PYTHONS = ("3.10", "3.12")  # the oldest that we promise, and one of the newest
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from served import served
 
 from runtimes.errors import UsageError
 from runtimes.serving import open_inference_protocol
@@ -28,23 +25,17 @@ http = pytest.importorskip("tritonclient.http", reason="tritonclient[http] is no
 pytest.importorskip("starlette", reason="the extra `serve` is not installed")
 
 EMPTY = '{"name": "x", "shape": [0], "datatype": "FP32", "data": []}'
+INPUTS = (TensorSpec("x", "float32", ("N",)), TensorSpec("y", "float32", ("N",)))
 OUTPUTS = (TensorSpec("y", "float32", ("N",)), TensorSpec("z", "float32", ("N",)))
 
 
 @pytest.fixture(scope="module")
 def address(bundle: Path) -> Iterator[str]:
     """A server in a process of its own, on this machine and a free port."""
-    command = [sys.executable, "-m", "runtimes", "serve", str(bundle), "--port", "0"]
-    root = str(Path(__file__).parents[3])
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root}
-    ) as process:
-        assert process.stderr is not None
-        found = next((match for line in process.stderr if (match := re.search(r"http://(127.0.0.1:\d+)", line))), None)
-        assert found is not None, "it did not start"
-        yield found[1]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) in (0, 130)
+    with served(bundle) as server:
+        yield f"127.0.0.1:{server.port}"
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(timeout=30) == 0
 
 
 @pytest.fixture
@@ -125,52 +116,67 @@ def test_metrics_are_what_prometheus_reads(address: str, client: Any, images: Ar
         ('{"inputs": [{"name": "x", "shape": [1], "datatype": "BYTES"}]}', "'BYTES'; choose from BOOL, INT8"),
         ('{"inputs": [{"name": "x", "shape": [2], "datatype": "FP32", "data": [1]}]}', "holds no `data`"),
         ('{"inputs": [{"name": "x", "shape": [1], "datatype": "INT8", "data": [300]}]}', "do not fit"),
-        ('{"inputs": [{"name": "x", "shape": [1], "datatype": "INT8", "data": [1.5]}]}', "float64"),
-        ('{"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": ["1"]}]}', "kind"),
+        ('{"inputs": [{"name": "x", "shape": [1], "datatype": "INT8", "data": [1.5]}]}', "float"),
+        ('{"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": ["1"]}]}', "str"),
         ('{"inputs": [{"name": "x", "shape": [2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}]}', "8 b"),
         ('{"inputs": [], "outputs": [{"name": "q"}]}', "There is no output 'q'; the model has y, z"),
         ('{"inputs": [], "outputs": 3}', "should be a list"),
         (f'{{"inputs": [{EMPTY}, {EMPTY}]}}', "two inputs named 'x'"),
+        ('{"inputs": [{"name": "w"}]}', "There is no input 'w'; the model has x, y"),
+        ('{"inputs": [{"name": ["x"]}]}', "There is no input"),
+        ('{"inputs": [], "id": [1]}', "`id` is no text"),
+        ('{"inputs": [], "outputs": [{"name": "y"}, {"name": "y"}]}', "asks for the output 'y' twice"),
     ],
 )
 def test_requests_that_are_none(body: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
-        open_inference_protocol.parse(body.encode(), None, OUTPUTS)
+        open_inference_protocol.parse(body.encode(), None, INPUTS, OUTPUTS)
 
 
 def test_bytes_behind_the_tensors_are_refused() -> None:
     head = b'{"inputs": []}'
     with pytest.raises(UsageError, match="has 3 bytes behind its tensors"):
-        open_inference_protocol.parse(head + b"abc", len(head), OUTPUTS)
+        open_inference_protocol.parse(head + b"abc", len(head), INPUTS, OUTPUTS)
 
 
 def test_json_that_is_said_to_be_longer_than_the_request() -> None:
     with pytest.raises(UsageError, match="has 14 bytes, fewer than its header declares"):
-        open_inference_protocol.parse(b'{"inputs": []}', 15, OUTPUTS)
+        open_inference_protocol.parse(b'{"inputs": []}', 15, INPUTS, OUTPUTS)
 
 
-@pytest.mark.parametrize(("shape", "size"), [([1] * 100, 4), ([0, 2**70], 0), ([0, 2**62, 2**62], 0)])
+@pytest.mark.parametrize(
+    ("shape", "size"), [([1] * 100, 4), ([0, 2**70], 0), ([0, 2**62, 2**62], 0), ([10**4000] * 900, 0)]
+)
 def test_raw_tensors_of_shapes_that_no_array_has(shape: list[int], size: int) -> None:
     tensor = {"name": "x", "datatype": "FP32", "shape": shape, "parameters": {"binary_data_size": size}}
     head = json.dumps({"inputs": [tensor]}).encode()
     with pytest.raises(UsageError, match="has a `shape` that no array has"):
-        open_inference_protocol.parse(head + bytes(size), len(head), OUTPUTS)
+        open_inference_protocol.parse(head + bytes(size), len(head), INPUTS, OUTPUTS)
+
+
+def test_outputs_that_are_too_large_for_json() -> None:
+    outputs = {"y": np.zeros((10, 100), np.float32)}
+    as_json, raw = (open_inference_protocol.Request({}, None, (("y", binary),)) for binary in (False, True))
+    with pytest.raises(UsageError, match=r"Output 'y' of shape \[10, 100\] is too large for JSON; ask for raw bytes"):
+        open_inference_protocol.answer(as_json, outputs, "m", 10_000)
+    content, json_bytes = open_inference_protocol.answer(raw, outputs, "m", 10_000)
+    assert len(content) - (json_bytes or 0) == 4000
 
 
 @given(st.binary(max_size=200) | st.text().map(str.encode), st.none() | st.integers(0, 300))
 def test_any_bytes_are_a_request_or_refused(body: bytes, json_bytes: int | None) -> None:
     with contextlib.suppress(UsageError):
-        open_inference_protocol.parse(body, json_bytes, OUTPUTS)
+        open_inference_protocol.parse(body, json_bytes, INPUTS, OUTPUTS)
 
 
 @given(st.sampled_from(["float32", "int8", "uint64", "bool", "float16"]), st.booleans(), st.integers(0, 5))
 def test_arrays_survive_the_way_there_and_back(dtype: str, binary: bool, n: int) -> None:
     array = np.arange(n).astype(dtype)
     request = open_inference_protocol.Request({}, None, (("y", binary),))
-    content, json_bytes = open_inference_protocol.answer(request, {"y": array}, "m")
+    content, json_bytes = open_inference_protocol.answer(request, {"y": array}, "m", 1 << 20)
     head = json.loads(content[:json_bytes])
     there = json.dumps({"inputs": head["outputs"]}).encode()
     body = there + (content[json_bytes:] if json_bytes is not None else b"")
-    read = open_inference_protocol.parse(body, len(there) if binary else None, OUTPUTS).feeds["y"]
+    read = open_inference_protocol.parse(body, len(there) if binary else None, INPUTS, OUTPUTS).feeds["y"]
     assert read.dtype == array.dtype
     np.testing.assert_array_equal(read, array)
