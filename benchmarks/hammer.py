@@ -51,7 +51,7 @@ def main(seconds: float) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         for name, batch in (("dynamic batch", "N"), ("fixed shape, bound buffers", 1)):
-            bundle, weights = _pack(Path(folder), batch)
+            bundle, weights = pack_layer(Path(folder), batch)
             with runtimes.load(bundle) as session:
                 _hammer(name, session.run, weights, seconds)
                 stats = session.stats()
@@ -113,7 +113,7 @@ def _watch(step: Callable[[], object], goes_on: Callable[[float], bool], unit: s
     return f"resident {first:.1f} MiB half way, {last:.1f} MiB at the end, trend {slope:+.3f} KiB per {unit}"
 
 
-def _pack(folder: Path, batch: int | str) -> tuple[Path, Array]:
+def pack_layer(folder: Path, batch: int | str) -> tuple[Path, Array]:
     """relu(x @ weights) as a bundle that records calibration, and the weights."""
     weights = np.random.default_rng(0).normal(0, 0.2, (64, 32)).astype(np.float32)
     graph = helper.make_graph(

@@ -1,4 +1,4 @@
-"""Empty dimensions: an answer where all outputs are empty, a refusal where they are not; and empty states, which run."""
+"""Empty dimensions: an answer where all outputs are empty, a refusal where they are not; empty states are run."""
 
 from __future__ import annotations
 
