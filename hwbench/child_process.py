@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hwbench.targets import CrashError
 from runtimes.errors import BackendError
+from runtimes.processes.parent_death import child_environment
 
 Process = subprocess.Popen[str]
 
@@ -30,7 +31,7 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
     """Run `python -m MODULE ARGUMENTS` until it ends.
 
     Args:
-        module: a module whose process runs a model.
+        module: a module whose process runs a model, and calls `end_with_parent` first.
         arguments: its arguments; files by absolute paths.
         folder: the working directory, which holds no Python files: `python -m` would import them.
         limit_s: time limit.
@@ -44,6 +45,7 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
     with subprocess.Popen(
         command,
         cwd=folder,
+        env=child_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

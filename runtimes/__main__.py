@@ -20,6 +20,8 @@ from runtimes.command_line import exit_code, read_plan
 from runtimes.errors import UsageError, one_line
 from runtimes.inference.load import load
 from runtimes.inference.step_sequences import count_samples, run_samples
+from runtimes.processes.end_signals import end_orderly
+from runtimes.processes.parent_death import end_with_parent
 from runtimes.sampling.closed_loop import SamplingPlan, distinct_feeds, distinct_sequences, environment, sample
 from runtimes.sampling.peak_memory import resident_bytes
 from runtimes.serving.limits import Limits
@@ -184,4 +186,6 @@ def _add_limits(sub: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
+    end_orderly()
     sys.exit(main())

@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from runtimes.bundles.bundle import Bundle
+from runtimes.processes.end_signals import end_signals
 from runtimes.serving.application import application
 from runtimes.serving.connections import Connection, check_often
 from runtimes.serving.limits import Limits
@@ -105,10 +106,11 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         """Stop at each of the signals that ask for it, with exit code 0: what was asked was done."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signals = (signal.SIGINT, *end_signals())
+        for number in signals:
             loop.add_signal_handler(number, self.exit)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in signals:
                 loop.remove_signal_handler(number)

@@ -17,6 +17,7 @@ from runtimes.backends import engine_backend
 from runtimes.bundles.build_plan import EngineLayer
 from runtimes.codec import decode, encode
 from runtimes.errors import BackendError, EdgewrightError
+from runtimes.processes.parent_death import child_environment, end_with_parent
 from runtimes.tensorrt.build_engine import Built
 from runtimes.tensorrt.build_progress import OnProgress
 from runtimes.tensorrt.compile_bundle import build_with_known_timings
@@ -78,7 +79,9 @@ def main(folder: Path) -> int:
 def _follow(command: list[str], folder: Path, on_progress: OnProgress) -> None:
     with (folder / "stderr").open("w+", encoding="utf-8", errors="replace") as errors:
         # `python -m` imports from the current folder first, which must not be the user's.
-        child = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True)
+        child = subprocess.Popen(
+            command, cwd=folder, env=child_environment(), stdout=subprocess.PIPE, stderr=errors, text=True
+        )
         assert child.stdout is not None
         try:
             for line in child.stdout:
@@ -111,4 +114,5 @@ def _stop(child: subprocess.Popen[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main(Path(sys.argv[1])))

@@ -10,7 +10,6 @@ import ast
 import contextlib
 import errno
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,8 @@ import runtimes
 from runtimes import plugins
 from runtimes.command_line import unless_unread
 from runtimes.errors import EdgewrightError, one_line
+from runtimes.processes.end_signals import end_orderly
+from runtimes.processes.owned_folder import temporary_files
 
 # The order in which people use the commands.
 _ORDER = tuple("demo inspect profiles build measure gate history verify sign calibrate debug saturation".split())
@@ -87,14 +88,14 @@ def edgewright() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error becomes one sentence and an exit code here, and only here."""
-    # SIGTERM, which ends a CI job, must leave no more behind than Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_orderly()
     sys.exit(unless_unread(lambda: _run(arguments)))
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        result = edgewright.main(arguments, standalone_mode=False)
+        with temporary_files():
+            result = edgewright.main(arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from runtimes import npz
+from runtimes.processes.parent_death import child_environment
 from runtimes.tensors import Array
 from toolchain.models.onnx_model import load_ir, save_ir
 
@@ -48,6 +49,7 @@ def find_failure(
             done = subprocess.run(
                 command,
                 cwd=folder,  # in the user's folder, `python -m` would import the user's modules
+                env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 encoding="utf-8",

@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import onnxruntime as ort
 
+from runtimes.processes.parent_death import end_with_parent
+
 
 def main(model: str, feeds: str, as_written: str = "") -> None:
     """Run the model once; on failure write the runtime's message to stderr and exit with code 1."""
@@ -27,4 +29,5 @@ def main(model: str, feeds: str, as_written: str = "") -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     main(*sys.argv[1:])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from hwbench.results.profile_results import ProfileResult, Results
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import BundleError, UsageError
 from runtimes.files import destination, replacing
+from runtimes.processes.owned_folder import owned_folder
 from toolchain.packaging.pack import Contents, pack
 
 
@@ -46,8 +46,7 @@ def write_results(built: Sequence[tuple[ProfileResult, Contents | None]], out: P
 
 
 def _write(built: Sequence[tuple[ProfileResult, Contents | None]], out: Path, source_sha256: str) -> Results:
-    with tempfile.TemporaryDirectory(dir=out, prefix=".edgewright-") as folder:
-        staged = Path(folder)
+    with owned_folder(out) as staged:
         written = []
         for result, contents in built:
             name = f"{result.model}-{result.profile}.edge"

@@ -27,6 +27,7 @@ from runtimes import files, npz
 from runtimes.codec import encode
 from runtimes.command_line import exit_code, read_plan
 from runtimes.inference.load import load
+from runtimes.processes.parent_death import end_with_parent
 from runtimes.sample_arrays import Rows
 from runtimes.sampling.closed_loop import Block, environment, shapes_of, warm_up
 from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
@@ -110,4 +111,5 @@ def _loadgen() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main())

@@ -11,6 +11,7 @@ from runtimes import npz, plugins, samples
 from runtimes.bundles.manifest import Artifact
 from runtimes.codec import decode, encode
 from runtimes.errors import EdgewrightError
+from runtimes.processes.parent_death import end_with_parent
 from toolchain.analysis import node_times
 
 
@@ -28,4 +29,5 @@ def main(request: Path, inputs: Path, times: Path) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     main(*map(Path, sys.argv[1:]))
