@@ -105,7 +105,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         inputs = Path(work, "inputs.npz")
         write_npz(inputs, item.inputs)
-        bench = _Bench(item, inputs, machine.cores, tick)
+        bench = _Bench(item, inputs, machine.processors, tick)
         if request.bound is None:
             return report_of(item, bench.run(_plan(bench, request), BLOCKS), "", evaluation, target), ()
         rates, verdict = _serve(bench, request.plan, request.bound)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from hwbench.machine.control_groups import cpu_quota, memory_limit
 from runtimes import cpu
 from runtimes.files import read_or_empty
 
@@ -55,6 +56,9 @@ class Machine:
     Attributes:
         isa: instruction-set flags that decide how fast a network runs.
         caches_bytes: size of each level, as one processor sees it ("L1d", "L2", "L3").
+        cores: number of processors that this process may use, by its affinity.
+        memory_bytes: memory, or what the control group allows of it.
+        cpu_quota: processors' worth of time that the control group allows; None without a quota.
         last_caches: number of caches of the last level, each shared by some of the processors.
         governor: Linux's frequency governor, if the system shows one.
         hypervisor: vendor of the virtual machine; None on bare metal or if it is unknown.
@@ -75,11 +79,17 @@ class Machine:
     board: str | None = None
     gpus: tuple[str, ...] = ()
     last_caches: int = 1
+    cpu_quota: float | None = None
+
+    @property
+    def processors(self) -> int:
+        """Number of threads that can run at once, by affinity and quota; at least 1."""
+        return self.cores if self.cpu_quota is None else max(1, min(self.cores, int(self.cpu_quota)))
 
     def differences(self, other: Machine) -> tuple[str, ...]:
         """List the differences that make latency on two machines incomparable, as phrases; empty if there are none."""
         phrases = []
-        for name in ("arch", "cpu", "isa", "cores", "governor", "hypervisor", "board", "gpus"):
+        for name in ("arch", "cpu", "isa", "cores", "cpu_quota", "governor", "hypervisor", "board", "gpus"):
             ours, theirs = getattr(self, name), getattr(other, name)
             if ours != theirs:
                 phrases.append(f"{name}: {_show(theirs, ours)} there, {_show(ours, theirs)} here")
@@ -92,7 +102,7 @@ class Machine:
 
 def this_machine() -> Machine:
     """Describe the machine that runs this process."""
-    cpuinfo = _read(Path("/proc/cpuinfo"))
+    cpuinfo, total = _read(Path("/proc/cpuinfo")), psutil.virtual_memory().total
     return Machine(
         arch=cpu.arch(),
         cpu=_cpu_name(cpuinfo),
@@ -100,7 +110,7 @@ def this_machine() -> Machine:
         cores=len(psutil.Process().cpu_affinity())
         if hasattr(psutil.Process, "cpu_affinity")
         else psutil.cpu_count() or 1,
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=min(total, memory_limit() or total),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         caches_bytes=_caches(Path("/sys/devices/system/cpu/cpu0/cache")),
@@ -109,6 +119,7 @@ def this_machine() -> Machine:
         board=_read(Path("/proc/device-tree/model")).rstrip("\0") or None,
         gpus=_gpus(),
         last_caches=_last_caches(Path("/sys/devices/system/cpu")),
+        cpu_quota=cpu_quota(),
     )
 
 

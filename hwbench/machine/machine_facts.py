@@ -69,5 +69,5 @@ def _cache() -> Cache:
 
 def _key(machine: Machine, kind: str, depends_on: object) -> object:
     # These parts decide how fast the machine is; the versions of its system and of Python do not.
-    parts = ("arch", "cpu", "isa", "cores", "governor", "hypervisor", "board")
+    parts = ("arch", "cpu", "isa", "cores", "cpu_quota", "governor", "hypervisor", "board")
     return {"kind": kind, "depends_on": depends_on, "machine": {name: getattr(machine, name) for name in parts}}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwbench.machine.identity import Machine
 from hwbench.measurements import interference
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
@@ -21,8 +22,8 @@ class StabilityWarning:
     """One reason why a latency may be unstable.
 
     Attributes:
-        kind: "threads", "warm-up", "disturbed", "others" or "wandering", by which equal warnings of several candidates
-            can be joined.
+        kind: "quota", "threads", "warm-up", "disturbed", "others" or "wandering", by which equal warnings of several
+            candidates can be joined.
         text: one clause with figures and a remedy.
     """
 
@@ -32,12 +33,23 @@ class StabilityWarning:
 
 def stability_warnings(report: Report) -> tuple[StabilityWarning, ...]:
     """List the warnings about a report's latency; none if it was not measured."""
-    return tuple(_warnings(report.latency, report.machine.cores)) if report.latency is not None else ()
+    if report.latency is None:
+        return ()
+    quota = _quota(report.latency, report.machine)
+    return (*quota, *_warnings(report.latency, report.machine.cores))
 
 
 def competes(latency: Latency, cores: int) -> bool:
     """Tell whether threads wait for one another: they outnumber the processors, or LoadGen runs beside its workers."""
     return latency.threads > cores or latency.scenario in ("server", "offline")
+
+
+def _quota(latency: Latency, machine: Machine) -> Iterator[StabilityWarning]:
+    threads = latency.threads or machine.cores
+    if machine.cpu_quota is not None and threads > machine.cpu_quota:
+        allowed = f"{machine.cpu_quota:.3g} processors' time"
+        text = f"the control group pauses {count(threads, 'thread')} that may use {allowed}"
+        yield StabilityWarning("quota", f"{text}; raise its quota, or measure outside of it")
 
 
 def _warnings(latency: Latency, cores: int) -> Iterator[StabilityWarning]:

@@ -63,7 +63,7 @@ class SearchState:
     def lanes(self) -> int:
         """The number of trials that run at a time where nothing is timed, with the threads of the running trials."""
         threads = max((trial.candidate.settings.threads for trial in self.running), default=0)
-        return parallel.count(threads, self.context.machine.cores)
+        return parallel.count(threads, self.context.machine.processors)
 
     @property
     def has_results(self) -> bool:

@@ -27,7 +27,10 @@ def machines(result: ProfileResult) -> tuple[str, ...]:
 
 def describe(machine: Machine) -> str:
     """Describe a machine in one line."""
-    parts = [machine.board or "", machine.cpu, count(machine.cores, "core"), f"{machine.memory_bytes / 2**30:.3g} GiB"]
+    cores = count(machine.cores, "core")
+    if machine.cpu_quota is not None:
+        cores += f" with a quota of {machine.cpu_quota:.3g}"
+    parts = [machine.board or "", machine.cpu, cores, f"{machine.memory_bytes / 2**30:.3g} GiB"]
     parts += [*machine.gpus, machine.system, f"Python {machine.python}"]
     parts.append(f"governor {machine.governor}" if machine.governor else "")
     maker = f" ({machine.hypervisor})" if machine.hypervisor != "yes" else ""  # some machines say nothing but "yes"

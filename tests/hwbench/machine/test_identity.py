@@ -51,6 +51,7 @@ def test_a_machine_is_the_same_as_itself(machine):
         ({"cores": 2}, "cores: 2 there, 4 here"),
         ({"governor": "powersave"}, "governor: powersave there, none here"),
         ({"hypervisor": "KVM"}, "hypervisor: KVM there, none here"),
+        ({"cpu_quota": 0.5}, "cpu_quota: 0.5 there, none here"),
         ({"board": "Raspberry Pi 5"}, "board: Raspberry Pi 5 there, none here"),
         ({"gpus": ("NVIDIA L4, 8.9",)}, "gpus: NVIDIA L4, 8.9 there, without those here"),
         ({"memory_bytes": 32 * 2**30}, "memory: 32 GiB there, 16 GiB here"),
@@ -181,3 +182,9 @@ def test_a_driver_that_does_not_answer_is_no_gpu(monkeypatch):
 def test_without_nvidia_smi_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr(reading.shutil, "which", lambda name: None)
     assert reading._gpus() == ()
+
+
+@pytest.mark.parametrize(("quota", "processors"), [(None, 4), (0.5, 1), (2.5, 2), (8.0, 4)])
+def test_a_quota_bounds_what_runs_at_once(quota, processors):
+    machine = dataclasses.replace(this_machine(), cores=4, cpu_quota=quota)
+    assert machine.processors == processors

@@ -54,6 +54,17 @@ def test_random_arrivals_make_medians_differ_without_a_doubt(doubted, make_block
     assert doubted(blocks, "server") == {}
 
 
+def test_a_quota_below_the_threads_is_said(make_report, make_block):
+    def told(quota, threads):
+        report = make_report(latency=Latency("single_stream", 1, threads, (make_block([1.0]),), None))
+        report = dataclasses.replace(report, machine=dataclasses.replace(report.machine, cpu_quota=quota))
+        return {doubt.kind: doubt.text for doubt in stability_warnings(report)}
+
+    assert told(None, 1) == told(1.0, 1) == told(4.0, 0) == {}
+    assert told(0.5, 1)["quota"].startswith("the control group pauses 1 thread that may use 0.5 processors' time")
+    assert set(told(2.0, 0)) == {"quota"}  # the runtime takes all four
+
+
 def test_more_threads_than_processors_are_said_and_what_they_wait_is_their_own(doubted, seen):
     assert doubted(seen(waited(67.5)), threads=64) == {
         "threads": "64 threads on 4 processors wait for one another; give --threads 4 or fewer"
