@@ -112,7 +112,7 @@ def _run(graph: ir.Model, feeds: Mapping[str, Array]) -> tuple[list[_Event], int
         try:
             outputs = ort_session.run_sample(session, 0, feeds)
         finally:
-            profile = Path(session.end_profiling()).read_text()
+            profile = Path(session.end_profiling()).read_text("utf-8")
     recorded = json.loads(profile)
     if len(recorded) >= _MAX_EVENTS:
         raise UsageError(f"one inference takes more than the {_MAX_EVENTS:,} steps that ONNX Runtime records")

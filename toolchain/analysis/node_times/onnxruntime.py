@@ -39,7 +39,7 @@ def node_times(model: Path, settings: RuntimeSettings, feeds: Sequence[dict[str,
         session = ort_session.session(model, options)
         for run in range(runs):
             session.run(None, feeds[run % len(feeds)])
-        events = json.loads(Path(session.end_profiling()).read_text())
+        events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
     durations: dict[tuple[str, str], list[float]] = defaultdict(list)
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith(_SUFFIX):
