@@ -112,6 +112,7 @@ def _serve(options: argparse.Namespace) -> int:
         from runtimes.serving.http_server import serve
     limits = Limits(
         requests=options.max_requests,
+        waiting=options.max_waiting,
         connections=options.max_connections,
         request_bytes=options.max_request_mib << 20,
         json_bytes=options.max_json_mib << 20,
@@ -174,7 +175,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_limits(sub: argparse.ArgumentParser) -> None:
     defaults = Limits()
     for option, default, text in (
-        ("--max-requests", defaults.requests, "inferences at once; four times as many may wait"),
+        (
+            "--max-requests",
+            defaults.requests,
+            "inferences at once; more than there are processors take longer each",
+        ),
+        ("--max-waiting", defaults.waiting, "requests that may wait for their turn"),
         ("--max-connections", defaults.connections, "connections; one more closes that which is idle longest"),
         ("--max-request-mib", defaults.request_bytes >> 20, "MiB of one request"),
         ("--max-json-mib", defaults.json_bytes >> 20, "MiB of JSON in one request or answer"),

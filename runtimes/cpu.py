@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,11 @@ def arch() -> str:
     """Return the architecture by Linux's name: "x86_64", "aarch64"."""
     machine = platform.machine()
     return _ARCH.get(machine, machine)
+
+
+def count() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @lru_cache(maxsize=1)

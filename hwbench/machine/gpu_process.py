@@ -20,6 +20,7 @@ from runtimes import files, npz
 from runtimes.codec import encode
 from runtimes.command_line import exit_code
 from runtimes.inference.load import load
+from runtimes.processes.parent_death import end_with_parent
 from runtimes.sampling.closed_loop import distinct_feeds
 
 _RUNS = 200  # the median of 200 is stable, and a slow model of 100 ms takes 22 s with its warm-up
@@ -58,4 +59,5 @@ def _state_reader() -> Iterator[Callable[[], GpuState | None]]:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main())

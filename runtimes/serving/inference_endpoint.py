@@ -17,7 +17,6 @@ from runtimes.serving.worker import Worker, WorkerGoneError
 
 T = TypeVar("T")
 
-_WAITING = 4  # requests that may wait, per one that runs
 _SENT_BYTES = 256 << 10  # sent at once; a slow reader holds no more than this in memory, and its place
 
 
@@ -46,7 +45,7 @@ class InferenceEndpoint:
         """Answer one request, or refuse it."""
         try:
             content_bytes, json_bytes = self._sizes(Headers(scope=scope))
-            if self._present >= (1 + _WAITING) * self._limits.requests:
+            if self._present >= self._limits.requests + self._limits.waiting:
                 raise RefusedError(503, "Too many requests wait already; try again.")
         except RefusedError as refused:
             await self._send(send, _error(refused))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from runtimes import cpu
 from runtimes.errors import UsageError
 from runtimes.serving.json_tensors import longest_value
 from runtimes.tensors import TensorSpec
@@ -22,7 +23,8 @@ class Limits:
     """Limits that keep one client from taking the server from all others.
 
     Attributes:
-        requests: inferences at once; four times as many may wait for their turn.
+        requests: inferences at once. More than there are processors only take longer, each.
+        waiting: requests that may wait for their turn.
         connections: open connections. One more closes that which has waited longest for its client.
         request_bytes: bytes of a request.
         json_bytes: bytes of JSON in a request, and in an answer; a JSON text takes many times its size in memory.
@@ -31,7 +33,8 @@ class Limits:
         grace_s: seconds that requests have to finish after the server was told to stop.
     """
 
-    requests: int = 16
+    requests: int = field(default_factory=lambda: max(2, cpu.count()))
+    waiting: int = 64
     connections: int = 256
     request_bytes: int = 64 << 20
     json_bytes: int = 8 << 20

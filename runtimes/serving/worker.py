@@ -102,7 +102,10 @@ class Worker:
             with contextlib.suppress(ConnectionError):  # `run` learns of it, too, and fails the future
                 self._writer.writelines((request.head(), content))
                 await self._writer.drain()
-        return await future
+        try:
+            return await future
+        finally:
+            self._pending.pop(request.id, None)  # it is still there if nobody waits any longer
 
     def kill(self) -> None:
         """End the process at once; `run` starts another one."""

@@ -34,8 +34,9 @@ def demanding(here: HardwareProfile, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def server(demanding: Path) -> Iterator[Server]:
-    options = "--max-requests 2 --max-connections 12 --idle-timeout 1 --request-timeout 20 --max-json-mib 1 --grace 1"
-    with served(demanding, *options.split()) as running:
+    numbers = ["--max-requests", "2", "--max-waiting", "8", "--max-connections", "12", "--max-json-mib", "1"]
+    times = ["--idle-timeout", "1", "--request-timeout", "20", "--grace", "1"]
+    with served(demanding, *numbers, *times) as running:
         yield running
 
 
