@@ -106,7 +106,7 @@ def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
     bundle, profile = _bundle(work), device_profiles.detect(this_machine())
     members = _members(bundle)
     scratch = work / "x"
-    float_spec = (TensorSpec("y", "float32", (4,)),)
+    x, y = (TensorSpec("x", "float32", ("N", 2)),), (TensorSpec("y", "float32", (4,)),)
     arrays_in = {"a": np.arange(20), "b": np.eye(3, dtype=np.float32), "c": np.array(["text", "more"])}
     np.savez(work / "plain.npz", **arrays_in)
     np.savez_compressed(work / "packed.npz", **arrays_in)
@@ -161,11 +161,14 @@ def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
         "npz": (read_npz, [(work / name).read_bytes() for name in ("plain.npz", "packed.npz")]),
         "profile": (read_profile, [json.dumps(encode(profile)).encode()]),
         "request, JSON": (
-            lambda data: open_inference_protocol.parse(data, None, float_spec),
-            [json.dumps(request).encode()],
+            lambda data: open_inference_protocol.parse(data, None, x, y),
+            [
+                json.dumps(request).encode(),
+                json.dumps({"inputs": [{**request["inputs"][0], "shape": [10**4000]}]}).encode(),
+            ],
         ),
         "request, binary": (
-            lambda data: open_inference_protocol.parse(data, len(binary), float_spec),
+            lambda data: open_inference_protocol.parse(data, len(binary), x, y),
             [binary + bytes(4)],
         ),
         **fuzz_programs.targets(),
