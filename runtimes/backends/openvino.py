@@ -21,6 +21,10 @@ _SOURCE_LINES = re.compile(  # lines of an error that name places in OpenVINO's 
     r"^(Exception from |Check '.*' failed at |FrontEnd API failed with |While validating |\s*$)"
 )
 
+# The first call fills a table of OpenVINO's own. Two threads whose first calls met would wait for each other for ever,
+# one with Python's lock and the other with the table's; an import runs in one thread.
+ov.Type.f32.to_dtype()
+
 
 def version() -> str:
     """Return OpenVINO's version."""

@@ -151,3 +151,20 @@ def test_it_reports_its_use_to_nobody() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == ["", "1"], done.stderr
+
+
+def test_first_loads_in_several_threads_do_not_wait_for_each_other() -> None:
+    """OpenVINO 2026.4 fills a table at its first question for a dtype, and hung in each of six tries like this."""
+    code = """
+import os, sys, threading
+from runtimes.backends import openvino as backend
+sys.setswitchinterval(1e-6)
+barrier = threading.Barrier(8)
+def ask():
+    barrier.wait()
+    backend.ov.Type.i64.to_dtype()
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
