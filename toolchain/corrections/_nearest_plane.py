@@ -42,7 +42,7 @@ def round_rows(weights: Array, moments: Array, scales: Array, pairings: Sequence
     factor = _factor(_damped(ordered))
     targets = np.take_along_axis(weights, order[:, None, :], 2) / scales[:, :, None].astype(np.float64)
     integers, errors = np.zeros_like(targets), np.zeros_like(targets)
-    places = np.argsort(order, axis=1)
+    places = np.argsort(order, axis=1, kind="stable")
     partners = [_partners(pairing, order, places) for pairing in pairings]
     for start in range(0, k, _BLOCK):
         end = min(start + _BLOCK, k)
