@@ -34,10 +34,10 @@ from hwbench.measurements.accuracy import Accuracy
 from runtimes import samples
 from runtimes.codec import decode, encode
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.candidates.defaults import DEFAULT_CORRECTIONS
 from toolchain.models.onnx_model import open_model
 from toolchain.recipes.apply_recipe import quantize
-from toolchain.recipes.recipe import Recipe
+from toolchain.recipes.recipe import BEST, Recipe
 
 MODELS = ("efficientnet", "centerface", "ppocr", "silero", "minilm", "g2p", "esrgan")
 _LIMIT_S = 1800
@@ -111,7 +111,7 @@ def _ours(precision: str) -> Flow:
         static = precision == "int8"
         recipe = Recipe(
             precision,
-            DEFAULT_CALIBRATION if static else None,
+            BEST if static else None,
             QuantizationScheme("uint8", contrib_ops=True),
             corrections=DEFAULT_CORRECTIONS if static else (),
         )

@@ -6,10 +6,10 @@ All rows of a model come from one process, the same calibration samples and one 
 arithmetic, as the graph is written, and so alike on every CPU. `scheme` is the range of weights: 8 bits, or what cannot
 saturate with AVX2. `gain` is the score's gain over the first row of its scheme (the float tail alone), paired by
 sample, with its 95% confidence interval; a higher value is better, whatever the metric. SQNR is the signal-to-
-quantization-noise ratio of the model's first output over all evaluation samples, in dB: 6 dB more is half the error.
-Where labels are few, it separates corrections that the score cannot. `s` is the CPU time that quantizing took. The
-number after each correction counts the operators that it changed; 0 may mean that it was left out, since it raised the
-error of the whole.
+quantization-noise ratio of the model's first output, in dB, on average over the evaluation samples: 6 dB more is half
+the error. Where labels are few, it separates corrections that the score cannot. `s` is the CPU time that quantizing
+took. The last column has the method of the ranges, and by correction the number of operators that it changed; 0 may
+mean that it was left out, since it raised the error of the whole.
 """
 
 from __future__ import annotations
@@ -36,18 +36,19 @@ from runtimes import samples
 from runtimes.errors import EdgewrightError
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
-from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS
+from toolchain.candidates.defaults import DEFAULT_CORRECTIONS
 from toolchain.models import ort_session
-from toolchain.models.onnx_model import CORRECTIONS_KEY, load_ir, open_model
+from toolchain.models.onnx_model import CALIBRATION_KEY, CORRECTIONS_KEY, load_ir, open_model
 from toolchain.recipes.apply_recipe import quantize
-from toolchain.recipes.recipe import Recipe
+from toolchain.recipes.recipe import BEST, Recipe
 
 MODELS = ("centerface", "g2p", "esrgan", "ppocr", "efficientnet", "minilm")
-CHOICES: tuple[tuple[str, ...], ...] = (
-    ("tail",),
-    ("tail", "bias"),
-    ("tail", "rounding"),
-    ("tail", "rounding", "bias"),
+CHOICES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("minmax", ("tail",)),
+    ("minmax", ("tail", "bias")),
+    ("minmax", ("tail", "rounding")),
+    (BEST, ("tail",)),
+    (BEST, DEFAULT_CORRECTIONS),
 )
 SCHEMES = {"8 bits": QuantizationScheme("uint8"), "AVX2": QuantizationScheme("uint8", reduce_range=True)}
 
@@ -55,7 +56,7 @@ SCHEMES = {"8 bits": QuantizationScheme("uint8"), "AVX2": QuantizationScheme("ui
 def main(names: list[str]) -> None:
     """Run every choice of corrections on every model and print the table."""
     print(f"{platform.machine()}, onnxruntime {version('onnxruntime')}, exact arithmetic")
-    print(f"default: {DEFAULT_CALIBRATION}; {', '.join(DEFAULT_CORRECTIONS)}\n")
+    print(f"default: {BEST}; {', '.join(DEFAULT_CORRECTIONS)}\n")
     figures = f"{'score':>9}{'drop':>9}{'gain':>9}  {'95% interval':20}{'SQNR':>6}{'s':>7}"
     print(f"{'model':13}{'scheme':8}{figures}  corrections")
     for name in names or MODELS:
@@ -72,8 +73,8 @@ def _compare(model: ZooModel) -> None:
     print(f"{model.name:13}{'':8}{before.value:9.4f}{0:+9.4f}{'':44}  float32", flush=True)
     for scheme in SCHEMES:
         first = None
-        for corrections in CHOICES:
-            recipe = Recipe("int8", DEFAULT_CALIBRATION, SCHEMES[scheme], corrections=corrections)
+        for method, corrections in CHOICES:
+            recipe = Recipe("int8", method, SCHEMES[scheme], corrections=corrections)
             with tempfile.TemporaryDirectory() as folder:
                 start = time.process_time()
                 try:
@@ -83,7 +84,8 @@ def _compare(model: ZooModel) -> None:
                     return
                 seconds = time.process_time() - start
                 outputs = _run(ort_session.exact_session(made.path), evaluation)
-                done = load_ir(made.path).metadata_props.get(CORRECTIONS_KEY, "none")
+                notes = load_ir(made.path).metadata_props
+                done = f"{notes[CALIBRATION_KEY]}; {notes[CORRECTIONS_KEY]}"
             scored = _score(model, outputs, evaluation)
             first = first or scored
             figures = f"{scored.value:9.4f}{_drop(scored, before):+z9.4f}{_gain(scored, first):31}"
@@ -117,10 +119,12 @@ def _gain(scored: Accuracy, first: Accuracy) -> str:
 
 
 def _sqnr(outputs: dict[str, Array], reference: dict[str, Array]) -> float:
+    """Return the mean over the samples of the first output's signal-to-noise ratio, in dB."""
     name = next(iter(reference))
-    signal = reference[name].astype(np.float64)
-    noise = ((outputs[name] - signal) ** 2).sum()
-    return float(10 * np.log10((signal**2).sum() / noise)) if noise else float("inf")
+    signal = reference[name].astype(np.float64).reshape(len(reference[name]), -1)
+    noise = ((outputs[name].reshape(signal.shape) - signal) ** 2).sum(axis=1)
+    ratios = (signal**2).sum(axis=1) / np.maximum(noise, np.finfo(np.float64).tiny)
+    return float(np.mean(10 * np.log10(np.clip(ratios, 1e-12, 1e12))))
 
 
 if __name__ == "__main__":

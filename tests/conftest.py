@@ -49,6 +49,16 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.fixture
+def hangup_ends() -> Iterator[None]:
+    """Children of the test obey SIGHUP, even if this run ignores it and they would inherit that, as under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests find nothing that earlier builds and gates left on this machine, and leave nothing there.

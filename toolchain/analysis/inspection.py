@@ -12,7 +12,15 @@ import onnx_ir as ir
 from runtimes.errors import EdgewrightError
 from runtimes.tensors import TensorSpec
 from toolchain.graphs.product_precision import by_precision
-from toolchain.models.onnx_model import CORRECTIONS_KEY, custom_opsets, is_quantized, load_ir, open_model, size_bytes
+from toolchain.models.onnx_model import (
+    CALIBRATION_KEY,
+    CORRECTIONS_KEY,
+    custom_opsets,
+    is_quantized,
+    load_ir,
+    open_model,
+    size_bytes,
+)
 from toolchain.models.prepare import prepare
 from toolchain.quantizers._lstm import supported_lstms
 from toolchain.recipes.qdq_placement import place
@@ -33,6 +41,7 @@ class Inspection:
         left_in_float: the other operators.
         refusal: the reason why int8 does not apply; None if it does.
         layers: the number of products, recurrent layers among them, by the precision that the graph has them in.
+        calibration: the method that chose the ranges of a model that edgewright quantized.
         corrections: corrections of a model that edgewright quantized, each with the number of operators it changed.
     """
 
@@ -48,6 +57,7 @@ class Inspection:
     left_in_float: Mapping[str, int]
     layers: Mapping[str, int]
     refusal: str | None = None
+    calibration: str | None = None
     corrections: str | None = None
 
 
@@ -83,6 +93,7 @@ def inspect_model(path: Path) -> Inspection:
         left_in_float=left,
         layers=by_precision(graph, "fp32"),
         refusal=refusal,
+        calibration=graph.metadata_props.get(CALIBRATION_KEY),
         corrections=graph.metadata_props.get(CORRECTIONS_KEY),
     )
 

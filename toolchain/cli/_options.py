@@ -15,14 +15,14 @@ import click
 
 from runtimes import plugins
 from runtimes.errors import UsageError
-from toolchain.candidates.defaults import DEFAULT_CALIBRATION, DEFAULT_CORRECTIONS, corrections
+from toolchain.candidates.defaults import DEFAULT_CORRECTIONS, corrections
 from toolchain.cli._option_types import FileOrName, NamesOption, Time
+from toolchain.recipes.recipe import BEST, OFFERED
 
 if TYPE_CHECKING:
     from hwbench.budgets.budget import Budget
     from hwbench.results.measure_bundles import Evaluation
     from runtimes.sampling.closed_loop import SamplingPlan
-    from runtimes.tensors import TensorSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,16 +54,6 @@ def existing(_: click.Context, __: click.Parameter, path: Path | None) -> Path |
     if path is not None:
         check_exists(path)
     return path
-
-
-def trust_option(function: F) -> F:
-    """Add --trust-source, which a configuration file cannot give."""
-    return click.option(
-        "--trust-source",
-        "trusted",
-        is_flag=True,
-        help="Read SOURCE although it holds what runs as code, such as pickled objects in a .pt2.",
-    )(function)
 
 
 def out_folder_option(default: str) -> Callable[[F], F]:
@@ -142,55 +132,6 @@ def confidence_option(default: float) -> Callable[[F], F]:
     )
 
 
-def input_option(function: F) -> F:
-    """Add --input, repeatable."""
-    return click.option(
-        "--input",
-        "inputs",
-        multiple=True,
-        metavar="NAME=DTYPE[SHAPE]",
-        callback=_inputs,
-        help="An input, as in image=float32[N,3,224,224]; letters are dynamic dimensions. Repeatable; it goes to the "
-        "parameter of forward that has its name, or to the one in its place if none has.",
-    )(function)
-
-
-def output_option(function: F) -> F:
-    """Add --output, repeatable."""
-    return click.option(
-        "--output",
-        "outputs",
-        multiple=True,
-        metavar="NAME",
-        help="A new name for an output. Repeatable, in the order of the model's outputs; the others keep their names.",
-    )(function)
-
-
-def _inputs(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[TensorSpec, ...]:
-    from toolchain.sources.input_specs import parse_input
-
-    return tuple(parse_input(text) for text in texts)
-
-
-def state_option(function: F) -> F:
-    """Add --state, repeatable."""
-    return click.option(
-        "--state",
-        "states",
-        multiple=True,
-        metavar="OUTPUT=INPUT",
-        callback=_states,
-        help="An output that the model takes as an input at its next step, as in present=past; samples are then "
-        "sequences of steps. Repeatable.",
-    )(function)
-
-
-def _states(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-    from toolchain.sources.input_specs import parse_states
-
-    return parse_states(texts)
-
-
 def calibration_option(use: str, *, required: bool = False) -> Callable[[F], F]:
     """Add --calibration.
 
@@ -209,14 +150,20 @@ def calibration_option(use: str, *, required: bool = False) -> Callable[[F], F]:
     )
 
 
-def method_option(function: F) -> F:
-    """Add --method, which chooses the ranges of int8."""
+def method_option(default: str) -> Callable[[F], F]:
+    """Add --method, which chooses the ranges of int8.
+
+    Args:
+        default: a method; or `BEST`, which then may be asked for.
+    """
+    tried = f"; {BEST} tries {' and '.join(OFFERED)}" if default == BEST else ""
+    known = ", ".join(plugins.names("toolchain.calibration.methods"))
     return click.option(
         "--method",
-        default=DEFAULT_CALIBRATION,
+        default=default,
         show_default=True,
-        help=f"The method that chooses int8's ranges: {', '.join(plugins.names('toolchain.calibration.methods'))}.",
-    )(function)
+        help=f"The method that chooses int8's ranges: {known}{tried}.",
+    )
 
 
 def profile_option(function: F) -> F:

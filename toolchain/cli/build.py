@@ -21,15 +21,12 @@ from toolchain.cli._options import (
     evaluation_options,
     existing,
     format_option,
-    input_option,
     out_folder_option,
-    output_option,
     sampling_plan,
-    state_option,
-    trust_option,
     verbose_option,
 )
 from toolchain.cli._show_results import show_build
+from toolchain.cli._source_options import input_option, output_option, state_option, trust_option
 from toolchain.sources.open_source import check_source, default_name
 
 if TYPE_CHECKING:

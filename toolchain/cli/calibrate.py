@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from runtimes.errors import UsageError
-from toolchain.cli._options import (
-    INTERRUPTED,
-    calibration_option,
-    existing,
-    input_option,
-    method_option,
-    output_option,
-    state_option,
-    trust_option,
-)
+from toolchain.candidates.defaults import DEFAULT_CALIBRATION
+from toolchain.cli._options import INTERRUPTED, calibration_option, existing, method_option
+from toolchain.cli._source_options import input_option, output_option, state_option, trust_option
 from toolchain.sources.open_source import check_source
 
 if TYPE_CHECKING:
@@ -32,7 +25,7 @@ if TYPE_CHECKING:
 @output_option
 @state_option
 @calibration_option("that ranges are observed on", required=True)
-@method_option
+@method_option(DEFAULT_CALIBRATION)
 @click.option(
     "--evaluation",
     type=click.Path(path_type=Path),

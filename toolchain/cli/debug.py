@@ -14,13 +14,12 @@ from runtimes.errors import one_line
 from toolchain.cli._options import (
     calibration_option,
     correction_option,
-    input_option,
     method_option,
     profile_option,
-    state_option,
     text_or_json_option,
-    trust_option,
 )
+from toolchain.cli._source_options import input_option, state_option, trust_option
+from toolchain.recipes.recipe import BEST
 from toolchain.sources.open_source import check_source
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 @trust_option
 @state_option
 @calibration_option("that ranges and errors are observed on", required=True)
-@method_option
+@method_option(BEST)
 @profile_option
 @correction_option
 @click.option(

@@ -12,7 +12,8 @@ import click
 
 from runtimes.codec import encode
 from runtimes.errors import UsageError, one_line
-from toolchain.cli._options import check_exists, input_option, text_or_json_option, trust_option
+from toolchain.cli._options import check_exists, text_or_json_option
+from toolchain.cli._source_options import input_option, trust_option
 from toolchain.sources.open_source import check_source, is_source
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ def _print(inspection: Inspection) -> None:
     _say("operators: " + ", ".join(f"{op} {n}" for op, n in inspection.operators.items()))
     if inspection.layers:
         _say("layers in the graph: " + ", ".join(f"{n} in {precision}" for precision, n in inspection.layers.items()))
+    if inspection.calibration is not None:
+        _say(f"ranges by: {inspection.calibration}")
     if inspection.corrections is not None:
         _say(f"corrections, and the number of operators that each changed: {inspection.corrections}")
     if inspection.refusal is not None:

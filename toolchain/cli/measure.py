@@ -20,15 +20,14 @@ from toolchain.cli._options import (
     evaluation_of,
     evaluation_options,
     format_option,
-    input_option,
     profile_option,
     sampling_plan,
     scenario_options,
     shape_option,
-    trust_option,
     verbose_option,
 )
 from toolchain.cli._show_results import show
+from toolchain.cli._source_options import input_option, trust_option
 from toolchain.sources.open_source import check_source, is_source
 
 if TYPE_CHECKING:

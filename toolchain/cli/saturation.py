@@ -11,15 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from toolchain.cli._option_types import FileOrName
-from toolchain.cli._options import (
-    calibration_option,
-    correction_option,
-    input_option,
-    method_option,
-    state_option,
-    text_or_json_option,
-    trust_option,
-)
+from toolchain.cli._options import calibration_option, correction_option, method_option, text_or_json_option
+from toolchain.cli._source_options import input_option, state_option, trust_option
+from toolchain.recipes.recipe import BEST
 from toolchain.sources.open_source import check_source
 
 if TYPE_CHECKING:
@@ -33,7 +27,7 @@ if TYPE_CHECKING:
 @trust_option
 @state_option
 @calibration_option("that layers are computed on, and a float model's ranges observed on", required=True)
-@method_option
+@method_option(BEST)
 @click.option(
     "--profile",
     type=FileOrName(),

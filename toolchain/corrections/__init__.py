@@ -18,7 +18,6 @@ if TYPE_CHECKING:  # listing the names imports no ONNX
     from toolchain.graphs.value_range import Range
     from toolchain.recipes.recipe import Recipe
 
-
 Stage = Literal["before", "after"]
 
 

@@ -16,6 +16,7 @@ from toolchain.graphs.product_precision import INTEGER
 PROTOBUF_LIMIT_BYTES = 1_800_000_000
 """Maximum bytes of weights in one file. Protobuf's limit is 2 GiB, and the graph itself needs part of it."""
 
+CALIBRATION_KEY = "edgewright.calibration"
 CORRECTIONS_KEY = "edgewright.corrections"
 """Key of a variant's metadata that lists its corrections, each with the number of operators that it changed."""
 

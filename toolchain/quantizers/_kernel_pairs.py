@@ -6,8 +6,9 @@ products in int16, which saturates. With activations up to 255, a pair of equal 
 
 Kernels pair neighbours along the axis that a product sums over. In a convolution, that axis is laid out as (position in
 the window, channel): ONNX Runtime's kernels pair neighbours of the whole axis, also from one position to the next, and
-oneDNN's those of one position. The two differ for an odd number of channels, so both count here. Kernels for
-convolutions of one channel each widen to int32 first.
+oneDNN's, as their blocked layouts say, those of one position. The two differ for an odd number of channels, so both
+count here. Kernels for convolutions of one channel each widen to int32 first. ONNX Runtime was tried at the bound on an
+emulated CPU; oneDNN was not, since QEMU crashes in the code that it generates.
 """
 
 from __future__ import annotations

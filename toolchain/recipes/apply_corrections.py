@@ -24,8 +24,9 @@ def correct(
 ) -> ir.Model:
     """Apply the recipe's corrections of one stage.
 
-    A correction that is fitted layer by layer may raise the error of the whole; it is left out then. The graph's
-    metadata, and so the file that is made of it, records how many operators each correction changed.
+    A correction that is fitted layer by layer may raise the error of the whole; it is left out then, and stays where
+    there is nothing to compare. The graph's metadata, and so the file that is made of it, records how many operators
+    each correction changed.
 
     Args:
         graph: the prepared graph; it stays unchanged.
@@ -49,7 +50,7 @@ def correct(
         tried, changed = correction.correct(made.clone(), graph, recipe, ranges, calibration)
         if correction.IS_FITTED and changed:
             before, after = error.of(made, ranges) if left is None else left, error.of(tried, ranges)
-            if after >= before:
+            if after > before:
                 tried, changed = made.clone(), 0
             left = min(before, after)
         elif changed:

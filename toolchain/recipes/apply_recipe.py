@@ -24,20 +24,18 @@ from toolchain.calibration.table import CalibrationTable
 from toolchain.calibration.table_cache import dependencies
 from toolchain.graphs.value_range import Range
 from toolchain.graphs.weights import operands
-from toolchain.models.onnx_model import OnnxModel, is_quantized, load_ir, save_ir
+from toolchain.models.onnx_model import CALIBRATION_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.models.prepare import prepare
 from toolchain.models.repair import make_runnable
 from toolchain.quantizers import quantizer, range_quantizer
 from toolchain.recipes.apply_corrections import correct
 from toolchain.recipes.output_error import OutputError
 from toolchain.recipes.qdq_placement import place
-from toolchain.recipes.recipe import BEST, Recipe
+from toolchain.recipes.recipe import BEST, OFFERED, Recipe
 from toolchain.sources.input_specs import example_samples
 
 SOURCE_PRECISION = "fp32"
 """The source's own precision, for which no variant is made."""
-
-_OFFERED = ("minmax", "mse")  # entropy and percentile were behind one of them on each model that was tried
 
 
 def quantize(
@@ -125,28 +123,29 @@ def calibrate_graph(
         ranges = table.of(range_quantizer(recipe.precision).tensors(graph, recipe)).ranges
     elif needs != "no" and recipe.calibration is not None and calibration is not None:
         graph = correct(graph, recipe, "before", {}, calibration)
-        ranges = _best_ranges(graph, recipe, calibration, cache)
+        found = _best_table(graph, recipe, calibration, cache)
+        ranges = found.ranges
+        if needs == "yes":
+            graph = graph.clone()
+            graph.metadata_props[CALIBRATION_KEY] = found.method
     if not ranges or not recipe.corrections or calibration is None:
         return CalibratedGraph(graph, graph, ranges)
     return CalibratedGraph(graph, correct(graph, recipe, "after", ranges, calibration), ranges)
 
 
-def _best_ranges(graph: ir.Model, recipe: Recipe, calibration: Dataset, cache: Cache | None) -> Mapping[str, Range]:
+def _best_table(graph: ir.Model, recipe: Recipe, calibration: Dataset, cache: Cache | None) -> CalibrationTable:
     """Find the ranges by the recipe's method; for `BEST`, by the one that leaves int8's outputs closest to float's."""
     if recipe.calibration != BEST:
-        return calibrate(graph, recipe, calibration, cache).ranges
-    first, *others = (dataclasses.replace(recipe, calibration=method) for method in _OFFERED)
-    best, error = calibrate(graph, first, calibration, cache).ranges, OutputError(graph, recipe, calibration)
-    least = error.of(graph, best)
+        return calibrate(graph, recipe, calibration, cache)
+    first, *others = (dataclasses.replace(recipe, calibration=method) for method in OFFERED)
+    best, error = calibrate(graph, first, calibration, cache), OutputError(graph, recipe, calibration)
+    least = error.of(graph, best.ranges)
     for other in others:
         with contextlib.suppress(TooFewSamplesError):
-            ranges = calibrate(graph, other, calibration, cache).ranges
-            left = error.of(graph, ranges)
+            table = calibrate(graph, other, calibration, cache)
+            left = error.of(graph, table.ranges)
             if left < least:
-                say(
-                    f"Ranges by {other.calibration}: int8's outputs come closer to float's than by {first.calibration}."
-                )
-                best, least = ranges, left
+                best, least = table, left
     return best
 
 

@@ -12,6 +12,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 
 from hwbench.data.dataset import Dataset
+from runtimes.errors import UsageError
 from runtimes.tensors import Array
 from toolchain.graphs.value_range import Range
 from toolchain.models import ort_session
@@ -43,11 +44,14 @@ class OutputError:
             ranges: the calibrated ranges.
 
         Returns:
-            The mean of 10 log10(sum (y - y_float)^2 / sum y_float^2); 120 below the signal is as good as exact, and as
-            good as nothing to compare, such as outputs of integers or of sizes that depend on the data.
+            The mean of 10 log10(sum (y - y_float)^2 / sum y_float^2); -120 is as good as exact, and stands for nothing
+            to compare, such as outputs of integers or of sizes that depend on the data; infinity if int8 does not run.
         """
         made = range_quantizer(self._recipe.precision).quantize(model.clone(), self._recipe, ranges)
-        runs = zip(self._expected, self._run(ort_session.exact_session(made)))
+        try:
+            runs = zip(self._expected, self._run(ort_session.exact_session(made)))
+        except UsageError:  # ONNX Runtime does not run the graph, which is repaired when its file is made
+            return math.inf
         decibels = [10 * math.log10(max(sum(map(_noise, expected, seen)), _EXACT)) for expected, seen in runs]
         return float(np.mean(decibels)) if decibels else 0.0
 
@@ -63,7 +67,7 @@ class OutputError:
 
 def _noise(expected: Array, seen: Array) -> float:
     """Compare one output: noise over signal."""
-    if expected.dtype != np.float32 or expected.shape != seen.shape or not expected.any():
+    if not np.issubdtype(expected.dtype, np.floating) or expected.shape != seen.shape or not expected.any():
         return 0.0
     y = expected.astype(np.float64)
     noise = float(((seen - y) ** 2).sum() / (y**2).sum())

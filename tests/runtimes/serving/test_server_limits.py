@@ -150,6 +150,7 @@ def test_an_inference_that_takes_too_long_is_ended(demanding: Path) -> None:
         assert infers_with_another_worker(server, worker)
 
 
+@pytest.mark.usefixtures("hangup_ends")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_what_was_asked_is_answered_at_the_end_and_what_is_half_is_not(demanding: Path, number: int) -> None:
     with served(demanding, "--grace", "2", "--idle-timeout", "100") as server, contextlib.ExitStack() as stack:

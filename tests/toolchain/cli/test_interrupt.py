@@ -54,6 +54,7 @@ def test_an_interrupt_leaves_nothing_behind(out, digits, device_file, tmp_path, 
     assert [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
 
 
+@pytest.mark.usefixtures("hangup_ends")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_leaves_no_process_and_the_next_run_no_files(out, digits, device_file, tmp_path, number):
     temporary = tmp_path / "temporary"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from correction_models import Case
 
 from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
+from toolchain.analysis.inspection import inspect_model
 from toolchain.graphs.value_range import Range
 from toolchain.models.prepare import prepare
 from toolchain.recipes.apply_recipe import calibrate_graph
+from toolchain.recipes.output_error import OutputError
 from toolchain.recipes.recipe import BEST, Recipe
 
 pytestmark = [pytest.mark.int8, pytest.mark.usefixtures("one_process")]
@@ -49,3 +52,27 @@ def test_and_is_not_where_the_outputs_need_it(tmp_path: Path) -> None:
 def test_few_samples_give_their_extremes(tmp_path: Path) -> None:
     made = case(tmp_path, np.random.default_rng(1).standard_normal((64, 16)), n=8)
     assert ranges(made) == ranges(made, replace(RECIPE, calibration="minmax"))
+
+
+def test_the_file_says_which_method_it_was(tmp_path: Path) -> None:
+    made = case(tmp_path, np.random.default_rng(1).standard_normal((64, 16)))
+    assert inspect_model(made.quantized(RECIPE).path).calibration == "mse"
+
+
+def test_corrections_stay_where_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    """The output is a class, as of a model with its ArgMax inside."""
+    text = "classes (float[N,64] x) => (int64[N] y) { s = MatMul(x, w)  y = ArgMax<axis=1, keepdims=0>(s) }"
+    x = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    made = Case.of(tmp_path, text, {"w": np.random.default_rng(1).standard_normal((64, 16))}, {"x": x})
+    corrected = replace(RECIPE, corrections=("rounding",))
+    assert inspect_model(made.quantized(corrected).path).corrections == "rounding 1"
+
+
+def test_a_graph_that_onnx_runtime_does_not_run_is_infinitely_wrong(tmp_path: Path) -> None:
+    made = case(tmp_path, np.random.default_rng(1).standard_normal((64, 16)))
+    graph = prepare(made.model)
+    broken = graph.clone()
+    next(node for node in broken.graph if node.op_type == "MatMul").outputs[0].name = ""
+    error = OutputError(graph, RECIPE, made.samples)
+    assert error.of(broken, {"x": Range(-1, 1)}) == math.inf
+    assert error.of(graph, {"x": Range(-1, 1)}) < 0

@@ -75,8 +75,9 @@ def test_halving_ends_with_few_and_never_loses_the_source_the_fastest_or_the_clo
     assert all(speeds[a.name] <= 1.15 * speeds[field[0].name] for a in running)
     others = [a for a in field[1:] if speeds[a.name] <= 1.15 * speeds[field[0].name]]
     if others:
-        fastest = min(others, key=lambda a: speeds[a.name])
-        assert next(a for a in result if a.name == fastest.name).is_running
+        fastest = min(speeds[a.name] for a in others)
+        # Of forms that compute the same, the smallest stays, though it may seem to be slower by up to 5%.
+        assert min(speeds[a.name] for a in running if not a.is_source) <= 1.05 * fastest
         closest = max(a.ranked.value for a in others)
         assert max(a.ranked.value for a in running if not a.is_source) >= closest - 0.002
 
