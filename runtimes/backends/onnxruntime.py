@@ -189,10 +189,13 @@ class _BoundSession(_OrtSession):
             return computed
         except KeyError:
             return None
-        except Exception:  # of any class; if the feeds are at fault, `_infer` raises the error that names the fault
+        except Exception:  # of any class; if the feeds are at fault, a check or `_infer` raises what names it
+            sizes = check_feeds(self.inputs, feeds)
+            if self._limits is not None:
+                self._limits.check(feeds, sizes)
             computed = self._infer(feeds)
             bound = None  # the feeds were right, so the outputs have other shapes than in the first call
-            check_outputs(self.outputs, computed, check_feeds(self.inputs, feeds))
+            check_outputs(self.outputs, computed, sizes)
             return computed
         finally:
             if bound is not None:  # repeats `_give_back`, since a call would add a fiftieth to the time

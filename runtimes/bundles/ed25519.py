@@ -12,7 +12,7 @@ _ORDER = 2**252 + 27742317777372353535851937790883648493
 def is_signature(data: bytes) -> bool:
     """Tell whether bytes can be a signature: a point of the curve, then a number above 0 and below the group's order.
 
-    Of 33 random texts, one passes; whether a key signed something, only the key can tell (RFC 8032, section 5.1.7).
+    Of 32 random texts, one passes; whether a key signed something, only the key can tell (RFC 8032, section 5.1.7).
     """
     if len(data) != SIGNATURE_BYTES:
         return False

@@ -139,9 +139,6 @@ class Session(abc.ABC):
         """Infer with buffers that an earlier call bound; None if the feeds do not fit them, for `run` to check them."""
         return None
 
-    def _empty_outputs(self, sizes: Mapping[str, int]) -> dict[str, Array] | None:
-        return empty_outputs(self.inputs, self.outputs, self.artifact.states, sizes)
-
     def _run_checked(self, feeds: Feeds, out: Mapping[str, Array] | None) -> dict[str, Array]:
         with self._turn:
             if self._closed:
@@ -151,7 +148,9 @@ class Session(abc.ABC):
                 self._limits.check(feeds, sizes)
             if out is not None:
                 check_out(self.outputs, out, feeds)
-            empty = self._empty_outputs(sizes) if 0 in sizes.values() else None
+            empty = None
+            if 0 in sizes.values():
+                empty = empty_outputs(self.inputs, self.outputs, self.artifact.states, sizes)
             if empty is not None:
                 outputs = empty if out is None else _copied(empty, out)
             else:

@@ -14,6 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from runtimes.backends import onnxruntime as backend
+from runtimes.bundles.input_limits import InputLimits
 from runtimes.bundles.manifest import Artifact
 from runtimes.errors import BackendError, FeedError
 from runtimes.inference.session import Session
@@ -113,6 +114,12 @@ def test_a_failed_run_over_bound_buffers_says_why(artifact: Artifact) -> None:
             session.run({"x": np.array([7])})
         assert session.run({"x": np.array([0])})["y"] == [5]
         assert session._run_bound({"x": np.array([1])}) is not None
+
+    limited = dataclasses.replace(declared, limits=InputLimits(rows={"x": 2}))
+    with backend.load(limited, model.SerializeToString()) as session:
+        session.run({"x": np.array([1])})
+        with pytest.raises(FeedError, match="holds 7, and the table that it indexes has 2 rows"):
+            session.run({"x": np.array([7])})
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ def test_a_limit_is_positive(limits) -> None:
         limits()
 
 
-def test_a_table_s_input_is_one_of_the_model(artifact: Artifact) -> None:
-    with pytest.raises(ValueError, match="no inputs of the model"):
-        dataclasses.replace(artifact, limits=InputLimits({}, {"tokens": 9}))
+@pytest.mark.parametrize("name", ["tokens", "image"])  # the artifact's input is an image in float32
+def test_a_table_s_input_is_an_integer_one_of_the_model(artifact: Artifact, name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}, which is no integer input"):
+        dataclasses.replace(artifact, limits=InputLimits({}, {name: 9}))
