@@ -14,6 +14,11 @@ from runtimes.errors import BackendError, UsageError
 from runtimes.inference.session import Session
 from runtimes.tensors import Array, Feeds, check_reported
 
+_OTHER_DTYPES = {
+    "bf16": "bfloat16",
+    "string": "object",
+    "dynamic": "unknown",
+}  # others are as OpenVINO says
 _PRECISIONS = ("f32", "bf16", "f16")
 _STATIC_SHAPES = ("first", "each", "none")
 _MAX_FORMS = 8  # compiled forms, each of which holds weights of its own
@@ -59,9 +64,15 @@ def _check_model(artifact: Artifact, graph: ov.Model) -> None:
         found: dict[str, tuple[str, int | None]] = {}
         for port in ports:
             axes = port.partial_shape.rank
-            dtype = np.dtype(port.element_type.to_dtype()).name if port.element_type != ov.Type.bf16 else "bfloat16"
-            found |= {name: (dtype, axes.get_length() if axes.is_static else None) for name in port.names}
+            found |= {
+                name: (_dtype(port.element_type), axes.get_length() if axes.is_static else None) for name in port.names
+            }
         check_reported(kind, specs, found, exactly=False)  # a port may have several names
+
+
+def _dtype(kind: ov.Type) -> str:
+    name = kind.get_type_name()
+    return _OTHER_DTYPES[name] if name in _OTHER_DTYPES else np.dtype(kind.to_dtype()).name
 
 
 def read(model: bytes, name: str) -> ov.Model:

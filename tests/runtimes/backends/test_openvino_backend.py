@@ -123,6 +123,16 @@ def test_models_it_cannot_load(artifact: Artifact, model: bytes) -> None:
         backend.load(artifact, model)
 
 
+def test_a_model_of_texts_is_the_declared_one_and_cannot_run(artifact: Artifact) -> None:
+    infos = [helper.make_tensor_value_info(name, TensorProto.STRING, ["N"]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "same", infos[:1], infos[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    x, y = (TensorSpec(name, "object", ("N",)) for name in ("x", "y"))
+    session = backend.load(dataclasses.replace(artifact, inputs=(x,), outputs=(y,)), model.SerializeToString())
+    with pytest.raises(BackendError, match="Unsupported data type"):
+        session.run({"x": np.array(["a"], object)})
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signal stacks are looked at on Linux alone")
 def test_sessions_that_are_closed_in_any_order_leave_the_stack_for_signals(artifact: Artifact) -> None:
     class Stack(ctypes.Structure):
