@@ -17,8 +17,13 @@ def arch() -> str:
 
 
 def count() -> int:
-    """Count the processors that this process may use."""
+    """Count the processors that this process may use, by its affinity."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_at_once(cores: int, quota: float | None) -> int:
+    """Count the threads that can run at once on some processors with a control group's quota; at least 1."""
+    return cores if quota is None else max(1, min(cores, int(quota)))
 
 
 @lru_cache(maxsize=1)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from hwbench.machine.control_groups import cpu_quota, memory_limit
 from runtimes import cpu
 from runtimes.files import read_or_empty
+from runtimes.sampling.control_groups import cpu_quota, memory_limit
 
 # Flags that decide which kernels a runtime picks. Others come with kernel updates, which make no new machine.
 _TELLING_FLAGS = frozenset(
@@ -84,7 +84,7 @@ class Machine:
     @property
     def processors(self) -> int:
         """Number of threads that can run at once, by affinity and quota; at least 1."""
-        return self.cores if self.cpu_quota is None else max(1, min(self.cores, int(self.cpu_quota)))
+        return cpu.threads_at_once(self.cores, self.cpu_quota)
 
     def differences(self, other: Machine) -> tuple[str, ...]:
         """List the differences that make latency on two machines incomparable, as phrases; empty if there are none."""
@@ -107,9 +107,7 @@ def this_machine() -> Machine:
         arch=cpu.arch(),
         cpu=_cpu_name(cpuinfo),
         isa=tuple(sorted(cpu.isa_flags() & _TELLING_FLAGS)),
-        cores=len(psutil.Process().cpu_affinity())
-        if hasattr(psutil.Process, "cpu_affinity")
-        else psutil.cpu_count() or 1,
+        cores=cpu.count(),
         memory_bytes=min(total, memory_limit() or total),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),

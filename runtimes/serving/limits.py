@@ -11,6 +11,7 @@ import numpy as np
 
 from runtimes import cpu
 from runtimes.errors import UsageError
+from runtimes.sampling.control_groups import cpu_quota
 from runtimes.serving.json_tensors import longest_value
 from runtimes.tensors import TensorSpec
 
@@ -28,12 +29,13 @@ class Limits:
         connections: open connections. One more closes that which has waited longest for its client.
         request_bytes: bytes of a request.
         json_bytes: bytes of JSON in a request, and in an answer; a JSON text takes many times its size in memory.
-        request_s: seconds that a request may wait for its turn, its body may take to arrive, and its inference may run.
+        request_s: seconds that a request may wait for its turn, its body may take to arrive, its inference may run, and
+            its answer may take to leave.
         idle_s: seconds that a client may take for a request's headers, and be silent while it sends or receives a body.
         grace_s: seconds that requests have to finish after the server was told to stop.
     """
 
-    requests: int = field(default_factory=lambda: max(2, cpu.count()))
+    requests: int = field(default_factory=lambda: max(2, cpu.threads_at_once(cpu.count(), cpu_quota())))
     waiting: int = 64
     connections: int = 256
     request_bytes: int = 64 << 20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hwbench.machine.control_groups import cpu_quota, memory_limit
+from runtimes.sampling.control_groups import cpu_quota, memory_limit
 
 V2 = {"proc/self/cgroup": "0::/system.slice/app.service\n"}
 V1 = {"proc/self/cgroup": "5:memory:/docker/1f\n2:cpu,cpuacct:/docker/1f\n1:name=systemd:/\n"}
