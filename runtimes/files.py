@@ -80,7 +80,7 @@ def _place(path: Path) -> Path | None:
 def _sent_to(stream: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         yield (temporary := Path(folder, stream.name))
-        with temporary.open("rb") as written, stream.open("wb", buffering=0) as sink:
+        with temporary.open("rb") as written, stream.open("wb") as sink:
             shutil.copyfileobj(written, sink)
 
 
