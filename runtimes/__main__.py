@@ -184,7 +184,7 @@ def _add_limits(sub: argparse.ArgumentParser) -> None:
         ("--max-connections", defaults.connections, "connections; one more closes that which is idle longest"),
         ("--max-request-mib", defaults.request_bytes >> 20, "MiB of one request"),
         ("--max-json-mib", defaults.json_bytes >> 20, "MiB of JSON in one request or answer"),
-        ("--request-timeout", defaults.request_s, "seconds to wait for a turn, to arrive, and to infer, each"),
+        ("--request-timeout", defaults.request_s, "seconds to wait for a turn, to arrive, to infer and to leave, each"),
         ("--idle-timeout", defaults.idle_s, "seconds that a client may be silent within a request"),
         ("--grace", defaults.grace_s, "seconds that requests have to finish at the end"),
     ):

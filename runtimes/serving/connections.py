@@ -30,7 +30,9 @@ class Connection(H11Protocol):
         if len(self.connections) > self.limits.connections:
             others = [other for other in self.connections if isinstance(other, Connection) and other is not self]
             waiting = [other for other in others if other.is_waiting()]
-            (min(waiting, key=lambda other: other._since_s) if waiting else self).transport.abort()
+            closed = min(waiting, key=lambda other: other._since_s) if waiting else self
+            closed.transport.abort()
+            self.connections.discard(closed)  # uvicorn does so only after others that came at the same moment
 
     def is_waiting(self) -> bool:
         """Tell whether the next step is the client's: to send headers, or to read the end of an answer."""

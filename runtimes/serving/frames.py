@@ -48,12 +48,11 @@ async def read(reader: asyncio.StreamReader) -> Frame | None:
 
 def receive(connection: socket.socket) -> Frame | None:
     """Wait for the next frame; None if the other side is gone."""
-    head = _exactly(connection, _HEAD.size)
-    if head is None:
+    try:
+        head = _HEAD.unpack(_exactly(connection, _HEAD.size))
+        return _frame(head, _exactly(connection, head[3]))
+    except (EOFError, ConnectionError):  # it is reset if it went without reading all answers
         return None
-    fields = _HEAD.unpack(head)
-    content = _exactly(connection, fields[3])
-    return None if content is None else _frame(fields, content)
 
 
 def send(connection: socket.socket, frame: Frame) -> None:
@@ -67,12 +66,12 @@ def _frame(head: tuple[int, int, int, int], content: bytes) -> Frame:
     return Frame(number, code, content, None if json_bytes < 0 else json_bytes)
 
 
-def _exactly(connection: socket.socket, count: int) -> bytes | None:
+def _exactly(connection: socket.socket, count: int) -> bytes:
     content = bytearray(count)
     rest = memoryview(content)
     while rest:
         received = connection.recv_into(rest)
         if received == 0:
-            return None
+            raise EOFError
         rest = rest[received:]
     return bytes(content)

@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from runtimes.bundles.bundle import Bundle
+from runtimes.errors import UsageError
 from runtimes.processes.end_signals import end_signals
 from runtimes.serving.application import application
 from runtimes.serving.connections import Connection, check_often
@@ -44,6 +45,7 @@ def serve(
 
     Raises:
         EdgewrightError: the bundle cannot be loaded; see `load`.
+        UsageError: the address or the port cannot be listened on.
     """
     asyncio.run(_serve(path, host, port, limits or Limits(), any_machine, public_key))
 
@@ -55,17 +57,15 @@ async def _serve(path: Path, host: str, port: int, limits: Limits, any_machine: 
     worker = Worker(plan)
     await worker.start()
     server = _Server(application(worker, artifact, path.stem, limits), host, port, limits, worker)
-    tasks = [
-        asyncio.create_task(worker.run()),
-        asyncio.create_task(check_often(server.server_state.connections, limits)),
-    ]
-    tasks[0].add_done_callback(server.exit)
+    answering = asyncio.create_task(worker.run())
+    answering.add_done_callback(server.exit)
+    checking = asyncio.create_task(check_often(server.server_state.connections, limits))
     try:
         await server.serve()
     finally:
         await worker.stop()
-        tasks[1].cancel()
-        await tasks[0]  # raises what kept another worker from starting
+        checking.cancel()
+        await answering  # raises what kept another worker from starting
 
 
 class _Server(uvicorn.Server):
@@ -76,7 +76,7 @@ class _Server(uvicorn.Server):
             app,  # type: ignore[arg-type]  # Starlette's own type of an application differs in names of arguments
             host,
             port,
-            http=type("LimitedConnection", (Connection,), {"limits": limits}),
+            http=type("LimitedConnection", (Connection,), {"limits": limits}),  # uvicorn makes the connections
             ws="none",
             lifespan="off",
             access_log=False,
@@ -90,6 +90,18 @@ class _Server(uvicorn.Server):
     def exit(self, _: object = None) -> None:
         """Begin to stop: take no new connections, and answer what was asked."""
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen.
+
+        Raises:
+            UsageError: the address or the port cannot be listened on.
+        """
+        try:
+            await super().startup(sockets)
+        except (SystemExit, OverflowError):  # uvicorn logs why, and its exit codes have other meanings here
+            where = f"{self.config.host}, port {self.config.port}"
+            raise UsageError(f"The server cannot listen at {where}; choose others by --host and --port.") from None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let requests finish, and end those that do not in time."""

@@ -79,7 +79,7 @@ class InferenceEndpoint:
         if whole is None or not whole.isdecimal():
             raise RefusedError(411, "A request needs a Content-Length.")
         # Ten digits hold more than the largest request; int() refuses a text of thousands of digits.
-        content_bytes = int(whole[:10]) if len(whole) <= 10 else 10**10
+        content_bytes = int(whole) if len(whole) <= 10 else 10**10
         json_bytes = int(text[:10]) if text is not None and text.isdecimal() else None
         if content_bytes > self._limits.request_bytes:
             raise RefusedError(413, f"A request has {self._limits.request_bytes:,} bytes at most.")
@@ -115,7 +115,7 @@ class InferenceEndpoint:
             raise
 
     async def _send(self, send: Send, answer: Frame) -> None:
-        """Send an answer piece by piece; give up if the client does not take them."""
+        """Send an answer piece by piece; give up if the client does not take them in time."""
         media = b"application/json" if answer.json_bytes is None else b"application/octet-stream"
         headers = [(b"content-type", media), (b"content-length", str(len(answer.content)).encode())]
         if answer.json_bytes is not None:
@@ -125,11 +125,13 @@ class InferenceEndpoint:
         if answer.code in (408, 411):
             headers.append((b"connection", b"close"))  # the rest of the body is not waited for
         await send({"type": "http.response.start", "status": answer.code, "headers": headers})
+        clock = asyncio.get_running_loop().time
+        deadline_s = clock() + self._limits.request_s
         for start in range(0, max(1, len(answer.content)), _SENT_BYTES):
             piece, end = answer.content[start : start + _SENT_BYTES], start + _SENT_BYTES
             message = {"type": "http.response.body", "body": piece, "more_body": end < len(answer.content)}
             try:
-                await asyncio.wait_for(send(message), self._limits.idle_s)
+                await asyncio.wait_for(send(message), min(self._limits.idle_s, deadline_s - clock()))
             except asyncio.TimeoutError:
                 return
 

@@ -13,6 +13,7 @@ import sys
 
 from runtimes.codec import encode
 from runtimes.errors import BackendError
+from runtimes.processes.parent_death import child_environment
 from runtimes.serving import frames
 from runtimes.serving.frames import Frame
 from runtimes.serving.worker_process import WorkerPlan
@@ -52,14 +53,18 @@ class Worker:
                 *(sys.executable, "-m", "runtimes.serving.worker_process"),
                 *(str(theirs.fileno()), json.dumps(encode(self._plan))),
                 stdin=asyncio.subprocess.DEVNULL,
+                env=child_environment(),
                 pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is for the server alone
             )
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_READ_BYTES)
+        if self._is_stopping:  # `stop` did not know of this process
+            self.kill()
         first = await frames.read(self._reader)
-        if first is None:
-            raise BackendError(f"The worker {_end(await self._process.wait())} while it loaded the bundle.")
-        if first.code != 200:
-            raise BackendError(first.content.decode())
+        if first is None or first.code != 200:
+            self._writer.close()
+            end = _end(await self._process.wait())
+            raise BackendError(first.content.decode() if first else f"The worker {end} while it loaded the bundle.")
         self.is_ready = True
 
     async def run(self) -> None:
@@ -83,9 +88,12 @@ class Worker:
             if self._is_stopping:
                 return
             logging.getLogger("uvicorn.error").error("The worker %s; another one is started.", end)
-            await self.start()
-            if self._is_stopping:
-                self._writer.close()
+            try:
+                await self.start()
+            except BackendError:
+                if self._is_stopping:  # which ends a worker that loads, too
+                    return
+                raise
 
     async def ask(self, code: int, content: bytes = b"", json_bytes: int | None = None) -> Frame:
         """Send a request and wait for its answer.
@@ -98,11 +106,11 @@ class Worker:
         request = Frame(next(self._numbers), code, content, json_bytes)
         future: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._pending[request.id] = future
-        async with self._writing:
-            with contextlib.suppress(ConnectionError):  # `run` learns of it, too, and fails the future
-                self._writer.writelines((request.head(), content))
-                await self._writer.drain()
         try:
+            async with self._writing:
+                with contextlib.suppress(ConnectionError):  # `run` learns of it, too, and fails the future
+                    self._writer.writelines((request.head(), content))
+                    await self._writer.drain()
             return await future
         finally:
             self._pending.pop(request.id, None)  # it is still there if nobody waits any longer

@@ -23,6 +23,7 @@ from runtimes.command_line import read_plan
 from runtimes.errors import BackendError, EdgewrightError, one_line
 from runtimes.inference.load import load
 from runtimes.inference.session import Session
+from runtimes.processes.parent_death import end_with_parent
 from runtimes.serving import frames, open_inference_protocol
 from runtimes.serving.frames import Frame
 from runtimes.serving.prometheus import SessionMetrics
@@ -114,4 +115,5 @@ def _refusal(number: int, status: int, reason: str) -> Frame:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     main(socket.socket(fileno=int(sys.argv[1])), read_plan(WorkerPlan, sys.argv[2]))

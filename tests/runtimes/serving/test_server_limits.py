@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import time
@@ -125,6 +126,17 @@ def test_health_is_answered_while_all_places_are_taken_and_connections_used_up(s
     assert infers_with_another_worker(server, worker)
 
 
+def test_connections_that_come_all_at_once_are_no_more_than_may_be_open(demanding: Path) -> None:
+    options = ["--max-connections", "12", "--idle-timeout", "100"]
+    with served(demanding, *options) as server, contextlib.ExitStack() as stack:
+        server.process.send_signal(signal.SIGSTOP)
+        many = [stack.enter_context(server.connect()) for _ in range(40)]
+        server.process.send_signal(signal.SIGCONT)
+        assert server.ask(HEALTH)[0] == 200  # which came last
+        closed, _, _ = select.select(many, [], [], 0)
+        assert len(many) - len(closed) < 12
+
+
 def test_more_requests_than_may_wait_are_refused(server: Server) -> None:
     with contextlib.ExitStack() as stack:
         many = [stack.enter_context(server.connect()) for _ in range(11)]
@@ -169,6 +181,17 @@ def test_what_was_asked_is_answered_at_the_end_and_what_is_half_is_not(demanding
         assert not worker.is_running()
 
 
+def test_the_end_while_another_worker_loads_the_bundle(demanding: Path) -> None:
+    with served(demanding) as server:
+        former = worker_of(server)
+        former.kill()
+        while (workers := psutil.Process(server.process.pid).children()) in ([], [former]):
+            pass
+        server.process.terminate()
+        assert server.process.wait(timeout=60) == 0
+        assert not any(worker.is_running() for worker in workers)
+
+
 def test_a_worker_ends_with_its_server(demanding: Path) -> None:
     with served(demanding) as server:
         worker = worker_of(server)
@@ -183,3 +206,12 @@ def test_a_bundle_that_cannot_be_loaded(demanding: Path, tmp_path: Path) -> None
     (tmp_path / "x.edge").write_bytes(demanding.read_bytes()[:-100])
     assert main(["serve", str(tmp_path / "x.edge"), "--port", "0"]) == 2
     assert main(["serve", str(demanding), "--port", "0", "--idle-timeout", "0"]) == 2
+
+
+def test_an_address_that_cannot_be_listened_on(demanding: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from runtimes.__main__ import main
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for port in (taken.getsockname()[1], 99_999):
+            assert main(["serve", str(demanding), "--port", str(port)]) == 2
+            assert f"cannot listen at 127.0.0.1, port {port}; choose others" in capsys.readouterr().err
