@@ -14,11 +14,7 @@ from runtimes.errors import BackendError, UsageError
 from runtimes.inference.session import Session
 from runtimes.tensors import Array, Feeds, check_reported
 
-_OTHER_DTYPES = {
-    "bf16": "bfloat16",
-    "string": "object",
-    "dynamic": "unknown",
-}  # others are as OpenVINO says
+_OTHER_DTYPES = {"bf16": "bfloat16", "string": "object", "dynamic": "unknown"}  # others are as OpenVINO says
 _PRECISIONS = ("f32", "bf16", "f16")
 _STATIC_SHAPES = ("first", "each", "none")
 _MAX_FORMS = 8  # compiled forms, each of which holds weights of its own
@@ -63,10 +59,9 @@ def _check_model(artifact: Artifact, graph: ov.Model) -> None:
     for kind, specs, ports in (("input", artifact.inputs, graph.inputs), ("output", artifact.outputs, graph.outputs)):
         found: dict[str, tuple[str, int | None]] = {}
         for port in ports:
-            axes = port.partial_shape.rank
-            found |= {
-                name: (_dtype(port.element_type), axes.get_length() if axes.is_static else None) for name in port.names
-            }
+            rank = port.partial_shape.rank
+            axes = rank.get_length() if rank.is_static else None
+            found |= dict.fromkeys(port.names, (_dtype(port.element_type), axes))
         check_reported(kind, specs, found, exactly=False)  # a port may have several names
 
 
