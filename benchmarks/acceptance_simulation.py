@@ -35,8 +35,8 @@ from scipy import stats
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
-from hwbench.stats.inference import Bootstrap, Jackknife
 from hwbench.stats.paired_proportions import Flips, PairedProportions
+from hwbench.stats.replicate_inference import Bootstrap, Jackknife
 from hwbench.stats.resampling import Resampling, replicates
 from runtimes.tensors import Array
 
@@ -82,11 +82,8 @@ def before(seen: Outcome, limit: float) -> bool:
 
 def bootstrap(seen: Outcome, limit: float) -> bool:
     """Accept by the percentile bootstrap of the differences."""
-    rng, shares = (
-        np.random.default_rng(0),
-        np.array([seen.lost, seen.gained, seen.n - seen.lost - seen.gained]) / seen.n,
-    )
-    drawn = rng.multinomial(seen.n, shares, 2_000)
+    shares = np.array([seen.lost, seen.gained, seen.n - seen.lost - seen.gained]) / seen.n
+    drawn = np.random.default_rng(0).multinomial(seen.n, shares, 2_000)
     return bool(np.quantile((drawn[:, 0] - drawn[:, 1]) / seen.n, ASKED) <= limit)
 
 

@@ -16,9 +16,11 @@ from hwbench import metrics
 from hwbench.data.dataset import LABELS, Dataset
 from hwbench.metrics import Metric, Scale
 from hwbench.stats import resampling
-from hwbench.stats.inference import Bootstrap, Inference, Jackknife, Known, Mean, Proportion
+from hwbench.stats.inference import Inference, Known, Proportion
 from hwbench.stats.intervals import Estimate
+from hwbench.stats.mean_inference import Mean
 from hwbench.stats.paired_proportions import Flips, PairedProportions
+from hwbench.stats.replicate_inference import Bootstrap, Jackknife
 from hwbench.stats.resampling import Resampling
 from runtimes.errors import UsageError
 from runtimes.sample_arrays import Rows

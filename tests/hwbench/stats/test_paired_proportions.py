@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from hwbench.stats import paired_proportions
 from hwbench.stats.intervals import CONFIDENCE
 from hwbench.stats.paired_proportions import Flips, PairedProportions, exact_p_value
 
@@ -142,9 +143,12 @@ def test_without_disagreement_it_is_the_binomial_tests_p_value():
     assert PairedProportions(0, 0, 299).at_most(0.01) > 0.95 > PairedProportions(0, 0, 298).at_most(0.01)
 
 
-def test_with_many_discordant_pairs_the_normal_distribution_takes_over_without_a_step():
-    below, above = (exact_p_value(500, gained, 9_000, 0.005) for gained in (499, 500))
-    assert above == pytest.approx(below, abs=5e-3)
+@pytest.mark.parametrize(("n", "limit", "lost"), [(2_000, 0.05, 520), (20_000, 0.01, 575), (100_000, 0.002, 572)])
+def test_with_a_thousand_discordant_pairs_the_normal_distribution_agrees_with_all_tables(monkeypatch, n, limit, lost):
+    approximate = exact_p_value.__wrapped__(lost, 1_000 - lost, n, limit)
+    monkeypatch.setattr(paired_proportions, "_MANY", 1_001)
+    assert 0.01 < approximate < 0.1
+    assert approximate == pytest.approx(exact_p_value.__wrapped__(lost, 1_000 - lost, n, limit), abs=2e-4)
 
 
 @given(st.integers(0, 12), st.integers(0, 12), st.integers(1, 300), st.floats(-0.2, 0.2))
