@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hwbench.data.input_shapes import read_size
 from hwbench.measurements.quantities import PERCENTILES, PLAIN, QUANTITIES, at_sizes, of_metric
 from runtimes.errors import UsageError
 
@@ -136,9 +137,14 @@ def _sizes(text: str, quantity: str, at: str | None) -> dict[str, int]:
         return {}
     if not QUANTITIES[quantity].of_machine or quantity == "load_time":
         raise UsageError(f"Budget '{text}': {quantity} does not depend on the inputs' sizes; leave out '@{at}'.")
-    sizes = {name: int(size) for name, _, size in (part.partition("=") for part in at.split(","))}
-    if 0 in sizes.values():
-        raise UsageError(f"Budget '{text}': a size is 1 or more, as in {quantity}@L=256.")
+    sizes: dict[str, int] = {}
+    for name, _, digits in (part.partition("=") for part in at.split(",")):
+        size = read_size(digits)
+        if size is None:
+            raise UsageError(f"Budget '{text}': a size is from 1 to 999,999,999, as in {quantity}@L=256.")
+        if name in sizes:
+            raise UsageError(f"Budget '{text}' gives {name} two sizes; keep one, or write two budgets.")
+        sizes[name] = size
     return sizes
 
 

@@ -15,6 +15,8 @@ from runtimes.tensors import Array, TensorSpec
 Sizes = Mapping[str, int]
 """Sizes by dimension: {"L": 256}."""
 
+_MOST_DIGITS = 9  # no dimension has more, and Python refuses to read thousands of them
+
 
 def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     """Read a shape, as in tokens=1x64, or the size of one dimension, as in L=64.
@@ -26,10 +28,16 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
         UsageError: the text is no shape; says how to write one.
     """
     name, equals, shape = text.partition("=")
-    sizes = shape.split("x")
-    if not (equals and name.strip() and all(size.strip().isdecimal() and int(size) > 0 for size in sizes)):
+    sizes = tuple(size for size in map(read_size, shape.split("x")) if size is not None)
+    if not (equals and name.strip() and len(sizes) == shape.count("x") + 1):
         raise UsageError(f"The shape '{text}' cannot be read; write an input and its sizes, as in tokens=1x64.")
-    return name.strip(), tuple(map(int, sizes))
+    return name.strip(), sizes
+
+
+def read_size(text: str) -> int | None:
+    """Read the size of a dimension, from 1 to 999,999,999; None if the text is no such number."""
+    digits = text.strip()
+    return (int(digits) or None) if digits.isdecimal() and len(digits) <= _MOST_DIGITS else None
 
 
 def sizes_of(shapes: Sequence[tuple[str, tuple[int, ...]]], specs: Sequence[TensorSpec]) -> dict[str, int]:

@@ -206,7 +206,7 @@ def _of_class(metric: Metric, name: str, of_class: str) -> Metric:
     reduce, combine = metric.reduce, metric.combine
     if reduce is None or combine is None or "of_class" not in inspect.signature(combine).parameters:
         raise UsageError(f"The metric '{name}' is not of one class; leave out '@{of_class}'.")
-    if not of_class.isdecimal():
+    if not of_class.isdecimal() or len(of_class) > 9:  # Python refuses to read thousands of digits
         raise UsageError(f"The metric '{name}@{of_class}' names no class; give its number, as in {name}@3.")
     one = functools.partial(combine, of_class=int(of_class))
     return dataclasses.replace(metric, score=lambda outputs, labels: one(reduce(outputs, labels)), combine=one)

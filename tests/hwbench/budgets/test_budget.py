@@ -136,7 +136,9 @@ def test_a_budget_may_name_sizes():
     [
         ("size@L=256<=5MB", "does not depend on the inputs' sizes"),
         ("accuracy@L=256>=0.5", "does not depend on the inputs' sizes"),
-        ("p90@L=0<=5ms", "a size is 1 or more"),
+        ("p90@L=0<=5ms", "a size is from 1 to 999,999,999, as in p90@L=256"),
+        (f"p90@L={'9' * 5_000}<=5ms", "a size is from 1 to 999,999,999, as in p90@L=256"),
+        ("p90@L=8,L=16<=5ms", "gives L two sizes; keep one, or write two budgets"),
         ("p90@L<=5ms", "cannot be read"),
         ("p90@256<=5ms", "cannot be read"),
     ],

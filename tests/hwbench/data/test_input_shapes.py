@@ -15,7 +15,9 @@ from runtimes.tensors import TensorSpec
 SPECS = (TensorSpec("tokens", "int64", ("N", "L")), TensorSpec("mask", "float32", ("N", "L", 2)))
 
 
-@pytest.mark.parametrize("text", ["tokens", "tokens=", "tokens=1xL", "=1x2", "tokens=0x4", "tokens=1x-4"])
+@pytest.mark.parametrize(
+    "text", ["tokens", "tokens=", "tokens=1xL", "=1x2", "tokens=0x4", "tokens=1x-4", "L=" + "9" * 5_000]
+)
 def test_what_is_no_shape_is_refused(text):
     with pytest.raises(UsageError, match="write an input and its sizes, as in tokens=1x64"):
         input_shapes.parse_shape(text)
