@@ -26,7 +26,7 @@ def check_directions(budgets: Sequence[Budget], scales: Sequence[Scale]) -> None
     """
     names = [scale.name for scale in scales]
     for budget in budgets:
-        if not budget.quantity.startswith("accuracy"):
+        if not budget.is_accuracy:
             continue
         index = metrics.find(names, budget.metric)
         if index is None:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from hwbench.budgets import BUILD_CONFIDENCE
 from hwbench.budgets.accuracy_limits import check_directions
 from hwbench.budgets.budget import Budget
+from hwbench.budgets.outcome import Outcome, worst
 from hwbench.budgets.samples_needed import SamplesNeeded, samples_needed
-from hwbench.measurements.accuracy import Accuracy, Against
+from hwbench.budgets.verdict_wording import probability_text, reason_of
+from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.quantities import QUANTITIES, of_metric
 from hwbench.measurements.report import NotMeasuredError
-from hwbench.stats.intervals import CONFIDENCE, Estimate
+from hwbench.stats.intervals import Estimate
 from hwbench.wording import count
 from runtimes.errors import UsageError
-
-Outcome = Literal["pass", "fail", "inconclusive"]
-
-EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 
 
 @dataclass(frozen=True)
@@ -96,12 +93,6 @@ def overall(verdicts: Sequence[Verdict]) -> Outcome:
     return worst(verdict.outcome for verdict in verdicts)
 
 
-def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """Return the worst outcome: one failure fails, otherwise one inconclusive outcome is inconclusive."""
-    outcomes = set(outcomes)
-    return "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
-
-
 def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None, confidence: float) -> Verdict:
     accuracy = _accuracy_of(budget, figures)
     try:
@@ -152,12 +143,6 @@ def _judge_accuracy(budget: Budget, accuracy: Accuracy, measured: Estimate, aske
     more = needed.sentence or f"{count(accuracy.n, 'sample')} cannot decide"
     reason += f", and {asked:.6g} is asked; {more}"
     return Verdict(budget, outcome, measured, reason, probability=probability, needed=needed)
-
-
-def probability_text(probability: float) -> str:
-    """Write a probability with two digits, or as many as tell it from 1; it is rounded down."""
-    digits = next((digits for digits in (2, 3, 4) if probability < 1 - 0.1**digits), None)
-    return f"{math.floor(probability * 10**digits) / 10**digits:g}" if digits else "above 0.9999"
 
 
 def _accuracy_of(budget: Budget, figures: Estimates) -> Accuracy | None:
@@ -217,44 +202,3 @@ def _change(candidate: Estimate, baseline: Estimate) -> Estimate:
     return Estimate(
         candidate.value / baseline.value - 1, candidate.low / baseline.high - 1, candidate.high / baseline.low - 1
     )
-
-
-def reason_of(
-    budget: Budget, outcome: Outcome, measured: Estimate, confidence: float = CONFIDENCE, against: Against = "source"
-) -> str:
-    """Describe a verdict: the figure, its interval, what it is compared with, and the limit.
-
-    Args:
-        budget: the limit.
-        outcome: the outcome of the verdict.
-        measured: the figure and its interval.
-        confidence: the probability that the interval holds the true value.
-        against: what a drop of accuracy is measured from; a relative change always is against a baseline.
-    """
-    value, low, high = (show(figure, budget) for figure in (measured.value, measured.low, measured.high))
-    interval = "" if low == high else f" ({low} to {high}, {confidence:.0%} confidence)"
-    is_compared = budget.relative or (budget.quantity == "accuracy_drop" and not budget.of_source)
-    than = f" against the {'baseline' if budget.relative else against}" if is_compared else ""
-    return f"{subject(budget)} {value}{interval}{than} {relation(budget, outcome)} {show(budget.limit, budget)}"
-
-
-def subject(budget: Budget) -> str:
-    """Return the subject of a sentence about a budget's figure: "p90", or "p90 change of" for a relative one."""
-    return f"{budget.figure} change of" if budget.relative else budget.figure
-
-
-def relation(budget: Budget, outcome: Outcome) -> str:
-    """Return the verb between a budget's figure and its limit."""
-    if outcome == "inconclusive":
-        return "may be on either side of"
-    upper = {"pass": "is within", "fail": "exceeds"}
-    return upper[outcome] if budget.is_upper else {"pass": "is at least", "fail": "is below"}[outcome]
-
-
-def show(value: float, budget: Budget) -> str:
-    """Format a figure of a budget's quantity, with its unit."""
-    if budget.relative:
-        return f"{value:+.1%}"
-    if budget.of_source:
-        return f"{value:.2%}"
-    return QUANTITIES[budget.quantity].written(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hwbench.budgets.verdicts import Outcome
+from hwbench.budgets.outcome import Outcome
 from hwbench.formats._escape import github, github_title
 from hwbench.formats.sections import budget_lines, rows
 from hwbench.formats.sections.headline import headline, outcome

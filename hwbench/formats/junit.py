@@ -9,7 +9,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
-from hwbench.budgets.verdicts import Outcome
+from hwbench.budgets.outcome import Outcome
 from hwbench.formats._escape import clean
 from hwbench.formats.sections import rows
 from hwbench.formats.sections.headline import headline, verdicts

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict, outcome_of, reason_of
+from hwbench.budgets.outcome import Outcome
+from hwbench.budgets.verdict_wording import reason_of
+from hwbench.budgets.verdicts import Verdict, outcome_of
 from hwbench.gate.rounds import Rounds
 from hwbench.measurements.report import NotMeasuredError
 from hwbench.stats.confidence_sequences import ALPHA

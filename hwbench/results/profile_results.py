@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict, overall, worst
+from hwbench.budgets.outcome import Outcome, worst
+from hwbench.budgets.verdicts import Verdict, overall
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.results.unsettled import Unsettled
 from runtimes.bundles.manifest import RuntimeSettings

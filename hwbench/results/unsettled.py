@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwbench.budgets.samples_needed import SamplesNeeded
-from hwbench.budgets.verdicts import probability_text
+from hwbench.budgets.verdict_wording import probability_text
 
 
 @dataclass(frozen=True)

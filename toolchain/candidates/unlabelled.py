@@ -71,7 +71,7 @@ class Unlabelled:
 
     @property
     def _limits(self) -> list[Budget]:
-        return [budget for budget in self.budgets if budget.quantity.startswith("accuracy")]
+        return [budget for budget in self.budgets if budget.is_accuracy]
 
     def _decisions(self, outputs: Mapping[str, Rows]) -> tuple[Array | None, ...]:
         found: list[Array | None] = []

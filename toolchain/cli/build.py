@@ -208,7 +208,7 @@ def command(ctx: click.Context, /, plan: bool, form: str, verbose: bool, duratio
 
         results = build(request)
     show_build(results, request.out, form, verbose=verbose)
-    from hwbench.budgets.verdicts import EXIT_CODES
+    from hwbench.budgets.outcome import EXIT_CODES
 
     interrupted = any(result.search and "Ctrl-C" in (result.search.stopped or "") for result in results.profiles)
     ctx.exit(INTERRUPTED if interrupted else EXIT_CODES[results.outcome])

@@ -29,7 +29,7 @@ def command(ctx: click.Context, out: Path, form: str, verbose: bool) -> None:
 
     with output_folder(out), tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         from hwbench.budgets.budget import parse_all
-        from hwbench.budgets.verdicts import EXIT_CODES
+        from hwbench.budgets.outcome import EXIT_CODES
         from hwbench.machine import device_profiles
         from hwbench.machine.identity import this_machine
         from hwbench.progress import bar

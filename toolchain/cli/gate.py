@@ -118,7 +118,7 @@ def command(
     for path in filter(None, (candidate, baseline)):
         check_exists(path)
     from hwbench.budgets import energy_budgets
-    from hwbench.budgets.verdicts import EXIT_CODES
+    from hwbench.budgets.outcome import EXIT_CODES
     from hwbench.gate.sequential_gate import GatePlan, gate_bundle
     from hwbench.machine.identity import this_machine
     from hwbench.progress import clock, say

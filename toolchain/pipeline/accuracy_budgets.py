@@ -22,7 +22,7 @@ def with_defaults(budgets: Sequence[Budget], source: Accuracy) -> tuple[tuple[Bu
         source: the source model's accuracy, with its other metrics.
     """
     names = [one.metric for one in source.each]
-    limited = {metrics.find(names, budget.metric) for budget in budgets if budget.quantity.startswith("accuracy")}
+    limited = {metrics.find(names, budget.metric) for budget in budgets if budget.is_accuracy}
     added, notes = [], []
     for index, one in enumerate(source.each):
         if index in limited:

@@ -92,7 +92,7 @@ class Acceptance:
 
     @property
     def _without_accuracy(self) -> list[Budget]:
-        return [budget for budget in self.budgets if not budget.quantity.startswith("accuracy")]
+        return [budget for budget in self.budgets if not budget.is_accuracy]
 
     def _broken(self, trial: Trial, budgets: Sequence[Budget]) -> str | None:
         """Name the budgets that a trial certainly breaks by its size and its latency so far; None if it breaks none."""
@@ -101,7 +101,7 @@ class Acceptance:
         return _failures(judge(_figures(trial, latency=trial.latency or trial.screened_latency), budgets))
 
     def _verdicts(self, trial: Trial, accuracy: Accuracy) -> tuple[Verdict, ...]:
-        budgets = [budget for budget in self.budgets if budget.quantity.startswith("accuracy")]
+        budgets = [budget for budget in self.budgets if budget.is_accuracy]
         return judge(_figures(trial, accuracy=accuracy), budgets, confidence=self.confidence)
 
     def _lacks_samples(self, verdict: Verdict, accuracy: Accuracy) -> bool:

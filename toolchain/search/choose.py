@@ -12,7 +12,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hwbench.budgets.verdicts import Outcome, Verdict, overall
+from hwbench.budgets.outcome import Outcome
+from hwbench.budgets.verdicts import Verdict, overall
 from hwbench.results.profile_results import Status
 from hwbench.results.unsettled import Unsettled
 from hwbench.stats.intervals import Estimate

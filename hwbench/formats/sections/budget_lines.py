@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict
+from hwbench.budgets.outcome import Outcome
+from hwbench.budgets.verdicts import Verdict
 from hwbench.formats.sections.headline import verdicts
 from hwbench.formats.sections.rows import label
 from hwbench.results.profile_results import CandidateResult, ProfileResult

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hwbench.budgets.verdicts import Outcome, Verdict
+from hwbench.budgets.outcome import Outcome
+from hwbench.budgets.verdicts import Verdict
 from hwbench.formats.sections.rows import Row, label, show
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.quantities import of_metric
