@@ -25,7 +25,8 @@ from hwbench.measurements.latency import Latency, Load
 from hwbench.measurements.quantities import per_s
 from hwbench.measurements.report import Report
 from hwbench.progress import Tick
-from hwbench.results.measure_bundles import Evaluation, OpenedBundle, open_bundle, report_of
+from hwbench.results.measure_bundles import Evaluation, report_of
+from hwbench.results.opened_bundle import OpenedBundle, open_bundle
 from hwbench.stats import intervals
 from hwbench.targets.local import LocalTarget
 from runtimes import samples

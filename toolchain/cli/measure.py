@@ -108,7 +108,8 @@ def command(
         check_source(path)
     else:
         check_exists(Path(path))
-    from hwbench.budgets.verdicts import EXIT_CODES, overall
+    from hwbench.budgets.outcome import EXIT_CODES
+    from hwbench.budgets.verdicts import overall
     from hwbench.load import scenarios
     from hwbench.machine import device_profiles
     from hwbench.machine.identity import this_machine
@@ -200,7 +201,7 @@ def _bounded(bundle: Path) -> Callable[[Report], Report]:
     """
     from hwbench.machine import device_profiles
     from hwbench.machine.identity import this_machine
-    from hwbench.results.measure_bundles import open_bundle
+    from hwbench.results.opened_bundle import open_bundle
 
     manifest, machine = open_bundle(bundle).manifest, this_machine()
     if not device_profiles.fits(manifest.profile, machine):

@@ -16,7 +16,8 @@ from hwbench.measurements.latency import Latency
 from hwbench.metrics import load
 from hwbench.results import measure_bundles as bundles
 from hwbench.results import profile_results
-from hwbench.results.measure_bundles import Evaluation, measure_bundles, open_bundle
+from hwbench.results.measure_bundles import Evaluation, measure_bundles
+from hwbench.results.opened_bundle import open_bundle
 from hwbench.results.profile_results import CandidateResult, ProfileResult
 from hwbench.stats.paired_proportions import Flips
 from hwbench.targets.local import LocalTarget

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from hwbench.results import history, profile_results
-from hwbench.results.measure_bundles import open_bundle
+from hwbench.results.opened_bundle import open_bundle
 from runtimes.errors import UsageError
 from toolchain.cli._options import FORMATS
 from toolchain.packaging.pack import pack

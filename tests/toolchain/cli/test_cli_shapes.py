@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hwbench.results.measure_bundles import open_bundle
+from hwbench.results.opened_bundle import open_bundle
 
 pytestmark = pytest.mark.usefixtures("one_process")
 

@@ -14,7 +14,7 @@ import runtimes
 from hwbench.budgets.budget import parse_all
 from hwbench.formats import text
 from hwbench.measurements.step_growth import step_growth
-from hwbench.results.measure_bundles import open_bundle
+from hwbench.results.opened_bundle import open_bundle
 from hwbench.results.profile_results import Results
 from runtimes import npz
 from runtimes.bundles.bundle import Bundle
