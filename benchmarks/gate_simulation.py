@@ -2,7 +2,7 @@
 
     python -m benchmarks.gate_simulation [RECORDING.npz...] | tee benchmarks/results/gate_simulation.txt
 
-A gate of ours runs as shipped (`hwbench.gate.sequential_gate.decide`, `hwbench.gate.rounds`) on a clock of the
+A gate of ours runs as shipped (`hwbench.gate.stopping_rule.decide`, `hwbench.gate.rounds`) on a clock of the
 simulation's: each block costs what it costs on the recording machine. Only the samples are drawn
 (`benchmarks.populations`). A slowdown multiplies the candidate's. The truth is then known exactly, and the gate is
 put to the hardest place, its own limit: there both a pass and a fail are errors, and inconclusive is right. The
@@ -33,7 +33,7 @@ from benchmarks import naive_gates
 from benchmarks.populations import BLOCK_S, SYNTHETIC, Population, recorded, synthetic
 from hwbench.budgets.budget import Budget
 from hwbench.gate.rounds import BlockFigures, Rounds
-from hwbench.gate.sequential_gate import decide
+from hwbench.gate.stopping_rule import decide
 from hwbench.measurements.interference import MAX_SLOWDOWN, BlockInterference
 from runtimes.tensors import Array
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from hwbench.budgets import GATE_CONFIDENCE
 from hwbench.budgets.accuracy_limits import check_directions
 from hwbench.budgets.baseline import check_comparable, judge_report
 from hwbench.budgets.budget import Budget
-from hwbench.budgets.verdicts import Outcome, Verdict
+from hwbench.budgets.outcome import Outcome
+from hwbench.budgets.verdicts import Verdict
 from hwbench.gate.rounds import Rounds
-from hwbench.gate.sequential_verdict import judge_rounds
+from hwbench.gate.stopping_rule import decide
 from hwbench.machine import device_profiles, machine_facts
 from hwbench.machine.identity import this_machine
 from hwbench.measurements import interference
@@ -25,16 +25,8 @@ from hwbench.measurements.latency import Latency, block_runs_needed
 from hwbench.measurements.quantities import PERCENTILES, QUANTITIES
 from hwbench.measurements.report import Report
 from hwbench.progress import Tick
-from hwbench.results.measure_bundles import (
-    Evaluation,
-    OpenedBundle,
-    Shapes,
-    at_batch,
-    at_shapes,
-    open_bundle,
-    report_of,
-    scored_by,
-)
+from hwbench.results.measure_bundles import Evaluation, report_of, scored_by
+from hwbench.results.opened_bundle import OpenedBundle, Shapes, at_batch, at_shapes, open_bundle
 from hwbench.stats.confidence_sequences import blocks_needed
 from hwbench.targets import CrashError, Target
 from runtimes.errors import UsageError
@@ -44,10 +36,6 @@ from runtimes.sampling.closed_loop import UNLIMITED_RUNS, Block, SamplingPlan
 MAX_TIME_S = 60.0
 _BLOCK_S = 0.1  # about the time of starting a process; many short processes, since they differ more than runs do
 _LEAST_RUNS, _MOST_RUNS = 20, 1_000  # per block: a model below 0.1 ms reaches the second before `_BLOCK_S` has passed
-_PILOT = 20
-"""Number of rounds after which a budget that this machine cannot resolve is refused."""
-_HOPELESS = 2.0
-"""Ratio of the detectable change to the limit above which `_PILOT` rounds refuse a budget: their estimate is rough."""
 
 
 @dataclass(frozen=True)
@@ -122,22 +110,16 @@ def gate_bundle(
     report = report_of(ours, None, why, evaluation, target, other)
     if other is not None:
         check_comparable(report, other, budgets)
-    sequential = [
-        budget
-        for budget in budgets
-        if QUANTITIES[budget.quantity].of_machine and (not budget.relative or theirs is not None)
-    ]
     of_machine = [budget for budget in budgets if QUANTITIES[budget.quantity].of_machine]
+    sequential = _sequential(of_machine, sides=1 if theirs is None else 2)
     decided: dict[str, Verdict] = {}
     if of_machine and is_here:
         groups, end_s = _by_sizes(of_machine), time.monotonic() + plan.max_time_s
         for number, group in enumerate(groups):
             share_s = max(end_s - time.monotonic(), 0.0) / (len(groups) - number)
             share = dataclasses.replace(plan, max_time_s=share_s)
-            limits = [budget for budget in group if budget in sequential]
             sides = [at_shapes(item, plan.shapes, group[0].at) for item in (ours, theirs) if item is not None]
-            least = blocks_needed() if len(limits) < len(group) else 1  # figures to compare with a stored report
-            verdicts, rounds = _measure(sides, limits, target, share, tick, least, len(sequential))
+            verdicts, rounds = _measure(sides, group, target, share, tick, len(sequential))
             decided |= verdicts
             report = _with_latency(report, sides[0], rounds.candidate, verdicts)
             if other is not None and theirs is not None:
@@ -171,62 +153,9 @@ def sampling_plan(budgets: Sequence[Budget] = (), block_s: float | None = None) 
     )
 
 
-def decide(
-    take: Callable[[], Rounds],
-    budgets: Sequence[Budget],
-    max_time_s: float,
-    clock: Callable[[], float] = time.monotonic,
-    least: int = 1,
-    of: int | None = None,
-) -> tuple[dict[str, Verdict], Rounds]:
-    """Measure rounds until every budget is decided, cannot be, or the time is up.
-
-    Args:
-        take: measures one more round and returns all so far.
-        budgets: limits on quantities of the machine.
-        max_time_s: a round that would probably end later is not begun.
-        clock: returns the time in seconds.
-        least: number of rounds to measure even if the budgets are decided earlier.
-        of: number of budgets of the whole gate, if there are more than these; they share its probability of error.
-
-    Returns:
-        A verdict per budget, by its text, and the rounds. A verdict stays as it was when it became certain.
-    """
-    start, decided, rounds = clock(), dict[str, Verdict](), Rounds(())
-    while True:
-        rounds = take()
-        passed = clock() - start
-        each_s = passed / len(rounds)
-        verdicts = {b.text: judge_rounds(rounds, b, of or len(budgets)) for b in budgets if b.text not in decided}
-        decided |= {
-            text: verdict
-            for text, verdict in verdicts.items()
-            if verdict.outcome != "inconclusive" or not rounds.can_measure(verdict.budget)
-        }
-        if len(rounds) >= _PILOT:
-            possible = max(int(max_time_s / each_s), len(rounds))
-            decided |= _refused(
-                rounds, [verdicts[text] for text in verdicts if text not in decided], possible, max_time_s
-            )
-        if (len(decided) == len(budgets) and len(rounds) >= least) or passed + each_s > max_time_s:
-            return decided | {text: verdict for text, verdict in verdicts.items() if text not in decided}, rounds
-
-
-def _refused(rounds: Rounds, undecided: Sequence[Verdict], possible: int, max_time_s: float) -> dict[str, Verdict]:
-    """List verdicts on changes smaller than any that the machine can show by the time limit."""
-    refused = {}
-    for verdict in undecided:
-        budget = verdict.budget
-        if not budget.relative or verdict.measured is None:
-            continue
-        detectable_change = rounds.detectable_change(budget, possible)
-        if _HOPELESS * abs(budget.limit) < detectable_change < math.inf:
-            reason = (
-                f"the smallest change that this machine can show in {max_time_s:.3g} s is {detectable_change:.1%}; "
-                f"widen the budget, or give more time with --max-time; {rounds.describe_undisturbed(budget)}"
-            )
-            refused[budget.text] = dataclasses.replace(verdict, reason=reason, detectable_change=detectable_change)
-    return refused
+def _sequential(budgets: Sequence[Budget], sides: int) -> list[Budget]:
+    """Choose the budgets that rounds decide: all but those that compare with a stored report."""
+    return [budget for budget in budgets if not budget.relative or sides == 2]
 
 
 def _measure(
@@ -235,9 +164,14 @@ def _measure(
     target: Target,
     plan: GatePlan,
     tick: Tick,
-    least: int,
     of: int,
 ) -> tuple[dict[str, Verdict], Rounds]:
+    """Measure bundles, the candidate first, in rounds that decide budgets of one group of sizes.
+
+    Budgets that compare with a stored report get no verdict, but enough rounds to be compared with it.
+    """
+    limits = _sequential(budgets, len(items))
+    least = blocks_needed() if len(limits) < len(budgets) else 1
     sampling, order = sampling_plan(budgets, plan.block_s), random.Random(plan.seed)
     blocks: tuple[list[Block], list[Block]] = ([], [])
     machine = this_machine()
@@ -257,7 +191,7 @@ def _measure(
             return Rounds(tuple(blocks[0]), tuple(blocks[1]), known)
 
         try:
-            decided, rounds = decide(take, budgets, plan.max_time_s, least=least, of=of)
+            decided, rounds = decide(take, limits, plan.max_time_s, least=least, of=of)
         except _SideError as failure:
             return _crashed(budgets, failure), Rounds(())
     level = interference.undisturbed_probe_ns(rounds.interference("candidate"))

@@ -1,4 +1,4 @@
-"""The sequential gate: when it stops, what counts, and what it answers when processes misbehave."""
+"""The sequential gate with bundles, and a target that takes blocks from a list instead of running them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ import pytest
 
 from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import parse_all
-from hwbench.gate.rounds import Rounds
-from hwbench.gate.sequential_gate import GatePlan, decide, gate_bundle, sampling_plan
-from hwbench.gate.sequential_verdict import judge_rounds
+from hwbench.gate.sequential_gate import GatePlan, gate_bundle, sampling_plan
 from hwbench.machine import machine_facts
 from hwbench.machine.identity import this_machine
-from hwbench.measurements.report import NotMeasuredError
 from hwbench.targets import CrashError
 from runtimes.errors import BackendError, UsageError
 from runtimes.sampling.closed_loop import UNLIMITED_RUNS
-from runtimes.sampling.system_conditions import Conditions
 
 PLAN = GatePlan(max_time_s=60, seed=0)
 
@@ -28,208 +24,135 @@ def own_memory(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEWRIGHT_CACHE", str(tmp_path / "memory"))
 
 
+def gate(target, candidate, baseline, *texts, plan=PLAN):
+    return gate_bundle(candidate, baseline, parse_all(texts), target, plan, lambda word: None)
+
+
 @pytest.fixture
-def make_rounds(make_block):
-    """Rounds whose blocks' p50 are `candidate` and `baseline`; where `waited`, something took the processor away."""
-
-    def make(candidate, baseline=(), waited=0.0):
-        conditions = Conditions(wall_ns=10**9, waited_ns=int(waited * 1e9))
-
-        def blocks(levels):
-            made = [make_block([level * (1 + k / 1e4) for k in range(-15, 16)]) for level in levels]
-            return tuple(dataclasses.replace(block, conditions=conditions, probe_ns=(100_000,)) for block in made)
-
-        return Rounds(blocks(candidate), blocks(baseline))
-
-    return make
+def path(pack_linear, tmp_path):
+    return pack_linear(tmp_path / "new.edge")
 
 
-def run(make_rounds, budgets, candidate, baseline=None, waited=0.0, max_time_s=60.0):
-    """Decide on endless rounds, one second each; verdicts and how many it took."""
-    taken = [0]
-
-    def take():
-        taken[0] += 1
-        n = taken[0]
-        return make_rounds(candidate[:n], baseline[:n] if baseline is not None else (), waited)
-
-    decided, rounds = decide(take, parse_all(budgets), max_time_s, clock=lambda: float(taken[0]))
-    return decided, len(rounds)
+@pytest.fixture
+def target(fake_target, make_block):
+    fake_target.block = make_block([1 + k / 1e3 for k in range(100)])
+    return fake_target
 
 
-def levels(median=1.0, spread=0.01, seed=0, n=80):
-    return median * np.random.default_rng(seed).lognormal(0, spread, n)
+def test_the_same_path_twice_is_two_measurements_in_random_order(target, path):
+    gated = gate(target, path, path, "p50<=+5%")
+    inputs = [call[2].name for call in target.calls]
+    assert sorted(inputs) == ["0.npz"] * 9 + ["1.npz"] * 9
+    rounds = list(zip(inputs[::2], inputs[1::2]))
+    assert set(rounds) == {("0.npz", "1.npz"), ("1.npz", "0.npz")}
+    assert gated.baseline is not None
+    assert [len(report.latency.blocks) for report in (gated.candidate, gated.baseline)] == [9, 9]
 
 
-@pytest.mark.parametrize(
-    ("budget", "outcome"), [("p50<=2ms", "pass"), ("p50<=500us", "fail"), ("throughput>=100/s", "pass")]
-)
-def test_a_clear_answer_takes_nine_blocks(make_rounds, budget, outcome):
-    decided, taken = run(make_rounds, [budget], levels())
-    assert (decided[budget].outcome, taken) == (outcome, 9)
-    assert "9 of 9 processes undisturbed" in decided[budget].reason
+def test_what_needs_no_measuring_is_not_measured(target, path):
+    gated = gate(target, path, None, "size<=1GB")
+    assert target.calls == []
+    assert [verdict.outcome for verdict in gated.verdicts] == ["pass"]
+    assert gated.candidate.unmeasured == {"latency": "no budget limits it"}
 
 
-def test_a_close_answer_takes_longer_and_an_equal_one_the_whole_time(make_rounds):
-    close, taken = run(make_rounds, ["p50<=1.013ms"], levels(spread=0.02))
-    assert close["p50<=1.013ms"].outcome in ("pass", "inconclusive")
-    assert taken > 9
-    equal, taken = run(make_rounds, ["p50<=1ms"], levels())
-    assert (equal["p50<=1ms"].outcome, taken) == ("inconclusive", 60)
+def test_verdicts_come_in_the_order_of_the_budgets(target, path):
+    gated = gate(target, path, None, "size<=1GB", "p50<=1s", "accuracy>=0.5", "load_time<=1us")
+    assert [verdict.outcome for verdict in gated.verdicts] == ["pass", "pass", "inconclusive", "fail"]
 
 
-def test_a_second_budget_does_not_change_the_first_ones_verdict(make_rounds):
-    decided, taken = run(make_rounds, ["p50<=2ms", "throughput>=1000/s"], levels(), max_time_s=30)
-    assert {text: verdict.outcome for text, verdict in decided.items()} == {
-        "p50<=2ms": "pass",
-        "throughput>=1000/s": "inconclusive",
-    }
-    assert taken == 30
-    assert "9 of 9" in decided["p50<=2ms"].reason  # it stands as it was when it became sure
+def test_a_budget_may_name_the_size_that_it_is_of(target, path, monkeypatch):
+    """The stand-in takes a millisecond per row of its input."""
+
+    def sample(bundle, inputs, plan):
+        with np.load(inputs) as arrays:
+            shape = arrays["x"].shape[1:] if arrays["x"].ndim == 3 else (1, 4)
+        times = tuple(shape[0] * time for time in target.block.samples_ns)
+        return dataclasses.replace(target.block, samples_ns=times, shapes=({"x": shape},))
+
+    monkeypatch.setattr(target, "sample", sample)
+    texts = ["p50@N=8<=10ms", "p50<=2ms", "p50@N=8<=+5%", "p50@N=16<=10ms", "throughput@N=8>=900/s"]
+    gated = gate(target, path, path, *texts)
+    assert [verdict.outcome for verdict in gated.verdicts] == ["pass", "pass", "pass", "fail", "pass"]
+    assert gated.verdicts[0].reason.startswith("p50@N=8 8.4 ms")
+    report = gated.candidate
+    assert report.latency.blocks[0].shapes == ({"x": (1, 4)},)
+    assert [latency.batch for latency in report.sized] == [8, 16]
+    again = judge_report(report, parse_all(["p50@N=16<=20ms", "p50@N=3<=20ms"]))
+    assert [verdict.outcome for verdict in again] == ["pass", "inconclusive"]
+    assert "not timed at N=3" in again[1].reason
+    chosen = gate(target, path, None, "p50<=2ms", plan=dataclasses.replace(PLAN, shapes=(("x", (8, 4)),)))
+    assert chosen.verdicts[0].outcome == "fail"
+    with pytest.raises(UsageError, match="names no input and no dynamic dimension"):
+        gate(target, path, None, "p50@M=8<=10ms")
 
 
-def test_disturbed_blocks_do_not_count_and_say_why(make_rounds):
-    decided, taken = run(make_rounds, ["p50<=1.05ms"], levels() * 1.2, waited=0.5)
-    verdict = decided["p50<=1.05ms"]
-    assert (verdict.outcome, taken) == ("inconclusive", 60)
-    assert "0 of 60 processes undisturbed (60 waited for a processor)" in verdict.reason
+@pytest.mark.parametrize(("turn", "outcome"), [(1, "fail"), (5, "fail")])
+def test_a_candidate_that_crashes_fails_with_what_it_said(target, path, turn, outcome):
+    target.failures[path] = (turn, CrashError("The process died of signal 11. It said: oh no"))
+    gated = gate(target, path, None, "p50<=1s", "size<=1GB")
+    assert [verdict.outcome for verdict in gated.verdicts] == [outcome, "pass"]
+    assert "the candidate's process failed: The process died of signal 11. It said: oh no" in gated.verdicts[0].reason
 
 
-def test_noise_makes_nothing_faster_so_a_limit_held_in_spite_of_it_is_held(make_rounds):
-    decided, taken = run(make_rounds, ["p50<=1.3ms"], levels(), waited=0.5)
-    assert (decided["p50<=1.3ms"].outcome, taken) == ("pass", 11)
+def test_a_baseline_that_crashes_is_inconclusive(target, path, pack_linear, tmp_path):
+    old = pack_linear(tmp_path / "old.edge")
+    target.failures[old] = (1, CrashError("The process hung"))
+    gated = gate(target, path, old, "p50<=+5%")
+    assert [verdict.outcome for verdict in gated.verdicts] == ["inconclusive"]
 
 
-def test_a_limit_broken_beyond_what_noise_does_is_broken(make_rounds):
-    decided, taken = run(make_rounds, ["p50<=100us"], levels(), waited=0.5)
-    assert (decided["p50<=100us"].outcome, taken) == ("fail", 11)
+def test_a_process_that_says_why_it_cannot_is_an_error(target, path):
+    target.failures[path] = (1, BackendError("no such kernel"))
+    with pytest.raises(BackendError, match="no such kernel"):
+        gate(target, path, None, "p50<=1s")
 
 
-def test_a_verdict_that_rests_on_disturbed_blocks_says_so_and_shows_no_interval(make_rounds):
-    quiet, busy = make_rounds(levels(n=1)), make_rounds(levels(n=10), waited=0.5)
-    rounds = Rounds(quiet.candidate + busy.candidate)
-    met = "1 of 11 processes undisturbed (10 waited for a processor)"
-    told = {
-        "p50<=100us": ("fail", "p50 1 ms exceeds 0.1 ms by a factor of 10"),
-        "p50<=2ms": ("pass", "p50 1 ms is within 2 ms even in the disturbed processes"),
-        "p50<=900us": ("inconclusive", "p50 1 ms may be on either side of 0.9 ms"),
-    }
-    for text, (outcome, reason) in told.items():
-        verdict = judge_rounds(rounds, *parse_all([text]))
-        assert verdict.outcome == outcome
-        assert verdict.reason.startswith(reason)
-        assert verdict.reason.endswith(met)
-        assert "confidence" not in verdict.reason
+def test_a_relative_budget_without_a_baseline_is_refused_before_measuring(target, path):
+    with pytest.raises(UsageError, match="give one with --baseline"):
+        gate(target, path, None, "p50<=+5%")
+    assert target.calls == []
 
 
-def test_a_change_that_no_disturbance_explains_is_called_that(make_rounds):
-    rounds = make_rounds(10 * levels(n=11), levels(n=11), waited=0.5)
-    verdict = judge_rounds(rounds, *parse_all(["p50<=+5%"]))
+def test_a_baseline_of_another_profile_is_refused_before_measuring(target, path, pack_linear, local_profile, tmp_path):
+    other = pack_linear(tmp_path / "old.edge", profile=dataclasses.replace(local_profile, name="there"))
+    with pytest.raises(UsageError, match="another profile"):
+        gate(target, path, other, "p50<=+5%")
+    assert target.calls == []
+
+
+def test_a_stored_baseline_is_compared_as_it_stands(target, path):
+    stored = gate(target, path, None, "p50<=1s").candidate
+    gated = gate(target, path, stored, "p50<=+50%")
+    assert [verdict.outcome for verdict in gated.verdicts] == ["pass"]
+    elsewhere = dataclasses.replace(stored, machine=dataclasses.replace(stored.machine, cpu="Other CPU"))
+    with pytest.raises(UsageError, match="cpu: Other CPU there"):
+        gate(target, path, elsewhere, "p50<=+50%")
+
+
+def test_a_candidate_that_crashes_fails_beside_a_stored_baseline_too(target, path):
+    stored = gate(target, path, None, "p50<=1s").candidate
+    target.failures[path] = (len(target.calls) + 1, CrashError("The process died of signal 11"))
+    (verdict,) = gate(target, path, stored, "p50<=+50%").verdicts
     assert verdict.outcome == "fail"
-    assert verdict.reason.startswith(
-        "p50 change of +900.0% against the baseline exceeds +5.0% by more than interference can explain"
-    )
-    assert verdict.reason.endswith("0 of 11 rounds undisturbed (11 waited for a processor)")
+    assert verdict.reason == "the candidate's process failed: The process died of signal 11"
 
 
-def test_blocks_that_count_give_an_interval_whatever_disturbed_the_others(make_rounds):
-    quiet, busy = make_rounds(levels(n=12)), make_rounds(levels(n=3), waited=0.5)
-    verdict = judge_rounds(Rounds(quiet.candidate + busy.candidate), *parse_all(["p50<=2ms"]))
-    assert " ms to " in verdict.reason
-    assert "98% confidence" in verdict.reason
-    assert "12 of 15 processes undisturbed (3 waited for a processor)" in verdict.reason
+def test_a_change_against_a_stored_baseline_has_the_runs_that_its_percentile_takes(target, path, monkeypatch):
+    stored, plans = gate(target, path, None, "p50<=1s").candidate, []
+    monkeypatch.setattr(target, "sample", lambda bundle, inputs, plan: plans.append(plan) or target.block)
+    gate(target, path, stored, "p99<=+50%")
+    assert {plan.min_runs for plan in plans} == {134}
 
 
-def test_what_memory_a_process_takes_is_disturbed_by_nobody(make_rounds):
-    verdict = judge_rounds(make_rounds(levels(n=9), waited=0.5), *parse_all(["peak_memory<=1GB"]))
-    assert verdict.outcome == "pass"
-    assert "9 of 9 processes undisturbed" in verdict.reason
-
-
-def test_an_unchanged_model_passes_and_a_slower_one_fails_whatever_drifts(make_rounds):
-    drift = 1 + 0.5 * np.sin(np.arange(80) / 7)
-    same, _ = run(make_rounds, ["p50<=+2.5%"], levels(seed=1) * drift, levels(seed=2) * drift)
-    slow, _ = run(make_rounds, ["p50<=+2.5%"], 1.05 * levels(seed=3) * drift, levels(seed=4) * drift)
-    assert same["p50<=+2.5%"].outcome == "pass"
-    assert slow["p50<=+2.5%"].outcome == "fail"
-
-
-def test_a_change_is_said_with_its_bounds_and_the_smallest_that_would_have_shown(make_rounds):
-    decided, _ = run(make_rounds, ["p50<=+20%"], 1.05 * levels(seed=3), levels(seed=4))
-    verdict = decided["p50<=+20%"]
-    assert verdict.measured.low < 0.05 < verdict.measured.high
-    assert 0 < verdict.detectable_change < 0.2
-    assert "would have been detected" in verdict.reason
-
-
-def test_a_budget_tighter_than_the_machine_can_show_is_refused_early(make_rounds):
-    decided, taken = run(make_rounds, ["p50<=+1%"], levels(spread=0.1, seed=1), levels(spread=0.1, seed=2))
-    verdict = decided["p50<=+1%"]
-    assert verdict.outcome == "inconclusive"
-    assert taken == 20
-    assert "smallest change that this machine can show" in verdict.reason
-    assert "--max-time" in verdict.reason
-
-
-def test_even_so_what_is_far_too_slow_fails(make_rounds):
-    decided, _ = run(make_rounds, ["p50<=+1%"], 3 * levels(spread=0.1, seed=1), levels(spread=0.1, seed=2))
-    assert decided["p50<=+1%"].outcome == "fail"
-
-
-def test_too_short_blocks_for_a_percentile_say_what_it_takes(make_rounds):
-    decided, taken = run(make_rounds, ["p99<=1s"], levels())
-    assert decided["p99<=1s"].reason == "p99 takes 67 samples in each process, and one has 31"
-    assert taken == 1  # others would be as short
-
-
-@pytest.mark.parametrize(("budget", "outcome"), [("energy<=5mJ", "pass"), ("energy<=2mJ", "fail")])
-def test_energy_is_gated_where_there_is_a_meter(make_rounds, budget, outcome):
-    metered = Conditions(wall_ns=10**9, energy_uj={"package-0": 31 * 3_000})
-
-    def take():
-        rounds = make_rounds(levels(n=len(seen) + 1))
-        seen.append(rounds)
-        blocks = [dataclasses.replace(block, conditions=metered) for block in rounds.candidate]
-        return Rounds(tuple(blocks))
-
-    seen: list[Rounds] = []
-    decided, _ = decide(take, parse_all([budget]), 60.0, clock=lambda: float(len(seen)))
-    assert (decided[budget].outcome, len(seen)) == (outcome, 9)
-
-
-def test_where_there_is_no_meter_a_limit_on_energy_is_inconclusive_at_once(make_rounds):
-    decided, taken = run(make_rounds, ["energy<=5mJ"], levels())
-    assert (decided["energy<=5mJ"].outcome, taken) == ("inconclusive", 1)
-    assert decided["energy<=5mJ"].reason == "energy was not recorded"
-
-
-def test_energy_of_disturbed_blocks_may_be_anything_less(make_rounds):
-    drawn = Conditions(wall_ns=10**9, waited_ns=10**9, energy_uj={"package-0": 31 * 3_000})
-    rounds = make_rounds(levels(n=20))
-    disturbed = Rounds(tuple(dataclasses.replace(block, conditions=drawn) for block in rounds.candidate))
-    bounds = disturbed.bounds(parse_all(["energy<=5mJ"])[0])
-    assert bounds.low == 0
-    assert bounds.high == pytest.approx(3_000)
-    change = Rounds(disturbed.candidate, disturbed.candidate).bounds(parse_all(["energy<=+5%"])[0])
-    assert (change.low, change.value, change.high) == (-1.0, 0.0, float("inf"))
-
-
-def test_a_block_in_which_a_meter_stood_still_may_be_anything_and_ends_nothing(make_rounds):
-    rounds = make_rounds(levels(n=20)).candidate
-    moved = Conditions(wall_ns=10**9, energy_uj={"package-0": 31 * 2_000, "gpu": 31 * 1_000})
-    still = Conditions(wall_ns=10**9, energy_uj={"package-0": 31 * 2_000, "gpu": 0})
-    blocks = tuple(dataclasses.replace(block, conditions=moved) for block in rounds)
-    one = (dataclasses.replace(rounds[0], conditions=still), *blocks[1:])
-    (limit, change) = parse_all(["energy<=5mJ", "energy<=+5%"])
-    bounds = Rounds(one).bounds(limit)
-    assert (bounds.low, bounds.value, bounds.high) == (pytest.approx(3_000), 3_000, pytest.approx(3_000))
-    assert Rounds(one).counted(limit) == 19
-    assert Rounds(one[:1]).can_measure(limit)
-    with pytest.raises(NotMeasuredError, match="meter did not move"):
-        Rounds(one[:1]).bounds(limit)
-    assert not Rounds(rounds[:1]).can_measure(limit)  # without a meter, nothing ever will
-    assert Rounds(one, blocks).bounds(change).value == 0.0
-    assert Rounds(blocks, one).counted(change) == 19
+def test_the_probe_is_remembered_for_the_next_time(target, path):
+    target.block = dataclasses.replace(target.block, probe_ns=(100_000, 110_000, 90_000))
+    gate(target, path, None, "p50<=1s")
+    assert machine_facts.recall(this_machine()).probe_ns == 100_000
+    target.block = dataclasses.replace(target.block, probe_ns=(200_000,))
+    gated = gate(target, path, None, "p50<=1s")
+    assert "had a slow probe" in gated.verdicts[0].reason
+    assert machine_facts.recall(this_machine()).probe_ns == 100_000
 
 
 def test_the_plan_takes_as_many_runs_as_the_percentiles_need():
@@ -244,113 +167,3 @@ def test_the_plan_takes_as_many_runs_as_the_percentiles_need():
 def test_a_block_ends_by_a_number_of_runs_unless_somebody_asked_for_its_length():
     assert (sampling_plan().duration_s, sampling_plan().max_runs) == (0.1, 1_000)
     assert (sampling_plan(block_s=0.1).duration_s, sampling_plan(block_s=0.1).max_runs) == (0.1, UNLIMITED_RUNS)
-
-
-class TestBundles:
-    """With bundles, and a target that takes a block from a list instead of running them."""
-
-    def gate(self, target, candidate, baseline, *texts, plan=PLAN):
-        return gate_bundle(candidate, baseline, parse_all(texts), target, plan, lambda word: None)
-
-    @pytest.fixture
-    def path(self, pack_linear, tmp_path):
-        return pack_linear(tmp_path / "new.edge")
-
-    @pytest.fixture
-    def target(self, fake_target, make_block):
-        fake_target.block = make_block([1 + k / 1e3 for k in range(100)])
-        return fake_target
-
-    def test_the_same_path_twice_is_two_measurements_in_random_order(self, target, path):
-        gated = self.gate(target, path, path, "p50<=+5%")
-        inputs = [call[2].name for call in target.calls]
-        assert sorted(inputs) == ["0.npz"] * 9 + ["1.npz"] * 9
-        rounds = list(zip(inputs[::2], inputs[1::2]))
-        assert set(rounds) == {("0.npz", "1.npz"), ("1.npz", "0.npz")}
-        assert gated.baseline is not None
-        assert [len(report.latency.blocks) for report in (gated.candidate, gated.baseline)] == [9, 9]
-
-    def test_what_needs_no_measuring_is_not_measured(self, target, path):
-        gated = self.gate(target, path, None, "size<=1GB")
-        assert target.calls == []
-        assert [verdict.outcome for verdict in gated.verdicts] == ["pass"]
-        assert gated.candidate.unmeasured == {"latency": "no budget limits it"}
-
-    def test_verdicts_come_in_the_order_of_the_budgets(self, target, path):
-        gated = self.gate(target, path, None, "size<=1GB", "p50<=1s", "accuracy>=0.5", "load_time<=1us")
-        assert [verdict.outcome for verdict in gated.verdicts] == ["pass", "pass", "inconclusive", "fail"]
-
-    def test_a_budget_may_name_the_size_that_it_is_of(self, target, path, monkeypatch):
-        """The stand-in takes a millisecond per row of its input."""
-
-        def sample(bundle, inputs, plan):
-            with np.load(inputs) as arrays:
-                shape = arrays["x"].shape[1:] if arrays["x"].ndim == 3 else (1, 4)
-            times = tuple(shape[0] * time for time in target.block.samples_ns)
-            return dataclasses.replace(target.block, samples_ns=times, shapes=({"x": shape},))
-
-        monkeypatch.setattr(target, "sample", sample)
-        texts = ["p50@N=8<=10ms", "p50<=2ms", "p50@N=8<=+5%", "p50@N=16<=10ms", "throughput@N=8>=900/s"]
-        gated = self.gate(target, path, path, *texts)
-        assert [verdict.outcome for verdict in gated.verdicts] == ["pass", "pass", "pass", "fail", "pass"]
-        assert gated.verdicts[0].reason.startswith("p50@N=8 8.4 ms")
-        report = gated.candidate
-        assert report.latency.blocks[0].shapes == ({"x": (1, 4)},)
-        assert [latency.batch for latency in report.sized] == [8, 16]
-        again = judge_report(report, parse_all(["p50@N=16<=20ms", "p50@N=3<=20ms"]))
-        assert [verdict.outcome for verdict in again] == ["pass", "inconclusive"]
-        assert "not timed at N=3" in again[1].reason
-        chosen = self.gate(target, path, None, "p50<=2ms", plan=dataclasses.replace(PLAN, shapes=(("x", (8, 4)),)))
-        assert chosen.verdicts[0].outcome == "fail"
-        with pytest.raises(UsageError, match="names no input and no dynamic dimension"):
-            self.gate(target, path, None, "p50@M=8<=10ms")
-
-    @pytest.mark.parametrize(("turn", "outcome"), [(1, "fail"), (5, "fail")])
-    def test_a_candidate_that_crashes_fails_with_what_it_said(self, target, path, turn, outcome):
-        target.failures[path] = (turn, CrashError("The process died of signal 11. It said: oh no"))
-        gated = self.gate(target, path, None, "p50<=1s", "size<=1GB")
-        assert [verdict.outcome for verdict in gated.verdicts] == [outcome, "pass"]
-        assert (
-            "the candidate's process failed: The process died of signal 11. It said: oh no" in gated.verdicts[0].reason
-        )
-
-    def test_a_baseline_that_crashes_is_inconclusive(self, target, path, pack_linear, tmp_path):
-        old = pack_linear(tmp_path / "old.edge")
-        target.failures[old] = (1, CrashError("The process hung"))
-        gated = self.gate(target, path, old, "p50<=+5%")
-        assert [verdict.outcome for verdict in gated.verdicts] == ["inconclusive"]
-
-    def test_a_process_that_says_why_it_cannot_is_an_error(self, target, path):
-        target.failures[path] = (1, BackendError("no such kernel"))
-        with pytest.raises(BackendError, match="no such kernel"):
-            self.gate(target, path, None, "p50<=1s")
-
-    def test_a_relative_budget_without_a_baseline_is_refused_before_measuring(self, target, path):
-        with pytest.raises(UsageError, match="give one with --baseline"):
-            self.gate(target, path, None, "p50<=+5%")
-        assert target.calls == []
-
-    def test_a_baseline_of_another_profile_is_refused_before_measuring(
-        self, target, path, pack_linear, local_profile, tmp_path
-    ):
-        other = pack_linear(tmp_path / "old.edge", profile=dataclasses.replace(local_profile, name="there"))
-        with pytest.raises(UsageError, match="another profile"):
-            self.gate(target, path, other, "p50<=+5%")
-        assert target.calls == []
-
-    def test_a_stored_baseline_is_compared_as_it_stands(self, target, path):
-        stored = self.gate(target, path, None, "p50<=1s").candidate
-        gated = self.gate(target, path, stored, "p50<=+50%")
-        assert [verdict.outcome for verdict in gated.verdicts] == ["pass"]
-        elsewhere = dataclasses.replace(stored, machine=dataclasses.replace(stored.machine, cpu="Other CPU"))
-        with pytest.raises(UsageError, match="cpu: Other CPU there"):
-            self.gate(target, path, elsewhere, "p50<=+50%")
-
-    def test_the_probe_is_remembered_for_the_next_time(self, target, path):
-        target.block = dataclasses.replace(target.block, probe_ns=(100_000, 110_000, 90_000))
-        self.gate(target, path, None, "p50<=1s")
-        assert machine_facts.recall(this_machine()).probe_ns == 100_000
-        target.block = dataclasses.replace(target.block, probe_ns=(200_000,))
-        gated = self.gate(target, path, None, "p50<=1s")
-        assert "had a slow probe" in gated.verdicts[0].reason
-        assert machine_facts.recall(this_machine()).probe_ns == 100_000
