@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 
 from toolchain.candidates.candidate import Candidate
 
-# Of float32's latency on the same runtime: rounded medians over the models of benchmarks/results/peers.txt. Storage
-# forms compute in float32, so that they can only tie with it.
+# Guesses, of which only the order counts: shares of float32's latency on the same runtime. The medians of peers in
+# benchmarks/results/peers.txt are 0.74 for NNCF's int8 on OpenVINO (18 runs), and 0.50 for OpenVINO beside ONNX
+# Runtime, both in float32 (20 runs). Storage forms compute in float32, so that they can only tie with it.
 _PRECISIONS = {"int8": 0.5, "bf16": 0.7, "fp16": 0.7, "int8-dynamic": 0.8}
 _STORED = 1.2
 _RUNTIMES = {"tensorrt": 0.2, "tensorrt_rtx": 0.2, "openvino": 0.6}  # of ONNX Runtime's

@@ -114,10 +114,11 @@ def _open_context(
     uncached, target = target, CachedTarget(target, cache, machine) if cache is not None else target
     given = as_npz(request.evaluation, work / "evaluation.npz") if request.evaluation else None
     metrics = metrics_of(given, request.metrics)
+    labelled = metrics[0].name != "parity"
     preflight.check_metrics([metric.name for metric in metrics], request.states)
     more = as_npz(request.unlabelled, work / "unlabelled.npz") if request.unlabelled else None
     if more:
-        unlabelled.check_metrics(metrics, labelled=given is not None and metrics[0].name != "parity")
+        unlabelled.check_metrics(metrics, labelled=given is not None and labelled)
     check_directions(request.budgets, [metric.scale for metric in metrics])
     table = tables.read(request.calibration_table) if request.calibration_table else None
     observed = as_npz(request.calibration, work / "calibration.npz") if request.calibration else None
@@ -126,7 +127,6 @@ def _open_context(
     described = step_inputs(described, request.states)
     if observed:
         dataset.check_names(observed, described, called=str(request.calibration))
-    labelled = metrics[0].name != "parity"
     if given:
         dataset.check_names(given, described, labels=labelled, called=str(request.evaluation))
     if more:

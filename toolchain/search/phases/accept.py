@@ -17,9 +17,8 @@ def accept(state: SearchState) -> None:
     """Score the finalists that may still win; only the fastest, if screening did not come to its end.
 
     The source is scored first, since its score takes no run, and the others by speed, as long as the time allows. What
-    is far slower than one that may be selected is not scored. Where
-    the source is no candidate, the time limit never prevents the first of these, so that a build always has a scored
-    candidate.
+    is far slower than one that may be selected is not scored. Where the source is no candidate, the time limit never
+    prevents the first of the others, so that a build always has a scored candidate.
     """
     clock = state.context.clock
     if clock.stopped:
