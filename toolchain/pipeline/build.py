@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hwbench.budgets import energy_budgets
 from hwbench.budgets.accuracy_limits import check_directions
+from hwbench.budgets.default_limits import with_defaults
 from hwbench.data import dataset
 from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements import interleaved
@@ -37,19 +38,16 @@ from toolchain.candidates.thread_count import within_cores
 from toolchain.candidates.unlabelled import Unlabelled
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
-from toolchain.pipeline.accuracy_budgets import with_defaults
 from toolchain.pipeline.bundle_contents import bundle_contents, calibration_tensors
 from toolchain.pipeline.device_match import device_match
 from toolchain.pipeline.repeatability import check_repeats
-from toolchain.pipeline.report_entries import (
+from toolchain.pipeline.report_entries import report_entry, report_trial, search_summary
+from toolchain.pipeline.report_notes import (
     calibration_notes,
     data_dependent_notes,
     drift_notes,
     repair_notes,
-    report_entry,
-    report_trial,
     search_notes,
-    search_summary,
     size_notes,
 )
 from toolchain.pipeline.request import BuildRequest

@@ -20,7 +20,7 @@ from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, open_model
 from toolchain.pipeline.build import build
-from toolchain.pipeline.report_entries import drift_notes
+from toolchain.pipeline.report_notes import drift_notes
 from toolchain.pipeline.request import BuildRequest
 from toolchain.recipes.recipe import Recipe
 from toolchain.search.time_limit import TimeLimit

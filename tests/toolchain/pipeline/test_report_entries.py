@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 from search_parts import trial
 
-from toolchain.pipeline.report_entries import calibration_notes, report_entry
+from toolchain.pipeline.report_entries import report_entry
 
 
 def test_what_failed_was_not_built_and_says_why():
@@ -24,13 +23,3 @@ def test_what_was_let_go_is_rejected_and_shows_what_screening_saw():
 def test_every_reason_that_there_is_is_said():
     one = dataclasses.replace(trial(8, rejected="too large"), remark="int8 did not pay")
     assert report_entry(one, None, None, None).reason.startswith("too large; int8 did not pay; ")  # and what it keeps
-
-
-def test_a_few_calibration_samples_draw_one_line():
-    def notes(n, number=1):
-        calibration = SimpleNamespace(n=n) if n is not None else None
-        return calibration_notes([trial(number)], SimpleNamespace(builder=SimpleNamespace(calibration=calibration)))
-
-    (one,) = notes(1)
-    assert one.startswith("int8's ranges were observed on 1 calibration sample; ")
-    assert notes(31) and notes(32) == notes(None) == notes(1, number=0) == []

@@ -14,7 +14,7 @@ from runtimes import npz
 from runtimes.bundles.input_limits import InputLimits
 from runtimes.sample_arrays import stack
 from runtimes.tensors import TensorSpec
-from toolchain.pipeline.report_entries import single_sizes, size_notes
+from toolchain.pipeline.report_notes import single_sizes, size_notes
 
 
 def samples(folder: Path, lengths: tuple[int, ...]) -> Dataset:

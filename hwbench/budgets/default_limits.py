@@ -1,4 +1,4 @@
-"""Accuracy budgets of a build: the user's, and defaults for metrics that none of those limits."""
+"""Default limits on accuracy, for metrics that no budget of the user's limits."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hwbench.budgets.budget import parse_all
+from hwbench.budgets.default_limits import with_defaults
 from hwbench.measurements.accuracy import Accuracy, joined
-from toolchain.pipeline.accuracy_budgets import with_defaults
 
 TOP1 = Accuracy("top1", True, 4, 0.75, scores=(1.0, 1.0, 1.0, 0.0), proportion=True)
 MAE = Accuracy("mae", False, 2, 49.8, scores=(49.7, 49.9))
