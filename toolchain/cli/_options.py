@@ -6,7 +6,6 @@ SciPy, ONNX, torch) within the functions that need them.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +20,6 @@ from toolchain.recipes.recipe import BEST, OFFERED
 
 if TYPE_CHECKING:
     from hwbench.budgets.budget import Budget
-    from hwbench.results.measure_bundles import Evaluation
     from runtimes.sampling.closed_loop import SamplingPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -132,24 +130,6 @@ def confidence_option(default: float) -> Callable[[F], F]:
     )
 
 
-def calibration_option(use: str, *, required: bool = False) -> Callable[[F], F]:
-    """Add --calibration.
-
-    Args:
-        use: completes "Samples ..." in the help: the command's use of the samples.
-        required: the command cannot do without them.
-    """
-    return click.option(
-        "--calibration",
-        type=click.Path(path_type=Path),
-        required=required,
-        metavar="FILE.npz|DIR|FILE.py:FACTORY",
-        callback=existing,
-        help=f"Samples {use}: arrays named after the inputs, whose first axis is the samples; a folder of one .npz per "
-        "sample; or a function that yields one dict of arrays per sample.",
-    )
-
-
 def method_option(default: str) -> Callable[[F], F]:
     """Add --method, which chooses the ranges of int8.
 
@@ -192,46 +172,6 @@ def correction_option(function: F) -> F:
 
 def _corrections(_: click.Context, __: click.Parameter, wanted: tuple[str, ...]) -> tuple[str, ...]:
     return corrections(wanted)
-
-
-def evaluation_options(function: F) -> F:
-    """Add --evaluation and --metric."""
-    function = click.option(
-        "--metric",
-        "metrics",
-        cls=NamesOption,
-        type=FileOrName(),
-        multiple=True,
-        metavar="NAME|NAME:OUTPUT|FILE.py:FUNCTION",
-        help="The metric of accuracy, such as top1, f1, mse, iou, map or wer (docs/metrics.md lists all), or your own "
-        "function of (outputs, labels). Repeatable, or a list with commas; the first one orders candidates.",
-    )(function)
-    return click.option(
-        "--evaluation",
-        type=click.Path(path_type=Path),
-        metavar="FILE.npz|DIR|FILE.py:FACTORY",
-        callback=existing,
-        help="Samples that accuracy is computed on, with labels: arrays named after the inputs, whose first axis is "
-        "the samples, and 'labels', or 'labels_OUTPUT' for the metric of one output; a folder of one .npz per sample; "
-        "or a function that yields one dict of arrays per sample.",
-    )(function)
-
-
-def evaluation_of(file: Path | None, metrics: tuple[str, ...]) -> Evaluation | None:
-    """Read --evaluation and --metric; None if neither is given.
-
-    Raises:
-        UsageError: there is a metric, and no samples to compute it on.
-    """
-    if file is None and metrics:
-        raise UsageError(f"The metric {metrics[0]} needs labelled samples; give --evaluation FILE.npz.")
-    if file is None:
-        return None
-    from hwbench.results.measure_bundles import Evaluation
-    from toolchain.calibration.sample_factory import as_npz
-
-    folder = click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="edgewright-"))
-    return Evaluation(as_npz(file, Path(folder, "evaluation.npz")), metrics)
 
 
 def duration_option(default: str) -> Callable[[F], F]:

@@ -14,17 +14,16 @@ from toolchain.cli._option_types import FileOrName, NamesOption, Time
 from toolchain.cli._options import (
     INTERRUPTED,
     budget_option,
-    calibration_option,
     confidence_option,
     correction_option,
     duration_option,
-    evaluation_options,
     existing,
     format_option,
     out_folder_option,
     sampling_plan,
     verbose_option,
 )
+from toolchain.cli._sample_options import calibration_option, evaluation_options, samples_option
 from toolchain.cli._show_results import show_build
 from toolchain.cli._source_options import input_option, output_option, state_option, trust_option
 from toolchain.sources.open_source import check_source, default_name
@@ -97,12 +96,9 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     help="Ranges for static int8, written by edgewright calibrate; they replace those of the samples.",
 )
 @evaluation_options
-@click.option(
+@samples_option(
     "--unlabelled",
-    type=click.Path(path_type=Path),
-    metavar="FILE.npz|DIR|FILE.py:FACTORY",
-    callback=existing,
-    help="Further samples without labels, in the forms of --evaluation: where a candidate decides as the source does, "
+    "Further samples without labels, in the forms of --evaluation: where a candidate decides as the source does, "
     "no label can make it worse. For top1 and top5; they are run only if they can change a verdict.",
 )
 @click.option(

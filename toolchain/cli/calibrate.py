@@ -10,7 +10,8 @@ import click
 
 from runtimes.errors import UsageError
 from toolchain.candidates.defaults import DEFAULT_CALIBRATION
-from toolchain.cli._options import INTERRUPTED, calibration_option, existing, method_option
+from toolchain.cli._options import INTERRUPTED, method_option
+from toolchain.cli._sample_options import calibration_option, samples_option
 from toolchain.cli._source_options import input_option, output_option, state_option, trust_option
 from toolchain.sources.open_source import check_source
 
@@ -26,12 +27,9 @@ if TYPE_CHECKING:
 @state_option
 @calibration_option("that ranges are observed on", required=True)
 @method_option(DEFAULT_CALIBRATION)
-@click.option(
+@samples_option(
     "--evaluation",
-    type=click.Path(path_type=Path),
-    metavar="FILE.npz|DIR|FILE.py:FACTORY",
-    callback=existing,
-    help="Samples such as the device will see, labelled or not; a warning names the tensors whose values differ from "
+    "Samples such as the device will see, labelled or not; a warning names the tensors whose values differ from "
     "those in the calibration samples.",
 )
 @click.option(

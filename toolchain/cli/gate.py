@@ -17,12 +17,11 @@ from toolchain.cli._options import (
     check_exists,
     confidence_option,
     duration_option,
-    evaluation_of,
-    evaluation_options,
     format_option,
     shape_option,
     verbose_option,
 )
+from toolchain.cli._sample_options import check_evaluation, evaluation_of, evaluation_options
 from toolchain.cli._show_results import show
 
 if TYPE_CHECKING:
@@ -113,8 +112,7 @@ def command(
     if shapes and candidate.suffix == ".json":
         raise UsageError(f"'{candidate}' is a report, whose samples have their shapes; --shape is for a bundle.")
     files = [_output(text) for text in outputs]
-    if evaluation is None:
-        evaluation_of(evaluation, metrics)
+    check_evaluation(evaluation, metrics)
     for path in filter(None, (candidate, baseline)):
         check_exists(path)
     from hwbench.budgets import energy_budgets

@@ -17,8 +17,6 @@ from toolchain.cli._option_types import Time
 from toolchain.cli._options import (
     check_exists,
     duration_option,
-    evaluation_of,
-    evaluation_options,
     format_option,
     profile_option,
     sampling_plan,
@@ -26,6 +24,7 @@ from toolchain.cli._options import (
     shape_option,
     verbose_option,
 )
+from toolchain.cli._sample_options import check_evaluation, evaluation_of, evaluation_options
 from toolchain.cli._show_results import show
 from toolchain.cli._source_options import input_option, trust_option
 from toolchain.sources.open_source import check_source, is_source
@@ -102,8 +101,7 @@ def command(
             f"'{path}' is a bundle, which holds its profile, threads and inputs, and no code; leave out --profile, "
             "--threads, --input and --trust-source."
         )
-    if evaluation is None:
-        evaluation_of(evaluation, metrics)
+    check_evaluation(evaluation, metrics)
     if is_bare:
         check_source(path)
     else:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from toolchain.cli._option_types import FileOrName
-from toolchain.cli._options import calibration_option, correction_option, method_option, text_or_json_option
+from toolchain.cli._options import correction_option, method_option, text_or_json_option
+from toolchain.cli._sample_options import calibration_option
 from toolchain.cli._source_options import input_option, state_option, trust_option
 from toolchain.recipes.recipe import BEST
 from toolchain.sources.open_source import check_source
