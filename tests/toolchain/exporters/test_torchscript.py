@@ -92,3 +92,26 @@ def test_the_reason_of_a_script_is_told_once(tmp_path):
     with pytest.raises(UsageError, match="RuntimeError: mat1") as error:
         torchscript.export(str(tmp_path / "net.pt"), (parse_input("x=float32[N,4]"),), tmp_path / "m.onnx")
     assert "RuntimeError: RuntimeError" not in str(error.value)
+
+
+class Writing(nn.Module):
+    def forward(self, x):
+        return x.add_(1) * 2
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_model_may_write_into_its_input(tmp_path):
+    torch.jit.save(torch.jit.script(Writing()), tmp_path / "net.pt")
+    torchscript.export(str(tmp_path / "net.pt"), (parse_input("x=float32[N,4]"),), tmp_path / "m.onnx")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_script_without_described_inputs_is_refused(tmp_path):
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "net.pt")
+    with pytest.raises(UsageError, match="needs its inputs described; add --input, as in --input image=float32"):
+        torchscript.export(str(tmp_path / "net.pt"), (), tmp_path / "m.onnx")
+
+
+def test_a_missing_script_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"There is no file '.*nothing\.pt'"):
+        torchscript.export(str(tmp_path / "nothing.pt"), IMAGE, tmp_path / "m.onnx")

@@ -1,4 +1,4 @@
-"""From every kind of source to ONNX, and the check that the export computes what its source does."""
+"""Factories of PyTorch modules as the source."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from torch import nn
 
 from runtimes.errors import UsageError
 from runtimes.tensors import TensorSpec
-from toolchain.exporters import module, pt2, torchscript
+from toolchain.exporters import module
 from toolchain.models.onnx_model import OnnxModel
 from toolchain.sources.input_specs import example_samples, parse_input
-from toolchain.sources.open_source import open_source
 
 IMAGE = (parse_input("image=float32[N,1,8,8]"),)
 FACTORY = """
@@ -151,14 +150,6 @@ def test_randomness_is_caught_by_the_parity_check(tmp_path, built):
         export_here(built, tmp_path / "m.onnx", "x=float32[N,64]")
 
 
-def test_a_program_saved_in_train_mode_is_caught_by_the_parity_check(tmp_path):
-    path = tmp_path / "training.pt2"
-    built = nn.Sequential(nn.Linear(16, 16), nn.Dropout(0.5)).train()
-    torch.export.save(torch.export.export(built, (torch.ones(2, 16),)), path)
-    with pytest.raises(UsageError, match=r"computes something else: .*Is the model in eval mode"):
-        pt2.export(str(path), (), tmp_path / "m.onnx")
-
-
 def test_what_onnx_runtime_cannot_compute_is_said(tmp_path):
     with pytest.raises(UsageError, match="ONNX Runtime cannot load the ONNX export of"):
         export_here(HalfPrecision(), tmp_path / "m.onnx", "x=float32[N,4]")
@@ -167,7 +158,7 @@ def test_what_onnx_runtime_cannot_compute_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("built", "inputs", "words"),
     [
-        (Branching(), ["x=float32[N,4]"], "cannot be exported to ONNX, at .*test_exporters.py.* depends on values"),
+        (Branching(), ["x=float32[N,4]"], "cannot be exported to ONNX, at .*test_module.py.* depends on values"),
         (nn.Linear(4, 2), ["x=float32[N,5]"], r"fails on inputs of the declared shapes, x \[2, 5\]: .*2x5 and 4x2"),
         (nn.Linear(4, 2), ["x=int64[N,4]"], "fails on inputs of the declared shapes, .*dtype"),
     ],
@@ -201,93 +192,14 @@ def test_a_factory_that_cannot_be_used_is_named_with_the_reason(tmp_path, text, 
         module.export(factory(tmp_path, text), IMAGE, tmp_path / "net.onnx")
 
 
+def test_a_factory_without_described_inputs_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="needs its inputs described; add --input, as in --input image=float32"):
+        module.export(factory(tmp_path), (), tmp_path / "net.onnx")
+
+
 def test_a_missing_factory_file_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"There is no file '.*nothing\.py'"):
         module.make(f"{tmp_path / 'nothing.py'}:make")
-
-
-@pytest.mark.parametrize("exporter", [module, torchscript])
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-def test_sources_that_declare_no_inputs_need_them_described(tmp_path, exporter):
-    source = tmp_path / "net.pt"
-    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), source)
-    with pytest.raises(UsageError, match="needs its inputs described; add --input, as in --input image=float32"):
-        exporter.export(str(source) if exporter is torchscript else factory(tmp_path), (), tmp_path / "net.onnx")
-
-
-def test_a_saved_program_brings_its_own_shapes(tmp_path, digits):
-    model = pt2.export(str(digits.program), (), tmp_path / "m.onnx")
-    assert [spec.shape[1:] for spec in model.inputs] == [(1, 8, 8)]
-    assert isinstance(model.inputs[0].shape[0], str)
-    assert run(model)[0].shape == (3, 10)
-
-
-def test_a_saved_programs_inputs_can_be_named(tmp_path, digits):
-    model = pt2.export(str(digits.program), IMAGE, tmp_path / "m.onnx")
-    assert [spec.name for spec in model.inputs] == ["image"]
-
-
-@pytest.mark.parametrize("content", [b"", b"not a program", b"PK\x05\x06" + bytes(18)], ids=["empty", "text", "zip"])
-def test_a_file_that_is_no_program_is_refused(tmp_path, content):
-    path = tmp_path / "net.pt2"
-    path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"net\.pt2' cannot be read as a torch\.export program"):
-        pt2.export(str(path), (), tmp_path / "m.onnx")
-
-
-def test_a_program_with_keyword_arguments(tmp_path):
-    path = tmp_path / "net.pt2"
-    torch.export.save(torch.export.export(Scaled(), (torch.ones(2, 4),), {"mask": torch.ones(2, 4) > 0}), path)
-    assert [spec.name for spec in pt2.export(str(path), (), tmp_path / "m.onnx").inputs] == ["x", "mask"]
-    swapped = tuple(map(parse_input, ("mask=bool[2,4]", "x=float32[2,4]")))
-    assert set(pt2.export(str(path), swapped, tmp_path / "m.onnx").inputs) == set(swapped)
-
-
-def test_what_does_not_fit_a_program_is_refused(tmp_path, digits):
-    for specs in (["a=float32[N,8,8]"], ["a=int64[N,1,8,8]"], ["a=float32[N,1,8,8]", "b=float32[N]"]):
-        with pytest.raises(UsageError, match=r"takes .*=float32\[.*,1,8,8\]"):
-            pt2.export(str(digits.program), tuple(map(parse_input, specs)), tmp_path / "m.onnx")
-
-
-def test_a_programs_batch_may_be_fixed_by_the_declaration(tmp_path, digits):
-    model = pt2.export(str(digits.program), (parse_input("image=float32[1,1,8,8]"),), tmp_path / "m.onnx")
-    assert (model.inputs[0].shape, model.outputs[0].shape) == ((1, 1, 8, 8), (1, 10))
-
-
-@pytest.mark.parametrize("exporter", [pt2, torchscript])
-def test_a_missing_torch_file_is_named(tmp_path, exporter):
-    with pytest.raises(UsageError, match=r"There is no file '.*nothing\.pt'"):
-        exporter.export(str(tmp_path / "nothing.pt"), IMAGE, tmp_path / "m.onnx")
-
-
-class Words(nn.Module):
-    """An embedding whose tokens exclude most random numbers."""
-
-    def __init__(self):
-        super().__init__()
-        self.table = nn.Embedding(10, 4)
-
-    def forward(self, tokens):
-        return self.table(tokens - 900)
-
-
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("kind", ["module", "torchscript"])
-def test_real_samples_are_used_where_random_ones_do_not_do(tmp_path, kind):
-    specs, samples = (parse_input("tokens=int64[N,L]"),), {"tokens": np.full((4, 6), 900), "labels": np.zeros(4)}
-    torch.jit.save(torch.jit.script(Words()), tmp_path / "net.pt")
-    globals()["_built"] = Words()
-    source = str(tmp_path / "net.pt") if kind == "torchscript" else f"{__name__}:_make"
-    with pytest.raises(UsageError, match="fails on inputs of the declared shapes"):
-        open_source(source, specs, tmp_path / "m.onnx")
-    assert open_source(source, specs, tmp_path / "m.onnx", samples).inputs == specs
-
-
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-def test_values_that_the_source_does_not_take_are_told_how_to_replace(tmp_path):
-    torch.jit.save(torch.jit.script(nn.Embedding(1, 4)), tmp_path / "net.pt")
-    with pytest.raises(UsageError, match=r"fails on inputs .*out of range.* give valid samples with --calibration"):
-        torchscript.export(str(tmp_path / "net.pt"), (parse_input("t=int64[N,9]"),), tmp_path / "m.onnx")
 
 
 @pytest.mark.parametrize("name", ["linear", "relu", "relu_1", "0.weight", "x"])
@@ -308,17 +220,6 @@ class Passing(nn.Module):
 def test_an_input_that_is_returned_is_an_output_of_another_name(tmp_path):
     model = export_here(Passing(), tmp_path / "m.onnx", "x=float32[N,4]")
     assert [spec.name for spec in (*model.inputs, *model.outputs)] == ["x", "x_output", "y", "again"]
-
-
-class Writing(nn.Module):
-    def forward(self, x):
-        return x.add_(1) * 2
-
-
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-def test_a_model_may_write_into_its_input(tmp_path):
-    torch.jit.save(torch.jit.script(Writing()), tmp_path / "net.pt")
-    torchscript.export(str(tmp_path / "net.pt"), (parse_input("x=float32[N,4]"),), tmp_path / "m.onnx")
 
 
 def test_a_factory_finds_the_files_beside_it_and_keeps_real_packages(tmp_path):
