@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.families import Part, Sample, _data, _training
-from tests.families.lstm_lm import next_token_loss
+from tests.families._sequences import next_element_loss, passages
 
 TITLE = "Decoder like GPT, whole sequence"
 INPUTS = ("tokens=int64[N,T]",)
@@ -64,8 +64,11 @@ def make() -> nn.Module:
 
 
 def train(module: nn.Module) -> None:
-    _training.fit(module, samples("train", 1000), lambda batch: next_token_loss(module, batch), 200, 1e-2)
+    def loss(batch: dict[str, Tensor]) -> Tensor:
+        return next_element_loss(module(batch["tokens"]), batch["labels"])
+
+    _training.fit(module, samples("train", 1000), loss, 200, 1e-2)
 
 
 def samples(part: Part, n: int) -> list[Sample]:
-    return [{"tokens": text[:-1], "labels": text[1:]} for text in _data.passages(part, n, (25, 33, 49))]
+    return passages(part, n)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.families import Part, Sample, _data, _training
+from tests.families._sequences import next_element_loss, passages
 
 TITLE = "Hugging Face: GPT-2"
 INPUTS = ("input_ids=int64[N,T]",)
@@ -31,11 +32,10 @@ def make() -> nn.Module:
 
 def train(module: nn.Module) -> None:
     def loss(batch: dict[str, Tensor]) -> Tensor:
-        logits = module(batch["input_ids"]).logits
-        return nn.functional.cross_entropy(logits.flatten(0, 1), batch["labels"].flatten())
+        return next_element_loss(module(batch["input_ids"]).logits, batch["labels"])
 
     _training.fit(module, samples("train", 1000), loss, 200, 1e-2)
 
 
 def samples(part: Part, n: int) -> list[Sample]:
-    return [{"input_ids": text[:-1], "labels": text[1:]} for text in _data.passages(part, n, (25, 33, 49))]
+    return passages(part, n, name="input_ids")

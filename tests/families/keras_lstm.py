@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
-from torch import nn
+from torch import Tensor, nn
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 import keras
 from keras import layers
 
-from tests.families import Part, Sample, _data, _training, lstm_lm
+from tests.families import Part, Sample, _data, _training
+from tests.families._sequences import next_element_loss, passages
 
 TITLE = "Keras: LSTM language model"
 INPUTS = ("tokens=int64[N,T]",)
@@ -32,8 +33,11 @@ def make() -> nn.Module:
 
 
 def train(module: nn.Module) -> None:
-    _training.fit(module, samples("train", 1000), lambda batch: lstm_lm.next_token_loss(module, batch), 100, 1e-2)
+    def loss(batch: dict[str, Tensor]) -> Tensor:
+        return next_element_loss(module(batch["tokens"]), batch["labels"])
+
+    _training.fit(module, samples("train", 1000), loss, 100, 1e-2)
 
 
 def samples(part: Part, n: int) -> list[Sample]:
-    return [{"tokens": text[:-1], "labels": text[1:]} for text in _data.passages(part, n, (13, 25, 33))]
+    return passages(part, n, (13, 25, 33))

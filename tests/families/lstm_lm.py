@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.families import Part, Sample, _data, _training
+from tests.families._sequences import next_element_loss, passages
 
 TITLE = "LSTM language model"
 INPUTS = ("tokens=int64[N,T]",)
@@ -34,12 +35,11 @@ def make() -> nn.Module:
 
 
 def train(module: nn.Module) -> None:
-    _training.fit(module, samples("train", 1000), lambda batch: next_token_loss(module, batch), 200, 1e-2)
+    def loss(batch: dict[str, Tensor]) -> Tensor:
+        return next_element_loss(module(batch["tokens"]), batch["labels"])
 
-
-def next_token_loss(module: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    return nn.functional.cross_entropy(module(batch["tokens"]).flatten(0, 1), batch["labels"].flatten())
+    _training.fit(module, samples("train", 1000), loss, 200, 1e-2)
 
 
 def samples(part: Part, n: int) -> list[Sample]:
-    return [{"tokens": text[:-1], "labels": text[1:]} for text in _data.passages(part, n, (25, 33, 49))]
+    return passages(part, n)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.families import Part, Sample, _data, _training
+from tests.families._sequences import next_element_loss
 
 TITLE = "WaveNet"
 INPUTS = ("signal=float32[N,1,T]",)
@@ -56,7 +57,7 @@ def make() -> nn.Module:
 
 def train(module: nn.Module) -> None:
     def loss(batch: dict[str, Tensor]) -> Tensor:
-        return nn.functional.cross_entropy(module(batch["signal"]).flatten(0, 1), batch["labels"].flatten())
+        return next_element_loss(module(batch["signal"]), batch["labels"])
 
     _training.fit(module, samples("train", 1000), loss, 200)
 
