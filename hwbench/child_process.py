@@ -42,6 +42,7 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
         OSError: the process met a full disk.
     """
     command = [sys.executable, "-m", module, *arguments]
+    tracked: set[Process] = getattr(_of_thread, "processes", set())
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -52,9 +53,8 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
         encoding="utf-8",
         errors="replace",
     ) as process:
-        tracked: set[Process] = getattr(_of_thread, "processes", set())
-        tracked.add(process)
-        try:
+        try:  # at once: leaving the `with` block waits for the process
+            tracked.add(process)
             _, stderr = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired as hung:
             written: object = hung.stderr or b""  # bytes, in spite of the encoding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 from hwbench import child_process
@@ -23,7 +23,7 @@ def count(threads: int, cores: int) -> int:
 def each(step: Callable[[T], R], items: Iterable[T], lanes: int, store: Callable[[R], object]) -> None:
     """Do a step for each item, and store each result as it comes.
 
-    After an exception, Ctrl-C included, no further step begins and the running processes are killed; results that were
+    After an exception, Ctrl-C or an alarm at any line included, no further step begins and the running processes are killed; results that were
     stored by then stay.
 
     Args:
@@ -34,8 +34,9 @@ def each(step: Callable[[T], R], items: Iterable[T], lanes: int, store: Callable
     """
     processes: set[child_process.Process] = set()
     with ThreadPoolExecutor(lanes, initializer=child_process.track_in, initargs=(processes,)) as pool:
-        futures = {pool.submit(step, item) for item in items}
+        futures: set[Future[R]] = set()
         try:
+            futures.update(pool.submit(step, item) for item in items)
             for done in as_completed(futures):
                 futures.discard(done)  # frees its result, which may be large
                 store(done.result())
