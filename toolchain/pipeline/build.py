@@ -15,6 +15,7 @@ from hwbench.budgets.default_limits import with_defaults
 from hwbench.data import dataset
 from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements import interleaved
+from hwbench.metrics import Metric
 from hwbench.progress import Tick, begin_stage, limit, say, staged_bar
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.targets import Target
@@ -110,25 +111,9 @@ def _open_context(
 ) -> BuildContext:
     """Open the source and the samples, and run the source, with which every candidate is compared."""
     uncached, target = target, CachedTarget(target, cache, machine) if cache is not None else target
-    given = as_npz(request.evaluation, work / "evaluation.npz") if request.evaluation else None
-    metrics = metrics_of(given, request.metrics)
-    labelled = metrics[0].name != "parity"
-    preflight.check_metrics([metric.name for metric in metrics], request.states)
-    more = as_npz(request.unlabelled, work / "unlabelled.npz") if request.unlabelled else None
-    if more:
-        unlabelled.check_metrics(metrics, labelled=given is not None and labelled)
-    check_directions(request.budgets, [metric.scale for metric in metrics])
     table = tables.read(request.calibration_table) if request.calibration_table else None
-    observed = as_npz(request.calibration, work / "calibration.npz") if request.calibration else None
-    described = () if is_onnx(Path(request.source)) else request.inputs
-    check_described(request.states, described)
-    described = step_inputs(described, request.states)
-    if observed:
-        dataset.check_names(observed, described, called=str(request.calibration))
-    if given:
-        dataset.check_names(given, described, labels=labelled, called=str(request.evaluation))
-    if more:
-        dataset.check_names(more, described, called=str(request.unlabelled))
+    files = _sample_files(request, work)
+    observed, given, more, metrics = files.calibration, files.evaluation, files.unlabelled, files.metrics
     real = observed or given
     begin_stage(OPENING.format(source=request.source))
     first = first_steps(open_arrays(real), request.states) if real else None
@@ -142,7 +127,7 @@ def _open_context(
     clock = TimeLimit(request.time_limit_s)
     read = functools.partial(dataset.read, inputs=model.inputs, states=request.states)
     calibration = read(observed, called=str(request.calibration)) if observed else None
-    evaluation = read(given, labels=labelled, called=str(request.evaluation)) if given else None
+    evaluation = read(given, labels=files.labelled, called=str(request.evaluation)) if given else None
     unlabelled_samples = read(more, called=str(request.unlabelled)) if more else None
     scorer = choose_scorer(model, evaluation, calibration, metrics, work, request.states)
     ranking = choose_ranking_scorer(model, calibration if given else scorer.samples, scorer, work)
@@ -175,6 +160,48 @@ def _open_context(
         lambda file: interleaved.outputs(bundle, file, target),
     )
     return dataclasses.replace(context, unlabelled=further)
+
+
+@dataclasses.dataclass(frozen=True)
+class _SampleFiles:
+    """The user's samples, as .npz files, and the metrics that are computed on those for evaluation.
+
+    Attributes:
+        labelled: the metrics need labels.
+    """
+
+    calibration: Path | None
+    evaluation: Path | None
+    unlabelled: Path | None
+    metrics: tuple[Metric, ...]
+    labelled: bool
+
+
+def _sample_files(request: BuildRequest, work: Path) -> _SampleFiles:
+    """Write all samples to files, and check their names and metrics before the source is opened.
+
+    Raises:
+        UsageError: a file, a metric or a budget does not fit the others.
+    """
+    evaluation = as_npz(request.evaluation, work / "evaluation.npz") if request.evaluation else None
+    metrics = metrics_of(evaluation, request.metrics)
+    labelled = metrics[0].name != "parity"
+    preflight.check_metrics([metric.name for metric in metrics], request.states)
+    more = as_npz(request.unlabelled, work / "unlabelled.npz") if request.unlabelled else None
+    if more:
+        unlabelled.check_metrics(metrics, labelled=evaluation is not None and labelled)
+    check_directions(request.budgets, [metric.scale for metric in metrics])
+    calibration = as_npz(request.calibration, work / "calibration.npz") if request.calibration else None
+    described = () if is_onnx(Path(request.source)) else request.inputs
+    check_described(request.states, described)
+    described = step_inputs(described, request.states)
+    if calibration:
+        dataset.check_names(calibration, described, called=str(request.calibration))
+    if evaluation:
+        dataset.check_names(evaluation, described, labels=labelled, called=str(request.evaluation))
+    if more:
+        dataset.check_names(more, described, called=str(request.unlabelled))
+    return _SampleFiles(calibration, evaluation, more, metrics, labelled)
 
 
 def _build_for(

@@ -20,6 +20,7 @@ FINALISTS = 4
 MARGIN = 1.15
 """Ratio by which short measurements on a shared machine vary."""
 
+_IN_HASTE = FINALISTS // 2  # finalists beside the source, if the time was over before the rounds were
 _MAX_BROKEN = 2  # candidates that break a budget and stay, since with layers in float32 they may meet it
 _SAME_SPEED = 1.05  # ratio up to which two forms that compute the same count as equally fast
 _CLOSE = 0.002  # of a score: the ranking samples cannot tell a smaller difference
@@ -140,16 +141,13 @@ def stored_no_better(able: Sequence[Trial]) -> dict[str, str]:
     return rejected
 
 
-def reject_for_time(
-    running: Sequence[Trial], why: str, broken: Broken, finalists: int = FINALISTS, *, timed: bool = True
-) -> list[Trial]:
+def reject_for_time(running: Sequence[Trial], why: str, broken: Broken, *, timed: bool = True) -> list[Trial]:
     """Reject all but the fastest running trials, since the time is over; the source stays.
 
     Args:
         running: the running trials.
         why: the reason why the time is over.
         broken: names the budgets that a trial is known to break.
-        finalists: twice the number of trials that may stay beside the source.
         timed: this machine is the device; what was not measured goes then, since nothing says that it is worth
             shipping, unless there is neither a measured trial nor the source.
     """
@@ -157,7 +155,7 @@ def reject_for_time(
     others.sort(key=lambda trial: (trial.median_ms is None, broken(trial) is not None, _speed(trial)))
     able = [trial for trial in others if trial.median_ms is not None or not timed]
     has_source = len(others) < len(running)
-    stay = able[: finalists // 2] or ([] if has_source else others[:1])
+    stay = able[:_IN_HASTE] or ([] if has_source else others[:1])
     return [trial if trial.is_source or trial in stay else reject_unfinished(trial, why) for trial in running]
 
 
