@@ -23,8 +23,8 @@ def count(threads: int, cores: int) -> int:
 def each(step: Callable[[T], R], items: Iterable[T], lanes: int, store: Callable[[R], object]) -> None:
     """Do a step for each item, and store each result as it comes.
 
-    After an exception, Ctrl-C or an alarm at any line included, no further step begins and the running processes are killed; results that were
-    stored by then stay.
+    After an exception, Ctrl-C or an alarm at any line included, no further step begins and the running processes are
+    killed; results that were stored by then stay.
 
     Args:
         step: waits for a process of `hwbench.child_process`, which several Python threads can do at once.
