@@ -27,6 +27,7 @@ emulator:
 
 # Every family of models through a whole build on both CPU runtimes; writes docs/families.md.
 test-families: $(VENV)/.ready
+	$(PIP) --constraint constraints.txt transformers
 	$(BIN)/python -m benchmarks.families > benchmarks/results/families.txt
 
 lint: $(VENV)/.ready

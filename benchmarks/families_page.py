@@ -49,6 +49,7 @@ dimension.
 _REFUSED = """Forms of the same models that people write first. The sentence is what `edgewright build` says.
 """
 _COLUMNS = ["family", "metric", "float32", "int8", "speed", "products in float32", "verdict of the build"]
+_NONE = ["see the verdict"] * 4
 
 
 def text(rows: Sequence[Row]) -> str:
@@ -78,9 +79,9 @@ def _int8(row: Row, runtime: str) -> list[str]:
     title, metrics = row.title or row.name, ", ".join(row.metrics)
     found = row.runtimes.get(runtime)
     if found is None:
-        return [title, metrics or "none", *[row.refusal or "not measured"] * 5]
+        return [title, metrics or "none", *_NONE, row.refusal or "not measured"]
     if not found.scores:
-        return [title, metrics, *[found.note] * 5]
+        return [title, metrics, *_NONE, found.note]
     before = ", ".join(_number(score) for score, _ in found.scores.values())
     after = ", ".join(_number(score) for _, score in found.scores.values())
     return [title, metrics, before, after, _speed(found), _in_float(found), found.note]

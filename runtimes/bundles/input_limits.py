@@ -19,17 +19,19 @@ class InputLimits:
     Attributes:
         sizes: the largest size of a dynamic dimension.
         rows: of an integer input, the number of rows of the table that it indexes.
+        may_be_empty: dynamic dimensions that may be 0 although outputs hold values then, as the length of a cache.
     """
 
     sizes: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
+    may_be_empty: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if any(limit < 1 for limit in (*self.sizes.values(), *self.rows.values())):
             raise ValueError("has a limit of an input below 1")
 
     def __bool__(self) -> bool:
-        return bool(self.sizes or self.rows)
+        return bool(self.sizes or self.rows or self.may_be_empty)
 
     def check(self, feeds: Feeds, sizes: Mapping[str, int]) -> None:
         """Check arrays that fit the declared types and shapes.

@@ -6,39 +6,36 @@ steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from runtimes.bundles.states import States, step_inputs
+from runtimes.bundles.manifest import Artifact
+from runtimes.bundles.states import step_inputs
 from runtimes.errors import FeedError
 from runtimes.tensors import Array, TensorSpec
 
 
-def empty_outputs(
-    inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], states: States, sizes: Mapping[str, int]
-) -> dict[str, Array] | None:
+def empty_outputs(artifact: Artifact, sizes: Mapping[str, int]) -> dict[str, Array] | None:
     """Answer a call of which at least one dynamic dimension is empty.
 
     Args:
-        inputs: the model's inputs.
-        outputs: the model's outputs.
-        states: outputs, by the inputs that take them at the next step.
+        artifact: the model's inputs, outputs, states, and the dimensions that may be empty.
         sizes: the sizes that the inputs gave to dynamic dimensions, one of which is 0.
 
     Returns:
         An empty array for every output, if their shapes say that each is empty. None if the runtime has to compute:
-        only states are empty, as a cache before the first step.
+        only states are empty, as a cache before the first step, or what was empty in a sample of the build.
 
     Raises:
-        FeedError: a batch or a dimension that no state has is empty, and an output would hold values nevertheless.
+        FeedError: another dimension is empty, and an output would hold values nevertheless.
     """
     empty = {name for name, size in sizes.items() if size == 0}
-    if all(_is_known_empty(spec, sizes, empty) for spec in outputs):
-        return {spec.name: np.zeros(spec.resolve(sizes), spec.dtype) for spec in outputs}
-    batch = {spec.shape[0] for spec in step_inputs(inputs, states) if spec.shape}
-    grows = {size for spec in inputs if spec.name in states for size in spec.shape} - batch
-    wrong = sorted(empty - grows)
+    if all(_is_known_empty(spec, sizes, empty) for spec in artifact.outputs):
+        return {spec.name: np.zeros(spec.resolve(sizes), spec.dtype) for spec in artifact.outputs}
+    batch = {spec.shape[0] for spec in step_inputs(artifact.inputs, artifact.states) if spec.shape}
+    grows = {size for spec in artifact.inputs if spec.name in artifact.states for size in spec.shape} - batch
+    wrong = sorted(empty - grows - set(artifact.limits.may_be_empty))
     if wrong:
         raise FeedError(f"Dimension {wrong[0]} is 0, and the outputs are not empty then; it has to be at least 1.")
     return None

@@ -150,7 +150,7 @@ class Session(abc.ABC):
                 check_out(self.outputs, out, feeds)
             empty = None
             if 0 in sizes.values():
-                empty = empty_outputs(self.inputs, self.outputs, self.artifact.states, sizes)
+                empty = empty_outputs(self.artifact, sizes)
             if empty is not None:
                 outputs = empty if out is None else _copied(empty, out)
             else:

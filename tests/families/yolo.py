@@ -59,6 +59,7 @@ def make() -> nn.Module:
 
 def train(module: nn.Module) -> None:
     assert isinstance(module, Detector)
+    nn.init.normal_(module.head.weight, std=0.01)
     _training.fit(module, samples("train", 1200), lambda batch: detection_loss(module, batch), 400, 1e-2)
 
 

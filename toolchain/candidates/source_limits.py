@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import inf
 
 import onnx_ir as ir
@@ -32,14 +32,16 @@ Takes = Callable[[Sizes], bool | None]
 """Tells whether the source takes sizes; None if they are too large to try."""
 
 
-def source_limits(model: OnnxModel, data: Dataset) -> InputLimits:
+def source_limits(model: OnnxModel, data: Dataset, samples: Iterable[Dataset] = ()) -> InputLimits:
     """Find limits by running the source at growing sizes, and from its graph.
 
-    Dimensions that are a batch have none.
+    Dimensions that are a batch have none. That the source takes an empty dimension is shown by samples alone, since
+    ONNX Runtime ends the process at an LSTM over an empty batch.
 
     Args:
         model: the source.
         data: a few samples of single inferences; the middle one, in which a cache is half full, is resized.
+        samples: all samples.
 
     Raises:
         UsageError: ONNX Runtime cannot load the source.
@@ -49,7 +51,8 @@ def source_limits(model: OnnxModel, data: Dataset) -> InputLimits:
     usual = sizes_of(model.inputs, feed)
     lengths = sorted(usual.keys() - batches(model.inputs))
     sizes = largest_sizes(usual, lengths, _runner(model, feed)) if lengths else {}
-    return InputLimits(sizes, table_rows(load_ir(model.path)))
+    empty = {name for known in samples for name, seen in known.sizes.items() if 0 in seen}
+    return InputLimits(sizes, table_rows(load_ir(model.path)), tuple(sorted(empty)))
 
 
 def largest_sizes(usual: Sizes, lengths: Collection[str], takes: Takes) -> dict[str, int]:

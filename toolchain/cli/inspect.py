@@ -98,7 +98,8 @@ def _show_engine(manifest: dict[str, Any], artifact: Artifact, form: str) -> Non
 def _limits(limits: InputLimits) -> dict[str, str]:
     """Write each limit as a comparison, beginning with the operator."""
     sizes = {name: f"<= {largest}" for name, largest in limits.sizes.items()}
-    return {**sizes, **{name: f"< {rows}" for name, rows in limits.rows.items()}}
+    empty = {name: f"0 to {limits.sizes[name]}" if name in sizes else ">= 0" for name in limits.may_be_empty}
+    return {**sizes, **empty, **{name: f"< {rows}" for name, rows in limits.rows.items()}}
 
 
 def _print_manifest(manifest: dict[str, Any]) -> None:

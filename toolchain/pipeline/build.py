@@ -135,7 +135,7 @@ def _open_context(
     begin_stage(REFERENCE)
     timed = interleaved.subset(scorer.samples, scorer.samples.first(_TIMED_SAMPLES, sys.maxsize), work / "timed.npz")
     inferences = single_steps(model, timed, work / "timed-steps.npz", _PROFILED_STEPS)
-    limits = source_limits(model, inferences)
+    limits = source_limits(model, inferences, filter(None, (calibration, evaluation)))
     builder = CandidateBuilder(request.name, model, steps, work, table, cache, request.ranges, request.states, limits)
     reference = Candidate(builder.as_is, REFERENCE_RUNTIME, RuntimeSettings(0, {"spinning": "0"}))
     bundle = builder.make(reference, request.profiles[0]).bundle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from served import demanding_bundle
 
 import runtimes
 from runtimes.backends import null
+from runtimes.bundles.input_limits import InputLimits
 from runtimes.bundles.manifest import Artifact
 from runtimes.errors import FeedError
 from runtimes.profile import HardwareProfile
@@ -39,11 +41,14 @@ def test_what_onnx_runtime_would_die_of_is_refused(here: HardwareProfile, tmp_pa
 
 
 @pytest.mark.parametrize(("n", "asked"), [(1, True), (0, False)])
-def test_an_empty_cache_is_a_state(artifact: Artifact, n: int, asked: bool, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    "kept", [{"states": {"past": "present"}}, {"limits": InputLimits(may_be_empty=("P",))}], ids=("state", "input")
+)
+def test_an_empty_cache_is_computed(artifact: Artifact, kept: dict[str, Any], n: int, asked: bool, monkeypatch) -> None:
+    """A cache that the session keeps, or one that the caller feeds and that was empty in a sample of the build."""
     inputs = (TensorSpec("token", "int64", ("N",)), TensorSpec("past", "float32", ("N", "P")))
     outputs = (TensorSpec("y", "float32", ("N",)), TensorSpec("present", "float32", ("N", "Q")))
-    states = {"past": "present"}
-    decoder = dataclasses.replace(artifact, runtime="null", inputs=inputs, outputs=outputs, states=states)
+    decoder = dataclasses.replace(artifact, runtime="null", inputs=inputs, outputs=outputs, **kept)
     session = null.load(decoder, b"")
     seen: list[Feeds] = []
 

@@ -70,6 +70,12 @@ def test_tables_are_found_from_any_length(tmp_path: Path, table: str, length: in
     assert found == InputLimits({"T": POSITIONS}, {"ids": WORDS})
 
 
+def test_what_samples_leave_empty_may_be_empty(tmp_path: Path) -> None:
+    model = model_with(TABLES["an index"], tmp_path)
+    samples = [inference(tmp_path, model, length) for length in (3, 0)]
+    assert source_limits(model, samples[0], samples).may_be_empty == ("T",)
+
+
 @pytest.fixture(scope="module", params=list(TABLES))
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
     return model_with(TABLES[request.param], tmp_path_factory.mktemp("m"))
