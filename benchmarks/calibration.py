@@ -38,7 +38,7 @@ from runtimes.tensors import Array
 from toolchain.models import ort_session
 from toolchain.models.onnx_model import open_model
 from toolchain.models.prepare import prepare
-from toolchain.recipes.apply_recipe import calibrate
+from toolchain.recipes.find_ranges import calibrate
 from toolchain.recipes.recipe import Recipe
 
 _SIZES = (64, 256, 1024)

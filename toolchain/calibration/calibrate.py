@@ -44,55 +44,66 @@ def observe_ranges(
     data: Dataset,
     infinities: bool = False,
 ) -> CalibrationTable:
-    """Observe tensors, and choose each one's range by a method.
+    """Observe tensors, and choose each one's range by a method; see `observe_by_methods`."""
+    return observe_by_methods([method], model, tensors, data, infinities)[method]
+
+
+def observe_by_methods(
+    chosen: Sequence[str],
+    model: ir.Model,
+    tensors: Sequence[str],
+    data: Dataset,
+    infinities: bool = False,
+) -> dict[str, CalibrationTable]:
+    """Observe tensors once, and choose each one's range by several methods.
 
     Shows its progress on stderr and, after a few samples, a forecast of its time and memory.
 
     Args:
-        method: the name of a file of `methods/`.
+        chosen: names of files of `methods/`.
         model: the prepared float model; it stays unchanged.
         tensors: names of float32 tensors to observe.
         data: the calibration samples.
         infinities: the tensors may hold infinity and NaN, which then count as zeros.
 
     Returns:
-        The table. A tensor that was empty in every sample has no range.
+        A table for each method, but for those that take more samples than there are. A tensor that was empty in every
+        sample has no range.
 
     Raises:
-        UsageError: as in `observe`; or there are too few samples for a distribution (the message gives both numbers).
-        CalibrationInterrupted: Ctrl-C was pressed, and the samples so far make a table.
+        UsageError: as in `observe`; or there are too few samples for every method (the message gives both numbers).
+        CalibrationInterrupted: Ctrl-C was pressed, and the samples so far make a table by the first method.
     """
-    chooser = methods.method(method)
+    wanted = any(methods.method(method).NEEDS_DISTRIBUTION for method in chosen)
+    named = " and ".join(chosen)
     batch, n = data.batch_size, data.n
     histograms, done, start = Histograms(len(tensors)), 0, 0
-    wanted = bool(chooser.NEEDS_DISTRIBUTION)
-    with bar(f"Calibrating ({method})", n // batch) as tick, _deferred_interrupt() as interrupted:
+    with bar(f"Calibrating ({named})", n // batch) as tick, _deferred_interrupt() as interrupted:
         for observation in observe(model, tensors, data, elements=wanted, infinities=infinities):
             histograms.add(observation.low, observation.high, observation.elements, observation.sizes)
             done += batch
             if done == _FORECAST_AFTER * batch:
-                say(forecast(method, n, (n - done) // batch * (time.perf_counter_ns() - start) / 1e9))
+                say(forecast(named, n, (n - done) // batch * (time.perf_counter_ns() - start) / 1e9))
             tick(f"sample {done}")
             if interrupted():
                 break
             start = time.perf_counter_ns()
         try:
-            ranges = _ranges(method, tensors, histograms.finish(), done)
+            tables = _tables(chosen, tensors, histograms.finish(), done, n)
         except UsageError:
             if interrupted():
                 raise KeyboardInterrupt from None  # too few samples so far
             raise
-        table = CalibrationTable(method, done, ranges, done == n, tuple(name for name in tensors if name not in ranges))
         if interrupted():
-            raise CalibrationInterrupted(table)
-    return table
+            raise CalibrationInterrupted(next(iter(tables.values())))
+    return tables
 
 
 def forecast(method: str, n: int, seconds: float) -> str:
     """Write the forecast of a calibration after its first samples; from then on its memory does not grow.
 
     Args:
-        method: the method's name.
+        method: the names of the methods.
         n: the number of samples.
         seconds: the time that the rest will take.
     """
@@ -103,6 +114,25 @@ def forecast(method: str, n: int, seconds: float) -> str:
         f"Calibrating by {method} on {n:,} samples takes {duration} more; this process holds {memory_mb:,.0f} MB of "
         "memory and needs no more."
     )
+
+
+def _tables(
+    chosen: Sequence[str], tensors: Sequence[str], found: Sequence[Histogram], done: int, n: int
+) -> dict[str, CalibrationTable]:
+    """Choose ranges by each method that has enough samples; the first one's error is raised if none has."""
+    tables: dict[str, CalibrationTable] = {}
+    short: TooFewSamplesError | None = None
+    for method in chosen:
+        try:
+            ranges = _ranges(method, tensors, found, done)
+        except TooFewSamplesError as error:
+            short = short or error
+            continue
+        unobserved = tuple(name for name in tensors if name not in ranges)
+        tables[method] = CalibrationTable(method, done, ranges, done == n, unobserved)
+    if short is not None and not tables:
+        raise short
+    return tables
 
 
 def _ranges(method: str, tensors: Sequence[str], found: Sequence[Histogram], n: int) -> dict[str, Range]:

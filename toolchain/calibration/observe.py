@@ -36,8 +36,8 @@ class Observation:
 
     Attributes:
         low, high: the extremes of each tensor, float64 [tensors]. The low is above the high for an empty tensor, and
-            for a tensor that was not computed, as in a branch that was not taken. If elements are observed, a side that
-            ReLU or Clip bounds, and that can hold no infinity, has the extreme of the elements.
+            for a tensor that was not computed, as in a branch that was not taken. A side that has reached the bound of
+            its ReLU or Clip is not looked at any more; it has that bound, or the extreme of the elements.
         elements: some of each tensor's values, float32, tensor after tensor; empty unless they are asked for.
         sizes: the number of elements of each tensor.
     """
@@ -74,8 +74,7 @@ def observe(
     share = np.clip(ELEMENTS * batch // data.n, *_ELEMENTS_PER_SAMPLE)
     per_sample = int(share) if elements else 0
     bounds = _bounds(model.graph, tensors)
-    # A bounded side holds no infinity, so the elements' extreme is good enough there.
-    open_sides = np.isinf(bounds) if elements else np.ones(bounds.shape, bool)
+    open_sides = np.ones(bounds.shape, bool)
     dims = {letter: sizes[0] for letter, sizes in data.sizes.items() if len(sizes) == 1}
     build_graph = functools.partial(
         build_observer_graph, model, tensors, elements=per_sample, dims=dims, infinities=infinities

@@ -41,6 +41,7 @@ from toolchain.recipes.apply_recipe import (
     SOURCE_PRECISION,
     CalibratedGraph,
     calibrate_graph,
+    calibration_key,
     check_table,
     keep_in_float,
     quantize,
@@ -105,7 +106,8 @@ class CandidateBuilder:
         self.as_is = as_is(model)
         self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
         self._works: dict[Recipe, Work] = {}
-        self._calibrations: dict[Recipe, CalibratedGraph] = {}
+        self._keys: dict[Recipe, tuple[str, Recipe]] = {}
+        self._calibrations: dict[tuple[str, Recipe], CalibratedGraph] = {}
         self._bundles = 0
         self._source_bytes = 0
         if table is not None and self._prepared is not None:
@@ -238,15 +240,22 @@ class CandidateBuilder:
         return made
 
     def _calibrated(self, recipe: Recipe) -> CalibratedGraph | None:
-        """Correct and calibrate once for recipes that differ in the nodes they keep; None for a quantized source."""
+        """Correct and calibrate once for recipes that differ in the nodes they keep, or in what changes no graph.
+
+        Returns:
+            None for a quantized source.
+        """
         if self._prepared is None:
             return None
         base = dataclasses.replace(recipe, keep=(), keep_in="fp32")
-        if base not in self._calibrations:
-            self._calibrations[base] = calibrate_graph(
+        if base not in self._keys:
+            self._keys[base] = calibration_key(self._prepared, base)
+        key = self._keys[base]
+        if key not in self._calibrations:
+            self._calibrations[key] = calibrate_graph(
                 self._prepared, base, self.calibration, self._table, table_cache.open_cache()
             )
-        return keep_in_float(self._calibrations[base], recipe.keep)
+        return keep_in_float(self._calibrations[key], recipe.keep)
 
     def _known(self, recipe: Recipe, file: Path) -> OnnxModel | None:
         """Write a variant of an earlier build to a file; None if the cache has none."""

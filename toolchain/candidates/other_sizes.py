@@ -27,6 +27,7 @@ from toolchain.calibration.single_steps import open_stream
 from toolchain.models import ort_session
 from toolchain.models.data_dependent import data_dependent_outputs
 from toolchain.models.onnx_model import OnnxModel, load_ir
+from toolchain.models.pool_windows import windows_check
 from toolchain.sources.sized_runs import run_resized
 from toolchain.sources.sizes import other_sizes, resized, sizes_of
 
@@ -149,7 +150,8 @@ def _expected(model: OnnxModel, data: Dataset, session: ort.InferenceSession) ->
 
 
 def _accepted(model: OnnxModel, own: Sequence[Feeds], session: ort.InferenceSession) -> Iterator[dict[str, int]]:
-    """Yield sizes at which the source runs."""
+    """Yield sizes at which the source runs, and which its operators define."""
+    fits = windows_check(load_ir(model.path))
     call, usual = functools.partial(ort_session.run_sample, session, 0), sizes_of(model.inputs, own[0])
     tried: list[dict[str, int]] = [usual]
     for sizes in other_sizes(model.inputs, usual):
@@ -157,5 +159,5 @@ def _accepted(model: OnnxModel, own: Sequence[Feeds], session: ort.InferenceSess
             continue
         tried.append(sizes)
         runs = (run_resized(model.inputs, fed, sizes, call) for fed in own)
-        if all(run is not None and run.error is None for run in runs):
+        if all(run is not None and run.error is None and fits(run.feed) for run in runs):
             yield sizes

@@ -77,7 +77,7 @@ def command(
     from toolchain.calibration.sample_factory import as_npz
     from toolchain.models.prepare import prepare
     from toolchain.output_folder import output_file
-    from toolchain.recipes.apply_recipe import calibrate
+    from toolchain.recipes.find_ranges import calibrate
     from toolchain.recipes.recipe import Recipe
     from toolchain.sources.open_with_samples import open_float_with_samples
 

@@ -21,6 +21,8 @@ def correct(
     stage: Stage,
     ranges: Mapping[str, Range],
     calibration: Dataset,
+    error: OutputError | None = None,
+    error_db: float | None = None,
 ) -> ir.Model:
     """Apply the recipe's corrections of one stage.
 
@@ -34,6 +36,8 @@ def correct(
         stage: "before" calibration, or "after" it.
         ranges: the calibrated ranges; empty before calibration.
         calibration: the samples.
+        error: measures the error at the outputs of this graph; made here if None.
+        error_db: the error of the graph as it is, if it was measured already.
 
     Returns:
         The corrected float graph.
@@ -41,8 +45,8 @@ def correct(
     Raises:
         UsageError: a correction is unknown, or the samples cannot be used.
     """
-    made, error = graph, OutputError(graph, recipe, calibration)
-    left: float | None = None  # the error of what was made so far, once it was measured
+    made, error = graph, error or OutputError(graph, recipe, calibration)
+    left = error_db  # the error of what was made so far, once it was measured
     for name in recipe.corrections:
         correction = corrections.correction(name)
         if stage != correction.STAGE:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 import onnx_ir as ir
 
 from hwbench.data.dataset import Dataset
-from hwbench.progress import say
 from runtimes import samples
 from runtimes.cache import Cache
 from runtimes.errors import UsageError
@@ -19,19 +17,19 @@ from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain import corrections
 from toolchain.builders import builder
-from toolchain.calibration.calibrate import TooFewSamplesError, observe_ranges
 from toolchain.calibration.table import CalibrationTable
-from toolchain.calibration.table_cache import dependencies
+from toolchain.calibration.table_cache import graph_sha256
 from toolchain.graphs.value_range import Range
 from toolchain.graphs.weights import operands
 from toolchain.models.onnx_model import CALIBRATION_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.models.prepare import prepare
 from toolchain.models.repair import make_runnable
-from toolchain.quantizers import quantizer, range_quantizer
+from toolchain.quantizers import int8, quantizer, range_quantizer
 from toolchain.recipes.apply_corrections import correct
+from toolchain.recipes.find_ranges import find_ranges
 from toolchain.recipes.output_error import OutputError
 from toolchain.recipes.qdq_placement import place
-from toolchain.recipes.recipe import BEST, OFFERED, Recipe
+from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import example_samples
 
 SOURCE_PRECISION = "fp32"
@@ -115,38 +113,47 @@ def calibrate_graph(
     observable = calibration is not None and recipe.calibration is not None
     check_samples(recipe, samples=observable, table=table is not None)
     needs = quantizer(recipe.precision).NEEDS_RANGES
-    fit = builder(recipe.for_runtime).FIT_INT8 if recipe.for_runtime is not None else None
-    if fit is not None:
-        graph = fit(graph, recipe.scheme or QuantizationScheme())
+    graph = _fitted(graph, recipe)
     ranges: Mapping[str, Range] = {}
+    error_db: float | None = None
+    error: OutputError | None = None
     if needs == "yes" and table is not None:
         ranges = table.of(range_quantizer(recipe.precision).tensors(graph, recipe)).ranges
     elif needs != "no" and recipe.calibration is not None and calibration is not None:
         graph = correct(graph, recipe, "before", {}, calibration)
-        found = _best_table(graph, recipe, calibration, cache)
-        ranges = found.ranges
+        error = OutputError(graph, recipe, calibration)
+        found = find_ranges(graph, recipe, calibration, cache, error)
+        ranges, error_db = found.table.ranges, found.error_db
         if needs == "yes":
             graph = graph.clone()
-            graph.metadata_props[CALIBRATION_KEY] = found.method
+            graph.metadata_props[CALIBRATION_KEY] = found.table.method
     if not ranges or not recipe.corrections or calibration is None:
         return CalibratedGraph(graph, graph, ranges)
-    return CalibratedGraph(graph, correct(graph, recipe, "after", ranges, calibration), ranges)
+    corrected = correct(graph, recipe, "after", ranges, calibration, error, error_db)
+    return CalibratedGraph(graph, corrected, ranges)
 
 
-def _best_table(graph: ir.Model, recipe: Recipe, calibration: Dataset, cache: Cache | None) -> CalibrationTable:
-    """Find the ranges by the recipe's method; for `BEST`, by the one that leaves int8's outputs closest to float's."""
-    if recipe.calibration != BEST:
-        return calibrate(graph, recipe, calibration, cache)
-    first, *others = (dataclasses.replace(recipe, calibration=method) for method in OFFERED)
-    best, error = calibrate(graph, first, calibration, cache), OutputError(graph, recipe, calibration)
-    least = error.of(graph, best.ranges)
-    for other in others:
-        with contextlib.suppress(TooFewSamplesError):
-            table = calibrate(graph, other, calibration, cache)
-            left = error.of(graph, table.ranges)
-            if left < least:
-                best, least = table, left
-    return best
+def calibration_key(graph: ir.Model, recipe: Recipe) -> tuple[str, Recipe]:
+    """Identify what `calibrate_graph` makes of a recipe, which is the same for most runtimes.
+
+    Args:
+        graph: the prepared graph.
+        recipe: the recipe.
+
+    Returns:
+        A key that is equal for recipes of which the same samples make the same calibrated graph.
+    """
+    fitted, scheme = _fitted(graph, recipe), recipe.scheme
+    if recipe.precision == "int8" and scheme is not None and not int8.lstms(fitted, recipe):
+        scheme = dataclasses.replace(scheme, contrib_ops=False)  # static int8 uses them for LSTMs alone
+    same = dataclasses.replace(recipe, scheme=scheme, for_runtime=None)
+    return graph_sha256(fitted) if recipe.precision == "int8" else "", same
+
+
+def _fitted(graph: ir.Model, recipe: Recipe) -> ir.Model:
+    """Make a graph avoid the known faults of the runtime that a recipe is for."""
+    fit = builder(recipe.for_runtime).FIT_INT8 if recipe.for_runtime is not None else None
+    return fit(graph, recipe.scheme or QuantizationScheme()) if fit is not None else graph
 
 
 def check_samples(recipe: Recipe, *, samples: bool, table: bool) -> None:
@@ -189,41 +196,6 @@ def keep_in_float(calibrated: CalibratedGraph, keep: Collection[str]) -> Calibra
     for name in corrections.names():
         model = corrections.correction(name).undo(model, calibrated.reference, kept)
     return dataclasses.replace(calibrated, model=model)
-
-
-def calibrate(graph: ir.Model, recipe: Recipe, calibration: Dataset, cache: Cache | None = None) -> CalibrationTable:
-    """Find the ranges that a recipe's quantizer needs: in the cache, or from the samples.
-
-    Args:
-        graph: the prepared float model; it stays unchanged.
-        recipe: the recipe, which names the quantizer and the calibration method.
-        calibration: the samples.
-        cache: the tables of earlier builds; None to observe the samples in any case.
-
-    Raises:
-        UsageError: the method is unknown, or the samples cannot be used.
-        CalibrationInterrupted: Ctrl-C was pressed; the exception carries the ranges so far.
-    """
-    quantizer = range_quantizer(recipe.precision)
-    infinities = quantizer.COMPUTES_IN != "int8"  # float formats hold infinity, which attention masks use
-    needed = quantizer.tensors(graph, recipe)
-    every = quantizer.tensors(graph, dataclasses.replace(recipe, keep=())) if recipe.keep else needed
-    observed = every if set(needed) <= set(every) else needed  # so that variants which keep other nodes share a table
-    method = str(recipe.calibration)
-    key = dependencies(graph, method, observed, calibration, infinities) if cache else None
-    table = cache.get_value(CalibrationTable, key) if cache else None
-    if table is None:
-        table = observe_ranges(method, graph, observed, calibration, infinities)
-        if cache:
-            cache.put_value(key, table)
-            cache.trim()
-    else:
-        say(f"The {method} ranges of these {table.samples:,} samples come from the cache.")
-    table = table.of(needed)
-    if table.unobserved:
-        names = ", ".join(table.unobserved)
-        say(f"No calibration sample reached tensors {names}; the nodes that use them stay in float32.")
-    return table
 
 
 def check_table(table: CalibrationTable, graph: ir.Model) -> None:

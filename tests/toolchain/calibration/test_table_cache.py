@@ -23,7 +23,7 @@ from toolchain.calibration.table import CalibrationTable
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import open_model
 from toolchain.models.prepare import prepare
-from toolchain.recipes.apply_recipe import calibrate
+from toolchain.recipes.find_ranges import calibrate
 from toolchain.recipes.recipe import Recipe
 
 

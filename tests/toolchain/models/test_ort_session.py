@@ -17,7 +17,8 @@ from toolchain.graphs.edits import Edits
 from toolchain.models import ort_session
 from toolchain.models.onnx_model import load_ir, open_model
 from toolchain.models.prepare import prepare
-from toolchain.recipes.apply_recipe import calibrate, calibrate_graph
+from toolchain.recipes.apply_recipe import calibrate_graph
+from toolchain.recipes.find_ranges import calibrate
 from toolchain.recipes.recipe import Recipe
 
 RECIPE = Recipe("int8", "minmax", corrections=("bias",))

@@ -42,10 +42,17 @@ def rank_fastest(state: SearchState) -> None:
     """Score trials on the ranking samples, the fastest first, until as many as may stay break no budget.
 
     A slower one could stay only by being closer to the source. The fastest that computes in float32 is the closest, so
-    that it is ranked in any case.
+    that it is ranked in any case. What is wrong at other sizes makes room at once: no other is rejected because of it.
     """
     while wanted := _next_to_rank(state):
         _rank(state, wanted)
+        for trial in wanted:
+            _check_sizes(state, state.trials[trial.name])
+
+
+def _check_sizes(state: SearchState, trial: Trial) -> None:
+    if trial.is_running and not state.acceptance.broken_budgets(trial):
+        state.put(trial_steps.check_sizes(trial, state.profile, state.context))
 
 
 def _next_to_rank(state: SearchState) -> list[Trial]:
