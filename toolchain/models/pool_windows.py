@@ -37,7 +37,10 @@ def windows_check(model: ir.Model) -> Callable[[Feeds], bool]:
     observer.graph.outputs.clear()
     edits = Edits(observer.graph)
     for pool in pools:
-        edits.add_output(edits.append("Shape", pool.inputs[0]))
+        assert pool.inputs[0] is not None
+        shape = edits.append("Shape", pool.inputs[0])
+        shape.type = ir.TensorType(ir.DataType.INT64)
+        observer.graph.outputs.append(shape)
     session = ort_session.session(observer)
 
     def fit(feeds: Feeds) -> bool:

@@ -61,12 +61,15 @@ class BuildContext:
 
     def run(self, bundle, inputs, outputs):
         self.ran.append(bundle)
-        np.savez(outputs, y=np.zeros(1))
+        np.savez(outputs, y=np.array([float(bundle.name)] if bundle.name.isdigit() else [0.0]))
 
     def sample(self, bundle, inputs, plan):
         if next(self._samples) == self._interrupted_at:
             raise KeyboardInterrupt
         return block(float(bundle.name))
+
+    def _ranked(self, outputs=None):
+        return Accuracy("parity", True, 1, 1.0, scores=(1.0,))
 
     def _score(self, outputs):
         self.scored_in.add(threading.get_ident())
@@ -235,3 +238,34 @@ def test_settings_are_not_tried_for_what_they_could_not_make_the_fastest(started
 def test_what_was_not_measured_is_not_the_fastest(started):
     state = started(BuildContext(), trial(1), trial(2, 2), trial(3, 1))
     assert [one.median_ms for one in state.fastest] == [1, 2, None]
+
+
+class Resized:
+    """A context with samples of another size, at which the bundles of some names are wrong."""
+
+    def __init__(self, context, wrong):
+        self.data, self._wrong = SimpleNamespace(file=Path("sizes.npz")), wrong
+        context.other_sizes = self
+        context.ranking = SimpleNamespace(
+            names=("parity",), samples=SimpleNamespace(file=Path()), score=context._ranked, source=context._ranked
+        )
+
+    def fault(self, outputs):
+        return "it fails" if float(outputs["y"][0]) in self._wrong else None
+
+
+def test_what_is_wrong_at_other_sizes_rejects_no_slower_one(started):
+    """Else the fastest has the others rejected, and is rejected itself when it is accepted, so that the source is left."""
+    context = BuildContext()
+    Resized(context, wrong=(1.0,))
+    field = [
+        dataclasses.replace(trial(n), bundle=Path(str(ms)), ranked=None) for n, ms in enumerate((9, 1, 4, 5, 6, 7))
+    ]
+    state = started(context, *field)
+    run_phase(state, phase_of(screen))
+    source, fastest, second, *_ = state.trials.values()
+    assert not state.defects
+    assert fastest.rejected == "wrong at other sizes: it fails"
+    assert source.is_running
+    assert second.is_running
+    assert second.fits_other_sizes
