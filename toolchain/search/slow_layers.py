@@ -9,9 +9,11 @@ from hwbench.wording import count, some
 from runtimes.errors import EdgewrightError
 from toolchain.analysis import node_times
 from toolchain.analysis.node_times import NodeTime
+from toolchain.search.margin import CLEARLY_FASTER
 from toolchain.search.trials import Trial
 
 _SLOWER = 1.1  # times the float kernel's time: a layer returns to float32 where its integer kernel takes longer
+_WORTH = 0.01  # of int8's time: a layer that would save less stays in int8, since profiles differ by as much
 _NAMED = 4  # layers that a remark names
 _CAUSE = 0.05  # of the time: conversions that take less do not make int8 slower than float
 _WORSE = 1.05  # times the float latency: up to this ratio, int8 is not called slower
@@ -84,8 +86,10 @@ def explain(int8: Sequence[NodeTime], ratio: float, against: str) -> str:
 def slower_in_int8(int8: Sequence[NodeTime], floats: Sequence[NodeTime], layers: Sequence[str]) -> tuple[str, ...]:
     """Find the layers whose integer kernel is slower than their float kernel.
 
-    Kernels are paired by their order, since fusion gives those of the float model other names. Where the two models
-    have different numbers of products, pairs would mean nothing, and no layer is found.
+    Layers that would save next to nothing are left out, and so are all if they would not make int8 clearly faster:
+    which ones these are is another in every profile. Kernels are paired by their order, since fusion gives those of the
+    float model other names. Where the two models have different numbers of products, pairs would mean nothing, and no
+    layer is found.
 
     Args:
         int8: the time of each kernel of the quantized model.
@@ -96,8 +100,13 @@ def slower_in_int8(int8: Sequence[NodeTime], floats: Sequence[NodeTime], layers:
     theirs = [item for item in floats if item.kind == "float product"]
     if len(ours) != len(theirs):
         return ()
-    slow = (_layer(mine.node, layers) for mine, other in zip(ours, theirs) if _is_slower(mine, other))
-    return tuple(sorted({name for name in slow if name is not None}))
+    total = sum(item.us for item in int8)
+    saved = {
+        name: mine.us - other.us
+        for mine, other in zip(ours, theirs)
+        if _is_slower(mine, other, total) and (name := _layer(mine.node, layers)) is not None
+    }
+    return tuple(sorted(saved)) if total > CLEARLY_FASTER * (total - sum(saved.values())) else ()
 
 
 def _profile(trial: Trial, timed: Path) -> list[NodeTime]:
@@ -110,8 +119,9 @@ def _profile(trial: Trial, timed: Path) -> list[NodeTime]:
         return []
 
 
-def _is_slower(mine: NodeTime, other: NodeTime) -> bool:
-    return mine.kind == "integer product" and mine.us > _SLOWER * other.us
+def _is_slower(mine: NodeTime, other: NodeTime, total_us: float) -> bool:
+    is_slower = mine.us > _SLOWER * other.us and mine.us - other.us > _WORTH * total_us
+    return mine.kind == "integer product" and is_slower
 
 
 def _layer(kernel: str, layers: Sequence[str]) -> str | None:

@@ -10,6 +10,8 @@ from toolchain.search.successive_halving import MARGIN
 from toolchain.search.trials import Trial
 
 _GAIN = 0.97  # of the parent's latency: a variant takes its place only below this share
+_CLOSE = 0.025  # of the parent's latency: as near to that share, two blocks decide by chance
+_MOST_TURNS = 6
 
 Sample = Callable[[Trial], Trial]
 
@@ -36,7 +38,8 @@ def compare(parent: Trial, varied: Sequence[Trial], sample: Sample) -> list[Tria
 def measure(parent: Trial, varied: Sequence[Trial], sample: Sample) -> list[Trial]:
     """Measure new blocks of a parent and its variants, in turns, so that interference hits all alike.
 
-    A trial that is clearly slower after the first turn gets no second.
+    A trial that is clearly slower after the first turn gets no second. Where the fastest variant is about as much
+    faster as it has to be, these two are measured in further turns, so that a second build decides alike.
 
     Args:
         parent: the candidate that was varied; earlier blocks do not count.
@@ -45,9 +48,25 @@ def measure(parent: Trial, varied: Sequence[Trial], sample: Sample) -> list[Tria
     """
     once = [sample(dataclasses.replace(trial, blocks=())) for trial in (parent, *varied)]
     best = min((trial.median_ms for trial in once if trial.median_ms is not None), default=math.inf)
-    return [
+    twice = [
         sample(trial) if trial.median_ms is not None and trial.median_ms <= MARGIN * best else trial for trial in once
     ]
+    for _ in range(_MOST_TURNS - 2):
+        close = _close(twice)
+        if not close:
+            break
+        twice = [sample(trial) if trial in close else trial for trial in twice]
+    return twice
+
+
+def _close(measured: Sequence[Trial]) -> list[Trial]:
+    """Find the parent and its fastest variant, if they are too close to tell whether it takes the parent's place."""
+    parent, *others = measured
+    timed = [trial for trial in others if trial.is_running and trial.median_ms is not None]
+    best = min(timed, key=_median_ms, default=None)
+    if parent.median_ms is None or best is None or abs(best.median_ms / parent.median_ms - _GAIN) > _CLOSE:
+        return []
+    return [parent, best]
 
 
 def reject_slower(parent: Trial, varied: Sequence[Trial]) -> list[Trial]:

@@ -255,7 +255,7 @@ class Resized:
 
 
 def test_what_is_wrong_at_other_sizes_rejects_no_slower_one(started):
-    """Else the fastest has the others rejected, and is rejected itself when it is accepted, so that the source is left."""
+    """Else the fastest has the others rejected, and is rejected itself when accepted, so that the source is left."""
     context = BuildContext()
     Resized(context, wrong=(1.0,))
     field = [

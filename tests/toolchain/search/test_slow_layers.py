@@ -68,6 +68,24 @@ def test_layers_whose_integer_kernel_is_slower_go_back():
     assert slower_in_int8(int8, floats[1:], ["conv_1", "conv_10", "fc"]) == ()  # no pairs, no claim
 
 
+def test_layers_that_would_save_too_little_to_tell_stay():
+    rest = ("rest", "QLinearConv", "integer product", 900)
+    ours = [*(times((f"c{n}", "QLinearConv", "integer product", 10))[0] for n in range(3)), *times(rest)]
+    theirs = [
+        *times(*((f"f{n}", "FusedConv", "float product", 5) for n in range(3))),
+        *times(("f", "FusedConv", "float product", 950)),
+    ]
+    assert slower_in_int8(ours, theirs, ["c0", "c1", "c2", "rest"]) == ()
+
+
+def test_layers_that_would_not_make_int8_clearly_faster_together_stay():
+    ours = times(("a", "QLinearConv", "integer product", 100), ("b", "QLinearConv", "integer product", 900))
+    theirs = [*times(("x", "FusedConv", "float product", 80)), *times(("y", "FusedConv", "float product", 950))]
+    assert slower_in_int8(ours, theirs, ["a", "b"]) == ()
+    faster = [*times(("x", "FusedConv", "float product", 60)), theirs[1]]
+    assert slower_in_int8(ours, faster, ["a", "b"]) == ("a",)
+
+
 def test_int8_that_is_slower_by_more_than_chance_is_remarked_upon(tmp_path: Path):
     model, timed = open_model(tiny_models.conv(tmp_path / "m.onnx")), tmp_path / "timed.npz"
     np.savez(timed, **tiny_models.samples("conv", 2))

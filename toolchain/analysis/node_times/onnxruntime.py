@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from runtimes.backends import onnxruntime as backend
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.tensors import Array
-from toolchain.analysis.node_times import Kind, NodeTime
+from toolchain.analysis.node_times import Kind, NodeTime, in_turn, middle
 from toolchain.models import ort_session
 
 _CONVERSIONS = {"QuantizeLinear", "DequantizeLinear", "Cast", "DynamicQuantizeLinear"}
@@ -28,7 +27,7 @@ _SUFFIX = "_kernel_time"
 
 
 def node_times(model: Path, settings: RuntimeSettings, feeds: Sequence[dict[str, Array]], runs: int) -> list[NodeTime]:
-    """Run a model under the profiler, the feeds in turn.
+    """Run a model under the profiler, the feeds in turn, at least `runs` times.
 
     Raises:
         UsageError: ONNX Runtime cannot load it.
@@ -37,15 +36,15 @@ def node_times(model: Path, settings: RuntimeSettings, feeds: Sequence[dict[str,
         options = backend.session_options(settings)
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder, "profile"))
         session = ort_session.session(model, options)
-        for run in range(runs):
-            session.run(None, feeds[run % len(feeds)])
+        for fed in in_turn(feeds, runs):
+            session.run(None, fed)
         events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
     durations: dict[tuple[str, str], list[float]] = defaultdict(list)
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith(_SUFFIX):
             name = event["name"].removesuffix(_SUFFIX)
             durations[name, event["args"]["op_name"]].append(event["dur"])
-    return [NodeTime(name, op, _kind(op), statistics.median(found)) for (name, op), found in durations.items()]
+    return [NodeTime(name, op, _kind(op), middle(found)) for (name, op), found in durations.items()]
 
 
 def _kind(op: str) -> Kind:
