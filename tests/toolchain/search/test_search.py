@@ -268,4 +268,4 @@ def test_what_is_wrong_at_other_sizes_rejects_no_slower_one(started):
     assert fastest.rejected == "wrong at other sizes: it fails"
     assert source.is_running
     assert second.is_running
-    assert second.fits_other_sizes
+    assert second.fits_other_sizes  # as the fastest of what is left, it would have others rejected

@@ -8,7 +8,7 @@ from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.candidates.expected_gain import by_gain
 from toolchain.search import trial_steps
 from toolchain.search.state import SearchState, speed
-from toolchain.search.successive_halving import FINALISTS, MARGIN, halve
+from toolchain.search.successive_halving import FINALISTS, MARGIN, dominates, halve
 from toolchain.search.trial_steps import Finish
 from toolchain.search.trials import Trial
 
@@ -42,17 +42,23 @@ def rank_fastest(state: SearchState) -> None:
     """Score trials on the ranking samples, the fastest first, until as many as may stay break no budget.
 
     A slower one could stay only by being closer to the source. The fastest that computes in float32 is the closest, so
-    that it is ranked in any case. What is wrong at other sizes makes room at once: no other is rejected because of it.
+    that it is ranked in any case. Of what is wrong at other sizes, none has others rejected.
     """
     while wanted := _next_to_rank(state):
         _rank(state, wanted)
-        for trial in wanted:
-            _check_sizes(state, state.trials[trial.name])
+        _check_leaders(state)
 
 
-def _check_sizes(state: SearchState, trial: Trial) -> None:
-    if trial.is_running and not state.acceptance.broken_budgets(trial):
-        state.put(trial_steps.check_sizes(trial, state.profile, state.context))
+def _check_leaders(state: SearchState) -> None:
+    """Check at other sizes what would have others rejected, the fastest first."""
+    leaders: list[Trial] = []
+    for trial in state.fastest:
+        if trial.is_source or trial.ranked is None or state.acceptance.broken_budgets(trial):
+            continue
+        others = [one for one in state.running if not any(dominates(leader, one) for leader in leaders)]
+        if trial in others and any(dominates(trial, other) for other in others):
+            checked = state.put(trial_steps.check_sizes(trial, state.profile, state.context))
+            leaders += [checked] if checked.is_running else []
 
 
 def _next_to_rank(state: SearchState) -> list[Trial]:
