@@ -16,7 +16,7 @@ from sample_sets import in_memory
 from runtimes import plugins
 from runtimes.errors import UsageError
 from runtimes.tensors import Array
-from toolchain.calibration.calibrate import CalibrationInterrupted, observe_ranges
+from toolchain.calibration.calibrate import CalibrationInterrupted, observe_by_methods, observe_ranges
 from toolchain.calibration.table import CalibrationTable, read, write
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, open_model
@@ -193,3 +193,18 @@ def test_an_edited_table_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     (tmp_path / "table.json").write_text('{"method": "minmax", "samples": 1, "ranges": {"x": {"low": 2, "high": 1}}}')
     with pytest.raises(UsageError, match=r"table.json: 'ranges.x' is no range"):
         read(tmp_path / "table.json")
+
+
+def test_several_methods_in_one_pass_give_what_each_gives_alone(clipped: OnnxModel) -> None:
+    x = 4 * np.random.default_rng(6).standard_normal((60, 40, 2)).astype(np.float32)
+    graph, data = prepare(clipped), in_memory(clipped.inputs, {"x": x})
+    together = observe_by_methods(METHODS, graph, ["x", "c", "m", "y"], data)
+    assert together == {method: observe_ranges(method, graph, ["x", "c", "m", "y"], data) for method in METHODS}
+
+
+def test_a_method_that_takes_more_samples_is_left_out_where_another_does_not(model: OnnxModel, many: Array) -> None:
+    data = in_memory(model.inputs, {"image": many[:2]})
+    graph = prepare(model)
+    assert list(observe_by_methods(["mse", "minmax"], graph, names(graph), data)) == ["minmax"]
+    with pytest.raises(UsageError, match="Method mse takes"):
+        observe_by_methods(["mse", "entropy"], graph, names(graph), data)
