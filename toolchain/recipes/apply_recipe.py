@@ -24,7 +24,7 @@ from toolchain.graphs.weights import operands
 from toolchain.models.onnx_model import CALIBRATION_KEY, OnnxModel, is_quantized, load_ir, save_ir
 from toolchain.models.prepare import prepare
 from toolchain.models.repair import make_runnable
-from toolchain.quantizers import int8, quantizer, range_quantizer
+from toolchain.quantizers import quantizer, range_quantizer
 from toolchain.recipes.apply_corrections import correct
 from toolchain.recipes.find_ranges import find_ranges
 from toolchain.recipes.output_error import OutputError
@@ -144,7 +144,8 @@ def calibration_key(graph: ir.Model, recipe: Recipe) -> tuple[str, Recipe]:
         A key that is equal for recipes of which the same samples make the same calibrated graph.
     """
     fitted, scheme = _fitted(graph, recipe), recipe.scheme
-    if recipe.precision == "int8" and scheme is not None and not int8.lstms(fitted, recipe):
+    has_lstm = any(node.op_type == "LSTM" for node in fitted.graph.all_nodes())
+    if recipe.precision == "int8" and scheme is not None and not has_lstm:
         scheme = dataclasses.replace(scheme, contrib_ops=False)  # static int8 uses them for LSTMs alone
     same = dataclasses.replace(recipe, scheme=scheme, for_runtime=None)
     return graph_sha256(fitted) if recipe.precision == "int8" else "", same

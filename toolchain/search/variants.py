@@ -64,7 +64,7 @@ def _close(measured: Sequence[Trial]) -> list[Trial]:
     parent, *others = measured
     timed = [trial for trial in others if trial.is_running and trial.median_ms is not None]
     best = min(timed, key=_median_ms, default=None)
-    if parent.median_ms is None or best is None or abs(best.median_ms / parent.median_ms - _GAIN) > _CLOSE:
+    if parent.median_ms is None or best is None or abs(_median_ms(best) / parent.median_ms - _GAIN) > _CLOSE:
         return []
     return [parent, best]
 

@@ -8,6 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from search_parts import block
 
 from hwbench.budgets.budget import parse_all
 from hwbench.targets.local import LocalTarget
@@ -130,7 +131,7 @@ class Alarmed(Interrupted):
 
 
 class Slow:
-    """A target on which a model takes long, by the clock of the time limit alone."""
+    """A target on which a model takes long, by the clock of the time limit alone, and int8 half as long as float32."""
 
     def __init__(self, seconds, monkeypatch):
         self._target, self._seconds, self._now_s = LocalTarget(), seconds, time.monotonic()
@@ -142,7 +143,9 @@ class Slow:
 
     def sample(self, bundle, inputs, plan):
         self._now_s += self._seconds
-        return self._target.sample(bundle, inputs, plan)
+        with Bundle(bundle) as opened:
+            precision = opened.manifest.recipe["precision"]
+        return block({"int8": 500.0, "int8-dynamic": 800.0}.get(precision, 1000.0))
 
 
 def test_an_alarm_in_the_middle_of_a_measurement_keeps_the_best_so_far(digits_request, device):
@@ -155,17 +158,23 @@ def test_an_alarm_in_the_middle_of_a_measurement_keeps_the_best_so_far(digits_re
         assert all(result.passed for result in replay(bundle))
 
 
-@pytest.mark.parametrize("runs", [8, 12])
-def test_a_small_limit_on_a_slow_model_measures_int8_and_ships_what_was_measured(
-    digits_request, device, monkeypatch, runs
-):
+def build_slowly(digits_request, device, monkeypatch, limit_s):
     precisions = ("fp32", "int8-storage", "int8-dynamic", "int8")
     asked = {"precisions": precisions, "budgets": parse_all(["accuracy_drop<=0.05"]), "exhaustive": False}
-    limited = digits_request(profiles=(device,), time_limit_s=10.0 * runs, **asked)
-    (found,) = build(limited, Slow(10.0, monkeypatch)).profiles
-    assert found.search.stopped == f"The time limit of {10 * runs} s ended the search"
-    int8 = next(entry for entry in found.candidates if entry.precision == "int8")
-    assert int8.screening.p50_ms is not None
+    request = digits_request(profiles=(device,), time_limit_s=limit_s, **asked)
+    return build(request, Slow(10.0, monkeypatch)).profiles[0]
+
+
+@pytest.mark.parametrize("runs", [8, 12, 20, None])
+def test_a_small_limit_on_a_slow_model_ends_with_the_int8_that_a_long_build_selects_or_says_why_not(
+    digits_request, device, monkeypatch, runs
+):
+    """By the clock of the limit, a run or a block takes ten seconds."""
+    found = build_slowly(digits_request, device, monkeypatch, 10.0 * runs if runs else None)
+    int8 = next(entry for entry in found.candidates if entry.name == "int8 (onnxruntime)")
+    assert found.search.stopped == (f"The time limit of {10 * runs} s ended the search" if runs else None)
+    assert int8.screening.p50_ms == 500
+    assert int8.status == "selected" or (runs == 8 and int8.reason.endswith(f", not scored: {found.search.stopped}"))
     assert found.selected.report.accuracy is not None
     assert found.selected.report.latency is not None
 
