@@ -92,7 +92,9 @@ def started(device):
 
 
 def test_scoring_ends_with_the_time_limit_but_not_before_the_source_and_one_more(started):
-    state = started(BuildContext(100, takes_s=101), trial(1, 3), trial(2, 2), trial(3, 4), trial(0, 9))
+    context = BuildContext(100, takes_s=101)
+    context.machine = dataclasses.replace(context.machine, cores=1)
+    state = started(context, trial(1, 3), trial(2, 2), trial(3, 4), trial(0, 9))
     run_phase(state, phase_of(accept, until=None))
     *others, source = state.trials.values()
     assert source.accuracy is not None
@@ -100,6 +102,31 @@ def test_scoring_ends_with_the_time_limit_but_not_before_the_source_and_one_more
     for one in others:
         told = f"screened at p50 {one.median_ms:.0f} ms, not scored: The time limit of 100 s ended the search"
         assert one.rejected == (None if one.accuracy else told)
+
+
+def test_the_fastest_is_scored_though_time_was_over_when_a_slower_one_beside_it_ended(started):
+    context = BuildContext(100, takes_s=101)
+    context.machine = dataclasses.replace(context.machine, cores=2)
+    first = threading.Event()
+    run = context.run
+
+    def late(bundle, inputs, outputs):
+        if bundle == Path("fast"):
+            first.wait(10)
+        run(bundle, inputs, outputs)
+
+    context.run = late
+    score = context.scorer.score
+
+    def scored(outputs):
+        first.set()
+        return score(outputs)
+
+    context.scorer.score = scored
+    field = [dataclasses.replace(trial(n, ms), bundle=Path(name)) for n, ms, name in ((1, 2, "fast"), (2, 3, "slow"))]
+    state = started(context, trial(0, 9), *field)
+    run_phase(state, phase_of(accept, until=None))
+    assert state.trials[trial(1).name].accuracy is not None
 
 
 def test_after_ctrl_c_what_is_left_is_scored(started):

@@ -60,11 +60,16 @@ def _not_far_slower(state: SearchState, trials: Sequence[Trial]) -> list[Trial]:
 
 
 def _score(state: SearchState, trials: Sequence[Trial], until: float | None = None) -> None:
-    """Score trials, and check at other sizes what may be selected; no more of them after a share of the time limit."""
+    """Score trials, the fastest first, and check at other sizes what may be selected.
+
+    No more of them are scored after a share of the time limit; but the fastest is, though a slower one beside it may
+    end before it.
+    """
 
     def store(finish: Finish) -> None:
         _check_sizes(state, state.put(finish()))
-        if until is not None:
+        is_next = state.trials[trials[0].name].accuracy is None
+        if until is not None and not is_next:
             state.context.clock.check_limit(until)
 
     state.score_each(trials, "evaluation", store)
