@@ -79,6 +79,7 @@ def _percent(done: float, phase: str) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    files.check_keeps(options.outputs, _read_by(options), "--outputs")
     inputs = npz.read(options.inputs)
     with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
         if count_samples(session, inputs) == 0:
@@ -89,6 +90,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _sample(options: argparse.Namespace) -> int:
+    files.check_keeps(options.out, _read_by(options), "--out")
     plan = read_plan(SamplingPlan, options.plan)
     inputs = npz.read(options.inputs)
     idle_memory_bytes = resident_bytes()
@@ -105,6 +107,10 @@ def _sample(options: argparse.Namespace) -> int:
     with files.replacing(options.out) as temporary:
         temporary.write_text(json.dumps(encode(block)))
     return 0
+
+
+def _read_by(options: argparse.Namespace) -> list[Path]:
+    return [file for file in (options.bundle, options.inputs, options.public_key) if file is not None]
 
 
 def _serve(options: argparse.Namespace) -> int:

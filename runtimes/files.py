@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from runtimes.errors import UsageError
@@ -51,12 +51,37 @@ def destination(path: Path) -> Path | None:
         raise _cannot_write(path, error) from None
 
 
+def check_keeps(output: Path, inputs: Iterable[Path], option: str) -> None:
+    """Check that writing to `output` replaces none of the files that a command reads.
+
+    Args:
+        output: the file to write. A FIFO or a device is not replaced, and so passes.
+        inputs: the files that are read, whether they are there or not.
+        option: the option that the user gave `output` with, for the error.
+
+    Raises:
+        UsageError: `output` is one of them, perhaps by another name.
+    """
+    if output.exists() and not output.is_file():
+        return
+    for file in inputs:
+        if _is_same(output, file):
+            raise UsageError(f"'{output}' is read by this command, and must not be replaced; give another {option}.")
+
+
 def read_or_empty(path: Path) -> str:
     """Read a text file of the system; empty if it is missing or may not be read."""
     try:
         return path.read_text("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there yet
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _place(path: Path) -> Path | None:

@@ -10,6 +10,7 @@ import click
 from runtimes.errors import UsageError
 from toolchain.candidates.defaults import precisions
 from toolchain.cli import _config_file
+from toolchain.cli._input_files import check_keeps_inputs, note_inputs
 from toolchain.cli._option_types import FileOrName, NamesOption, Time
 from toolchain.cli._options import (
     INTERRUPTED,
@@ -42,6 +43,7 @@ def _source(ctx: click.Context, _: click.Parameter, source: str) -> str:
     """
     if source.endswith(".toml"):
         defaults = _config_file.read(Path(source), ctx)
+        note_inputs(ctx, [source])
         if "source" not in defaults:
             raise UsageError(f"'{source}' names no source; add: source = \"model.onnx\"")
         source, ctx.default_map = str(defaults.pop("source")), defaults
@@ -57,10 +59,11 @@ def _name(ctx: click.Context, _: click.Parameter, given: str | None) -> str:
     return name
 
 
-def _profiles(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[HardwareProfile, ...]:
+def _profiles(ctx: click.Context, _: click.Parameter, names: tuple[str, ...]) -> tuple[HardwareProfile, ...]:
     from hwbench.machine import device_profiles
     from hwbench.machine.identity import this_machine
 
+    note_inputs(ctx, names)
     return tuple(map(device_profiles.load, names)) or (device_profiles.detect(this_machine()),)
 
 
@@ -179,7 +182,7 @@ def command(ctx: click.Context, /, plan: bool, form: str, verbose: bool, duratio
     from toolchain.candidates.build_cache import default_folder
     from toolchain.candidates.candidate import check_runtimes
     from toolchain.output_folder import output_folder
-    from toolchain.pipeline.request import BuildRequest
+    from toolchain.pipeline.request import BuildRequest, result_files
 
     sampling = sampling_plan(duration) if duration is not None else SamplingPlan(duration_s=DURATION_S)
     request = BuildRequest(**asked, sampling=sampling, cache=default_folder())
@@ -199,6 +202,7 @@ def command(ctx: click.Context, /, plan: bool, form: str, verbose: bool, duratio
         from toolchain.cli._plans import show_plans
 
         ctx.exit(show_plans(request, form))
+    check_keeps_inputs(ctx, result_files(request), "out")
     with output_folder(request.out):
         from toolchain.pipeline.build import build
 

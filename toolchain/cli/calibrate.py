@@ -10,6 +10,7 @@ import click
 
 from runtimes.errors import UsageError
 from toolchain.candidates.defaults import DEFAULT_CALIBRATION
+from toolchain.cli._input_files import check_keeps_inputs
 from toolchain.cli._options import INTERRUPTED, method_option
 from toolchain.cli._sample_options import calibration_option, samples_option
 from toolchain.cli._source_options import input_option, output_option, state_option, trust_option
@@ -68,6 +69,7 @@ def command(
         raise UsageError(
             "--evaluation compares samples, not the steps of sequences; leave it out for a model with states."
         )
+    check_keeps_inputs(ctx, [out], "out")
     from hwbench.data import dataset
     from hwbench.wording import count
     from runtimes.profile import QuantizationScheme

@@ -10,7 +10,8 @@ import click
 
 from runtimes import plugins
 from runtimes.errors import UsageError
-from toolchain.cli._option_types import Time
+from toolchain.cli._input_files import check_keeps_inputs
+from toolchain.cli._option_types import FileOrName, Time
 from toolchain.cli._options import (
     FORMATS,
     budget_option,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--history",
+    type=FileOrName(),
     envvar="EDGEWRIGHT_HISTORY",
     metavar="FILE|URL",
     help="Add the figures to this history, an SQLite file or an SQLAlchemy URL; edgewright history shows it.",
@@ -115,6 +117,7 @@ def command(
     check_evaluation(evaluation, metrics)
     for path in filter(None, (candidate, baseline)):
         check_exists(path)
+    check_keeps_inputs(ctx, [file for _, file in files], "outputs", "--output")
     from hwbench.budgets import energy_budgets
     from hwbench.budgets.outcome import EXIT_CODES
     from hwbench.gate.sequential_gate import GatePlan, gate_bundle

@@ -11,6 +11,7 @@ import click
 
 from hwbench.measurements.quantities import QUANTITIES, quantity_of, split
 from runtimes.errors import UsageError, one_line
+from toolchain.cli._input_files import check_keeps_inputs
 from toolchain.cli._show_results import LOG_WIDTH
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def _quantity(_: click.Context, __: click.Parameter, name: str) -> str:
     "accuracy[METRIC] or accuracy_drop[METRIC].",
 )
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|.svg", help="Draw a chart as well.")
-def command(where: str, model: str | None, quantity: str, plot: Path | None) -> None:
+@click.pass_context
+def command(ctx: click.Context, where: str, model: str | None, quantity: str, plot: Path | None) -> None:
     """Show how a model's figures changed from run to run on a device.
 
     FILE is the history that edgewright gate --history wrote: an SQLite file, or an SQLAlchemy URL. A change is a point
@@ -48,6 +50,7 @@ def command(where: str, model: str | None, quantity: str, plot: Path | None) -> 
     edgewright gate model.edge --budget 'p90<=20ms' --history runs.sqlite
     edgewright history runs.sqlite --model digits --plot digits.png
     """
+    check_keeps_inputs(ctx, [plot] if plot is not None else [], "plot")
     from rich.console import Console
 
     from hwbench.formats.charts.history_chart import plot as draw

@@ -13,6 +13,7 @@ import click
 
 from runtimes import plugins
 from runtimes.errors import EdgewrightError, UsageError
+from toolchain.cli._input_files import check_keeps_inputs
 from toolchain.cli._option_types import Time
 from toolchain.cli._options import (
     check_exists,
@@ -106,6 +107,7 @@ def command(
         check_source(path)
     else:
         check_exists(Path(path))
+    check_keeps_inputs(ctx, [out] if out is not None else [], "out")
     from hwbench.budgets.outcome import EXIT_CODES
     from hwbench.budgets.verdicts import overall
     from hwbench.load import scenarios

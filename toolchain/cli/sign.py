@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from runtimes import plugins
+from toolchain.cli._input_files import check_keeps_inputs
 from toolchain.cli._options import check_exists
 
 
@@ -25,7 +26,8 @@ from toolchain.cli._options import check_exists
     metavar="FILE.edge",
     help="The signed bundle; BUNDLE itself, if not given.",
 )
-def command(bundle: Path, key: Path, out: Path | None) -> None:
+@click.pass_context
+def command(ctx: click.Context, bundle: Path, key: Path, out: Path | None) -> None:
     """Sign a bundle with an Ed25519 key, in place of any signature it had.
 
     \b
@@ -35,6 +37,7 @@ def command(bundle: Path, key: Path, out: Path | None) -> None:
     """
     check_exists(bundle)
     check_exists(key)
+    check_keeps_inputs(ctx, [out or bundle], "out", replaceable=("bundle",))
     from runtimes.bundles.bundle import Bundle
 
     with plugins.optional_import("Signing"):

@@ -117,9 +117,14 @@ def save_copy(model: OnnxModel, graph: ir.Model, path: Path) -> OnnxModel:
     return replace(save_ir(graph, path), source_sha256=source)
 
 
+def files_of(path: Path, model: ir.Model) -> list[Path]:
+    """List a model's file and those of its external data."""
+    return sorted({path} | {Path(tensor.path) for tensor in _external_tensors(model)})
+
+
 def size_bytes(path: Path, model: ir.Model) -> int:
     """Measure a model on disk, including its external data."""
-    return sum(file.stat().st_size for file in _files(path, model))
+    return sum(file.stat().st_size for file in files_of(path, model))
 
 
 def weights_bytes(model: ir.Model) -> int:
@@ -222,13 +227,9 @@ def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
     return [tensor for tensor in _weights(model) if isinstance(tensor, ir.ExternalTensor)]
 
 
-def _files(path: Path, model: ir.Model) -> list[Path]:
-    return sorted({path} | {Path(tensor.path) for tensor in _external_tensors(model)})
-
-
 def _digest(path: Path, model: ir.Model) -> str:
     digest = hashlib.sha256()
-    for file in _files(path, model):
+    for file in files_of(path, model):
         with file.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)

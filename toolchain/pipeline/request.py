@@ -75,3 +75,9 @@ class BuildRequest:
     fresh: bool = False
     trusted: bool = False
     exhaustive: bool = False
+
+
+def result_files(request: BuildRequest) -> tuple[Path, ...]:
+    """List the files that a build may write: a bundle per profile, and the reports."""
+    bundles = dict.fromkeys(f"{request.name}-{profile.name}.edge" for profile in request.profiles)
+    return tuple(request.out / name for name in (*bundles, "report.json", "report.html"))
