@@ -4,6 +4,13 @@ with runtimes.load("model.edge") as session:
     outputs = session.run({"image": image})
 """
 
+import sys
+
+# `python -m runtimes` looks for every module in the current folder first, where a numpy.py may lie; -P, since Python
+# 3.11, does not. Until it has found the module, Python calls the program "-m".
+if sys.argv[:1] == ["-m"] and not getattr(sys.flags, "safe_path", False) and not __file__.startswith(f"{sys.path[0]}/"):
+    sys.path.pop(0)
+
 import importlib
 import os
 from typing import TYPE_CHECKING, Any
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
         EdgewrightError,
         FeedError,
         NotInstalledError,
+        OutdatedError,
         SchemaError,
         SignatureError,
         TamperedError,
@@ -52,6 +60,7 @@ __all__ = [
     "Manifest",
     "Member",
     "NotInstalledError",
+    "OutdatedError",
     "QuantizationScheme",
     "RuntimeSettings",
     "SchemaError",

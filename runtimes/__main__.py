@@ -41,7 +41,8 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    test = self_test(options.bundle, public_key=options.public_key, any_machine=options.any_machine)
+    key, at_least = options.public_key, options.at_least
+    test = self_test(options.bundle, public_key=key, any_machine=options.any_machine, at_least=at_least)
     print(render(test))
     return 0 if test.passed else 1
 
@@ -81,7 +82,13 @@ def _percent(done: float, phase: str) -> None:
 def _run(options: argparse.Namespace) -> int:
     files.check_keeps(options.outputs, _read_by(options), "--outputs")
     inputs = npz.read(options.inputs)
-    with load(options.bundle, any_machine=options.any_machine, public_key=options.public_key) as session:
+    with load(
+        options.bundle,
+        any_machine=options.any_machine,
+        public_key=options.public_key,
+        at_least=options.at_least,
+        state=options.state,
+    ) as session:
         if count_samples(session, inputs) == 0:
             raise UsageError(f"'{options.inputs}' holds no samples; give at least one.")
         outputs = run_samples(session, inputs)
@@ -110,7 +117,8 @@ def _sample(options: argparse.Namespace) -> int:
 
 
 def _read_by(options: argparse.Namespace) -> list[Path]:
-    return [file for file in (options.bundle, options.inputs, options.public_key) if file is not None]
+    given = (options.bundle, options.inputs, options.public_key, getattr(options, "state", None))
+    return [file for file in given if file is not None]
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -126,8 +134,16 @@ def _serve(options: argparse.Namespace) -> int:
         idle_s=options.idle_timeout,
         grace_s=options.grace,
     )
-    machine, key = options.any_machine, options.public_key
-    serve(options.bundle, options.host, options.port, limits=limits, any_machine=machine, public_key=key)
+    serve(
+        options.bundle,
+        options.host,
+        options.port,
+        limits=limits,
+        any_machine=options.any_machine,
+        public_key=options.public_key,
+        at_least=options.at_least,
+        state=options.state,
+    )
     return 0
 
 
@@ -156,6 +172,17 @@ def _parser() -> argparse.ArgumentParser:
         if name != "info":
             sub.add_argument(
                 "--public-key", type=Path, help="a PEM file; refuse a bundle that the owner of this key did not sign"
+            )
+        if name in ("verify", "run", "serve"):
+            sub.add_argument(
+                "--at-least", type=int, default=0, metavar="N", help="refuse a bundle of a lower version, or of none"
+            )
+        if name in ("run", "serve"):
+            sub.add_argument(
+                "--state",
+                type=Path,
+                help="a file that remembers the highest version of each bundle, below which one is refused; it needs "
+                "--public-key",
             )
         if name in ("run", "sample"):
             sub.add_argument(

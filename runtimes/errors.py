@@ -7,6 +7,7 @@ EdgewrightError
 ├── BundleError           a bundle was refused
 │   ├── TamperedError     a member's bytes, size or name are not what the manifest declares
 │   ├── SignatureError    it is not signed, or not by the owner of the key that was given
+│   ├── OutdatedError     it is older than the version that was asked for, or has expired
 │   └── SchemaError       it follows a schema version that this release does not read
 ├── UnsupportedError      this runtime, chip or machine cannot do what was asked
 └── BackendError          the runtime, such as ONNX Runtime, failed; its own text is passed on
@@ -44,6 +45,10 @@ class TamperedError(BundleError):
 
 class SignatureError(BundleError):
     """A bundle is not signed, or not by the owner of the key that was given."""
+
+
+class OutdatedError(BundleError):
+    """A bundle is older than the version that was asked for, or has expired."""
 
 
 class SchemaError(BundleError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from runtimes.errors import UsageError
+from runtimes.processes.leftovers import hold, remove_leftovers
 
 
 @contextlib.contextmanager
@@ -20,7 +22,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A reader finds the old file or the new one, never a part of one. As with other tools, a link is followed, a file
     that is there keeps its mode and, where the system allows it, its owner; a new file gets the mode that the umask
-    leaves. A FIFO or a character device is written to, once all is known.
+    leaves. A FIFO or a character device is written to, once all is known. What a killed process left of its writing of
+    this file is removed.
 
     Raises:
         UsageError: `path` cannot be written, or is a folder, a socket or a disk; says why.
@@ -111,11 +114,13 @@ def _sent_to(stream: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _replaced(file: Path) -> Iterator[Path]:
+    remove_leftovers(file.parent, re.compile(rf"\.{re.escape(file.name)}\.[0-9a-f]{{8}}"))
     old = file.stat() if file.exists() else None
     temporary = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
     # Opened so, and not by `tempfile`, a new file has the mode that the umask and its folder's defaults leave.
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 if old is None else 0o600))
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 if old is None else 0o600)
     try:
+        hold(handle)
         yield temporary
         if old is not None:
             _keep_access(temporary, old)
@@ -125,6 +130,8 @@ def _replaced(file: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(handle)
 
 
 def _keep_access(file: Path, old: os.stat_result) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from runtimes.bundles.build_plan import BuildPlan, EngineLayer
 from runtimes.bundles.distribution import Distribution
 from runtimes.bundles.input_limits import InputLimits
+from runtimes.bundles.release import Release
 from runtimes.bundles.states import fault
 from runtimes.bundles.work import Work
 from runtimes.errors import UsageError
@@ -124,13 +125,14 @@ class Golden:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The contents of `manifest.json`. It holds no time stamp, so that equal inputs give equal bytes.
+    """The contents of `manifest.json`. As packed, it holds no time stamp, so that equal inputs give equal bytes.
 
     Attributes:
         model: the model's name.
         recipe: the recipe that made the artifact, as the toolchain wrote it.
         members: every other file in the bundle.
         distributions: inputs' and outputs' values in calibration, by tensor name; empty if there were no samples.
+        release: the version and the time of expiry that were given with the signature; None without them.
     """
 
     schema_version: int
@@ -141,3 +143,9 @@ class Manifest:
     recipe: Mapping[str, Any]
     members: Mapping[str, Member]
     distributions: Mapping[str, Distribution]
+    release: Release | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that versions count for: the model's and the device's, whatever the file is called."""
+        return f"{self.model}-{self.profile.name}"

@@ -8,6 +8,7 @@ openssl pkey -in key.pem -pubout -out public.pem
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -16,14 +17,22 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from runtimes.bundles import archive
 from runtimes.bundles.bundle import MANIFEST, SIGNATURE, Bundle
+from runtimes.bundles.release import Release
+from runtimes.codec import encode
 from runtimes.errors import UsageError
 from runtimes.files import replacing
 
 _MAX_KEY_BYTES = 1 << 16
 
 
-def sign(bundle: Bundle, key: Ed25519PrivateKey, out: Path) -> None:
+def sign(bundle: Bundle, key: Ed25519PrivateKey, out: Path, release: Release | None = None) -> None:
     """Write a bundle with a signature over its manifest, in place of an earlier signature. The key is not written.
+
+    Args:
+        bundle: the bundle; its file may be `out`.
+        key: the private key.
+        out: the file to write.
+        release: the version and the time of expiry that the manifest declares; None leaves what it declares.
 
     Raises:
         TamperedError: a member differs from the one that was packed.
@@ -31,6 +40,9 @@ def sign(bundle: Bundle, key: Ed25519PrivateKey, out: Path) -> None:
     """
     members = {name: bundle.read(name) for name in sorted(bundle.manifest.members)}
     manifest = bundle.manifest_bytes
+    if release is not None:
+        data = {**json.loads(manifest), "release": encode(release)}
+        manifest = json.dumps(data, indent=1, sort_keys=True).encode()  # as `pack` writes it
     with replacing(out) as temporary, temporary.open("wb") as stream:
         archive.write(stream, {MANIFEST: manifest, SIGNATURE: key.sign(manifest), **members})
 

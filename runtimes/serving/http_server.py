@@ -32,6 +32,8 @@ def serve(
     limits: Limits | None = None,
     any_machine: bool = False,
     public_key: Path | None = None,
+    at_least: int = 0,
+    state: Path | None = None,
 ) -> None:
     """Answer requests until the process is told to stop (SIGINT, SIGTERM, SIGHUP).
 
@@ -42,21 +44,24 @@ def serve(
         limits: limits of requests and connections; None takes the defaults.
         any_machine: as in `load`.
         public_key: as in `load`.
+        at_least: as in `load`.
+        state: as in `load`.
 
     Raises:
         EdgewrightError: the bundle cannot be loaded; see `load`.
         UsageError: the address or the port cannot be listened on.
     """
-    asyncio.run(_serve(path, host, port, limits or Limits(), any_machine, public_key))
+    limits = limits or Limits()
+    plan = WorkerPlan(path, path.stem, limits.requests, limits.json_bytes, any_machine, public_key, at_least, state)
+    asyncio.run(_serve(plan, host, port, limits))
 
 
-async def _serve(path: Path, host: str, port: int, limits: Limits, any_machine: bool, public_key: Path | None) -> None:
-    with Bundle(path, public_key) as bundle:
+async def _serve(plan: WorkerPlan, host: str, port: int, limits: Limits) -> None:
+    with Bundle(plan.bundle, plan.public_key) as bundle:
         artifact = bundle.manifest.artifact
-    plan = WorkerPlan(path, path.stem, limits.requests, limits.json_bytes, any_machine, public_key)
     worker = Worker(plan)
     await worker.start()
-    server = _Server(application(worker, artifact, path.stem, limits), host, port, limits, worker)
+    server = _Server(application(worker, artifact, plan.name, limits), host, port, limits, worker)
     answering = asyncio.create_task(worker.run())
     answering.add_done_callback(server.exit)
     checking = asyncio.create_task(check_often(server.server_state.connections, limits))

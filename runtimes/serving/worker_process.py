@@ -42,6 +42,8 @@ class WorkerPlan:
         json_bytes: bytes of JSON in an answer.
         any_machine: as in `load`.
         public_key: as in `load`.
+        at_least: as in `load`.
+        state: as in `load`.
     """
 
     bundle: Path
@@ -50,6 +52,8 @@ class WorkerPlan:
     json_bytes: int
     any_machine: bool = False
     public_key: Path | None = None
+    at_least: int = 0
+    state: Path | None = None
 
 
 def main(connection: socket.socket, plan: WorkerPlan) -> None:
@@ -59,7 +63,13 @@ def main(connection: socket.socket, plan: WorkerPlan) -> None:
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(_MOST_DIGITS)
     try:
-        session = load(plan.bundle, any_machine=plan.any_machine, public_key=plan.public_key)
+        session = load(
+            plan.bundle,
+            any_machine=plan.any_machine,
+            public_key=plan.public_key,
+            at_least=plan.at_least,
+            state=plan.state,
+        )
     except EdgewrightError as error:
         frames.send(connection, Frame(0, 500, one_line(str(error)).encode()))
         return

@@ -12,7 +12,7 @@ from runtimes.backends import backend
 from runtimes.bundles.bundle import Bundle
 from runtimes.bundles.manifest import Manifest
 from runtimes.errors import UnsupportedError, one_line
-from runtimes.inference.load import check_machine
+from runtimes.inference.load import check_machine, check_version
 from runtimes.verification.golden import GoldenResult, replay
 
 _VNNI = frozenset({"avx_vnni", "avx512_vnni", "amx_int8"})
@@ -39,14 +39,21 @@ class SelfTest:
         return all(result.passed for result in self.results)
 
 
-def self_test(path: Path, *, public_key: str | os.PathLike[str] | None = None, any_machine: bool = False) -> SelfTest:
-    """Check every digest, and the signature if a key is given; replay the golden samples.
+def self_test(
+    path: Path,
+    *,
+    public_key: str | os.PathLike[str] | None = None,
+    any_machine: bool = False,
+    at_least: int = 0,
+) -> SelfTest:
+    """Check every digest, the signature if a key is given, and the version; replay the golden samples.
 
     Raises:
         BundleError: the bundle was refused, or holds no golden samples.
         EdgewrightError: the bundle cannot be loaded on this machine; see `load`.
     """
     with Bundle(path, public_key) as bundle:
+        check_version(bundle, at_least)
         results = replay(bundle, any_machine=any_machine)
         signature = "signed by the owner of the key" if public_key is not None else _signature_words(bundle)
         manifest = bundle.manifest

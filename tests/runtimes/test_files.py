@@ -7,6 +7,8 @@ import contextlib
 import errno
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -179,6 +181,41 @@ def test_a_file_that_is_read_only_stays(tmp_path: Path) -> None:
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert target.read_text() == "old"
+
+
+HOLD = """
+import pathlib, sys, time
+from runtimes.files import replacing
+with replacing(pathlib.Path(sys.argv[1])) as temporary:
+    temporary.write_text("a part")
+    print(temporary, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_running_one_writes_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    others = [tmp_path / name for name in (".report.json.1234567", ".report.json.12345678", ".other.json.12345678")]
+    others[0].touch()
+    others[1].mkdir()
+    others[2].touch()
+    (young := tmp_path / ".report.json.abcdef01").touch()
+    for path in others:
+        os.utime(path, (0, 0))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", HOLD, str(file)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        theirs = Path(other.stdout.readline().strip())
+        for moment in (0, 4_000_000_000):  # the clock may have been set back since
+            os.utime(theirs, (moment, moment))
+            with replacing(file) as temporary:
+                temporary.write_text("whole")
+            assert theirs.exists()
+        other.kill()
+    with replacing(file) as temporary:
+        temporary.write_text("whole again")
+    assert sorted(tmp_path.iterdir()) == sorted([file, young, *others])
 
 
 def test_nothing_else_replaces_files() -> None:

@@ -59,6 +59,7 @@ def command(path: str, inputs: tuple[TensorSpec, ...], trusted: bool, form: str)
             manifest = {
                 "model": bundle.manifest.model,
                 "profile": bundle.manifest.profile.name,
+                **(encode(bundle.manifest.release) if bundle.manifest.release is not None else {}),
                 "precision": artifact.precision,
                 "runtime": artifact.runtime,
                 "threads": artifact.settings.threads,

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runtimes import plugins
+from runtimes.errors import UsageError
 from toolchain.cli._input_files import check_keeps_inputs
 from toolchain.cli._options import check_exists
+
+if TYPE_CHECKING:
+    from runtimes.bundles.release import Release
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @click.command()
@@ -26,14 +35,29 @@ from toolchain.cli._options import check_exists
     metavar="FILE.edge",
     help="The signed bundle; BUNDLE itself, if not given.",
 )
+@click.option(
+    "--version",
+    type=click.IntRange(1, 2**63 - 1),
+    metavar="N",
+    help="A number that grows from bundle to bundle, so that a device can refuse an older one.",
+)
+@click.option(
+    "--not-after",
+    metavar="DATE",
+    help="The last day (UTC) on which the bundle is opened, as in 2027-01-31, or a time as in 2027-01-31T12:00:00Z.",
+)
 @click.pass_context
-def command(ctx: click.Context, bundle: Path, key: Path, out: Path | None) -> None:
+def command(
+    ctx: click.Context, bundle: Path, key: Path, out: Path | None, version: int | None, not_after: str | None
+) -> None:
     """Sign a bundle with an Ed25519 key, in place of any signature it had.
+
+    A version or a last day that the bundle has already stays, unless another one is given.
 
     \b
     openssl genpkey -algorithm ed25519 -out key.pem
     openssl pkey -in key.pem -pubout -out public.pem
-    edgewright sign out/digits-x86-64-v4-vnni.edge --key key.pem
+    edgewright sign out/digits-x86-64-v4-vnni.edge --key key.pem --version 7
     """
     check_exists(bundle)
     check_exists(key)
@@ -44,5 +68,26 @@ def command(ctx: click.Context, bundle: Path, key: Path, out: Path | None) -> No
         from runtimes.bundles import signing
     private_key = signing.read_private_key(key)
     with Bundle(bundle) as opened:
-        signing.sign(opened, private_key, out or bundle)
+        release = _release(opened.manifest.release, version, not_after)
+        signing.sign(opened, private_key, out or bundle, release)
     click.echo(f"Signed: {out or bundle}")
+
+
+def _release(before: Release | None, version: int | None, not_after: str | None) -> Release | None:
+    """Make the release of the options, and of what the bundle declares already."""
+    from runtimes.bundles.release import Release, utc
+
+    release = before or Release()
+    if version is not None:
+        release = dataclasses.replace(release, version=version)
+    if not_after is not None:
+        last = f"{not_after}T23:59:59Z" if _DATE.fullmatch(not_after) else not_after
+        now = utc()
+        try:
+            release = dataclasses.replace(release, not_after=last, signed_at=now)
+        except ValueError:
+            raise UsageError(
+                f"--not-after '{not_after}' is no date to come; write it as in 2027-01-31, or 2027-01-31T12:00:00Z. "
+                f"It is {now}."
+            ) from None
+    return release if release != Release() else None

@@ -17,9 +17,12 @@ from toolchain.cli._options import check_exists
     metavar="FILE.pem",
     help="Refuse a bundle that the owner of this key did not sign.",
 )
+@click.option(
+    "--at-least", type=click.IntRange(0), default=0, metavar="N", help="Refuse a bundle of a lower version, or of none."
+)
 @click.option("--any-machine", is_flag=True, help="Run the bundle although its profile is of another machine.")
 @click.pass_context
-def command(ctx: click.Context, bundle: Path, public_key: Path | None, any_machine: bool) -> None:
+def command(ctx: click.Context, bundle: Path, public_key: Path | None, at_least: int, any_machine: bool) -> None:
     """Check a bundle's digests and signature, and replay its golden samples.
 
     Exit codes: 0 the bundle is unchanged and its outputs agree, 1 its outputs differ, 2 an error.
@@ -30,6 +33,6 @@ def command(ctx: click.Context, bundle: Path, public_key: Path | None, any_machi
     check_exists(bundle)
     from runtimes.verification.self_test import render, self_test
 
-    test = self_test(bundle, public_key=public_key, any_machine=any_machine)
+    test = self_test(bundle, public_key=public_key, any_machine=any_machine, at_least=at_least)
     click.echo(render(test))
     ctx.exit(0 if test.passed else 1)
