@@ -63,7 +63,7 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
         UsageError: there is no such key, or more than one; the message holds nothing of the file's content.
     """
     try:
-        key = load_pem_private_key(_read(path), password=None)
+        key = load_pem_private_key(read_key_file(path), password=None)
     except TypeError:
         raise UsageError(
             f"The key in '{path}' has a passphrase; give one without, as openssl pkey writes it."
@@ -82,7 +82,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
         UsageError: there is no such key, or more than one.
     """
     try:
-        key = load_pem_public_key(_read(path))
+        key = load_pem_public_key(read_key_file(path))
     except (ValueError, UnsupportedAlgorithm):
         raise UsageError(f"'{path}' holds no public key in PEM; openssl pkey -pubout writes it.") from None
     if not isinstance(key, Ed25519PublicKey):
@@ -90,7 +90,12 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
     return key
 
 
-def _read(path: Path) -> bytes:
+def read_key_file(path: Path) -> bytes:
+    """Read a PEM file that holds one key.
+
+    Raises:
+        UsageError: it cannot be read, is too large, or holds more than one.
+    """
     try:
         with path.open("rb") as stream:  # of a device, too, which may have no end
             content = stream.read(_MAX_KEY_BYTES + 1)

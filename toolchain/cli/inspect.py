@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtimes import plugins
 from runtimes.codec import encode
 from runtimes.errors import UsageError, one_line
 from toolchain.cli._options import check_exists, text_or_json_option
@@ -27,8 +28,13 @@ if TYPE_CHECKING:
 @click.argument("path", metavar="SOURCE|BUNDLE")
 @input_option
 @trust_option
+@click.option(
+    "--sbom",
+    is_flag=True,
+    help="Print a bundle's bill of materials instead, in CycloneDX 1.6 as JSON.",
+)
 @text_or_json_option
-def command(path: str, inputs: tuple[TensorSpec, ...], trusted: bool, form: str) -> None:
+def command(path: str, inputs: tuple[TensorSpec, ...], trusted: bool, sbom: bool, form: str) -> None:
     """Show a model's inputs, outputs, operators, size and precisions, and the operators that int8 would compute.
 
     A source is opened as `build` does it, so these are those of the model that `build` starts from.
@@ -37,12 +43,22 @@ def command(path: str, inputs: tuple[TensorSpec, ...], trusted: bool, form: str)
     edgewright inspect model.onnx
     edgewright inspect classifier.py:load --input 'pixels=float32[N,64]'
     edgewright inspect out/digits-x86-64-v4-vnni.edge
+    edgewright inspect out/digits-x86-64-v4-vnni.edge --sbom
     """
     if is_source(path):
         check_source(path)
     else:
         check_exists(Path(path))
     from runtimes.bundles.bundle import Bundle
+
+    if sbom:
+        if is_source(path):
+            raise UsageError(f"'{path}' is a source, and --sbom is for a bundle; build it first.")
+        with plugins.optional_import("A bill of materials"):
+            from toolchain.packaging.bill_of_materials import bill_of_materials
+        with Bundle(Path(path)) as bundle:
+            click.echo(bill_of_materials(bundle), nl=False)
+        return
     from toolchain.analysis.inspection import inspect_model
     from toolchain.sources.open_source import open_source
 

@@ -27,7 +27,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
     type=click.Path(path_type=Path),
     metavar="FILE.pem",
     required=True,
-    help="The Ed25519 private key, without a passphrase. It is stored nowhere.",
+    help="The private key, without a passphrase: Ed25519, or for --detached an elliptic curve's. It is stored nowhere.",
 )
 @click.option(
     "--out",
@@ -46,9 +46,21 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
     metavar="DATE",
     help="The last day (UTC) on which the bundle is opened, as in 2027-01-31, or a time as in 2027-01-31T12:00:00Z.",
 )
+@click.option(
+    "--detached",
+    type=click.Path(path_type=Path),
+    metavar="FILE.sig",
+    help="Leave the bundle as it is, and write a signature of OpenSSF's model-signing format to this file.",
+)
 @click.pass_context
 def command(
-    ctx: click.Context, bundle: Path, key: Path, out: Path | None, version: int | None, not_after: str | None
+    ctx: click.Context,
+    bundle: Path,
+    key: Path,
+    out: Path | None,
+    version: int | None,
+    not_after: str | None,
+    detached: Path | None,
 ) -> None:
     """Sign a bundle with an Ed25519 key, in place of any signature it had.
 
@@ -61,7 +73,13 @@ def command(
     """
     check_exists(bundle)
     check_exists(key)
-    check_keeps_inputs(ctx, [out or bundle], "out", replaceable=("bundle",))
+    if detached is not None:
+        if any(option is not None for option in (out, version, not_after)):
+            raise UsageError("--detached leaves the bundle as it is; leave out --out, --version and --not-after.")
+        check_keeps_inputs(ctx, [detached], "detached")
+        _sign_detached(bundle, key, detached)
+        return
+    check_keeps_inputs(ctx, [out or bundle], "out", replaceable=("bundle", "detached"))
     from runtimes.bundles.bundle import Bundle
 
     with plugins.optional_import("Signing"):
@@ -71,6 +89,16 @@ def command(
         release = _release(opened.manifest.release, version, not_after)
         signing.sign(opened, private_key, out or bundle, release)
     click.echo(f"Signed: {out or bundle}")
+
+
+def _sign_detached(bundle: Path, key: Path, out: Path) -> None:
+    from runtimes.bundles.bundle import Bundle
+
+    with plugins.optional_import("Signing in OpenSSF's format"):
+        from toolchain.packaging.openssf_signature import sign_detached
+    with Bundle(bundle) as opened:
+        sign_detached(opened, key, out)
+    click.echo(f"Signature: {out}")
 
 
 def _release(before: Release | None, version: int | None, not_after: str | None) -> Release | None:

@@ -1,0 +1,60 @@
+"""Bills of materials: valid by the library's own schema, and with every part of the bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+pytest.importorskip("cyclonedx", reason="the extra `sbom` is not installed")
+
+from cyclonedx.schema import SchemaVersion
+
+from runtimes.bundles.bundle import Bundle
+
+
+@pytest.fixture
+def bill(cli, built_bundle):
+    ran = cli("inspect", built_bundle, "--sbom")
+    assert ran.code == 0, ran.err
+    return ran.out
+
+
+def test_the_schema_takes_it(bill):
+    pytest.importorskip("jsonschema", reason="the library's validator is not installed")
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    assert validator.validate_str(bill) is None
+    assert validator.validate_str(bill.replace('"machine-learning-model"', '"model"')) is not None
+
+
+def test_it_names_every_member_the_source_and_the_runtime(bill, built_bundle):
+    data = json.loads(bill)
+    model = data["metadata"]["component"]
+    digests = {one["name"]: one["hashes"][0]["content"] for one in data["components"] if "hashes" in one}
+    with Bundle(built_bundle) as bundle:
+        manifest = bundle.manifest
+    assert digests == {name: member.sha256 for name, member in manifest.members.items()}
+    assert model["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(built_bundle.read_bytes()).hexdigest()}]
+    assert model["pedigree"]["ancestors"][0]["hashes"][0]["content"] == manifest.artifact.source_sha256
+    assert f"pkg:pypi/onnxruntime@{manifest.artifact.tool_versions['onnxruntime']}" in [
+        one.get("purl") for one in data["components"]
+    ]
+    metrics = {
+        one["type"]: float(one["value"]) for one in model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
+    }
+    assert 0.8 < metrics["accuracy"] <= 1
+    assert metrics["p90"] > 0
+    assert model["modelCard"]["modelParameters"]["inputs"][0]["format"].startswith("image=float32")
+
+
+def test_equal_bundles_give_equal_bills(bill, cli, built_bundle):
+    assert cli("inspect", built_bundle, "--sbom").out == bill
+
+
+def test_a_source_has_none(cli, digits):
+    ran = cli("inspect", digits.onnx, "--sbom")
+    assert ran.code == 2
+    assert "--sbom is for a bundle" in ran.err
