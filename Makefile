@@ -8,7 +8,7 @@ TESTS ?= int8
 # Without compiled files, each of the processes of pytest would compile all tests again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-haswell test-families emulator lint docs clean
+.PHONY: demo test test-haswell test-families emulator lint docs audit clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/edgewright demo --out out/demo
@@ -38,6 +38,14 @@ lint: $(VENV)/.ready
 docs: $(VENV)/.docs-ready
 	$(BIN)/python -m mkdocs build --strict
 
+# What users install, without what tests need: known vulnerabilities (from PyPI's advisories, so this needs a network), and
+# licences. Metadata of namex and mlcommons_loadgen names none; both are Apache-2.0.
+audit:
+	$(MAKE) VENV=$(VENV)-audit $(VENV)-audit/.audit-ready
+	$(VENV)-audit/bin/pip-licenses --partial-match --ignore-packages edgewright namex mlcommons_loadgen \
+		--allow-only '0BSD;Apache;BSD;MIT;MPL-2.0;Mozilla Public License;PSF-2.0;Python Software Foundation'
+	$(VENV)-audit/bin/pip-audit --strict --skip-editable
+
 # An environment with one extra. torch goes first and alone: as a dependency, it would bring gigabytes of CUDA.
 define install
 	$(PYTHON) -m venv $(VENV)
@@ -53,9 +61,12 @@ $(VENV)/.demo-ready: pyproject.toml constraints.txt
 $(VENV)/.docs-ready: pyproject.toml constraints.txt
 	$(call install,docs)
 
+$(VENV)/.audit-ready: pyproject.toml constraints.txt
+	$(call install,audit)
+
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(call install,dev)
 	touch $(VENV)/.demo-ready  # dev holds all of it
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info out
+	rm -rf $(VENV) $(VENV)-audit build dist *.egg-info out

@@ -1,10 +1,11 @@
-"""Throw damaged bundles, manifests, .npy, .npz, requests and programs at what reads them, and count what came of it.
+"""Throw damaged bundles, arrays, requests, programs, tables and reports at what reads them; count what came of it.
 
-    python -m benchmarks.fuzz [SECONDS] | tee benchmarks/results/fuzz.txt
+    python -m benchmarks.fuzz [SECONDS] [SEED] | tee benchmarks/results/fuzz.txt
 
 An input may be read, or refused with an EdgewrightError. Anything else is a finding and ends the run: another
-exception, a file written outside, more memory than 64 MiB beyond what is in use (an address-space limit makes that a
-MemoryError), ten seconds without an answer (an alarm). Mutations are of real files: bits flipped, bytes overwritten by
+exception, a process, connection or unpickled class (by Python's audit hooks), a file written outside, more memory than
+64 MiB beyond what is in use (an address-space limit makes that a MemoryError), ten seconds without an answer (an
+alarm). Mutations are of real files: bits flipped, bytes overwritten by
 random ones and by limits of integers, pieces cut, repeated, or taken from elsewhere; where digests would end the
 reading early, the manifest is sealed again. The seed is printed, and a finding's input is left in the current folder.
 """
@@ -27,7 +28,7 @@ from types import FrameType
 
 import numpy as np
 
-from benchmarks import fuzz_programs
+from benchmarks import fuzz_files, fuzz_programs
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from runtimes import npz
@@ -46,6 +47,15 @@ from toolchain.recipes.recipe import Recipe
 _LIMITS = [b"\0" * 4, b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\xff" * 8, b"\0", b"\xff", b"PK\x05\x06"]
 _WORDS = [b"-1", b"1e999", b"NaN", b"null", b"[]", b"{}", b'"../x"', b"99999999999999999999", b'"\\ud800"', b"true"]
 _HEADROOM_BYTES = 64 << 20
+_EVENTS = (
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.fork",
+    "os.posix_spawn",
+    "socket.connect",
+    "pickle.find_class",
+)
 Target = Callable[[bytes], object]
 
 
@@ -53,9 +63,8 @@ class _Finding(Exception):  # noqa: N818  # what the fuzzer is after
     pass
 
 
-def main(seconds: float) -> None:
+def main(seconds: float, seed: int) -> None:
     """Fuzz every reader for its share of the time."""
-    seed = int(time.time())
     rng = random.Random(seed)
     print(f"Python {platform.python_version()}, numpy {np.__version__}, seed {seed}\n")
     print(f"{'reader':34}{'inputs':>10}{'read':>10}{'refused':>10}")
@@ -64,11 +73,15 @@ def main(seconds: float) -> None:
         work = Path(folder, "work")
         work.mkdir()
         targets = _targets(work)
+        events: list[str] = []
+        sys.addaudithook(lambda event, _: events.append(event) if event in _EVENTS else None)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + _HEADROOM_BYTES, resource.RLIM_INFINITY))
         total = 0
         for name, (target, seeds) in targets.items():
             counts = _fuzz(name, target, seeds, seconds / len(targets), rng)
+            if events:
+                raise _Finding(f"{name}: {events}")
             total += sum(counts.values())
             print(f"{name:34}{sum(counts.values()):>10,}{counts['read']:>10,}{counts['refused']:>10,}", flush=True)
         outside = [path.name for path in Path(folder).iterdir() if path != work]
@@ -172,6 +185,7 @@ def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
             [binary + bytes(4)],
         ),
         **fuzz_programs.targets(),
+        **fuzz_files.targets(work),
     }
 
 
@@ -234,4 +248,4 @@ def _too_long(_: int, __: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 240)
+    main(float((sys.argv[1:] or [240])[0]), int((sys.argv[2:] or [time.time()])[0]))
