@@ -16,7 +16,7 @@ from pathlib import Path
 from runtimes import files, npz, plugins, samples
 from runtimes.bundles.bundle import Bundle
 from runtimes.codec import encode
-from runtimes.command_line import exit_code, read_plan
+from runtimes.command_line import escape_unknown_characters, exit_code, read_plan
 from runtimes.errors import UsageError, one_line
 from runtimes.inference.load import load
 from runtimes.inference.step_sequences import count_samples, run_samples
@@ -30,6 +30,7 @@ from runtimes.verification.self_test import render, result_line, self_test
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    escape_unknown_characters()
     options = _parser().parse_args(arguments)
     return exit_code(lambda: options.command(options))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -23,6 +24,12 @@ def exit_code(run: Callable[[], int]) -> int:
         141 if the reader of its output is gone, as shells count signals.
     """
     return unless_unread(lambda: _exit_code(run))
+
+
+def escape_unknown_characters() -> None:
+    """Have stdout write what its encoding lacks as escapes, as stderr does, where Python would raise an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def unless_unread(run: Callable[[], int]) -> int:

@@ -34,9 +34,15 @@ class Remembered:
 def recall(machine: Machine) -> Remembered:
     """Recall the facts about a machine; a fact is missing if it cannot be read or is older than `MAX_AGE_S`."""
     remembered = find(Remembered, machine, "machine") or Remembered()
-    if time.time() - remembered.probe_at_s > MAX_AGE_S:
-        return dataclasses.replace(remembered, probe_ns=None)
-    return remembered
+    return remembered if is_fresh(remembered.probe_at_s) else dataclasses.replace(remembered, probe_ns=None)
+
+
+def is_fresh(at_s: float) -> bool:
+    """Tell whether a fact of that time, in seconds since 1970, still counts; one from the future does not.
+
+    Such a time is of a clock that was set back since, so the fact's age is not known.
+    """
+    return 0 <= time.time() - at_s <= MAX_AGE_S
 
 
 def note_probe(machine: Machine, probe_ns: float) -> None:

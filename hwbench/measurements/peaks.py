@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hwbench.machine.identity import Machine
-from hwbench.machine.machine_facts import MAX_AGE_S, find, keep
+from hwbench.machine.machine_facts import find, is_fresh, keep
 from hwbench.measurements import memory_bandwidth
 from hwbench.measurements.memory_bandwidth import Bandwidth
 from hwbench.progress import Tick
@@ -73,7 +73,7 @@ class UnbuiltWorkload:
 def recall(machine: Machine, threads: int, versions: Mapping[str, str]) -> Peaks | None:
     """Recall the peaks of a machine; None if none are known, they are too old, or they cannot be read."""
     known = find(Peaks, machine, _KIND, _depends_on(machine, threads, versions))
-    return known if known is not None and time.time() - known.measured_at_s <= MAX_AGE_S else None
+    return known if known is not None and is_fresh(known.measured_at_s) else None
 
 
 def measure(

@@ -24,7 +24,7 @@ except ModuleNotFoundError as missing:  # a device that only runs bundles has no
 
 import runtimes
 from runtimes import plugins
-from runtimes.command_line import unless_unread
+from runtimes.command_line import escape_unknown_characters, unless_unread
 from runtimes.errors import EdgewrightError, one_line
 from runtimes.processes.end_signals import end_orderly
 from runtimes.processes.owned_folder import temporary_files
@@ -89,6 +89,7 @@ def edgewright() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error becomes one sentence and an exit code here, and only here."""
     end_orderly()
+    escape_unknown_characters()
     sys.exit(unless_unread(lambda: _run(arguments)))
 
 

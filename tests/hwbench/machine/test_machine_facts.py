@@ -37,6 +37,16 @@ def test_a_month_later_the_probe_is_forgotten(folder, machine, monkeypatch):
     assert recall(machine).probe_ns is None
 
 
+def test_a_probe_from_the_future_is_forgotten(folder, machine, monkeypatch):
+    """The clock was set back since, so nobody knows how old it is."""
+    note_probe(machine, 100.0)
+    earlier = time.time() - 86_400
+    monkeypatch.setattr(machine_facts.time, "time", lambda: earlier)
+    assert recall(machine).probe_ns is None
+    note_probe(machine, 200.0)
+    assert recall(machine).probe_ns == 200.0
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"probe_ns": "fast"}', '{"colour": 1}'])
 def test_a_damaged_memory_is_none(folder, machine, text):
     note_probe(machine, 100.0)
