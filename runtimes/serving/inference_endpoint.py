@@ -1,11 +1,9 @@
-"""The path of inferences: a request waits for its turn, is read, answered and sent, each within a limit of time."""
+"""The path of inferences: a request is read, waits for its turn, is answered and sent, each within a limit of time."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
-from typing import TypeVar
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
@@ -13,19 +11,10 @@ from starlette.types import Receive, Scope, Send
 from runtimes.serving import frames
 from runtimes.serving.frames import Frame
 from runtimes.serving.limits import Limits
+from runtimes.serving.request_body import Arrivals, Body, RefusedError, within
 from runtimes.serving.worker import Worker, WorkerGoneError
 
-T = TypeVar("T")
-
 _SENT_BYTES = 256 << 10  # sent at once; a slow reader holds no more than this in memory, and its place
-
-
-class RefusedError(Exception):
-    """A request that is not answered; holds the HTTP status and the reason."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 class InferenceEndpoint:
@@ -40,41 +29,48 @@ class InferenceEndpoint:
         self._worker, self._limits = worker, limits
         self._places = asyncio.Semaphore(limits.requests)
         self._present = 0  # requests that run or wait
+        self._arrivals = Arrivals(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
+        body = Body(receive, self._limits)
         try:
-            content_bytes, json_bytes = self._sizes(Headers(scope=scope))
-            if self._present >= self._limits.requests + self._limits.waiting:
-                raise RefusedError(503, "Too many requests wait already; try again.")
+            json_bytes = self._json_bytes(Headers(scope=scope))
+            self._check_crowd()  # before any byte is read, and again when all are
+            try:
+                await self._arrivals.read(body)
+                if not body.is_gone:
+                    await self._answer(body, send, json_bytes)
+            finally:
+                self._arrivals.release(body)
         except RefusedError as refused:
             await self._send(send, _error(refused))
-            return
+
+    def _check_crowd(self) -> None:
+        if self._present >= self._limits.requests + self._limits.waiting:
+            raise RefusedError(503, "Too many requests wait already; try again.")
+
+    async def _answer(self, body: Body, send: Send, json_bytes: int | None) -> None:
+        limit_s = self._limits.request_s
+        self._check_crowd()
         self._present += 1
         try:
-            await self._answer(receive, send, content_bytes, json_bytes)
+            await within(limit_s, self._places.acquire(), RefusedError(503, "No place became free; try again."))
+            try:
+                await within(limit_s, body.read_all(), RefusedError(408, "The request did not arrive in time."))
+                if not body.is_gone:
+                    await self._send(send, await self._infer(body.content, json_bytes))
+            finally:
+                self._places.release()
         finally:
             self._present -= 1
 
-    async def _answer(self, receive: Receive, send: Send, content_bytes: int, json_bytes: int | None) -> None:
-        limit_s = self._limits.request_s
-        try:
-            await _within(limit_s, self._places.acquire(), RefusedError(503, "No place became free; try again."))
-        except RefusedError as refused:
-            await self._send(send, _error(refused))
-            return
-        try:
-            late = RefusedError(408, "The request did not arrive in time.")
-            body = await _within(limit_s, self._body(receive, content_bytes), late)
-            if body is not None:
-                await self._send(send, await self._infer(body, json_bytes))
-        except RefusedError as refused:
-            await self._send(send, _error(refused))
-        finally:
-            self._places.release()
+    def _json_bytes(self, headers: Headers) -> int | None:
+        """Read the number of bytes of JSON that the headers declare; None if all are.
 
-    def _sizes(self, headers: Headers) -> tuple[int, int | None]:
-        """Read the numbers of bytes that the headers declare: all, and those of JSON."""
+        Raises:
+            RefusedError: they declare too many, or none at all.
+        """
         whole, text = headers.get("content-length"), headers.get("inference-header-content-length")
         if whole is None or not whole.isdecimal():
             raise RefusedError(411, "A request needs a Content-Length.")
@@ -89,25 +85,12 @@ class InferenceEndpoint:
                 f"A request has {self._limits.json_bytes:,} bytes of JSON at most; send large tensors as raw bytes "
                 "(the extension `binary_tensor_data`).",
             )
-        return content_bytes, json_bytes
-
-    async def _body(self, receive: Receive, content_bytes: int) -> bytes | None:
-        """Read the request's bytes; None if the client left."""
-        chunks, more = [], True
-        while more:
-            message = await _within(
-                self._limits.idle_s, receive(), RefusedError(408, "The request's body stopped half-way.")
-            )
-            if message["type"] == "http.disconnect":
-                return None
-            chunks.append(message.get("body", b""))
-            more = message.get("more_body", False)
-        return b"".join(chunks)
+        return json_bytes
 
     async def _infer(self, body: bytes, json_bytes: int | None) -> Frame:
         late = RefusedError(504, f"The inference took more than {self._limits.request_s:g} s and was ended.")
         try:
-            return await _within(self._limits.request_s, self._worker.ask(frames.INFER, body, json_bytes), late)
+            return await within(self._limits.request_s, self._worker.ask(frames.INFER, body, json_bytes), late)
         except WorkerGoneError as gone:
             raise RefusedError(503, str(gone)) from None
         except RefusedError:
@@ -134,13 +117,6 @@ class InferenceEndpoint:
                 await asyncio.wait_for(send(message), min(self._limits.idle_s, deadline_s - clock()))
             except asyncio.TimeoutError:
                 return
-
-
-async def _within(limit_s: float, work: Awaitable[T], late: RefusedError) -> T:
-    try:
-        return await asyncio.wait_for(work, limit_s)
-    except asyncio.TimeoutError:
-        raise late from None
 
 
 def _error(refused: RefusedError) -> Frame:

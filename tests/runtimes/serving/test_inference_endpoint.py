@@ -12,6 +12,7 @@ pytest.importorskip("starlette", reason="the extra `serve` is not installed")
 from runtimes.serving.frames import Frame
 from runtimes.serving.inference_endpoint import InferenceEndpoint
 from runtimes.serving.limits import Limits
+from runtimes.serving.request_body import Arrivals, Body
 
 
 class Answering:
@@ -39,3 +40,37 @@ def test_a_client_that_takes_its_answer_ever_so_slowly_does_not_keep_its_place()
     asyncio.run(ask())
     assert [message["type"] for message in sent[:2]] == ["http.response.start", "http.response.body"]
     assert sent[-1]["more_body"]  # it gave up
+
+
+def test_bodies_hold_no_more_than_their_room() -> None:
+    """Each client sends half of its body, and then waits; the third one's rest is read when it has a place."""
+    limits = Limits(requests=1, waiting=8, request_bytes=10, request_s=5)
+
+    async def run() -> list[int]:
+        go_on, sizes = asyncio.Event(), []
+        arrivals = Arrivals(limits)
+
+        def client(first: bytes, rest: bytes) -> Body:
+            messages = iter((first, rest))
+
+            async def receive() -> dict[str, Any]:
+                if (part := next(messages)) is rest:
+                    await go_on.wait()
+                return {"type": "http.request", "body": part, "more_body": part is first}
+
+            return Body(receive, limits)
+
+        bodies = [client(b"a" * 5, b"b" * 5), client(b"c" * 5, b"d" * 5), client(b"e" * 5, b"f" * 5)]
+        reading = [asyncio.ensure_future(arrivals.read(body)) for body in bodies]
+        await asyncio.wait(reading[2:])
+        sizes.append(sum(len(body.content) for body in bodies))
+        go_on.set()
+        await asyncio.gather(*reading)
+        await bodies[2].read_all()
+        sizes += [len(body.content) for body in bodies]
+        for body in bodies:
+            arrivals.release(body)
+        sizes.append(arrivals._room_bytes)
+        return sizes
+
+    assert asyncio.run(run()) == [10, 10, 10, 10, 10]

@@ -137,6 +137,20 @@ def test_connections_that_come_all_at_once_are_no_more_than_may_be_open(demandin
         assert len(many) - len(closed) < 12
 
 
+def test_bodies_that_arrive_slowly_take_no_place_and_the_slowest_makes_room(server: Server) -> None:
+    """Ten may run or wait; an eleventh body displaces the first."""
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(server.connect()) for _ in range(10)]
+        for connection in slow:
+            connection.sendall(post("demanding", ONE[:10], len(ONE)))
+        assert infers(server)
+        status, answer = answer_of(slow[0])
+        assert (status, b"others took its place" in answer) == (408, True)
+        for connection in slow[1:]:
+            connection.sendall(ONE[10:])
+        assert [answer_of(connection)[0] for connection in slow[1:]] == [200] * 9
+
+
 def test_more_requests_than_may_wait_are_refused(server: Server) -> None:
     with contextlib.ExitStack() as stack:
         many = [stack.enter_context(server.connect()) for _ in range(11)]
