@@ -77,8 +77,8 @@ class Body:
 class Arrivals:
     """The bodies that arrive before their requests have places, so that slow ones take none from the others.
 
-    Together they may hold as many bytes as there are places for requests; one that finds no room waits for a place, and
-    has its rest read there. If too many arrive, the one that has done so for longest is refused.
+    Together they may hold as many bytes as requests with places, and a chunk each; one that finds no room waits for a
+    place, and has its rest read there. If too many arrive, the one that has done so for longest is refused.
     """
 
     def __init__(self, limits: Limits) -> None:
