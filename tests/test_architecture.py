@@ -37,6 +37,9 @@ ALLOWED = {
 
 # A backend's package has the backend's name, but for these.
 EXTRA_PACKAGES = {
+    "bill_of_materials": {"cyclonedx", "packageurl"},
+    "openssf_signature": {"cryptography", "model_signing"},
+    "request_body": {"starlette"},
     "signing": {"cryptography"},
     "application": {"starlette"},
     "connections": {"uvicorn"},
@@ -76,6 +79,7 @@ def may_import(path: Path) -> set[str]:
         ROOT / "runtimes" / "serving": EXTRA_PACKAGES.get(path.stem, set()),
         ROOT / "runtimes" / "tensorrt" / "cuda": MEMORY_PACKAGES.get(path.stem, set()),
         ROOT / "toolchain" / "exporters" / "keras_models": {"keras"},  # loaded where a model of Keras is
+        ROOT / "toolchain" / "packaging": EXTRA_PACKAGES.get(path.stem, set()),
         ROOT / "runtimes" / "meters": METER_PACKAGES.get(path.stem, set()),
     }
     return ALLOWED[package_of(path)] | extra.get(path.parent, set())
