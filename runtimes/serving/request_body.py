@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from starlette.types import Receive
@@ -11,6 +12,8 @@ from starlette.types import Receive
 from runtimes.serving.limits import Limits
 
 T = TypeVar("T")
+
+_SLOW_S = 1.0  # by then, the body of a client that does not wait has arrived
 
 
 class RefusedError(Exception):
@@ -74,29 +77,41 @@ class Body:
             await self.read_chunk()
 
 
+@dataclass(frozen=True, eq=False)
+class _Arrival:
+    """A body that arrives."""
+
+    since_s: float
+    displaced: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Arrivals:
     """The bodies that arrive before their requests have places, so that slow ones take none from the others.
 
     Together they may hold as many bytes as requests with places, and a chunk each; one that finds no room waits for a
-    place, and has its rest read there. If too many arrive, the one that has done so for longest is refused.
+    place, and has its rest read there. If too many arrive, the one that has done so for longest is refused, unless all
+    came just now; then the last one is.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._room_bytes = limits.requests * limits.request_bytes
-        self._arriving: list[asyncio.Event] = []
+        self._arriving: list[_Arrival] = []
 
     async def read(self, body: Body) -> None:
         """Read a body to its end, or until there is no room for more.
 
         Raises:
-            RefusedError: it came too slowly.
+            RefusedError: it came too slowly, or with too many others.
         """
-        displaced = asyncio.Event()
-        self._arriving.append(displaced)
-        if len(self._arriving) > self._limits.requests + self._limits.waiting:
-            self._arriving[0].set()
-        reading, displacing = asyncio.ensure_future(self._read(body)), asyncio.ensure_future(displaced.wait())
+        now_s = asyncio.get_running_loop().time()
+        if len(self._arriving) >= self._limits.requests + self._limits.waiting:
+            longest = self._arriving[0]
+            if now_s - longest.since_s < min(_SLOW_S, self._limits.idle_s):
+                raise RefusedError(503, "Too many requests arrive at once; try again.")
+            longest.displaced.set()
+        self._arriving.append(arrival := _Arrival(now_s))
+        reading, displacing = asyncio.ensure_future(self._read(body)), asyncio.ensure_future(arrival.displaced.wait())
         try:
             done, _ = await asyncio.wait(
                 (reading, displacing), timeout=self._limits.request_s, return_when=asyncio.FIRST_COMPLETED
@@ -108,7 +123,7 @@ class Arrivals:
             else:
                 raise RefusedError(408, "The request did not arrive in time.")
         finally:
-            self._arriving.remove(displaced)
+            self._arriving.remove(arrival)
             reading.cancel()
             displacing.cancel()
 

@@ -137,13 +137,15 @@ def test_connections_that_come_all_at_once_are_no_more_than_may_be_open(demandin
         assert len(many) - len(closed) < 12
 
 
-def test_bodies_that_arrive_slowly_take_no_place_and_the_slowest_makes_room(server: Server) -> None:
-    """Ten may run or wait; an eleventh body displaces the first."""
-    with contextlib.ExitStack() as stack:
+def test_bodies_that_arrive_slowly_take_no_place_and_the_slowest_makes_room(demanding: Path) -> None:
+    """Ten may run or wait; an eleventh body displaces the first, once that is slow."""
+    options = ("--max-requests", "2", "--max-waiting", "8", "--idle-timeout", "60")
+    with served(demanding, *options) as server, contextlib.ExitStack() as stack:
         slow = [stack.enter_context(server.connect()) for _ in range(10)]
         for connection in slow:
             connection.sendall(post("demanding", ONE[:10], len(ONE)))
-        assert infers(server)
+        while not infers(server):
+            time.sleep(0.1)
         status, answer = answer_of(slow[0])
         assert (status, b"others took its place" in answer) == (408, True)
         for connection in slow[1:]:
@@ -158,7 +160,7 @@ def test_more_requests_than_may_wait_are_refused(server: Server) -> None:
             connection.sendall(post("demanding", ENDLESS))
         (refused, *_), _, _ = select.select(many, [], [], 20)
         status, answer = answer_of(refused)
-        assert (status, b"Too many requests" in answer) == (503, True)
+        assert (status, b"Too many requests" in answer) == (503, True), answer
         worker = worker_of(server)
         worker.kill()
     assert infers_with_another_worker(server, worker)
