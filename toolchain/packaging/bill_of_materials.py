@@ -38,7 +38,7 @@ def bill_of_materials(bundle: Bundle) -> str:
     bundle.check()
     digest = _sha256(bundle.path)
     bom = Bom(serial_number=uuid.uuid5(_SPACE, digest))
-    bom.metadata.timestamp = None  # type: ignore[assignment]  # equal bundles, equal bills
+    bom.metadata.timestamp = None  # equal bundles, equal bills
     bom.metadata.tools.components.add(_package("edgewright", runtimes.__version__, ComponentType.APPLICATION))
     model = _model(bundle, digest)
     bom.metadata.component = model
