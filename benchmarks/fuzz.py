@@ -116,6 +116,15 @@ class _Refused(Exception):  # noqa: N818  # what `npy` says with a ValueError, w
 
 
 def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
+    return {name: target for group in target_groups(work) for name, target in group().items()}
+
+
+def target_groups(work: Path) -> tuple[Callable[[], dict[str, tuple[Target, list[bytes]]]], ...]:
+    """List functions that make the readers and their seeds, the quickest first."""
+    return (lambda: _bundle_targets(work)), fuzz_programs.targets, (lambda: fuzz_files.targets(work))
+
+
+def _bundle_targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
     bundle, profile = _bundle(work), device_profiles.detect(this_machine())
     members = _members(bundle)
     scratch = work / "x"
@@ -184,8 +193,6 @@ def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
             lambda data: open_inference_protocol.parse(data, len(binary), x, y),
             [binary + bytes(4)],
         ),
-        **fuzz_programs.targets(),
-        **fuzz_files.targets(work),
     }
 
 

@@ -69,7 +69,7 @@ def _run(reader: str, folder: Path, seconds: str) -> None:
 
     work = folder / "work"
     work.mkdir()
-    target, seeds = fuzz._targets(work)[reader]
+    target, seeds = next(group[reader] for make in fuzz.target_groups(work) if reader in (group := make()))
     corpus = folder / "corpus"
     corpus.mkdir()
     for number, seed in enumerate(seeds):
