@@ -28,7 +28,6 @@ from types import FrameType
 
 import numpy as np
 
-from benchmarks import fuzz_files, fuzz_programs
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from runtimes import npz
@@ -121,7 +120,19 @@ def _targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
 
 def target_groups(work: Path) -> tuple[Callable[[], dict[str, tuple[Target, list[bytes]]]], ...]:
     """List functions that make the readers and their seeds, the quickest first."""
-    return (lambda: _bundle_targets(work)), fuzz_programs.targets, (lambda: fuzz_files.targets(work))
+    return (lambda: _bundle_targets(work)), _program_targets, (lambda: _file_targets(work))
+
+
+def _program_targets() -> dict[str, tuple[Target, list[bytes]]]:
+    from benchmarks import fuzz_programs  # with torch, which takes seconds
+
+    return fuzz_programs.targets()
+
+
+def _file_targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:
+    from benchmarks import fuzz_files
+
+    return fuzz_files.targets(work)
 
 
 def _bundle_targets(work: Path) -> dict[str, tuple[Target, list[bytes]]]:

@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of our readers by Atheris (PyPI; libFuzzer for Python), each in a process of its own.
 
-    python -m benchmarks.fuzz_coverage [SECONDS] | tee benchmarks/results/fuzz_coverage.txt
+    python -m benchmarks.fuzz_coverage [SECONDS [READER...]] | tee benchmarks/results/fuzz_coverage.txt
 
 Atheris instruments the bytecode of our packages when they are imported, so that inputs which reach new branches are
 kept and changed further. Findings are those of `benchmarks.fuzz`, but for memory: libFuzzer's own limit is 2 GiB, and
@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,15 +40,15 @@ _READERS = (
 _LONGEST_S = 20  # for one input; this machine may be busy with others
 
 
-def main(seconds: float) -> None:
+def main(seconds: float, readers: Sequence[str]) -> None:
     """Fuzz each reader for its share of the time, and print the number of inputs and of the branches reached."""
     print(f"atheris {version('atheris')}, Python {sys.version.split()[0]}\n")
     print(f"{'reader':26}{'inputs':>10}{'branches at start':>19}{'at the end':>12}{'kept inputs':>13}")
     total = 0
-    for reader in _READERS:
+    for reader in readers:
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "benchmarks.fuzz_coverage", "--reader", reader, folder]
-            command += [f"{max(1, round(seconds / len(_READERS)))}"]
+            command += [f"{max(1, round(seconds / len(readers)))}"]
             done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
         runs = re.search(r"Done (\d+) runs", done.stderr)
         covered = re.findall(r"cov: (\d+).*?corp: (\d+)", done.stderr)
@@ -69,7 +70,8 @@ def _run(reader: str, folder: Path, seconds: str) -> None:
 
     work = folder / "work"
     work.mkdir()
-    target, seeds = next(group[reader] for make in fuzz.target_groups(work) if reader in (group := make()))
+    with atheris.instrument_imports(include=["toolchain", "hwbench", "runtimes"]):
+        target, seeds = next(group[reader] for make in fuzz.target_groups(work) if reader in (group := make()))
     corpus = folder / "corpus"
     corpus.mkdir()
     for number, seed in enumerate(seeds):
@@ -89,4 +91,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--reader"]:
         _run(sys.argv[2], Path(sys.argv[3]), sys.argv[4])
     else:
-        main(float(sys.argv[1]) if len(sys.argv) > 1 else 600)
+        main(float(sys.argv[1]) if len(sys.argv) > 1 else 600, sys.argv[2:] or _READERS)
