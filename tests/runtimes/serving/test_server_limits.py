@@ -221,8 +221,13 @@ def test_a_bundle_that_cannot_be_loaded(demanding: Path, tmp_path: Path) -> None
     assert main(["serve", str(demanding), "--port", "0", "--idle-timeout", "0"]) == 2
 
 
-def test_an_address_that_cannot_be_listened_on(demanding: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_that_cannot_be_listened_on(
+    demanding: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from runtimes.__main__ import main
+
+    # uvicorn's configuration of logging ends all handlers, and absl's, which comes with Keras, closes pytest's stderr then.
+    monkeypatch.setattr("logging.config._clearExistingHandlers", lambda: None)
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for port in (taken.getsockname()[1], 99_999):
