@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hwbench.targets import CrashError
@@ -22,12 +23,27 @@ _MAX_LENGTH = 1000  # characters of an error
 _FAILED = "The process that runs the model failed"
 
 
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python, which may be another machine's on an emulator.
+
+    Attributes:
+        command: the command that starts it, before the arguments of Python.
+        environment: the variables that its processes see; None for those of this process.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] | None = None
+
+
 def track_in(processes: set[Process]) -> None:
     """Track the processes that this thread runs in a set, so that another thread can kill them."""
     _of_thread.processes = processes
 
 
-def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
+def run_module(
+    module: str, arguments: Sequence[str], folder: Path, limit_s: float, python: Interpreter | None = None
+) -> None:
     """Run `python -m MODULE ARGUMENTS` until it ends.
 
     Args:
@@ -35,18 +51,20 @@ def run_module(module: str, arguments: Sequence[str], folder: Path, limit_s: flo
         arguments: its arguments; files by absolute paths.
         folder: the working directory, which holds no Python files: `python -m` would import them.
         limit_s: time limit.
+        python: the interpreter; the one that runs this process, if None.
 
     Raises:
         BackendError: the process failed; the message is the error that it wrote to stderr.
         CrashError: the process died or hung.
         OSError: the process met a full disk.
     """
-    command = [sys.executable, "-m", module, *arguments]
+    python = python or Interpreter((sys.executable,))
+    command = [*python.command, "-m", module, *arguments]
     tracked: set[Process] = getattr(_of_thread, "processes", set())
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=child_environment(),
+        env=child_environment(python.environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -24,6 +24,11 @@ KERNEL_FLAGS = frozenset(
 )
 """The flags that make runtimes choose faster kernels, or kernels that round otherwise."""
 
+INT32_SUMS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+"""The flags of instructions that sum products of u8 and s8 in int32; x86 without them sums pairs in int16, which
+saturate (onnxruntime#12072).
+"""
+
 
 def names() -> tuple[str, ...]:
     """List the known devices."""
@@ -94,6 +99,11 @@ def fits(profile: HardwareProfile, machine: Machine) -> bool:
     if profile.board is not None:  # its GPU is soldered on, and JetPack before 6 has no nvidia-smi to name it
         return profile.board in (machine.board or "")
     return profile.gpu is None or any(_is_gpu(profile.gpu, gpu) for gpu in machine.gpus)
+
+
+def has_same_kernels(profile: HardwareProfile, machine: Machine) -> bool:
+    """Tell whether int8 computes on a machine as on the device: it fits, and sums as the profile's instructions do."""
+    return fits(profile, machine) and not (INT32_SUMS & set(machine.isa) and not INT32_SUMS & set(profile.cpu.isa))
 
 
 def mismatch(profile: HardwareProfile) -> str:

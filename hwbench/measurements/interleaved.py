@@ -9,7 +9,7 @@ from pathlib import Path
 from hwbench.data.dataset import Dataset
 from hwbench.measurements.latency import Latency
 from hwbench.progress import Tick
-from hwbench.targets import Target
+from hwbench.targets import Runner, Target
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import EdgewrightError
 from runtimes.npz import read as read_npz
@@ -64,7 +64,7 @@ def _single_stream(blocks: Sequence[Block], threads: int) -> Latency:
     return Latency("single_stream", blocks[0].batch, threads, tuple(blocks))
 
 
-def outputs(bundle: Path, inputs: Path, target: Target) -> dict[str, Rows]:
+def outputs(bundle: Path, inputs: Path, target: Runner) -> dict[str, Rows]:
     """Compute a bundle's outputs for every sample of an .npz, samples first.
 
     Raises:

@@ -19,7 +19,7 @@ from hwbench.measurements.report import Report
 from hwbench.metrics import Metric, Scale
 from hwbench.progress import Tick
 from hwbench.results.opened_bundle import OpenedBundle, Shapes, at_batch, at_shapes, open_bundle
-from hwbench.targets import GpuTarget, Target
+from hwbench.targets import GpuTarget, Runner
 from runtimes.bundles.manifest import Artifact
 from runtimes.errors import BackendError, EdgewrightError, UsageError
 from runtimes.npz import write as write_npz
@@ -121,7 +121,7 @@ def report_of(
     latency: Latency | None,
     why: str,
     evaluation: Evaluation | None,
-    target: Target,
+    target: Runner,
     baseline: Report | None = None,
 ) -> Report:
     """Make a bundle's report.
@@ -164,7 +164,7 @@ def scored_by(item: OpenedBundle, evaluation: Evaluation | None) -> list[Scale]:
 
 
 def _accuracy(
-    item: OpenedBundle, evaluation: Evaluation | None, target: Target, baseline: Accuracy | None
+    item: OpenedBundle, evaluation: Evaluation | None, target: Runner, baseline: Accuracy | None
 ) -> Accuracy | None:
     packed = item.packed.accuracy if item.packed else None
     if evaluation is None:

@@ -14,14 +14,18 @@ class CrashError(BackendError):
     """The process that ran a model died or hung without reporting an error."""
 
 
-class Target(Protocol):
-    """A machine that runs bundles, each call in a process of its own.
+class Runner(Protocol):
+    """A machine that computes what bundles compute, each call in a process of its own.
 
     All methods raise BackendError if that process failed, and CrashError if it died or hung.
     """
 
     def run(self, bundle: Path, inputs: Path, outputs: Path) -> None:
         """Run every sample of `inputs` (.npz) and write the outputs, samples first, to `outputs` (.npz)."""
+
+
+class Target(Runner, Protocol):
+    """A machine whose time counts, too: it measures bundles."""
 
     def sample(self, bundle: Path, inputs: Path, plan: SamplingPlan) -> Block:
         """Measure one block of raw latency samples."""

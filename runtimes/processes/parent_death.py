@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 _VARIABLE = "EDGEWRIGHT_PARENT"
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
-def child_environment() -> dict[str, str]:
+def child_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for a child that calls `end_with_parent`.
 
     The thread that starts the child has to wait for it: to Linux, that thread is the parent.
+
+    Args:
+        variables: the child's other variables; those of this process, if None.
     """
-    return {**os.environ, _VARIABLE: str(os.getpid())}
+    return {**(os.environ if variables is None else variables), _VARIABLE: str(os.getpid())}
 
 
 def end_with_parent() -> None:

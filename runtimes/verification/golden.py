@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,15 +53,33 @@ def compare(bundle: Bundle, session: Session) -> tuple[GoldenResult, ...]:
         BundleError: there are no golden samples, or not as many as the manifest declares.
         FeedError: the golden arrays do not fit the model.
     """
-    if bundle.manifest.golden.samples < 1:
-        raise BundleError(f"'{bundle.path}' holds no golden samples to compare its outputs with.")
-    artifact = bundle.manifest.artifact
-    inputs = bundle.golden("input", artifact.inputs)
-    recorded = bundle.golden("output", artifact.outputs)
+    inputs = golden_inputs(bundle)
     held, declared = count_samples(session, inputs), bundle.manifest.golden.samples
     if held != declared:
         raise TamperedError(f"'{bundle.path}' holds {held} golden samples; the manifest declares {declared}.")
-    outputs = run_samples(session, inputs)
+    return compare_outputs(bundle, run_samples(session, inputs))
+
+
+def golden_inputs(bundle: Bundle) -> dict[str, Rows]:
+    """Read the golden inputs, first axis the samples.
+
+    Raises:
+        BundleError: there are no golden samples.
+    """
+    if bundle.manifest.golden.samples < 1:
+        raise BundleError(f"'{bundle.path}' holds no golden samples to compare its outputs with.")
+    return bundle.golden("input", bundle.manifest.artifact.inputs)
+
+
+def compare_outputs(bundle: Bundle, outputs: Mapping[str, Rows]) -> tuple[GoldenResult, ...]:
+    """Compare the outputs that a machine computed for the golden inputs, first axis the samples, with the recorded ones.
+
+    Raises:
+        BundleError: an output is missing.
+    """
+    recorded = bundle.golden("output", bundle.manifest.artifact.outputs)
+    if missing := sorted(recorded.keys() - outputs.keys()):
+        raise BundleError(f"'{bundle.path}' computed no output {', '.join(missing)}.")
     tolerance = bundle.manifest.golden.tolerance
     # With integers or halves, one rounding that differs between two machines moves small values by more than their own
     # size, so the norm of the whole output decides.

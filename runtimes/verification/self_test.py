@@ -55,7 +55,7 @@ def self_test(
     with Bundle(path, public_key) as bundle:
         check_version(bundle, at_least)
         results = replay(bundle, any_machine=any_machine)
-        signature = "signed by the owner of the key" if public_key is not None else _signature_words(bundle)
+        signature = signature_words(bundle, public_key)
         manifest = bundle.manifest
     passed = all(result.passed for result in results)
     return SelfTest(manifest, signature, results, () if passed else tuple(_causes(manifest)))
@@ -82,7 +82,10 @@ def result_line(result: GoldenResult, samples: int) -> str:
     )
 
 
-def _signature_words(bundle: Bundle) -> str:
+def signature_words(bundle: Bundle, public_key: str | os.PathLike[str] | None) -> str:
+    """Describe the state of a bundle's signature, which was checked when the bundle was opened with a key."""
+    if public_key is not None:
+        return "signed by the owner of the key"
     if bundle.is_signed:
         return "signed, but not checked (give --public-key)"
     return "not signed"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toolchain.cli._options import check_exists
+from toolchain.cli._options import check_exists, target_option
 
 
 @click.command()
@@ -21,18 +21,32 @@ from toolchain.cli._options import check_exists
     "--at-least", type=click.IntRange(0), default=0, metavar="N", help="Refuse a bundle of a lower version, or of none."
 )
 @click.option("--any-machine", is_flag=True, help="Run the bundle although its profile is of another machine.")
+@target_option
 @click.pass_context
-def command(ctx: click.Context, bundle: Path, public_key: Path | None, at_least: int, any_machine: bool) -> None:
+def command(
+    ctx: click.Context, bundle: Path, public_key: Path | None, at_least: int, any_machine: bool, target: str
+) -> None:
     """Check a bundle's digests and signature, and replay its golden samples.
 
     Exit codes: 0 the bundle is unchanged and its outputs agree, 1 its outputs differ, 2 an error.
 
     \b
     edgewright verify out/digits-x86-64-v4-vnni.edge
+    edgewright verify out/digits-rpi5.edge --target emulated
     """
     check_exists(bundle)
     from runtimes.verification.self_test import render, self_test
 
-    test = self_test(bundle, public_key=public_key, any_machine=any_machine, at_least=at_least)
-    click.echo(render(test))
+    if target == "emulated":
+        from hwbench.measurements.golden_replay import replay_on
+        from hwbench.targets.emulated import open_emulated
+        from runtimes.bundles.bundle import Bundle
+
+        with Bundle(bundle) as opened:
+            device = open_emulated(opened.manifest.profile)
+        test = replay_on(bundle, device, public_key)
+        click.echo(f"{render(test)}\nComputed by an {device.name}.")
+    else:
+        test = self_test(bundle, public_key=public_key, any_machine=any_machine, at_least=at_least)
+        click.echo(render(test))
     ctx.exit(0 if test.passed else 1)

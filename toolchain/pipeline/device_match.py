@@ -8,9 +8,6 @@ from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine
 from runtimes.profile import HardwareProfile
 
-# Instruction sets that sum products of u8 and s8 in int32.
-_INT32_SUMS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
-
 _ENGINES = (
     "Engines do not run on this machine: their accuracy is that of the same graph on ONNX Runtime. To compile and "
     "check a bundle that carries a model and a plan, run on the device: python -m runtimes compile BUNDLE"
@@ -47,8 +44,7 @@ def device_match(profile: HardwareProfile, machine: Machine) -> DeviceMatch:
     if not beyond or profile.gpu is not None:
         return DeviceMatch(True, ())
     caveat = f"This machine has {', '.join(beyond)} which {profile.name} does not ask for"
-    if set(beyond) & _INT32_SUMS and not set(profile.cpu.isa) & _INT32_SUMS:
-        # onnxruntime#12072: without them, int8 kernels add pairs of products in int16.
+    if not device_profiles.has_same_kernels(profile, machine):
         return DeviceMatch(True, (f"{caveat}: without it, int8 is slower and may saturate.",))
     return DeviceMatch(True, (f"{caveat}; a machine that just meets the profile may be slower.",))
 
