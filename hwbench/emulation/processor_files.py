@@ -52,6 +52,5 @@ def _arm(number: int, qemu_cpu: str, flags: str) -> str:
 
 
 def _x86(number: int, qemu_cpu: str, flags: str) -> str:
-    return (
-        f"processor\t: {number}\nvendor_id\t: GenuineIntel\nmodel name\t: QEMU {qemu_cpu}\nflags\t\t: {flags} hypervisor\n"
-    )
+    model = f"vendor_id\t: GenuineIntel\nmodel name\t: QEMU {qemu_cpu}"
+    return f"processor\t: {number}\n{model}\nflags\t\t: {flags} hypervisor\n"

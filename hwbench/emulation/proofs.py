@@ -13,7 +13,7 @@ from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
 
 Way = Literal["native", "emulated", "exact arithmetic", "plan"]
-"""The way: the device's kernels on this machine, or on an emulated processor; the graph as written; an engine's plan."""
+"""The way: the device's kernels here, or on an emulated processor; the graph as written; an engine's plan."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class Proof:
 def anywhere(profile: HardwareProfile) -> Proof:
     """Find the best way to prove a device's outputs on a machine that is not such a device."""
     if profile.gpu is not None:
-        return Proof(profile.name, "plan", f"engine of TensorRT for compute capability {profile.gpu.compute_capability}")
+        return Proof(
+            profile.name, "plan", f"engine of TensorRT for compute capability {profile.gpu.compute_capability}"
+        )
     if profile.emulation is not None:
         return Proof(profile.name, "emulated", f"QEMU's {profile.emulation.qemu_cpu}, with ONNX Runtime")
     return Proof(profile.name, "exact arithmetic", "QEMU's user mode does not translate AVX-512")
@@ -60,7 +62,7 @@ def _missing(profile: HardwareProfile) -> str | None:
     if not any(shutil.which(f"qemu-{profile.arch}{end}") for end in ("-static", "")):
         return f"there is no qemu-{profile.arch}-static; install Debian's qemu-user-static"
     try:
-        if sysroot.is_needed(profile.arch) and sysroot.find(profile.arch) is None:
+        if sysroot.find(profile.arch) is None:
             return f"run: edgewright targets setup {profile.name}"
     except EdgewrightError as error:
         return str(error)

@@ -30,7 +30,16 @@ def unpack(arch: str, python: str, versions: Mapping[str, str], downloads: Path,
     """
     tags = [f"manylinux2014_{arch}", *(f"manylinux_2_{minor}_{arch}" for minor in _GLIBC_MINORS)]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python, "--dest", str(downloads)]
+    command += [
+        "--only-binary",
+        ":all:",
+        "--implementation",
+        "cp",
+        "--python-version",
+        python,
+        "--dest",
+        str(downloads),
+    ]
     command += [part for tag in tags for part in ("--platform", tag)]
     command += [f"{name}=={version}" for name, version in versions.items()]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import runtimes
 from hwbench.child_process import Interpreter
-from hwbench.emulation import processor_files
+from hwbench.emulation import processor_files, sysroot
 from hwbench.emulation.sysroot import Sysroot
 from runtimes.errors import NotInstalledError, UsageError
 from runtimes.profile import HardwareProfile
@@ -25,7 +25,9 @@ def qemu_cpu(profile: HardwareProfile) -> str:
     """
     if profile.emulation is None:
         how = "an engine's plan shows it" if profile.gpu is not None else "its accuracy is computed by exact arithmetic"
-        raise UsageError(f"The processor of {profile.name} cannot be emulated, since its profile has no [emulation]; {how}.")
+        raise UsageError(
+            f"The processor of {profile.name} cannot be emulated, since its profile has no [emulation]; {how}."
+        )
     return profile.emulation.qemu_cpu
 
 
@@ -44,7 +46,7 @@ def find_program(arch: str) -> str:
     return found
 
 
-def interpreter(profile: HardwareProfile, sysroot: Sysroot | None, folder: Path) -> Interpreter:
+def interpreter(profile: HardwareProfile, system: Sysroot, folder: Path) -> Interpreter:
     """Make the Python that runs on a device's emulated processor.
 
     QEMU opens a file below `folder` instead of the machine's own where there is one of that name, so that neither root
@@ -52,7 +54,7 @@ def interpreter(profile: HardwareProfile, sysroot: Sysroot | None, folder: Path)
 
     Args:
         profile: the device.
-        sysroot: its system; None if it has this machine's architecture, and so this machine's Python.
+        system: the device's system; a device of this machine's architecture runs this machine's own Python.
         folder: an empty folder that outlives the interpreter.
 
     Raises:
@@ -63,15 +65,15 @@ def interpreter(profile: HardwareProfile, sysroot: Sysroot | None, folder: Path)
     root.mkdir()
     processor_files.write(profile, cpu, os.cpu_count() or 1, root)
     emulator = (find_program(profile.arch), "-cpu", cpu, "-L", str(root))
-    if sysroot is None:
+    if not sysroot.is_needed(profile.arch):
         return Interpreter((*emulator, "-0", sys.executable, sys.executable))
-    for entry in sysroot.root.iterdir():
+    for entry in system.root.iterdir():
         if not (root / entry.name).exists():
             (root / entry.name).symlink_to(entry)
     code = folder / "code"
     code.mkdir()
     (code / "runtimes").symlink_to(Path(runtimes.__file__).parent)
     variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    variables["PYTHONPATH"] = f"{code}:{sysroot.packages}"
-    variables["PYTHONPYCACHEPREFIX"] = str(sysroot.folder / "compiled")  # this machine may run another Python
-    return Interpreter((*emulator, str(sysroot.python)), variables)
+    variables["PYTHONPATH"] = f"{code}:{system.packages}"
+    variables["PYTHONPYCACHEPREFIX"] = str(system.folder / "compiled")  # this machine may run another Python
+    return Interpreter((*emulator, str(system.python)), variables)

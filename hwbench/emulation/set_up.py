@@ -22,8 +22,8 @@ STEPS = 6
 _LIMIT_S = 300.0
 
 
-def set_up(profile: HardwareProfile, tick: Tick) -> Sysroot | None:
-    """Make the sysroot of a device, unless it is there.
+def set_up(profile: HardwareProfile, tick: Tick) -> Sysroot:
+    """Make the sysroot of a device, unless it is there, and try it.
 
     It is made under a temporary name, tried, and renamed, so that none is ever found half made; several processes may
     ask for it at once.
@@ -31,9 +31,6 @@ def set_up(profile: HardwareProfile, tick: Tick) -> Sysroot | None:
     Args:
         profile: the device.
         tick: called after each step.
-
-    Returns:
-        The sysroot; None for a device of this machine's architecture, which takes none.
 
     Raises:
         UsageError: the processor cannot be emulated, or something cannot be downloaded.
@@ -43,9 +40,6 @@ def set_up(profile: HardwareProfile, tick: Tick) -> Sysroot | None:
     """
     qemu.qemu_cpu(profile)
     qemu.find_program(profile.arch)
-    if not sysroot.is_needed(profile.arch):
-        _try(profile, None)
-        return None
     place = sysroot.folder(profile.arch)
     place.parent.mkdir(parents=True, exist_ok=True)
     with _locked(place.with_name(f"{place.name}.lock")):
@@ -59,16 +53,17 @@ def set_up(profile: HardwareProfile, tick: Tick) -> Sysroot | None:
 def _make(profile: HardwareProfile, work: Path, tick: Tick) -> Sysroot:
     made = Sysroot(work / "sysroot")
     made.folder.mkdir()
-    (work / "apt").mkdir()
-    debian_packages.unpack(profile.arch, work / "apt", made.root, tick)
-    python, versions = made.python.name.removeprefix("python"), sysroot.versions()
-    python_wheels.unpack(profile.arch, python, versions, work / "wheels", made.packages, tick)
+    if sysroot.is_needed(profile.arch):
+        (work / "apt").mkdir()
+        debian_packages.unpack(profile.arch, work / "apt", made.root, tick)
+        python, versions = made.python.name.removeprefix("python"), sysroot.versions()
+        python_wheels.unpack(profile.arch, python, versions, work / "wheels", made.packages, tick)
     _try(profile, made)
     tick("tried ONNX Runtime")
     return made
 
 
-def _try(profile: HardwareProfile, made: Sysroot | None) -> None:
+def _try(profile: HardwareProfile, made: Sysroot) -> None:
     with tempfile.TemporaryDirectory(prefix="edgewright-") as name:
         folder = Path(name)
         python = qemu.interpreter(profile, made, folder)

@@ -54,6 +54,8 @@ def is_needed(arch: str) -> bool:
 def find(arch: str) -> Sysroot | None:
     """Find the sysroot of an architecture with this machine's versions of the packages; None if it is not there.
 
+    That of this machine's own architecture is empty, and tells that somebody set it up.
+
     Raises:
         NotInstalledError: this machine lacks one of the packages.
         UsageError: there is no folder for caches.

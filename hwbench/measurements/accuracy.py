@@ -44,6 +44,8 @@ class Accuracy:
         is_source: True for the source model itself, on the runtime of the reference: its drop is zero, not estimated.
         others: the values of further metrics on the same samples; only those of the first metric hold any.
         against: what the reference is: the source model, or a baseline in its place.
+        computed_by: what computed the outputs, if not the kernels of the machine that scored them: "exact arithmetic",
+            or "an emulated cortex-a76".
         flips: samples without labels, on which the model's decisions were compared with the reference's; None if there
             are none, or if the metric scores no decisions.
     """
@@ -62,6 +64,7 @@ class Accuracy:
     resampling: Resampling = "bootstrap"
     flips: Flips | None = None
     against: Against = "source"
+    computed_by: str = ""
 
     def __post_init__(self) -> None:
         if (self.scores is None) == (self.replicates is None):
@@ -164,6 +167,11 @@ def _mean(scores: tuple[float, ...]) -> Mean:
 def joined(each: Sequence[Accuracy]) -> Accuracy:
     """Join the values of several metrics on the same samples; the first one holds the others."""
     return dataclasses.replace(each[0], others=tuple(each[1:]))
+
+
+def computed_by(accuracy: Accuracy, what: str) -> Accuracy:
+    """Note what computed the outputs that all metrics of an accuracy score."""
+    return joined([dataclasses.replace(one, computed_by=what) for one in accuracy.each])
 
 
 def labels_of(metric: Metric, samples: Dataset) -> Rows:

@@ -10,7 +10,7 @@ from hwbench.child_process import run_module
 from hwbench.emulation import qemu, sysroot
 from hwbench.emulation.sysroot import Sysroot
 from runtimes.bundles.bundle import Bundle
-from runtimes.errors import UnsupportedError, UsageError
+from runtimes.errors import NotInstalledError, UnsupportedError, UsageError
 from runtimes.profile import HardwareProfile
 
 
@@ -21,12 +21,12 @@ class EmulatedTarget:
     It measures nothing: QEMU translates the device's instructions, and takes 10 to 100 times as long.
 
     Attributes:
-        sysroot: the device's system; None for a device of this machine's architecture.
+        sysroot: the device's system.
         run_limit_s: the longest that `run` may take before its process is killed.
     """
 
     profile: HardwareProfile
-    sysroot: Sysroot | None = None
+    sysroot: Sysroot
     run_limit_s: float = 3600.0
 
     @property
@@ -52,6 +52,14 @@ class EmulatedTarget:
             run_module("runtimes", arguments, folder / "work", self.run_limit_s, python)
 
 
+def find_emulated(profile: HardwareProfile) -> EmulatedTarget | None:
+    """Open a device's emulated processor; None if it is not set up."""
+    try:
+        return open_emulated(profile)
+    except (UsageError, NotInstalledError):
+        return None
+
+
 def open_emulated(profile: HardwareProfile) -> EmulatedTarget:
     """Open a device's emulated processor, which has to be set up.
 
@@ -61,13 +69,11 @@ def open_emulated(profile: HardwareProfile) -> EmulatedTarget:
     """
     qemu.qemu_cpu(profile)
     qemu.find_program(profile.arch)
-    if not sysroot.is_needed(profile.arch):
-        return EmulatedTarget(profile)
     found = sysroot.find(profile.arch)
     if found is None:
         raise UsageError(
-            f"The emulated {profile.name} is not set up for this version of ONNX Runtime; run: edgewright targets setup "
-            f"{profile.name}"
+            f"The emulated {profile.name} is not set up for this version of ONNX Runtime; "
+            f"run: edgewright targets setup {profile.name}"
         )
     return EmulatedTarget(profile, found)
 

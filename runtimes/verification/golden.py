@@ -72,7 +72,7 @@ def golden_inputs(bundle: Bundle) -> dict[str, Rows]:
 
 
 def compare_outputs(bundle: Bundle, outputs: Mapping[str, Rows]) -> tuple[GoldenResult, ...]:
-    """Compare the outputs that a machine computed for the golden inputs, first axis the samples, with the recorded ones.
+    """Compare outputs for the golden inputs, first axis the samples, with the recorded ones.
 
     Raises:
         BundleError: an output is missing.

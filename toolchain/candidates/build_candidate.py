@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from hwbench.data.dataset import Dataset
+from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine, this_machine
 from runtimes import cpu
 from runtimes.bundles.input_limits import InputLimits
@@ -60,11 +61,13 @@ class BuiltCandidate:
         artifact: the artifact that would ship.
         stands_in: the reason why an engine cannot run on this machine, so that the bundle holds the same graph on ONNX
             Runtime; None if the bundle holds the artifact, or the same file under exact settings.
+        computed_by: what computes the bundle's outputs on this machine, if not the device's kernels.
     """
 
     bundle: Path
     artifact: Artifact
     stands_in: str | None
+    computed_by: str = ""
 
 
 class CandidateBuilder:
@@ -130,12 +133,12 @@ class CandidateBuilder:
         artifact = dataclasses.replace(artifact, states=self.states, limits=self.limits)
         bundle = folder / "candidate.edge"
         reason = obstacle(artifact)
-        shown = artifact
+        shown = own = artifact
         if reason is not None or is_foreign(artifact, profile, self._machine):
             shown = stand_in(artifact, variant, candidate.recipe, folder / "stand-in")
             shown = dataclasses.replace(shown, states=self.states, limits=self.limits)
         pack(Contents(self.name, profile, shown, candidate.recipe, {}, {}), bundle)
-        return BuiltCandidate(bundle, artifact, reason)
+        return BuiltCandidate(bundle, artifact, reason, self._computed_by(profile, is_exact=shown is not own))
 
     def _check_size(self, candidate: Candidate, artifact: Artifact) -> None:
         """Refuse a storage precision that makes a file larger: small weights save less than their nodes take."""
@@ -147,6 +150,11 @@ class CandidateBuilder:
                 f"{recipe.precision} would make the file larger: {size / 1e6:.3g} instead of "
                 f"{self._source_bytes / 1e6:.3g} MB."
             )
+
+    def _computed_by(self, profile: HardwareProfile, *, is_exact: bool) -> str:
+        if is_exact:
+            return "exact arithmetic"
+        return "" if device_profiles.fits(profile, self._machine) else f"kernels of this machine ({self._machine.arch})"
 
     @cached_property
     def _machine(self) -> Machine:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import click
 
 from toolchain.cli._option_types import FileOrName
 from toolchain.cli._options import text_or_json_option
-
-if TYPE_CHECKING:
-    from hwbench.emulation.proofs import Proof
 
 
 @click.group(invoke_without_command=True)
@@ -40,7 +36,10 @@ def command(ctx: click.Context, form: str) -> None:
 
         click.echo(json.dumps([encode(proof) for proof in found], indent=2))
     else:
-        _show(found)
+        from hwbench.terminal_table import printed
+
+        rows = [(one.profile, one.way, one.note + (f"; {one.missing}" if one.missing else "")) for one in found]
+        click.echo(printed(("profile", "outputs", "by"), rows))
 
 
 @command.command()
@@ -60,23 +59,4 @@ def setup(profile: str) -> None:
     device = device_profiles.load(profile)
     with bar(f"Setting up {device.name}", set_up.STEPS) as tick:
         made = set_up.set_up(device, tick)
-    where = f"its system is in '{made.folder}'" if made is not None else "it runs this machine's own Python"
-    click.echo(f"The emulated {device.name} is ready: {where}.")
-
-
-def _show(found: list[Proof]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    from hwbench.terminal_table import add_row
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for head in ("profile", "outputs", "by"):
-        table.add_column(head, no_wrap=head != "by")
-    for proof in found:
-        add_row(table, proof.profile, proof.way, proof.note + (f"; {proof.missing}" if proof.missing else ""))
-    console = Console()
-    with console.capture() as capture:
-        console.print(table)
-    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    click.echo(f"The emulated {device.name} is ready; its system is in '{made.folder}'.")

@@ -38,7 +38,7 @@ def command(
     from runtimes.verification.self_test import render, self_test
 
     if target == "emulated":
-        from hwbench.measurements.golden_replay import replay_on
+        from hwbench.results.golden_replay import replay_on
         from hwbench.targets.emulated import open_emulated
         from runtimes.bundles.bundle import Bundle
 

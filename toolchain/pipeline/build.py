@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hwbench.budgets import energy_budgets
@@ -37,12 +37,13 @@ from toolchain.candidates.scoring import choose_ranking_scorer, choose_scorer, m
 from toolchain.candidates.source_limits import source_limits
 from toolchain.candidates.thread_count import within_cores
 from toolchain.candidates.unlabelled import Unlabelled
+from toolchain.devices.confirm_on_device import accuracy_note, confirm, device_of
+from toolchain.devices.device_match import device_match
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
 from toolchain.pipeline.bundle_contents import bundle_contents, calibration_tensors
-from toolchain.pipeline.device_match import device_match
 from toolchain.pipeline.repeatability import check_repeats
-from toolchain.pipeline.report_entries import report_entry, report_trial, search_summary
+from toolchain.pipeline.report_entries import ReportedTrial, report_entry, report_trial, search_summary
 from toolchain.pipeline.report_notes import (
     calibration_notes,
     data_dependent_notes,
@@ -54,7 +55,7 @@ from toolchain.pipeline.report_notes import (
 from toolchain.pipeline.request import BuildRequest
 from toolchain.pipeline.stages import OPENING, PACKING, REFERENCE, stages
 from toolchain.pipeline.write_results import write_results
-from toolchain.search.choose import choose, find_unsettled
+from toolchain.search.choose import JudgedTrial, choose, find_unsettled
 from toolchain.search.search import search
 from toolchain.search.time_limit import TimeLimit
 from toolchain.search.trials import REFERENCE_RUNTIME, BuildContext
@@ -224,11 +225,18 @@ def _build_for(
     found = search(
         candidates, profile, budgets, context, full, timed=match.is_here, exhaustive=exhaustive, confidence=asked
     )
-    reported = {trial.name: report_trial(trial, profile, match, budgets, context, asked) for trial in found.trials}
-    judged = [one.judged for one in reported.values() if one is not None and one.judged.trial.is_running]
+    report = functools.partial(
+        report_trial, profile=profile, match=match, budgets=budgets, context=context, confidence=asked
+    )
+    trials, device = found.trials, device_of(profile, context.machine)
+    if device is not None:
+        trials = confirm(trials, lambda some: choose(_running(map(report, some))), device, context)
+    reported = {trial.name: report(trial) for trial in trials}
+    judged = _running(reported.values())
     decisions = choose(judged)
-    entries = [report_entry(one, reported[one.name], decisions.get(one.name), context) for one in found.trials]
-    summary = search_summary(found.trials, context)
+    selected = next((one for one in trials if one.name in decisions and decisions[one.name].is_selected), None)
+    entries = [report_entry(one, reported[one.name], decisions.get(one.name), context) for one in trials]
+    summary = search_summary(trials, context)
     notes = (
         *notes,
         *untried(candidates),
@@ -237,10 +245,11 @@ def _build_for(
         *repair_notes(candidates, context),
         *((context.scorer.note,) if context.scorer.note else ()),
         *data_dependent_notes(context),
-        *calibration_notes(found.trials, context),
-        *drift_notes(found.trials, context),
+        *calibration_notes(trials, context),
+        *drift_notes(trials, context),
         *size_notes(context),
         *match.caveats,
+        *accuracy_note(profile, selected, context.machine),
         *energy_budgets.unmetered_budgets(budgets, context.machine),
         *search_notes(summary),
         *found.defects,
@@ -256,8 +265,12 @@ def _build_for(
         unsettled=find_unsettled(judged, decisions, asked),
     )
     begin_stage(PACKING.format(profile=profile.name))
-    selected = next((one for one in found.trials if one.name in decisions and decisions[one.name].is_selected), None)
     if selected is None:
         return result, None
     tensors = calibration_tensors(request, context, selected)
-    return result, bundle_contents(result, selected, profile, context, tensors)
+    return result, bundle_contents(result, selected, profile, context, tensors, device)
+
+
+def _running(reported: Iterable[ReportedTrial | None]) -> list[JudgedTrial]:
+    """List the judged trials that may be selected."""
+    return [one.judged for one in reported if one is not None and one.judged.trial.is_running]

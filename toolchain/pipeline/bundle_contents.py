@@ -9,6 +9,7 @@ from pathlib import Path
 from hwbench.measurements import interleaved
 from hwbench.results import profile_results
 from hwbench.results.profile_results import ProfileResult
+from hwbench.targets import Runner
 from runtimes.profile import HardwareProfile
 from runtimes.sample_arrays import Rows
 from toolchain.packaging.pack import Contents
@@ -42,15 +43,28 @@ def bundle_contents(
     profile: HardwareProfile,
     context: BuildContext,
     calibration: dict[str, Rows],
+    device: Runner | None = None,
 ) -> Contents:
-    """Assemble the contents of the selected candidate's bundle, and compute its golden outputs."""
+    """Assemble the contents of the selected candidate's bundle, and compute its golden outputs.
+
+    Args:
+        result: the result for the profile.
+        selected: the selected candidate.
+        profile: the device.
+        context: the parts that candidates share.
+        calibration: inputs and outputs by tensor name, for the device to compare its own with.
+        device: the emulated device, which computes the golden outputs of a candidate that it confirmed.
+    """
     assert selected.artifact is not None
     assert result.selected is not None and result.selected.report is not None
     selected_only = dataclasses.replace(result, candidates=(result.selected,))
     data = context.scorer.samples
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
         golden = interleaved.subset(data, data.first(_GOLDEN_SAMPLES, _STEPS), Path(folder, "golden.npz"))
-        outputs = interleaved.outputs(selected.bundle, golden.file, context.target)
+        runs: tuple[Path, Runner] = (selected.bundle, context.target)
+        if device is not None and selected.device_bundle is not None:
+            runs = (selected.device_bundle, device)
+        outputs = interleaved.outputs(runs[0], golden.file, runs[1])
     return Contents(
         model=context.builder.name,
         profile=profile,

@@ -18,9 +18,9 @@ from runtimes.errors import EdgewrightError
 from runtimes.npz import open_arrays
 from runtimes.profile import HardwareProfile
 from toolchain.candidates.build_cache import CachedTarget
+from toolchain.devices.device_match import DeviceMatch
 from toolchain.graphs.product_precision import by_precision
 from toolchain.models.onnx_model import load_ir
-from toolchain.pipeline.device_match import DeviceMatch
 from toolchain.pipeline.machine_peaks import with_peaks
 from toolchain.recipes.recipe import Recipe
 from toolchain.search.choose import Decision, JudgedTrial

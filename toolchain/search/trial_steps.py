@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from hwbench.measurements import interleaved
-from hwbench.measurements.accuracy import Accuracy
+from hwbench.measurements.accuracy import Accuracy, computed_by
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import EdgewrightError, UnsupportedError
 from runtimes.profile import HardwareProfile
@@ -45,7 +45,13 @@ def make(candidate: Candidate, profile: HardwareProfile, context: BuildContext) 
     def made(trial: Trial) -> Trial:
         made = context.builder.make(candidate, profile)
         context.tick(f"made {candidate.name}")
-        return dataclasses.replace(trial, bundle=made.bundle, artifact=made.artifact, stands_in=made.stands_in)
+        return dataclasses.replace(
+            trial,
+            bundle=made.bundle,
+            artifact=made.artifact,
+            stands_in=made.stands_in,
+            computed_by=made.computed_by,
+        )
 
     return _guarded(Trial(candidate, is_source=context.is_source(candidate)), made)
 
@@ -77,7 +83,7 @@ def score(trial: Trial, context: BuildContext, samples: Samples) -> Finish:
 
     def scored(trial: Trial) -> Trial:
         context.tick(f"{'ranked' if samples == 'ranking' else 'scored'} {trial.name}")
-        found = scorer.score(outputs)
+        found = computed_by(scorer.score(outputs), trial.computed_by)
         if samples == "evaluation" and context.unlabelled is not None:
             found = context.unlabelled.settle(
                 found, lambda file: interleaved.outputs(trial.bundle, file, context.target)

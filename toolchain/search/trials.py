@@ -89,6 +89,8 @@ class Trial:
         is_source: it is the source as it is.
         stands_in: the reason why the bundle holds a stand-in for an engine, whose latency says nothing; None if the
             bundle holds the artifact.
+        computed_by: what computes the bundle's outputs on this machine, if not the device's kernels.
+        device_bundle: the artifact in a bundle, which the emulated device ran; None if it ran none.
     """
 
     candidate: Candidate
@@ -105,6 +107,8 @@ class Trial:
     remark: str = ""
     is_source: bool = False
     stands_in: str | None = None
+    computed_by: str = ""
+    device_bundle: Path | None = None
 
     @property
     def name(self) -> str:

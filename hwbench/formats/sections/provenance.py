@@ -58,6 +58,7 @@ def method_facts(report: Report) -> list[tuple[str, str]]:
 def _scored(accuracy: Accuracy) -> str:
     """Describe the samples that accuracy was computed on."""
     text = f"{', '.join(one.metric for one in accuracy.each)} of {count(accuracy.n, 'sample')}"
+    text += f", computed by {accuracy.computed_by}" if accuracy.computed_by else ""
     for one in accuracy.each:
         if one.flips is not None and one.flips.changed is not None:
             of = f"{count(one.flips.n, 'sample')} without labels"

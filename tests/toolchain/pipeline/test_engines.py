@@ -83,7 +83,7 @@ def test_the_report_says_what_could_not_be_done_here(built):
 
 
 def test_on_its_own_device_an_engine_that_cannot_run_is_not_timed(one_process, tmp_path, monkeypatch):
-    monkeypatch.setattr("toolchain.pipeline.device_match.device_profiles.fits", lambda profile, machine: True)
+    monkeypatch.setattr("toolchain.devices.device_match.device_profiles.fits", lambda profile, machine: True)
     request = BuildRequest(
         source=str(tiny_models.conv(tmp_path / "m.onnx")),
         name="tiny",

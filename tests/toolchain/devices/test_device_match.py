@@ -6,7 +6,7 @@ import dataclasses
 
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine
-from toolchain.pipeline.device_match import device_match
+from toolchain.devices.device_match import device_match
 
 VNNI = device_profiles.load("x86-64-v4-vnni")
 MACHINE = Machine("x86_64", "Some CPU", tuple(sorted(VNNI.cpu.isa)), 4, 2**33, "Linux", "3.12")
@@ -32,7 +32,6 @@ def test_another_device_says_what_could_not_be_measured_and_what_to_do_there():
         "Latency and memory were not measured: this machine (Some CPU, x86_64) is not a Raspberry Pi 5, 8 GB. "
         "Install edgewright[onnxruntime,hwbench] on the device and run: edgewright gate BUNDLE"
     )
-    assert "on this machine (x86_64); the device's kernels may round differently" in found.caveats[1]
 
 
 def test_a_card_that_is_here_is_not_judged_by_its_host():

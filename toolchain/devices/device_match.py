@@ -36,7 +36,6 @@ def device_match(profile: HardwareProfile, machine: Machine) -> DeviceMatch:
                 f"Latency and memory were not measured: this machine ({machine.cpu}, {machine.arch}) is not "
                 f"a {profile.title}. Install edgewright[{_extras(profile)}] on the device and run: edgewright gate "
                 "BUNDLE --budget ...",
-                f"Accuracy was computed on this machine ({machine.arch}); the device's kernels may round differently.",
                 *((_ENGINES,) if profile.gpu is not None else ()),
             ),
         )
