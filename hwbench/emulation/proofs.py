@@ -40,9 +40,9 @@ class Proof:
 def anywhere(profile: HardwareProfile) -> Proof:
     """Find the best way to prove a device's outputs on a machine that is not such a device."""
     if profile.gpu is not None:
-        return Proof(
-            profile.name, "plan", f"engine of TensorRT for compute capability {profile.gpu.compute_capability}"
-        )
+        chip = f"compute capability {profile.gpu.compute_capability}"
+        ahead = ", or ahead of time by tensorrt-rtx" if "tensorrt-rtx" in profile.runtimes else ""
+        return Proof(profile.name, "plan", f"engine for {chip}, compiled on the device{ahead}")
     if profile.emulation is not None:
         return Proof(profile.name, "emulated", f"QEMU's {profile.emulation.qemu_cpu}, with ONNX Runtime")
     return Proof(profile.name, "exact arithmetic", "QEMU's user mode does not translate AVX-512")

@@ -24,10 +24,8 @@ def qemu_cpu(profile: HardwareProfile) -> str:
         UsageError: QEMU has none.
     """
     if profile.emulation is None:
-        how = "an engine's plan shows it" if profile.gpu is not None else "its accuracy is computed by exact arithmetic"
-        raise UsageError(
-            f"The processor of {profile.name} cannot be emulated, since its profile has no [emulation]; {how}."
-        )
+        how = "engines are planned" if profile.gpu is not None else "accuracy is computed by exact arithmetic"
+        raise UsageError(f"{profile.name} cannot be emulated, since its profile has no [emulation]; {how} instead.")
     return profile.emulation.qemu_cpu
 
 

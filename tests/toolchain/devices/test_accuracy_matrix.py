@@ -1,0 +1,63 @@
+"""One bundle on several processors, of which one saturates."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import emulated_haswell
+import numpy as np
+import pytest
+
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
+from hwbench.results.measure_bundles import Evaluation
+from runtimes.errors import UnsupportedError
+from toolchain.devices.accuracy_matrix import AS_WRITTEN, matrix
+from toolchain.packaging.pack import pack
+
+MACHINE = dataclasses.replace(this_machine(), arch="x86_64", isa=("avx2", "avx512_vnni", "f16c", "fma"))
+METRIC = """
+import numpy as np
+def right(outputs, labels):
+    return outputs["y"][:, 0] == labels
+"""
+
+
+def rows_of(bundle, *names, evaluation=None):
+    profiles = [device_profiles.load(name) for name in names]
+    return {row.profile: row for row in matrix(bundle, profiles, MACHINE, lambda done: None, evaluation)}
+
+
+@pytest.fixture
+def product(tmp_path):
+    return emulated_haswell.saturating_bundle(tmp_path / "product", device_profiles.load("x86-64-v4-vnni"))
+
+
+def test_a_file_that_saturates_elsewhere_is_seen(product, tmp_path):
+    emulated_haswell.device()
+    (tmp_path / "metric.py").write_text(METRIC)
+    np.savez(tmp_path / "e.npz", x=np.array([[255, 255], [9, 0]], np.uint8), labels=np.array([64770, 1143]))
+    evaluation = Evaluation(tmp_path / "e.npz", (f"{tmp_path / 'metric.py'}:right",))
+    found = rows_of(product, "x86-64-v3-avx2", "x86-64-amx", evaluation=evaluation)
+    assert (found[AS_WRITTEN].way, found[AS_WRITTEN].value, found[AS_WRITTEN].error) == ("exact arithmetic", 1.0, 0.0)
+    saturated = found["x86-64-v3-avx2"]
+    assert (saturated.way, saturated.value, saturated.samples) == ("emulated", 0.5, 2)
+    assert saturated.error == pytest.approx(1 - 32767 / 64770, rel=1e-3)
+    assert (found["x86-64-amx"].way, found["x86-64-amx"].value) == ("exact arithmetic", 1.0)
+
+
+def test_golden_samples_serve_without_others_and_what_is_missing_is_said(product, monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGEWRIGHT_CACHE", str(tmp_path / "empty"))
+    found = rows_of(product, "rpi5")
+    assert (found[AS_WRITTEN].samples, found[AS_WRITTEN].metric) == (3, "")
+    assert found["rpi5"].error is None
+    assert found["rpi5"].note.startswith("not computed: ")
+
+
+def test_a_file_that_is_no_graph_is_refused(contents, tmp_path):
+    renamed = contents.artifact.file.with_suffix(".xml")
+    renamed.write_bytes(contents.artifact.file.read_bytes())
+    artifact = dataclasses.replace(contents.artifact, file=renamed, runtime="openvino")
+    pack(dataclasses.replace(contents, artifact=artifact, report=None), tmp_path / "other.edge")
+    with pytest.raises(UnsupportedError, match="is for openvino; exact arithmetic takes a bundle that holds an ONNX"):
+        rows_of(tmp_path / "other.edge")
