@@ -12,11 +12,11 @@ import pytest
 from hwbench.budgets.budget import parse_all
 from hwbench.emulation.sysroot import Sysroot
 from hwbench.machine import device_profiles
+from hwbench.targets import CrashError
 from hwbench.targets.emulated import EmulatedTarget
 from hwbench.targets.local import LocalTarget
 from runtimes import npz
 from runtimes.bundles.bundle import Bundle
-from runtimes.errors import CrashError
 from toolchain.devices import confirm_on_device
 from toolchain.pipeline import build as pipeline
 from toolchain.pipeline.build import build
