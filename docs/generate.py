@@ -68,6 +68,11 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     records = filter(None, (option.get_help_record(context) for option in options))
     rows = [f"| `{_cell(flags)}` | {_cell(_prose(text))} |" for flags, text in records]
     yield "\n".join(["| option | meaning |", "|---|---|", *rows])
+    for name, inner in command.commands.items() if isinstance(command, click.Group) else ():
+        inside = click.Context(inner, info_name=name, parent=context)
+        yield f"### {inside.command_path}"
+        yield _fenced(" ".join([inside.command_path, *inner.collect_usage_pieces(inside)]))
+        yield from _paragraphs(inner.help or "")
 
 
 def _device_commands() -> Iterator[str]:
