@@ -17,7 +17,7 @@ from pathlib import Path
 import runtimes
 from hwbench.machine.identity import Machine
 from hwbench.progress import say
-from hwbench.targets import Target
+from hwbench.targets import Runner, Target
 from runtimes import cache, npz
 from runtimes.cache import Cache
 from runtimes.codec import encode
@@ -36,18 +36,16 @@ def open_cache(folder: Path | None, *, fresh: bool = False) -> Cache:
 
 
 @dataclass
-class CachedTarget:
-    """A target that answers from the cache what it was asked on this machine before, in the same order.
+class CachedRunner:
+    """A runner that answers from the cache what it was asked on this machine before.
 
     Attributes:
-        reused: number of measurements that came from the cache.
+        machine: the machine that computes, which a key holds.
     """
 
-    target: Target
+    target: Runner
     cache: Cache
     machine: Machine
-    reused: int = 0
-    _asked: Counter[str] = field(default_factory=Counter)
     _digests: dict[Path, str] = field(default_factory=dict)
 
     def run(self, bundle: Path, inputs: Path, outputs: Path) -> None:
@@ -65,6 +63,27 @@ class CachedTarget:
         if self.cache.takes(outputs.stat().st_size):
             self.cache.put(key, outputs.read_bytes())
 
+    def _identity(self, *files: Path) -> tuple[object, ...]:
+        return (*(self._sha256(file) for file in files), encode(self.machine), sys.version)
+
+    def _sha256(self, file: Path) -> str:
+        if file not in self._digests:
+            self._digests[file] = hashlib.sha256(file.read_bytes()).hexdigest()
+        return self._digests[file]
+
+
+@dataclass
+class CachedTarget(CachedRunner):
+    """A target that answers from the cache what it was asked on this machine before, in the same order.
+
+    Attributes:
+        reused: number of measurements that came from the cache.
+    """
+
+    target: Target
+    reused: int = 0
+    _asked: Counter[str] = field(default_factory=Counter)
+
     def sample(self, bundle: Path, inputs: Path, plan: SamplingPlan) -> Block:
         """Measure a block, as `Target.sample` does, or return the block that an earlier build measured.
 
@@ -81,14 +100,6 @@ class CachedTarget:
         block = self.target.sample(bundle, inputs, plan)
         self.cache.put_value(key, block)
         return block
-
-    def _identity(self, *files: Path) -> tuple[object, ...]:
-        return (*(self._sha256(file) for file in files), encode(self.machine), sys.version)
-
-    def _sha256(self, file: Path) -> str:
-        if file not in self._digests:
-            self._digests[file] = hashlib.sha256(file.read_bytes()).hexdigest()
-        return self._digests[file]
 
 
 @lru_cache(maxsize=1)

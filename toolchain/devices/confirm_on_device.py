@@ -17,9 +17,11 @@ from hwbench.machine.identity import Machine
 from hwbench.measurements import interleaved
 from hwbench.measurements.accuracy import Accuracy, computed_by
 from hwbench.progress import begin_stage
+from hwbench.targets import Runner
 from hwbench.targets.emulated import EmulatedTarget, find_emulated
 from runtimes.errors import EdgewrightError
 from runtimes.profile import HardwareProfile
+from toolchain.candidates.build_cache import CachedRunner, CachedTarget
 from toolchain.packaging.pack import Contents, pack
 from toolchain.search.choose import Decision
 from toolchain.search.trials import BuildContext, Trial
@@ -50,7 +52,7 @@ def confirm(
     """
     begin_stage(f"{device.profile.name}: computing as on the device")
     found, tried = {trial.name: trial for trial in trials}, set[str]()
-    with context.clock.phase():
+    with context.clock.phase(), context.clock.ends(1.0):
         while True:
             decisions = choose(list(found.values()))
             selected = next((name for name, decision in decisions.items() if decision.is_selected), None)
@@ -87,14 +89,23 @@ def _score(
         one, some = (_seconds(bundle, device, context, count) for count in (1, 1 + _PROBED))
         if one + max(some - one, 0.0) / _PROBED * samples.n > limit_s:
             return None
-    found = context.scorer.score(interleaved.outputs(bundle, samples.file, device))
+    runner = _cached(device, context)
+    found = context.scorer.score(interleaved.outputs(bundle, samples.file, runner))
     if context.unlabelled is not None:
-        found = context.unlabelled.settle(found, lambda file: interleaved.outputs(bundle, file, device))
+        found = context.unlabelled.settle(found, lambda file: interleaved.outputs(bundle, file, runner))
     found = computed_by(found, f"an {device.name}")
     if trial.accuracy is None or not trial.accuracy.is_source:
         return found
     each = [dataclasses.replace(one, is_source=True) for one in found.each]
     return dataclasses.replace(each[0], others=tuple(each[1:]))
+
+
+def _cached(device: EmulatedTarget, context: BuildContext) -> Runner:
+    """Answer from the build's cache, if it has one, what the emulated device computed before."""
+    if not isinstance(context.target, CachedTarget):
+        return device
+    machine = dataclasses.replace(context.machine, cpu=device.name, system=device.sysroot.folder.name)
+    return CachedRunner(device, context.target.cache, machine)
 
 
 def _seconds(bundle: Path, device: EmulatedTarget, context: BuildContext, samples: int) -> float:

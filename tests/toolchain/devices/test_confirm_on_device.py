@@ -88,6 +88,15 @@ def test_golden_outputs_are_the_device_s(asked, pi):
         np.testing.assert_array_equal(array, outputs[name])
 
 
+def test_a_second_build_finds_what_the_device_computed(asked, monkeypatch, tmp_path):
+    asked = dataclasses.replace(asked, precisions=("int8",), cache=tmp_path / "cache")
+    first = by_precision(build(asked))["int8"].report.accuracy
+    ran, run = [], FakePi.run
+    monkeypatch.setattr(FakePi, "run", lambda *arguments: (ran.append(arguments), run(*arguments)))
+    assert by_precision(build(asked))["int8"].report.accuracy == first
+    assert len(ran) == 3  # two probes, and the golden samples
+
+
 def test_what_the_device_cannot_run_keeps_its_score_and_says_so(asked, monkeypatch):
     def crash(self, bundle, inputs, outputs):
         raise CrashError("The process that runs the model died of signal 11.")
