@@ -8,7 +8,7 @@ TESTS ?= int8
 # Without compiled files, each of the processes of pytest would compile all tests again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-haswell test-families emulator lint docs audit clean
+.PHONY: demo test test-haswell test-emulated test-families emulator lint docs audit clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/edgewright demo --out out/demo
@@ -21,6 +21,11 @@ test-haswell: $(VENV)/.ready emulator
 	ln -sf $(abspath tests/haswell) $(BIN)/python-haswell
 	$(BIN)/python-haswell -m pytest --timeout 1800 -m $(TESTS) -k "not openvino and not tensorrt" \
 		$$(grep -rlw --include 'test_*.py' 'mark.$(TESTS)' tests)
+
+# A device of another architecture, emulated: its system is downloaded once.
+test-emulated: $(VENV)/.ready emulator
+	$(BIN)/edgewright targets setup rpi5
+	EDGEWRIGHT_TEST_SYSROOTS=1 $(BIN)/python -m pytest tests/hwbench/emulation
 
 emulator:
 	@tests/emulator

@@ -106,6 +106,11 @@ def has_same_kernels(profile: HardwareProfile, machine: Machine) -> bool:
     return fits(profile, machine) and not (INT32_SUMS & set(machine.isa) and not INT32_SUMS & set(profile.cpu.isa))
 
 
+def other_kernels(profile: HardwareProfile, machine: Machine) -> str:
+    """Name this machine's kernels, as what computed, if a device has others; empty if it has the same."""
+    return "" if has_same_kernels(profile, machine) else f"this machine's kernels ({machine.arch})"
+
+
 def mismatch(profile: HardwareProfile) -> str:
     """Describe in one clause that this machine is not the profile's device."""
     return f"this machine does not fit the profile {profile.name} ({profile.title})"

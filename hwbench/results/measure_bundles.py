@@ -138,13 +138,16 @@ def report_of(
         BackendError: the bundle could not be run.
         UsageError: the evaluation data does not fit.
     """
+    machine, scored = this_machine(), _accuracy(item, evaluation, target, baseline.accuracy if baseline else None)
+    if scored is not None and evaluation is not None:
+        scored = accuracy.computed_by(scored, device_profiles.other_kernels(item.manifest.profile, machine))
     return Report(
         model=item.manifest.model,
         profile=item.manifest.profile.name,
         artifact=item.manifest.artifact,
-        machine=this_machine(),
+        machine=machine,
         latency=latency,
-        accuracy=_accuracy(item, evaluation, target, baseline.accuracy if baseline else None),
+        accuracy=scored,
         unmeasured={"latency": why} if why else {},
         candidate=item.name,
         scored_on=item.packed.machine if evaluation is None and item.packed and item.packed.accuracy else None,

@@ -154,7 +154,7 @@ class CandidateBuilder:
     def _computed_by(self, profile: HardwareProfile, *, is_exact: bool) -> str:
         if is_exact:
             return "exact arithmetic"
-        return "" if device_profiles.fits(profile, self._machine) else f"kernels of this machine ({self._machine.arch})"
+        return device_profiles.other_kernels(profile, self._machine)
 
     @cached_property
     def _machine(self) -> Machine:
