@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from hwbench.machine.identity import Machine
@@ -103,7 +104,13 @@ def fits(profile: HardwareProfile, machine: Machine) -> bool:
 
 def has_same_kernels(profile: HardwareProfile, machine: Machine) -> bool:
     """Tell whether int8 computes on a machine as on the device: it fits, and sums as the profile's instructions do."""
-    return fits(profile, machine) and not (INT32_SUMS & set(machine.isa) and not INT32_SUMS & set(profile.cpu.isa))
+    alike = sums_in_int32(profile.arch, profile.cpu.isa) or not sums_in_int32(machine.arch, machine.isa)
+    return fits(profile, machine) and alike
+
+
+def sums_in_int32(arch: str, isa: Collection[str]) -> bool:
+    """Tell whether int8 products are summed without saturating: by x86's VNNI, and on every Arm core."""
+    return arch == "aarch64" or not INT32_SUMS.isdisjoint(isa)
 
 
 def other_kernels(profile: HardwareProfile, machine: Machine) -> str:

@@ -69,8 +69,7 @@ def _confirmed(trial: Trial, device: EmulatedTarget, context: BuildContext, limi
     assert trial.artifact is not None
     if trial.artifact.runtime != "onnxruntime":
         return trial
-    bundle = trial.artifact.file.parent / "device.edge"
-    pack(Contents(context.builder.name, device.profile, trial.artifact, trial.candidate.recipe, {}, {}), bundle)
+    bundle = pack_artifact(trial, device.profile, context)
     try:
         accuracy = _score(bundle, trial, device, context, limit_s)
     except EdgewrightError as error:
@@ -78,6 +77,14 @@ def _confirmed(trial: Trial, device: EmulatedTarget, context: BuildContext, limi
     if accuracy is None:
         return _remarked(trial, f"computing all samples as on the device would take longer than {limit_s:.0f} s")
     return dataclasses.replace(trial, accuracy=accuracy, device_bundle=bundle)
+
+
+def pack_artifact(trial: Trial, profile: HardwareProfile, context: BuildContext) -> Path:
+    """Pack the artifact itself, where the trial's bundle may hold a stand-in for it."""
+    assert trial.artifact is not None
+    bundle = trial.artifact.file.parent / "device.edge"
+    pack(Contents(context.builder.name, profile, trial.artifact, trial.candidate.recipe, {}, {}), bundle)
+    return bundle
 
 
 def _score(

@@ -15,8 +15,9 @@ from hwbench.machine import device_profiles
 from hwbench.targets import CrashError
 from hwbench.targets.emulated import EmulatedTarget
 from hwbench.targets.local import LocalTarget
-from runtimes import npz
+from runtimes import cpu, npz
 from runtimes.bundles.bundle import Bundle
+from runtimes.verification.self_test import self_test
 from toolchain.devices import confirm_on_device
 from toolchain.pipeline import build as pipeline
 from toolchain.pipeline.build import build
@@ -113,6 +114,14 @@ def test_what_would_take_too_long_keeps_its_score_and_says_so(asked, monkeypatch
     found = by_precision(build(asked))["int8"]
     assert found.report.accuracy.computed_by == "exact arithmetic"
     assert "as on the device would take longer than 900 s" in found.reason
+
+
+def test_without_a_setup_golden_outputs_are_of_kernels_that_do_not_saturate(asked, monkeypatch):
+    monkeypatch.setattr(pipeline, "device_of", lambda profile, machine: None)
+    if not device_profiles.sums_in_int32(cpu.arch(), cpu.isa_flags()):
+        pytest.skip("this processor has no VNNI, so golden outputs are exact")
+    (result,) = build(dataclasses.replace(asked, precisions=("int8",))).profiles
+    assert self_test(result.bundle, any_machine=True).results[0].error < 1e-6
 
 
 def test_without_a_setup_accuracy_is_exact_and_the_setup_is_named(asked, monkeypatch):
