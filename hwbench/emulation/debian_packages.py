@@ -16,6 +16,7 @@ from runtimes.errors import NotInstalledError, UsageError
 
 _WANTED = ("python3-minimal", "libpython3-stdlib", "libstdc++6")
 _ARCHITECTURES = {"aarch64": "arm64", "x86_64": "amd64"}
+_UNREAD = "Failed to fetch"
 _LIMIT_S = 1800.0
 
 
@@ -40,10 +41,12 @@ def unpack(arch: str, state: Path, root: Path, tick: Tick) -> None:
             )
     debian = _ARCHITECTURES[arch]
     apt = ["apt-get", "--quiet", *_options(debian, state)]
-    _run([*apt, "update"], f"The list of Debian's packages for {debian} cannot be read")
+    said = _run([*apt, "update"], f"The list of Debian's packages for {debian} cannot be read")
     tick("read the list of packages")
-    install = [*apt, "install", "--yes", "--no-install-recommends", "--download-only", *_WANTED]
-    _run(install, f"Debian's packages for {debian} cannot be downloaded")
+    failed = f"Debian's packages for {debian} cannot be downloaded"
+    if unread := [line for line in said.splitlines() if _UNREAD in line]:
+        failed += f" ({unread[0].removeprefix('W: ').strip()})"  # apt goes on without a list that it cannot read
+    _run([*apt, "install", "--yes", "--no-install-recommends", "--download-only", *_WANTED], failed)
     tick("downloaded the packages")
     root.mkdir()
     for package in sorted((state / "cache/archives").glob("*.deb")):
@@ -71,7 +74,8 @@ def _options(debian: str, state: Path) -> list[str]:
     return [part for name, value in settings.items() for part in ("--option", f"{name}={value}")]
 
 
-def _run(command: Sequence[str], failed: str) -> None:
+def _run(command: Sequence[str], failed: str) -> str:
+    """Run a program, and return what it wrote to stderr."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_LIMIT_S)
     except subprocess.TimeoutExpired:
@@ -79,3 +83,4 @@ def _run(command: Sequence[str], failed: str) -> None:
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.startswith("E: ")] or done.stderr.splitlines()
         raise UsageError(f"{failed}: {said[-1].removeprefix('E: ') if said else 'it gave no reason'}")
+    return done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 from hwbench.progress import Tick
 from runtimes.errors import UsageError
 
+_RETRYING = "WARNING: Retrying ("
 _GLIBC_MINORS = range(17, 35)  # of the manylinux tags that a system with glibc 2.34 or later takes
 
 
@@ -46,6 +47,8 @@ def unpack(arch: str, python: str, versions: Mapping[str, str], downloads: Path,
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")] or done.stderr.splitlines()
         reason = said[-1].removeprefix("ERROR: ") if said else "it gave no reason"
+        if _RETRYING in done.stderr:  # pip goes on as if the index were empty
+            reason = "the package index cannot be reached"
         wanted = ", ".join(f"{name} {version}" for name, version in versions.items())
         raise UsageError(f"pip cannot download {wanted} for Python {python} on {arch}: {reason}")
     tick("downloaded the wheels")
