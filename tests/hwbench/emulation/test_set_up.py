@@ -18,6 +18,12 @@ APT = """for word; do
   case $word in Dir::Cache=*) cache=${word#Dir::Cache=};; install) touch "$cache/archives/a.deb";; esac
 done"""
 DPKG = 'mkdir -p "$3/usr/bin" "$3/usr/lib" && touch "$3/usr/bin/python3.11" "$3/usr/lib/libc.so"'
+UNREACHABLE = """for word; do
+  case $word in
+    update) echo "W: Failed to fetch a list" >&2; exit 0;;
+    install) echo "E: Couldn't find any package" >&2; exit 100;;
+  esac
+done"""
 PIP = """while [ "$1" != --dest ]; do shift; done
 mkdir -p "$2" && cd "$2" && exec {python} -c \\
   "import zipfile; zipfile.ZipFile('numpy.whl', 'w').writestr('numpy.py', '')" """
@@ -73,6 +79,8 @@ def test_a_sysroot_is_made_once(rpi, programs, tmp_path):
     ("broken", "error", "words"),
     [
         ({"apt_get": "echo 'E: Unable to fetch some archives' >&2; exit 100"}, UsageError, "Unable to fetch some"),
+        ({"apt_get": UNREACHABLE}, UsageError, r"cannot be downloaded \(Failed to fetch a list\): Couldn't find"),
+        ({"pip": "echo 'WARNING: Retrying (Retry(total=4' >&2; exit 1"}, UsageError, "index cannot be reached"),
         ({"dpkg_deb": "echo 'no space' >&2; exit 2"}, UsageError, "'a.deb' cannot be unpacked: no space"),
         ({"pip": "echo 'ERROR: No matching distribution' >&2; exit 1"}, UsageError, "No matching distribution"),
         (
