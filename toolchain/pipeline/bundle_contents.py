@@ -82,8 +82,10 @@ def _nearest(
 ) -> tuple[Path, Runner]:
     """Choose the bundle and the machine whose outputs are the nearest to the device's.
 
-    Integer kernels round after every layer, and exact arithmetic does not, so that they differ by up to 7% of the
-    outputs of a deep network. Kernels that do not saturate agree with each other, on x86 and Arm.
+    Integer kernels round after every layer, and exact arithmetic does not, so that outputs of a deep network differ by
+    3 to 7%. Kernels that do not saturate round alike, so that CNNs agree on x86 and Arm; a transformer may
+    still differ by 5%, where float32 operators between them differ in the last bits
+    (benchmarks/results/accuracy_by_cpu.txt).
     """
     if device is not None and selected.device_bundle is not None:
         return selected.device_bundle, device
