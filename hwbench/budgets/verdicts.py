@@ -135,9 +135,9 @@ def _judge_accuracy(budget: Budget, accuracy: Accuracy, measured: Estimate, aske
     claimed: Outcome = "fail" if outcome == "fail" else "pass"
     sure = 1 - probability if outcome == "fail" else probability
     reason = reason_of(budget, claimed, measured, against=accuracy.against) + _unit(budget, accuracy)
-    reason += f" by {accuracy.computed_by}" if accuracy.computed_by else ""
     is_exact = accuracy.is_source and budget.quantity == "accuracy_drop"
     reason += ": it is the source" if is_exact else f" with probability {probability_text(sure)}"
+    reason += f", computed by {accuracy.computed_by}" if accuracy.computed_by else ""
     if outcome != "inconclusive":
         return Verdict(budget, outcome, measured, reason, probability=probability)
     needed = samples_needed(accuracy, inference, room * unit, limit, asked)
