@@ -45,7 +45,9 @@ def anywhere(profile: HardwareProfile) -> Proof:
         return Proof(profile.name, "plan", f"engine for {chip}, compiled on the device{ahead}")
     if profile.emulation is not None:
         return Proof(profile.name, "emulated", f"QEMU's {profile.emulation.qemu_cpu}, with ONNX Runtime")
-    return Proof(profile.name, "exact arithmetic", "QEMU's user mode does not translate AVX-512")
+    if any(flag.startswith("avx512") for flag in profile.cpu.isa):
+        return Proof(profile.name, "exact arithmetic", "QEMU's user mode does not translate AVX-512")
+    return Proof(profile.name, "exact arithmetic", "its profile names no processor of QEMU's")
 
 
 def here(profile: HardwareProfile, machine: Machine) -> Proof:

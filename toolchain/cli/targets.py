@@ -47,7 +47,7 @@ def command(ctx: click.Context, form: str) -> None:
 def setup(profile: str) -> None:
     """Make what an emulated device needs: its system with Python, NumPy and ONNX Runtime, once, in the cache.
 
-    It takes QEMU and apt (Debian: qemu-user-static), 40 MB of downloads and 250 MB of disk, and no root.
+    It takes QEMU and apt (Debian: qemu-user-static), 65 MB of downloads and 230 MB of disk, and no root.
 
     \b
     edgewright targets setup rpi5
