@@ -30,7 +30,7 @@ def test_verify_and_matrix_on_an_emulated_device(cli, tmp_path):
     device = emulated_haswell.device()
     bundle = emulated_haswell.saturating_bundle(tmp_path / "product", device.profile)
     ran = cli("verify", bundle, "--target", "emulated")
-    assert ran.code == 1
+    assert ran.code == 1, ran.err
     assert "MISMATCH: y differs by 4.94e-01" in ran.out
     assert ran.out.endswith("Computed by an emulated Haswell.\n")
     rows = json.loads(cli("matrix", bundle, "--profile", device.profile.name, "--format", "json").out)
