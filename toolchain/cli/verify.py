@@ -44,7 +44,7 @@ def command(
 
         with Bundle(bundle) as opened:
             device = open_emulated(opened.manifest.profile)
-        test = replay_on(bundle, device, public_key)
+        test = replay_on(bundle, device, public_key, at_least)
         click.echo(f"{render(test)}\nComputed by an {device.name}.")
     else:
         test = self_test(bundle, public_key=public_key, any_machine=any_machine, at_least=at_least)
