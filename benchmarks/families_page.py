@@ -12,7 +12,7 @@ _WHY = {
     "Gemm": "its form has no integer kernel",
     "Conv": "its weights are computed",
     "ConvTranspose": "no runtime has an integer one",
-    "GRU": "no runtime has an integer one",
+    "GRU": "no static int8 has an integer one",
     "LSTM": "OpenVINO has no integer one",
     "STFT": "no runtime has an integer one",
     "DFT": "no runtime has an integer one",

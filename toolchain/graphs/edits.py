@@ -29,12 +29,12 @@ class Edits:
         self._taken.add(name)
         return name
 
-    def constant(self, hint: str, array: Array) -> ir.Value:
-        """Add an initializer."""
+    def constant(self, hint: str, array: Array, graph: ir.Graph | None = None) -> ir.Value:
+        """Add an initializer to the graph, or to a subgraph."""
         tensor = ir.tensor(array, name=self.fresh(hint))
         shape = ir.Shape(array.shape)
         value = ir.Value(name=tensor.name, type=ir.TensorType(tensor.dtype), shape=shape, const_value=tensor)
-        self.graph.register_initializer(value)
+        (self.graph if graph is None else graph).register_initializer(value)
         return value
 
     def node(

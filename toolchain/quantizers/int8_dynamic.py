@@ -18,6 +18,7 @@ from toolchain.graphs.edits import Edits, array_of, deduplicate, is_constant
 from toolchain.graphs.products import channel_axis
 from toolchain.graphs.value_range import Range
 from toolchain.quantizers import _affine, _kernel_pairs
+from toolchain.quantizers._gru import expand_grus
 from toolchain.quantizers._int8_weights import store_weights
 from toolchain.quantizers._lstm import integer_lstms
 from toolchain.quantizers._tables import store_tables
@@ -41,6 +42,8 @@ def quantize(model: ir.Model, recipe: Recipe, ranges: Mapping[str, Range]) -> ir
         UsageError: the model has no operator to quantize.
     """
     scheme = recipe.scheme or QuantizationScheme()
+    if scheme.contrib_ops:  # which stands for ONNX Runtime
+        expand_grus(model, recipe.keep)
     selected = [node for node in model.graph.all_nodes() if node.name not in recipe.keep and _is_product(node)]
     lstms = integer_lstms(model, scheme, recipe.keep) if scheme.contrib_ops else 0
     if not selected and not lstms:
@@ -70,12 +73,13 @@ def _is_product(node: ir.Node) -> bool:
 
 def _rewrite(edits: Edits, node: ir.Node, scheme: QuantizationScheme) -> None:
     source, weight = node.inputs[0], node.inputs[1]
+    assert weight is not None and isinstance(weight.graph, ir.Graph)
     matrix = array_of(weight) if channel_axis(node) == 1 else array_of(weight).T
     parameters = _affine.for_weight(matrix, 1, scheme, [_kernel_pairs.of_matrix(len(matrix))])
-    name = str(node.name)
-    integers = edits.constant(f"{name}.weight", np.ascontiguousarray(_affine.quantize(matrix, parameters, 1)))
-    scale = edits.constant(f"{name}.weight_scale", parameters.scale)
-    zero_point = edits.constant(f"{name}.weight_zero_point", parameters.zero_point)
+    name, home = str(node.name), weight.graph  # ONNX Runtime packs for its kernels what their own graph holds
+    integers = edits.constant(f"{name}.weight", np.ascontiguousarray(_affine.quantize(matrix, parameters, 1)), home)
+    scale = edits.constant(f"{name}.weight_scale", parameters.scale, home)
+    zero_point = edits.constant(f"{name}.weight_zero_point", parameters.zero_point, home)
 
     observed = [f"{name}.{part}" for part in ("input", "input_scale", "input_zero_point")]
     observe = edits.node("DynamicQuantizeLinear", [source], *observed)
@@ -96,3 +100,5 @@ def _rewrite(edits: Edits, node: ir.Node, scheme: QuantizationScheme) -> None:
     assert isinstance(graph, ir.Graph)
     graph.insert_before(node, nodes)
     graph.remove(node, safe=True)
+    if home is not edits.graph and not weight.uses():  # onnx_ir removes those of the main graph alone
+        del home.initializers[str(weight.name)]
