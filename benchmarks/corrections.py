@@ -3,13 +3,13 @@
     python -m benchmarks.corrections [MODEL...] | tee benchmarks/results/corrections.txt
 
 All rows of a model come from one process, the same calibration samples and one machine. Outputs are computed in exact
-arithmetic, as the graph is written, and so alike on every CPU. `scheme` is the range of weights: 8 bits, or what cannot
-saturate with AVX2. `gain` is the score's gain over the first row of its scheme (the float tail alone), paired by
-sample, with its 95% confidence interval; a higher value is better, whatever the metric. SQNR is the signal-to-
-quantization-noise ratio of the model's first output, in dB, on average over the evaluation samples: 6 dB more is half
-the error. Where labels are few, it separates corrections that the score cannot. `s` is the CPU time that quantizing
-took. The last column has the method of the ranges, and by correction the number of operators that it changed; 0 may
-mean that it was left out, since it raised the error of the whole.
+arithmetic, as the graph is written, and so alike on every CPU. `scheme` is the layout of integers: 8 bits, what cannot
+saturate with AVX2, or TensorRT's symmetric activations. `gain` is the score's gain over the first row of its scheme
+(the float tail alone), paired by sample, with its 95% confidence interval; a higher value is better, whatever the
+metric. SQNR is the signal-to-quantization-noise ratio of the model's first output, in dB, on average over the
+evaluation samples: 6 dB more is half the error. Where labels are few, it separates corrections that the score cannot.
+`s` is the CPU time that quantizing took. The last column has the method of the ranges, and by correction the number of
+operators that it changed; 0 may mean that it was left out, since it raised the error of the whole.
 """
 
 from __future__ import annotations
@@ -47,10 +47,19 @@ CHOICES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("minmax", ("tail",)),
     ("minmax", ("tail", "bias")),
     ("minmax", ("tail", "rounding")),
+    ("minmax", DEFAULT_CORRECTIONS),
     (BEST, ("tail",)),
     (BEST, DEFAULT_CORRECTIONS),
 )
-SCHEMES = {"8 bits": QuantizationScheme("uint8"), "AVX2": QuantizationScheme("uint8", reduce_range=True)}
+SCHEMES = {
+    "8 bits": Recipe("int8", scheme=QuantizationScheme("uint8")),
+    "AVX2": Recipe("int8", scheme=QuantizationScheme("uint8", reduce_range=True)),
+    "TensorRT": Recipe(
+        "int8",
+        scheme=QuantizationScheme("int8", symmetric=True, quantize_bias=False, integer_constants=False),
+        for_runtime="tensorrt",
+    ),
+}
 
 
 def main(names: list[str]) -> None:
@@ -58,7 +67,7 @@ def main(names: list[str]) -> None:
     print(f"{platform.machine()}, onnxruntime {version('onnxruntime')}, exact arithmetic")
     print(f"default: {BEST}; {', '.join(DEFAULT_CORRECTIONS)}\n")
     figures = f"{'score':>9}{'drop':>9}{'gain':>9}  {'95% interval':20}{'SQNR':>6}{'s':>7}"
-    print(f"{'model':13}{'scheme':8}{figures}  corrections")
+    print(f"{'model':13}{'scheme':10}{figures}  corrections")
     for name in names or MODELS:
         model: ZooModel = importlib.import_module(f"benchmarks.zoo.{name}").prepare()
         _compare(model)
@@ -70,11 +79,11 @@ def _compare(model: ZooModel) -> None:
     evaluation = dataset.read(model.evaluation, source.inputs, labels=True)
     reference = _run(ort_session.session(model.onnx), evaluation)
     before = _score(model, reference, evaluation)
-    print(f"{model.name:13}{'':8}{before.value:9.4f}{0:+9.4f}{'':44}  float32", flush=True)
+    print(f"{model.name:13}{'':10}{before.value:9.4f}{0:+9.4f}{'':44}  float32", flush=True)
     for scheme in SCHEMES:
         first = None
         for method, corrections in CHOICES:
-            recipe = Recipe("int8", method, SCHEMES[scheme], corrections=corrections)
+            recipe = dataclasses.replace(SCHEMES[scheme], calibration=method, corrections=corrections)
             with tempfile.TemporaryDirectory() as folder:
                 start = time.process_time()
                 try:
@@ -90,7 +99,7 @@ def _compare(model: ZooModel) -> None:
             first = first or scored
             figures = f"{scored.value:9.4f}{_drop(scored, before):+z9.4f}{_gain(scored, first):31}"
             print(
-                f"{model.name:13}{scheme:8}{figures}{_sqnr(outputs, reference):6.1f}{seconds:7.1f}  {done}", flush=True
+                f"{model.name:13}{scheme:10}{figures}{_sqnr(outputs, reference):6.1f}{seconds:7.1f}  {done}", flush=True
             )
 
 

@@ -2,7 +2,7 @@
 
 A product sums over many inputs, which go along with each other, so rounding one weight up can make up for rounding
 another one down. `_nearest_plane` gives the method and its source; the inputs are those that int8 reads. On an
-EfficientNet it took the signal-to-noise ratio of int8 from 21 to 25 dB; docs/concepts/corrections.md has more.
+EfficientNet it took the signal-to-noise ratio of int8 from 20.3 to 24.5 dB; docs/concepts/corrections.md has more.
 """
 
 from __future__ import annotations
