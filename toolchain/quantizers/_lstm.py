@@ -1,7 +1,8 @@
 """Integer LSTM (com.microsoft's DynamicQuantizeLSTM): int8 weights; input and state are quantized at every step.
 
-Only ONNX Runtime has the operator; no runtime has one for GRU (see `_gru`). It took 0.53 of LSTM's time with 128 units and 32 steps,
-and 0.09 with 512 units and 100 steps, whose float32 weights exceed the cache (benchmarks/results/forms.txt).
+Only ONNX Runtime has the operator; no runtime has one for GRU (see `_gru`). It took 0.53 of LSTM's time with 128 units
+and 32 steps, and 0.09 with 512 units and 100 steps, whose float32 weights exceed the cache
+(benchmarks/results/forms.txt).
 """
 
 from __future__ import annotations
