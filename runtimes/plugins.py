@@ -39,6 +39,7 @@ _EXTRAS = {
     "click": "hwbench",
     "ml_dtypes": "toolchain",
     "onnxscript": "toolchain",
+    "platformdirs": "hwbench",
     "psutil": "hwbench",
     "rich": "hwbench",
 }

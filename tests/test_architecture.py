@@ -27,7 +27,7 @@ ALLOWED = {
     "runtimes": {"numpy"},
     "hwbench": {
         *("numpy", "scipy", "sklearn", "psutil", "rich", "jinja2", "markupsafe", "matplotlib", "tomli"),
-        *("sqlalchemy", "ruptures", "pynvml"),
+        *("sqlalchemy", "ruptures", "pynvml", "platformdirs"),
     },
     "toolchain": {
         *("numpy", "scipy", "sklearn", "rich", "click", "tomli", "ml_dtypes", "psutil"),

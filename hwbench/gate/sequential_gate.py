@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from hwbench.budgets.budget import Budget
 from hwbench.budgets.outcome import Outcome
 from hwbench.budgets.verdicts import Verdict
 from hwbench.gate.rounds import Rounds
+from hwbench.gate.sides import BASELINE, CANDIDATE, SideError, alternate, bundle_side
 from hwbench.gate.stopping_rule import decide
 from hwbench.machine import device_profiles, machine_facts
 from hwbench.machine.identity import this_machine
@@ -26,11 +26,10 @@ from hwbench.measurements.quantities import PERCENTILES, QUANTITIES
 from hwbench.measurements.report import Report
 from hwbench.progress import Tick
 from hwbench.results.measure_bundles import Evaluation, report_of, scored_by
-from hwbench.results.opened_bundle import OpenedBundle, Shapes, at_batch, at_shapes, open_bundle
+from hwbench.results.opened_bundle import OpenedBundle, Shapes, at_shapes, open_bundle
 from hwbench.stats.confidence_sequences import blocks_needed
-from hwbench.targets import CrashError, Target
+from hwbench.targets import Target
 from runtimes.errors import UsageError
-from runtimes.npz import write as write_npz
 from runtimes.sampling.closed_loop import UNLIMITED_RUNS, Block, SamplingPlan
 
 MAX_TIME_S = 60.0
@@ -74,12 +73,12 @@ def gate_bundle(
     plan: GatePlan,
     tick: Tick,
     evaluation: Evaluation | None = None,
+    baseline_target: Target | None = None,
 ) -> Gated:
     """Judge a bundle against budgets, here and now.
 
-    A baseline that is a bundle is measured in the same rounds, the two in random order in each, so that drift affects
-    both alike, whichever is first (Bulej et al., 2020, Duet benchmarking; Laaber et al., 2019). The same path given
-    twice is measured twice. A baseline that is a report is compared as it stands. Budgets that name sizes of the inputs
+    A baseline that is a bundle is measured in the same rounds; see `sides.alternate`. The same path given twice is
+    measured twice. A baseline that is a report is compared as it stands. Budgets that name sizes of the inputs
     are measured after the others, and the sizes share the time.
 
     Args:
@@ -90,12 +89,14 @@ def gate_bundle(
         plan: time limits.
         tick: called after each round.
         evaluation: samples to score on; None to take the accuracy from the bundle's own report.
+        baseline_target: what runs the baseline, if it is another interpreter than the candidate's.
 
     Raises:
         UsageError: a relative budget has no baseline, or one that cannot be compared.
         BundleError: a file was refused.
         BackendError: a process that ran a model reported an error. One that crashed or hung gives a verdict instead.
     """
+    targets = (target, baseline_target or target)
     ours = open_bundle(candidate)
     theirs = open_bundle(baseline) if isinstance(baseline, Path) else None
     for budget in budgets:
@@ -105,7 +106,7 @@ def gate_bundle(
         check_directions(budgets, scales)
     is_here = device_profiles.fits(ours.manifest.profile, this_machine())
     why = "no budget limits it" if is_here else device_profiles.mismatch(ours.manifest.profile)
-    other = report_of(theirs, None, why, evaluation, target) if theirs else None
+    other = report_of(theirs, None, why, evaluation, targets[BASELINE]) if theirs else None
     other = baseline if isinstance(baseline, Report) else other
     report = report_of(ours, None, why, evaluation, target, other)
     if other is not None:
@@ -119,7 +120,7 @@ def gate_bundle(
             share_s = max(end_s - time.monotonic(), 0.0) / (len(groups) - number)
             share = dataclasses.replace(plan, max_time_s=share_s)
             sides = [at_shapes(item, plan.shapes, group[0].at) for item in (ours, theirs) if item is not None]
-            verdicts, rounds = _measure(sides, group, target, share, tick, len(sequential))
+            verdicts, rounds = _measure(sides, targets, group, share, tick, len(sequential))
             decided |= verdicts
             report = _with_latency(report, sides[0], rounds.candidate, verdicts)
             if other is not None and theirs is not None:
@@ -160,8 +161,8 @@ def _sequential(budgets: Sequence[Budget], sides: int) -> list[Budget]:
 
 def _measure(
     items: Sequence[OpenedBundle],
+    targets: Sequence[Target],
     budgets: Sequence[Budget],
-    target: Target,
     plan: GatePlan,
     tick: Tick,
     of: int,
@@ -172,27 +173,17 @@ def _measure(
     """
     limits = _sequential(budgets, len(items))
     least = blocks_needed() if len(limits) < len(budgets) else 1
-    sampling, order = sampling_plan(budgets, plan.block_s), random.Random(plan.seed)
-    blocks: tuple[list[Block], list[Block]] = ([], [])
-    machine = this_machine()
+    sampling, machine = sampling_plan(budgets, plan.block_s), this_machine()
     known = machine_facts.recall(machine).probe_ns
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-        for side, item in enumerate(items):
-            write_npz(Path(work, f"{side}.npz"), item.inputs)
-
-        def take() -> Rounds:
-            for side in order.sample(range(len(items)), len(items)):
-                try:
-                    block = target.sample(items[side].path, Path(work, f"{side}.npz"), sampling)
-                except CrashError as crash:
-                    raise _SideError(side, crash) from None
-                blocks[side].append(at_batch(block, items[side]))
-            tick(f"round {len(blocks[0])}")
-            return Rounds(tuple(blocks[0]), tuple(blocks[1]), known)
-
+        sides = [
+            bundle_side(item, target, sampling, Path(work, f"{side}.npz"))
+            for side, (item, target) in enumerate(zip(items, targets))
+        ]
+        take = alternate(sides, plan.seed, tick, known)
         try:
             decided, rounds = decide(take, limits, plan.max_time_s, least=least, of=of)
-        except _SideError as failure:
+        except SideError as failure:
             return _crashed(budgets, failure), Rounds(())
     level = interference.undisturbed_probe_ns(rounds.interference("candidate"))
     if level is not None and len(rounds) >= blocks_needed():
@@ -200,19 +191,10 @@ def _measure(
     return decided, rounds
 
 
-class _SideError(Exception):
-    """A measuring process crashed: the candidate's, side 0, or the baseline's, side 1."""
-
-    def __init__(self, side: int, crash: CrashError) -> None:
-        super().__init__(str(crash))
-        self.side = side
-
-
-def _crashed(budgets: Sequence[Budget], failure: _SideError) -> dict[str, Verdict]:
+def _crashed(budgets: Sequence[Budget], failure: SideError) -> dict[str, Verdict]:
     """Judge a crash: a candidate that crashes fails; beside a baseline that crashes, every verdict is inconclusive."""
-    name = ("candidate", "baseline")[failure.side]
-    outcome: Outcome = "fail" if name == "candidate" else "inconclusive"
-    return {b.text: Verdict(b, outcome, None, f"the {name}'s process failed: {failure}") for b in budgets}
+    outcome: Outcome = "fail" if failure.side == CANDIDATE else "inconclusive"
+    return {b.text: Verdict(b, outcome, None, f"the {failure.name}'s process failed: {failure}") for b in budgets}
 
 
 def _with_latency(report: Report, item: OpenedBundle, blocks: tuple[Block, ...], decided: dict[str, Verdict]) -> Report:

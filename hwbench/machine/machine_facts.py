@@ -61,19 +61,20 @@ def find(cls: type[T], machine: Machine, kind: str, depends_on: object = None) -
         kind: the kind's name.
         depends_on: everything else that the fact depends on, as plain data.
     """
-    return _cache().get_value(cls, _key(machine, kind, depends_on))
+    return _cache().get_value(cls, key_of(machine, kind, depends_on))
 
 
 def keep(fact: object, machine: Machine, kind: str, depends_on: object = None) -> None:
     """Remember a fact for `find`; a fact that cannot be stored is measured again."""
-    _cache().put_value(_key(machine, kind, depends_on), fact)
+    _cache().put_value(key_of(machine, kind, depends_on), fact)
 
 
 def _cache() -> Cache:
     return Cache(cache.folder("machine"), warn=say)
 
 
-def _key(machine: Machine, kind: str, depends_on: object) -> object:
-    # These parts decide how fast the machine is; the versions of its system and of Python do not.
+def key_of(machine: Machine, kind: str, depends_on: object = None) -> object:
+    """Return the key of a fact: the parts that decide how fast a machine is, and what else the fact depends on."""
+    # The versions of its system and of Python do not.
     parts = ("arch", "cpu", "isa", "cores", "cpu_quota", "governor", "hypervisor", "board")
     return {"kind": kind, "depends_on": depends_on, "machine": {name: getattr(machine, name) for name in parts}}

@@ -116,6 +116,7 @@ class ProfileResult:
         bundle: the file that was packed, if one was.
         confidence: the confidence that a verdict on accuracy took; None where nothing was judged.
         unsettled: the candidate that more samples might have selected.
+        self_test: the last self-test of the gate on the machine that judged, as a clause; empty without one.
     """
 
     model: str
@@ -127,6 +128,7 @@ class ProfileResult:
     search: Search | None = None
     confidence: float | None = None
     unsettled: Unsettled | None = None
+    self_test: str = ""
 
     @property
     def selected(self) -> CandidateResult | None:

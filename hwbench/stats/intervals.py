@@ -49,6 +49,19 @@ def quantile(samples: Array, p: float) -> Estimate:
     return Estimate(float(ordered[rank - 1]), float(ordered[max(low, 1) - 1]), float(ordered[min(high, n) - 1]))
 
 
+def proportion(events: int, n: int) -> Estimate:
+    """Estimate a probability from the number of events in n independent trials, with the exact interval of Clopper and
+    Pearson (1934, The use of confidence or fiducial limits illustrated in the case of the binomial, Biometrika 26).
+
+    Raises:
+        ValueError: there were no trials.
+    """
+    if n < 1:
+        raise ValueError("a probability takes at least one trial")
+    interval = stats.binomtest(events, n).proportion_ci(CONFIDENCE, method="exact")
+    return Estimate(events / n, float(interval.low), float(interval.high))
+
+
 def early_stopping(samples: Array, p: float) -> float:
     """Bound the p-quantile by a value that it exceeds with probability 1% at most: MLPerf Inference's early stopping.
 

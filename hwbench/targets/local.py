@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class LocalTarget:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             paths = ["--inputs", str(inputs.absolute()), "--outputs", str(outputs.absolute())]
             arguments = ["run", str(bundle.absolute()), *paths, "--any-machine"]
-            run_module("runtimes", arguments, Path(folder), self.run_limit_s)
+            self._run_module("runtimes", arguments, Path(folder), self.run_limit_s)
 
     def sample(self, bundle: Path, inputs: Path, plan: SamplingPlan) -> Block:
         """See `Target`.
@@ -48,8 +49,11 @@ class LocalTarget:
             out = Path(folder, "block.json")
             arguments = ["sample", str(bundle.absolute()), "--inputs", str(inputs.absolute()), "--out", str(out)]
             arguments += ["--plan", json.dumps(encode(plan)), "--any-machine"]
-            run_module("runtimes", arguments, Path(folder), limit_s(plan))
+            self._run_module("runtimes", arguments, Path(folder), limit_s(plan))
             return decode(Block, json.loads(out.read_text()), "block")
+
+    def _run_module(self, module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
+        run_module(module, arguments, folder, limit_s)
 
     def gpu_times(self, bundle: Path, inputs: Path) -> GpuTimes:
         """See `Target`.

@@ -22,6 +22,7 @@ from runtimes.errors import UsageError
 from runtimes.inference.session import Session
 from runtimes.inference.step_sequences import StepSequence, sequences
 from runtimes.sample_arrays import Rows
+from runtimes.sampling.extra_work import Call, with_products
 from runtimes.sampling.peak_memory import peak_bytes, resident_bytes
 from runtimes.sampling.records import Records
 from runtimes.sampling.speed_probe import SpeedProbe
@@ -49,6 +50,7 @@ class SamplingPlan:
         duration_s: seconds after which the block ends once `min_runs` are done.
         warmup_limit_s: seconds after which the warm-up ends in any case.
         time_limit_s: seconds after which the block ends in any case.
+        extra_products: small float32 products that follow each inference within its time, to slow it down on purpose.
     """
 
     min_runs: int = 170
@@ -56,8 +58,11 @@ class SamplingPlan:
     duration_s: float = 1.0
     warmup_limit_s: float = 3.0
     time_limit_s: float = 20.0
+    extra_products: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.extra_products <= UNLIMITED_RUNS:
+            raise UsageError(f"A sampling plan has extra_products = {self.extra_products}; expected 0 or more.")
         for name in ("min_runs", "max_runs", "duration_s", "warmup_limit_s", "time_limit_s"):
             value, most = getattr(self, name), UNLIMITED_RUNS if name.endswith("runs") else MOST_SECONDS
             if not 0 <= value <= most:  # also refuses NaN
@@ -142,11 +147,11 @@ def sample(
     """
     if not feeds:
         raise UsageError("There are no samples to measure with; give at least one.")
-    turns = _turns(session, feeds)
+    turns = _turns(session, feeds, plan.extra_products)
     warmup, settled = warm_up(lambda: next(turns).run(), plan.warmup_limit_s)
     turn: _Turn | None = None
     if session.artifact.states:
-        turns = _turns(session, feeds)  # the first sequence from its first step on
+        turns = _turns(session, feeds, plan.extra_products)  # the first sequence from its first step on
     peak = peak_bytes()
     steps = tuple(len(item.feeds) for item in feeds if isinstance(item, StepSequence))
     times = Records(min(plan.max_runs + max(steps, default=1), _MOST_SAMPLES))  # a sequence's rest comes on top
@@ -251,7 +256,7 @@ def warm_up(run: Callable[[], object], limit_s: float) -> tuple[list[int], bool]
 class _Turn(NamedTuple):
     """One inference; `is_last` is False if more steps of its sequence follow."""
 
-    call: Callable[[dict[str, Array]], object]
+    call: Call
     feeds: dict[str, Array]
     is_last: bool = True
 
@@ -259,14 +264,18 @@ class _Turn(NamedTuple):
         self.call(self.feeds)
 
 
-def _turns(session: Session, feeds: Sequence[dict[str, Array]] | Sequence[StepSequence]) -> Iterator[_Turn]:
+def _turns(
+    session: Session, feeds: Sequence[dict[str, Array]] | Sequence[StepSequence], extra_products: int
+) -> Iterator[_Turn]:
     items: Iterator[dict[str, Array] | StepSequence] = itertools.cycle(feeds)
+    run = with_products(session.run, extra_products)
     for item in items:
         if isinstance(item, StepSequence):
             stream, last = session.stream(item.initial), len(item.feeds) - 1
-            yield from (_Turn(stream.run, feed, step == last) for step, feed in enumerate(item.feeds))
+            step_run = with_products(stream.run, extra_products)
+            yield from (_Turn(step_run, feed, step == last) for step, feed in enumerate(item.feeds))
         else:
-            yield _Turn(session.run, item)
+            yield _Turn(run, item)
 
 
 def _is_done(runs: int, elapsed_s: float, plan: SamplingPlan, *, within: bool) -> bool:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from pathlib import Path
 
 from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
+from hwbench.gate import kept_self_test
 from hwbench.gate.sequential_gate import Gated
+from hwbench.machine.identity import this_machine
+from hwbench.measurements import interleaved
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import Report
 from hwbench.results import profile_results
+from hwbench.results.opened_bundle import open_bundle
 from hwbench.results.profile_results import CandidateResult, ProfileResult, Results, Status
+from hwbench.targets import Target
 from runtimes.errors import UsageError
+from runtimes.npz import write as write_npz
+from runtimes.verification.golden import largest_error, relative_error
 
 
 def judge_stored(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...], confidence: float) -> Gated:
@@ -65,7 +73,49 @@ def caveats(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) 
     )
 
 
-def results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...], confidence: float) -> Results:
+def compared_outputs(candidate: Path, baseline: Path, here: Target, there: Target) -> tuple[str, ...]:
+    """Run the candidate's golden samples on both sides, and tell how far the outputs are apart.
+
+    Raises:
+        BackendError: a bundle could not be run.
+    """
+    item = open_bundle(candidate)
+    with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
+        inputs = Path(work, "inputs.npz")
+        write_npz(inputs, item.inputs)
+        ours = interleaved.outputs(candidate, inputs, here)
+        theirs = interleaved.outputs(baseline, inputs, there)
+    if ours.keys() != theirs.keys():
+        return (f"The candidate's outputs are {', '.join(ours)}, and the baseline's {', '.join(theirs)}.",)
+    error = max(largest_error(relative_error, ours[name], theirs[name]) for name in ours)
+    tolerance = item.manifest.golden.tolerance
+    verb = "are within" if error <= tolerance else "are beyond"  # NaN is beyond
+    return (
+        f"The outputs of the two sides differ by {error:.1e} of the baseline's norm on the golden samples, and {verb} "
+        f"the tolerance of {tolerance:.0e}.",
+    )
+
+
+def environments(gated: Gated) -> tuple[str, ...]:
+    """Name the versions that differ between the two sides; none if they are the same."""
+    if gated.baseline is None or gated.candidate.latency is None or gated.baseline.latency is None:
+        return ()
+    ours = gated.candidate.latency.blocks[0].environment
+    theirs = gated.baseline.latency.blocks[0].environment
+    pairs = {name: (version, theirs.get(name, "none")) for name, version in ours.items()}
+    changed = [f"{name} {new} instead of {old}" for name, (new, old) in pairs.items() if new != old]
+    return (f"The candidate ran with {', '.join(changed)}.",) if changed and theirs else ()
+
+
+def self_tested() -> str:
+    """Write what the last self-test of this machine found; empty without one."""
+    result = kept_self_test.find(this_machine())
+    return result.sentence if result is not None else ""
+
+
+def results(
+    gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...], confidence: float, self_test: str = ""
+) -> Results:
     """Make the results that report formats take."""
     candidate, baseline = gated.candidate, gated.baseline
     if baseline is None:
@@ -76,6 +126,7 @@ def results(gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...], 
             _entry(f"{baseline.candidate} (baseline)", baseline, "eligible"),
         ]
     result = ProfileResult(candidate.model, candidate.profile, limits, tuple(entries), caveats, confidence=confidence)
+    result = dataclasses.replace(result, self_test=self_test)
     return profile_results.of([result])
 
 

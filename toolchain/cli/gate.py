@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
     metavar="BASELINE",
     help="A bundle or a report.json to compare with, for budgets such as p90<=+5%.",
 )
+@click.option(
+    "--baseline-python",
+    type=click.Path(path_type=Path),
+    metavar="PYTHON",
+    help="Another environment's interpreter that runs the baseline: CANDIDATE itself, without --baseline.",
+)
 @budget_option
 @confidence_option(0.99)
 @evaluation_options
@@ -69,6 +76,19 @@ if TYPE_CHECKING:
     metavar="FILE|URL",
     help="Add the figures to this history, an SQLite file or an SQLAlchemy URL; edgewright history shows it.",
 )
+@click.option(
+    "--self-test",
+    is_flag=True,
+    help="Test the gate itself on this machine: CANDIDATE against itself, and slowed by extra work.",
+)
+@click.option(
+    "--gates",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="The number of gates of each kind in a self-test.",
+)
 @duration_option("0.1, or 1,000 inferences")
 @shape_option
 @format_option
@@ -78,6 +98,7 @@ def command(
     ctx: click.Context,
     candidate: Path,
     baseline: Path | None,
+    baseline_python: Path | None,
     budgets: tuple[Budget, ...],
     confidence: float,
     evaluation: Path | None,
@@ -86,6 +107,8 @@ def command(
     inconclusive: str,
     outputs: tuple[str, ...],
     history: str | None,
+    self_test: bool,
+    gates: int,
     duration: float | None,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
     form: str,
@@ -104,7 +127,16 @@ def command(
     edgewright gate model.edge --budget 'p90<=10ms' --budget 'accuracy_drop<=0.01'
     edgewright gate new.edge --baseline old.edge --budget 'p90<=+5%'
     edgewright gate model.edge --budget 'p90@L=64<=10ms' --budget 'p90@L=256<=20ms'
+    edgewright gate model.edge --baseline-python old/bin/python --budget 'p90<=+5%'
+    edgewright gate model.edge --self-test --max-time 20s
     """
+    if self_test:
+        from toolchain.cli import _gate_self_test
+
+        check_exists(candidate)
+        ctx.exit(_gate_self_test.run(candidate, budgets, gates, max_time, form))
+    if baseline_python is not None:
+        baseline = _in_other_python(candidate, baseline, baseline_python)
     if not budgets:
         raise UsageError("There is no budget to judge by; give one, as in --budget 'p90<=10ms'.")
     if any(limit.relative for limit in budgets) and baseline is None:
@@ -124,6 +156,7 @@ def command(
     from hwbench.machine.identity import this_machine
     from hwbench.progress import clock, say
     from hwbench.targets.local import LocalTarget
+    from hwbench.targets.other_python import OtherPython
     from runtimes.files import replacing
     from toolchain.cli import _gate_reports as reports
     from toolchain.output_folder import output_file
@@ -144,11 +177,14 @@ def command(
             for caveat in caveats:
                 say(caveat)
             other = reports.read(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
+            there = OtherPython(python=baseline_python.absolute()) if baseline_python is not None else None
             plan = GatePlan(max_time, duration, confidence=confidence, shapes=shapes)
             with clock(f"Gating {candidate.name}", max_time) as tick:
-                gated = gate_bundle(candidate, other, budgets, LocalTarget(), plan, tick, scored)
-        caveats += reports.caveats(candidate, baseline, budgets)
-        results = reports.results(gated, budgets, caveats, confidence)
+                gated = gate_bundle(candidate, other, budgets, LocalTarget(), plan, tick, scored, there)
+            if there is not None and baseline is not None:
+                caveats += reports.compared_outputs(candidate, baseline, LocalTarget(), there)
+        caveats += reports.caveats(candidate, baseline, budgets) + reports.environments(gated)
+        results = reports.results(gated, budgets, caveats, confidence, reports.self_tested())
         for output_form, file in files:
             text = plugins.load("hwbench.formats", output_form, "format").render(results)
             with replacing(file) as beside:
@@ -160,6 +196,20 @@ def command(
     if outcome == "inconclusive" and inconclusive != "report":
         outcome = "pass" if inconclusive == "pass" else "fail"
     ctx.exit(EXIT_CODES[outcome])
+
+
+def _in_other_python(candidate: Path, baseline: Path | None, python: Path) -> Path:
+    """Choose the bundle that another interpreter runs.
+
+    Raises:
+        UsageError: there is no such interpreter, or one of the two files is a report.
+    """
+    chosen = baseline or candidate
+    if ".json" in (candidate.suffix, chosen.suffix):
+        raise UsageError("--baseline-python runs a bundle, and a report.json holds none; give two bundles, or one.")
+    if not os.access(python, os.X_OK) or python.is_dir():
+        raise UsageError(f"--baseline-python '{python}' is no program; give an interpreter, as in old/bin/python.")
+    return chosen
 
 
 def _output(text: str) -> tuple[str, Path]:

@@ -82,7 +82,7 @@ def gate_note(result: ProfileResult) -> str:
     return (
         "the table uses every sample; a verdict uses the median of the undisturbed processes (of all processes, where "
         "none was undisturbed) when its sequential test stopped, with bounds that hold at every look"
-    )
+    ) + (f"; {result.self_test}" if result.self_test else "")
 
 
 def latency_method(latency: Latency) -> str:

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import shutil
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +15,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hwbench.gate.gate_self_test import SelfTest, Trials
+from hwbench.gate.sequential_gate import Gated
 from hwbench.results import history, profile_results
 from hwbench.results.opened_bundle import open_bundle
 from runtimes.errors import UsageError
+from toolchain.cli import _gate_reports
 from toolchain.cli._options import FORMATS
 from toolchain.packaging.pack import pack
 
@@ -249,3 +253,57 @@ def test_a_soak_of_a_device_that_is_not_here_is_inconclusive(cli, contents, else
     ran = cli("measure", tmp_path / "there.edge", "--soak", "0.02")
     assert ran.code == 3
     assert "Soak" not in ran.err
+
+
+def test_another_interpreter_runs_the_same_bundle_as_the_baseline(cli, built_bundle):
+    asked = ("gate", built_bundle, "--baseline-python", sys.executable, "--format", "json", *QUICK)
+    ran = cli(*asked, "--budget", "p50<=+400%")
+    (found,) = json.loads(ran.out)["profiles"]
+    assert ran.code == 0
+    assert [entry["name"].rpartition(" ")[2] for entry in found["candidates"]] == ["(candidate)", "(baseline)"]
+    assert "differ by 0.0e+00 of the baseline's norm" in " ".join(found["caveats"])
+
+
+def test_versions_that_differ_between_the_sides_are_named(report):
+    stored = profile_results.from_json(report.read_text(), "report").profiles[0].selected.report
+    block = dataclasses.replace(stored.latency.blocks[0], environment={"onnxruntime": "1.23.2", "numpy": "2.0"})
+    old = dataclasses.replace(stored, latency=dataclasses.replace(stored.latency, blocks=(block,)))
+    block = dataclasses.replace(block, environment={"onnxruntime": "1.32.0", "numpy": "2.0"})
+    new = dataclasses.replace(stored, latency=dataclasses.replace(stored.latency, blocks=(block,)))
+    said = _gate_reports.environments(Gated(new, old, ()))
+    assert said == ("The candidate ran with onnxruntime 1.32.0 instead of 1.23.2.",)
+    assert _gate_reports.environments(Gated(new, new, ())) == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--baseline-python", "nowhere/bin/python", "--budget", "p50<=+5%"), "is no program"),
+        (("--self-test", "--budget", "p50<=1ms"), "give a change of a percentile"),
+        (("--self-test", "--budget", "p50<=+5%", "--budget", "p90<=+5%"), "takes one budget"),
+        (("--self-test", "--format", "html"), "choose text or json"),
+    ],
+)
+def test_mistakes_with_the_other_gates_are_told(cli, built_bundle, options, said):
+    ran = cli("gate", built_bundle, *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+
+
+def test_a_report_cannot_be_run_by_another_interpreter_nor_self_tested(cli, report):
+    for options in (("--baseline-python", sys.executable, "--budget", "p50<=+5%"), ("--self-test",)):
+        ran = cli("gate", report, *options)
+        assert (ran.code, ran.out) == (2, "")
+
+
+def test_a_self_test_is_printed_kept_and_mentioned_by_later_verdicts(cli, built_bundle, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    trials = Trials(gates=20, wrong=0, inconclusive=1, mean_s=2.0, longest_s=4.0)
+    kept = SelfTest("2026-12-01", "digits", "p90<=+5%", 20.0, 0.1, trials, trials, 0.031, 300, "p90<=+4%")
+    monkeypatch.setattr("hwbench.gate.gate_self_test.self_test", lambda *arguments: kept)
+    ran = cli("gate", built_bundle, "--self-test", "--max-time", "20s")
+    assert ran.code == 0
+    assert f"gate {built_bundle} --baseline RELEASED.edge --budget 'p90<=+4%' --max-time 20s" in ran.out
+    assert "0.0% to 16.8%" in ran.out
+    later = cli("gate", built_bundle, *QUICK, "--budget", "p90<=1s")
+    assert "self-tested 2026-12-01: 0 of 40 gates at p90<=+5% false" in " ".join(later.out.split())
