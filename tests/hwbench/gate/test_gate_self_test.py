@@ -77,7 +77,7 @@ def test_the_budget_of_the_user_is_the_one_that_is_tested(path, make_block):
 def test_errors_beyond_chance_fail_the_test_and_few_do_not(path, make_block):
     good = Trials(gates=20, wrong=0, inconclusive=0, mean_s=1.0, longest_s=2.0)
     assert good.error.high == pytest.approx(0.1684, abs=1e-4)  # 1 - 0.025 ** (1 / 20)
-    result = run(NoisyTarget(make_block([1.0])), path, gates=1)
+    result = dataclasses.replace(run(NoisyTarget(make_block([1.0])), path, gates=1), slowed=good)
     for wrong, outcome in ((1, "pass"), (3, "fail")):
         assert dataclasses.replace(result, unchanged=dataclasses.replace(good, wrong=wrong)).outcome == outcome
     assert dataclasses.replace(result, slowed=dataclasses.replace(good, inconclusive=10)).outcome == "inconclusive"
