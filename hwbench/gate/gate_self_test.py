@@ -233,19 +233,20 @@ def _too_noisy(rounds: Rounds, budget: Budget, smallest: float, max_time_s: floa
 def _products(side: Callable[[int], Side], budget: Budget, pilot: Rounds) -> int:
     """Find the number of products that slow the model down by twice a limit.
 
-    Blocks that they slow down by about a half tell the time of one: next to that, processes differ by little.
+    Blocks that they slow down by about a half tell the time of one. Their fastest inferences are compared, which
+    interference spares longest.
     """
-    usual_ms = statistics.median(block_figure(block, budget.quantity) for block in pilot.baseline)
+    usual_ms = min(block_figure(block, budget.quantity) for block in pilot.baseline)
     many = max(round(usual_ms * 1e6 / 2 / _PRODUCT_NS), 1)
     take = alternate([side(many), side(0)])
     for _ in range(_CALIBRATION_ROUNDS):
         rounds = take()
-    added = statistics.median(
-        block_figure(slow, budget.quantity) / block_figure(plain, budget.quantity) - 1
-        for slow, plain in zip(rounds.candidate, rounds.baseline)
+    slow_ns, plain_ns = (
+        min(min(block.samples_ns) for block in blocks) for blocks in (rounds.candidate, rounds.baseline)
     )
-    wanted = 2 * budget.limit
-    return max(round(many * wanted / added), 1) if added > wanted / 10 else max(round(2 * many * wanted), 1)
+    each_ns = (slow_ns - plain_ns) / many
+    each_ns = each_ns if each_ns > _PRODUCT_NS / 10 else _PRODUCT_NS
+    return max(round(2 * budget.limit * usual_ms * 1e6 / each_ns), 1)
 
 
 def _together(parts: Sequence[Rounds]) -> Rounds:

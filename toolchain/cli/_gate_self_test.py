@@ -47,13 +47,13 @@ def run(bundle: Path, budgets: tuple[Budget, ...], gates: int, max_time_s: float
         click.echo(json.dumps({"outcome": result.outcome, **encode(result)}, indent=1))
     else:
         for line in _lines(result, bundle, describe(machine)):
-            click.echo(one_line(line))
+            click.echo(line)
     return EXIT_CODES[result.outcome]
 
 
 def _lines(result: SelfTest, bundle: Path, machine: str) -> Iterable[str]:
-    yield f"Self-test of the gate with {result.model}: {result.outcome}"
-    yield f"{result.budget} against itself, at most {result.max_time_s:g} s a gate, on {machine}"
+    yield f"Self-test of the gate with {one_line(result.model)}: {result.outcome}"
+    yield f"{result.budget} against itself, at most {result.max_time_s:g} s a gate, on {one_line(machine)}"
     yield ""
     interval = f"{'95% interval':>18}"
     yield f"{'model':<16}{'gates':>6}{'wrong':>7}{interval}{'undecided':>11}{interval}{'s a gate':>10}"
@@ -69,7 +69,7 @@ def _lines(result: SelfTest, bundle: Path, machine: str) -> Iterable[str]:
         f"{result.max_time_s:g} s is {result.smallest:+.2%}, by {result.rounds} rounds of the unchanged model."
     )
     words = ["edgewright", "gate", str(bundle), "--baseline", "RELEASED.edge", "--budget", result.recommended]
-    yield f"For CI: {shlex.join([*words, '--max-time', f'{result.max_time_s:g}s'])}"
+    yield one_line(f"For CI: {shlex.join([*words, '--max-time', f'{result.max_time_s:g}s'])}")
 
 
 def _row(name: str, trials: Trials) -> str:
