@@ -226,7 +226,7 @@ def test_an_address_that_cannot_be_listened_on(
 ) -> None:
     from runtimes.__main__ import main
 
-    # uvicorn's configuration of logging ends all handlers, and absl's, which comes with Keras, closes pytest's stderr then.
+    # uvicorn configures logging, which ends all handlers, and that of absl, which Keras brings, closes pytest's stderr.
     monkeypatch.setattr("logging.config._clearExistingHandlers", lambda: None)
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
