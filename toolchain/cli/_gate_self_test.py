@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from runtimes.codec import encode
 from runtimes.errors import UsageError, one_line
@@ -16,6 +17,21 @@ from runtimes.errors import UsageError, one_line
 if TYPE_CHECKING:
     from hwbench.budgets.budget import Budget
     from hwbench.gate.gate_self_test import SelfTest, Trials
+
+
+_OPTIONS = frozenset({"candidate", "budgets", "max_time", "self_test", "gates", "form", "verbose"})
+
+
+def check_options(ctx: click.Context) -> None:
+    """Refuse options that a self-test has no use for, so that none is ignored without a word.
+
+    Raises:
+        UsageError: the user gave one.
+    """
+    for param in ctx.command.params:
+        name = param.name or ""
+        if name not in _OPTIONS and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"A self-test has no use for {param.opts[0]}; leave it out.")
 
 
 def run(bundle: Path, budgets: tuple[Budget, ...], gates: int, max_time_s: float, form: str) -> int:

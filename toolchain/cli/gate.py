@@ -133,6 +133,7 @@ def command(
     if self_test:
         from toolchain.cli import _gate_self_test
 
+        _gate_self_test.check_options(ctx)
         check_exists(candidate)
         ctx.exit(_gate_self_test.run(candidate, budgets, gates, max_time, form))
     if baseline_python is not None:

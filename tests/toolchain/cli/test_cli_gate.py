@@ -282,6 +282,8 @@ def test_versions_that_differ_between_the_sides_are_named(report):
         (("--self-test", "--budget", "p50<=1ms"), "give a change of a percentile"),
         (("--self-test", "--budget", "p50<=+5%", "--budget", "p90<=+5%"), "takes one budget"),
         (("--self-test", "--format", "html"), "choose text or json"),
+        (("--self-test", "--duration", "2s"), "A self-test has no use for --duration; leave it out."),
+        (("--self-test", "--shape", "image=2x3x8x8"), "A self-test has no use for --shape; leave it out."),
     ],
 )
 def test_mistakes_with_the_other_gates_are_told(cli, built_bundle, options, said):
