@@ -70,7 +70,7 @@ def render(test: SelfTest) -> str:
     ]
     lines += [result_line(result, manifest.golden.samples) for result in test.results]
     if not test.passed:
-        lines.append("The bundle is intact, but its outputs differ on this machine from the machine that packed it.")
+        lines.append("The bundle is intact, but its outputs differ from those of the machine that packed it.")
     return "\n".join(map(one_line, (*lines, *test.causes)))
 
 

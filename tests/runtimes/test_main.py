@@ -148,7 +148,7 @@ def test_verify_a_mismatch(mismatching: Path, call: Call) -> None:
     assert done.stderr == ""
     _, _, result, meaning, *causes = done.stdout.splitlines()
     assert result.startswith("MISMATCH: scores differs by 9.9")
-    assert meaning.startswith("The bundle is intact, but its outputs differ on this machine")
+    assert meaning.startswith("The bundle is intact, but its outputs differ from those of the machine")
     assert len(causes) == 1
 
 
