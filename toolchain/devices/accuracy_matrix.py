@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from hwbench.emulation import proofs
-from hwbench.emulation.proofs import Proof, Way
+from hwbench.emulation.proofs import Way
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine
 from hwbench.measurements import interleaved
@@ -87,12 +89,12 @@ def matrix(
         for profile in profiles:
             proof = proofs.here(profile, machine)
             if proof.way == "native":
-                native = native or scorer.row("", "native", bundle, LocalTarget(), "this machine's kernels")
+                native = native or _native(scorer, bundle)
                 rows.append(dataclasses.replace(native, profile=profile.name))
             elif proof.way == "emulated" and proof.is_ready:
-                rows.append(_emulated(scorer, proof, profile, bundle))
+                rows.append(_emulated(scorer, profile, bundle))
             elif proof.way == "emulated":
-                rows.append(MatrixRow(profile.name, "emulated", note=f"not computed: {proof.missing}"))
+                rows.append(_not_computed(profile.name, "emulated", proof.missing))
             else:
                 rows.append(dataclasses.replace(exact, profile=profile.name, note=proof.note))
             tick(f"computed as {profile.name}")
@@ -104,12 +106,23 @@ def cpu_profiles() -> list[HardwareProfile]:
     return [profile for profile in map(device_profiles.load, device_profiles.names()) if profile.gpu is None]
 
 
-def _emulated(scorer: _Scorer, proof: Proof, profile: HardwareProfile, bundle: Path) -> MatrixRow:
+def _native(scorer: _Scorer, bundle: Path) -> MatrixRow:
+    try:
+        return scorer.row("", "native", bundle, LocalTarget(), "this machine's kernels")
+    except EdgewrightError as error:  # the bundle may be for a runtime that is not here; other rows are worth showing
+        return _not_computed("", "native", error)
+
+
+def _emulated(scorer: _Scorer, profile: HardwareProfile, bundle: Path) -> MatrixRow:
     try:
         device = open_emulated(profile)
         return scorer.row(profile.name, "emulated", bundle, device, device.name)
     except EdgewrightError as error:  # the other rows are worth showing
-        return MatrixRow(profile.name, proof.way, note=f"not computed: {error}")
+        return _not_computed(profile.name, "emulated", error)
+
+
+def _not_computed(profile: str, way: Way, why: object) -> MatrixRow:
+    return MatrixRow(profile, way, note=f"not computed: {why}")
 
 
 @dataclass
@@ -136,7 +149,8 @@ class _Scorer:
             item = dataclasses.replace(self.item, path=bundle)
             accuracy = report_of(item, None, "", self.evaluation, recorder).accuracy
         self.exact = self.exact or recorder.outputs
-        error = max(largest_error(relative_error, recorder.outputs[name], rows) for name, rows in self.exact.items())
+        errors = [largest_error(relative_error, recorder.outputs[name], rows) for name, rows in self.exact.items()]
+        error = float(np.max(errors))  # NaN stays NaN
         if accuracy is None:
             return MatrixRow(profile, way, samples=self.item.manifest.golden.samples, error=error, note=note)
         return MatrixRow(profile, way, accuracy.metric, accuracy.value, accuracy.n, error, note)

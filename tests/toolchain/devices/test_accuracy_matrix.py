@@ -11,11 +11,14 @@ import pytest
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.results.measure_bundles import Evaluation
-from runtimes.errors import UnsupportedError
+from hwbench.targets.local import LocalTarget
+from runtimes import npz
+from runtimes.errors import BackendError, UnsupportedError
 from toolchain.devices.accuracy_matrix import AS_WRITTEN, matrix
 from toolchain.packaging.pack import pack
 
 MACHINE = dataclasses.replace(this_machine(), arch="x86_64", isa=("avx2", "avx512_vnni", "f16c", "fma"))
+WITHOUT_VNNI = dataclasses.replace(MACHINE, isa=("avx2", "f16c", "fma"))
 METRIC = """
 import numpy as np
 def right(outputs, labels):
@@ -23,9 +26,9 @@ def right(outputs, labels):
 """
 
 
-def rows_of(bundle, *names, evaluation=None):
+def rows_of(bundle, *names, evaluation=None, machine=MACHINE):
     profiles = [device_profiles.load(name) for name in names]
-    return {row.profile: row for row in matrix(bundle, profiles, MACHINE, lambda done: None, evaluation)}
+    return {row.profile: row for row in matrix(bundle, profiles, machine, lambda done: None, evaluation)}
 
 
 @pytest.fixture
@@ -52,6 +55,27 @@ def test_golden_samples_serve_without_others_and_what_is_missing_is_said(product
     assert (found[AS_WRITTEN].samples, found[AS_WRITTEN].metric) == (3, "")
     assert found["rpi5"].error is None
     assert found["rpi5"].note.startswith("not computed: ")
+
+
+def test_kernels_of_this_machine_that_cannot_run_the_file_cost_one_row(product, monkeypatch):
+    def fail(self, bundle, inputs, outputs):
+        if bundle == product:
+            raise BackendError("TensorRT is not installed.")
+        run(self, bundle, inputs, outputs)
+
+    run = LocalTarget.run
+    monkeypatch.setattr(LocalTarget, "run", fail)
+    found = rows_of(product, "x86-64-v3-avx2", "x86-64-amx", machine=WITHOUT_VNNI)
+    assert (found["x86-64-v3-avx2"].way, found["x86-64-v3-avx2"].error) == ("native", None)
+    assert found["x86-64-v3-avx2"].note == "not computed: TensorRT is not installed."
+    assert found["x86-64-amx"].error == 0.0
+
+
+def test_an_output_that_is_no_number_is_not_hidden_by_another(product, monkeypatch):
+    """The second of two outputs is NaN on this machine's kernels."""
+    outputs = [{"y": np.ones((3, 1)), "z": np.ones((3, 1))}, {"y": np.ones((3, 1)), "z": np.full((3, 1), np.nan)}]
+    monkeypatch.setattr(LocalTarget, "run", lambda self, bundle, inputs, file: npz.write(file, outputs.pop(0)))
+    assert np.isnan(rows_of(product, "x86-64-v3-avx2", machine=WITHOUT_VNNI)["x86-64-v3-avx2"].error)
 
 
 def test_a_file_that_is_no_graph_is_refused(contents, tmp_path):
