@@ -7,8 +7,13 @@ with runtimes.load("model.edge") as session:
 import sys
 
 # `python -m runtimes` looks for every module in the current folder first, where a numpy.py may lie; -P, since Python
-# 3.11, does not. Until it has found the module, Python calls the program "-m".
-if sys.argv[:1] == ["-m"] and not getattr(sys.flags, "safe_path", False) and not __file__.startswith(f"{sys.path[0]}/"):
+# 3.11, does not. Until it has found the module, Python calls the program "-m"; another program's folder is its own.
+if (
+    sys.argv[:1] == ["-m"]
+    and sys.orig_argv[-len(sys.argv)].partition(".")[0] in ("runtimes", "-mruntimes")
+    and not getattr(sys.flags, "safe_path", False)
+    and not __file__.startswith(f"{sys.path[0]}/")
+):
     sys.path.pop(0)
 
 import importlib

@@ -54,6 +54,15 @@ def test_a_checkout_runs_without_installation(bundle: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_program_that_imports_the_package_keeps_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program" / "__init__.py").write_text("import runtimes\n")
+    (tmp_path / "program" / "__main__.py").write_text("import helper\n")
+    (tmp_path / "helper.py").touch()
+    command = [sys.executable, "-m", "program", "runtimes"]
+    subprocess.run(command, cwd=tmp_path, env=environment(), check=True, timeout=60)
+
+
 def test_importing_the_package_leaves_the_path_alone(tmp_path: Path) -> None:
     program = "import sys; before = list(sys.path); import runtimes; assert sys.path == before"
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment(), check=True, timeout=60)
