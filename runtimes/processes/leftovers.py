@@ -36,7 +36,8 @@ def _remove(path: Path, is_folder: bool) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         found = os.fstat(handle)
-        is_kind = found.st_mode == stat.S_IFDIR | stat.S_IRWXU if is_folder else stat.S_ISREG(found.st_mode)
+        mode = found.st_mode & ~stat.S_ISGID  # which a folder takes from the one around it
+        is_kind = mode == stat.S_IFDIR | stat.S_IRWXU if is_folder else stat.S_ISREG(mode)
         age_s = time.time() - found.st_mtime  # negative where the clock was set back
         if is_kind and found.st_uid == os.geteuid() and not 0 <= age_s <= _YOUNG_S:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

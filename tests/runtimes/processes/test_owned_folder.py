@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,16 @@ def test_what_a_killed_process_left_is_removed_and_what_a_running_one_holds_is_n
     with owned_folder(tmp_path) as ours:
         assert list(tmp_path.iterdir()) == [ours]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_in_a_folder_of_a_group_are_removed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2770)  # so that what is made inside belongs to the group, and passes that on
+    left = tmp_path / ".edgewright-abcd1234"
+    left.mkdir(0o700)
+    assert left.stat().st_mode & stat.S_ISGID
+    make_old(left)
+    with owned_folder(tmp_path) as ours:
+        assert list(tmp_path.iterdir()) == [ours]
 
 
 def test_what_is_not_ours_stays(tmp_path: Path) -> None:
