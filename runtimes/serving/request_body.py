@@ -110,6 +110,7 @@ class Arrivals:
             if now_s - longest.since_s < min(_SLOW_S, self._limits.idle_s):
                 raise RefusedError(503, "Too many requests arrive at once; try again.")
             longest.displaced.set()
+            self._arriving.remove(longest)  # now, so that the next one displaces another
         self._arriving.append(arrival := _Arrival(now_s))
         reading, displacing = asyncio.ensure_future(self._read(body)), asyncio.ensure_future(arrival.displaced.wait())
         try:
@@ -123,7 +124,8 @@ class Arrivals:
             else:
                 raise RefusedError(408, "The request did not arrive in time.")
         finally:
-            self._arriving.remove(arrival)
+            if not arrival.displaced.is_set():
+                self._arriving.remove(arrival)
             reading.cancel()
             displacing.cancel()
 

@@ -76,3 +76,28 @@ def test_bodies_hold_no_more_than_their_room() -> None:
         return sizes
 
     assert asyncio.run(run()) == [15, 10, 5, 5, 10, 10, 10, 10]  # each may be a chunk beyond
+
+
+def test_each_body_beyond_the_number_that_may_arrive_displaces_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtimes.serving.request_body._SLOW_S", 0.0)
+    limits = Limits(requests=1, waiting=2, request_s=5)
+
+    async def run() -> list[str]:
+        arrivals = Arrivals(limits)
+
+        async def never() -> dict[str, Any]:
+            await asyncio.Event().wait()
+            return {}
+
+        async def at_once() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        slow = [asyncio.ensure_future(arrivals.read(Body(never, limits))) for _ in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.gather(*(arrivals.read(Body(at_once, limits)) for _ in range(2)))
+        done, _ = await asyncio.wait(slow, timeout=0.2)
+        for task in slow:
+            task.cancel()
+        return [str(task.exception()) for task in slow if task in done]
+
+    assert asyncio.run(run()) == ["The request arrived so slowly that others took its place."] * 2
