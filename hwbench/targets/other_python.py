@@ -11,7 +11,8 @@ import runtimes
 from hwbench.child_process import Interpreter, run_module
 from hwbench.targets.local import LocalTarget
 
-_OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME")  # variables that would lead another interpreter to our packages
+# Variables that would lead another interpreter to our packages, or away from the folder of the link.
+_OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH")
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,12 @@ def test_a_bundle_is_measured_and_run_by_another_interpreter(bundle, images, tmp
         assert outputs["scores"].shape == (4, 5)
 
 
-def test_packages_of_this_environment_are_not_lent(bare, bundle, images, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+@pytest.mark.parametrize(
+    ("name", "value"), [("PYTHONPATH", os.pathsep.join(sys.path)), ("PYTHONSAFEPATH", "1")], ids=["path", "safe path"]
+)
+def test_packages_of_this_environment_are_not_lent_but_our_code_is(
+    bare, bundle, images, tmp_path, monkeypatch, name, value
+):
+    monkeypatch.setenv(name, value)
     with pytest.raises(BackendError, match="numpy"):
         OtherPython(python=bare).run(bundle, write(images, tmp_path), tmp_path / "outputs.npz")
