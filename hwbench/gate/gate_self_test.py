@@ -26,6 +26,8 @@ from hwbench.gate.stopping_rule import decide
 from hwbench.machine import machine_facts
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.latency import block_figure
+from hwbench.measurements.quantities import PERCENTILES
+from hwbench.measurements.report import NotMeasuredError
 from hwbench.progress import Tick
 from hwbench.results.opened_bundle import open_bundle
 from hwbench.stats import intervals
@@ -124,14 +126,11 @@ def self_test(
         seed: the random seed of the orders within rounds.
 
     Raises:
-        UsageError: the budget is no such limit, or no limit up to 50% would be held.
+        UsageError: the budget is no such limit, this model has no such figure, or no limit up to 50% would be held.
         BackendError: a process that ran the model failed.
     """
-    if budget is not None and not (budget.relative and budget.quantity.startswith("p") and budget.is_upper):
-        raise UsageError(
-            f"Budget '{budget.text}' cannot be self-tested: extra work slows inferences down, so give a change of a "
-            "percentile, as in p90<=+5%."
-        )
+    if budget is not None:
+        _check_budget(budget)
     item, asked = open_bundle(bundle), budget or parse("p90<=+5%")
     plan, known = sampling_plan([asked]), machine_facts.recall(this_machine()).probe_ns
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
@@ -143,8 +142,8 @@ def self_test(
         try:
             pilot, each_s = _pilot(alternate([side(0), side(0)], seed, reference_ns=known))
             tick("pilot")
+            smallest = _smallest(pilot, asked, max_time_s, each_s)
             if budget is None:
-                smallest = _smallest(pilot, asked, max_time_s, each_s)
                 if _rounded(smallest) is None:
                     raise UsageError(_too_noisy(pilot, asked, smallest, max_time_s))
                 asked = _at_limit(asked, smallest)
@@ -156,16 +155,30 @@ def self_test(
                     take = alternate([side(extra), side(0)], seed + number, reference_ns=known)
                     done.append(_run(take, asked, max_time_s))
                     tick(f"{'unchanged' if extra == 0 else 'slowed'}: {done[-1].outcome}")
+            return _summarize(item.manifest.model, asked, max_time_s, pilot, *runs.values())
         except SideError as failure:
             raise CrashError(f"The {failure.name}'s process failed: {failure}") from None
-    same, slow = runs.values()
+        except NotMeasuredError as reason:
+            raise UsageError(f"Budget '{asked.text}' cannot be self-tested with this model: {reason}.") from None
+
+
+@dataclass(frozen=True)
+class _Run:
+    outcome: Outcome
+    seconds: float
+    rounds: Rounds
+
+
+def _summarize(
+    model: str, asked: Budget, max_time_s: float, pilot: Rounds, same: Sequence[_Run], slow: Sequence[_Run]
+) -> SelfTest:
     rounds = _together([pilot, *(run.rounds for run in same)])
     per_round_s = sum(run.seconds for run in same) / sum(len(run.rounds) for run in same)
     final = _smallest(rounds, asked, max_time_s, per_round_s)
     found = _rounded(final)
     return SelfTest(
         date=datetime.date.today().isoformat(),
-        model=item.manifest.model,
+        model=model,
         budget=asked.text,
         max_time_s=max_time_s,
         slowdown=_together([run.rounds for run in slow]).median(asked),
@@ -177,11 +190,18 @@ def self_test(
     )
 
 
-@dataclass(frozen=True)
-class _Run:
-    outcome: Outcome
-    seconds: float
-    rounds: Rounds
+def _check_budget(budget: Budget) -> None:
+    # "peak_memory" begins with a p, too
+    if not (budget.relative and budget.quantity in {f"p{percent:g}" for percent in PERCENTILES} and budget.limit > 0):
+        raise UsageError(
+            f"Budget '{budget.text}' cannot be self-tested: extra work slows inferences down, so give a change of a "
+            "percentile above zero, as in p90<=+5%."
+        )
+    if budget.at:
+        raise UsageError(
+            f"Budget '{budget.text}' cannot be self-tested: its inferences have the golden samples' sizes; leave out "
+            "the part from @ on."
+        )
 
 
 def _run(take: Callable[[], Rounds], budget: Budget, max_time_s: float) -> _Run:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import platformdirs
 
 from hwbench.gate.gate_self_test import SelfTest
@@ -25,4 +23,4 @@ def find(machine: Machine) -> SelfTest | None:
 
 def _store() -> Cache:
     folder = platformdirs.user_state_path("edgewright") / "self-tests"
-    return Cache(folder if Path(folder).is_absolute() else None, warn=say)  # "~" stays where the user has no home
+    return Cache(folder if folder.is_absolute() else None, warn=say)  # "~" stays where the user has no home

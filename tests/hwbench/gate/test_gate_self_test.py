@@ -90,10 +90,22 @@ def test_a_gate_whose_slowed_model_is_not_slower_does_not_catch_it(path, make_bl
     assert result.outcome == "fail"
 
 
-@pytest.mark.parametrize("budget", ["p90<=10ms", "throughput>=-5%", "size<=+5%"])
+@pytest.mark.parametrize(
+    "budget", ["p90<=10ms", "p90<=+0%", "p90<=-5%", "throughput>=-5%", "peak_memory<=+5%", "size<=+5%"]
+)
 def test_what_extra_work_does_not_slow_down_is_refused(path, make_block, budget):
     with pytest.raises(UsageError, match="give a change of a percentile"):
         run(NoisyTarget(make_block([1.0])), path, budget)
+
+
+def test_sizes_that_no_gate_would_run_at_are_refused(path):
+    with pytest.raises(UsageError, match="leave out the part from @ on"):
+        run(None, path, "p90@N=64<=+5%")
+
+
+def test_a_percentile_that_no_block_is_long_enough_for_is_told_with_the_reason(path, make_block):
+    with pytest.raises(UsageError, match=r"'p99.9<=\+5%' cannot be self-tested with this model: p99.9 takes"):
+        run(NoisyTarget(make_block([1.0])), path, "p99.9<=+5%")
 
 
 def test_a_machine_that_shows_nothing_is_refused_with_a_remedy(path, make_block):
