@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tempfile
 from pathlib import Path
+
+import numpy as np
 
 from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import Budget
@@ -87,12 +90,17 @@ def compared_outputs(candidate: Path, baseline: Path, here: Target, there: Targe
         theirs = interleaved.outputs(baseline, inputs, there)
     if ours.keys() != theirs.keys():
         return (f"The candidate's outputs are {', '.join(ours)}, and the baseline's {', '.join(theirs)}.",)
-    error = max(largest_error(relative_error, ours[name], theirs[name]) for name in ours)
+    error = float(np.max([largest_error(relative_error, ours[name], theirs[name]) for name in ours]))  # NaN stays NaN
     tolerance = item.manifest.golden.tolerance
-    verb = "are within" if error <= tolerance else "are beyond"  # NaN is beyond
+    if error <= tolerance:
+        return (
+            f"The outputs of the two sides differ by {error:.1e} of the baseline's norm on the golden samples, within "
+            f"the tolerance of {tolerance:.0e}.",
+        )
+    size = f"by {error:.1e} of the baseline's norm" if math.isfinite(error) else "by NaN, an infinity or their shapes"
     return (
-        f"The outputs of the two sides differ by {error:.1e} of the baseline's norm on the golden samples, and {verb} "
-        f"the tolerance of {tolerance:.0e}.",
+        f"The outputs of the two sides differ beyond the tolerance on the golden samples: {size}, where "
+        f"{tolerance:.0e} is allowed.",
     )
 
 

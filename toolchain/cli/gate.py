@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from runtimes import plugins
 from runtimes.errors import UsageError
@@ -136,6 +137,8 @@ def command(
         _gate_self_test.check_options(ctx)
         check_exists(candidate)
         ctx.exit(_gate_self_test.run(candidate, budgets, gates, max_time, form))
+    if ctx.get_parameter_source("gates") is ParameterSource.COMMANDLINE:
+        raise UsageError("--gates counts the gates of a self-test; add --self-test, or leave it out.")
     if baseline_python is not None:
         baseline = _in_other_python(candidate, baseline, baseline_python)
     if not budgets:
@@ -183,7 +186,7 @@ def command(
             with clock(f"Gating {candidate.name}", max_time) as tick:
                 gated = gate_bundle(candidate, other, budgets, LocalTarget(), plan, tick, scored, there)
             if there is not None and baseline is not None:
-                caveats += reports.compared_outputs(candidate, baseline, LocalTarget(), there)
+                caveats = reports.compared_outputs(candidate, baseline, LocalTarget(), there) + caveats
         caveats += reports.caveats(candidate, baseline, budgets) + reports.environments(gated)
         results = reports.results(gated, budgets, caveats, confidence, reports.self_tested())
         for output_form, file in files:

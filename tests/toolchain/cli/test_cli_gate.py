@@ -264,6 +264,32 @@ def test_another_interpreter_runs_the_same_bundle_as_the_baseline(cli, built_bun
     assert "differ by 0.0e+00 of the baseline's norm" in " ".join(found["caveats"])
 
 
+class Computing:
+    """A target whose outputs are known."""
+
+    def __init__(self, **outputs):
+        self.outputs = outputs
+
+    def run(self, bundle, inputs, outputs):
+        np.savez(outputs, **self.outputs)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        (np.ones((2, 2)), "differ by 0.0e+00 of the baseline's norm on the golden samples, within the tolerance of "),
+        (np.full((2, 2), 2.0), "differ beyond the tolerance on the golden samples: by 5.0e-01 of the baseline's norm"),
+        (np.full((2, 2), np.nan), "differ beyond the tolerance on the golden samples: by NaN"),
+        (np.ones((2, 3)), "differ beyond the tolerance on the golden samples: by NaN, an infinity or their shapes"),
+    ],
+)
+def test_the_worst_output_of_two_sides_is_told(built_bundle, theirs, said):
+    ours, same = np.ones((2, 2)), np.ones(3)
+    here, there = Computing(first=same, second=ours), Computing(first=same, second=theirs)
+    (sentence,) = _gate_reports.compared_outputs(built_bundle, built_bundle, here, there)
+    assert said in sentence
+
+
 def test_versions_that_differ_between_the_sides_are_named(report):
     stored = profile_results.from_json(report.read_text(), "report").profiles[0].selected.report
     block = dataclasses.replace(stored.latency.blocks[0], environment={"onnxruntime": "1.23.2", "numpy": "2.0"})
@@ -282,6 +308,7 @@ def test_versions_that_differ_between_the_sides_are_named(report):
         (("--self-test", "--budget", "p50<=1ms"), "give a change of a percentile"),
         (("--self-test", "--budget", "p50<=+5%", "--budget", "p90<=+5%"), "takes one budget"),
         (("--self-test", "--format", "html"), "choose text or json"),
+        (("--gates", "30", "--budget", "p50<=1s"), "--gates counts the gates of a self-test"),
         (("--self-test", "--duration", "2s"), "A self-test has no use for --duration; leave it out."),
         (("--self-test", "--shape", "image=2x3x8x8"), "A self-test has no use for --shape; leave it out."),
     ],
