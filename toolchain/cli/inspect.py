@@ -54,6 +54,7 @@ def command(path: str, inputs: tuple[TensorSpec, ...], trusted: bool, sbom: bool
     if sbom:
         if is_source(path):
             raise UsageError(f"'{path}' is a source, and --sbom is for a bundle; build it first.")
+        _check_no_inputs(path, inputs)
         with plugins.optional_import("A bill of materials"):
             from toolchain.packaging.bill_of_materials import bill_of_materials
         with Bundle(Path(path)) as bundle:
@@ -68,8 +69,7 @@ def command(path: str, inputs: tuple[TensorSpec, ...], trusted: bool, sbom: bool
             inspection = inspect_model(open_source(path, inputs, Path(work, "source.onnx"), trusted=trusted).path)
     else:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as work, Bundle(Path(path)) as bundle:
-            if inputs:
-                raise UsageError(f"'{path}' is a bundle, which declares its own inputs; leave out --input.")
+            _check_no_inputs(path, inputs)
             bundle.check()
             artifact = bundle.manifest.artifact
             manifest = {
@@ -97,6 +97,11 @@ def command(path: str, inputs: tuple[TensorSpec, ...], trusted: bool, sbom: bool
         return
     _print_manifest(manifest)
     _print(inspection)
+
+
+def _check_no_inputs(path: str, inputs: tuple[TensorSpec, ...]) -> None:
+    if inputs:
+        raise UsageError(f"'{path}' is a bundle, which declares its own inputs; leave out --input.")
 
 
 def _show_engine(manifest: dict[str, Any], artifact: Artifact, form: str) -> None:

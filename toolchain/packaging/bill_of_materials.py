@@ -34,6 +34,7 @@ def bill_of_materials(bundle: Bundle) -> str:
 
     Raises:
         BundleError: the bundle was changed.
+        UsageError: its report is none that this release reads.
     """
     bundle.check()
     digest = _sha256(bundle.path)
@@ -47,9 +48,8 @@ def bill_of_materials(bundle: Bundle) -> str:
         kind = ComponentType.DATA if name != manifest.artifact.file.as_posix() else ComponentType.MACHINE_LEARNING_MODEL
         bom.components.add(Component(name=name, type=kind, bom_ref=name, hashes=[_hash(member.sha256)]))
     runtime = manifest.artifact.runtime
-    if (version := manifest.artifact.tool_versions.get(runtime)) is not None:
-        bom.components.add(library := _package(runtime, version))
-        bom.register_dependency(model, [library])
+    bom.components.add(library := _package(runtime, manifest.artifact.tool_versions.get(runtime)))
+    bom.register_dependency(model, [library])
     data: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
     data["metadata"]["component"]["modelCard"] = _card(bundle)
     return json.dumps(data, indent=1, sort_keys=True) + "\n"
@@ -103,7 +103,7 @@ def _card(bundle: Bundle) -> dict[str, Any]:
 def _report(bundle: Bundle) -> Report | None:
     if REPORT not in bundle.manifest.members:
         return None
-    profiles = profile_results.from_json(bundle.read(REPORT).decode(), f"{bundle.path}: {REPORT}").profiles
+    profiles = profile_results.from_json(bundle.read(REPORT), f"{bundle.path}: {REPORT}").profiles
     selected = profiles[0].selected if profiles else None
     return selected.report if selected is not None else None
 
@@ -118,7 +118,7 @@ def _figures(report: Report) -> Iterator[dict[str, Any]]:
         yield {"type": quantity, "value": f"{found.value:g}", "confidenceInterval": interval}
 
 
-def _package(name: str, version: str, kind: ComponentType = ComponentType.LIBRARY) -> Component:
+def _package(name: str, version: str | None, kind: ComponentType = ComponentType.LIBRARY) -> Component:
     return Component(
         name=name, version=version, type=kind, bom_ref=f"pkg:pypi/{name}", purl=PackageURL("pypi", None, name, version)
     )

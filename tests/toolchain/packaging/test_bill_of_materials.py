@@ -11,7 +11,8 @@ pytest.importorskip("cyclonedx", reason="the extra `sbom` is not installed")
 
 from cyclonedx.schema import SchemaVersion
 
-from runtimes.bundles.bundle import Bundle
+from runtimes.bundles import archive
+from runtimes.bundles.bundle import MANIFEST, REPORT, Bundle
 
 
 @pytest.fixture
@@ -58,3 +59,42 @@ def test_a_source_has_none(cli, digits):
     ran = cli("inspect", digits.onnx, "--sbom")
     assert ran.code == 2
     assert "--sbom is for a bundle" in ran.err
+
+
+def test_inputs_are_not_for_a_bundle(cli, built_bundle):
+    ran = cli("inspect", built_bundle, "--sbom", "--input", "image=float32[N,64]")
+    assert (ran.code, ran.out) == (2, "")
+    assert "leave out --input" in ran.err
+
+
+def changed(bundle, path, report, **artifact):
+    """Write a bundle with another report and other fields of the artifact, its digests right."""
+    with Bundle(bundle) as opened:
+        members = {name: opened.read(name) for name in sorted(opened.manifest.members)} | {REPORT: report}
+        manifest = json.loads(opened.manifest_bytes)
+    manifest["members"][REPORT] = {"sha256": hashlib.sha256(report).hexdigest(), "size_bytes": len(report)}
+    manifest["artifact"] |= artifact
+    with path.open("wb") as stream:
+        archive.write(stream, {MANIFEST: json.dumps(manifest).encode(), **members})
+    return path
+
+
+def test_a_report_that_is_no_text_is_told(cli, built_bundle, tmp_path):
+    ran = cli("inspect", changed(built_bundle, tmp_path / "odd.edge", b"\xff\xff{}"), "--sbom")
+    assert (ran.code, ran.out) == (2, "")
+    assert "report.json' is not a report" in ran.err
+
+
+@pytest.mark.parametrize(("runtime", "code"), [("onnxruntime", 0), ("", 2)])
+def test_a_runtime_whose_version_is_not_declared_is_named_and_one_without_a_name_is_refused(
+    cli, built_bundle, tmp_path, runtime, code
+):
+    with Bundle(built_bundle) as bundle:
+        report = bundle.read(REPORT)
+    odd = changed(built_bundle, tmp_path / "odd.edge", report, runtime=runtime, tool_versions={"onnx": "1"})
+    ran = cli("inspect", odd, "--sbom")
+    assert ran.code == code
+    if code == 0:
+        assert "pkg:pypi/onnxruntime" in [one.get("purl") for one in json.loads(ran.out)["components"]]
+    else:
+        assert "runtime without a name" in ran.err
