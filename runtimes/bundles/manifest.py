@@ -83,8 +83,6 @@ class Artifact:
                 raise ValueError(f"has {kind} of one name: {', '.join(names)}")
         if (wrong := fault(self.states, self.inputs, self.outputs)) is not None:
             raise ValueError(f"has a wrong {wrong}")
-        if not self.runtime:
-            raise ValueError("has a runtime without a name")
         integers = {spec.name for spec in self.inputs if spec.dtype.startswith(("int", "uint"))}
         if strange := self.limits.rows.keys() - integers:
             raise ValueError(f"has rows of a table for {', '.join(sorted(strange))}, which is no integer input")

@@ -48,8 +48,9 @@ def bill_of_materials(bundle: Bundle) -> str:
         kind = ComponentType.DATA if name != manifest.artifact.file.as_posix() else ComponentType.MACHINE_LEARNING_MODEL
         bom.components.add(Component(name=name, type=kind, bom_ref=name, hashes=[_hash(member.sha256)]))
     runtime = manifest.artifact.runtime
-    bom.components.add(library := _package(runtime, manifest.artifact.tool_versions.get(runtime)))
-    bom.register_dependency(model, [library])
+    if runtime:  # a manifest may name none, which is refused at loading, as an unknown one is
+        bom.components.add(library := _package(runtime, manifest.artifact.tool_versions.get(runtime)))
+        bom.register_dependency(model, [library])
     data: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
     data["metadata"]["component"]["modelCard"] = _card(bundle)
     return json.dumps(data, indent=1, sort_keys=True) + "\n"
