@@ -25,6 +25,7 @@ from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.results import profile_results
 from runtimes.bundles.bundle import REPORT, Bundle
 from runtimes.bundles.manifest import Manifest
+from runtimes.errors import BundleError
 
 _SPACE = uuid.UUID("9d1e0a2c-5f0e-4c86-9e0b-3a5d8a3a7c11")  # ours, for serial numbers that follow from a file's digest
 
@@ -33,10 +34,12 @@ def bill_of_materials(bundle: Bundle) -> str:
     """Write the bill of a bundle, whose bytes are checked first; equal bundles give equal bills.
 
     Raises:
-        BundleError: the bundle was changed.
+        BundleError: the bundle was changed, or names no runtime.
         UsageError: its report is none that this release reads.
     """
     bundle.check()
+    if not bundle.manifest.artifact.runtime:
+        raise BundleError(f"'{bundle.path}' names no runtime, which a bill of materials has to list.")
     digest = _sha256(bundle.path)
     bom = Bom(serial_number=uuid.uuid5(_SPACE, digest))
     bom.metadata.timestamp = None  # equal bundles, equal bills
@@ -48,9 +51,8 @@ def bill_of_materials(bundle: Bundle) -> str:
         kind = ComponentType.DATA if name != manifest.artifact.file.as_posix() else ComponentType.MACHINE_LEARNING_MODEL
         bom.components.add(Component(name=name, type=kind, bom_ref=name, hashes=[_hash(member.sha256)]))
     runtime = manifest.artifact.runtime
-    if runtime:  # a manifest may name none, which is refused at loading, as an unknown one is
-        bom.components.add(library := _package(runtime, manifest.artifact.tool_versions.get(runtime)))
-        bom.register_dependency(model, [library])
+    bom.components.add(library := _package(runtime, manifest.artifact.tool_versions.get(runtime)))
+    bom.register_dependency(model, [library])
     data: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
     data["metadata"]["component"]["modelCard"] = _card(bundle)
     return json.dumps(data, indent=1, sort_keys=True) + "\n"
