@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hwbench.targets import CrashError
 from runtimes.errors import BackendError
 from runtimes.processes.parent_death import child_environment
 
-Process = subprocess.Popen[str]
+Process = subprocess.Popen[Any]
 
 _of_thread = threading.local()
 _TRACEBACK = "Traceback (most recent call last):"
@@ -41,6 +43,17 @@ def track_in(processes: set[Process]) -> None:
     _of_thread.processes = processes
 
 
+@contextlib.contextmanager
+def tracked(process: Process) -> Iterator[None]:
+    """Track a process that this thread waits for; see `track_in`."""
+    processes: set[Process] = getattr(_of_thread, "processes", set())
+    processes.add(process)
+    try:
+        yield
+    finally:
+        processes.discard(process)
+
+
 def run_module(
     module: str, arguments: Sequence[str], folder: Path, limit_s: float, python: Interpreter | None = None
 ) -> None:
@@ -60,7 +73,6 @@ def run_module(
     """
     python = python or Interpreter((sys.executable,))
     command = [*python.command, "-m", module, *arguments]
-    tracked: set[Process] = getattr(_of_thread, "processes", set())
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -72,25 +84,43 @@ def run_module(
         errors="replace",
     ) as process:
         try:  # at once: leaving the `with` block waits for the process
-            tracked.add(process)
-            _, stderr = process.communicate(timeout=limit_s)
+            with tracked(process):
+                _, stderr = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired as hung:
             written: object = hung.stderr or b""  # bytes, in spite of the encoding
             text = written.decode("utf-8", "replace") if isinstance(written, bytes) else str(written)
-            raise CrashError(
-                f"The process that runs the model hung: no answer in {limit_s:g} s.{_tail(text)}"
-            ) from None
+            raise hung_error(limit_s, text) from None
         finally:
             process.kill()  # no effect on a process that has ended
-            tracked.discard(process)
-    if process.returncode < 0:
-        raise CrashError(f"The process that runs the model died of signal {-process.returncode}.{_tail(stderr)}")
-    if process.returncode != 0:
+    check_ended(process.returncode, stderr, str(folder.parent))
+
+
+def hung_error(limit_s: float, stderr: str) -> CrashError:
+    """Make the error of a process that ran a model and was killed after its time limit."""
+    return CrashError(f"The process that runs the model hung: no answer in {limit_s:g} s.{_tail(stderr)}")
+
+
+def check_ended(returncode: int, stderr: str, temporary: str) -> None:
+    """Check that a process that ran a model ended well.
+
+    Args:
+        returncode: its exit code; negative for a signal.
+        stderr: what it wrote.
+        temporary: the folder of its temporary files.
+
+    Raises:
+        BackendError: it failed; the message is the error that it wrote.
+        CrashError: it died.
+        OSError: it met a full disk.
+    """
+    if returncode < 0:
+        raise CrashError(f"The process that runs the model died of signal {-returncode}.{_tail(stderr)}")
+    if returncode != 0:
         sentence = _sentence(stderr)
         # Only the child's words tell that its disk, that of the temporary folder, is full.
         if os.strerror(errno.ENOSPC) in sentence:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.parent))
-        raise BackendError(sentence or f"The process that runs the model ended with exit code {process.returncode}.")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary)
+        raise BackendError(sentence or f"The process that runs the model ended with exit code {returncode}.")
 
 
 def _sentence(stderr: str) -> str:

@@ -1,4 +1,4 @@
-"""The device's command line: `python -m runtimes info|verify|compile|run|sample|serve BUNDLE`.
+"""The device's command line: `python -m runtimes info|verify|compile|run|sample|serve BUNDLE`, or `machine`.
 
 Exit codes: 0 success; 1 the golden samples do not match; 2 wrong usage or any other failure; 130 interrupted.
 """
@@ -38,6 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _info(options: argparse.Namespace) -> int:
     with Bundle(options.bundle) as bundle:
         print(json.dumps(encode(bundle.manifest), indent=2))
+    return 0
+
+
+def _machine(_: argparse.Namespace) -> int:
+    from runtimes.system_facts import read_facts  # the other commands need not wait for its import
+
+    print(json.dumps(encode(read_facts()), indent=2))
     return 0
 
 
@@ -203,6 +210,8 @@ def _parser() -> argparse.ArgumentParser:
         if name == "sample":
             sub.add_argument("--plan", default="{}", help="the sampling plan, as JSON")
             sub.add_argument("--out", type=Path, required=True, help="the JSON file to write")
+    machine = commands.add_parser("machine", help="print what latency depends on here", allow_abbrev=False)
+    machine.set_defaults(command=_machine)
     return parser
 
 

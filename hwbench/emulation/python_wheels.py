@@ -45,14 +45,18 @@ def unpack(arch: str, python: str, versions: Mapping[str, str], downloads: Path,
     command += [f"{name}=={version}" for name, version in versions.items()]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")] or done.stderr.splitlines()
-        reason = said[-1].removeprefix("ERROR: ") if said else "it gave no reason"
-        if _RETRYING in done.stderr:  # pip goes on as if the index were empty
-            reason = "the package index cannot be reached"
         wanted = ", ".join(f"{name} {version}" for name, version in versions.items())
-        raise UsageError(f"pip cannot download {wanted} for Python {python} on {arch}: {reason}")
+        raise UsageError(f"pip cannot download {wanted} for Python {python} on {arch}: {pip_fault(done.stderr)}")
     tick("downloaded the wheels")
     for wheel in sorted(downloads.glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(packages)
     tick("unpacked the wheels")
+
+
+def pip_fault(stderr: str) -> str:
+    """Find the reason for which pip failed in what it wrote."""
+    if _RETRYING in stderr:  # pip goes on as if the index were empty
+        return "the package index cannot be reached"
+    said = [line for line in stderr.splitlines() if line.startswith("ERROR: ")] or stderr.splitlines()
+    return said[-1].removeprefix("ERROR: ") if said else "it gave no reason"

@@ -1,0 +1,1 @@
+"""Boards: devices that OpenSSH reaches, on which only Python has to be."""

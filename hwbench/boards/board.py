@@ -1,0 +1,153 @@
+"""Board: a device that ssh reaches, and that runs `python -m runtimes` on files that are sent there once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hwbench.boards import calls, environments, faults
+from hwbench.boards.address import Address
+from hwbench.boards.calls import SentFile, sent_file
+from hwbench.boards.connection import Connection, connect
+from hwbench.boards.faults import BoardLostError
+from hwbench.boards.own_code import pack_runtimes
+from hwbench.child_process import check_ended, hung_error
+from hwbench.machine.identity import Machine
+from runtimes.codec import decode
+
+_FACTS_LIMIT_S = 60.0
+
+
+@dataclass
+class Board:
+    """An open board; see `open_board`.
+
+    Attributes:
+        description: the description of that interpreter; see `environments.describe`.
+        code: our own code, as the board gets it.
+    """
+
+    address: Address
+    connection: Connection
+    connections: contextlib.ExitStack
+    description: dict[str, Any]
+    code: SentFile
+    _interpreters: dict[tuple[str, str | None], str] = field(default_factory=dict)
+    _digests: dict[tuple[Path, int, int], SentFile] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """The folder of the board's cache, in words."""
+        return f"{self.address}: {self.description['folder']}"
+
+    def machine(self) -> Machine:
+        """Describe the board.
+
+        Raises:
+            BackendError: its Python failed.
+            BoardLostError: the connection was lost.
+        """
+        python = self.address.python if self.description["modules"]["numpy"] else self._interpreter("onnxruntime", None)
+        printed = self._run(python, ["machine"], {}, {}, _FACTS_LIMIT_S)
+        return decode(Machine, json.loads(printed), str(self.address))
+
+    def run(
+        self,
+        runtime: tuple[str, str | None],
+        arguments: Sequence[str],
+        files: Mapping[str, Path],
+        outputs: Mapping[str, Path],
+        limit_s: float,
+    ) -> str:
+        """Run `python -m runtimes ARGUMENTS` there, and return what it printed.
+
+        A call whose connection was lost is made a second time, unless the board was restarted meanwhile.
+
+        Args:
+            runtime: the runtime that it needs, and the version to install where it is missing.
+            arguments: its arguments; "file:NAME" and "work:NAME" stand for the files' paths there.
+            files: the files that it reads, by name.
+            outputs: the files to write here, by the names of those that it writes.
+            limit_s: the time after which it is killed.
+
+        Raises:
+            BackendError: the process failed; the message is the error that it wrote.
+            CrashError: it died or hung.
+            UnsupportedError: the board cannot run the runtime.
+            UsageError: something could not be installed there.
+            BoardLostError: the connection was lost, or the board was restarted.
+            OSError: a disk is full.
+        """
+        sent = {name: self._sent(path) for name, path in files.items()}
+        try:
+            return self._run(self._interpreter(*runtime), arguments, sent, outputs, limit_s)
+        except BoardLostError:
+            self._reconnect()
+            return self._run(self._interpreter(*runtime), arguments, sent, outputs, limit_s)
+
+    def _run(
+        self,
+        python: str,
+        arguments: Sequence[str],
+        files: Mapping[str, SentFile],
+        outputs: Mapping[str, Path],
+        limit_s: float,
+    ) -> str:
+        sent = {"code": self.code, **files}
+        interpreter = None if python == self.address.python else python
+        asked = {"arguments": list(arguments), "interpreter": interpreter, "limit_s": limit_s}
+        done = calls.call(self.connection, "run", sent, outputs, **asked)
+        if done["hung"]:
+            raise hung_error(limit_s, done["stderr"])
+        check_ended(done["returncode"], done["stderr"], self.folder)
+        return str(done["stdout"])
+
+    def _interpreter(self, runtime: str, version: str | None) -> str:
+        key = (runtime, version)
+        if key not in self._interpreters:
+            self._interpreters[key] = environments.interpreter(self.connection, self.description, runtime, version)
+        return self._interpreters[key]
+
+    def _sent(self, path: Path) -> SentFile:
+        status = path.stat()
+        key = (path, status.st_mtime_ns, status.st_size)
+        if key not in self._digests:
+            self._digests[key] = sent_file(path, path.name)
+        return self._digests[key]
+
+    def _reconnect(self) -> None:
+        """Connect anew.
+
+        Raises:
+            BoardLostError: that fails, or the board was restarted.
+        """
+        self.connections.close()
+        self.connection = self.connections.enter_context(connect(self.address))
+        before, self.description = self.description, environments.describe(self.connection)
+        if self.description["boot"] != before["boot"]:
+            raise faults.rebooted(self.address)
+
+
+@contextlib.contextmanager
+def open_board(address: Address, folder: Path) -> Iterator[Board]:
+    """Connect to a board, until the end.
+
+    Args:
+        address: the board.
+        folder: a folder for temporary files of this machine.
+
+    Raises:
+        NotInstalledError: there is no ssh.
+        UsageError: the board refuses the login, or its key is not known.
+        UnsupportedError: it has no Python that runs bundles.
+        BoardLostError: it cannot be reached.
+    """
+    with contextlib.ExitStack() as connections:
+        connection = connections.enter_context(connect(address))
+        description = environments.describe(connection)
+        code = pack_runtimes(folder / "runtimes.zip")
+        yield Board(address, connection, connections, description, code)
