@@ -42,7 +42,7 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _machine(_: argparse.Namespace) -> int:
-    from runtimes.system_facts import read_facts  # the other commands need not wait for its import
+    from runtimes.sampling.system_facts import read_facts  # the other commands need not wait for its import
 
     print(json.dumps(encode(read_facts()), indent=2))
     return 0

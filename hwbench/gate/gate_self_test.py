@@ -24,7 +24,6 @@ from hwbench.gate.sequential_gate import sampling_plan
 from hwbench.gate.sides import Side, SideError, alternate, bundle_side
 from hwbench.gate.stopping_rule import decide
 from hwbench.machine import machine_facts
-from hwbench.machine.identity import this_machine
 from hwbench.measurements.latency import block_figure
 from hwbench.measurements.quantities import PERCENTILES
 from hwbench.measurements.report import NotMeasuredError
@@ -132,7 +131,7 @@ def self_test(
     if budget is not None:
         _check_budget(budget)
     item, asked = open_bundle(bundle), budget or parse("p90<=+5%")
-    plan, known = sampling_plan([asked]), machine_facts.recall(this_machine()).probe_ns
+    plan, known = sampling_plan([asked]), machine_facts.recall(target.machine).probe_ns
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
 
         def side(products: int) -> Side:

@@ -19,7 +19,6 @@ from hwbench.gate.rounds import Rounds
 from hwbench.gate.sides import BASELINE, CANDIDATE, SideError, alternate, bundle_side
 from hwbench.gate.stopping_rule import decide
 from hwbench.machine import device_profiles, machine_facts
-from hwbench.machine.identity import this_machine
 from hwbench.measurements import interference
 from hwbench.measurements.latency import Latency, block_runs_needed
 from hwbench.measurements.quantities import PERCENTILES, QUANTITIES
@@ -104,11 +103,11 @@ def gate_bundle(
             raise UsageError(f"Budget '{budget.text}' compares with a baseline; give one with --baseline.")
     if scales := scored_by(ours, evaluation):
         check_directions(budgets, scales)
-    is_here = device_profiles.fits(ours.manifest.profile, this_machine())
+    is_here = device_profiles.fits(ours.manifest.profile, target.machine)
     why = "no budget limits it" if is_here else device_profiles.mismatch(ours.manifest.profile)
-    other = report_of(theirs, None, why, evaluation, targets[BASELINE]) if theirs else None
+    other = report_of(theirs, None, why, evaluation, targets[BASELINE], targets[BASELINE].machine) if theirs else None
     other = baseline if isinstance(baseline, Report) else other
-    report = report_of(ours, None, why, evaluation, target, other)
+    report = report_of(ours, None, why, evaluation, target, target.machine, other)
     if other is not None:
         check_comparable(report, other, budgets)
     of_machine = [budget for budget in budgets if QUANTITIES[budget.quantity].of_machine]
@@ -173,7 +172,7 @@ def _measure(
     """
     limits = _sequential(budgets, len(items))
     least = blocks_needed() if len(limits) < len(budgets) else 1
-    sampling, machine = sampling_plan(budgets, plan.block_s), this_machine()
+    sampling, machine = sampling_plan(budgets, plan.block_s), targets[CANDIDATE].machine
     known = machine_facts.recall(machine).probe_ns
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         sides = [

@@ -102,16 +102,17 @@ def measure(
     if not device_profiles.fits(item.manifest.profile, machine):
         why = device_profiles.mismatch(item.manifest.profile)
         verdicts = (Verdict(request.bound, "inconclusive", None, why),) if request.bound else ()
-        return report_of(item, None, why, evaluation, target), verdicts
+        return report_of(item, None, why, evaluation, target, machine), verdicts
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         inputs = Path(work, "inputs.npz")
         write_npz(inputs, item.inputs)
         bench = _Bench(item, inputs, machine.processors, tick)
         if request.bound is None:
-            return report_of(item, bench.run(_plan(bench, request), BLOCKS), "", evaluation, target), ()
+            latency = bench.run(_plan(bench, request), BLOCKS)
+            return report_of(item, latency, "", evaluation, target, machine), ()
         rates, verdict = _serve(bench, request.plan, request.bound)
     latency = rates[server_max_rate.largest(rates, request.bound) or 0]
-    report = report_of(item, latency, "", evaluation, target)
+    report = report_of(item, latency, "", evaluation, target, machine)
     return dataclasses.replace(report, rates=tuple(rate for rate in rates if rate is not latency)), (verdict,)
 
 

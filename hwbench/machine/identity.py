@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runtimes import cpu
-from runtimes.system_facts import SystemFacts, read_facts
+from runtimes.sampling.system_facts import SystemFacts, read_facts
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Measurement of existing bundles on the machine that runs `measure` or `gate`."""
+"""Measurement of existing bundles, as `measure` and `gate` do it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from hwbench import metrics
 from hwbench.data import dataset
 from hwbench.machine import device_profiles
-from hwbench.machine.identity import this_machine
+from hwbench.machine.identity import Machine
 from hwbench.measurements import accuracy, interleaved
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
@@ -68,7 +68,7 @@ def measure_bundles(
         BackendError: a bundle could not be run.
         UsageError: the evaluation data does not fit.
     """
-    machine = this_machine()
+    machine = target.machine
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
         opened = {}
         for number, path in enumerate(paths):
@@ -96,7 +96,7 @@ def measure_bundles(
             if latency and item.batch is not None:
                 batched = tuple(at_batch(block, item) for block in latency.blocks)
                 latency = dataclasses.replace(latency, batch=item.batch, blocks=batched)
-            report = report_of(item, latency, why, evaluation, target)
+            report = report_of(item, latency, why, evaluation, target, machine)
             reports.append(_with_gpu_times(report, item, inputs[name], target) if latency else report)
         return reports
 
@@ -122,6 +122,7 @@ def report_of(
     why: str,
     evaluation: Evaluation | None,
     target: Runner,
+    machine: Machine,
     baseline: Report | None = None,
 ) -> Report:
     """Make a bundle's report.
@@ -131,14 +132,15 @@ def report_of(
         latency: its latency; None if it was not measured.
         why: the reason why the latency is missing; empty if it was measured.
         evaluation: samples to score on; None to take the accuracy from the bundle's own report.
-        target: the machine that computes the outputs.
+        target: computes the outputs.
+        machine: the machine that measured the latency, and computes the outputs.
         baseline: the report to be compared with, if there is one: metrics are resampled as there.
 
     Raises:
         BackendError: the bundle could not be run.
         UsageError: the evaluation data does not fit.
     """
-    machine, scored = this_machine(), _accuracy(item, evaluation, target, baseline.accuracy if baseline else None)
+    scored = _accuracy(item, evaluation, target, baseline.accuracy if baseline else None)
     if scored is not None and evaluation is not None:
         scored = accuracy.computed_by(scored, device_profiles.other_kernels(item.manifest.profile, machine))
     return Report(

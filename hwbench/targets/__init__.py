@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hwbench.machine.gpu_timing import GpuTimes
+from hwbench.machine.identity import Machine
 from runtimes.errors import BackendError
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
@@ -26,6 +27,10 @@ class Runner(Protocol):
 
 class Target(Runner, Protocol):
     """A machine whose time counts, too: it measures bundles."""
+
+    @property
+    def machine(self) -> Machine:
+        """The machine, by which its figures are compared with others."""
 
     def sample(self, bundle: Path, inputs: Path, plan: SamplingPlan) -> Block:
         """Measure one block of raw latency samples."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hwbench.child_process import run_module
 from hwbench.machine.gpu_timing import GpuTimes
+from hwbench.machine.identity import Machine, this_machine
 from runtimes.codec import decode, encode
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
@@ -26,6 +27,11 @@ class LocalTarget:
     """
 
     run_limit_s: float = 3600.0
+
+    @property
+    def machine(self) -> Machine:
+        """This machine."""
+        return this_machine()
 
     def run(self, bundle: Path, inputs: Path, outputs: Path) -> None:
         """See `Target`.

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from hwbench.boards.address import parse
 from hwbench.boards.board import Board, open_board
+from hwbench.machine import device_profiles
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
 from hwbench.targets.local import limit_s
 from runtimes.bundles.bundle import Bundle
 from runtimes.codec import decode, encode
 from runtimes.errors import UnsupportedError
+from runtimes.profile import HardwareProfile
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 
@@ -43,6 +45,19 @@ class SshTarget:
     def machine(self) -> Machine:
         """The board, as it describes itself."""
         return self.board.machine()
+
+    def check_is(self, profile: HardwareProfile) -> None:
+        """Check that the board is a profile's device, or one like it.
+
+        Raises:
+            UnsupportedError: it is not.
+        """
+        if not device_profiles.fits(profile, self.machine):
+            machine = self.machine
+            raise UnsupportedError(
+                f"{self.name} ({machine.board or machine.cpu}, {machine.arch}) is no {profile.title}, which the "
+                f"profile {profile.name} is for; edgewright profiles --detect --target {self.name} finds one that fits."
+            )
 
     def run(self, bundle: Path, inputs: Path, outputs: Path) -> None:
         """See `Runner`.

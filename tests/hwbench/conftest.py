@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hwbench.machine.gpu_timing import GpuTimes
-from hwbench.machine.identity import Machine
+from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.report import Report
@@ -190,6 +190,10 @@ class FakeTarget:
         self.calls: list[tuple[str, Path, Path]] = []
         self.times: GpuTimes | Exception = GpuTimes((DeviceTimes(0.1, 2.0, 0.2, 0.05),), cuda_graph=True)
         self.failures: dict[Path, tuple[int, Exception]] = {}
+
+    @property
+    def machine(self) -> Machine:
+        return this_machine()
 
     def run(self, bundle: Path, inputs: Path, outputs: Path) -> None:
         self.calls.append(("run", bundle, inputs))

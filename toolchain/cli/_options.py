@@ -156,18 +156,6 @@ def profile_option(function: F) -> F:
     )(function)
 
 
-def target_option(function: F) -> F:
-    """Add --target, the machine that runs a bundle."""
-    return click.option(
-        "--target",
-        type=click.Choice(("local", "emulated")),
-        default="local",
-        show_default=True,
-        help="The machine that runs the bundle: this one, or the processor of the bundle's device, which QEMU emulates "
-        "once edgewright targets setup has made its system.",
-    )(function)
-
-
 def correction_option(function: F) -> F:
     """Add --correction, repeatable."""
     return click.option(

@@ -28,12 +28,14 @@ from toolchain.cli._options import (
 from toolchain.cli._sample_options import check_evaluation, evaluation_of, evaluation_options
 from toolchain.cli._show_results import show
 from toolchain.cli._source_options import input_option, trust_option
+from toolchain.cli._target_option import is_board, open_target, target_option
 from toolchain.sources.open_source import check_source, is_source
 
 if TYPE_CHECKING:
     from hwbench.load.loadgen.load_plan import LoadedScenario
     from hwbench.load.scenarios import LoadRequest
     from hwbench.machine.gpu_timing import GpuTimes
+    from hwbench.machine.identity import Machine
     from hwbench.measurements.report import Report
     from hwbench.results.measure_bundles import Evaluation
     from runtimes.sample_arrays import Rows
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     help="Run one process for this long, in minutes or as in 90s or 2h, and look for drift, throttling and memory "
     "leaks; exit code 1 if there are any.",
 )
+@target_option("measures")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE.json", help="Write the report to this file as well."
 )
@@ -80,11 +83,12 @@ def command(
     bound: str | None,
     batch: int | None,
     minutes: float | None,
+    target: str,
     out: Path | None,
     form: str,
     verbose: bool,
 ) -> None:
-    """Measure latency, throughput, memory and accuracy on this machine.
+    """Measure latency, throughput, memory and accuracy on this machine, or on a board.
 
     Takes a bundle, or any source of a build, which is measured as it is on ONNX Runtime. Scenarios are those of MLPerf
     Inference with shorter runs: multi_stream (queries of several samples), offline (all samples at once), and server
@@ -95,6 +99,7 @@ def command(
     edgewright measure out/digits-x86-64-v4-vnni.edge
     edgewright measure model.onnx --evaluation e.npz --metric top1 --format json
     edgewright measure model.edge --scenario server --bound 'p99<=20ms'
+    edgewright measure model.edge --target ssh://pi@raspberrypi.local
     """
     is_bare = is_source(path)
     if not is_bare and (threads is not None or profile is not None or inputs or trusted):
@@ -112,19 +117,20 @@ def command(
     from hwbench.budgets.verdicts import overall
     from hwbench.load import scenarios
     from hwbench.machine import device_profiles
-    from hwbench.machine.identity import this_machine
     from hwbench.measurements import soak
     from hwbench.measurements.interleaved import BLOCKS
     from hwbench.progress import bar
     from hwbench.results import profile_results
     from hwbench.results.measure_bundles import measure_bundles
+    from hwbench.results.opened_bundle import open_bundle
     from hwbench.results.profile_results import CandidateResult, ProfileResult
-    from hwbench.targets.local import LocalTarget
     from runtimes.files import replacing
     from toolchain.output_folder import output_file
 
     if shapes and scenario != "single_stream":
         raise UsageError("--shape chooses what single_stream is timed at; leave out --scenario.")
+    if is_board(target) and scenario != "single_stream":
+        raise UsageError(f"LoadGen runs on this machine alone, and {target} is another; leave out --scenario.")
     scored = evaluation_of(evaluation, metrics)
     ask = _ask(scenario, bound, batch, duration, minutes)
     with contextlib.ExitStack() as stack:
@@ -133,8 +139,13 @@ def command(
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-"))
         bundle, name = Path(path), Path(path).name
         caveats: tuple[str, ...] = ()
+        wanted = (
+            (device_profiles.load(profile) if profile else None) if is_bare else open_bundle(bundle).manifest.profile
+        )
+        there = stack.enter_context(open_target(target, wanted))
+        machine = there.machine
         if is_bare:
-            device = device_profiles.load(profile) if profile else device_profiles.detect(this_machine())
+            device = wanted or device_profiles.detect(machine)
             # A bundle is measured without the toolchain's packages.
             with plugins.optional_import("Measuring a source"):
                 from toolchain.pipeline.pack_model import pack_as_is
@@ -145,9 +156,9 @@ def command(
                 report, verdicts = scenarios.measure(bundle, ask, tick, scored)
         else:
             plan, blocks = (sampling_plan(duration), BLOCKS) if minutes is None else (soak.plan(minutes), 1)
-            bounded = _bounded(bundle) if minutes is None else _as_it_is
+            bounded = _bounded(bundle, machine) if minutes is None and not is_board(target) else _as_it_is
             with bar(f"Measuring {name}", blocks) as tick:
-                measured = measure_bundles([bundle], LocalTarget(), plan, tick, scored, blocks, shapes)[0]
+                measured = measure_bundles([bundle], there, plan, tick, scored, blocks, shapes)[0]
             report, verdicts = bounded(measured), ()
     artifact = report.artifact
     entry = CandidateResult(report.candidate, artifact.precision, artifact.runtime, "measured", "", report, verdicts)
@@ -194,16 +205,15 @@ def _ask(
     return ask
 
 
-def _bounded(bundle: Path) -> Callable[[Report], Report]:
+def _bounded(bundle: Path, machine: Machine) -> Callable[[Report], Report]:
     """Return a function that adds the machine's peaks to the bundle's report, or the reason why there are none.
 
     The peaks are measured now, before the bundle, so that a failure or an interrupt loses nothing.
     """
     from hwbench.machine import device_profiles
-    from hwbench.machine.identity import this_machine
     from hwbench.results.opened_bundle import open_bundle
 
-    manifest, machine = open_bundle(bundle).manifest, this_machine()
+    manifest = open_bundle(bundle).manifest
     if not device_profiles.fits(manifest.profile, machine):
         return _as_it_is
     try:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from toolchain.cli._options import check_exists, target_option
+from toolchain.cli._options import check_exists
+from toolchain.cli._target_option import EMULATED, LOCAL, is_board, target_option
 
 
 @click.command()
@@ -21,7 +22,7 @@ from toolchain.cli._options import check_exists, target_option
     "--at-least", type=click.IntRange(0), default=0, metavar="N", help="Refuse a bundle of a lower version, or of none."
 )
 @click.option("--any-machine", is_flag=True, help="Run the bundle although its profile is of another machine.")
-@target_option
+@target_option("runs the bundle", (LOCAL, EMULATED))
 @click.pass_context
 def command(
     ctx: click.Context, bundle: Path, public_key: Path | None, at_least: int, any_machine: bool, target: str
@@ -33,11 +34,22 @@ def command(
     \b
     edgewright verify out/digits-x86-64-v4-vnni.edge
     edgewright verify out/digits-rpi5.edge --target emulated
+    edgewright verify out/digits-rpi5.edge --target ssh://pi@raspberrypi.local
     """
     check_exists(bundle)
     from runtimes.verification.self_test import render, self_test
 
-    if target == "emulated":
+    if is_board(target):
+        from hwbench.results.golden_replay import replay_on
+        from hwbench.targets.ssh import open_ssh
+        from runtimes.bundles.bundle import Bundle
+
+        with Bundle(bundle) as opened, open_ssh(target) as board:
+            if not any_machine:
+                board.check_is(opened.manifest.profile)
+            test = replay_on(bundle, board, public_key, at_least)
+            click.echo(f"{render(test)}\nComputed by {board.name} ({board.machine.board or board.machine.cpu}).")
+    elif target == EMULATED:
         from hwbench.results.golden_replay import replay_on
         from hwbench.targets.emulated import open_emulated
         from runtimes.bundles.bundle import Bundle

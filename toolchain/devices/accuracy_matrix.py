@@ -82,7 +82,7 @@ def matrix(
     """
     item = open_bundle(bundle)
     with tempfile.TemporaryDirectory(prefix="edgewright-") as work:
-        scorer = _Scorer(item, evaluation, Path(work, "golden.npz"))
+        scorer = _Scorer(item, evaluation, Path(work, "golden.npz"), machine)
         exact = scorer.row(AS_WRITTEN, "exact arithmetic", exact_bundle(bundle, Path(work)), LocalTarget())
         tick("computed as written")
         rows, native = [exact], None
@@ -131,11 +131,13 @@ class _Scorer:
 
     Attributes:
         golden: the file for the golden samples.
+        machine: this machine.
     """
 
     item: OpenedBundle
     evaluation: Evaluation | None
     golden: Path
+    machine: Machine
     exact: Mapping[str, Rows] = field(default_factory=dict)
 
     def row(self, profile: str, way: Way, bundle: Path, runner: Runner, note: str = "") -> MatrixRow:
@@ -147,7 +149,7 @@ class _Scorer:
             interleaved.outputs(bundle, self.golden, recorder)
         else:
             item = dataclasses.replace(self.item, path=bundle)
-            accuracy = report_of(item, None, "", self.evaluation, recorder).accuracy
+            accuracy = report_of(item, None, "", self.evaluation, recorder, self.machine).accuracy
         self.exact = self.exact or recorder.outputs
         errors = [largest_error(relative_error, recorder.outputs[name], rows) for name, rows in self.exact.items()]
         error = float(np.max(errors))  # NaN stays NaN

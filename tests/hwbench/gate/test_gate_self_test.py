@@ -11,6 +11,7 @@ import pytest
 from hwbench.budgets.budget import parse
 from hwbench.gate import kept_self_test
 from hwbench.gate.gate_self_test import Trials, self_test
+from hwbench.machine.identity import this_machine
 from hwbench.targets import CrashError
 from runtimes.errors import UsageError
 from runtimes.sampling.system_conditions import Conditions
@@ -19,7 +20,7 @@ from runtimes.sampling.system_conditions import Conditions
 class NoisyTarget:
     """Inferences of a millisecond, processes that differ by `spread`, and products of a microsecond each."""
 
-    blocks = 0
+    blocks, machine = 0, this_machine()
 
     def __init__(self, block, spread=0.01, product_ns=1_000, seed=0):
         self.block, self.spread, self.product_ns, self.rng = block, spread, product_ns, np.random.default_rng(seed)

@@ -10,8 +10,9 @@ import pytest
 
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine, this_machine
-from runtimes import cpu, system_facts
+from runtimes import cpu
 from runtimes.codec import decode, encode
+from runtimes.sampling import system_facts
 
 
 def test_a_machine_is_the_same_as_itself(machine):

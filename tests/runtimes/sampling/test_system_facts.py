@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from runtimes import system_facts
+from runtimes.sampling import system_facts
 
 XEON = """processor\t: 0
 vendor_id\t: GenuineIntel

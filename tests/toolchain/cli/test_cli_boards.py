@@ -1,0 +1,59 @@
+"""Commands on a board over ssh: a real server on the loopback interface."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import loopback_board
+import pytest
+
+from hwbench.results import profile_results
+from toolchain.packaging.pack import pack
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory):
+    started = loopback_board.start(tmp_path_factory.mktemp("board"))
+    with loopback_board.client(started):
+        yield started
+    loopback_board.stop(started)
+
+
+@pytest.fixture(scope="module")
+def bundle(contents, tmp_path_factory):
+    path = tmp_path_factory.mktemp("bundle") / "tiny.edge"
+    pack(dataclasses.replace(contents, report=None), path)
+    return path
+
+
+def test_verify_replays_the_golden_samples_on_the_board(cli, board, bundle):
+    ran = cli("verify", bundle, "--target", board.address)
+    assert (ran.code, ran.err) == (0, "")
+    assert "\nok: scores differs by " in ran.out
+    assert f"\nComputed by {board.address} (" in ran.out
+
+
+def test_measure_measures_there(cli, board, bundle):
+    ran = cli("measure", bundle, "--target", board.address, "--duration", "0.05", "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    report = profile_results.from_json(ran.out, "stdout").profiles[0].selected.report
+    assert len(report.latency.blocks) == 6
+
+
+@pytest.mark.parametrize("command", [("verify",), ("measure", "--duration", "0.05")])
+def test_another_devices_bundle_is_refused(cli, board, contents, elsewhere, tmp_path, command):
+    pack(dataclasses.replace(contents, profile=elsewhere, report=None), tmp_path / "there.edge")
+    ran = cli(command[0], tmp_path / "there.edge", *command[1:], "--target", board.address)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"is no {elsewhere.title}" in ran.err
+
+
+@pytest.mark.parametrize(
+    "target", ["ssh://-oProxyCommand=touch x", "ssh://a b", "ssh://user@", "ssh://a:0", "ssh://a;b", "ssh://u:p@a"]
+)
+def test_what_is_no_address_is_refused(cli, bundle, target, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ran = cli("verify", bundle, "--target", target)
+    assert (ran.code, ran.out) == (2, "")
+    assert "write it like ssh://pi@raspberrypi.local" in ran.err
+    assert not (tmp_path / "x").exists()
