@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from hwbench.boards.own_code import pack_runtimes
 from hwbench.child_process import check_ended, hung_error
 from hwbench.machine.identity import Machine
 from runtimes.codec import decode
+from runtimes.errors import EdgewrightError
 
 _FACTS_LIMIT_S = 60.0
 
@@ -36,8 +38,9 @@ class Board:
     connections: contextlib.ExitStack
     description: dict[str, Any]
     code: SentFile
-    _interpreters: dict[tuple[str, str | None], str] = field(default_factory=dict)
+    _interpreters: dict[tuple[str, str | None], str | EdgewrightError] = field(default_factory=dict)
     _digests: dict[tuple[Path, int, int], SentFile] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def folder(self) -> str:
@@ -83,10 +86,11 @@ class Board:
             OSError: a disk is full.
         """
         sent = {name: self._sent(path) for name, path in files.items()}
+        connection = self.connection
         try:
             return self._run(self._interpreter(*runtime), arguments, sent, outputs, limit_s)
         except BoardLostError:
-            self._reconnect()
+            self._reconnect(connection)
             return self._run(self._interpreter(*runtime), arguments, sent, outputs, limit_s)
 
     def _run(
@@ -109,8 +113,16 @@ class Board:
     def _interpreter(self, runtime: str, version: str | None) -> str:
         key = (runtime, version)
         if key not in self._interpreters:
-            self._interpreters[key] = environments.interpreter(self.connection, self.description, runtime, version)
-        return self._interpreters[key]
+            found: str | EdgewrightError
+            try:
+                found = environments.interpreter(self.connection, self.description, runtime, version)
+            except EdgewrightError as error:  # what cannot be installed is not tried again for each candidate
+                found = error
+            self._interpreters[key] = found
+        known = self._interpreters[key]
+        if isinstance(known, EdgewrightError):
+            raise known
+        return known
 
     def _sent(self, path: Path) -> SentFile:
         status = path.stat()
@@ -119,17 +131,20 @@ class Board:
             self._digests[key] = sent_file(path, path.name)
         return self._digests[key]
 
-    def _reconnect(self) -> None:
-        """Connect anew.
+    def _reconnect(self, lost: Connection) -> None:
+        """Connect anew, unless another thread did that already.
 
         Raises:
             BoardLostError: that fails, or the board was restarted.
         """
-        self.connections.close()
-        self.connection = self.connections.enter_context(connect(self.address))
-        before, self.description = self.description, environments.describe(self.connection)
-        if self.description["boot"] != before["boot"]:
-            raise faults.rebooted(self.address)
+        with self._lock:
+            if self.connection is not lost:
+                return
+            self.connections.close()
+            self.connection = self.connections.enter_context(connect(self.address))
+            before, self.description = self.description, environments.describe(self.connection)
+            if self.description["boot"] != before["boot"]:
+                raise faults.rebooted(self.address)
 
 
 @contextlib.contextmanager

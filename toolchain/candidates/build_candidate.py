@@ -83,6 +83,7 @@ class CandidateBuilder:
         ranges: the sizes of dynamic dimensions, for engines; one mapping per optimization profile.
         states: the model's states, if it has any; its calibration samples are single steps nevertheless.
         limits: the limits of its inputs, which bundles record.
+        machine: the machine that runs candidates; this one, if None.
 
     Raises:
         UsageError: static int8 cannot use the table for this model.
@@ -102,9 +103,11 @@ class CandidateBuilder:
         ranges: tuple[DimensionRanges, ...] = (),
         states: States | None = None,
         limits: InputLimits | None = None,
+        machine: Machine | None = None,
     ) -> None:
         self.name, self.model, self.calibration = name, model, calibration
         self.states, self.limits = states or {}, limits or InputLimits()
+        self._given_machine = machine
         self._folder, self._table, self._cache, self._ranges = folder, table, variants, ranges
         self.as_is = as_is(model)
         self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
@@ -158,7 +161,7 @@ class CandidateBuilder:
 
     @cached_property
     def _machine(self) -> Machine:
-        return this_machine()
+        return self._given_machine or this_machine()
 
     @property
     def source_sha256(self) -> str:

@@ -14,7 +14,7 @@ from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
 from hwbench.gate import kept_self_test
 from hwbench.gate.sequential_gate import Gated
-from hwbench.machine.identity import this_machine
+from hwbench.machine.identity import Machine
 from hwbench.measurements import interleaved
 from hwbench.measurements.quantities import QUANTITIES
 from hwbench.measurements.report import Report
@@ -115,9 +115,9 @@ def environments(gated: Gated) -> tuple[str, ...]:
     return (f"The candidate ran with {', '.join(changed)}.",) if changed and theirs else ()
 
 
-def self_tested() -> str:
-    """Write what the last self-test of this machine found; empty without one."""
-    result = kept_self_test.find(this_machine())
+def self_tested(machine: Machine) -> str:
+    """Write what the last self-test of a machine found; empty without one."""
+    result = kept_self_test.find(machine)
     return result.sentence if result is not None else ""
 
 

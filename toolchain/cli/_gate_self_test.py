@@ -13,13 +13,14 @@ from click.core import ParameterSource
 
 from runtimes.codec import encode
 from runtimes.errors import UsageError, one_line
+from toolchain.cli._target_option import open_target
 
 if TYPE_CHECKING:
     from hwbench.budgets.budget import Budget
     from hwbench.gate.gate_self_test import SelfTest, Trials
 
 
-_OPTIONS = frozenset({"candidate", "budgets", "max_time", "self_test", "gates", "form", "verbose"})
+_OPTIONS = frozenset({"candidate", "budgets", "max_time", "self_test", "gates", "form", "verbose", "target"})
 
 
 def check_options(ctx: click.Context) -> None:
@@ -34,8 +35,8 @@ def check_options(ctx: click.Context) -> None:
             raise UsageError(f"A self-test has no use for {param.opts[0]}; leave it out.")
 
 
-def run(bundle: Path, budgets: tuple[Budget, ...], gates: int, max_time_s: float, form: str) -> int:
-    """Test the gate on this machine, keep the result, print it, and return the exit code.
+def run(bundle: Path, budgets: tuple[Budget, ...], gates: int, max_time_s: float, form: str, target: str) -> int:
+    """Test the gate on a target, keep the result, print it, and return the exit code.
 
     Raises:
         UsageError: there are several budgets, the format is none that a self-test has, or see `self_test`.
@@ -50,14 +51,16 @@ def run(bundle: Path, budgets: tuple[Budget, ...], gates: int, max_time_s: float
     from hwbench.formats.sections.provenance import describe
     from hwbench.gate import kept_self_test
     from hwbench.gate.gate_self_test import self_test
-    from hwbench.machine.identity import this_machine
     from hwbench.progress import bar, say
-    from hwbench.targets.local import LocalTarget
+    from hwbench.results.opened_bundle import open_bundle
 
-    machine = this_machine()
     say(f"{2 * gates} gates of at most {max_time_s:g} s each, so {2 * gates * max_time_s / 60:.0f} minutes at most.")
-    with bar(f"Self-test with {bundle.name}", 2 + 2 * gates) as tick:
-        result = self_test(bundle, budgets[0] if budgets else None, gates, max_time_s, LocalTarget(), tick)
+    with (
+        open_target(target, open_bundle(bundle).manifest.profile) as there,
+        bar(f"Self-test with {bundle.name}", 2 + 2 * gates) as tick,
+    ):
+        machine = there.machine
+        result = self_test(bundle, budgets[0] if budgets else None, gates, max_time_s, there, tick)
     kept_self_test.keep(result, machine)
     if form == "json":
         click.echo(json.dumps({"outcome": result.outcome, **encode(result)}, indent=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,11 @@ from toolchain.cli._options import (
 from toolchain.cli._sample_options import calibration_option, evaluation_options, samples_option
 from toolchain.cli._show_results import show_build
 from toolchain.cli._source_options import input_option, output_option, state_option, trust_option
+from toolchain.cli._target_option import open_target, target_option
 from toolchain.sources.open_source import check_source, default_name
 
 if TYPE_CHECKING:
+    from hwbench.targets import Target
     from runtimes.profile import HardwareProfile
     from toolchain.engines.shape_ranges import DimensionRanges
 
@@ -61,10 +64,9 @@ def _name(ctx: click.Context, _: click.Parameter, given: str | None) -> str:
 
 def _profiles(ctx: click.Context, _: click.Parameter, names: tuple[str, ...]) -> tuple[HardwareProfile, ...]:
     from hwbench.machine import device_profiles
-    from hwbench.machine.identity import this_machine
 
     note_inputs(ctx, names)
-    return tuple(map(device_profiles.load, names)) or (device_profiles.detect(this_machine()),)
+    return tuple(map(device_profiles.load, names))
 
 
 def _precisions(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -112,7 +114,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
     multiple=True,
     metavar="NAME|FILE.toml",
     callback=_profiles,
-    help="A device to build for; this machine, if not given. Repeatable, or a list with commas.",
+    help="A device to build for; the target, if not given. Repeatable, or a list with commas.",
 )
 @click.option(
     "--precision",
@@ -153,6 +155,7 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 )
 @click.option("--fresh", is_flag=True, help="Measure again what an earlier build measured on this machine.")
 @click.option("--name", callback=_name, help="The model's name, which the bundles are named after.")
+@target_option("measures candidates")
 @out_folder_option("out")
 @click.option("--plan", is_flag=True, help="Print the plans of TensorRT engines and stop. Needs no TensorRT.")
 @click.option(
@@ -167,17 +170,39 @@ def _ranges(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tu
 @format_option
 @verbose_option
 @click.pass_context
-def command(ctx: click.Context, /, plan: bool, form: str, verbose: bool, duration: float | None, **asked: Any) -> None:
+def command(
+    ctx: click.Context, /, plan: bool, form: str, verbose: bool, duration: float | None, target: str, **asked: Any
+) -> None:
     """Take a trained model to a measured, packed, gated bundle per device.
 
     SOURCE is model.onnx, model.pt2, model.pt (TorchScript), model.keras, MODULE:FACTORY, FILE.py:FACTORY, or an
     edgewright.toml that holds these options under their long names.
 
     \b
+    edgewright build model.onnx --target ssh://pi@raspberrypi.local --calibration c.npz
     edgewright build efficientnet.py:load --input 'image=float32[N,3,224,224]' \\
         --calibration c.npz --evaluation e.npz --metric top1 \\
         --profile x86-64-v4-vnni --budget 'p90<=20ms' --budget 'accuracy_drop<=0.01' --out out
     """
+    profiles = asked["profiles"]
+    with open_target(target, profiles[0] if len(profiles) == 1 else None) as there:
+        if not profiles:
+            from hwbench.machine import device_profiles
+
+            asked["profiles"] = (device_profiles.detect(there.machine),)
+        _build(ctx, there, plan=plan, form=form, verbose=verbose, duration=duration, asked=asked)
+
+
+def _build(
+    ctx: click.Context,
+    target: Target,
+    *,
+    plan: bool,
+    form: str,
+    verbose: bool,
+    duration: float | None,
+    asked: Mapping[str, Any],
+) -> None:
     from runtimes.sampling.closed_loop import SamplingPlan
     from toolchain.candidates.build_cache import default_folder
     from toolchain.candidates.candidate import check_runtimes
@@ -206,7 +231,7 @@ def command(ctx: click.Context, /, plan: bool, form: str, verbose: bool, duratio
     with output_folder(request.out):
         from toolchain.pipeline.build import build
 
-        results = build(request)
+        results = build(request, target)
     show_build(results, request.out, form, verbose=verbose)
     from hwbench.budgets.outcome import EXIT_CODES
 

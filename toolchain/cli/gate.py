@@ -26,6 +26,7 @@ from toolchain.cli._options import (
 )
 from toolchain.cli._sample_options import check_evaluation, evaluation_of, evaluation_options
 from toolchain.cli._show_results import show
+from toolchain.cli._target_option import is_board, open_target, target_option
 
 if TYPE_CHECKING:
     from hwbench.budgets.budget import Budget
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
 )
 @duration_option("0.1, or 1,000 inferences")
 @shape_option
+@target_option("measures CANDIDATE and BASELINE")
 @format_option
 @verbose_option
 @click.pass_context
@@ -112,15 +114,16 @@ def command(
     gates: int,
     duration: float | None,
     shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    target: str,
     form: str,
     verbose: bool,
 ) -> None:
     """Judge a model against budgets; made for CI.
 
-    CANDIDATE and BASELINE are bundles, which are measured now on this machine with their runs interleaved, or
-    report.json files, which are judged by the samples they hold; a report's baseline is a report. Accuracy is taken
-    from the bundle's own report, unless --evaluation is given. With a baseline, accuracy_drop is the loss against the
-    baseline on the same samples; without one, against the source.
+    CANDIDATE and BASELINE are bundles, which are measured now with their runs interleaved, or report.json files, which
+    are judged by the samples they hold; a report's baseline is a report. Accuracy is taken from the bundle's own
+    report, unless --evaluation is given. With a baseline, accuracy_drop is the loss against the baseline on the same
+    samples; without one, against the source.
 
     Exit codes: 0 all budgets are met, 1 one is broken, 2 an error, 3 inconclusive (never a pass).
 
@@ -130,15 +133,19 @@ def command(
     edgewright gate model.edge --budget 'p90@L=64<=10ms' --budget 'p90@L=256<=20ms'
     edgewright gate model.edge --baseline-python old/bin/python --budget 'p90<=+5%'
     edgewright gate model.edge --self-test --max-time 20s
+    edgewright gate model.edge --budget 'p90<=20ms' --target ssh://pi@raspberrypi.local
     """
     if self_test:
         from toolchain.cli import _gate_self_test
 
         _gate_self_test.check_options(ctx)
         check_exists(candidate)
-        ctx.exit(_gate_self_test.run(candidate, budgets, gates, max_time, form))
+        ctx.exit(_gate_self_test.run(candidate, budgets, gates, max_time, form, target))
     if ctx.get_parameter_source("gates") is ParameterSource.COMMANDLINE:
         raise UsageError("--gates counts the gates of a self-test; add --self-test, or leave it out.")
+    if is_board(target) and (baseline_python is not None or candidate.suffix == ".json"):
+        what = "--baseline-python is of this machine" if baseline_python is not None else f"'{candidate}' is a report"
+        raise UsageError(f"{what}, and {target} measures bundles; leave out one of the two.")
     if baseline_python is not None:
         baseline = _in_other_python(candidate, baseline, baseline_python)
     if not budgets:
@@ -159,7 +166,7 @@ def command(
     from hwbench.gate.sequential_gate import GatePlan, gate_bundle
     from hwbench.machine.identity import this_machine
     from hwbench.progress import clock, say
-    from hwbench.targets.local import LocalTarget
+    from hwbench.results.opened_bundle import open_bundle
     from hwbench.targets.other_python import OtherPython
     from runtimes.files import replacing
     from toolchain.cli import _gate_reports as reports
@@ -174,21 +181,24 @@ def command(
                 from hwbench.results.history import ensure_database, record
             stack.enter_context(ensure_database(history))
         caveats: tuple[str, ...] = ()
+        machine = None
         if candidate.suffix == ".json":
             gated = reports.judge_stored(candidate, baseline, budgets, confidence)
         else:
-            caveats = energy_budgets.unmetered_budgets(budgets, this_machine())
+            main = stack.enter_context(open_target(target, open_bundle(candidate).manifest.profile))
+            machine = main.machine
+            caveats = energy_budgets.unmetered_budgets(budgets, machine)
             for caveat in caveats:
                 say(caveat)
             other = reports.read(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
             there = OtherPython(python=baseline_python.absolute()) if baseline_python is not None else None
             plan = GatePlan(max_time, duration, confidence=confidence, shapes=shapes)
             with clock(f"Gating {candidate.name}", max_time) as tick:
-                gated = gate_bundle(candidate, other, budgets, LocalTarget(), plan, tick, scored, there)
+                gated = gate_bundle(candidate, other, budgets, main, plan, tick, scored, there)
             if there is not None and baseline is not None:
-                caveats = reports.compared_outputs(candidate, baseline, LocalTarget(), there) + caveats
+                caveats = reports.compared_outputs(candidate, baseline, main, there) + caveats
         caveats += reports.caveats(candidate, baseline, budgets) + reports.environments(gated)
-        results = reports.results(gated, budgets, caveats, confidence, reports.self_tested())
+        results = reports.results(gated, budgets, caveats, confidence, reports.self_tested(machine or this_machine()))
         for output_form, file in files:
             text = plugins.load("hwbench.formats", output_form, "format").render(results)
             with replacing(file) as beside:

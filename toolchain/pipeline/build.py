@@ -13,7 +13,7 @@ from hwbench.budgets import energy_budgets
 from hwbench.budgets.accuracy_limits import check_directions
 from hwbench.budgets.default_limits import with_defaults
 from hwbench.data import dataset
-from hwbench.machine.identity import Machine, this_machine
+from hwbench.machine.identity import Machine
 from hwbench.measurements import interleaved
 from hwbench.metrics import Metric
 from hwbench.progress import Tick, begin_stage, limit, say, staged_bar
@@ -90,7 +90,8 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     preflight.check_samples(
         candidates, request.precisions, request.source, request.calibration, request.calibration_table
     )
-    machine = this_machine()
+    target = target or LocalTarget()
+    machine = target.machine
     ahead = stages(request.source, candidates, machine, exhaustive=request.exhaustive)
     cache = open_cache(request.cache, fresh=request.fresh) if request.cache is not None else None
     with (
@@ -99,7 +100,7 @@ def build(request: BuildRequest, target: Target | None = None) -> Results:
     ):
         for warning in energy_budgets.unmetered_budgets(request.budgets, machine):
             say(warning)
-        context = _open_context(request, Path(folder), machine, target or LocalTarget(), cache, tick)
+        context = _open_context(request, Path(folder), machine, target, cache, tick)
         built = [_build_for(profile, listed, context, request) for profile, listed in candidates]
         results = write_results(built, request.out, context.builder.source_sha256)
     if cache is not None:
@@ -137,7 +138,9 @@ def _open_context(
     timed = interleaved.subset(scorer.samples, scorer.samples.first(_TIMED_SAMPLES, sys.maxsize), work / "timed.npz")
     inferences = single_steps(model, timed, work / "timed-steps.npz", _PROFILED_STEPS)
     limits = source_limits(model, inferences, filter(None, (calibration, evaluation)))
-    builder = CandidateBuilder(request.name, model, steps, work, table, cache, request.ranges, request.states, limits)
+    builder = CandidateBuilder(
+        request.name, model, steps, work, table, cache, request.ranges, request.states, limits, machine
+    )
     reference = Candidate(builder.as_is, REFERENCE_RUNTIME, RuntimeSettings(0, {"spinning": "0"}))
     bundle = builder.make(reference, request.profiles[0]).bundle
     check_repeats(model, bundle, timed.file, uncached)

@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from hwbench.machine import device_profiles
-from hwbench.machine.identity import Machine
+from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements import peaks
 from hwbench.measurements.peaks import Peaks, PeakWorkload, UnbuiltWorkload
 from hwbench.measurements.report import Report
@@ -79,7 +79,7 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
 
     Raises:
         UsageError: no profile of a processor fits the machine, so that its precisions are unknown; or no peaks are
-            remembered and `recall_only` is set.
+            remembered, and `recall_only` is set or the machine is another one.
     """
     threads = threads or machine.cores
     versions = _versions()
@@ -88,6 +88,8 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
         return known
     if recall_only:
         raise UsageError("the machine's peaks were not measured; run: edgewright profiles --peaks")
+    if machine.differences(this_machine()):
+        raise UsageError("the peaks of another machine than this one are not measured")
     listed = list_candidates(_processor(machine), _PRECISIONS, threads=threads, corrections=())
     candidates = [each for each in listed if each.refusal is None and not _is_duplicate(each)]
     with (

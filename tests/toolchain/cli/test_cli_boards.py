@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 import loopback_board
 import pytest
@@ -57,3 +58,27 @@ def test_what_is_no_address_is_refused(cli, bundle, target, tmp_path, monkeypatc
     assert (ran.code, ran.out) == (2, "")
     assert "write it like ssh://pi@raspberrypi.local" in ran.err
     assert not (tmp_path / "x").exists()
+
+
+def test_gate_judges_what_was_measured_there(cli, board, bundle):
+    budget = ("--budget", "p50<=1s", "--max-time", "20s", "--target", board.address)
+    ran = cli("gate", bundle, *budget, "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    assert profile_results.from_json(ran.out, "stdout").outcome == "pass"
+    ran = cli("gate", bundle, *budget, "--baseline-python", "python3")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--baseline-python is of this machine" in ran.err
+
+
+def test_build_measures_on_the_board(cli, board, tiny_onnx, device_file, tmp_path):
+    ran = cli(
+        *("build", tiny_onnx, "--profile", device_file, "--precision", "fp32", "--runtime", "onnxruntime"),
+        *("--duration", "0.05", "--out", tmp_path / "out", "--target", board.address, "--format", "json"),
+    )
+    assert ran.code == 0, ran.err
+    selected = profile_results.from_json(ran.out, "stdout").profiles[0].selected
+    assert len(selected.report.latency.blocks) >= 3
+    bundle = tmp_path / "out/tiny-bench.edge"
+    digest = hashlib.sha256((tmp_path / "out/tiny-bench.edge").read_bytes()).hexdigest()
+    assert cli("verify", bundle, "--target", board.address).code == 0
+    assert (board.cache / "board/files" / digest).is_dir()

@@ -11,6 +11,7 @@ import pytest
 from search_parts import block
 
 from hwbench.budgets.budget import parse_all
+from hwbench.machine.identity import this_machine
 from hwbench.targets.local import LocalTarget
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import BackendError
@@ -27,6 +28,8 @@ class Killed(BaseException):
 
 class Interrupted:
     """A target that counts what it measures, and is interrupted before the n-th measurement."""
+
+    machine = this_machine()
 
     def __init__(self, turn=None, by=KeyboardInterrupt):
         self._target, self._turn, self._by, self.measured = LocalTarget(), turn, by, 0
@@ -133,6 +136,8 @@ class Alarmed(Interrupted):
 class Slow:
     """A target on which a model takes long, by the clock of the time limit alone, and int8 half as long as float32."""
 
+    machine = this_machine()
+
     def __init__(self, seconds, monkeypatch):
         self._target, self._seconds, self._now_s = LocalTarget(), seconds, time.monotonic()
         monkeypatch.setattr(time_limit, "time", SimpleNamespace(monotonic=lambda: self._now_s))
@@ -181,6 +186,8 @@ def test_a_small_limit_on_a_slow_model_ends_with_the_int8_that_a_long_build_sele
 
 class Failing:
     """A target that runs models, but whose n-th measurement fails."""
+
+    machine = this_machine()
 
     def __init__(self, target, turn):
         self._target, self._calls, self._turn = target, itertools.count(1), turn
