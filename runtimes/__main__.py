@@ -41,10 +41,16 @@ def _info(options: argparse.Namespace) -> int:
     return 0
 
 
-def _machine(_: argparse.Namespace) -> int:
-    from runtimes.sampling.system_facts import read_facts  # the other commands need not wait for its import
+def _machine(options: argparse.Namespace) -> int:
+    # The other commands need not wait for these imports.
+    from runtimes.sampling.memory_speed import copy_bytes_per_s
+    from runtimes.sampling.system_conditions import SystemMonitor
+    from runtimes.sampling.system_facts import read_facts
 
-    print(json.dumps(encode(read_facts()), indent=2))
+    monitor, facts = SystemMonitor(), read_facts()
+    speed = copy_bytes_per_s(facts) if options.memory_speed else None
+    found = {"facts": encode(facts), "conditions": encode(monitor.conditions()), "copy_bytes_per_s": speed}
+    print(json.dumps(found, indent=2))
     return 0
 
 
@@ -211,6 +217,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--plan", default="{}", help="the sampling plan, as JSON")
             sub.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     machine = commands.add_parser("machine", help="print what latency depends on here", allow_abbrev=False)
+    machine.add_argument("--memory-speed", action="store_true", help="measure how fast memory is copied, too")
     machine.set_defaults(command=_machine)
     return parser
 

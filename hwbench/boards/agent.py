@@ -39,7 +39,7 @@ def main() -> None:
     """Take one call, and answer it."""
     os.umask(0o077)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("The host is gone."))  # so that `finally` kills and cleans up
-    sys.stdout.buffer.write(MARK)
+    sys.stdout.buffer.write(b"\n" + MARK)
     sys.stdout.buffer.flush()
     call = json.loads(sys.stdin.buffer.readline())
     try:

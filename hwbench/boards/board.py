@@ -20,8 +20,27 @@ from hwbench.child_process import check_ended, hung_error
 from hwbench.machine.identity import Machine
 from runtimes.codec import decode
 from runtimes.errors import EdgewrightError
+from runtimes.sampling.system_conditions import Conditions
 
 _FACTS_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """The description of a board by itself.
+
+    Attributes:
+        conditions: the state of its system, such as its temperature, while nothing was measured.
+        copy_bytes_per_s: speed of its memory; None if it was not measured.
+        installed: the runtimes that its own Python has.
+        installable: the runtimes that pip could bring.
+    """
+
+    machine: Machine
+    conditions: Conditions
+    copy_bytes_per_s: float | None
+    installed: tuple[str, ...]
+    installable: tuple[str, ...]
 
 
 @dataclass
@@ -47,16 +66,27 @@ class Board:
         """The folder of the board's cache, in words."""
         return f"{self.address}: {self.description['folder']}"
 
-    def machine(self) -> Machine:
-        """Describe the board.
+    def introduce(self, *, memory_speed: bool = False) -> Introduction:
+        """Have the board describe itself.
+
+        Args:
+            memory_speed: measure how fast its memory is, too.
 
         Raises:
             BackendError: its Python failed.
             BoardLostError: the connection was lost.
         """
         python = self.address.python if self.description["modules"]["numpy"] else self._interpreter("onnxruntime", None)
-        printed = self._run(python, ["machine"], {}, {}, _FACTS_LIMIT_S)
-        return decode(Machine, json.loads(printed), str(self.address))
+        asked = ["machine", *(["--memory-speed"] if memory_speed else [])]
+        said = json.loads(self._run(python, asked, {}, {}, _FACTS_LIMIT_S))
+        where = str(self.address)
+        return Introduction(
+            machine=decode(Machine, said["facts"], where),
+            conditions=decode(Conditions, said["conditions"], where),
+            copy_bytes_per_s=said["copy_bytes_per_s"],
+            installed=tuple(name for name in environments.MODULES if environments.can_run(self.description, name)),
+            installable=tuple(name for name in environments.MODULES if environments.can_get(self.description, name)),
+        )
 
     def run(
         self,

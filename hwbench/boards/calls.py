@@ -22,7 +22,7 @@ from hwbench.child_process import tracked
 from hwbench.targets import CrashError
 from runtimes.errors import UnsupportedError, UsageError
 
-ALIVE_S, SILENCE_S = 10.0, 60.0
+ALIVE_S, SILENCE_S = 5.0, 30.0
 """Seconds between our signs of life, and those without one after which an agent gives up."""
 
 _OLDEST = (3, 10)

@@ -78,7 +78,7 @@ def connect(address: Address) -> Iterator[Connection]:
     with _socket_folder() as folder, tempfile.TemporaryFile() as stderr:
         asked = [*_client(folder), "-o", "ControlMaster=yes"]
         # The shell may be any; all know echo and exec.
-        master = _start([*asked, *address.options, f"echo {_READY.decode()}; exec cat"], stderr)
+        master = _start([*asked, *address.options, f"echo; echo {_READY.decode()}; exec cat"], stderr)
         try:
             assert master.stdout is not None
             if not any(line.strip() == _READY for line in iter(master.stdout.readline, b"")):

@@ -44,7 +44,7 @@ class SshTarget:
     @functools.cached_property
     def machine(self) -> Machine:
         """The board, as it describes itself."""
-        return self.board.machine()
+        return self.board.introduce().machine
 
     def check_is(self, profile: HardwareProfile) -> None:
         """Check that the board is a profile's device, or one like it.

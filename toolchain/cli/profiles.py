@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,8 +14,10 @@ from runtimes.codec import encode
 from runtimes.errors import UsageError, one_line
 from runtimes.profile import HardwareProfile
 from toolchain.cli._options import text_or_json_option
+from toolchain.cli._target_option import LOCAL, is_board, target_option
 
 if TYPE_CHECKING:
+    from hwbench.boards.board import Introduction
     from hwbench.machine.identity import Machine
     from hwbench.measurements.peaks import Peaks
 
@@ -33,21 +37,44 @@ if TYPE_CHECKING:
     help="With --peaks: the number of threads; 1 and all cores, if not given.",
 )
 @click.option("--fresh", is_flag=True, help="With --peaks: measure again; the higher figure of each counts.")
+@target_option("--detect describes")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="With --target ssh://...: write a profile of that board to this file, whose name the profile gets.",
+)
 @text_or_json_option
-def command(name: str | None, detect: bool, peaks: bool, threads: int | None, fresh: bool, form: str) -> None:
-    """List the known devices, show one, or detect this one.
+def command(
+    name: str | None,
+    detect: bool,
+    peaks: bool,
+    threads: int | None,
+    fresh: bool,
+    target: str,
+    out: Path | None,
+    form: str,
+) -> None:
+    """List the known devices, show one, or detect this one, or a board that ssh reaches.
 
     \b
     edgewright profiles
     edgewright profiles jetson-orin-nano
     edgewright profiles --detect
     edgewright profiles --peaks
+    edgewright profiles --detect --target ssh://pi@raspberrypi.local --out board.toml
     """
     if not peaks and (threads is not None or fresh):
         raise UsageError("--threads and --fresh are options of --peaks; give --peaks too, or leave them out.")
     if name is not None and (detect or peaks):
         raise UsageError(f"--detect and --peaks are about this machine; leave out '{name}'.")
-    if detect or peaks:
+    if target != LOCAL and not (detect and not peaks):
+        raise UsageError("--target is an option of --detect alone; give --detect without --peaks, or leave it out.")
+    if out is not None and (target == LOCAL or out.suffix != ".toml"):
+        raise UsageError("--out is the file for a board's profile, as in --target ssh://pi@board --out board.toml.")
+    if is_board(target):
+        _introduce(target, out, form)
+    elif detect or peaks:
         from hwbench.machine.identity import this_machine
 
         machine = this_machine()
@@ -125,6 +152,46 @@ def _detect(machine: Machine, peaks: tuple[Peaks, ...], form: str) -> None:
     for each in peaks:
         click.echo()
         _print_pairs(f"at most, with {each.threads} thread{'s' if each.threads > 1 else ''}", _peak_lines(each))
+
+
+def _introduce(target: str, out: Path | None, form: str) -> None:
+    """Describe a board, and write its profile."""
+    from hwbench.machine import new_profile
+    from hwbench.targets.ssh import open_ssh
+    from runtimes.files import replacing
+    from toolchain.output_folder import output_file
+
+    with open_ssh(target) as board:
+        found = board.board.introduce(memory_speed=True)
+    stem, runtimes = out.stem if out is not None else "board", {*found.installed, *found.installable}
+    speed, today = found.copy_bytes_per_s or 0.0, datetime.date.today().isoformat()
+    profile = new_profile.profile_of(found.machine, stem, runtimes, speed, today)
+    if form == "json":
+        click.echo(json.dumps({**encode(found), "profile": encode(profile)}, indent=2))
+    else:
+        _print_pairs(target, {**_machine_lines(found.machine), **_state_lines(found)})
+        known = map(device_profiles.load, device_profiles.names())
+        fitting = [each.name for each in known if device_profiles.fits(each, found.machine)]
+        click.echo(f"\nIt fits {', '.join(fitting) or 'no known profile'}.")
+    if out is not None:
+        with output_file(out), replacing(out) as beside:
+            beside.write_text(new_profile.to_toml(profile), encoding="utf-8")
+        click.echo(f"Wrote '{out}'; build for the board with --profile {out} --target {target}.", err=form == "json")
+
+
+def _state_lines(found: Introduction) -> dict[str, str]:
+    """Name the state that the board is in now, and its runtimes."""
+    conditions, unknown = found.conditions, "not shown by this system"
+    heat = f"{conditions.temperature_mc / 1000:.0f} °C" if conditions.temperature_mc is not None else unknown
+    clock = f"{conditions.frequency_khz / 1e6:.2f} GHz" if conditions.frequency_khz is not None else unknown
+    return {
+        "temperature": heat,
+        "clock now": clock,
+        "throttled": unknown if conditions.throttled is None else ("yes" if conditions.throttled else "no"),
+        "copying": f"{(found.copy_bytes_per_s or 0) / 1e9:.1f} GB/s on one thread",
+        "installed": ", ".join(found.installed) or "none",
+        "installable": ", ".join(name for name in found.installable if name not in found.installed) or "none",
+    }
 
 
 def _peak_lines(peaks: Peaks) -> dict[str, str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 
 import loopback_board
 import pytest
 
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
 from hwbench.results import profile_results
 from toolchain.packaging.pack import pack
 
@@ -73,7 +76,17 @@ def test_gate_judges_what_was_measured_there(cli, board, bundle):
 def test_build_measures_on_the_board(cli, board, tiny_onnx, device_file, tmp_path):
     ran = cli(
         *("build", tiny_onnx, "--profile", device_file, "--precision", "fp32", "--runtime", "onnxruntime"),
-        *("--duration", "0.05", "--out", tmp_path / "out", "--target", board.address, "--format", "json"),
+        *(
+            "--exhaustive",
+            "--duration",
+            "0.05",
+            "--out",
+            tmp_path / "out",
+            "--target",
+            board.address,
+            "--format",
+            "json",
+        ),
     )
     assert ran.code == 0, ran.err
     selected = profile_results.from_json(ran.out, "stdout").profiles[0].selected
@@ -82,3 +95,15 @@ def test_build_measures_on_the_board(cli, board, tiny_onnx, device_file, tmp_pat
     digest = hashlib.sha256((tmp_path / "out/tiny-bench.edge").read_bytes()).hexdigest()
     assert cli("verify", bundle, "--target", board.address).code == 0
     assert (board.cache / "board/files" / digest).is_dir()
+
+
+def test_a_board_introduces_itself_with_a_profile_that_fits_it(cli, board, tmp_path):
+    ran = cli("profiles", "--detect", "--target", board.address, "--out", tmp_path / "mine.toml")
+    assert ran.code == 0, ran.err
+    assert re.search(r"installed +onnxruntime", ran.out)
+    profile = device_profiles.read(tmp_path / "mine.toml")
+    assert profile.name == "mine"
+    assert device_profiles.fits(profile, this_machine())
+    assert profile.memory.bandwidth_gb_per_s > 0.1
+    refused = cli("profiles", "--detect", "--out", tmp_path / "mine.toml")
+    assert (refused.code, refused.out) == (2, "")
