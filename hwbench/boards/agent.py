@@ -32,6 +32,7 @@ from typing import Any
 MARK = b"edgewright-agent\n"  # login scripts may print something before it
 _CHUNK = 1 << 20
 _CACHE_BYTES = 2_000_000_000  # of files that are kept for later calls
+_FULL_BYTES = 100_000  # of a disk on which a process fails for lack of space
 _MARGIN_BYTES = 50_000_000  # of the disk, which a process that measures may need
 
 
@@ -68,19 +69,20 @@ def _install(call: Mapping[str, Any]) -> None:
     packages = ["numpy", *(f"{name}=={number}" for name, number in sorted(call["packages"].items()))]
     name = hashlib.sha256(" ".join([sys.version, sys.executable, *packages]).encode()).hexdigest()[:16]
     place = _folder() / "environments" / name
-    python, ready = place / "bin" / "python", place / "ready"
+    python, made, ready = place / "bin" / "python", place / "made", place / "ready"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
     with _locked("environments.lock"):
-        if not (ready.exists() and python.exists()):
-            shutil.rmtree(place, ignore_errors=True)  # what a killed call left half made
-            place.mkdir(parents=True)
-            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-            for command in ([sys.executable, "-m", "venv", str(place)], pip):
-                ended = _run_process(command, place, {}, call["limit_s"])
-                if ended["returncode"] != 0:
-                    shutil.rmtree(place, ignore_errors=True)
-                    _answer(**ended)
-                    return
-            ready.touch()
+        for command, done in (([sys.executable, "-m", "venv", str(place)], made), ([*pip, *packages], ready)):
+            if done.exists():
+                continue
+            if done is made:
+                shutil.rmtree(place, ignore_errors=True)  # what a killed call left half made
+                place.mkdir(parents=True)
+            ended = _run_process(command, place, {}, call["limit_s"])
+            if ended["returncode"] != 0:
+                _answer(**ended)
+                return
+            done.touch()
     _answer(returncode=0, python=str(python))
 
 
@@ -142,6 +144,8 @@ def _run_process(command: list[str], folder: Path, variables: Mapping[str, str],
         for file in (out, err):
             file.seek(max(0, file.seek(0, os.SEEK_END) - _CHUNK))
             texts.append(file.read().decode("utf-8", "replace"))
+    if process.returncode != 0 and shutil.disk_usage(folder).free < _FULL_BYTES:  # it may not have been able to say so
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.parent))
     return {"returncode": process.returncode, "stdout": texts[0], "stderr": texts[1], "hung": hung}
 
 

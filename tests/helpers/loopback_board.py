@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +55,14 @@ class LoopbackBoard:
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.name().startswith("sshd"):
                     process.kill()
+
+    def is_measuring(self) -> bool:
+        """Whether a process of the board measures at this moment."""
+        for process in self.sessions():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "sample" in process.cmdline():
+                    return True
+        return False
 
     def files(self) -> set[str]:
         """List what is in the board's cache beside files, code and locks."""
@@ -134,6 +142,14 @@ def client(board: LoopbackBoard, **options: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(clients), prepend=os.pathsep)
         yield
+
+
+def wait_until(holds: Callable[[], bool], limit_s: float = 30.0) -> bool:
+    """Whether a condition came to hold before the time was over."""
+    end = time.monotonic() + limit_s
+    while not (held := holds()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return held
 
 
 def _write_program(file: Path, *lines: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-import time
 
 import loopback_board
 import numpy as np
@@ -62,26 +61,6 @@ def long_plan(seconds: float) -> SamplingPlan:
     return dataclasses.replace(PLAN, min_runs=10**9, max_runs=10**9, duration_s=seconds, time_limit_s=seconds)
 
 
-def wait_until(holds, limit_s: float = 20.0) -> bool:
-    """Whether a condition came to hold before the time was over."""
-    end = time.monotonic() + limit_s
-    while not (held := holds()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return held
-
-
-def measures(board) -> bool:
-    """Whether a process on the board measures at this moment."""
-    return any("sample" in part for process in board.sessions() for part in cmdline(process))
-
-
-def cmdline(process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.NoSuchProcess:
-        return []
-
-
 def measuring_processes(board) -> list[int]:
     """The processes anywhere on this machine that run our code from the board's cache."""
     found = psutil.process_iter(["cmdline", "cwd"])
@@ -90,12 +69,12 @@ def measuring_processes(board) -> list[int]:
 
 def test_a_connection_that_is_lost_once_costs_one_repetition(target, board, pack_linear, inputs, tmp_path):
     bundle = pack_linear(tmp_path / "linear.edge")
-    killer = threading.Thread(target=lambda: wait_until(lambda: measures(board)) and board.hang_up())
+    killer = threading.Thread(target=lambda: loopback_board.wait_until(board.is_measuring) and board.hang_up())
     killer.start()
     block = target.sample(bundle, inputs, long_plan(3.0))
     killer.join()
     assert len(block.samples_ns) > 25
-    assert wait_until(lambda: measuring_processes(board) == [])
+    assert loopback_board.wait_until(lambda: measuring_processes(board) == [])
     assert board.files() == set()
 
 
@@ -105,7 +84,7 @@ def test_nothing_is_left_running_once_the_connection_is_lost_for_good(tmp_path, 
     bundle = pack_linear(tmp_path / "linear.edge")
 
     def end() -> None:
-        wait_until(lambda: measures(board))
+        loopback_board.wait_until(board.is_measuring)
         sessions = board.sessions()
         board.server.kill()
         for process in sessions:
@@ -119,8 +98,8 @@ def test_nothing_is_left_running_once_the_connection_is_lost_for_good(tmp_path, 
             target.sample(bundle, inputs, long_plan(60.0))
     killer.join()
     board.server.wait()
-    assert wait_until(lambda: measuring_processes(board) == [])
-    assert wait_until(lambda: board.files() == set())
+    assert loopback_board.wait_until(lambda: measuring_processes(board) == [])
+    assert loopback_board.wait_until(lambda: board.files() == set())
 
 
 def test_a_host_that_falls_silent_is_taken_for_gone(board, pack_linear, inputs, tmp_path, monkeypatch):
@@ -129,7 +108,7 @@ def test_a_host_that_falls_silent_is_taken_for_gone(board, pack_linear, inputs, 
         _ = target.machine
         with pytest.raises(CrashError, match="The host is gone"):
             target.sample(pack_linear(tmp_path / "linear.edge"), inputs, long_plan(60.0))
-    assert wait_until(lambda: measuring_processes(board) == [])
+    assert loopback_board.wait_until(lambda: measuring_processes(board) == [])
     assert board.files() == set()
 
 
