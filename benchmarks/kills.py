@@ -205,7 +205,7 @@ def _pairs(command: _Command, folder: Path) -> None:
             faults["exit codes other than 0"] += _result(process) != 0
             faults["damaged entries"] += said.read_text().count("is made again")
         for out in set(outs):
-            faults["damaged or missing files"] += len(_damage(out, command.results))
+            faults["damaged files"] += len(_damage(out, command.results))
             faults["missing files"] += {file.name for file in out.iterdir()} != set(command.results)
         faults["files left in the cache"] += sum(file.name.startswith(".") for file in (folder / "cache").iterdir())
     print(f"{_PAIRS} pairs of builds at once on one empty cache, half of them into one folder: {dict(faults)}")

@@ -54,7 +54,8 @@ def main(seconds: float) -> None:
     """Serve a small model, load it, and print what became of it."""
     machine = this_machine()
     print(f"{machine.cpu}, {machine.cores} cores, shared with other work, Python {platform.python_version()}, ", end="")
-    print(f"uvicorn {version('uvicorn')}, onnxruntime {version('onnxruntime')}; limits {' '.join(_LIMITS)}\n")
+    print(f"uvicorn {version('uvicorn')}, onnxruntime {version('onnxruntime')}; ", end="")
+    print(f"{seconds:g} s, limits {' '.join(_LIMITS)}\n")
     with tempfile.TemporaryDirectory() as folder:
         bundle, weights = pack_layer(Path(folder), "N")
         command = [sys.executable, "-m", "runtimes", "serve", str(bundle), "--port", "0", *_LIMITS]
