@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtimes.tensors import TensorSpec, check_feeds
@@ -15,6 +15,7 @@ SPECS = st.lists(DIMS, min_size=1, max_size=3).map(
 )
 
 
+@settings(max_examples=30)
 @given(SPECS, st.fixed_dictionaries({letter: st.integers(1, 70) for letter in "NTH"}), st.integers(1, 99))
 def test_resized_feeds_fit_and_hold_values_that_were_there(specs, sizes, value):
     feeds = {spec.name: np.full(spec.resolve(sizes), value) for spec in specs}
