@@ -257,7 +257,7 @@ def test_a_soak_of_a_device_that_is_not_here_is_inconclusive(cli, contents, else
 
 def test_another_interpreter_runs_the_same_bundle_as_the_baseline(cli, built_bundle):
     asked = ("gate", built_bundle, "--baseline-python", sys.executable, "--format", "json", *QUICK)
-    ran = cli(*asked, "--budget", "p50<=+400%")
+    ran = cli(*asked, "--budget", "p50<=+400%", "--inconclusive", "pass")  # on a busy machine
     (found,) = json.loads(ran.out)["profiles"]
     assert ran.code == 0
     assert [entry["name"].rpartition(" ")[2] for entry in found["candidates"]] == ["(candidate)", "(baseline)"]
