@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hwbench.budgets import GATE_CONFIDENCE
 from hwbench.budgets.budget import Budget
+from hwbench.budgets.family_error import FamilyError
 from hwbench.budgets.verdicts import Verdict, judge
 from hwbench.measurements import accuracy
 from hwbench.measurements.accuracy import Accuracy
@@ -20,6 +21,7 @@ def judge_report(
     budgets: Sequence[Budget],
     baseline: Report | None = None,
     confidence: float = GATE_CONFIDENCE,
+    error: FamilyError | None = None,
 ) -> tuple[Verdict, ...]:
     """Judge a report by budgets.
 
@@ -32,7 +34,7 @@ def judge_report(
     if baseline is not None:
         check_comparable(report, baseline, budgets)
         report = _paired(report, baseline)
-    return judge(report, budgets, baseline, confidence)
+    return judge(report, budgets, baseline, confidence, error)
 
 
 def _paired(report: Report, baseline: Report) -> Report:

@@ -9,6 +9,7 @@ from typing import Protocol
 from hwbench.budgets import BUILD_CONFIDENCE
 from hwbench.budgets.accuracy_limits import check_directions
 from hwbench.budgets.budget import Budget
+from hwbench.budgets.family_error import FamilyError
 from hwbench.budgets.outcome import Outcome, worst
 from hwbench.budgets.samples_needed import SamplesNeeded, samples_needed
 from hwbench.budgets.verdict_wording import probability_text, reason_of
@@ -66,6 +67,7 @@ def judge(
     budgets: Sequence[Budget],
     baseline: Estimates | None = None,
     confidence: float = BUILD_CONFIDENCE,
+    error: FamilyError | None = None,
 ) -> tuple[Verdict, ...]:
     """Judge figures by budgets: each passes if the whole confidence interval is within the limit, fails if the whole
     interval is beyond it, and is inconclusive otherwise.
@@ -78,6 +80,7 @@ def judge(
         baseline: figures that relative budgets compare with, measured under the same conditions; see
             `baseline.judge_report`.
         confidence: the confidence that a verdict on accuracy takes, from 0.5 to 1.
+        error: the probabilities of a wrong verdict on accuracy; None for 1 less the confidence, on both sides.
 
     Raises:
         UsageError: a relative budget has no baseline, or an accuracy budget limits the wrong side of the metric, is
@@ -85,7 +88,8 @@ def judge(
     """
     if figures.accuracy is not None:
         check_directions(budgets, [accuracy.scale for accuracy in figures.accuracy.each])
-    return tuple(_judge_one(figures, budget, baseline, confidence) for budget in budgets)
+    error = error or FamilyError(1 - confidence)
+    return tuple(_judge_one(figures, budget, baseline, error) for budget in budgets)
 
 
 def overall(verdicts: Sequence[Verdict]) -> Outcome:
@@ -93,7 +97,7 @@ def overall(verdicts: Sequence[Verdict]) -> Outcome:
     return worst(verdict.outcome for verdict in verdicts)
 
 
-def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None, confidence: float) -> Verdict:
+def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None, error: FamilyError) -> Verdict:
     accuracy = _accuracy_of(budget, figures)
     try:
         measured = figures.estimate(budget.figure)
@@ -109,17 +113,18 @@ def _judge_one(figures: Estimates, budget: Budget, baseline: Estimates | None, c
     except NotMeasuredError as missing:
         return Verdict(budget, "inconclusive", None, str(missing))
     if accuracy is not None and not (budget.relative and accuracy.against == "source"):
-        return _judge_accuracy(budget, accuracy, measured, confidence)
+        return _judge_accuracy(budget, accuracy, measured, error)
     outcome = outcome_of(budget, measured)
     remedy = QUANTITIES[budget.quantity].remedy if outcome == "inconclusive" else ""
     return Verdict(budget, outcome, measured, reason_of(budget, outcome, measured) + (f"; {remedy}" if remedy else ""))
 
 
-def _judge_accuracy(budget: Budget, accuracy: Accuracy, measured: Estimate, asked: float) -> Verdict:
+def _judge_accuracy(budget: Budget, accuracy: Accuracy, measured: Estimate, error: FamilyError) -> Verdict:
     """Judge a metric's value, its drop, or its change against a baseline, by the one-sided test of its samples."""
     is_value = budget.quantity == "accuracy" and not budget.relative
     inference = accuracy.inference() if is_value else accuracy.drop_inference()
     assert inference is not None  # or the drop would have no estimate
+    asked = 1 - error.of_passing
     sign = 1 if budget.is_upper else -1
     unit = abs(_reference_value(accuracy)) if budget.of_source or budget.relative else 1.0
     limit = budget.limit * unit
@@ -130,7 +135,7 @@ def _judge_accuracy(budget: Budget, accuracy: Accuracy, measured: Estimate, aske
         holds, breaks = breaks, holds
     probability, room = holds(limit), sign * (budget.limit - measured.value)
     outcome: Outcome = "pass" if probability >= asked else "inconclusive"
-    if room < 0 and (broken := breaks(limit)) >= asked:
+    if room < 0 and (broken := breaks(limit)) >= 1 - error.of_failing:
         outcome, probability = "fail", 1 - broken
     claimed: Outcome = "fail" if outcome == "fail" else "pass"
     sure = 1 - probability if outcome == "fail" else probability

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwbench.budgets.budget import Budget
+from hwbench.budgets.family_error import FamilyError
 from hwbench.measurements import interference, soak
 from hwbench.measurements.interference import MAX_SLOWDOWN, BlockInterference
 from hwbench.measurements.latency import METER_STOOD_STILL, block_figure, meter_stood_still
@@ -21,6 +22,8 @@ from hwbench.stats import confidence_sequences
 from hwbench.stats.intervals import Estimate
 from runtimes.sampling.closed_loop import Block
 from runtimes.tensors import Array
+
+_ONE_BUDGET = FamilyError(confidence_sequences.ALPHA)
 
 
 class BlockFigures(NamedTuple):
@@ -51,9 +54,7 @@ class Rounds:
     def __len__(self) -> int:
         return len(self.candidate)
 
-    def bounds(
-        self, budget: Budget, fail_alpha: float = confidence_sequences.ALPHA, *, undisturbed_only: bool = False
-    ) -> Estimate:
+    def bounds(self, budget: Budget, error: FamilyError = _ONE_BUDGET, *, undisturbed_only: bool = False) -> Estimate:
         """Bound the median block's figure, or the median round's relative change, at any time.
 
         The bounds of a figure are wider by the spread of the probe, and on the side of failing by the probe's slowdown
@@ -63,7 +64,7 @@ class Rounds:
 
         Args:
             budget: names the quantity, and the side of failing.
-            fail_alpha: probability of error on the side of failing; on the other side it is ALPHA.
+            error: the probabilities of error on the sides of failing and of passing.
             undisturbed_only: assume nothing about disturbed blocks: without interference, their figures might have
                 been anything.
 
@@ -71,9 +72,8 @@ class Rounds:
             NotMeasuredError: a block is too short for this percentile.
         """
         blocks, is_counted = self._figures(budget)
-        low_alpha, high_alpha = (
-            (fail_alpha, confidence_sequences.ALPHA) if budget.is_upper else (confidence_sequences.ALPHA, fail_alpha)
-        )
+        alphas = (error.of_failing, error.of_passing)
+        low_alpha, high_alpha = alphas if budget.is_upper else alphas[::-1]
         lowest = np.full_like(blocks.lowest, -np.inf) if undisturbed_only else blocks.lowest
         highest = np.full_like(blocks.highest, np.inf) if undisturbed_only else blocks.highest
         figures, undisturbed = blocks.figures, blocks.figures[is_counted]

@@ -13,6 +13,7 @@ from hwbench.budgets import GATE_CONFIDENCE
 from hwbench.budgets.accuracy_limits import check_directions
 from hwbench.budgets.baseline import check_comparable, judge_report
 from hwbench.budgets.budget import Budget
+from hwbench.budgets.family_error import FamilyError
 from hwbench.budgets.outcome import Outcome
 from hwbench.budgets.verdicts import Verdict
 from hwbench.gate.rounds import Rounds
@@ -26,7 +27,7 @@ from hwbench.measurements.report import Report
 from hwbench.progress import Tick
 from hwbench.results.measure_bundles import Evaluation, report_of, scored_by
 from hwbench.results.opened_bundle import OpenedBundle, Shapes, at_shapes, open_bundle
-from hwbench.stats.confidence_sequences import blocks_needed
+from hwbench.stats.confidence_sequences import ALPHA, blocks_needed
 from hwbench.targets import Target
 from runtimes.errors import UsageError
 from runtimes.sampling.closed_loop import UNLIMITED_RUNS, Block, SamplingPlan
@@ -53,7 +54,8 @@ class GatePlan:
         max_time_s: limit of the whole gate; a round that would end later is not begun.
         block_s: the shortest time that each process measures; None for a tenth of a second, or a thousand inferences.
         seed: the random seed of the order within rounds; None for a seed from the system.
-        confidence: the confidence that a verdict on accuracy takes.
+        confidence: the confidence that a verdict on accuracy takes, unless `error` is given.
+        error: the probabilities of a wrong verdict on any budget; None for `ALPHA` over the budgets that rounds decide.
         shapes: shapes of inputs to time at, apart from budgets that name sizes; those of the samples, if none.
     """
 
@@ -62,6 +64,7 @@ class GatePlan:
     seed: int | None = None
     confidence: float = GATE_CONFIDENCE
     shapes: Shapes = ()
+    error: FamilyError | None = None
 
 
 def gate_bundle(
@@ -112,6 +115,7 @@ def gate_bundle(
         check_comparable(report, other, budgets)
     of_machine = [budget for budget in budgets if QUANTITIES[budget.quantity].of_machine]
     sequential = _sequential(of_machine, sides=1 if theirs is None else 2)
+    error = plan.error or FamilyError(ALPHA, max(len(sequential), 1))
     decided: dict[str, Verdict] = {}
     if of_machine and is_here:
         groups, end_s = _by_sizes(of_machine), time.monotonic() + plan.max_time_s
@@ -119,7 +123,7 @@ def gate_bundle(
             share_s = max(end_s - time.monotonic(), 0.0) / (len(groups) - number)
             share = dataclasses.replace(plan, max_time_s=share_s)
             sides = [at_shapes(item, plan.shapes, group[0].at) for item in (ours, theirs) if item is not None]
-            verdicts, rounds = _measure(sides, targets, group, share, tick, len(sequential))
+            verdicts, rounds = _measure(sides, targets, group, share, tick, error)
             decided |= verdicts
             report = _with_latency(report, sides[0], rounds.candidate, verdicts)
             if other is not None and theirs is not None:
@@ -127,7 +131,9 @@ def gate_bundle(
         if other is not None:
             check_comparable(report, other, budgets)
     rest = [budget for budget in budgets if budget.text not in decided]
-    judged = {verdict.budget.text: verdict for verdict in judge_report(report, rest, other, plan.confidence)}
+    judged = {
+        verdict.budget.text: verdict for verdict in judge_report(report, rest, other, plan.confidence, plan.error)
+    }
     return Gated(report, other, tuple((decided | judged)[budget.text] for budget in budgets))
 
 
@@ -164,7 +170,7 @@ def _measure(
     budgets: Sequence[Budget],
     plan: GatePlan,
     tick: Tick,
-    of: int,
+    error: FamilyError,
 ) -> tuple[dict[str, Verdict], Rounds]:
     """Measure bundles, the candidate first, in rounds that decide budgets of one group of sizes.
 
@@ -181,7 +187,7 @@ def _measure(
         ]
         take = alternate(sides, plan.seed, tick, known)
         try:
-            decided, rounds = decide(take, limits, plan.max_time_s, least=least, of=of)
+            decided, rounds = decide(take, limits, plan.max_time_s, least=least, error=error)
         except SideError as failure:
             return _crashed(budgets, failure), Rounds(())
     level = interference.undisturbed_probe_ns(rounds.interference("candidate"))

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from hwbench.budgets.budget import Budget
+from hwbench.budgets.family_error import FamilyError
 from hwbench.budgets.verdicts import Verdict
 from hwbench.gate.rounds import Rounds
 from hwbench.gate.sequential_verdict import judge_rounds
+from hwbench.stats.confidence_sequences import ALPHA
 
 _PILOT = 20
 """Number of rounds after which a budget that this machine cannot resolve is refused."""
@@ -24,7 +26,7 @@ def decide(
     max_time_s: float,
     clock: Callable[[], float] = time.monotonic,
     least: int = 1,
-    of: int | None = None,
+    error: FamilyError | None = None,
 ) -> tuple[dict[str, Verdict], Rounds]:
     """Measure rounds until every budget is decided, cannot be, or the time is up.
 
@@ -34,17 +36,18 @@ def decide(
         max_time_s: a round that would probably end later is not begun.
         clock: returns the time in seconds.
         least: number of rounds to measure even if the budgets are decided earlier.
-        of: number of budgets of the whole gate, if there are more than these; they share its probability of error.
+        error: the probabilities of a wrong verdict; None for `ALPHA`, which these budgets share.
 
     Returns:
         A verdict per budget, by its text, and the rounds. A verdict stays as it was when it became certain.
     """
     start, decided, rounds = clock(), dict[str, Verdict](), Rounds(())
+    error = error or FamilyError(ALPHA, max(len(budgets), 1))
     while True:
         rounds = take()
         passed = clock() - start
         each_s = passed / len(rounds)
-        verdicts = {b.text: judge_rounds(rounds, b, of or len(budgets)) for b in budgets if b.text not in decided}
+        verdicts = {b.text: judge_rounds(rounds, b, error) for b in budgets if b.text not in decided}
         decided |= {
             text: verdict
             for text, verdict in verdicts.items()

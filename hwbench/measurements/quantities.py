@@ -74,6 +74,11 @@ def quantity_of(figure: str) -> Quantity:
     return QUANTITIES[split(figure)[0]]
 
 
+def percent_of(quantity: str) -> float | None:
+    """Return the percent of a percentile's name, 99.0 of "p99"; None for other quantities."""
+    return next((percent for percent in PERCENTILES if quantity == f"p{percent:g}"), None)
+
+
 def per_s(rate: float) -> str:
     """Format a rate: whole, but with three digits at least."""
     return f"{rate:,.0f}" if abs(rate) >= 100 else f"{rate:.3g}"

@@ -48,6 +48,21 @@ if TYPE_CHECKING:
 )
 @budget_option
 @confidence_option(0.99)
+@click.option(
+    "--family-error",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    metavar="P",
+    help="The probability of a wrong verdict of the whole run at its limits, which its budgets share; for --confidence "
+    "of each.  [default: 0.01 over the budgets on time]",
+)
+@click.option(
+    "--family-size",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="The number of gates, as of a CI job per device, that share --family-error.",
+)
 @evaluation_options
 @click.option(
     "--max-time",
@@ -104,6 +119,8 @@ def command(
     baseline_python: Path | None,
     budgets: tuple[Budget, ...],
     confidence: float,
+    family_error: float | None,
+    family_size: int,
     evaluation: Path | None,
     metrics: tuple[str, ...],
     max_time: float,
@@ -156,12 +173,14 @@ def command(
         )
     if shapes and candidate.suffix == ".json":
         raise UsageError(f"'{candidate}' is a report, whose samples have their shapes; --shape is for a bundle.")
+    _check_family(ctx, family_error, candidate)
     files = [_output(text) for text in outputs]
     check_evaluation(evaluation, metrics)
     for path in filter(None, (candidate, baseline)):
         check_exists(path)
     check_keeps_inputs(ctx, [file for _, file in files], "outputs", "--output")
     from hwbench.budgets import energy_budgets
+    from hwbench.budgets.family_error import FamilyError
     from hwbench.budgets.outcome import EXIT_CODES
     from hwbench.gate.sequential_gate import GatePlan, gate_bundle
     from hwbench.machine.identity import this_machine
@@ -192,7 +211,10 @@ def command(
                 say(caveat)
             other = reports.read(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
             there = OtherPython(python=baseline_python.absolute()) if baseline_python is not None else None
-            plan = GatePlan(max_time, duration, confidence=confidence, shapes=shapes)
+            error = FamilyError.of(family_error, budgets, family_size) if family_error is not None else None
+            if error is not None:
+                caveats += (error.describe(family_size),)
+            plan = GatePlan(max_time, duration, confidence=confidence, shapes=shapes, error=error)
             with clock(f"Gating {candidate.name}", max_time) as tick:
                 gated = gate_bundle(candidate, other, budgets, main, plan, tick, scored, there)
             if there is not None and baseline is not None:
@@ -210,6 +232,23 @@ def command(
     if outcome == "inconclusive" and inconclusive != "report":
         outcome = "pass" if inconclusive == "pass" else "fail"
     ctx.exit(EXIT_CODES[outcome])
+
+
+def _check_family(ctx: click.Context, family_error: float | None, candidate: Path) -> None:
+    """Refuse options that say nothing without --family-error, or something else.
+
+    Raises:
+        UsageError: one was given.
+    """
+    given = {
+        name for name in ("family_size", "confidence") if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    if family_error is None and "family_size" in given:
+        raise UsageError("--family-size counts the gates that share --family-error; add it, or leave both out.")
+    if family_error is not None and "confidence" in given:
+        raise UsageError("--family-error sets the confidence of every verdict; leave out --confidence.")
+    if family_error is not None and candidate.suffix == ".json":
+        raise UsageError(f"'{candidate}' is a report, whose intervals have 95%; --family-error is for a bundle.")
 
 
 def _in_other_python(candidate: Path, baseline: Path | None, python: Path) -> Path:

@@ -17,7 +17,17 @@ LIMITS = parse_all(["p90<=1ms", "energy<=5mJ"])
 def machine_with(machine, monkeypatch, tmp_path):
     """A machine's description, with sysfs as these tests leave it, and with or without a GPU."""
     monkeypatch.setattr(energy_budgets, "Energy", lambda on_gpu: Energy(on_gpu=on_gpu, sys=tmp_path))
-    return lambda *gpus: dataclasses.replace(machine, gpus=gpus)
+
+    def make(*gpus):
+        monkeypatch.setattr(energy_budgets, "this_machine", lambda: made)
+        return (made := dataclasses.replace(machine, gpus=gpus))
+
+    return make
+
+
+def test_of_another_machine_there_is_nothing_to_say(machine_with):
+    here = machine_with()
+    assert energy_budgets.unmetered_budgets(LIMITS, dataclasses.replace(here, cpu="another")) == ()
 
 
 def test_without_a_meter_it_says_so_once_with_the_reason(machine_with):

@@ -9,6 +9,7 @@ import pytest
 
 from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import parse_all
+from hwbench.budgets.family_error import FamilyError
 from hwbench.gate.sequential_gate import GatePlan, gate_bundle, sampling_plan
 from hwbench.machine import machine_facts
 from hwbench.machine.identity import this_machine
@@ -47,6 +48,17 @@ def test_the_same_path_twice_is_two_measurements_in_random_order(target, path):
     assert set(rounds) == {("0.npz", "1.npz"), ("1.npz", "0.npz")}
     assert gated.baseline is not None
     assert [len(report.latency.blocks) for report in (gated.candidate, gated.baseline)] == [9, 9]
+
+
+@pytest.mark.parametrize(("budget", "outcome"), [("p50<=1s", "pass"), ("p50<=1us", "fail")])
+def test_the_error_of_the_family_says_how_many_rounds_it_takes(target, path, budget, outcome):
+    taken = []
+    for error in (FamilyError(0.2), FamilyError(0.01), FamilyError(0.01, 20)):
+        gated = gate(target, path, None, budget, plan=dataclasses.replace(PLAN, error=error))
+        taken.append(gated.verdicts[0].counted)
+        assert gated.verdicts[0].outcome == outcome
+    assert taken[0] < taken[1]
+    assert (taken[1] < taken[2]) == (outcome == "fail")  # failures alone share the error
 
 
 def test_what_needs_no_measuring_is_not_measured(target, path):

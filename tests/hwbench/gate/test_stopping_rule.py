@@ -165,7 +165,10 @@ def test_even_so_what_is_far_too_slow_fails(make_rounds):
 
 def test_too_short_blocks_for_a_percentile_say_what_it_takes(make_rounds):
     decided, taken = run(make_rounds, ["p99<=1s"], levels())
-    assert decided["p99<=1s"].reason == "p99 takes 67 samples in each process, and one has 31"
+    takes = (
+        "p99 takes 67 samples in each process, and one has 31 (a verdict takes 9 processes); give a longer --duration"
+    )
+    assert decided["p99<=1s"].reason == takes
     assert taken == 1  # others would be as short
 
 
@@ -217,3 +220,22 @@ def test_a_block_in_which_a_meter_stood_still_may_be_anything_and_ends_nothing(m
     assert not Rounds(rounds[:1]).can_measure(limit)  # without a meter, nothing ever will
     assert Rounds(one, blocks).bounds(change).value == 0.0
     assert Rounds(blocks, one).counted(change) == 19
+
+
+def test_a_tail_is_shown_by_early_stopping_too_and_says_how_many_samples_it_takes(make_block):
+    few = [make_block([1 + k / 1e4 for k in range(40)])] * 9
+    with_tail = [make_block([1 + k / 1e4 for k in range(400)])] * 9
+    (p99,) = parse_all(["p99<=5ms"])
+    assert (
+        "p99 takes 67 samples in each process, and one has 40 (a verdict takes 9 processes)"
+        in judge_rounds(Rounds(tuple(few)), p99).reason
+    )
+    verdict = judge_rounds(Rounds(tuple(with_tail)), p99)
+    assert verdict.outcome == "pass"
+    assert "MLPerf's early stopping over 3,600 samples: 1.04 ms" in verdict.reason
+    (p999,) = parse_all(["p99.9<=5ms"])
+    longer = [make_block([1 + k / 1e5 for k in range(700)])] * 9
+    reason = judge_rounds(Rounds(tuple(longer)), p999).reason
+    assert "early stopping at p99.9 takes 6,636 samples, and there are 6,300" in reason.replace(
+        "6636", "6,636"
+    ).replace("6300", "6,300")

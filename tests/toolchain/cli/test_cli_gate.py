@@ -336,3 +336,25 @@ def test_a_self_test_is_printed_kept_and_mentioned_by_later_verdicts(cli, built_
     assert "0.0% to 16.8%" in ran.out
     later = cli("gate", built_bundle, *QUICK, "--budget", "p90<=1s")
     assert "self-tested 2026-12-01: 0 of 40 gates at p90<=+5% false" in " ".join(later.out.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--family-size", "2"), "--family-size counts the gates that share --family-error"),
+        (("--family-error", "0.05", "--confidence", "0.9"), "leave out --confidence"),
+        (("--family-error", "0.7"), "0<x<=0.5"),
+    ],
+)
+def test_options_of_the_family_that_contradict_each_other(cli, built_bundle, options, words):
+    ran = cli("gate", built_bundle, "--budget", "p90<=1s", *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert words in ran.err
+
+
+def test_the_error_of_all_budgets_is_split_and_said(cli, built_bundle):
+    asked = ("--budget", "p50<=10s", "--budget", "accuracy>=0.1", "--family-error", "0.02", "--family-size", "2")
+    ran = cli("gate", built_bundle, *asked, "--format", "json", *QUICK)
+    (found,) = json.loads(ran.out)["profiles"]
+    assert ran.code == 0, ran.err
+    assert "at most 0.02 over 2 budgets in each of 2 gates, 0.005 for each" in " ".join(found["caveats"])
