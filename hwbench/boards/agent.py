@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 MARK = b"edgewright-agent\n"  # login scripts may print something before it
+GONE = "The host is gone, or silent."
 _CHUNK = 1 << 20
 _CACHE_BYTES = 2_000_000_000  # of files that are kept for later calls
 _FULL_BYTES = 100_000  # of a disk on which a process fails for lack of space
@@ -39,7 +40,7 @@ _MARGIN_BYTES = 50_000_000  # of the disk, which a process that measures may nee
 def main() -> None:
     """Take one call, and answer it."""
     os.umask(0o077)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("The host is gone."))  # so that `finally` kills and cleans up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(GONE))  # so that `finally` kills and cleans up
     sys.stdout.buffer.write(b"\n" + MARK)
     sys.stdout.buffer.flush()
     call = json.loads(sys.stdin.buffer.readline())
@@ -185,7 +186,7 @@ def _parts(size: int) -> Iterator[bytes]:
     while size:
         part = sys.stdin.buffer.read(min(size, _CHUNK))
         if not part:
-            sys.exit("The host is gone.")
+            sys.exit(GONE)
         size -= len(part)
         yield part
 

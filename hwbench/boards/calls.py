@@ -204,7 +204,7 @@ def _ended(connection: Connection, code: int, stderr: str) -> Exception:
         )
     if code == _NOT_FOUND:
         return UnsupportedError(f"{address} has no '{address.python}'; install Python 3.10 or later there.")
-    if code == 255:  # ssh's own, and that of a process that another thread killed
+    if code == 255 or agent.GONE in stderr:  # ssh's own exit code; or it was the agent that saw the link broken
         return faults.lost(address, stderr)
     lines = stderr.strip().splitlines()[-3:]
     return CrashError(
