@@ -8,7 +8,7 @@ TESTS ?= int8
 # Without compiled files, each of the processes of pytest would compile all tests again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-haswell test-emulated test-families emulator lint docs audit clean
+.PHONY: demo test test-haswell test-emulated test-families emulator sshd lint docs audit clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/edgewright demo --out out/demo
@@ -29,6 +29,10 @@ test-emulated: $(VENV)/.ready emulator
 
 emulator:
 	@tests/emulator
+
+# The server that the tests of boards over ssh connect to, on the loopback interface; they are skipped without it.
+sshd:
+	@tests/sshd
 
 # Every family of models through a whole build on both CPU runtimes; writes docs/families.md.
 test-families: $(VENV)/.ready

@@ -96,10 +96,14 @@ def _run(call: Mapping[str, Any]) -> None:
         places = {f"file:{name}": path for name, path in files.items()}
         places |= {f"work:{name}": work / name for name in call["outputs"]}
         arguments = [str(places.get(argument, argument)) for argument in call["arguments"]]
-        variables = {"PYTHONPATH": str(code), "TMPDIR": str(work), "EDGEWRIGHT_PARENT": str(os.getpid())}
+        path = ":".join(filter(None, (str(code), os.environ.get("PYTHONPATH"))))
+        variables = {"PYTHONPATH": path, "TMPDIR": str(work), "EDGEWRIGHT_PARENT": str(os.getpid())}
         command = [call["interpreter"] or sys.executable, "-m", "runtimes", *arguments]
         ended = _run_process(command, work, variables, call["limit_s"])
         written = {name: work / name for name in call["outputs"] if (work / name).exists()}
+        # An engine lies beside its bundle, where later calls find it, too.
+        besides = {name: files[of].with_name(name) for name, of in call["besides"].items()}
+        written |= {name: path for name, path in besides.items() if path.exists()}
         _answer(**ended, outputs={name: path.stat().st_size for name, path in written.items()})
         for path in written.values():
             with path.open("rb") as file:

@@ -22,7 +22,25 @@ from runtimes.codec import decode
 from runtimes.errors import EdgewrightError
 from runtimes.sampling.system_conditions import Conditions
 
+DIFFERS = 1
+"""Exit code of `python -m runtimes` for outputs that differ from the golden ones; see there."""
+
 _FACTS_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that ended well, or whose outputs differ from the golden ones.
+
+    Attributes:
+        code: its exit code, 0 or `DIFFERS`.
+        printed: what it wrote to stdout.
+        warned: what it wrote to stderr.
+    """
+
+    code: int
+    printed: str
+    warned: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +96,7 @@ class Board:
         """
         python = self.address.python if self.description["modules"]["numpy"] else self._interpreter("onnxruntime", None)
         asked = ["machine", *(["--memory-speed"] if memory_speed else [])]
-        said = json.loads(self._run(python, asked, {}, {}, _FACTS_LIMIT_S))
+        said = json.loads(self._run(python, asked, {}, {}, _FACTS_LIMIT_S).printed)
         where = str(self.address)
         return Introduction(
             machine=decode(Machine, said["facts"], where),
@@ -95,8 +113,9 @@ class Board:
         files: Mapping[str, Path],
         outputs: Mapping[str, Path],
         limit_s: float,
-    ) -> str:
-        """Run `python -m runtimes ARGUMENTS` there, and return what it printed.
+        besides: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run `python -m runtimes ARGUMENTS` there.
 
         A call whose connection was lost is made a second time, unless the board was restarted meanwhile.
 
@@ -106,6 +125,7 @@ class Board:
             files: the files that it reads, by name.
             outputs: the files to write here, by the names of those that it writes.
             limit_s: the time after which it is killed.
+            besides: outputs that it writes beside one of its files, whose names they are given with.
 
         Raises:
             BackendError: the process failed; the message is the error that it wrote.
@@ -118,10 +138,10 @@ class Board:
         sent = {name: self._sent(path) for name, path in files.items()}
         connection = self.connection
         try:
-            return self._run(self._interpreter(*runtime), arguments, sent, outputs, limit_s)
+            return self._run(self._interpreter(*runtime), arguments, sent, outputs, limit_s, besides)
         except BoardLostError:
             self._reconnect(connection)
-            return self._run(self._interpreter(*runtime), arguments, sent, outputs, limit_s)
+            return self._run(self._interpreter(*runtime), arguments, sent, outputs, limit_s, besides)
 
     def _run(
         self,
@@ -130,15 +150,17 @@ class Board:
         files: Mapping[str, SentFile],
         outputs: Mapping[str, Path],
         limit_s: float,
-    ) -> str:
+        besides: Mapping[str, str] | None = None,
+    ) -> Finished:
         sent = {"code": self.code, **files}
+        asked = {"arguments": list(arguments), "limit_s": limit_s, "besides": dict(besides or {})}
         interpreter = None if python == self.address.python else python
-        asked = {"arguments": list(arguments), "interpreter": interpreter, "limit_s": limit_s}
-        done = calls.call(self.connection, "run", sent, outputs, **asked)
+        done = calls.call(self.connection, "run", sent, outputs, interpreter=interpreter, **asked)
         if done["hung"]:
             raise hung_error(limit_s, done["stderr"])
-        check_ended(done["returncode"], done["stderr"], self.folder)
-        return str(done["stdout"])
+        if done["returncode"] != DIFFERS:
+            check_ended(done["returncode"], done["stderr"], self.folder)
+        return Finished(done["returncode"], done["stdout"], done["stderr"])
 
     def _interpreter(self, runtime: str, version: str | None) -> str:
         key = (runtime, version)

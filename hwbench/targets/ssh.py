@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hwbench.boards.address import parse
-from hwbench.boards.board import Board, open_board
+from hwbench.boards.board import Board, Finished, open_board
 from hwbench.machine import device_profiles
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
@@ -19,8 +20,11 @@ from hwbench.targets.local import limit_s
 from runtimes.bundles.bundle import Bundle
 from runtimes.codec import decode, encode
 from runtimes.errors import UnsupportedError
+from runtimes.files import replacing
 from runtimes.profile import HardwareProfile
 from runtimes.sampling.closed_loop import Block, SamplingPlan
+
+_COMPILE_LIMIT_S = 4 * 3600.0  # large models take hours on a small Jetson
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,26 @@ class SshTarget:
             out, text = Path(folder, "block.json"), json.dumps(encode(plan))
             self._run("sample", bundle, {"inputs": inputs}, "out", out, limit_s(plan), "--plan", text)
             return decode(Block, json.loads(out.read_text()), "block")
+
+    def compile(self, bundle: Path, engine: Path, public_key: Path | None = None) -> Finished:
+        """Compile a bundle's engine there; a copy of it comes back, and it stays beside the bundle there.
+
+        Args:
+            bundle: a bundle that holds a model and a plan.
+            engine: the file to write here.
+            public_key: a PEM file; a bundle that the owner of this key did not sign is refused.
+        """
+        files = {"bundle": bundle, **({"public-key": public_key} if public_key is not None else {})}
+        arguments = ["compile", "file:bundle", *(["--public-key", "file:public-key"] if public_key is not None else [])]
+        name = f"{bundle.name}.engine"
+        with tempfile.TemporaryDirectory(prefix="edgewright-") as folder, Bundle(bundle) as opened:
+            artifact, made = opened.manifest.artifact, Path(folder, name)
+            runtime = (artifact.runtime, artifact.tool_versions.get(artifact.runtime))
+            ended = self.board.run(runtime, arguments, files, {name: made}, _COMPILE_LIMIT_S, {name: "bundle"})
+            if ended.code == 0:
+                with replacing(engine) as beside:
+                    shutil.copyfile(made, beside)
+            return ended
 
     def gpu_times(self, bundle: Path, inputs: Path) -> GpuTimes:
         """See `GpuTarget`.

@@ -30,8 +30,9 @@ from runtimes.processes.end_signals import end_orderly
 from runtimes.processes.owned_folder import temporary_files
 
 # The order in which people use the commands.
-_ORDER = tuple(
-    "demo inspect profiles targets build measure gate history verify matrix sign calibrate debug saturation".split()
+_ORDER = (
+    *"demo inspect profiles targets build measure gate history verify compile matrix sign".split(),
+    *"calibrate debug saturation".split(),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+import shutil
 
 import loopback_board
 import pytest
@@ -50,6 +51,40 @@ def test_another_devices_bundle_is_refused(cli, board, contents, elsewhere, tmp_
     ran = cli(command[0], tmp_path / "there.edge", *command[1:], "--target", board.address)
     assert (ran.code, ran.out) == (2, "")
     assert f"is no {elsewhere.title}" in ran.err
+
+
+COMPILES = """
+import os, sys
+if "compile" in sys.orig_argv:
+    code = int(os.environ["CODE"])
+    print("Built it.", flush=True)
+    if code == 0:
+        with open(sys.orig_argv[-1] + ".engine", "w") as file:
+            file.write("an engine")
+    os._exit(code)
+"""
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_an_engine_is_brought_back_unless_it_is_wrong(cli, bundle, tmp_path, code):
+    """The board compiles as this test says, since there is no GPU."""
+    (folder := tmp_path / "board").mkdir()
+    (folder / "sitecustomize.py").write_text(COMPILES)
+    board = loopback_board.start(folder, PYTHONPATH=str(folder), CODE=str(code))
+    with loopback_board.client(board):
+        ran = cli("compile", shutil.copy(bundle, tmp_path / "model.edge"), "--target", board.address)
+    loopback_board.stop(board)
+    assert (ran.code, ran.err) == (code, "")
+    assert ran.out.startswith("Built it.\n")
+    engines = [tmp_path / "model.edge.engine", *(board.cache / "board/files").rglob("*.engine")]
+    assert [path.read_text() for path in engines if path.exists()] == ["an engine"] * (2 if code == 0 else 0)
+
+
+def test_what_needs_no_compiling_and_no_board_are_refused(cli, board, bundle):
+    ran = cli("compile", bundle, "--target", board.address)
+    assert (ran.code, ran.out) == (2, "")
+    assert "holds nothing to compile" in ran.err
+    assert cli("compile", bundle).code == 2
 
 
 @pytest.mark.parametrize(
