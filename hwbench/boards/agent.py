@@ -2,8 +2,9 @@
 
 The host sends this text, and then one line of JSON that holds the call; so the agent is never older than the host. It
 takes the standard library alone. It answers in lines of JSON: {"send": [names]} asks for the bytes of files that are
-not in the board's cache; {"done": ...} or {"failed": ...} ends the call. The host writes a byte now and then as long as
-it lives. Without it, and when the connection ends, whatever the agent started is killed.
+not in the board's cache, {"waiting": true} tells that another call runs, and {"done": ...} or {"failed": ...} ends the
+call. The host writes a byte now and then as long as it lives. Without it, and when the connection ends, whatever the
+agent started is killed.
 """
 
 from __future__ import annotations
@@ -242,7 +243,11 @@ def _locked(name: str) -> Iterator[None]:
     """Hold a lock of the board, since two that measure at once would disturb each other."""
     _folder().mkdir(parents=True, exist_ok=True)
     with (_folder() / name).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say({"waiting": True})
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -19,6 +19,7 @@ from typing import IO, Any
 from hwbench.boards import agent, faults
 from hwbench.boards.connection import Connection, close, said
 from hwbench.child_process import tracked
+from hwbench.progress import say
 from hwbench.targets import CrashError
 from runtimes.errors import UnsupportedError, UsageError
 
@@ -149,6 +150,9 @@ def _answer(connection: Connection, stream: IO[bytes]) -> dict[str, Any]:
     if not line.endswith(b"\n"):
         raise EOFError
     answer: dict[str, Any] = json.loads(line)
+    if "waiting" in answer:
+        say(f"Another process uses {connection.address}; waiting until it is free.")
+        return _answer(connection, stream)
     if "failed" not in answer:
         return answer
     place = f"{connection.address}: {answer['file']}"

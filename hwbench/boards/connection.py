@@ -8,7 +8,7 @@ for, and an unknown host key is refused, unless the user's configuration says ot
 from __future__ import annotations
 
 import contextlib
-import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ from hwbench.boards.address import Address
 from runtimes.errors import NotInstalledError
 
 _READY = b"edgewright-ready"
-_LONGEST_SOCKET = 70  # of the 107 bytes that Linux allows, of which ssh takes 17 while it makes the socket
+_LONGEST_PARENT = 60  # of the 107 bytes that Linux allows; our folder takes 20, and ssh 21 while it makes the socket
 _OPTIONS = {
     "BatchMode": "yes",  # no questions
     "ClearAllForwardings": "yes",
@@ -119,8 +119,8 @@ def _start(command: list[str], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
 
 @contextlib.contextmanager
 def _socket_folder() -> Iterator[Path]:
+    # A path of a socket is short, and in an option, ssh expands some characters and splits at others.
     parent = tempfile.gettempdir()
-    with tempfile.TemporaryDirectory(
-        prefix="edgewright-", dir=None if len(os.fsencode(parent)) <= _LONGEST_SOCKET - 25 else "/tmp"
-    ) as name:
+    is_plain = len(parent) <= _LONGEST_PARENT and re.fullmatch(r"[A-Za-z0-9_./-]+", parent)
+    with tempfile.TemporaryDirectory(prefix="edgewright-", dir=None if is_plain else "/tmp") as name:
         yield Path(name)

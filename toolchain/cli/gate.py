@@ -219,6 +219,7 @@ def command(
                 gated = gate_bundle(candidate, other, budgets, main, plan, tick, scored, there)
             if there is not None and baseline is not None:
                 caveats = reports.compared_outputs(candidate, baseline, main, there) + caveats
+        caveats += (f"Measured on {target}.",) if is_board(target) else ()
         caveats += reports.caveats(candidate, baseline, budgets) + reports.environments(gated)
         results = reports.results(gated, budgets, caveats, confidence, reports.self_tested(machine or this_machine()))
         for output_form, file in files:

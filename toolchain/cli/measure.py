@@ -164,6 +164,7 @@ def command(
     entry = CandidateResult(report.candidate, artifact.precision, artifact.runtime, "measured", "", report, verdicts)
     budgets = tuple(verdict.budget for verdict in verdicts)
     caveats += (scenarios.CAVEAT,) if ask else ()
+    caveats += (f"Measured on {target}.",) if is_board(target) else ()
     results = profile_results.of([ProfileResult(report.model, report.profile, budgets, (entry,), caveats)])
     if out is not None:
         with replacing(out) as beside:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import threading
 
 import loopback_board
@@ -136,3 +137,17 @@ def test_what_is_there_is_not_sent_again(target, board, pack_linear, inputs, tmp
     files = {path: path.stat().st_mtime_ns for path in (board.cache / "board/files").glob("*/*")}
     target.sample(bundle, inputs, PLAN)
     assert {path: path.stat().st_mtime_ns for path in (board.cache / "board/files").glob("*/*")} == files
+
+
+def test_two_that_measure_at_once_take_turns(target, board, pack_linear, inputs, tmp_path, monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr("hwbench.boards.calls.say", said.append)
+    bundle = pack_linear(tmp_path / "linear.edge")
+    with (board.cache / "board/measuring.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        other = threading.Thread(target=lambda: target.sample(bundle, inputs, PLAN))
+        other.start()
+        assert loopback_board.wait_until(lambda: bool(said))
+        assert not board.is_measuring()
+    other.join()
+    assert said == [f"Another process uses {board.address}; waiting until it is free."]

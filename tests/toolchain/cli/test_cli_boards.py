@@ -41,8 +41,9 @@ def test_verify_replays_the_golden_samples_on_the_board(cli, board, bundle):
 def test_measure_measures_there(cli, board, bundle):
     ran = cli("measure", bundle, "--target", board.address, "--duration", "0.05", "--format", "json")
     assert (ran.code, ran.err) == (0, "")
-    report = profile_results.from_json(ran.out, "stdout").profiles[0].selected.report
-    assert len(report.latency.blocks) == 6
+    (result,) = profile_results.from_json(ran.out, "stdout").profiles
+    assert len(result.selected.report.latency.blocks) == 6
+    assert f"Measured on {board.address}." in result.caveats
 
 
 @pytest.mark.parametrize("command", [("verify",), ("measure", "--duration", "0.05")])
