@@ -78,6 +78,7 @@ class Board:
     _interpreters: dict[tuple[str, str | None], str | EdgewrightError] = field(default_factory=dict)
     _digests: dict[tuple[Path, int, int], SentFile] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _turn: threading.Lock = field(default_factory=threading.Lock)  # a board runs one model at a time
 
     @property
     def folder(self) -> str:
@@ -155,7 +156,8 @@ class Board:
         sent = {"code": self.code, **files}
         asked = {"arguments": list(arguments), "limit_s": limit_s, "besides": dict(besides or {})}
         interpreter = None if python == self.address.python else python
-        done = calls.call(self.connection, "run", sent, outputs, interpreter=interpreter, **asked)
+        with self._turn:
+            done = calls.call(self.connection, "run", sent, outputs, interpreter=interpreter, **asked)
         if done["hung"]:
             raise hung_error(limit_s, done["stderr"])
         if done["returncode"] != DIFFERS:

@@ -139,6 +139,8 @@ def _talk(
             answer = _answer(connection, process.stdout)
     done: dict[str, Any] = answer["done"]
     for name, size in done.get("outputs", {}).items():
+        if name not in outputs:
+            raise UsageError(f"{connection.address} answered with a file '{name}' that nobody asked for.")
         _receive(process.stdout, outputs[name], size)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_CLEANING_S)

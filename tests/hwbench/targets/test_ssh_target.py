@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import loopback_board
 import numpy as np
@@ -151,3 +152,18 @@ def test_two_that_measure_at_once_take_turns(target, board, pack_linear, inputs,
         assert not board.is_measuring()
     other.join()
     assert said == [f"Another process uses {board.address}; waiting until it is free."]
+
+
+def test_threads_of_one_build_take_turns_without_a_word(target, pack_linear, inputs, tmp_path, monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr("hwbench.boards.calls.say", said.append)
+    bundle = pack_linear(tmp_path / "linear.edge")
+
+    def run(number: int) -> float:
+        target.run(bundle, inputs, tmp_path / f"{number}.npz")
+        with np.load(tmp_path / f"{number}.npz") as archive:
+            return float(archive["y"].sum())
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(run, range(3))) == [18.0] * 3
+    assert said == []

@@ -81,6 +81,15 @@ def test_an_engine_is_brought_back_unless_it_is_wrong(cli, bundle, tmp_path, cod
     assert [path.read_text() for path in engines if path.exists()] == ["an engine"] * (2 if code == 0 else 0)
 
 
+@pytest.mark.parametrize(
+    ("command", "options"), [("verify", ()), ("measure", ()), ("gate", ("--budget", "p50<=1s")), ("compile", ())]
+)
+def test_a_board_that_is_off_is_an_error_of_one_sentence(cli, board, bundle, command, options):
+    ran = cli(command, bundle, *options, "--target", "ssh://board:1")
+    assert (ran.code, ran.out) == (2, "")
+    assert re.fullmatch(r"Error: ssh://board:1 cannot be reached \(.*\); check that .*\n", ran.err)
+
+
 def test_what_needs_no_compiling_and_no_board_are_refused(cli, board, bundle):
     ran = cli("compile", bundle, "--target", board.address)
     assert (ran.code, ran.out) == (2, "")
@@ -100,7 +109,7 @@ def test_what_is_no_address_is_refused(cli, bundle, target, tmp_path, monkeypatc
 
 
 def test_gate_judges_what_was_measured_there(cli, board, bundle):
-    budget = ("--budget", "p50<=1s", "--max-time", "20s", "--target", board.address)
+    budget = ("--budget", "p50<=1s", "--max-time", "200s", "--target", board.address)
     ran = cli("gate", bundle, *budget, "--format", "json")
     assert (ran.code, ran.err) == (0, "")
     assert profile_results.from_json(ran.out, "stdout").outcome == "pass"
