@@ -46,10 +46,18 @@ class Acceptance:
         )
 
     def meets_all(self, trial: Trial) -> bool:
-        """Tell whether a trial that was scored and timed passes every budget, by its measurements so far."""
-        figures = _figures(trial, latency=trial.latency, accuracy=trial.accuracy)
-        rest = judge(figures, self._without_accuracy)
+        """Tell whether a trial that was scored and timed meets every budget, by its measurements so far.
+
+        As in `meets_accuracy`, a score within a limit is enough if there are too few samples for any model to pass.
+        """
+        rest = judge(_figures(trial, latency=trial.latency), self._without_accuracy)
         return self.meets_accuracy(trial) and all(verdict.outcome == "pass" for verdict in rest)
+
+    def passes_all(self, trial: Trial) -> bool:
+        """Tell whether a trial that was scored and timed was shown to meet every budget: each verdict is a pass."""
+        accuracy = trial.accuracy
+        is_accurate = accuracy is not None and all(one.outcome == "pass" for one in self._verdicts(trial, accuracy))
+        return is_accurate and self.meets_all(trial)
 
     def breaks_accuracy(self, trial: Trial) -> bool:
         """Tell whether a trial's score on the evaluation samples certainly breaks an accuracy budget."""

@@ -64,7 +64,10 @@ class JudgedTrial:
 
     @property
     def is_behind(self) -> bool:
-        """True if its measurement ended early, since it is clearly slower than a candidate that met every budget."""
+        """True if its measurement ended early, since another candidate was clearly faster, or accurate where it was not.
+
+        That candidate met every budget as far as the samples told, which may be too few for any model to pass.
+        """
         return self.trial.behind is not None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from search_parts import block, trial
 
+from hwbench.budgets.budget import parse_all
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.accuracy import Accuracy
 from runtimes.bundles.manifest import RuntimeSettings
@@ -240,7 +241,24 @@ def test_who_is_left_behind_says_so(started):
     fast, slow = state.trials.values()
     assert (len(fast.latency.blocks), fast.behind) == (6, None)
     assert len(slow.latency.blocks) == 3
-    assert slow.behind.startswith("timed in 3 of 6 processes: ")
+    told = f"timed in 3 of 6 processes: clearly slower than {fast.name}, which meets every budget"
+    assert slow.behind == told
+
+
+def test_few_samples_show_nothing_of_those_that_others_are_left_behind(started):
+    known = Accuracy("top1", True, 10, 1.0, scores=(1.0,) * 10, proportion=True)
+    same = dataclasses.replace(known, reference=known)
+    context = BuildContext()
+    state = started(
+        context,
+        dataclasses.replace(trial(0), bundle=Path("2"), accuracy=dataclasses.replace(same, is_source=True)),
+        dataclasses.replace(trial(1), bundle=Path("1"), accuracy=same),
+    )
+    state.acceptance = Acceptance(tuple(parse_all(["accuracy_drop<=0.01"])), context)
+    run_phase(state, phase_of(time_finalists))
+    source, fast = state.trials.values()
+    assert fast.behind is None
+    assert source.behind.endswith(f"slower than {fast.name}, which meets every budget as far as so few samples tell")
 
 
 def tuned(started, *ms):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from hwbench.measurements.interleaved import BLOCKS
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.search import trial_steps
+from toolchain.search.acceptance import Acceptance
 from toolchain.search.state import SearchState
 from toolchain.search.trials import Trial, medians_ms
 
@@ -44,7 +45,7 @@ def reject_far_slower(running: Sequence[Trial], best: Trial) -> list[Trial]:
         if trial.is_source or mine is None or mine <= _MAX_SLOWDOWN * bar:
             return trial
         figures = f"p50 {mine:.3g} against {bar:.3g} ms"
-        reason = f"{mine / bar:.2g}x slower in screening than {best.name} ({figures}), which also meets the budgets"
+        reason = f"{mine / bar:.2g}x slower in screening than {best.name} ({figures}), which breaks no budget"
         return dataclasses.replace(trial, rejected=reason)
 
     return [judged(trial) for trial in running]
@@ -65,19 +66,27 @@ def contenders(
 
     Args:
         finalists: trials that were measured in every round so far.
-        meets_all: tells whether a finalist meets all budgets, by its measurements so far.
-        may_be_selected: tells whether a finalist was shown to meet its accuracy budgets. One that was not is never
-            selected once another meets all budgets, however fast it is.
+        meets_all: tells whether a finalist meets all budgets, as far as its measurements and the samples tell.
+        may_be_selected: tells whether a finalist meets its accuracy budgets, as far as the samples tell. One that does
+            not is never selected once another meets all budgets, however fast it is.
     """
-    leaders = [trial for trial in finalists if _is_measured(trial) and meets_all(trial)]
-    bar = min((max(_medians_ms(leader)) for leader in leaders), default=None)
-    if bar is None:
+    first = leader(finalists, meets_all)
+    if first is None:
         return list(finalists)
+    bar = max(_medians_ms(first))
     return [
         trial
         for trial in finalists
         if not _is_measured(trial) or (may_be_selected(trial) and min(_medians_ms(trial)) <= _CLEARLY * bar)
     ]
+
+
+def leader(finalists: Sequence[Trial], meets_all: Callable[[Trial], bool]) -> Trial | None:
+    """Find the trial that others are compared with: of those that meet all budgets, the one whose slowest block is the
+    fastest; None before one was measured enough.
+    """
+    able = [trial for trial in finalists if _is_measured(trial) and meets_all(trial)]
+    return min(able, key=lambda trial: max(_medians_ms(trial)), default=None)
 
 
 def _time(state: SearchState, plan: SamplingPlan, select: Callable[[list[Trial]], list[Trial]]) -> None:
@@ -92,14 +101,19 @@ def _time(state: SearchState, plan: SamplingPlan, select: Callable[[list[Trial]]
         running = [state.trials[name] for name in wanted if state.trials[name].is_running]
         wanted = [trial.name for trial in select(running)]
         late = [trial for trial in running if trial.name not in wanted]
-        state.put_all(dataclasses.replace(trial, behind=_why_behind(state, trial, block + 1)) for trial in late)
+        first = leader(running, state.acceptance.meets_all)
+        if first is not None:
+            state.put_all(_behind(state.acceptance, trial, first, block + 1) for trial in late)
 
 
-def _why_behind(state: SearchState, trial: Trial, rounds: int) -> str:
-    why = "clearly slower than a candidate that meets every budget"
-    if not state.acceptance.may_be_selected(trial):
-        why = "another candidate was shown to meet every budget"
-    return f"timed in {rounds} of {BLOCKS} processes: {why}"
+def _behind(acceptance: Acceptance, trial: Trial, first: Trial, rounds: int) -> Trial:
+    """Leave a trial behind the leader, with the reason, which says no more of the leader than the samples do."""
+    is_shown, may_win = acceptance.passes_all(first), acceptance.may_be_selected(trial)
+    met = "meets every budget" if is_shown else "meets every budget as far as so few samples tell"
+    why = f"clearly slower than {first.name}, which {met}"
+    if not may_win:
+        why = f"{first.name} {met}, and this one was not shown to"
+    return dataclasses.replace(trial, behind=f"timed in {rounds} of {BLOCKS} processes: {why}")
 
 
 def _is_measured(trial: Trial) -> bool:
