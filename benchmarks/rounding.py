@@ -1,6 +1,7 @@
 """Rounding of weights to match the float model's outputs (GPTAQ, AdaRound) beside the correction `rounding` (GPTQ).
 
     python -m benchmarks.rounding | tee benchmarks/results/rounding.txt
+    python -m benchmarks.rounding efficientnet --scheme "8 bits" --rounding "AdaRound; bias"
 
 `rounding` and `bias` are the product's: each layer is fitted to the float model's activations, rounded. AdaRound
 (M. Nagel et al. (2020), arXiv:2004.10568) takes its place with the same inputs: 500 steps of Adam learn which weights
@@ -19,9 +20,9 @@ SQNR is the mean over the evaluation samples in exact arithmetic, in dB, with it
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,21 +81,27 @@ Rounder = Callable[[Array, Inputs, Array, Weight, QuantizationScheme], Array]
 """Returns integers [groups, channels, k] for weights, inputs and steps [groups, channels]."""
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Round each model's weights by each method and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rounding")
+    parser.add_argument("names", nargs="*", metavar="MODEL", default=list(METHODS))
+    parser.add_argument("--scheme", choices=SCHEMES, action="append", help="all by default")
+    parser.add_argument("--rounding", choices=ROUNDINGS, action="append", help="all by default")
+    asked = parser.parse_args()
     print(f"{'model':14}{'scheme':8}{'rounding':34}{'SQNR':>7}{'+-':>6}{'s':>8}")
-    for name in names or METHODS:
+    for name in asked.names:
         zoo = importlib.import_module(f"benchmarks.zoo.{name}").prepare()
         model = open_model(zoo.onnx)
         calibration, evaluation = (dataset.read(file, model.inputs) for file in (zoo.calibration, zoo.evaluation))
         graph = prepare(model)
         expected = _run(ort_session.session(graph), evaluation)
-        for title, scheme in SCHEMES.items():
+        for title in asked.scheme or SCHEMES:
+            scheme = SCHEMES[title]
             recipe = Recipe("int8", METHODS[name], scheme)
             ranges = calibrate(graph, recipe, calibration).ranges
-            for rounding, make in ROUNDINGS.items():
+            for rounding in asked.rounding or ROUNDINGS:
                 start = time.process_time()
-                made = int8.quantize(make(graph, recipe, ranges, calibration), recipe, ranges)
+                made = int8.quantize(ROUNDINGS[rounding](graph, recipe, ranges, calibration), recipe, ranges)
                 seconds = time.process_time() - start
                 decibels = _decibels(expected, _run(ort_session.exact_session(made), evaluation))
                 spread = float(np.std(decibels)) / math.sqrt(len(decibels))
@@ -231,4 +238,4 @@ ROUNDINGS = {
 
 if __name__ == "__main__":
     np.seterr(all="ignore")
-    main(sys.argv[1:])
+    main()

@@ -103,11 +103,10 @@ class _OpenVinoSession(Session):
     """A session that compiles a model of dynamic shapes for the shapes of its first call, or of each call.
 
     Kernels of known shapes are faster: on real models by up to a quarter (benchmarks/results/static_shapes.txt). After
-    `first`, other shapes are computed by the general form, which is freed at the first call and compiled again when it
-    is needed, so that as a rule only one of the two is in memory. The general form of some int8 models is wrong
-    (openvino 2026.4); `each` never uses it, and keeps the forms that were used last. Within a session, the same form
-    always computes the same shapes, so equal inputs give equal outputs. In another session, whose first call had other
-    shapes, the last bits may differ.
+    `first`, other shapes are computed by the general form, which is compiled when it is needed: most sessions never do.
+    The general form of some int8 models is wrong (openvino 2026.4); `each` never uses it, and keeps the forms that were
+    used last. Within a session, the same form always computes the same shapes, so equal inputs give equal outputs. In
+    another session, whose first call had other shapes, the last bits may differ.
     """
 
     serial = True  # an infer request computes one inference at a time
@@ -116,7 +115,7 @@ class _OpenVinoSession(Session):
         super().__init__(artifact)
         static = all(spec.is_static for spec in artifact.inputs)
         self._graph = None if static or _static_shapes(artifact.settings) == "none" else graph
-        self._general = None if _is_each(artifact) else self._compiled(graph)
+        self._general = self._compiled(graph) if self._graph is None else None
         self._general_ran = False
         self._forms: dict[Shapes, CompiledForm | None] = {}  # last used last; None if the shapes cannot be compiled
 
@@ -133,7 +132,6 @@ class _OpenVinoSession(Session):
         if _is_each(self.artifact):
             return self._form_of(self._graph, shapes)
         if not self._forms:
-            self._general = None  # frees its memory before the fixed form takes more
             self._forms[shapes] = None
             with contextlib.suppress(Exception):  # some models cannot be compiled for fixed shapes
                 self._forms[shapes] = self._compiled(self._graph, shapes)
