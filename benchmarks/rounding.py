@@ -52,7 +52,7 @@ from toolchain.models.prepare import prepare
 from toolchain.quantizers import _kernel_pairs, int8
 from toolchain.quantizers._kernel_pairs import Pairing
 from toolchain.quantizers.int8 import parameters_of
-from toolchain.recipes.apply_recipe import calibrate
+from toolchain.recipes.find_ranges import calibrate
 from toolchain.recipes.qdq_placement import Weight, place
 from toolchain.recipes.recipe import Recipe
 

@@ -34,6 +34,7 @@ class Peaks:
         memory: bandwidths by the size of the working set.
         versions: versions of the packages that computed the products.
         missing: the reason why a precision has no rate, by its name.
+            A precision that is in neither was not measured yet.
         measured_at_s: time of the oldest of its figures, in seconds since 1970.
     """
 
@@ -43,6 +44,10 @@ class Peaks:
     versions: Mapping[str, str]
     missing: Mapping[str, str] = field(default_factory=dict)
     measured_at_s: float = 0.0
+
+    def tells_of(self, precision: str) -> bool:
+        """Tell whether a precision was measured, or has a reason why it could not be."""
+        return precision in self.operations_per_s or precision in self.missing
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ def measure(
     missing: Mapping[str, str],
     target: Target,
     tick: Tick,
+    memory: tuple[Bandwidth, ...] | None = None,
 ) -> Peaks:
     """Measure a machine, and remember the highest figures: those measured now, or known for as many threads or for one.
 
@@ -95,16 +101,15 @@ def measure(
         missing: reasons why precisions have no workload.
         target: runs bundles, in processes of their own.
         tick: called after each step.
+        memory: the bandwidths, if they are known; None to measure them.
 
     Raises:
         OSError: a bundle's samples cannot be read.
     """
-    recalled = (recall(machine, threads, versions), recall(machine, 1, versions))
-    earlier = [each for each in recalled if each is not None]  # any number of threads reaches the peaks of one
-    rates: dict[str, float] = {}
-    for precision, rate in (item for each in earlier for item in each.operations_per_s.items()):
-        rates[precision] = max(rates.get(precision, 0.0), rate)
-    reasons = dict(missing)
+    own, of_one = recall(machine, threads, versions), recall(machine, 1, versions)
+    earlier = [each for each in (own, of_one) if each is not None]  # any number of threads reaches the peaks of one
+    rates = dict(own.operations_per_s) if own is not None else {}
+    reasons = {**(own.missing if own is not None else {}), **missing}
     for workload in workloads:
         rate, reason = _rate(workload, target)
         if reason is None:
@@ -112,7 +117,10 @@ def measure(
         else:
             reasons[workload.precision] = reason
         tick(f"measured {workload.name}")
-    memory = memory_bandwidth.measure(machine, threads)
+    for precision, rate in of_one.operations_per_s.items() if of_one is not None else ():
+        if precision in rates or precision in reasons:
+            rates[precision] = max(rates.get(precision, 0.0), rate)
+    memory = memory_bandwidth.measure(machine, threads) if memory is None else memory
     sizes = {each.bytes for each in memory}
     before = [read for each in earlier for read in each.memory if read.bytes in sizes]
     tick("measured memory")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -13,6 +14,7 @@ import onnx_ir as ir
 from hwbench.data.dataset import Dataset
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine, this_machine
+from hwbench.measurements import interleaved
 from runtimes import cpu
 from runtimes.bundles.input_limits import InputLimits
 from runtimes.bundles.manifest import Artifact
@@ -30,6 +32,7 @@ from toolchain.calibration import table_cache
 from toolchain.calibration.sample_drift import SampleDrift, sample_drift
 from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates.candidate import Candidate
+from toolchain.candidates.draft import DRAFT_SAMPLES, draft_of
 from toolchain.candidates.emulated_engine import is_foreign, obstacle, stand_in
 from toolchain.candidates.source_recipe import as_is
 from toolchain.engines.build_target import BuildTarget
@@ -111,6 +114,7 @@ class CandidateBuilder:
         self._folder, self._table, self._cache, self._ranges = folder, table, variants, ranges
         self.as_is = as_is(model)
         self._variants: dict[Recipe, OnnxModel] = {self.as_is: model}
+        self._drafts: dict[Recipe, OnnxModel] = {}
         self._works: dict[Recipe, Work] = {}
         self._keys: dict[Recipe, tuple[str, Recipe]] = {}
         self._calibrations: dict[tuple[str, Recipe], CalibratedGraph] = {}
@@ -125,7 +129,29 @@ class CandidateBuilder:
         Raises:
             EdgewrightError: the recipe does not apply to this model, or the runtime's builder fails.
         """
-        variant = self.variant(candidate.recipe)
+        return self._made(candidate, profile, self.variant(candidate.recipe))
+
+    def has_draft(self, recipe: Recipe) -> bool:
+        """Tell whether a draft of a recipe's candidate is made much sooner than the candidate."""
+        is_new = _graph_of(recipe) not in self._variants
+        return is_new and self.calibration is not None and self._draft_of(recipe) is not None
+
+    def make_draft(self, candidate: Candidate, profile: HardwareProfile) -> BuiltCandidate:
+        """Make a draft of a candidate that `has_draft`, to be timed and not to be scored; see `candidates/draft.py`.
+
+        Raises:
+            EdgewrightError: as in `make`.
+        """
+        recipe = self._draft_of(candidate.recipe)
+        assert recipe is not None and self._few is not None and self._prepared is not None
+        graph = _graph_of(recipe)
+        if graph not in self._drafts:
+            ready = calibrate_graph(self._prepared, graph, self._few, self._table)
+            file = self._folder / f"draft-{len(self._drafts)}.onnx"
+            self._drafts[graph] = quantize(self.model, graph, self._few, file, calibrated=ready)
+        return self._made(dataclasses.replace(candidate, recipe=recipe), profile, self._drafts[graph])
+
+    def _made(self, candidate: Candidate, profile: HardwareProfile, variant: OnnxModel) -> BuiltCandidate:
         folder = self._folder / f"candidate-{self._bundles}"
         self._bundles += 1
         folder.mkdir()
@@ -280,6 +306,17 @@ class CandidateBuilder:
             assert self._cache is not None
             self._cache.discard(self._key(recipe), "holds no model")
             return None
+
+    def _draft_of(self, recipe: Recipe) -> Recipe | None:
+        return draft_of(recipe, self._prepared) if self._prepared is not None else None
+
+    @cached_property
+    def _few(self) -> Dataset | None:
+        """The samples for drafts; None without calibration samples."""
+        if self.calibration is None:
+            return None
+        some = self.calibration.first(DRAFT_SAMPLES, sys.maxsize)
+        return interleaved.subset(self.calibration, some, self._folder / "draft-samples.npz")
 
     def _key(self, recipe: Recipe) -> tuple[object, ...]:
         data = self.calibration.sha256() if self.calibration is not None else None

@@ -31,7 +31,9 @@ from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import OnnxModel, save_ir
 from toolchain.pipeline.stages import PEAKS
 
-_PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+"""Precisions that have a peak."""
+
 _RUNTIMES = ("onnxruntime", "openvino")
 # With these sizes a run takes a few milliseconds at most, so that on a busy machine some runs are not preempted, and
 # the weights fit in an L2 cache.
@@ -58,22 +60,32 @@ def with_peaks(report: Report, *, recall_only: bool = False) -> Report:
 
 
 def of_artifact(artifact: Artifact, machine: Machine, *, recall_only: bool = False) -> Peaks:
-    """Find the peaks that bound an artifact on this machine.
+    """Find the peaks that bound an artifact on this machine: of the precisions that it computes in, and of the memory.
 
     Raises:
         UsageError: the artifact does not run on the processor; or as in `known_or_measured`.
     """
     if artifact.runtime not in _RUNTIMES or artifact.settings.options.get("provider", "cpu") != "cpu":
         raise UsageError(f"the peaks are those of the processor, and {artifact.runtime} does not run there")
-    return known_or_measured(machine, artifact.settings.threads, recall_only=recall_only)
+    computed = artifact.work.operations if artifact.work is not None else PRECISIONS
+    needed = [precision for precision in PRECISIONS if precision in computed]
+    return known_or_measured(machine, artifact.settings.threads, needed, recall_only=recall_only)
 
 
-def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, recall_only: bool = False) -> Peaks:
-    """Recall the machine's peaks, or measure them now, which takes some seconds and shows a bar.
+def known_or_measured(
+    machine: Machine,
+    threads: int,
+    precisions: Sequence[str] = PRECISIONS,
+    *,
+    fresh: bool = False,
+    recall_only: bool = False,
+) -> Peaks:
+    """Recall the machine's peaks, or measure what is missing now, which takes some seconds and shows a bar.
 
     Args:
         machine: this machine.
         threads: threads per inference; 0, the runtime's own choice, counts as all cores.
+        precisions: the precisions whose peaks are needed; others may be missing.
         fresh: measure again even if peaks are remembered; the higher figure of the two counts.
         recall_only: never measure.
 
@@ -84,21 +96,24 @@ def known_or_measured(machine: Machine, threads: int, *, fresh: bool = False, re
     threads = threads or machine.cores
     versions = _versions()
     known = None if fresh else peaks.recall(machine, threads, versions)
-    if known is not None:
+    left = [each for each in precisions if known is None or not known.tells_of(each)]
+    if known is not None and not left:
         return known
     if recall_only:
         raise UsageError("the machine's peaks were not measured; run: edgewright profiles --peaks")
     if machine.differences(this_machine()):
         raise UsageError("the peaks of another machine than this one are not measured")
-    listed = list_candidates(_processor(machine), _PRECISIONS, threads=threads, corrections=())
+    processor = _processor(machine)
+    listed = list_candidates(processor, left, threads=threads, corrections=()) if left else ()
     candidates = [each for each in listed if each.refusal is None and not _is_duplicate(each)]
     with (
         tempfile.TemporaryDirectory(prefix="edgewright-") as folder,
         bar(PEAKS, 1 + 2 * len(candidates)) as tick,
     ):
         begin_stage(PEAKS)
-        workloads = _workloads(candidates, _processor(machine), Path(folder))
-        return peaks.measure(machine, threads, versions, workloads, _missing(listed), LocalTarget(), tick)
+        workloads = _workloads(candidates, processor, Path(folder))
+        memory = known.memory if known is not None else None
+        return peaks.measure(machine, threads, versions, workloads, _missing(listed), LocalTarget(), tick, memory)
 
 
 def _versions() -> Mapping[str, str]:

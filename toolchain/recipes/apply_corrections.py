@@ -11,7 +11,7 @@ from toolchain import corrections
 from toolchain.corrections import Stage
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import CORRECTIONS_KEY
-from toolchain.recipes.output_error import OutputError
+from toolchain.recipes.output_error import Noise, OutputError
 from toolchain.recipes.recipe import Recipe
 
 
@@ -22,7 +22,7 @@ def correct(
     ranges: Mapping[str, Range],
     calibration: Dataset,
     error: OutputError | None = None,
-    error_db: float | None = None,
+    noise: Noise | None = None,
 ) -> ir.Model:
     """Apply the recipe's corrections of one stage.
 
@@ -37,7 +37,7 @@ def correct(
         ranges: the calibrated ranges; empty before calibration.
         calibration: the samples.
         error: measures the error at the outputs of this graph; made here if None.
-        error_db: the error of the graph as it is, if it was measured already.
+        noise: that of the graph as it is, if it was measured already.
 
     Returns:
         The corrected float graph.
@@ -46,17 +46,17 @@ def correct(
         UsageError: a correction is unknown, or the samples cannot be used.
     """
     made, error = graph, error or OutputError(graph, recipe, calibration)
-    left = error_db  # the error of what was made so far, once it was measured
+    left = noise  # that of what was made so far
     for name in recipe.corrections:
         correction = corrections.correction(name)
         if stage != correction.STAGE:
             continue
         tried, changed = correction.correct(made.clone(), graph, recipe, ranges, calibration)
         if correction.IS_FITTED and changed:
-            before, after = error.of(made, ranges) if left is None else left, error.of(tried, ranges)
-            if after > before:
-                tried, changed = made.clone(), 0
-            left = min(before, after)
+            before, after = left or error.of(made, ranges), error.of(tried, ranges)
+            left = after
+            if before.is_below(after):
+                tried, changed, left = made.clone(), 0, before
         elif changed:
             left = None
         done = tried.metadata_props.get(CORRECTIONS_KEY)

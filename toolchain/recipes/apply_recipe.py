@@ -27,7 +27,7 @@ from toolchain.models.repair import make_runnable
 from toolchain.quantizers import quantizer, range_quantizer
 from toolchain.recipes.apply_corrections import correct
 from toolchain.recipes.find_ranges import find_ranges
-from toolchain.recipes.output_error import OutputError
+from toolchain.recipes.output_error import Noise, OutputError
 from toolchain.recipes.qdq_placement import place
 from toolchain.recipes.recipe import Recipe
 from toolchain.sources.input_specs import example_samples
@@ -115,7 +115,7 @@ def calibrate_graph(
     needs = quantizer(recipe.precision).NEEDS_RANGES
     graph = _fitted(graph, recipe)
     ranges: Mapping[str, Range] = {}
-    error_db: float | None = None
+    noise: Noise | None = None
     error: OutputError | None = None
     if needs == "yes" and table is not None:
         ranges = table.of(range_quantizer(recipe.precision).tensors(graph, recipe)).ranges
@@ -123,13 +123,13 @@ def calibrate_graph(
         graph = correct(graph, recipe, "before", {}, calibration)
         error = OutputError(graph, recipe, calibration)
         found = find_ranges(graph, recipe, calibration, cache, error)
-        ranges, error_db = found.table.ranges, found.error_db
+        ranges, noise = found.table.ranges, found.noise
         if needs == "yes":
             graph = graph.clone()
             graph.metadata_props[CALIBRATION_KEY] = found.table.method
     if not ranges or not recipe.corrections or calibration is None:
         return CalibratedGraph(graph, graph, ranges)
-    corrected = correct(graph, recipe, "after", ranges, calibration, error, error_db)
+    corrected = correct(graph, recipe, "after", ranges, calibration, error, noise)
     return CalibratedGraph(graph, corrected, ranges)
 
 

@@ -16,7 +16,7 @@ from toolchain.calibration.calibrate import TooFewSamplesError, observe_by_metho
 from toolchain.calibration.table import CalibrationTable
 from toolchain.calibration.table_cache import dependencies
 from toolchain.quantizers import range_quantizer
-from toolchain.recipes.output_error import OutputError
+from toolchain.recipes.output_error import Noise, OutputError
 from toolchain.recipes.recipe import BEST, OFFERED, Recipe
 
 
@@ -26,11 +26,11 @@ class FoundRanges:
 
     Attributes:
         table: the ranges.
-        error_db: the error that they leave at the outputs, as `OutputError.of` gives it; None if it was not measured.
+        noise: the noise that they leave at the outputs; None if there was nothing to choose.
     """
 
     table: CalibrationTable
-    error_db: float | None = None
+    noise: Noise | None = None
 
 
 def find_ranges(
@@ -51,8 +51,10 @@ def find_ranges(
     if recipe.calibration != BEST:
         return FoundRanges(calibrate(graph, recipe, calibration, cache))
     tables = _tables(OFFERED, graph, recipe, calibration, cache).values()
-    found = [FoundRanges(table, error.of(graph, table.ranges)) for table in tables]
-    return min(found, key=lambda one: one.error_db if one.error_db is not None else 0.0)
+    best, *others = ((table, error.of(graph, table.ranges)) for table in tables)
+    for other in others:
+        best = other if other[1].is_below(best[1]) else best
+    return FoundRanges(*best)
 
 
 def calibrate(graph: ir.Model, recipe: Recipe, calibration: Dataset, cache: Cache | None = None) -> CalibrationTable:

@@ -64,9 +64,9 @@ class JudgedTrial:
 
     @property
     def is_behind(self) -> bool:
-        """True if its measurement ended early, since another candidate was clearly faster, or accurate where it was not.
+        """True if its measurement ended early: another one was clearly faster, or accurate where it was not.
 
-        That candidate met every budget as far as the samples told, which may be too few for any model to pass.
+        The other one met every budget as far as the samples told, which may be too few for any model to pass.
         """
         return self.trial.behind is not None
 

@@ -88,14 +88,25 @@ class SearchState:
             trial.name: trial for trial in sorted(self.trials.values(), key=lambda trial: listed[trial.candidate])
         }
 
-    def make(self, candidate: Candidate) -> Trial:
-        """Make a candidate; reject an engine that cannot run on its own device, since its stand-in proves nothing."""
+    def make(self, candidate: Candidate, *, as_draft: bool = False) -> Trial:
+        """Make a candidate; reject an engine that cannot run on its own device, since its stand-in proves nothing.
+
+        Args:
+            candidate: the candidate.
+            as_draft: make a draft where there is one, which is as fast and not worth scoring.
+        """
         candidate = marked(candidate, (trial.candidate for trial in self.trials.values()))
-        made = trial_steps.make(candidate, self.profile, self.context)
+        made = trial_steps.make(candidate, self.profile, self.context, as_draft=as_draft)
         if self.timed and made.is_running and made.stands_in is not None:
             reason = f"its engine cannot run here, so it was not timed: {made.stands_in}"
             made = dataclasses.replace(made, rejected=reason)
         return self.put(made)
+
+    def finish(self, trial: Trial) -> Trial:
+        """Make anew what is a draft so far, as it would ship; its blocks stay, since it is as fast."""
+        if not trial.is_draft:
+            return trial
+        return self.put(dataclasses.replace(self.make(trial.candidate), blocks=trial.blocks))
 
     def reject_too_large(self) -> None:
         """Reject the trials whose file is larger than a budget allows."""
@@ -105,9 +116,10 @@ class SearchState:
         """Score several trials, as many at a time as there are cores for; `store` takes each result.
 
         Of trials that differ in their threads alone, which are the same file, one is run; the others get its score.
+        Drafts are finished first.
         """
         alike: dict[object, list[Trial]] = {}
-        for trial in running:
+        for trial in [self.finish(trial) for trial in running]:
             alike.setdefault(trial.computation, []).append(trial)
 
         def step(trials: Sequence[Trial]) -> tuple[Finish, Sequence[Trial]]:

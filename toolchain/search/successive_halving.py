@@ -134,7 +134,7 @@ def stored_no_better(able: Sequence[Trial]) -> dict[str, str]:
     for number, trial in enumerate(forms):
         for other in forms[:number]:
             same = other.candidate.runtime == trial.candidate.runtime and other.name not in rejected
-            if same and _speed(other) <= _SAME_SPEED * _speed(trial) and _is_as_close(other, trial):
+            if same and _speed(other) <= _SAME_SPEED * _speed(trial) and is_as_close(other, trial):
                 how = "smaller" if _size(other) < _size(trial) else "no larger"
                 rejected[trial.name] = f"no faster and no more exact than {other.name}, which is {how}"
                 break
@@ -177,7 +177,13 @@ def reject_unfinished(trial: Trial, why: str) -> Trial:
 
 def dominates(one: Trial, other: Trial) -> bool:
     """Tell whether one trial is clearly faster than the other, and as close to the source."""
-    return _speed(one) * MARGIN < _speed(other) and _is_as_close(one, other)
+    return _speed(one) * MARGIN < _speed(other) and is_as_close(one, other)
+
+
+def is_as_close(one: Trial, other: Trial) -> bool:
+    """Tell whether one trial is as close to the source as the other, as far as the ranking samples can tell."""
+    bar = _closeness(other)
+    return _closeness(one) >= bar - _CLOSE * abs(bar)
 
 
 def _running(trials: Sequence[Trial]) -> int:
@@ -205,16 +211,11 @@ def _computes_floats(trial: Trial) -> bool:
     return recipe.precision in ("fp32", "fp16-storage", "bf16-storage") and recipe.keep_in == "fp32"
 
 
-def _is_as_close(one: Trial, other: Trial) -> bool:
-    bar = _closeness(other)
-    return _closeness(one) >= bar - _CLOSE * abs(bar)
-
-
 def _why(trial: Trial, better: Trial, round_: int) -> str:
     if trial.ranked is None:
         lost = "not ranked, as enough faster ones break no budget"
     else:
-        lost = "no closer to the source" if _is_as_close(better, trial) else "too slow for the next round"
+        lost = "no closer to the source" if is_as_close(better, trial) else "too slow for the next round"
     return f"{_slower(trial, better, round_)}, and {lost}"
 
 

@@ -33,8 +33,14 @@ Finish = Callable[[], Trial]
 """Rest of a step, for the main thread: it calls the user's metric, which may not be safe in other threads."""
 
 
-def make(candidate: Candidate, profile: HardwareProfile, context: BuildContext) -> Trial:
+def make(candidate: Candidate, profile: HardwareProfile, context: BuildContext, *, as_draft: bool = False) -> Trial:
     """Make a candidate.
+
+    Args:
+        candidate: the candidate.
+        profile: the device.
+        context: the parts that candidates share.
+        as_draft: make a draft where there is one (`candidates/draft.py`).
 
     Raises:
         OSError: the disk is full.
@@ -42,8 +48,10 @@ def make(candidate: Candidate, profile: HardwareProfile, context: BuildContext) 
     if candidate.refusal is not None:
         return Trial(candidate, candidate.refusal)
 
+    as_draft = as_draft and context.builder.has_draft(candidate.recipe)
+
     def made(trial: Trial) -> Trial:
-        made = context.builder.make(candidate, profile)
+        made = (context.builder.make_draft if as_draft else context.builder.make)(candidate, profile)
         context.tick(f"made {candidate.name}")
         return dataclasses.replace(
             trial,
@@ -51,6 +59,7 @@ def make(candidate: Candidate, profile: HardwareProfile, context: BuildContext) 
             artifact=made.artifact,
             stands_in=made.stands_in,
             computed_by=made.computed_by,
+            is_draft=as_draft,
         )
 
     return _guarded(Trial(candidate, is_source=context.is_source(candidate)), made)

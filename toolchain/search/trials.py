@@ -91,6 +91,7 @@ class Trial:
             bundle holds the artifact.
         computed_by: what computes the bundle's outputs on this machine, if not the device's kernels.
         device_bundle: the artifact in a bundle, which the emulated device ran; None if it ran none.
+        is_draft: its bundle is a draft, to be timed alone; it is made anew before it is scored.
     """
 
     candidate: Candidate
@@ -109,6 +110,7 @@ class Trial:
     stands_in: str | None = None
     computed_by: str = ""
     device_bundle: Path | None = None
+    is_draft: bool = False
 
     @property
     def name(self) -> str:

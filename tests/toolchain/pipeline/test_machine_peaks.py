@@ -54,6 +54,24 @@ def test_they_are_measured_once_and_known_from_then_on(machine, tmp_path, monkey
     assert known_or_measured(machine, 1) == found
 
 
+def test_only_what_is_asked_for_is_measured_and_the_rest_when_it_is(machine, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEWRIGHT_CACHE", str(tmp_path))
+    built = []
+    make = machine_peaks._workload
+    monkeypatch.setattr(machine_peaks, "_workload", lambda name, *rest: (built.append(name), make(name, *rest))[1])
+    first = known_or_measured(machine, 1, ["fp32"])
+    assert set(first.operations_per_s) == {"fp32"}
+    assert all("fp32" in name for name in built)
+    built.clear()
+    both = known_or_measured(machine, 1, ["fp32", "int8"])
+    assert all("int8" in name for name in built)
+    assert both.operations_per_s["fp32"] == first.operations_per_s["fp32"]
+    assert both.tells_of("int8")
+    assert both.memory == first.memory
+    with pytest.raises(UsageError, match="profiles --peaks"):
+        known_or_measured(machine, 1, recall_only=True)  # of all precisions
+
+
 @pytest.fixture
 def builder(tmp_path):
     model = machine_peaks._products("MatMul", (8, 8), (8, 8), tmp_path / "model.onnx")

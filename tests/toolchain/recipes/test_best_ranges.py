@@ -16,7 +16,7 @@ from toolchain.analysis.inspection import inspect_model
 from toolchain.graphs.value_range import Range
 from toolchain.models.prepare import prepare
 from toolchain.recipes.apply_recipe import calibrate_graph
-from toolchain.recipes.output_error import OutputError
+from toolchain.recipes.output_error import Noise, OutputError
 from toolchain.recipes.recipe import BEST, Recipe
 
 pytestmark = [pytest.mark.int8, pytest.mark.usefixtures("one_process")]
@@ -74,5 +74,34 @@ def test_a_graph_that_onnx_runtime_does_not_run_is_infinitely_wrong(tmp_path: Pa
     broken = graph.clone()
     next(node for node in broken.graph if node.op_type == "MatMul").outputs[0].name = ""
     error = OutputError(graph, RECIPE, made.samples)
-    assert error.of(broken, {"x": Range(-1, 1)}) == math.inf
-    assert error.of(graph, {"x": Range(-1, 1)}) < 0
+    odd, sound = error.of(broken, {"x": Range(-1, 1)}), error.of(graph, {"x": Range(-1, 1)})
+    assert set(odd.first(odd.runs)) == {math.inf}
+    assert max(sound.first(sound.runs)) < math.inf
+    assert sound.is_below(odd)
+    assert not odd.is_below(sound)
+
+
+def noise(*decibels: float) -> tuple[Noise, list[int]]:
+    """Noise of known inferences, and the numbers of those that were measured."""
+    seen: list[int] = []
+
+    def measure(start: int, end: int) -> list[float]:
+        seen.extend(range(start, end))
+        return list(decibels[start:end])
+
+    return Noise(measure, len(decibels)), seen
+
+
+def test_a_quarter_of_the_inferences_decides_where_it_is_clear() -> None:
+    (low, few), (high, _) = noise(*[-20.0, -21.0] * 16), noise(*[-10.0, -11.0] * 16)
+    assert low.is_below(high)
+    assert not high.is_below(low)
+    assert few == list(range(8))
+
+
+def test_all_inferences_decide_where_a_quarter_leaves_doubt() -> None:
+    (one, seen), (other, _) = noise(*[-20.0, -10.0] * 4, *[-30.0] * 24), noise(*[-15.5] * 8, *[-20.0] * 24)
+    assert one.is_below(other)
+    assert seen == list(range(32))
+    same, _ = noise(*[-15.0] * 12)
+    assert not same.is_below(same)

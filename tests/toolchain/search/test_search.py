@@ -19,7 +19,7 @@ from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.search.acceptance import Acceptance
 from toolchain.search.phases.accept import accept
-from toolchain.search.phases.screen import screen
+from toolchain.search.phases.screen import rank_fastest, screen
 from toolchain.search.phases.time_finalists import time_finalists
 from toolchain.search.phases.tune import tune
 from toolchain.search.schedule import Phase
@@ -58,7 +58,7 @@ class BuildContext:
     def _make(self, candidate, profile):
         """Every variant is slower than every parent, so that none takes its parent's place."""
         self.varied.append(candidate)
-        return SimpleNamespace(bundle=Path("99"), artifact=trial(1).artifact, stands_in=None)
+        return SimpleNamespace(bundle=Path("99"), artifact=trial(1).artifact, stands_in=None, computed_by="")
 
     def run(self, bundle, inputs, outputs):
         self.ran.append(bundle)
@@ -204,6 +204,33 @@ def test_the_users_metric_is_called_in_this_thread_alone(started):
     assert context.scored_in == {threading.get_ident()}
 
 
+def drafted(number, ms):
+    return dataclasses.replace(trial(number, ms), ranked=None, is_draft=True)
+
+
+def ranks(context):
+    context.ranking = SimpleNamespace(names=("parity",), samples=context.scorer.samples, score=context._ranked)
+    return context
+
+
+def test_what_is_far_slower_than_float32_is_never_fitted(started):
+    context = ranks(BuildContext())
+    state = started(context, trial(0, 9), trial(7, 3), drafted(1, 4), drafted(6, 5))
+    rank_fastest(state)
+    _, floats, near, far = state.trials.values()
+    assert context.varied == [near.candidate]
+    assert (near.is_draft, near.median_ms, near.ranked is not None) == (False, 4, True)
+    assert far.rejected.startswith(f"1.7x slower in screening than {floats.name}")
+
+
+def test_float32_that_is_far_from_the_source_has_no_draft_rejected(started):
+    context = ranks(BuildContext())
+    state = started(context, trial(0, 9), trial(7, 3, score=0.9), drafted(6, 5))
+    rank_fastest(state)
+    assert context.varied == [trial(6).candidate]
+    assert all(one.is_running for one in state.trials.values())
+
+
 def with_settings(number, ms, threads=1, **options):
     made = trial(number, ms)
     settings = RuntimeSettings(threads, options)
@@ -225,9 +252,10 @@ def test_one_file_is_scored_once_however_many_numbers_of_threads_were_tried(star
     assert [str(bundle) for bundle in context.ran] == ["4[]", "4['x']"]
 
 
-def test_what_is_far_slower_than_one_that_may_be_selected_is_not_scored(started):
+@pytest.mark.parametrize("cores", [1, 4])
+def test_what_is_far_slower_than_one_that_may_be_selected_is_not_scored(started, cores):
     context = BuildContext()
-    context.machine = dataclasses.replace(context.machine, cores=1)
+    context.machine = dataclasses.replace(context.machine, cores=cores)
     state = started(context, trial(1, 3), trial(2, 4), trial(3, 30))
     run_phase(state, phase_of(accept, until=None))
     assert [one.accuracy is not None for one in state.trials.values()] == [True, True, False]

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from toolchain.search import successive_halving, trial_steps
-from toolchain.search.phases.time_finalists import reject_far_slower
+from toolchain.search.phases.time_finalists import is_far_slower, reject_far_slower
 from toolchain.search.state import SearchState
 from toolchain.search.time_limit import ACCEPTING, TimeUp
 from toolchain.search.trial_steps import Finish
@@ -17,8 +17,9 @@ def accept(state: SearchState) -> None:
     """Score the finalists that may still win; only the fastest, if screening did not come to its end.
 
     The source is scored first, since its score takes no run, and the others by speed, as long as the time allows. What
-    is far slower than one that may be selected is not scored. Where the source is no candidate, the time limit never
-    prevents the first of the others, so that a build always has a scored candidate.
+    is far slower than one that may be selected is not scored, and waits for the score of a far faster one. Where the
+    source is no candidate, the time limit never prevents the first of the others, so that a build always has a scored
+    candidate.
     """
     clock = state.context.clock
     if clock.stopped:
@@ -30,7 +31,8 @@ def accept(state: SearchState) -> None:
     try:
         with clock.ends(1.0):
             while others:
-                several, others = others[: state.lanes], others[state.lanes :]
+                several = [one for one in others[: state.lanes] if not is_far_slower(one, others[0])]
+                others = others[len(several) :]
                 _score(state, several, until=ACCEPTING)
                 others = _not_far_slower(state, others)
     except TimeUp:

@@ -12,10 +12,11 @@ from toolchain.search.trials import Trial
 def make_candidates(state: SearchState) -> None:
     """Make the first candidate in any case, and the others while there is time.
 
+    Where they are timed, int8 is made as a draft, since its ranges and weights need not be fitted if it is too slow.
     The trials are in the order of `state.candidates` afterwards. Candidates whose file is larger than a budget allows
     are rejected at once, unless all are to be measured.
     """
-    clock = state.context.clock
+    clock, as_draft = state.context.clock, state.timed and not state.exhaustive
     first, *others = by_gain_per_cost(state.candidates, state.context.is_source)
     held = held_back(state, state.make(first))
     state.put_all(not_tried(candidate) for candidate in held if candidate != first)
@@ -23,7 +24,7 @@ def make_candidates(state: SearchState) -> None:
     try:
         with clock.ends(MAKING):
             for candidate in others:
-                state.make(candidate)
+                state.make(candidate, as_draft=as_draft)
     except TimeUp:
         made = {trial.candidate for trial in state.trials.values()}
         for candidate in others:

@@ -14,7 +14,7 @@ def return_slow_layers(state: SearchState) -> None:
     """Try one more candidate, in which layers that int8 made slower stay in float32."""
     able = (trial for trial in state.fastest if not state.acceptance.broken_by_ranking(trial))
     int8 = next((trial for trial in able if trial.computes_in("int8")), None)
-    if int8 is None:
+    if int8 is None or int8.is_draft:  # a draft was too slow to be ranked
         return
     layers = state.context.builder.layers()
     slow = slow_layers.slow_layers(int8, state.trials.values(), state.context.inferences, layers)

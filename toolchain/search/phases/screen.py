@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from runtimes.sampling.closed_loop import SamplingPlan
 from toolchain.candidates.expected_gain import by_gain
 from toolchain.search import trial_steps
+from toolchain.search.phases.time_finalists import reject_far_slower
 from toolchain.search.state import SearchState, speed
-from toolchain.search.successive_halving import FINALISTS, MARGIN, dominates, halve
+from toolchain.search.successive_halving import FINALISTS, MARGIN, dominates, halve, is_as_close
 from toolchain.search.trial_steps import Finish
 from toolchain.search.trials import Trial
 
@@ -42,11 +43,32 @@ def rank_fastest(state: SearchState) -> None:
     """Score trials on the ranking samples, the fastest first, until as many as may stay break no budget.
 
     A slower one could stay only by being closer to the source. The fastest that computes in float32 is the closest, so
-    that it is ranked in any case. Of what is wrong at other sizes, none has others rejected.
+    that it is ranked in any case. Of what is wrong at other sizes, none has others rejected. Drafts come last, since
+    what is far slower than float32 need not be finished.
     """
+    _reject_slow_drafts(state)
     while wanted := _next_to_rank(state):
-        _rank(state, wanted)
+        _rank(state, [trial for trial in wanted if not trial.is_draft] or wanted)
         _check_leaders(state)
+        _reject_slow_drafts(state)
+
+
+def _reject_slow_drafts(state: SearchState) -> None:
+    """Reject drafts that are far slower than a float32 candidate which is as close to the source as can be."""
+    drafts = [trial for trial in state.running if trial.is_draft]
+    for trial in _exact(state) if drafts else []:
+        late = [draft for draft in reject_far_slower(drafts, trial) if not draft.is_running]
+        if late and state.put(trial_steps.check_sizes(trial, state.profile, state.context)).is_running:
+            state.put_all(late)
+            return
+
+
+def _exact(state: SearchState) -> list[Trial]:
+    """List the float32 trials that break no budget and are as close as the source, the fastest first."""
+    source = next((trial for trial in state.running if trial.is_source and trial.ranked is not None), None)
+    able = [trial for trial in state.fastest if trial.ranked is not None and not state.acceptance.broken_budgets(trial)]
+    floats = [trial for trial in able if trial.candidate.recipe.precision == "fp32" and trial.median_ms]
+    return [trial for trial in floats if source is not None and is_as_close(trial, source)]
 
 
 def _check_leaders(state: SearchState) -> None:

@@ -42,13 +42,19 @@ def reject_far_slower(running: Sequence[Trial], best: Trial) -> list[Trial]:
 
     def judged(trial: Trial) -> Trial:
         mine = trial.median_ms
-        if trial.is_source or mine is None or mine <= _MAX_SLOWDOWN * bar:
+        if trial.is_source or mine is None or not is_far_slower(trial, best):
             return trial
         figures = f"p50 {mine:.3g} against {bar:.3g} ms"
         reason = f"{mine / bar:.2g}x slower in screening than {best.name} ({figures}), which breaks no budget"
         return dataclasses.replace(trial, rejected=reason)
 
     return [judged(trial) for trial in running]
+
+
+def is_far_slower(trial: Trial, other: Trial) -> bool:
+    """Tell whether a trial was far slower in screening than another; False if one of them was not timed."""
+    mine, others = trial.median_ms, other.median_ms
+    return mine is not None and others is not None and mine > _MAX_SLOWDOWN * others
 
 
 def contenders(
