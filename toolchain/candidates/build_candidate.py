@@ -32,7 +32,6 @@ from toolchain.calibration import table_cache
 from toolchain.calibration.sample_drift import SampleDrift, sample_drift
 from toolchain.calibration.table import CalibrationTable
 from toolchain.candidates.candidate import Candidate
-from toolchain.candidates.draft import DRAFT_SAMPLES, draft_of
 from toolchain.candidates.emulated_engine import is_foreign, obstacle, stand_in
 from toolchain.candidates.source_recipe import as_is
 from toolchain.engines.build_target import BuildTarget
@@ -50,6 +49,7 @@ from toolchain.recipes.apply_recipe import (
     keep_in_float,
     quantize,
 )
+from toolchain.recipes.draft import DRAFT_SAMPLES, draft_of
 from toolchain.recipes.recipe import Recipe
 
 _MAKERS = ("onnx", "onnx-ir", "onnxruntime", "onnxconverter-common", "numpy", "ml-dtypes", "scipy")
@@ -137,7 +137,7 @@ class CandidateBuilder:
         return is_new and self.calibration is not None and self._draft_of(recipe) is not None
 
     def make_draft(self, candidate: Candidate, profile: HardwareProfile) -> BuiltCandidate:
-        """Make a draft of a candidate that `has_draft`, to be timed and not to be scored; see `candidates/draft.py`.
+        """Make a draft of a candidate that `has_draft`, to be timed and not to be scored; see `recipes/draft.py`.
 
         Raises:
             EdgewrightError: as in `make`.

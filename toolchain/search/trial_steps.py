@@ -40,7 +40,7 @@ def make(candidate: Candidate, profile: HardwareProfile, context: BuildContext, 
         candidate: the candidate.
         profile: the device.
         context: the parts that candidates share.
-        as_draft: make a draft where there is one (`candidates/draft.py`).
+        as_draft: make a draft where there is one (`recipes/draft.py`).
 
     Raises:
         OSError: the disk is full.

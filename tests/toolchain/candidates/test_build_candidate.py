@@ -12,11 +12,11 @@ from variants import normal, parse
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
-from toolchain.candidates import draft
 from toolchain.candidates.build_candidate import CandidateBuilder
 from toolchain.candidates.candidate import Candidate
 from toolchain.graphs.edits import Edits, array_of
 from toolchain.models.onnx_model import load_ir, open_model
+from toolchain.recipes import draft
 from toolchain.recipes.recipe import BEST, Recipe
 
 

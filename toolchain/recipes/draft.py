@@ -11,9 +11,8 @@ import dataclasses
 import onnx_ir as ir
 
 from toolchain import corrections
-from toolchain.candidates.defaults import DEFAULT_CALIBRATION
 from toolchain.models.onnx_model import weights_bytes
-from toolchain.recipes.recipe import BEST, Recipe
+from toolchain.recipes.recipe import BEST, OFFERED, Recipe
 
 DRAFT_SAMPLES = 2
 """Samples that a draft's ranges are observed on, which are not those that it is scored with."""
@@ -36,7 +35,7 @@ def draft_of(recipe: Recipe, graph: ir.Model) -> Recipe | None:
         node.graph is not graph.graph for node in graph.graph.all_nodes()
     ):
         return None
-    method = DEFAULT_CALIBRATION if recipe.calibration == BEST else recipe.calibration
+    method = OFFERED[0] if recipe.calibration == BEST else recipe.calibration
     plain = tuple(name for name in recipe.corrections if not corrections.correction(name).IS_FITTED)
     draft = dataclasses.replace(recipe, calibration=method, corrections=plain)
     return draft if draft != recipe else None
