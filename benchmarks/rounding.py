@@ -1,7 +1,7 @@
 """Rounding of weights to match the float model's outputs (GPTAQ, AdaRound) beside the correction `rounding` (GPTQ).
 
     python -m benchmarks.rounding | tee benchmarks/results/rounding.txt
-    python -m benchmarks.rounding efficientnet --scheme "8 bits" --rounding "AdaRound; bias"
+    python -m benchmarks.rounding efficientnet --scheme "8 bits" --rounding "AdaRound; bias" --depth 672
 
 `rounding` and `bias` are the product's: each layer is fitted to the float model's activations, rounded. AdaRound
 (M. Nagel et al. (2020), arXiv:2004.10568) takes its place with the same inputs: 500 steps of Adam learn which weights
@@ -40,6 +40,7 @@ from runtimes.profile import QuantizationScheme
 from runtimes.tensors import Array
 from toolchain import corrections
 from toolchain.analysis import im2col
+from toolchain.corrections import rounding
 from toolchain.corrections._nearest_plane import round_rows
 from toolchain.corrections._product_inputs import depth, matrices
 from toolchain.corrections.bias import _bias
@@ -87,6 +88,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="MODEL", default=list(METHODS))
     parser.add_argument("--scheme", choices=SCHEMES, action="append", help="all by default")
     parser.add_argument("--rounding", choices=ROUNDINGS, action="append", help="all by default")
+    parser.add_argument(
+        "--depth", type=int, default=_MAX_DEPTH, help="most products that an output of a layer sums over"
+    )
     asked = parser.parse_args()
     print(f"{'model':14}{'scheme':8}{'rounding':34}{'SQNR':>7}{'+-':>6}{'s':>8}")
     for name in asked.names:
@@ -99,13 +103,14 @@ def main() -> None:
             scheme = SCHEMES[title]
             recipe = Recipe("int8", METHODS[name], scheme)
             ranges = calibrate(graph, recipe, calibration).ranges
-            for rounding in asked.rounding or ROUNDINGS:
+            for how in asked.rounding or ROUNDINGS:
                 start = time.process_time()
-                made = int8.quantize(ROUNDINGS[rounding](graph, recipe, ranges, calibration), recipe, ranges)
+                with mock.patch.object(rounding, "_MAX_DEPTH", asked.depth):
+                    made = int8.quantize(ROUNDINGS[how](graph, recipe, ranges, calibration), recipe, ranges)
                 seconds = time.process_time() - start
                 decibels = _decibels(expected, _run(ort_session.exact_session(made), evaluation))
                 spread = float(np.std(decibels)) / math.sqrt(len(decibels))
-                print(f"{name:14}{title:8}{rounding:34}{np.mean(decibels):7.1f}{spread:6.1f}{seconds:8.1f}", flush=True)
+                print(f"{name:14}{title:8}{how:34}{np.mean(decibels):7.1f}{spread:6.1f}{seconds:8.1f}", flush=True)
 
 
 def _corrected(*names: str) -> Making:
@@ -181,7 +186,7 @@ def _target(weights: Array, inputs: Inputs, share: float) -> Array:
 
 
 def _adarounded(graph: ir.Model, recipe: Recipe, ranges: Mapping[str, Range], data: Dataset) -> ir.Model:
-    with mock.patch.object(corrections.correction("rounding"), "round_rows", _adaround):
+    with mock.patch.object(rounding, "round_rows", _adaround):
         return _corrected("rounding", "bias")(graph, recipe, ranges, data)
 
 
