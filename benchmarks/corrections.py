@@ -1,6 +1,7 @@
 """Compare int8's score and its distance to float32 with each correction on and off, on real models.
 
     python -m benchmarks.corrections [MODEL...] | tee benchmarks/results/corrections.txt
+    python -m benchmarks.corrections minilm --scheme AVX2 --choice 0 --choice 5
 
 All rows of a model come from one process, the same calibration samples and one machine. Outputs are computed in exact
 arithmetic, as the graph is written, and so alike on every CPU. `scheme` is the layout of integers: 8 bits, what cannot
@@ -14,12 +15,13 @@ operators that it changed; 0 may mean that it was left out, since it raised the 
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import importlib
 import platform
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -62,27 +64,33 @@ SCHEMES = {
 }
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Run every choice of corrections on every model and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.corrections")
+    parser.add_argument("names", nargs="*", metavar="MODEL", default=MODELS)
+    parser.add_argument("--scheme", choices=SCHEMES, action="append", help="all by default")
+    parser.add_argument("--choice", type=int, action="append", help="number of a choice, from 0; all by default")
+    asked = parser.parse_args()
     print(f"{platform.machine()}, onnxruntime {version('onnxruntime')}, exact arithmetic")
     print(f"default: {BEST}; {', '.join(DEFAULT_CORRECTIONS)}\n")
     figures = f"{'score':>9}{'drop':>9}{'gain':>9}  {'95% interval':20}{'SQNR':>6}{'s':>7}"
     print(f"{'model':13}{'scheme':10}{figures}  corrections")
-    for name in names or MODELS:
+    choices = [CHOICES[number] for number in asked.choice or range(len(CHOICES))]
+    for name in asked.names:
         model: ZooModel = importlib.import_module(f"benchmarks.zoo.{name}").prepare()
-        _compare(model)
+        _compare(model, asked.scheme or list(SCHEMES), choices)
 
 
-def _compare(model: ZooModel) -> None:
+def _compare(model: ZooModel, schemes: Sequence[str], choices: Sequence[tuple[str, tuple[str, ...]]]) -> None:
     source = open_model(model.onnx)
     calibration = dataset.read(model.calibration, source.inputs)
     evaluation = dataset.read(model.evaluation, source.inputs, labels=True)
     reference = _run(ort_session.session(model.onnx), evaluation)
     before = _score(model, reference, evaluation)
     print(f"{model.name:13}{'':10}{before.value:9.4f}{0:+9.4f}{'':44}  float32", flush=True)
-    for scheme in SCHEMES:
+    for scheme in schemes:
         first = None
-        for method, corrections in CHOICES:
+        for method, corrections in choices:
             recipe = dataclasses.replace(SCHEMES[scheme], calibration=method, corrections=corrections)
             with tempfile.TemporaryDirectory() as folder:
                 start = time.process_time()
@@ -138,4 +146,4 @@ def _sqnr(outputs: dict[str, Array], reference: dict[str, Array]) -> float:
 
 if __name__ == "__main__":
     np.seterr(all="ignore")
-    main(sys.argv[1:])
+    main()
