@@ -1,6 +1,7 @@
 """Cost of each int8 form of recurrent networks and embedding tables in ONNX Runtime, beside float32.
 
     python -m benchmarks.forms | tee benchmarks/results/forms.txt
+    python -m benchmarks.forms "GRU 256" "GRU 512"
 
 One thread, batch 1, medians. The forms of a network take turns of ten runs, of which the first is left out, since it
 finds another form's weights in the cache. Weights are random: the errors (relative, the worst output) show the forms'
@@ -9,6 +10,7 @@ order, not what a trained network would lose.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from importlib.metadata import version
@@ -37,16 +39,20 @@ _SECONDS, _TURNS, _RUNS = 5.0, 500, 10
 
 
 def main() -> None:
-    """Measure every form of every network and print the table."""
+    """Measure every form of every network whose name begins as asked, and print the table."""
+    wanted = tuple(sys.argv[1:]) or ("",)
     machine = this_machine()
     print(f"{machine.cpu}, {' '.join(machine.isa)}, onnxruntime {version('onnxruntime')}, onnx {version('onnx')}\n")
     print(f"{'network':30}{'form':26}{'ms':>9}{'of fp32':>9}{'MB':>8}{'error':>9}")
     for steps, units in ((1, 128), (32, 128), (32, 256), (100, 512)):
         for op, gates in (("LSTM", 4), ("GRU", 3)):
-            _report(f"{op} {units}, {steps} steps", _recurrent(op, gates, units), _normal(steps, 1, units))
+            name = f"{op} {units}, {steps} steps"
+            if name.startswith(wanted):
+                _report(name, _recurrent(op, gates, units), _normal(steps, 1, units))
     for rows, width, words in ((30_000, 384, 128), (30_000, 64, 16)):
-        tokens = _RNG.integers(0, rows, (1, words))
-        _report(f"table {rows}x{width}, {words} words", _table(rows, width), tokens)
+        name = f"table {rows}x{width}, {words} words"
+        if name.startswith(wanted):
+            _report(name, _table(rows, width), _RNG.integers(0, rows, (1, words)))
 
 
 def _report(name: str, model: onnx.ModelProto, sample: Array) -> None:
