@@ -20,15 +20,21 @@ class Cpu:
         cores: number of cores; None for a GPU card, which works in any host.
         clock_ghz: highest clock in GHz; None likewise.
         isa: the flags that a device must have, spelled as in Linux's /proc/cpuinfo.
+        peak_gop_per_s: the most products that the profile's threads compute together, in 10^9 operations per second by
+            precision; a multiply-accumulate is two. Forecasts of latency need it.
     """
 
     model: str
     cores: int | None = None
     clock_ghz: float | None = None
     isa: tuple[str, ...] = ()
+    peak_gop_per_s: Mapping[Precision, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_figures(self)
+        for precision, rate in self.peak_gop_per_s.items():
+            if not 0 < rate < math.inf:
+                raise ValueError(f"has peak_gop_per_s.{precision} = {rate}; expected a number above zero")
 
 
 @dataclass(frozen=True)

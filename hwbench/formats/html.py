@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from hwbench.formats._escape import clean
 from hwbench.formats.charts import page_charts
-from hwbench.formats.sections import budget_lines, headline, provenance, rate_rows, roofline_share, rows
+from hwbench.formats.sections import budget_lines, forecast_lines, headline, provenance, rate_rows, roofline_share, rows
 from hwbench.formats.sections.rows import Row, columns
 from hwbench.measurements.quantities import QUANTITIES, quantity_of
 from hwbench.measurements.report import Report
@@ -71,6 +71,7 @@ def _section(result: ProfileResult, key: str) -> dict[str, object]:
         "served": rate_rows.table(result),
         "charts": [(chart, Markup(chart.svg)) for chart in page_charts.charts(result, table, key)],
         "rooflines": roofline_share.rooflines(result),
+        "forecasts": [*forecast_lines.forecasts(result), *forecast_lines.errors(result)],
         "budgets": budget_lines.lines(result),
         "warnings": provenance.warnings(result),
         "provenance": _facts(result, selected),

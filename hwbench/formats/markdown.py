@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hwbench.formats._escape import markdown
-from hwbench.formats.sections import budget_lines, rate_rows, rows
+from hwbench.formats.sections import budget_lines, forecast_lines, rate_rows, rows
 from hwbench.formats.sections.headline import headline, outcome
 from hwbench.formats.sections.provenance import gate_note, machines, method_facts, warnings
 from hwbench.formats.sections.rate_rows import RateTable
@@ -49,6 +49,8 @@ def _remarks(result: ProfileResult, notes: dict[str, int]) -> Iterable[str]:
         yield f"[{number}] {markdown(reason)}"
     for name, bound in rooflines(result):
         yield f"Roofline, {markdown(name)}: {markdown(bound)}"
+    for name, said in (*forecast_lines.forecasts(result), *forecast_lines.errors(result)):
+        yield f"Forecast, not measured, {markdown(name)}: {markdown(said)}"
     for warning in warnings(result):
         yield f"**Warning**: {markdown(warning)}"
     for caveat in result.caveats:

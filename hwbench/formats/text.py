@@ -18,6 +18,8 @@ from rich.text import Text
 
 from hwbench.formats import _escape
 from hwbench.formats.sections import budget_lines, rate_rows, rows
+from hwbench.formats.sections.forecast_lines import errors as forecast_errors
+from hwbench.formats.sections.forecast_lines import forecasts
 from hwbench.formats.sections.headline import outcome, reference, selected_row, verdicts
 from hwbench.formats.sections.notable_rows import Group, groups, notable
 from hwbench.formats.sections.provenance import gate_note, layers, machines, method_facts, search, warnings
@@ -91,8 +93,11 @@ def _print(console: Console, result: ProfileResult, verbose: bool) -> None:
         [(line.budget, line.outcome, line.evidence) for line in budget_lines.lines(result)],
     )
     compared = (selected_row(table), reference(table))
-    wanted = {label(row.candidate) for row in (measured if verbose else compared) if row is not None}
+    named = {label(row.candidate) for row in compared if row is not None}
+    wanted = {label(row.candidate) for row in measured} if verbose else named
     _section(console, "Rooflines", [(name, said) for name, said in rooflines(result) if name in wanted])
+    forecast = [(name, said) for name, said in forecasts(result) if verbose or name in named]
+    _section(console, "Forecast, not measured", [*forecast, *forecast_errors(result)] if forecast else [])
     unstable = warnings(result)  # the summary holds the first warning, or else the first caveat
     _section(console, "Warnings", [(warning,) for warning in unstable[1:]])
     _section(console, "Caveats", [(caveat,) for caveat in result.caveats[0 if unstable else 1 :]])

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.outcome import Outcome, worst
 from hwbench.budgets.verdicts import Verdict, overall
+from hwbench.forecasts.forecast import Forecast
+from hwbench.forecasts.held_out_error import HeldOutError
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.results.unsettled import Unsettled
 from runtimes.bundles.manifest import RuntimeSettings
@@ -65,6 +67,7 @@ class CandidateResult:
         layers: number of its products (Conv, MatMul, Gemm) per precision that they compute in.
         settings: threads and runtime options.
         screening: its preliminary figures; a candidate that was rejected by them has no report.
+        forecast: the latency that is expected on a device that is not here, which no budget looks at.
     """
 
     name: str
@@ -78,6 +81,7 @@ class CandidateResult:
     layers: Mapping[str, int] = dataclasses.field(default_factory=dict)
     screening: Screening | None = None
     settings: RuntimeSettings | None = None
+    forecast: Forecast | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -117,6 +121,7 @@ class ProfileResult:
         confidence: the confidence that a verdict on accuracy took; None where nothing was judged.
         unsettled: the candidate that more samples might have selected.
         self_test: the last self-test of the gate on the machine that judged, as a clause; empty without one.
+        forecast_errors: the errors of its forecasts of latency, by runtime; empty without a forecast.
     """
 
     model: str
@@ -129,6 +134,7 @@ class ProfileResult:
     confidence: float | None = None
     unsettled: Unsettled | None = None
     self_test: str = ""
+    forecast_errors: tuple[HeldOutError, ...] = ()
 
     @property
     def selected(self) -> CandidateResult | None:

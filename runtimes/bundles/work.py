@@ -4,6 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+KernelKind = Literal[
+    "convolution", "depthwise convolution", "matrix product", "recurrent", "function", "elementwise", "conversion"
+]
+"""Classes of kernels that reach a similar share of what a processor can do.
+
+A function computes exponentials, roots or means; what is elementwise adds, multiplies, compares, pools or moves; a
+conversion is between integers and floats.
+"""
+
+
+@dataclass(frozen=True)
+class KernelWork:
+    """The work of kernels of one inference that are alike.
+
+    Attributes:
+        precision: the precision that products are computed in; of other kernels, that of the data that they write.
+        operations: number of operations of one of them, two per multiply-accumulate; 0 without products.
+        bytes: bytes that one of them reads and writes.
+        count: number of such kernels.
+    """
+
+    kind: KernelKind
+    precision: str
+    operations: int
+    bytes: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -17,12 +45,14 @@ class Work:
             computed in or stored as, whichever is smaller; a lookup table counts with the rows that are read.
         tensor_bytes: bytes of the graph's inputs and outputs.
         uncounted: operators that multiply and that `operations` leaves out.
+        kernels: the kernels that ONNX Runtime fuses the nodes to; empty if they were not counted.
     """
 
     operations: Mapping[str, int]
     weight_bytes: Mapping[str, int]
     tensor_bytes: int
     uncounted: tuple[str, ...] = ()
+    kernels: tuple[KernelWork, ...] = ()
 
     @property
     def bytes(self) -> int:

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import fake_tensorrt
 import numpy as np
-import pytest
 from fake_cuda import FakeMemory
 
 from benchmarks import gpu

@@ -55,6 +55,13 @@ def test_figures_are_positive_and_in_order(profile):
 
 
 @every_profile
+def test_peaks_are_of_precisions_that_the_device_computes_in(profile):
+    computed = {precision for runtime in profile.runtimes for precision in profile.precisions[runtime]}
+    assert set(profile.cpu.peak_gop_per_s) <= computed
+    assert bool(profile.cpu.peak_gop_per_s) == (profile.gpu is None)
+
+
+@every_profile
 def test_isa_flags_are_those_that_detection_reads(profile):
     assert set(profile.cpu.isa) <= _TELLING_FLAGS
     assert profile.cpu.isa
@@ -199,8 +206,9 @@ def _figures(profile: HardwareProfile) -> dict[str, float | str]:
 def _walk(profile: HardwareProfile) -> Iterator[tuple[str, float | str]]:
     for table in ("cpu", "memory", "gpu", "power"):
         for key, value in encode(getattr(profile, table) or {}).items():
-            no_dla = key == "dla_cores" and value == 0
-            if key == "compute_capability" or (isinstance(value, (int, float)) and not no_dla):
+            no_figure = (key == "dla_cores" and value == 0) or value == {}
+            is_figure = key in ("compute_capability", "peak_gop_per_s") or isinstance(value, (int, float))
+            if is_figure and not no_figure:
                 yield f"{table}.{key}", value
     if profile.tensorrt:
         yield "tensorrt.version", profile.tensorrt.version

@@ -7,28 +7,21 @@ inference cannot know.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
-from pathlib import Path
-from typing import Any
 
 import onnx_ir as ir
-import onnxruntime as ort
 
 from runtimes.bundles.work import Work
-from runtimes.errors import UsageError
 from runtimes.tensors import Array
+from toolchain.analysis.count_kernels import count_kernels
+from toolchain.analysis.executed_nodes import executed_nodes
 from toolchain.analysis.macs import Shapes, macs
 from toolchain.graphs.product_precision import INTEGER, precision_of
-from toolchain.models import ort_session
 from toolchain.models.onnx_model import OnnxModel, load_ir
 
-_SUFFIX = "_kernel_time"
-_MAX_EVENTS = 1_000_000  # ONNX Runtime records at most so many (core/common/profiler.cc)
 _LOOKUPS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})  # these read only as much as they write
 _DTYPES = {
     ir.DataType.FLOAT: "fp32",
@@ -38,7 +31,8 @@ _DTYPES = {
 }
 _FLOAT16 = {"float16": "fp16", "bfloat16": "bf16"}  # ONNX Runtime's names
 _HALVES = ("fp16", "bf16")
-_ENDS = ("input", "output")
+
+_Sources = Mapping[ir.Value, Sequence[ir.Value]]
 
 
 def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
@@ -62,14 +56,15 @@ def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
     uncounted: Counter[str] = Counter()
     read: dict[ir.Value, int] = {}
     sources = _sources(graph.graph)
-    events, tensor_bytes = _run(graph, feeds)
-    for name, op, inputs, outputs, dtype in events:
-        known = nodes.get(name)  # None for nodes of a function, which ONNX Runtime inlines
-        count = macs(op, known.domain if known is not None else None, inputs, outputs)
+    executed, tensor_bytes = executed_nodes(graph, feeds, fused=False)
+    for each in executed:
+        known = nodes.get(each.name)  # None for nodes of a function, which ONNX Runtime inlines
+        inputs, outputs = ([tensor.shape for tensor in end] for end in (each.inputs, each.outputs))
+        count = macs(each.op, known.domain if known is not None else None, inputs, outputs)
         if count is None:
-            uncounted[op] += 1
+            uncounted[each.op] += 1
         elif count:
-            operations[_precision(known, op, dtype)] += 2 * count
+            operations[_precision(known, each.op, each.inputs[0].dtype)] += 2 * count
         if known is not None:
             _read(known, outputs, sources, read)
     weights: Counter[str] = Counter()
@@ -80,6 +75,8 @@ def work_of(model: OnnxModel, feeds: Mapping[str, Array]) -> Work:
         dict(sorted(weights.items())),
         tensor_bytes,
         tuple(f"{op} ({n})" for op, n in sorted(uncounted.items())),
+        # ONNX Runtime computes halves in float32 on x86, and dies of some graphs of them that it fuses.
+        count_kernels(graph, feeds) if operations.keys().isdisjoint(_HALVES) else (),
     )
 
 
@@ -93,41 +90,11 @@ def computed_in(work: Work, floats: str) -> Work:
     operations = dict(work.operations)
     if "fp32" in operations:
         operations[floats] = operations.get(floats, 0) + operations.pop("fp32")
-    return dataclasses.replace(work, operations=operations, weight_bytes=weights)
-
-
-_Event = tuple[str, str, Shapes, Shapes, str]
-_Sources = Mapping[ir.Value, Sequence[ir.Value]]
-
-
-def _run(graph: ir.Model, feeds: Mapping[str, Array]) -> tuple[list[_Event], int]:
-    """Run one inference without optimization, and return its events and the bytes of its inputs and outputs."""
-    with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        # The profiler shows no shape of prepacked weights.
-        options.add_session_config_entry("session.disable_prepacking", "1")
-        options.enable_profiling, options.profile_file_prefix = True, str(Path(folder, "profile"))
-        session = ort_session.session(graph, options)
-        try:
-            outputs = ort_session.run_sample(session, 0, feeds)
-        finally:
-            profile = Path(session.end_profiling()).read_text("utf-8")
-    recorded = json.loads(profile)
-    if len(recorded) >= _MAX_EVENTS:
-        raise UsageError(f"one inference takes more than the {_MAX_EVENTS:,} steps that ONNX Runtime records")
-    moved = sum(array.nbytes for array in feeds.values()) + sum(getattr(array, "nbytes", 0) for array in outputs)
-    return list(_executed(recorded)), moved
-
-
-def _executed(events: list[dict[str, Any]]) -> Iterator[_Event]:
-    for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith(_SUFFIX):
-            told = event["args"]
-            inputs, outputs = ([item for s in told[f"{end}_type_shape"] for item in s.items()] for end in _ENDS)
-            name = event["name"].removesuffix(_SUFFIX)
-            dtype = inputs[0][0] if inputs else ""
-            yield name, told["op_name"], [shape for _, shape in inputs], [shape for _, shape in outputs], dtype
+    kernels = tuple(
+        dataclasses.replace(kernel, precision=floats) if kernel.precision == "fp32" else kernel
+        for kernel in work.kernels
+    )
+    return dataclasses.replace(work, operations=operations, weight_bytes=weights, kernels=kernels)
 
 
 def _precision(node: ir.Node | None, op: str, dtype: str) -> str:

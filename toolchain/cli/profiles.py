@@ -13,6 +13,7 @@ from hwbench.machine import device_profiles
 from runtimes.codec import encode
 from runtimes.errors import UsageError, one_line
 from runtimes.profile import HardwareProfile
+from toolchain.cli._option_types import FileOrName
 from toolchain.cli._options import text_or_json_option
 from toolchain.cli._target_option import LOCAL, is_board, target_option
 
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
     from hwbench.measurements.peaks import Peaks
 
 
-@click.command()
+class _NameOrCommand(click.Group):
+    """A group whose first argument may be a device's name instead of a command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        is_name = not args or args[0] not in self.commands
+        ctx.allow_interspersed_args = is_name  # options after a command are the command's
+        return super().parse_args(ctx, args if is_name else ["", *args])
+
+
+@click.group(cls=_NameOrCommand, invoke_without_command=True)
 @click.argument("name", required=False)
 @click.option("--detect", is_flag=True, help="Describe this machine and name the profile that fits it.")
 @click.option(
@@ -45,7 +55,9 @@ if TYPE_CHECKING:
     help="With --target ssh://...: write a profile of that board to this file, whose name the profile gets.",
 )
 @text_or_json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     name: str | None,
     detect: bool,
     peaks: bool,
@@ -55,7 +67,7 @@ def command(
     out: Path | None,
     form: str,
 ) -> None:
-    """List the known devices, show one, or detect this one, or a board that ssh reaches.
+    """List the known devices, show one, or detect this one, or a board that ssh reaches; or learn from a device's report.
 
     \b
     edgewright profiles
@@ -63,7 +75,10 @@ def command(
     edgewright profiles --detect
     edgewright profiles --peaks
     edgewright profiles --detect --target ssh://pi@raspberrypi.local --out board.toml
+    edgewright profiles learn report.json
     """
+    if ctx.invoked_subcommand is not None:
+        return
     if not peaks and (threads is not None or fresh):
         raise UsageError("--threads and --fresh are options of --peaks; give --peaks too, or leave them out.")
     if name is not None and (detect or peaks):
@@ -85,6 +100,43 @@ def command(
         click.echo(json.dumps([encode(device_profiles.load(name)) for name in device_profiles.names()], indent=2))
     else:
         _list()
+
+
+@command.command()
+@click.argument("reports", metavar="REPORT...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--profile",
+    type=FileOrName(),
+    metavar="NAME|FILE.toml",
+    help="The device that wrote the reports, if they name a profile of your own.",
+)
+@click.option("--forget", is_flag=True, help="Forget first what was learnt before.")
+def learn(reports: tuple[Path, ...], profile: str | None, forget: bool) -> None:
+    """Learn from reports that devices wrote, for the forecasts of builds for devices that are not here.
+
+    A report is what measure --out and build write. Its artifact's latency is remembered on this machine.
+
+    \b
+    edgewright profiles learn report-of-my-board.json
+    edgewright profiles learn --forget
+    """
+    if not reports and not forget:
+        raise UsageError("Give the report.json of a device, as edgewright measure --out writes it, or --forget.")
+    from hwbench.forecasts import learnt_devices
+    from hwbench.results.observations_in_reports import read_observations
+
+    device = device_profiles.load(profile) if profile is not None else None
+    read = [read_observations(report, device) for report in reports]
+    if forget:
+        learnt_devices.forget()
+    found = [one for each in read for one in each.observations]
+    reasons = dict.fromkeys(reason for each in read for reason in each.reasons)
+    if reports and not found:
+        raise UsageError(f"Nothing can be learnt: {'; '.join(reasons) or 'the reports hold no measurement'}.")
+    total = learnt_devices.learn(found) if found else 0
+    click.echo(f"Learnt {len(found):,} latencies; {total:,} are remembered beside those that ship.")
+    for reason in reasons:
+        click.echo(f"  some were left out: {reason}")
 
 
 def _list() -> None:
@@ -120,6 +172,9 @@ def _show(profile: HardwareProfile, form: str) -> None:
         "memory": f"{profile.memory.capacity_gb:g} GB, {profile.memory.bandwidth_gb_per_s:g} GB/s",
         "threads": str(profile.threads),
     }
+    if cpu.peak_gop_per_s:
+        rates = [f"{precision} {rate:g}" for precision, rate in cpu.peak_gop_per_s.items()]
+        lines["peaks"] = f"{', '.join(rates)} GOP/s, for forecasts"
     if profile.gpu is not None:
         lines["gpu"] = f"{profile.gpu.model}, compute capability {profile.gpu.compute_capability}"
     if profile.tensorrt is not None:

@@ -39,6 +39,7 @@ from toolchain.candidates.thread_count import within_cores
 from toolchain.candidates.unlabelled import Unlabelled
 from toolchain.devices.confirm_on_device import accuracy_note, confirm, device_of
 from toolchain.devices.device_match import device_match
+from toolchain.devices.latency_forecasts import with_forecasts
 from toolchain.packaging.pack import Contents
 from toolchain.pipeline import preflight
 from toolchain.pipeline.bundle_contents import bundle_contents, calibration_tensors
@@ -267,6 +268,7 @@ def _build_for(
         confidence=asked,
         unsettled=find_unsettled(judged, decisions, asked),
     )
+    result = with_forecasts(result, profile, match)
     begin_stage(PACKING.format(profile=profile.name))
     if selected is None:
         return result, None

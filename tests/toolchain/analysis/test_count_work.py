@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +16,7 @@ from benchmarks import latency_models
 from runtimes.bundles.work import Work
 from runtimes.errors import UsageError
 from runtimes.profile import QuantizationScheme
-from toolchain.analysis import count_work
+from toolchain.analysis import executed_nodes
 from toolchain.analysis.count_work import computed_in, work_of
 from toolchain.graphs.value_range import Range
 from toolchain.models.onnx_model import load_ir, open_model, save_ir
@@ -32,6 +34,10 @@ def model_of(tmp_path, text, **constants):
     return open_model(tmp_path / "model.onnx")
 
 
+def without_kernels(work):
+    return dataclasses.replace(work, kernels=())
+
+
 def normal(*shape):
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
@@ -40,7 +46,9 @@ def test_a_small_network(tmp_path):
     model = open_model(tiny_models.conv(tmp_path / "conv.onnx"))
     work = work_of(model, {"image": normal(2, 3, 8, 8)})
     macs = 2 * 16 * 64 * 27 + 2 * 16 * 5  # two images through 3 x 3 from 3 to 16 channels, then 16 to 5
-    assert work == Work({"fp32": 2 * macs}, {"fp32": 4 * (16 * 27 + 16 + 16 * 5 + 5)}, 4 * (2 * 3 * 64 + 2 * 5))
+    assert without_kernels(work) == Work(
+        {"fp32": 2 * macs}, {"fp32": 4 * (16 * 27 + 16 + 16 * 5 + 5)}, 4 * (2 * 3 * 64 + 2 * 5)
+    )
     assert work.bytes == 4 * (533 + 394)
 
 
@@ -109,7 +117,7 @@ def test_weights_that_are_unpacked_once_count_as_they_are_stored(tmp_path):
         y = MatMul(x, v)
     }"""
     work = work_of(model_of(tmp_path, text, half=normal(8, 8).astype(np.float16)), {"x": normal(1, 8)})
-    assert work == Work({"fp32": 128}, {"fp16": 128}, 64)
+    assert without_kernels(work) == Work({"fp32": 128}, {"fp16": 128}, 64)
 
 
 def test_a_runtime_that_computes_float32_in_bf16_has_half_the_weights_to_read():
@@ -137,7 +145,7 @@ def test_what_onnx_runtime_cannot_run_is_said_and_not_guessed(tmp_path):
 
 def test_more_steps_than_the_profiler_records_are_refused_and_not_undercounted(tmp_path, monkeypatch):
     model = open_model(tiny_models.conv(tmp_path / "conv.onnx"))
-    monkeypatch.setattr(count_work, "_MAX_EVENTS", 4)  # a million steps would take minutes to read
+    monkeypatch.setattr(executed_nodes, "_MAX_EVENTS", 4)  # a million steps would take minutes to read
     with pytest.raises(UsageError, match="more than the 4 steps that ONNX Runtime records"):
         work_of(model, {"image": normal(1, 3, 8, 8)})
 

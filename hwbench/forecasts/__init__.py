@@ -1,0 +1,1 @@
+"""Forecasts of latency for devices that nobody measured, from those that were measured."""
