@@ -70,7 +70,8 @@ def _show(model: ZooModel, reduce_range: bool, folder: Path) -> None:
     profiles = list(map(device_profiles.load, PROFILES))
     asked = Evaluation(evaluation, (model.metric,))
     for row in matrix(bundle, profiles, this_machine(), lambda done: None, asked):
-        shown = f"{row.metric:10}{row.value:9.4f}{row.error:10.1e}" if row.value is not None else row.note
+        scores = "".join(f"{name:10}{value:9.4f}" for name, value in row.scores.items())
+        shown = f"{scores}{row.error:10.1e}" if scores else row.note
         by = "" if row.profile == AS_WRITTEN else row.way
         print(f"{model.name:14}{weights:12}{row.profile:16}{by:18}{shown}", flush=True)
     device = open_emulated(device_profiles.load("rpi5"))

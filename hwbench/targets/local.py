@@ -70,7 +70,7 @@ class LocalTarget:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             out = Path(folder, "gpu_times.json")
             arguments = [str(bundle.absolute()), "--inputs", str(inputs.absolute()), "--out", str(out)]
-            run_module("hwbench.machine.gpu_process", arguments, Path(folder), _GPU_LIMIT_S)
+            self._run_module("hwbench.machine.gpu_process", arguments, Path(folder), _GPU_LIMIT_S)
             return decode(GpuTimes, json.loads(out.read_text()), "gpu_times")
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import hwbench
 import runtimes
 from hwbench.child_process import Interpreter, run_module
 from hwbench.targets.local import LocalTarget
 
-# Variables that would lead another interpreter to our packages, or away from the folder of the link.
+# Variables that would lead another interpreter to our packages, or away from the folder of the links.
 _OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH")
 
 
@@ -19,7 +20,7 @@ _OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH")
 class OtherPython(LocalTarget):
     """A target that runs bundles with another interpreter, which needs NumPy and the bundle's runtime alone.
 
-    It runs this release's `runtimes`, so that both sides measure by the same code.
+    It runs this release's `runtimes` and `hwbench`, so that both sides measure by the same code.
 
     Attributes:
         python: the interpreter, Python 3.10 or later.
@@ -29,7 +30,8 @@ class OtherPython(LocalTarget):
 
     def _run_module(self, module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
         # `python -m` looks in the working directory first. Our own folder of packages would bring our versions along.
-        link = folder / "runtimes"
-        link.symlink_to(Path(runtimes.__file__).parent, target_is_directory=True)
+        for package in (runtimes, hwbench):
+            here = Path(str(package.__file__)).parent
+            (folder / here.name).symlink_to(here, target_is_directory=True)
         variables = {name: value for name, value in os.environ.items() if name not in _OF_THIS_PYTHON}
         run_module(module, arguments, folder, limit_s, Interpreter((str(self.python),), variables))

@@ -67,17 +67,16 @@ def command(
 def _show(rows: list[MatrixRow]) -> None:
     from hwbench.terminal_table import printed
 
-    heads = ("profile", "computed", rows[0].metric, "samples", "error", "by")
+    metrics = tuple(rows[0].scores)  # the first row is computed exactly, on this machine
     lines = [
         (
             row.profile,
             row.way,
-            "" if row.value is None else f"{row.value:.4f}",
+            *(f"{row.scores[name]:.4f}" if name in row.scores else "" for name in metrics),
             str(row.samples or ""),
             "" if row.error is None else f"{row.error:.1e}",
             row.note,
         )
         for row in rows
     ]
-    kept = [number for number in range(len(heads)) if number != 2 or heads[2]]
-    click.echo(printed([heads[number] for number in kept], [[line[number] for number in kept] for line in lines]))
+    click.echo(printed(("profile", "computed", *metrics, "samples", "error", "by"), lines))

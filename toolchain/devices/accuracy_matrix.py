@@ -39,8 +39,7 @@ class MatrixRow:
     Attributes:
         profile: the device's name, or `AS_WRITTEN`.
         way: how its outputs were computed here.
-        metric: the metric; empty without labelled samples, or if there are no outputs.
-        value: the metric's value.
+        scores: the value of each metric, by its name; empty without labelled samples, or if there are no outputs.
         samples: number of samples.
         error: the largest ||y - exact|| / ||exact|| of an output over all samples.
         note: what computed it, or the reason why nothing did.
@@ -48,8 +47,7 @@ class MatrixRow:
 
     profile: str
     way: Way
-    metric: str = ""
-    value: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
     samples: int = 0
     error: float | None = None
     note: str = ""
@@ -155,7 +153,7 @@ class _Scorer:
         error = float(np.max(errors))  # NaN stays NaN
         if accuracy is None:
             return MatrixRow(profile, way, samples=self.item.manifest.golden.samples, error=error, note=note)
-        return MatrixRow(profile, way, accuracy.metric, accuracy.value, accuracy.n, error, note)
+        return MatrixRow(profile, way, {one.metric: one.value for one in accuracy.each}, accuracy.n, error, note)
 
 
 @dataclass

@@ -48,7 +48,8 @@ def confirm(
         choose: decides which would be selected.
         device: the emulated device.
         context: the parts that candidates share.
-        limit_s: the longest time for one candidate; what would take longer keeps its score by exact arithmetic.
+        limit_s: the longest time for one candidate; what would take longer by an estimate from some samples, or does,
+            keeps its score by exact arithmetic.
     """
     begin_stage(f"{device.profile.name}: computing as on the device")
     found, tried = {trial.name: trial for trial in trials}, set[str]()
@@ -70,6 +71,7 @@ def _confirmed(trial: Trial, device: EmulatedTarget, context: BuildContext, limi
     if trial.artifact.runtime != "onnxruntime":
         return trial
     bundle = pack_artifact(trial, device.profile, context)
+    device = dataclasses.replace(device, run_limit_s=limit_s)  # the estimate may be wrong, and few samples have none
     try:
         accuracy = _score(bundle, trial, device, context, limit_s)
     except EdgewrightError as error:

@@ -48,3 +48,11 @@ def test_packages_of_this_environment_are_not_lent_but_our_code_is(
     monkeypatch.setenv(name, value)
     with pytest.raises(BackendError, match="numpy"):
         OtherPython(python=bare).run(bundle, write(images, tmp_path), tmp_path / "outputs.npz")
+
+
+def test_times_on_a_gpu_are_measured_by_it_too(bare, bundle, images, tmp_path):
+    inputs = write(images, tmp_path)
+    times = OtherPython(python=Path(sys.executable)).gpu_times(bundle, inputs)
+    assert (times.samples, times.cuda_graph) == ((), False)  # a model on the processor has no parts
+    with pytest.raises(BackendError, match="numpy"):
+        OtherPython(python=bare).gpu_times(bundle, inputs)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import emulated_haswell
+import numpy as np
 import pytest
 
 from hwbench.emulation import proofs
@@ -45,6 +46,17 @@ def test_verify_and_matrix_on_an_emulated_device(cli, tmp_path):
     assert row.get("error") == pytest.approx(1 - 32767 / 64770, rel=1e-3), row
     ran = cli("targets", "setup", device.profile.name)
     assert ran.out.startswith("The emulated x86-64-v3-avx2 is ready"), ran.err
+
+
+def test_matrix_shows_every_metric(cli, contents, nothing_set_up, tmp_path, images):
+    pack(contents_for_rpi5(contents), tmp_path / "tiny.edge")
+    np.savez(tmp_path / "e.npz", image=images, labels=np.arange(4))
+    asked = ("--evaluation", tmp_path / "e.npz", "--metric", "top1,top5")
+    ran = cli("matrix", tmp_path / "tiny.edge", *asked, "--profile", "x86-64-amx")
+    assert ran.code == 0, ran.err
+    heads = ran.out.splitlines()[0].split()
+    assert heads == ["profile", "computed", "top1", "top5", "samples", "error", "by"]
+    assert "1.0000" in ran.out  # five classes
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ METRIC = """
 import numpy as np
 def right(outputs, labels):
     return outputs["y"][:, 0] == labels
+
+def mean(outputs, labels):
+    return outputs["y"][:, 0] / 64770
 """
 
 
@@ -40,19 +43,22 @@ def test_a_file_that_saturates_elsewhere_is_seen(product, tmp_path):
     emulated_haswell.device()
     (tmp_path / "metric.py").write_text(METRIC)
     np.savez(tmp_path / "e.npz", x=np.array([[255, 255], [9, 0]], np.uint8), labels=np.array([64770, 1143]))
-    evaluation = Evaluation(tmp_path / "e.npz", (f"{tmp_path / 'metric.py'}:right",))
+    metrics = tuple(f"{tmp_path / 'metric.py'}:{name}" for name in ("right", "mean"))
+    evaluation = Evaluation(tmp_path / "e.npz", metrics)
     found = rows_of(product, "x86-64-v3-avx2", "x86-64-amx", evaluation=evaluation)
-    assert (found[AS_WRITTEN].way, found[AS_WRITTEN].value, found[AS_WRITTEN].error) == ("exact arithmetic", 1.0, 0.0)
+    assert (found[AS_WRITTEN].way, found[AS_WRITTEN].error) == ("exact arithmetic", 0.0)
+    assert found[AS_WRITTEN].scores == {"right": 1.0, "mean": pytest.approx((1 + 1143 / 64770) / 2)}
     saturated = found["x86-64-v3-avx2"]
-    assert (saturated.way, saturated.value, saturated.samples) == ("emulated", 0.5, 2)
+    assert (saturated.way, saturated.samples) == ("emulated", 2)
+    assert saturated.scores == {"right": 0.5, "mean": pytest.approx((32767 + 1143) / 64770 / 2)}
     assert saturated.error == pytest.approx(1 - 32767 / 64770, rel=1e-3)
-    assert (found["x86-64-amx"].way, found["x86-64-amx"].value) == ("exact arithmetic", 1.0)
+    assert (found["x86-64-amx"].way, found["x86-64-amx"].scores["right"]) == ("exact arithmetic", 1.0)
 
 
 def test_golden_samples_serve_without_others_and_what_is_missing_is_said(product, monkeypatch, tmp_path):
     monkeypatch.setenv("EDGEWRIGHT_CACHE", str(tmp_path / "empty"))
     found = rows_of(product, "rpi5")
-    assert (found[AS_WRITTEN].samples, found[AS_WRITTEN].metric) == (3, "")
+    assert (found[AS_WRITTEN].samples, found[AS_WRITTEN].scores) == (3, {})
     assert found["rpi5"].error is None
     assert found["rpi5"].note.startswith("not computed: ")
 

@@ -116,6 +116,17 @@ def test_what_would_take_too_long_keeps_its_score_and_says_so(asked, monkeypatch
     assert "as on the device would take longer than 900 s" in found.reason
 
 
+def test_what_takes_too_long_in_spite_of_the_estimate_is_ended(asked, monkeypatch):
+    def hang(self, bundle, inputs, outputs):
+        raise CrashError(f"The process that runs the model hung: no answer in {self.run_limit_s:g} s.")
+
+    monkeypatch.setattr(confirm_on_device, "_seconds", lambda bundle, device, context, samples: 0.1)
+    monkeypatch.setattr(FakePi, "run", hang)
+    found = by_precision(build(asked))["int8"]
+    assert found.report.accuracy.computed_by == "exact arithmetic"
+    assert "no answer in 900 s" in found.reason
+
+
 def test_without_a_setup_golden_outputs_are_of_kernels_that_do_not_saturate(asked, monkeypatch):
     monkeypatch.setattr(pipeline, "device_of", lambda profile, machine: None)
     if not device_profiles.sums_in_int32(cpu.arch(), cpu.isa_flags()):
