@@ -26,11 +26,11 @@ from benchmarks.zoo import ZooModel
 from hwbench.data import dataset
 from hwbench.forecasts import learnt_devices
 from hwbench.forecasts.device_rates import DeviceRates, measured_rates
-from hwbench.forecasts.efficiency_fit import fit
-from hwbench.forecasts.held_out_error import HeldOutForecast, held_out_error, hold_out
+from hwbench.forecasts.held_out_error import HeldOutError, HeldOutForecast, hold_out
 from hwbench.forecasts.kernel_bounds import kernel_bounds
-from hwbench.forecasts.learnt_devices import Learnt, merged, shipped_observations
+from hwbench.forecasts.learnt_devices import Learnt, merged
 from hwbench.forecasts.observation import Observation
+from hwbench.forecasts.runtime_fit import RuntimeFit, fit_runtimes
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import Machine, this_machine
 from hwbench.measurements import interleaved
@@ -100,8 +100,17 @@ def add(name: str, found: Sequence[Measured], device: str, rates: DeviceRates) -
     for one in found:
         for threads, latency_ms in _recorded(name, one.candidate):
             new.append(_observation(_OTHER, name, one, _OTHER_RATES[threads], latency_ms))
-    known = shipped_observations() if _FILE.exists() else Learnt()
-    learnt = Learnt(_about(), merged(known.observations, new))
+    known = learnt_devices.shipped().observations if _FILE.exists() else ()
+    _write(Learnt(_about(), merged(known, new)))
+
+
+def fit_all() -> None:
+    """Fit what was measured, and add it to the file that ships."""
+    learnt = learnt_devices.shipped()
+    _write(dataclasses.replace(learnt, fits=fit_runtimes(learnt.observations)))
+
+
+def _write(learnt: Learnt) -> None:
     _FILE.write_text(json.dumps(_rounded(encode(learnt)), indent=0) + "\n")
 
 
@@ -191,36 +200,37 @@ def _rounded(value: object) -> object:
 
 def show() -> None:
     """Print what forecasts learn from, what they learnt, and their error."""
-    learnt = shipped_observations()
+    learnt = learnt_devices.shipped()
     print(*learnt.about, sep="\n")
-    for runtime in sorted({one.runtime for one in learnt.observations}):
-        known = [one for one in learnt.observations if one.runtime == runtime]
-        _show_fit(runtime, known)
-        _show_errors(known)
+    for one in learnt.fits:
+        known = [each for each in learnt.observations if each.runtime == one.error.runtime]
+        _show_fit(one, known)
+        _show_errors(one.error, known)
 
 
-def _show_fit(runtime: str, known: Sequence[Observation]) -> None:
-    fitted = fit(known)
+def _show_fit(one: RuntimeFit, known: Sequence[Observation]) -> None:
+    fitted, runtime = one.efficiencies, one.error.runtime
     print(f"\n{runtime}: the share of its roofline that each class of kernels reaches, from {len(known)} latencies")
     for name, share in fitted.shares.items():
         print(f"  {name:32}{share:6.2f}")
-    print(f"  starting a kernel takes {fitted.start_cycles:,.0f} cycles")
+    print(
+        f"  starting a kernel of products takes {fitted.product_cycles:,.0f} cycles, and {fitted.thread_cycles:,.0f} for "
+        f"each further thread; another kernel, {fitted.other_cycles:,.0f}"
+    )
     print(f"  with threads, shares fall as their number to the power of -{fitted.thread_loss:.2f}")
     for device, factor in fitted.device_factors.items():
         print(f"  {device}: {factor:.2f} times as long as these say")
 
 
-def _show_errors(known: Sequence[Observation]) -> None:
+def _show_errors(error: HeldOutError, known: Sequence[Observation]) -> None:
     heads = f"{'model left out':16}{'candidate':32}{'threads':>7}{'device':>30}"
     print(f"\n  {heads}{'measured':>11}{'forecast':>11}{'factor':>8}")
     for one in sorted(hold_out(known, lambda each: each.model), key=_place):
         _show_row(one)
-    error = held_out_error(known)
-    assert error is not None
     print(f"\n  {error.models} models, {error.forecasts} forecasts: {error.within:.0%} within a factor of 1.5;")
     print(f"  nine of ten within {error.factor:.2f}; the worst {error.worst:.2f}")
     if error.device_factor is not None:
-        print(f"  a whole device left out: nine of ten within {error.device_factor:.2f}")
+        print(f"  a whole device left out: nine of ten within {error.device_factor:.2f}; both, {error.both:.2f}")
 
 
 def _show_row(one: HeldOutForecast) -> None:
@@ -241,4 +251,5 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.measure:
         measure(given.models)
+        fit_all()
     show()

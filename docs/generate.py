@@ -64,15 +64,21 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"## edgewright {context.info_name}"
     yield _fenced(" ".join([context.command_path, *command.collect_usage_pieces(context)]))
     yield from _paragraphs(command.help or "")
-    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-    records = filter(None, (option.get_help_record(context) for option in options))
-    rows = [f"| `{_cell(flags)}` | {_cell(_prose(text))} |" for flags, text in records]
-    yield "\n".join(["| option | meaning |", "|---|---|", *rows])
+    yield from _options(command, context)
     for name, inner in command.commands.items() if isinstance(command, click.Group) else ():
         inside = click.Context(inner, info_name=name, parent=context)
         yield f"### {inside.command_path}"
         yield _fenced(" ".join([inside.command_path, *inner.collect_usage_pieces(inside)]))
         yield from _paragraphs(inner.help or "")
+        yield from _options(inner, inside)
+
+
+def _options(command: click.Command, context: click.Context) -> Iterator[str]:
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    records = filter(None, (option.get_help_record(context) for option in options))
+    rows = [f"| `{_cell(flags)}` | {_cell(_prose(text))} |" for flags, text in records]
+    if rows:
+        yield "\n".join(["| option | meaning |", "|---|---|", *rows])
 
 
 def _device_commands() -> Iterator[str]:

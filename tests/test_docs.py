@@ -20,6 +20,8 @@ from hwbench import metrics
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.samples_needed import SamplesNeeded
 from hwbench.budgets.verdicts import Verdict
+from hwbench.forecasts.forecast import Forecast
+from hwbench.forecasts.held_out_error import HeldOutError
 from hwbench.machine import device_profiles
 from hwbench.machine.gpu_timing import GpuState, GpuTimes
 from hwbench.machine.identity import Machine
@@ -32,7 +34,7 @@ from hwbench.results.profile_results import CandidateResult, ProfileResult, Resu
 from hwbench.results.unsettled import Unsettled
 from hwbench.stats.paired_proportions import Flips
 from runtimes.bundles.manifest import Artifact
-from runtimes.bundles.work import Work
+from runtimes.bundles.work import KernelWork, Work
 from runtimes.sampling.closed_loop import Block
 from runtimes.sampling.system_conditions import Conditions
 from toolchain import cli
@@ -43,6 +45,9 @@ TYPES = (
         Report,
         Artifact,
         Work,
+        KernelWork,
+        Forecast,
+        HeldOutError,
         Machine,
         Peaks,
         Bandwidth,
@@ -83,7 +88,10 @@ def commands() -> dict[str, click.Command]:
 
 
 def options(command: click.Command) -> set[str]:
-    return {flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")} | {"--help"}
+    """The options of a command and of those below it."""
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")} | {"--help"}
+    return own.union(*map(options, inner))
 
 
 @pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)

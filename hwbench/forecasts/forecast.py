@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwbench.forecasts.device_rates import NoForecastError, rates_of
-from hwbench.forecasts.efficiency_fit import Efficiencies, fit
-from hwbench.forecasts.held_out_error import HeldOutError, held_out_error
+from hwbench.forecasts.held_out_error import HeldOutError
 from hwbench.forecasts.kernel_bounds import kernel_bounds
 from hwbench.forecasts.observation import Observation
+from hwbench.forecasts.runtime_fit import RuntimeFit
 from runtimes.bundles.manifest import Artifact
 from runtimes.bundles.work import Work
 from runtimes.profile import HardwareProfile
@@ -40,17 +40,17 @@ class Forecaster:
 
     Args:
         profile: the device.
-        observations: all that was measured, on all runtimes.
+        fits: what was learnt of each runtime, by its name.
     """
 
-    def __init__(self, profile: HardwareProfile, observations: Sequence[Observation]) -> None:
-        self._profile, self._observations = profile, observations
-        self._fitted: dict[str, tuple[Efficiencies, HeldOutError]] = {}
+    def __init__(self, profile: HardwareProfile, fits: Mapping[str, RuntimeFit]) -> None:
+        self._profile, self._fits = profile, fits
+        self._used: dict[str, HeldOutError] = {}
 
     @property
     def errors(self) -> tuple[HeldOutError, ...]:
         """The errors of the runtimes that something was forecast for."""
-        return tuple(error for _, error in self._fitted.values())
+        return tuple(self._used.values())
 
     def forecast(self, artifact: Artifact) -> Forecast:
         """Forecast the latency of an artifact at the shapes that its work was counted with."""
@@ -61,29 +61,23 @@ class Forecaster:
         return Forecast(low_ms, high_ms)
 
     def _range_ms(self, artifact: Artifact) -> tuple[float, float]:
-        profile, threads, work = self._profile, artifact.settings.threads, artifact.work
-        rates = rates_of(profile, threads)
-        efficiencies, error = self._learnt(artifact.runtime)
+        profile, runtime, work = self._profile, artifact.runtime, artifact.work
+        fitted = self._fits.get(runtime)
+        if fitted is None:
+            raise NoForecastError(
+                f"no device was measured with {runtime}; edgewright profiles learn REPORT learns from one"
+            )
+        rates = rates_of(profile, artifact.settings.threads)
         if work is None:
             raise NoForecastError("the model's operations were not counted")
         _check_precisions(work)
         bounds = kernel_bounds(work.kernels, rates)
-        is_known = profile.title in efficiencies.device_factors
-        here = Observation(profile.title, "", "", artifact.runtime, rates.threads, rates.clock_ghz, 1.0, bounds)
-        middle_ms = efficiencies.latency_ms(here)
-        factor = error.factor if is_known else max(error.factor, error.device_factor or 0.0)
-        return middle_ms / factor, middle_ms * factor * (1.0 if is_known else _UNREACHED)
-
-    def _learnt(self, runtime: str) -> tuple[Efficiencies, HeldOutError]:
-        if runtime not in self._fitted:
-            known = [one for one in self._observations if one.runtime == runtime]
-            error = held_out_error(known)
-            if error is None:
-                raise NoForecastError(
-                    f"no device was measured with {runtime}; edgewright profiles learn REPORT learns from one"
-                )
-            self._fitted[runtime] = fit(known), error
-        return self._fitted[runtime]
+        here = Observation(profile.title, "", "", runtime, rates.threads, rates.clock_ghz, 1.0, bounds)
+        middle_ms, error = fitted.efficiencies.latency_ms(here), fitted.error
+        self._used[runtime] = error
+        if profile.title in error.devices:
+            return middle_ms / error.factor, middle_ms * error.factor
+        return middle_ms / error.both, middle_ms * error.both * _UNREACHED
 
 
 def _check_precisions(work: Work) -> None:

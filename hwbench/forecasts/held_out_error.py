@@ -45,7 +45,8 @@ class HeldOutError:
         factor: the factor that nine of ten are within, 1.5 at least.
         worst: the factor of the worst.
         devices: the devices that were measured.
-        device_factor: the factor that nine of ten are within where a whole device is left out; None with one device.
+        device_factor: the factor that nine of ten are within where a whole device is left out, and the models were
+            measured on others; None with one device.
     """
 
     runtime: str
@@ -57,24 +58,28 @@ class HeldOutError:
     devices: tuple[str, ...]
     device_factor: float | None = None
 
+    @property
+    def both(self) -> float:
+        """The factor for a model and a device that were not fitted on: both errors, as if they were independent."""
+        return math.exp(math.hypot(math.log(self.factor), math.log(self.device_factor or 1.0)))
+
 
 def held_out_error(observations: Sequence[Observation]) -> HeldOutError | None:
     """Compute the error of one runtime's forecasts; None if there are too few models to leave one out."""
     by_model = hold_out(observations, lambda one: one.model)
     if not by_model:
         return None
-    devices = tuple(sorted({one.device for one in observations}))
-    by_device = hold_out(observations, lambda one: one.device) if len(devices) > 1 else []
+    by_device = [one.factor for one in hold_out_devices(observations)]
     factors = [one.factor for one in by_model]
     return HeldOutError(
         observations[0].runtime,
         len({one.observation.model for one in by_model}),
         len(factors),
         sum(factor <= WITHIN for factor in factors) / len(factors),
-        _covering(factors),
+        max(WITHIN, _covering(factors)),
         max(factors),
-        devices,
-        _covering([one.factor for one in by_device]) if by_device else None,
+        tuple(sorted({one.device for one in observations})),
+        _covering(by_device) if by_device else None,
     )
 
 
@@ -100,11 +105,22 @@ def hold_out(observations: Sequence[Observation], part: Callable[[Observation], 
     return found
 
 
+def hold_out_devices(observations: Sequence[Observation]) -> list[HeldOutForecast]:
+    """Forecast each device by the others, for the models that others measured: the error of the device alone."""
+    known = {(one.model, one.device) for one in observations}
+    found = hold_out(observations, lambda one: one.device)
+    return [
+        each
+        for each in found
+        if any(model == each.observation.model and device != each.observation.device for model, device in known)
+    ]
+
+
 def _covering(factors: Sequence[float]) -> float:
     """Find the factor that covers nine of ten, and one more like them with that probability.
 
     It is the quantile of split conformal prediction (Vovk, Gammerman and Shafer, 2005, Algorithmic Learning in a
-    Random World), and 1.5 at least.
+    Random World).
     """
     rank = min(math.ceil(_COVERED * (len(factors) + 1)), len(factors))
-    return max(WITHIN, sorted(factors)[rank - 1])
+    return sorted(factors)[rank - 1]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from hwbench.forecasts.device_rates import DeviceRates, NoForecastError
 from runtimes.bundles.work import KernelWork
@@ -17,11 +15,13 @@ class KernelBounds:
 
     Attributes:
         ms: the sum of the kernels' rooflines in ms, by class, such as "convolution, int8".
-        kernels: number of kernels, each of which has to be started.
+        products: number of kernels that compute products.
+        others: number of other kernels.
     """
 
     ms: Mapping[str, float]
-    kernels: int
+    products: int
+    others: int
 
 
 def kernel_bounds(kernels: Sequence[KernelWork], rates: DeviceRates) -> KernelBounds:
@@ -32,7 +32,7 @@ def kernel_bounds(kernels: Sequence[KernelWork], rates: DeviceRates) -> KernelBo
     """
     if not kernels:
         raise NoForecastError("the kernels of this model cannot be counted")
-    found: Counter[str] = Counter()
+    found: dict[str, float] = {}
     for kernel in kernels:
         seconds = kernel.bytes / rates.bytes_per_s
         if kernel.operations:
@@ -40,8 +40,10 @@ def kernel_bounds(kernels: Sequence[KernelWork], rates: DeviceRates) -> KernelBo
             if rate is None:
                 raise NoForecastError(f"the device has no peak in {kernel.precision}")
             seconds = max(seconds, kernel.operations / rate)
-        found[class_of(kernel)] += cast("int", kernel.count * seconds * 1e3)
-    return KernelBounds(dict(sorted(found.items())), sum(kernel.count for kernel in kernels))
+        name = class_of(kernel)
+        found[name] = found.get(name, 0.0) + kernel.count * seconds * 1e3
+    products = sum(kernel.count for kernel in kernels if kernel.operations)
+    return KernelBounds(dict(sorted(found.items())), products, sum(kernel.count for kernel in kernels) - products)
 
 
 def class_of(kernel: KernelWork) -> str:

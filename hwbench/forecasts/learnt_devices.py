@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.resources
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import platformdirs
 
 from hwbench.forecasts.observation import Observation
+from hwbench.forecasts.runtime_fit import RuntimeFit, fit_runtimes
 from hwbench.progress import say
 from runtimes.cache import Cache
 from runtimes.codec import decode
 
 SHIPPED = "measured.json"
 """Name of the file of observations that ships."""
+_KEY = "observations"
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """Observations from one origin.
+    """Observations, and what was fitted on them.
 
     Attributes:
         about: sentences on how, where and when they were measured.
+        fits: what was learnt of each runtime; fitting takes seconds, since each model is left out in turn.
     """
 
     about: tuple[str, ...] = ()
-    observations: tuple[Observation, ...] = field(default_factory=tuple)
+    observations: tuple[Observation, ...] = ()
+    fits: tuple[RuntimeFit, ...] = ()
 
 
-def all_observations() -> tuple[Observation, ...]:
-    """Collect all observations; the user's replace those that ship of the same device."""
-    shipped, own = shipped_observations().observations, learnt_observations()
-    return merged(shipped, own)
+def known_fits() -> Mapping[str, RuntimeFit]:
+    """Find what is known of each runtime, by its name: from the observations that ship and the user's."""
+    own = learnt_observations()
+    fits = _fits(own) if own else shipped().fits
+    return {one.error.runtime: one for one in fits}
 
 
-def shipped_observations() -> Learnt:
-    """Read the observations that ship."""
-    text = importlib.resources.files("hwbench.forecasts").joinpath(SHIPPED).read_text("utf-8")
-    return decode(Learnt, json.loads(text), SHIPPED)
+def shipped() -> Learnt:
+    """Read what ships."""
+    return decode(Learnt, json.loads(_text()), SHIPPED)
 
 
 def learnt_observations() -> tuple[Observation, ...]:
@@ -68,7 +73,18 @@ def merged(older: Sequence[Observation], newer: Sequence[Observation]) -> tuple[
     return tuple({one.identity: one for one in (*older, *newer)}.values())
 
 
-_KEY = "observations"
+def _fits(own: tuple[Observation, ...]) -> tuple[RuntimeFit, ...]:
+    """Fit the user's observations with those that ship, once for the same observations."""
+    key = ["fits", hashlib.sha256(_text().encode()).hexdigest(), own]
+    found = _store().get_value(Learnt, key)
+    if found is None:
+        found = Learnt(fits=fit_runtimes(merged(shipped().observations, own)))
+        _store().put_value(key, found)
+    return found.fits
+
+
+def _text() -> str:
+    return importlib.resources.files("hwbench.forecasts").joinpath(SHIPPED).read_text("utf-8")
 
 
 def _store() -> Cache:

@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 KernelKind = Literal[
-    "convolution", "depthwise convolution", "matrix product", "recurrent", "function", "elementwise", "conversion"
+    "convolution",
+    "depthwise convolution",
+    "matrix product",
+    "dynamic matrix product",
+    "recurrent",
+    "function",
+    "elementwise",
+    "movement",
+    "conversion",
 ]
 """Classes of kernels that reach a similar share of what a processor can do.
 
-A function computes exponentials, roots or means; what is elementwise adds, multiplies, compares, pools or moves; a
-conversion is between integers and floats.
+A function computes exponentials, roots or means; what is elementwise adds, multiplies or compares, and is fused by
+runtimes where it follows a product; a movement is pooling, transposing, and whatever else; a conversion is between
+integers and floats. The operands of a dynamic product are quantized while it runs.
 """
 
 

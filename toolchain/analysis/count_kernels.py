@@ -16,6 +16,11 @@ from toolchain.graphs.product_precision import INTEGER
 
 _UNFUSED = {"FusedConv": "Conv", "NhwcFusedConv": "Conv", "FusedMatMul": "MatMul", "FusedGemm": "Gemm"}
 _RECURRENT = frozenset({"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"})
+_DYNAMIC = frozenset({"DynamicQuantizeLinear", "DynamicQuantizeMatMul"})
+_ELEMENTWISE = frozenset(
+    "Add Sub Mul Div Neg Abs Relu Clip LeakyRelu PRelu Where Min Max Not And Or Equal Less Greater QLinearAdd QLinearMul "
+    "HardSigmoid QLinearLeakyRelu Sum".split()
+)
 _CONVERSIONS = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast"})
 _FUNCTIONS = frozenset(
     "Softmax LogSoftmax BiasSoftmax LayerNormalization SkipLayerNormalization SimplifiedLayerNormalization "
@@ -46,27 +51,35 @@ def count_kernels(model: ir.Model, feeds: Mapping[str, Array]) -> tuple[KernelWo
     Raises:
         UsageError: ONNX Runtime cannot run the model here, or its steps are too many to record.
     """
+    nodes = executed_nodes(model, feeds, fused=True)[0]
+    is_dynamic = any(node.op in _DYNAMIC for node in nodes)
     kernels: Counter[tuple[KernelKind, str, int, int]] = Counter()
-    for node in executed_nodes(model, feeds, fused=True)[0]:
+    for node in nodes:
         inputs, outputs = ([tensor.shape for tensor in end] for end in (node.inputs, node.outputs))
         count = macs(_UNFUSED.get(node.op, node.op), None, inputs, outputs)
         if count is None:
             return ()
-        kernels[_kind(node, count), _precision(node), 2 * count, _moved(node)] += 1
+        kind, steps = _kind(node, count, is_dynamic=is_dynamic), _steps(node)
+        kernels[kind, _precision(node), 2 * count // steps, _moved(node)] += steps
     return tuple(KernelWork(*kernel, number) for kernel, number in sorted(kernels.items()))
 
 
-def _kind(node: ExecutedNode, count: int) -> KernelKind:
+def _steps(node: ExecutedNode) -> int:
+    """Count the steps of a recurrent kernel, each of which reads all weights; 1 for other kernels."""
+    return max(1, node.inputs[0].shape[0]) if node.op in _RECURRENT else 1
+
+
+def _kind(node: ExecutedNode, count: int, *, is_dynamic: bool) -> KernelKind:
     if node.op in _RECURRENT:
         return "recurrent"
     if count and "Conv" in node.op:
         weight = max((tensor.shape for tensor in node.inputs[1:]), key=len)
         return "depthwise convolution" if weight[1] == 1 and weight[0] > 1 else "convolution"
     if count:
-        return "matrix product"
+        return "dynamic matrix product" if is_dynamic and node.op in INTEGER else "matrix product"
     if node.op in _CONVERSIONS:
         return "conversion"
-    return "function" if node.op in _FUNCTIONS else "elementwise"
+    return "function" if node.op in _FUNCTIONS else "elementwise" if node.op in _ELEMENTWISE else "movement"
 
 
 def _precision(node: ExecutedNode) -> str:

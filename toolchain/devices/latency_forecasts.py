@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from hwbench.forecasts.forecast import Forecaster
-from hwbench.forecasts.learnt_devices import all_observations
+from hwbench.forecasts.learnt_devices import known_fits
 from hwbench.results.profile_results import CandidateResult, ProfileResult
 from runtimes.profile import HardwareProfile
 from toolchain.devices.device_match import DeviceMatch
@@ -16,7 +16,7 @@ def with_forecasts(result: ProfileResult, profile: HardwareProfile, match: Devic
     """Add forecasts to a result, if its device is not this machine; statuses and verdicts stay as they are."""
     if match.is_here:
         return result
-    forecaster = Forecaster(profile, all_observations())
+    forecaster = Forecaster(profile, known_fits())
     candidates = _forecast(result.candidates, forecaster)
     return dataclasses.replace(result, candidates=candidates, forecast_errors=forecaster.errors)
 
