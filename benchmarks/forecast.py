@@ -213,10 +213,8 @@ def _show_fit(one: RuntimeFit, known: Sequence[Observation]) -> None:
     print(f"\n{runtime}: the share of its roofline that each class of kernels reaches, from {len(known)} latencies")
     for name, share in fitted.shares.items():
         print(f"  {name:32}{share:6.2f}")
-    print(
-        f"  starting a kernel of products takes {fitted.product_cycles:,.0f} cycles, and {fitted.thread_cycles:,.0f} for "
-        f"each further thread; another kernel, {fitted.other_cycles:,.0f}"
-    )
+    cycles = f"{fitted.product_cycles:,.0f} cycles, and {fitted.thread_cycles:,.0f} for each further thread"
+    print(f"  starting a kernel of products takes {cycles}; another kernel, {fitted.other_cycles:,.0f}")
     print(f"  with threads, shares fall as their number to the power of -{fitted.thread_loss:.2f}")
     for device, factor in fitted.device_factors.items():
         print(f"  {device}: {factor:.2f} times as long as these say")

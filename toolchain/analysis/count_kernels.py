@@ -18,8 +18,8 @@ _UNFUSED = {"FusedConv": "Conv", "NhwcFusedConv": "Conv", "FusedMatMul": "MatMul
 _RECURRENT = frozenset({"LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"})
 _DYNAMIC = frozenset({"DynamicQuantizeLinear", "DynamicQuantizeMatMul"})
 _ELEMENTWISE = frozenset(
-    "Add Sub Mul Div Neg Abs Relu Clip LeakyRelu PRelu Where Min Max Not And Or Equal Less Greater QLinearAdd QLinearMul "
-    "HardSigmoid QLinearLeakyRelu Sum".split()
+    "Add Sub Mul Div Neg Abs Relu Clip LeakyRelu PRelu Where Min Max Not And Or Equal Less Greater QLinearAdd "
+    "QLinearMul HardSigmoid QLinearLeakyRelu Sum".split()
 )
 _CONVERSIONS = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast"})
 _FUNCTIONS = frozenset(

@@ -124,6 +124,7 @@ def learn(reports: tuple[Path, ...], profile: str | None, forget: bool) -> None:
         raise UsageError("Give the report.json of a device, as edgewright measure --out writes it, or --forget.")
     from hwbench.forecasts import learnt_devices
     from hwbench.results.observations_in_reports import read_observations
+    from hwbench.wording import count
 
     device = device_profiles.load(profile) if profile is not None else None
     read = [read_observations(report, device) for report in reports]
@@ -134,7 +135,8 @@ def learn(reports: tuple[Path, ...], profile: str | None, forget: bool) -> None:
     if reports and not found:
         raise UsageError(f"Nothing can be learnt: {'; '.join(reasons) or 'the reports hold no measurement'}.")
     total = learnt_devices.learn(found) if found else 0
-    click.echo(f"Learnt {len(found):,} latencies; {total:,} are remembered beside those that ship.")
+    latencies = count(len(found), "latency", "latencies")
+    click.echo(f"Learnt {latencies}; remembered beside those that ship: {total:,}.")
     for reason in reasons:
         click.echo(f"  some were left out: {reason}")
 

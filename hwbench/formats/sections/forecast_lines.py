@@ -35,11 +35,11 @@ def _error_text(error: HeldOutError) -> str:
     share = f"{error.within:.0%} of {count(error.forecasts, 'forecast')} within a factor of {WITHIN:g}"
     models = (
         f"of {count(error.models, 'model')} that they were not fitted on: {share}, nine of ten within "
-        f"{error.factor:.2g}, the worst {error.worst:.2g}"
+        f"{error.factor:.1f}, the worst {error.worst:.1f}"
     )
     devices = (
-        f"; of a device that they were not fitted on, nine of ten within {error.device_factor:.2g}"
+        f"; of a device that they were not fitted on, nine of ten within {error.device_factor:.1f}"
         if error.device_factor is not None
         else "; of another device, the error is not known"
     )
-    return f"{models}{devices}; learnt on {some(error.devices, _NAMED)}"
+    return f"{models}{devices}; learnt on {some(error.devices, _NAMED, separator='; ')}"
