@@ -69,7 +69,7 @@ def test_matrix_shows_every_metric(cli, contents, nothing_set_up, tmp_path, imag
         (("matrix", "BUNDLE", "--metric", "top1"), "give --evaluation FILE.npz"),
         (("matrix", "nothing.edge"), "There is no file 'nothing.edge'"),
         (("verify", "BUNDLE", "--target", "emulated"), "run: edgewright targets setup rpi5"),
-        (("verify", "BUNDLE", "--target", "elsewhere"), "'elsewhere' is not one of 'local', 'emulated'"),
+        (("verify", "BUNDLE", "--target", "elsewhere"), "'elsewhere' is none of local, emulated, ssh://"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
