@@ -37,6 +37,8 @@ _EXTRAS = {
     "ruptures": "history",
     "jinja2": "toolchain",
     "click": "hwbench",
+    "dask": "dask",
+    "distributed": "dask",
     "ml_dtypes": "toolchain",
     "onnxscript": "toolchain",
     "platformdirs": "hwbench",

@@ -163,6 +163,7 @@ class HardwareProfile:
         options: each runtime's own options for its sessions on the device, such as spinning = "0" if other work
             needs the cores; the caller of `load` may override them.
         board: a part of the model name in the device tree that only this device has ("Raspberry Pi 5").
+        price_per_hour: the price of an hour of the device, in any currency; bundles do not hold it.
         sources: the source of each figure, by the figure's key ("memory.capacity_gb").
     """
 
@@ -182,8 +183,11 @@ class HardwareProfile:
     emulation: Emulation | None = None
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    price_per_hour: float | None = None
 
     def __post_init__(self) -> None:
+        if self.price_per_hour is not None and not 0 <= self.price_per_hour < math.inf:
+            raise ValueError(f"has price_per_hour = {self.price_per_hour}; expected a number of 0 or more")
         if self.threads < 1:
             raise ValueError(f"has threads = {self.threads}; expected at least 1")
         for runtime in self.runtimes:

@@ -31,8 +31,8 @@ from runtimes.processes.owned_folder import temporary_files
 
 # The order in which people use the commands.
 _ORDER = (
-    *"demo inspect profiles targets build measure gate history verify compile matrix sign".split(),
-    *"calibrate debug saturation".split(),
+    *"demo inspect profiles targets build sweep measure gate history".split(),
+    *"verify compile matrix sign calibrate debug saturation".split(),
 )
 
 

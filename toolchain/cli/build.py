@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hwbench.targets import Target
     from runtimes.profile import HardwareProfile
     from toolchain.engines.shape_ranges import DimensionRanges
+    from toolchain.pipeline.request import BuildRequest
 
 DURATION_S = 0.5  # of a block; up to thirty are measured, and processes differ more than the runs of one do
 
@@ -190,24 +191,41 @@ def command(
             from hwbench.machine import device_profiles
 
             asked["profiles"] = (device_profiles.detect(there.machine),)
-        _build(ctx, there, plan=plan, form=form, verbose=verbose, duration=duration, asked=asked)
+        _build(ctx, there, request_of(duration=duration, **asked), plan=plan, form=form, verbose=verbose)
 
 
 def _build(
-    ctx: click.Context,
-    target: Target,
-    *,
-    plan: bool,
-    form: str,
-    verbose: bool,
-    duration: float | None,
-    asked: Mapping[str, Any],
+    ctx: click.Context, target: Target, request: BuildRequest, *, plan: bool, form: str, verbose: bool
 ) -> None:
+    from toolchain.output_folder import output_folder
+    from toolchain.pipeline.request import result_files
+
+    if plan:
+        from toolchain.cli._plans import show_plans
+
+        ctx.exit(show_plans(request, form))
+    check_keeps_inputs(ctx, result_files(request), "out")
+    with output_folder(request.out):
+        from toolchain.pipeline.build import build
+
+        results = build(request, target)
+    show_build(results, request.out, form, verbose=verbose)
+    from hwbench.budgets.outcome import EXIT_CODES
+
+    interrupted = any(result.search and "Ctrl-C" in (result.search.stopped or "") for result in results.profiles)
+    ctx.exit(INTERRUPTED if interrupted else EXIT_CODES[results.outcome])
+
+
+def request_of(duration: float | None = None, **asked: Any) -> BuildRequest:
+    """Make the request of the command's parameters, under their names.
+
+    Raises:
+        UsageError: a budget is not for a build, or a runtime is unknown to a profile.
+    """
     from runtimes.sampling.closed_loop import SamplingPlan
     from toolchain.candidates.build_cache import default_folder
     from toolchain.candidates.candidate import check_runtimes
-    from toolchain.output_folder import output_folder
-    from toolchain.pipeline.request import BuildRequest, result_files
+    from toolchain.pipeline.request import BuildRequest
 
     sampling = sampling_plan(duration) if duration is not None else SamplingPlan(duration_s=DURATION_S)
     request = BuildRequest(**asked, sampling=sampling, cache=default_folder())
@@ -223,17 +241,4 @@ def _build(
             )
     for profile in request.profiles:
         check_runtimes(profile, request.runtimes)
-    if plan:
-        from toolchain.cli._plans import show_plans
-
-        ctx.exit(show_plans(request, form))
-    check_keeps_inputs(ctx, result_files(request), "out")
-    with output_folder(request.out):
-        from toolchain.pipeline.build import build
-
-        results = build(request, target)
-    show_build(results, request.out, form, verbose=verbose)
-    from hwbench.budgets.outcome import EXIT_CODES
-
-    interrupted = any(result.search and "Ctrl-C" in (result.search.stopped or "") for result in results.profiles)
-    ctx.exit(INTERRUPTED if interrupted else EXIT_CODES[results.outcome])
+    return request

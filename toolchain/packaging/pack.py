@@ -68,7 +68,7 @@ def pack(contents: Contents, path: Path) -> None:
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         model=contents.model,
-        profile=contents.profile,
+        profile=dataclasses.replace(contents.profile, price_per_hour=None),  # the owner's business
         artifact=dataclasses.replace(artifact, file=Path(file)),
         golden=Golden(0 if first is None else len(first), _tolerance(contents)),
         recipe=encode(contents.recipe),

@@ -21,16 +21,20 @@ CandidatesByProfile = Sequence[tuple[HardwareProfile, Sequence[Candidate]]]
 """Candidates to try, by profile."""
 
 
+class NothingToTryError(UsageError):
+    """A profile has no candidate to try."""
+
+
 def check_candidates(listed: CandidatesByProfile) -> None:
     """Refuse a profile without any candidate to try: its runtimes are not installed, or lack the arithmetic.
 
     Raises:
-        UsageError: no candidate can be tried; the message gives the reason for each.
+        NothingToTryError: no candidate can be tried; the message gives the reason for each.
     """
     for profile, candidates in listed:
         if all(candidate.refusal is not None for candidate in candidates):
             why = " ".join(dict.fromkeys(str(candidate.refusal) for candidate in candidates))
-            raise UsageError(f"There is nothing to try for {profile.name}: {why}")
+            raise NothingToTryError(f"There is nothing to try for {profile.name}: {why}")
 
 
 def check_samples(

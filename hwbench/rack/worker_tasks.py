@@ -1,0 +1,94 @@
+"""Work on a Dask worker: one measurement at a time, in processes that end when nobody waits for them any more."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from distributed import get_worker
+
+import runtimes
+from hwbench import child_process
+from hwbench.machine.identity import this_machine
+from hwbench.rack.worker_files import find
+from hwbench.targets.local import LocalTarget
+from runtimes.codec import decode, encode
+from runtimes.errors import BackendError
+from runtimes.sampling.closed_loop import SamplingPlan
+
+_POLL_S = 0.25
+
+
+def describe() -> dict[str, Any]:
+    """Describe this worker: edgewright's version, and the machine."""
+    return {"version": runtimes.__version__, "machine": encode(this_machine())}
+
+
+def run(limit_s: float, *, bundle: str, inputs: str) -> bytes:
+    """Run a bundle on samples, both held here by name, and return the outputs as the bytes of an .npz."""
+    with alone(), tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        outputs = Path(folder, "outputs.npz")
+        LocalTarget(limit_s).run(find(bundle), find(inputs), outputs)
+        return outputs.read_bytes()
+
+
+def sample(plan: Any, *, bundle: str, inputs: str) -> Any:
+    """Measure one block by an encoded plan, and return it encoded."""
+    with alone():
+        return encode(LocalTarget().sample(find(bundle), find(inputs), decode(SamplingPlan, plan, "the plan")))
+
+
+def gpu_times(*, bundle: str, inputs: str) -> Any:
+    """Time the parts of inferences on a GPU, and return them encoded."""
+    with alone():
+        return encode(LocalTarget().gpu_times(find(bundle), find(inputs)))
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Hold this machine for one measurement, whichever worker here measures, and kill what it runs if it is cancelled.
+
+    Dask cannot end a task that runs, so a thread looks whether the scheduler still wants this one. It does not once the
+    client has cancelled it, or is gone.
+
+    Raises:
+        BackendError: it was cancelled before it began.
+    """
+    processes: set[child_process.Process] = set()
+    child_process.track_in(processes)
+    ended = threading.Event()
+    worker, key = get_worker(), str(get_worker().get_current_task())
+
+    def is_wanted() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is not None and task.state == "executing"
+
+    def watch() -> None:
+        while not ended.wait(_POLL_S):
+            for process in list(processes) if not is_wanted() else ():
+                process.kill()
+
+    lock = Path(tempfile.gettempdir(), f"edgewright-measuring-{os.geteuid()}.lock")
+    with lock.open("a") as held:
+        while True:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not is_wanted():
+                    raise BackendError("nobody waits for this measurement any more") from None
+                time.sleep(_POLL_S)
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()

@@ -1,0 +1,141 @@
+"""Boards of a rack as places: a worker that offers a device's name builds and measures the cells for that device."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from distributed import Client
+
+from hwbench.rack.boards import Board, BoardLostError, StoppedError, find_boards, stoppable
+from hwbench.rack.worker_files import find
+from hwbench.rack.worker_tasks import alone
+from runtimes.codec import decode, encode
+from runtimes.errors import UsageError
+from toolchain.pipeline.request import BuildRequest
+from toolchain.sweep.cells import Cell, files_read
+from toolchain.sweep.places import PlaceLostError, build_in_child
+
+HOST = "host"
+"""The resource of workers that build for devices that are not in the rack, as this machine's cores do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BoardPlace:
+    """A board that builds one cell at a time.
+
+    Attributes:
+        boards: names of the profiles that the rack has boards of.
+    """
+
+    board: Board
+    boards: frozenset[str]
+    lanes: int = 1
+
+    @property
+    def name(self) -> str:
+        """The worker's name."""
+        return self.board.name
+
+    def takes(self, cell: Cell) -> bool:
+        """See `Place`."""
+        wanted = cell.profile.name if cell.profile.name in self.boards else HOST
+        return wanted in self.board.kinds
+
+    def build(self, cell: Cell, folder: Path) -> None:
+        """See `Place`."""
+        request, files = _packed(cell.request)
+        kind = cell.profile.name if cell.profile.name in self.board.kinds else HOST
+        try:
+            made = self.board.call_with(build_here, files, encode(request), kind=kind)
+        except (BoardLostError, StoppedError) as lost:
+            raise PlaceLostError(str(lost)) from None
+        for name, data in made.items():
+            (folder / Path(name).name).write_bytes(data)
+
+    def stop(self) -> None:
+        """See `Place`."""
+        self.board.stopping.set()
+
+
+class Rack:
+    """The boards of a scheduler, and those that join it later."""
+
+    def __init__(self, client: Client, wanted: frozenset[str]) -> None:
+        """Look at the workers that are there.
+
+        Args:
+            client: the scheduler.
+            wanted: names of the profiles of the sweep.
+
+        Raises:
+            UsageError: no worker offers one of the profiles, or `HOST`; or a worker has another release of edgewright.
+        """
+        self._client, self._known, self._stopping = client, set[str](), threading.Event()
+        offered = frozenset(kind for board in find_boards(client) for kind in board.kinds)
+        self.profiles = offered & wanted
+        if not self.profiles and HOST not in offered:
+            raise UsageError(
+                f"No worker of the scheduler offers {' or '.join(sorted(wanted))}; start one on each board with: "
+                f"dask worker SCHEDULER --nthreads 1 --resources {min(wanted)}=1"
+            )
+
+    def join(self) -> list[BoardPlace]:
+        """List the boards that joined since the last call, checked; none if the scheduler is gone.
+
+        Raises:
+            UsageError: one has another release of edgewright.
+        """
+        try:
+            found = [board for board in find_boards(self._client) if board.kinds & (self.profiles | {HOST})]
+        except BoardLostError:
+            return []
+        joined = []
+        for board in found:
+            if board.address not in self._known:
+                self._known.add(board.address)
+                try:
+                    board.describe()
+                except BoardLostError:
+                    continue
+                joined.append(BoardPlace(stoppable(board, self._stopping), self.profiles))
+        return joined
+
+
+def check_sendable(cells: Sequence[Cell], boards: frozenset[str]) -> None:
+    """Refuse metrics that are functions of the user's own for boards, to which no code is sent.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for cell in cells:
+        own = next((metric for metric in cell.request.metrics if ".py:" in metric), None)
+        if own is not None and cell.profile.name in boards:
+            raise UsageError(
+                f"The metric {own} is code of your own, which no board of the rack is sent; sweep {cell.model} with a "
+                "metric of edgewright's, or without the rack."
+            )
+
+
+def build_here(request: Any, **names: str) -> dict[str, bytes]:
+    """Build an encoded request on this worker, whose files are held here by name; return the files that were made."""
+    with alone(), tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        files = {inside: find(name) for inside, name in names.items()}
+        build_in_child(decode(BuildRequest, request, "the request"), Path(folder), files)
+        return {made.name: made.read_bytes() for made in Path(folder).iterdir()}
+
+
+def _packed(request: BuildRequest) -> tuple[BuildRequest, dict[str, Path]]:
+    """Return a request whose paths begin with in/, and its files by their names there."""
+    files: dict[str, Path] = {}
+    fields: dict[str, Any] = {}
+    for name, (first, *others) in files_read(request).items():
+        inside = f"{name}/{first.name}"
+        files[inside] = first
+        files |= {f"{name}/{other.relative_to(first.parent)}": other for other in others}
+        fields[name] = f"in/{inside}" if name == "source" else Path("in", inside)
+    return dataclasses.replace(request, **fields), files
