@@ -16,6 +16,7 @@ from distributed import Client, Future, KilledWorker
 from distributed.comm import CommClosedError
 
 import runtimes
+from hwbench.boards.faults import BoardLostError
 from hwbench.machine.identity import Machine
 from hwbench.rack import dispatch, worker_files, worker_tasks
 from runtimes.codec import decode
@@ -27,12 +28,20 @@ _PART_BYTES = 4 << 20  # Dask warns about arguments above 10 MB
 _POLL_S = 1.0
 
 
-class BoardLostError(BackendError):
-    """A board's worker, or the scheduler, is gone."""
-
-
 class StoppedError(BackendError):
     """The caller has asked to stop."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a board says of itself.
+
+    Attributes:
+        can_build: the toolchain's packages are installed there.
+    """
+
+    machine: Machine
+    can_build: bool
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,8 @@ class Board:
                 return result
             finally:
                 future.cancel()  # no effect on one that has ended
+        except BoardLostError:
+            raise
         except (CommClosedError, CancelledError, KilledWorker, TimeoutError, OSError) as error:
             raise BoardLostError(f"The board {self.name} was lost: {_reason(error)}") from None
 
@@ -145,8 +156,8 @@ class Board:
             self._sent.difference_update(paths)
             return self.call_with(function, files, *arguments, kind=kind)
 
-    def describe(self) -> Machine:
-        """Describe the machine that the board is, after a check that edgewright there is this release.
+    def describe(self) -> Description:
+        """Have the board describe itself, after a check that edgewright there is this release.
 
         Raises:
             UsageError: it is another release, which might measure otherwise.
@@ -157,7 +168,7 @@ class Board:
                 f"The board {self.name} has edgewright {found['version']}, and this is {runtimes.__version__}; install "
                 "the same release on both."
             )
-        return decode(Machine, found["machine"], f"the board {self.name}")
+        return Description(decode(Machine, found["machine"], f"the board {self.name}"), bool(found["can_build"]))
 
     def _name(self, file: Path) -> str:
         status = file.stat()
@@ -200,15 +211,23 @@ def find_boards(client: Client, kind: str | None = None) -> list[Board]:
     return sorted((board for board in found if kind is None or kind in board.kinds), key=lambda board: board.name)
 
 
-def choose_board(client: Client, kind: str) -> Board:
+def choose_board(client: Client, kind: str, worker: str = "") -> Board:
     """Choose a board of a kind, one that works on nothing if there is one.
+
+    Args:
+        client: the scheduler.
+        kind: the resource that it offers.
+        worker: the address of the worker to take; any, if empty.
 
     Raises:
         UsageError: no worker offers it; the message lists what is offered.
+        BoardLostError: the worker is gone.
     """
-    found = find_boards(client, kind)
+    found = [board for board in find_boards(client, kind) if worker in ("", board.address)]
     if not found:
         offered = sorted({kind for board in find_boards(client) for kind in board.kinds})
+        if worker:
+            raise BoardLostError(f"The board at {worker} was lost: its worker left the scheduler.")
         raise UsageError(
             f"No worker of the scheduler offers '{kind}' (offered: {', '.join(offered) or 'nothing'}); start one on "
             f"the board with: dask worker SCHEDULER --nthreads 1 --resources {kind}=1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib.util
 import os
 import tempfile
 import threading
@@ -24,11 +25,13 @@ from runtimes.errors import BackendError
 from runtimes.sampling.closed_loop import SamplingPlan
 
 _POLL_S = 0.25
+_OF_BUILDS = ("torch", "onnx_ir", "onnxscript")  # a part of what the extra toolchain installs
 
 
 def describe() -> dict[str, Any]:
-    """Describe this worker: edgewright's version, and the machine."""
-    return {"version": runtimes.__version__, "machine": encode(this_machine())}
+    """Describe this worker: edgewright's version, the machine, and whether builds can run here."""
+    can_build = all(importlib.util.find_spec(name) is not None for name in _OF_BUILDS)
+    return {"version": runtimes.__version__, "machine": encode(this_machine()), "can_build": can_build}
 
 
 def run(limit_s: float, *, bundle: str, inputs: str) -> bytes:

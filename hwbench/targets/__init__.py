@@ -8,6 +8,7 @@ from typing import Protocol
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
 from runtimes.errors import BackendError
+from runtimes.profile import HardwareProfile
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 
@@ -41,3 +42,14 @@ class GpuTarget(Target, Protocol):
 
     def gpu_times(self, bundle: Path, inputs: Path) -> GpuTimes:
         """Time the parts of inferences of a bundle that runs on a GPU."""
+
+
+class BoardTarget(GpuTarget, Protocol):
+    """A target that is another machine, which has a name and may be the wrong one."""
+
+    @property
+    def name(self) -> str:
+        """The board in words, as the subject of a sentence."""
+
+    def check_is(self, profile: HardwareProfile) -> None:
+        """Raise UnsupportedError unless the board is a profile's device, or one like it."""

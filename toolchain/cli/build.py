@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,9 +193,7 @@ def command(
         _build(ctx, there, request_of(duration=duration, **asked), plan=plan, form=form, verbose=verbose)
 
 
-def _build(
-    ctx: click.Context, target: Target, request: BuildRequest, *, plan: bool, form: str, verbose: bool
-) -> None:
+def _build(ctx: click.Context, target: Target, request: BuildRequest, *, plan: bool, form: str, verbose: bool) -> None:
     from toolchain.output_folder import output_folder
     from toolchain.pipeline.request import result_files
 

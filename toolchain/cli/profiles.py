@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="With --peaks: the number of threads; 1 and all cores, if not given.",
 )
 @click.option("--fresh", is_flag=True, help="With --peaks: measure again; the higher figure of each counts.")
-@target_option("--detect describes")
+@target_option("--detect describes", racks=False)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

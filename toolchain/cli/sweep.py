@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from hwbench.rack.scheduler_address import parse_scheduler
 from runtimes.errors import UsageError
 from toolchain.cli import build as build_command
 from toolchain.cli._input_files import check_keeps_inputs
@@ -72,15 +73,9 @@ def _options_of_build(command: click.Command) -> click.Command:
 )
 @click.option(
     "--target",
-    metavar="dask://HOST:PORT|tls://HOST:PORT",
-    help="The Dask scheduler of a rack, whose workers build and measure for the devices that their resources name. "
-    "[default: this machine]",
-)
-@click.option(
-    "--insecure-scheduler",
-    "allow_insecure",
-    is_flag=True,
-    help="Take a scheduler on another machine without TLS; whoever reaches it can run code on its boards and here.",
+    metavar="tls://HOST:PORT",
+    help="The Dask scheduler of a rack, on whose boards the cells of the devices that their resources name are "
+    "measured; dask://localhost:8786 without TLS.  [default: this machine alone]",
 )
 @click.option(
     "--jobs",
@@ -137,15 +132,13 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
 
         with optional_import("A rack"):
             from hwbench.rack import scheduler
-        scheduler.check_secured(scheduler.parse(asked["target"]), allow_insecure=asked["allow_insecure"])
+        scheduler.secured(parse_scheduler(asked["target"]))
     from toolchain.sweep.sweep import REPORTS, SweepRequest, sweep
 
     out: Path = asked["out"]
     check_keeps_inputs(ctx, [out / name for name in REPORTS], "out")
     lanes = asked["jobs"] or max(1, cpu.count() // 4)
-    request = SweepRequest(
-        builds, out, lanes, asked["prices"], asked["fresh"], asked["target"], asked["allow_insecure"]
-    )
+    request = SweepRequest(builds, out, lanes, asked["prices"], asked["fresh"], asked["target"])
     try:
         with output_folder(out):
             report = sweep(request)
@@ -168,8 +161,13 @@ def _build(
     words += [word for name in precisions for word in ("--precision", name)]
     with build_command.command.make_context("build", words) as inner:
         asked = {**inner.params, **given, "fresh": fresh}
-    for name in ("plan", "form", "verbose"):
+    for name in ("plan", "form", "verbose", "target"):
         asked.pop(name)
+    if not asked["profiles"]:
+        from hwbench.machine import device_profiles
+        from hwbench.machine.identity import this_machine
+
+        asked["profiles"] = (device_profiles.detect(this_machine()),)
     return build_command.request_of(**asked)
 
 

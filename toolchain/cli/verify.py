@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from toolchain.cli._options import check_exists
-from toolchain.cli._target_option import EMULATED, LOCAL, is_board, target_option
+from toolchain.cli._target_option import EMULATED, LOCAL, is_board, open_board, target_option
 
 
 @click.command()
@@ -41,10 +41,9 @@ def command(
 
     if is_board(target):
         from hwbench.results.golden_replay import replay_on
-        from hwbench.targets.ssh import open_ssh
         from runtimes.bundles.bundle import Bundle
 
-        with Bundle(bundle) as opened, open_ssh(target) as board:
+        with Bundle(bundle) as opened, open_board(target, opened.manifest.profile) as board:
             if not any_machine:
                 board.check_is(opened.manifest.profile)
             test = replay_on(bundle, board, public_key, at_least)

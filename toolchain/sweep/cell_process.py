@@ -1,6 +1,7 @@
 """Child process that builds one cell: `python -m toolchain.sweep.cell_process`, in a folder that holds request.json.
 
-It leaves outcome.json, and the build's files in the folder `out`. Paths in the request are seen from the folder.
+A file target.json beside it names a board that measures. The process leaves outcome.json, and the build's files in the
+folder `out`. Paths in the request are seen from the folder.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import signal
 from pathlib import Path
 from typing import Literal
 
+from hwbench.boards.faults import BoardLostError
 from runtimes.codec import decode, encode
 from runtimes.errors import EdgewrightError, one_line
 from runtimes.processes.parent_death import end_with_parent
@@ -20,15 +22,24 @@ from toolchain.pipeline.build import build
 from toolchain.pipeline.preflight import NothingToTryError
 from toolchain.pipeline.request import BuildRequest
 
-REQUEST, OUTCOME, OUT = "request.json", "outcome.json", "out"
+REQUEST, TARGET, OUTCOME, OUT = "request.json", "target.json", "outcome.json", "out"
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The outcome of the build: built; not built, since there is nothing to try; or failed, for a reason."""
+    """The outcome of the build: built; not built, since there is nothing to try; failed; or lost, with its board."""
 
-    status: Literal["built", "not built", "failed"]
+    status: Literal["built", "not built", "failed", "lost"]
     reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasuredOn:
+    """A board of a rack that measures: the scheduler, the kind of board, and the worker's address."""
+
+    scheduler: str
+    kind: str
+    worker: str
 
 
 def main() -> None:
@@ -36,13 +47,23 @@ def main() -> None:
     request = decode(BuildRequest, json.loads(Path(REQUEST).read_text("utf-8")), REQUEST)
     Path(OUT).mkdir()
     cache = default_folder() if request.cache is not None else None  # this machine's, which may be another
-    outcome = _build(dataclasses.replace(request, out=Path(OUT), cache=cache))
+    target = Path(TARGET)
+    on = decode(MeasuredOn, json.loads(target.read_text("utf-8")), TARGET) if target.exists() else None
+    outcome = _build(dataclasses.replace(request, out=Path(OUT), cache=cache), on)
     Path(OUTCOME).write_text(json.dumps(encode(outcome)), encoding="utf-8")
 
 
-def _build(request: BuildRequest) -> Outcome:
+def _build(request: BuildRequest, on: MeasuredOn | None) -> Outcome:
     try:
-        build(request)
+        if on is None:
+            build(request)
+        else:
+            from hwbench.targets.dask import open_dask  # with the extra dask
+
+            with open_dask(on.scheduler, on.kind, on.worker) as board:
+                build(request, board)
+    except BoardLostError as error:
+        return Outcome("lost", one_line(str(error)))
     except NothingToTryError as error:
         return Outcome("not built", one_line(str(error)))
     except EdgewrightError as error:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 from hwbench import child_process
-from runtimes.codec import encode
+from runtimes.codec import decode, encode
 from runtimes.errors import EdgewrightError
 from toolchain.pipeline.request import BuildRequest
-from toolchain.sweep.cell_process import OUT, OUTCOME, REQUEST
+from toolchain.sweep.cell_process import OUT, OUTCOME, REQUEST, TARGET, MeasuredOn, Outcome
 from toolchain.sweep.cells import Cell
 
 _LIMIT_S = 86_400.0  # a build that takes a day has hung
@@ -100,15 +100,19 @@ class LocalCores:
             self._free.release(lanes)
 
 
-def build_in_child(request: BuildRequest, folder: Path, files: Mapping[str, Path] | None = None) -> None:
+def build_in_child(
+    request: BuildRequest, folder: Path, files: Mapping[str, Path] | None = None, on: MeasuredOn | None = None
+) -> None:
     """Build a request in a process of its own, and move its files into an empty folder.
 
     Args:
         request: the build, with absolute paths; or paths that begin with in/, for `files`.
         folder: the folder for the results.
         files: files to find below in/, by their names there.
+        on: the board that measures; this machine, if None.
 
     Raises:
+        PlaceLostError: the board is gone.
         CrashError: the process died or hung.
         BackendError: it failed in a way that is an error of ours.
     """
@@ -118,6 +122,11 @@ def build_in_child(request: BuildRequest, folder: Path, files: Mapping[str, Path
         for inside, file in (files or {}).items():
             (work / "in" / inside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, work / "in" / inside)  # a model's weights are not read through links
+        if on is not None:
+            (work / TARGET).write_text(json.dumps(encode(on)), encoding="utf-8")
         child_process.run_module("toolchain.sweep.cell_process", [], work, _LIMIT_S)
+        outcome = decode(Outcome, json.loads((work / OUTCOME).read_text("utf-8")), OUTCOME)
+        if outcome.status == "lost":
+            raise PlaceLostError(outcome.reason)
         for made in ((work / OUTCOME), *(work / OUT).iterdir()):
             shutil.move(made, folder / made.name)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from distributed import Client
 
-from hwbench.rack.boards import Board, BoardLostError, StoppedError, find_boards, stoppable
+from hwbench import child_process
+from hwbench.boards.faults import BoardLostError
+from hwbench.rack.boards import Board, StoppedError, find_boards, stoppable
 from hwbench.rack.worker_files import find
 from hwbench.rack.worker_tasks import alone
 from runtimes.codec import decode, encode
 from runtimes.errors import UsageError
 from toolchain.pipeline.request import BuildRequest
+from toolchain.sweep.cell_process import MeasuredOn
 from toolchain.sweep.cells import Cell, files_read
 from toolchain.sweep.places import PlaceLostError, build_in_child
 
@@ -29,12 +32,19 @@ class BoardPlace:
     """A board that builds one cell at a time.
 
     Attributes:
+        scheduler: the scheduler's address, as the user gave it.
         boards: names of the profiles that the rack has boards of.
+        can_build: the toolchain is installed on it; otherwise cells are built here, and measured there.
+        work: builds a cell there, as `build_here` does.
     """
 
     board: Board
+    scheduler: str
     boards: frozenset[str]
+    can_build: bool
+    work: Callable[..., dict[str, bytes]]
     lanes: int = 1
+    _processes: set[child_process.Process] = dataclasses.field(default_factory=set, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -48,10 +58,14 @@ class BoardPlace:
 
     def build(self, cell: Cell, folder: Path) -> None:
         """See `Place`."""
-        request, files = _packed(cell.request)
         kind = cell.profile.name if cell.profile.name in self.board.kinds else HOST
+        if not self.can_build:
+            child_process.track_in(self._processes)
+            build_in_child(cell.request, folder, on=MeasuredOn(self.scheduler, kind, self.board.address))
+            return
+        request, files = _packed(cell.request)
         try:
-            made = self.board.call_with(build_here, files, encode(request), kind=kind)
+            made = self.board.call_with(self.work, files, encode(request), kind=kind)
         except (BoardLostError, StoppedError) as lost:
             raise PlaceLostError(str(lost)) from None
         for name, data in made.items():
@@ -60,22 +74,34 @@ class BoardPlace:
     def stop(self) -> None:
         """See `Place`."""
         self.board.stopping.set()
+        for process in list(self._processes):
+            process.kill()
 
 
 class Rack:
     """The boards of a scheduler, and those that join it later."""
 
-    def __init__(self, client: Client, wanted: frozenset[str]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        scheduler: str,
+        wanted: frozenset[str],
+        work: Callable[..., dict[str, bytes]] | None = None,
+    ) -> None:
         """Look at the workers that are there.
 
         Args:
             client: the scheduler.
+            scheduler: its address, as the user gave it.
             wanted: names of the profiles of the sweep.
+            work: builds a cell on a worker; `build_here`, if None.
 
         Raises:
             UsageError: no worker offers one of the profiles, or `HOST`; or a worker has another release of edgewright.
         """
-        self._client, self._known, self._stopping = client, set[str](), threading.Event()
+        self._client, self._scheduler = client, scheduler
+        self._known, self._stopping = set[str](), threading.Event()
+        self._work = work or build_here
         offered = frozenset(kind for board in find_boards(client) for kind in board.kinds)
         self.profiles = offered & wanted
         if not self.profiles and HOST not in offered:
@@ -99,10 +125,11 @@ class Rack:
             if board.address not in self._known:
                 self._known.add(board.address)
                 try:
-                    board.describe()
+                    found_there = board.describe()
                 except BoardLostError:
                     continue
-                joined.append(BoardPlace(stoppable(board, self._stopping), self.profiles))
+                stops = stoppable(board, self._stopping)
+                joined.append(BoardPlace(stops, self._scheduler, self.profiles, found_there.can_build, self._work))
         return joined
 
 

@@ -198,4 +198,5 @@ def _read(task: _Task, folder: Path) -> CellRecord:
     file = folder / OUTCOME
     outcome = decode(Outcome, json.loads(file.read_text("utf-8")), OUTCOME)
     file.unlink()
+    assert outcome.status != "lost"  # its place raised PlaceLostError
     return CellRecord(task.key, outcome.status, outcome.reason)

@@ -15,6 +15,7 @@ from hwbench.formats import html
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.progress import Tick, bar, say
+from hwbench.rack.scheduler_address import parse_scheduler
 from hwbench.results import profile_results
 from runtimes.codec import encode
 from runtimes.errors import UsageError
@@ -47,7 +48,6 @@ class SweepRequest:
         prices: prices per hour by device, in place of the profiles'.
         fresh: build all cells, those of an earlier sweep, too.
         scheduler: the address of a Dask scheduler; None for this machine alone.
-        allow_insecure: take a scheduler that is neither encrypted nor on this machine.
         return_s: the time in seconds that a lost board has to come back.
     """
 
@@ -57,7 +57,6 @@ class SweepRequest:
     prices: Mapping[str, float] = dataclasses.field(default_factory=dict)
     fresh: bool = False
     scheduler: str | None = None
-    allow_insecure: bool = False
     return_s: float = RETURN_S
 
 
@@ -68,7 +67,7 @@ def sweep(request: SweepRequest) -> SweepReport:
 
     Raises:
         UsageError: a source, samples or an option cannot be used; no cell was begun.
-        BackendError: no scheduler answers.
+        BoardLostError: no scheduler answers.
         KeyboardInterrupt: Ctrl-C; the reports are written.
     """
     folder = ResultsFolder(request.out)
@@ -111,11 +110,11 @@ def _places(request: SweepRequest, cells: Sequence[Cell], stack: contextlib.Exit
         with optional_import("A rack"):
             from hwbench.rack import scheduler
             from toolchain.sweep.rack import Rack, check_sendable
-        address = scheduler.parse(request.scheduler)
+        address = parse_scheduler(request.scheduler)
         if address.kind:
             raise UsageError(f"'{request.scheduler}' names a kind of board, and a sweep takes all; leave it out.")
-        client = stack.enter_context(scheduler.connect(address, allow_insecure=request.allow_insecure))
-        rack = Rack(client, frozenset(cell.profile.name for cell in cells))
+        client = stack.enter_context(scheduler.connect(address))
+        rack = Rack(client, request.scheduler, frozenset(cell.profile.name for cell in cells))
         check_sendable(cells, rack.profiles)
     machine = this_machine()
     timed = frozenset(cell.profile.name for cell in cells if device_profiles.fits(cell.profile, machine))
