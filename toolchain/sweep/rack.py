@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ from distributed import Client
 
 from hwbench import child_process
 from hwbench.boards.faults import BoardLostError
+from hwbench.progress import say
 from hwbench.rack.boards import Board, StoppedError, find_boards, stoppable
 from hwbench.rack.worker_files import find
 from hwbench.rack.worker_tasks import alone
+from hwbench.targets.dask import DaskTarget
 from runtimes.codec import decode, encode
-from runtimes.errors import UsageError
+from runtimes.errors import NotInstalledError, UnsupportedError, UsageError
+from runtimes.profile import HardwareProfile
 from toolchain.pipeline.request import BuildRequest
 from toolchain.sweep.cell_process import MeasuredOn
 from toolchain.sweep.cells import Cell, files_read
@@ -53,8 +56,9 @@ class BoardPlace:
 
     def takes(self, cell: Cell) -> bool:
         """See `Place`."""
-        wanted = cell.profile.name if cell.profile.name in self.boards else HOST
-        return wanted in self.board.kinds
+        if cell.profile.name in self.boards:
+            return cell.profile.name in self.board.kinds
+        return self.can_build and HOST in self.board.kinds
 
     def build(self, cell: Cell, folder: Path) -> None:
         """See `Place`."""
@@ -85,7 +89,7 @@ class Rack:
         self,
         client: Client,
         scheduler: str,
-        wanted: frozenset[str],
+        wanted: Mapping[str, HardwareProfile],
         work: Callable[..., dict[str, bytes]] | None = None,
     ) -> None:
         """Look at the workers that are there.
@@ -93,17 +97,18 @@ class Rack:
         Args:
             client: the scheduler.
             scheduler: its address, as the user gave it.
-            wanted: names of the profiles of the sweep.
+            wanted: the profiles of the sweep, by name.
             work: builds a cell on a worker; `build_here`, if None.
 
         Raises:
-            UsageError: no worker offers one of the profiles, or `HOST`; or a worker has another release of edgewright.
+            UsageError: no worker offers one of the profiles, or `HOST`.
+            BoardLostError: the scheduler is gone.
         """
-        self._client, self._scheduler = client, scheduler
+        self._client, self._scheduler, self._wanted = client, scheduler, wanted
         self._known, self._stopping = set[str](), threading.Event()
         self._work = work or build_here
         offered = frozenset(kind for board in find_boards(client) for kind in board.kinds)
-        self.profiles = offered & wanted
+        self.profiles = offered & wanted.keys()
         if not self.profiles and HOST not in offered:
             raise UsageError(
                 f"No worker of the scheduler offers {' or '.join(sorted(wanted))}; start one on each board with: "
@@ -111,26 +116,38 @@ class Rack:
             )
 
     def join(self) -> list[BoardPlace]:
-        """List the boards that joined since the last call, checked; none if the scheduler is gone.
+        """List the boards that joined since the last call; none if the scheduler is gone.
 
         Raises:
-            UsageError: one has another release of edgewright.
+            UsageError: at the first call, one is no such device, or has another release of edgewright; later ones are
+                left out, with a line on stderr.
+            UnsupportedError: at the first call, likewise.
         """
+        is_first, joined = not self._known, []
         try:
             found = [board for board in find_boards(self._client) if board.kinds & (self.profiles | {HOST})]
-        except BoardLostError:
-            return []
-        joined = []
-        for board in found:
-            if board.address not in self._known:
-                self._known.add(board.address)
-                try:
-                    found_there = board.describe()
-                except BoardLostError:
-                    continue
-                stops = stoppable(board, self._stopping)
-                joined.append(BoardPlace(stops, self._scheduler, self.profiles, found_there.can_build, self._work))
+            for board in found:
+                if board.address not in self._known:
+                    self._known.add(board.address)
+                    joined += self._checked(board, is_first)
+        except BoardLostError as lost:
+            if is_first:
+                raise
+            say(str(lost))
         return joined
+
+    def _checked(self, board: Board, is_first: bool) -> list[BoardPlace]:
+        try:
+            there = board.describe()
+            for kind in board.kinds & self.profiles:
+                DaskTarget(board, kind, there.machine).check_is(self._wanted[kind])
+        except (UsageError, UnsupportedError, NotInstalledError) as wrong:
+            if is_first:
+                raise
+            say(str(wrong))
+            return []
+        stops = stoppable(board, self._stopping)
+        return [BoardPlace(stops, self._scheduler, self.profiles, there.can_build, self._work)]
 
 
 def check_sendable(cells: Sequence[Cell], boards: frozenset[str]) -> None:

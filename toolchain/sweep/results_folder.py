@@ -59,14 +59,14 @@ class ResultsFolder:
 
     def record(self, cell: Cell) -> CellRecord | None:
         """Read the outcome of a cell that was built; None if there is none, or it is damaged."""
-        with contextlib.suppress(OSError, ValueError, UsageError):
+        with contextlib.suppress(OSError, ValueError, RecursionError, UsageError):
             file = self.of(cell) / _RECORD
             return decode(CellRecord, json.loads(file.read_bytes()), str(file))
         return None
 
     def result(self, cell: Cell) -> ProfileResult | None:
         """Read the report of a cell that was built; None if there is none, or it is damaged."""
-        with contextlib.suppress(OSError, UsageError):
+        with contextlib.suppress(OSError, ValueError, UsageError):  # ValueError: it has several profiles
             file = self.of(cell) / _REPORT
             (result,) = profile_results.from_json(file.read_bytes(), str(file)).profiles
             return result

@@ -114,7 +114,7 @@ def _places(request: SweepRequest, cells: Sequence[Cell], stack: contextlib.Exit
         if address.kind:
             raise UsageError(f"'{request.scheduler}' names a kind of board, and a sweep takes all; leave it out.")
         client = stack.enter_context(scheduler.connect(address))
-        rack = Rack(client, request.scheduler, frozenset(cell.profile.name for cell in cells))
+        rack = Rack(client, request.scheduler, {cell.profile.name: cell.profile for cell in cells})
         check_sendable(cells, rack.profiles)
     machine = this_machine()
     timed = frozenset(cell.profile.name for cell in cells if device_profiles.fits(cell.profile, machine))

@@ -38,9 +38,9 @@ def as_markdown(report: SweepReport) -> str:
     """Write the tables as GitHub's Markdown."""
     parts = []
     for table in tables(report):
-        lines = [table.heads, tuple("---" for _ in table.heads), *table.lines]
-        escaped = (" | ".join(markdown(cell) for cell in line) for line in lines)
-        parts.append(f"## {table.title}\n\n" + "\n".join(f"| {line} |" for line in escaped))
+        head, *lines = (" | ".join(map(markdown, line)) for line in (table.heads, *table.lines))
+        rows = (head, " | ".join("---" for _ in table.heads), *lines)
+        parts.append(f"## {table.title}\n\n" + "\n".join(f"| {row} |" for row in rows))
     return "\n\n".join([*parts, f"All models and devices: **{report.outcome}**"]) + "\n"
 
 

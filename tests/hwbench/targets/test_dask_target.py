@@ -18,6 +18,7 @@ pytest.importorskip("distributed", reason="the extra dask is not installed")
 from dask_rack import ROOT, Rack
 
 from hwbench.boards.faults import BoardLostError
+from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.targets.dask import open_dask
 from hwbench.targets.local import LocalTarget
@@ -67,8 +68,6 @@ def test_a_board_computes_and_measures_and_each_file_travels_once(rack, bundle, 
         block = board.sample(bundle, inputs, SamplingPlan(min_runs=5, max_runs=5, warmup_limit_s=0.1))
         assert len(block.samples_ns) == 5
         with pytest.raises(UnsupportedError, match=r"The board first .* offers 'rpi5' and is no Raspberry Pi 5"):
-            from hwbench.machine import device_profiles
-
             board.check_is(device_profiles.load("rpi5"))
     with open_dask(rack.target + "/rpi5") as again:
         for file in folder.iterdir():  # a file that was removed there is sent again
@@ -135,7 +134,7 @@ def test_what_is_not_there_is_told(rack, monkeypatch):
         open_dask(rack.target, "t4").__enter__()
     with pytest.raises(UsageError, match="names no kind of board"):
         open_dask(rack.target).__enter__()
-    with pytest.raises(BoardLostError, match="No Dask scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(BoardLostError, match=r"No Dask scheduler answers at tcp://127.0.0.1:9"):
         open_dask("dask://127.0.0.1:9", "rpi5").__enter__()
     with pytest.raises(UsageError, match="There is no TLS to localhost"):
         open_dask("tls://localhost", "rpi5").__enter__()
