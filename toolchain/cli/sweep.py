@@ -132,7 +132,9 @@ def command(ctx: click.Context, /, **asked: Any) -> None:
 
         with optional_import("A rack"):
             from hwbench.rack import scheduler
-        scheduler.secured(parse_scheduler(asked["target"]))
+        address = scheduler.secured(parse_scheduler(asked["target"]))
+        if address.kind:
+            raise UsageError(f"'{asked['target']}' names a kind of board, and a sweep takes all; leave it out.")
     from toolchain.sweep.sweep import REPORTS, SweepRequest, sweep
 
     out: Path = asked["out"]

@@ -19,7 +19,6 @@ from runtimes.errors import EdgewrightError, one_line
 from runtimes.processes.parent_death import end_with_parent
 from toolchain.candidates.build_cache import default_folder
 from toolchain.pipeline.build import build
-from toolchain.pipeline.preflight import NothingToTryError
 from toolchain.pipeline.request import BuildRequest
 
 REQUEST, TARGET, OUTCOME, OUT = "request.json", "target.json", "outcome.json", "out"
@@ -64,8 +63,6 @@ def _build(request: BuildRequest, on: MeasuredOn | None) -> Outcome:
                 build(request, board)
     except BoardLostError as error:
         return Outcome("lost", one_line(str(error)))
-    except NothingToTryError as error:
-        return Outcome("not built", one_line(str(error)))
     except EdgewrightError as error:
         return Outcome("failed", one_line(str(error)))
     return Outcome("built")

@@ -14,7 +14,9 @@ from typing import Protocol
 
 from hwbench import child_process
 from runtimes.codec import decode, encode
-from runtimes.errors import EdgewrightError
+from runtimes.errors import EdgewrightError, one_line
+from toolchain.candidates.candidate import list_candidates
+from toolchain.pipeline import preflight
 from toolchain.pipeline.request import BuildRequest
 from toolchain.sweep.cell_process import OUT, OUTCOME, REQUEST, TARGET, MeasuredOn, Outcome
 from toolchain.sweep.cells import Cell
@@ -116,6 +118,10 @@ def build_in_child(
         CrashError: the process died or hung.
         BackendError: it failed in a way that is an error of ours.
     """
+    nothing = _nothing_to_try(request)
+    if nothing:
+        (folder / OUTCOME).write_text(json.dumps(encode(Outcome("not built", nothing))), encoding="utf-8")
+        return
     with tempfile.TemporaryDirectory(prefix="edgewright-") as name:
         work = Path(name)
         (work / REQUEST).write_text(json.dumps(encode(dataclasses.replace(request, out=Path(OUT)))), encoding="utf-8")
@@ -130,3 +136,13 @@ def build_in_child(
             raise PlaceLostError(outcome.reason)
         for made in ((work / OUTCOME), *(work / OUT).iterdir()):
             shutil.move(made, folder / made.name)
+
+
+def _nothing_to_try(request: BuildRequest) -> str:
+    """Write the reason why a request has no candidate to try, such as a device without the arithmetic; or nothing."""
+    asked = (request.precisions, request.runtimes, request.threads, request.corrections)
+    try:
+        preflight.check_candidates([(profile, list_candidates(profile, *asked)) for profile in request.profiles])
+    except preflight.NothingToTryError as error:
+        return one_line(str(error))
+    return ""

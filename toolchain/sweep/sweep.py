@@ -18,7 +18,6 @@ from hwbench.progress import Tick, bar, say
 from hwbench.rack.scheduler_address import parse_scheduler
 from hwbench.results import profile_results
 from runtimes.codec import encode
-from runtimes.errors import UsageError
 from runtimes.files import replacing
 from runtimes.plugins import optional_import
 from toolchain.pipeline.request import BuildRequest
@@ -86,8 +85,8 @@ def sweep(request: SweepRequest) -> SweepReport:
         if records:
             say(f"{len(records)} of {len(cells)} cells were built before.")
         if left:
-            folder.cells.mkdir(parents=True, exist_ok=True)
             places = _places(request, [cell for cell, _ in left], stack)
+            folder.cells.mkdir(parents=True, exist_ok=True)
             tick = stack.enter_context(bar("Sweeping", len(left)))
             try:
                 run_cells(left, places, folder.cells, _finisher(folder, records, len(left), tick), request.return_s)
@@ -110,10 +109,7 @@ def _places(request: SweepRequest, cells: Sequence[Cell], stack: contextlib.Exit
         with optional_import("A rack"):
             from hwbench.rack import scheduler
             from toolchain.sweep.rack import Rack, check_sendable
-        address = parse_scheduler(request.scheduler)
-        if address.kind:
-            raise UsageError(f"'{request.scheduler}' names a kind of board, and a sweep takes all; leave it out.")
-        client = stack.enter_context(scheduler.connect(address))
+        client = stack.enter_context(scheduler.connect(parse_scheduler(request.scheduler)))
         rack = Rack(client, request.scheduler, {cell.profile.name: cell.profile for cell in cells})
         check_sendable(cells, rack.profiles)
     machine = this_machine()
