@@ -21,13 +21,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import rack as itself  # boards call its function by name, which __main__ is not
+from benchmarks.sleeping_board import CELL_S, sleep
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.rack.scheduler import connect
 from hwbench.rack.scheduler_address import parse_scheduler
-from hwbench.rack.worker_files import find
-from hwbench.rack.worker_tasks import alone
 from hwbench.targets import Target
 from hwbench.targets.dask import open_dask
 from hwbench.targets.local import LocalTarget
@@ -44,7 +42,7 @@ from toolchain.sweep.rack import Rack
 from toolchain.sweep.run_cells import run_cells
 
 ROUNDS = 15
-CELLS, CELL_S = 12, 4.0
+CELLS = 12
 KILLED_AFTER_S = 6.0
 
 
@@ -113,7 +111,7 @@ def _sweep(rack: _Rack, cells: tuple[Cell, ...], boards: int, folder: Path, *, i
     records: dict[str, Any] = {}
     device = _device()
     with connect(parse_scheduler(rack.target)) as client, tempfile.TemporaryDirectory(dir=folder) as work:
-        found = Rack(client, rack.target, {device.name: device}, itself.sleep)
+        found = Rack(client, rack.target, {device.name: device}, sleep)
         start_s = time.perf_counter()
 
         def places() -> Any:
@@ -133,15 +131,6 @@ def _sweep(rack: _Rack, cells: tuple[Cell, ...], boards: int, folder: Path, *, i
     lost = sum(len(record.losses) for record in records.values())
     best_s = -(-CELLS // boards) * CELL_S
     print(f"{f'{boards} - 1' if is_killed else boards:>7} {seconds:>8.1f} {best_s:>8.1f} {built:>6} {lost:>5}")
-
-
-def sleep(request: Any, **names: str) -> dict[str, bytes]:
-    """Stand in for a build on a board: check that the files came, and sleep."""
-    for name in names.values():
-        find(name)
-    with alone():
-        time.sleep(CELL_S)
-    return {"outcome.json": json.dumps({"status": "built"}).encode()}
 
 
 def _model(folder: Path) -> Path:

@@ -11,7 +11,6 @@ import dataclasses
 import json
 import signal
 from pathlib import Path
-from typing import Literal
 
 from hwbench.boards.faults import BoardLostError
 from runtimes.codec import decode, encode
@@ -19,26 +18,9 @@ from runtimes.errors import EdgewrightError, one_line
 from runtimes.processes.parent_death import end_with_parent
 from toolchain.candidates.build_cache import default_folder
 from toolchain.pipeline.build import build
+from toolchain.pipeline.preflight import NothingToTryError
 from toolchain.pipeline.request import BuildRequest
-
-REQUEST, TARGET, OUTCOME, OUT = "request.json", "target.json", "outcome.json", "out"
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """The outcome of the build: built; not built, since there is nothing to try; failed; or lost, with its board."""
-
-    status: Literal["built", "not built", "failed", "lost"]
-    reason: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class MeasuredOn:
-    """A board of a rack that measures: the scheduler, the kind of board, and the worker's address."""
-
-    scheduler: str
-    kind: str
-    worker: str
+from toolchain.sweep.build_in_child import OUT, OUTCOME, REQUEST, TARGET, MeasuredOn, Outcome
 
 
 def main() -> None:
@@ -63,6 +45,8 @@ def _build(request: BuildRequest, on: MeasuredOn | None) -> Outcome:
                 build(request, board)
     except BoardLostError as error:
         return Outcome("lost", one_line(str(error)))
+    except NothingToTryError as error:
+        return Outcome("not built", one_line(str(error)))
     except EdgewrightError as error:
         return Outcome("failed", one_line(str(error)))
     return Outcome("built")

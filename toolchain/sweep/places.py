@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import shutil
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from hwbench import child_process
-from runtimes.codec import decode, encode
-from runtimes.errors import EdgewrightError, one_line
+from runtimes.codec import encode
+from runtimes.errors import one_line
 from toolchain.candidates.candidate import list_candidates
 from toolchain.pipeline import preflight
 from toolchain.pipeline.request import BuildRequest
-from toolchain.sweep.cell_process import OUT, OUTCOME, REQUEST, TARGET, MeasuredOn, Outcome
+from toolchain.sweep.build_in_child import OUTCOME, MeasuredOn, Outcome, build_in_child
 from toolchain.sweep.cells import Cell
-
-_LIMIT_S = 86_400.0  # a build that takes a day has hung
-
-
-class PlaceLostError(EdgewrightError):
-    """A place is gone, and its cell has to be built elsewhere."""
 
 
 class Place(Protocol):
@@ -84,7 +75,7 @@ class LocalCores:
         """See `Place`."""
         with self._room(self.lanes if cell.profile.name in self._timed else 1):
             child_process.track_in(self._processes)
-            build_in_child(cell.request, folder)
+            build_here(cell.request, folder)
 
     def stop(self) -> None:
         """See `Place`."""
@@ -102,47 +93,17 @@ class LocalCores:
             self._free.release(lanes)
 
 
-def build_in_child(
-    request: BuildRequest, folder: Path, files: Mapping[str, Path] | None = None, on: MeasuredOn | None = None
-) -> None:
-    """Build a request in a process of its own, and move its files into an empty folder.
-
-    Args:
-        request: the build, with absolute paths; or paths that begin with in/, for `files`.
-        folder: the folder for the results.
-        files: files to find below in/, by their names there.
-        on: the board that measures; this machine, if None.
+def build_here(request: BuildRequest, folder: Path, on: MeasuredOn | None = None) -> None:
+    """Build a request in a process of this machine, unless there is nothing to try, which needs no process.
 
     Raises:
-        PlaceLostError: the board is gone.
-        CrashError: the process died or hung.
-        BackendError: it failed in a way that is an error of ours.
+        As in `build_in_child`.
     """
-    nothing = _nothing_to_try(request)
-    if nothing:
-        (folder / OUTCOME).write_text(json.dumps(encode(Outcome("not built", nothing))), encoding="utf-8")
-        return
-    with tempfile.TemporaryDirectory(prefix="edgewright-") as name:
-        work = Path(name)
-        (work / REQUEST).write_text(json.dumps(encode(dataclasses.replace(request, out=Path(OUT)))), encoding="utf-8")
-        for inside, file in (files or {}).items():
-            (work / "in" / inside).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, work / "in" / inside)  # a model's weights are not read through links
-        if on is not None:
-            (work / TARGET).write_text(json.dumps(encode(on)), encoding="utf-8")
-        child_process.run_module("toolchain.sweep.cell_process", [], work, _LIMIT_S)
-        outcome = decode(Outcome, json.loads((work / OUTCOME).read_text("utf-8")), OUTCOME)
-        if outcome.status == "lost":
-            raise PlaceLostError(outcome.reason)
-        for made in ((work / OUTCOME), *(work / OUT).iterdir()):
-            shutil.move(made, folder / made.name)
-
-
-def _nothing_to_try(request: BuildRequest) -> str:
-    """Write the reason why a request has no candidate to try, such as a device without the arithmetic; or nothing."""
     asked = (request.precisions, request.runtimes, request.threads, request.corrections)
     try:
         preflight.check_candidates([(profile, list_candidates(profile, *asked)) for profile in request.profiles])
     except preflight.NothingToTryError as error:
-        return one_line(str(error))
-    return ""
+        outcome = Outcome("not built", one_line(str(error)))
+        (folder / OUTCOME).write_text(json.dumps(encode(outcome)), encoding="utf-8")
+        return
+    build_in_child(request, folder, on=on)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,15 @@ from hwbench import child_process
 from hwbench.boards.faults import BoardLostError
 from hwbench.progress import say
 from hwbench.rack.boards import Board, StoppedError, find_boards, stoppable
-from hwbench.rack.worker_files import find
-from hwbench.rack.worker_tasks import alone
 from hwbench.targets.dask import DaskTarget
-from runtimes.codec import decode, encode
+from runtimes.codec import encode
 from runtimes.errors import NotInstalledError, UnsupportedError, UsageError
 from runtimes.profile import HardwareProfile
 from toolchain.pipeline.request import BuildRequest
-from toolchain.sweep.cell_process import MeasuredOn
+from toolchain.sweep.build_in_child import MeasuredOn, PlaceLostError
 from toolchain.sweep.cells import Cell, files_read
-from toolchain.sweep.places import PlaceLostError, build_in_child
+from toolchain.sweep.on_board import build_cell
+from toolchain.sweep.places import build_here
 
 HOST = "host"
 """The resource of workers that build for devices that are not in the rack, as this machine's cores do."""
@@ -38,7 +37,7 @@ class BoardPlace:
         scheduler: the scheduler's address, as the user gave it.
         boards: names of the profiles that the rack has boards of.
         can_build: the toolchain is installed on it; otherwise cells are built here, and measured there.
-        work: builds a cell there, as `build_here` does.
+        work: builds a cell there, as `build_cell` does.
     """
 
     board: Board
@@ -65,7 +64,7 @@ class BoardPlace:
         kind = cell.profile.name if cell.profile.name in self.board.kinds else HOST
         if not self.can_build:
             child_process.track_in(self._processes)
-            build_in_child(cell.request, folder, on=MeasuredOn(self.scheduler, kind, self.board.address))
+            build_here(cell.request, folder, on=MeasuredOn(self.scheduler, kind, self.board.address))
             return
         request, files = _packed(cell.request)
         try:
@@ -98,7 +97,7 @@ class Rack:
             client: the scheduler.
             scheduler: its address, as the user gave it.
             wanted: the profiles of the sweep, by name.
-            work: builds a cell on a worker; `build_here`, if None.
+            work: builds a cell on a worker; `build_cell`, if None.
 
         Raises:
             UsageError: no worker offers one of the profiles, or `HOST`.
@@ -106,7 +105,7 @@ class Rack:
         """
         self._client, self._scheduler, self._wanted = client, scheduler, wanted
         self._known, self._stopping = set[str](), threading.Event()
-        self._work = work or build_here
+        self._work = work or build_cell
         offered = frozenset(kind for board in find_boards(client) for kind in board.kinds)
         self.profiles = offered & wanted.keys()
         if not self.profiles and HOST not in offered:
@@ -126,10 +125,13 @@ class Rack:
         is_first, joined = not self._known, []
         try:
             found = [board for board in find_boards(self._client) if board.kinds & (self.profiles | {HOST})]
-            for board in found:
-                if board.address not in self._known:
-                    self._known.add(board.address)
-                    joined += self._checked(board, is_first)
+            new = [board for board in found if board.address not in self._known]
+            self._known.update(board.address for board in new)
+            if new:
+                with ThreadPoolExecutor(len(new)) as pool:  # each imports our code first
+                    joined = [
+                        place for each in pool.map(lambda board: self._checked(board, is_first), new) for place in each
+                    ]
         except BoardLostError as lost:
             if is_first:
                 raise
@@ -163,14 +165,6 @@ def check_sendable(cells: Sequence[Cell], boards: frozenset[str]) -> None:
                 f"The metric {own} is code of your own, which no board of the rack is sent; sweep {cell.model} with a "
                 "metric of edgewright's, or without the rack."
             )
-
-
-def build_here(request: Any, **names: str) -> dict[str, bytes]:
-    """Build an encoded request on this worker, whose files are held here by name; return the files that were made."""
-    with alone(), tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        files = {inside: find(name) for inside, name in names.items()}
-        build_in_child(decode(BuildRequest, request, "the request"), Path(folder), files)
-        return {made.name: made.read_bytes() for made in Path(folder).iterdir()}
 
 
 def _packed(request: BuildRequest) -> tuple[BuildRequest, dict[str, Path]]:

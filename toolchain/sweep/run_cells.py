@@ -16,9 +16,9 @@ from hwbench.targets import CrashError
 from runtimes.codec import decode
 from runtimes.errors import EdgewrightError
 from runtimes.processes.owned_folder import owned_folder
-from toolchain.sweep.cell_process import OUTCOME, Outcome
+from toolchain.sweep.build_in_child import OUTCOME, Outcome, PlaceLostError
 from toolchain.sweep.cells import Cell, CellRecord
-from toolchain.sweep.places import Place, PlaceLostError
+from toolchain.sweep.places import Place
 
 MOST_LOSSES = 3
 """The places that a cell may lose; it may be what ends them, for want of memory."""

@@ -11,8 +11,9 @@ import pytest
 
 from hwbench.targets import CrashError
 from runtimes.errors import BackendError
+from toolchain.sweep.build_in_child import PlaceLostError
 from toolchain.sweep.cells import list_cells
-from toolchain.sweep.places import LocalCores, PlaceLostError
+from toolchain.sweep.places import LocalCores
 from toolchain.sweep.run_cells import MOST_LOSSES, run_cells
 
 
@@ -147,7 +148,7 @@ def test_a_cell_that_is_timed_here_is_alone(request_of, here, tmp_path, monkeypa
         running.remove(request.name)
         (folder / "outcome.json").write_text('{"status": "built"}')
 
-    monkeypatch.setattr("toolchain.sweep.places.build_in_child", build)
+    monkeypatch.setattr("toolchain.sweep.places.build_here", build)
     other = dataclasses.replace(here, name="other")
     requests = [request_of(name=name, precisions=()) for name in ("timed", "timed too")]
     requests += [request_of(name=name, precisions=(), profiles=(other,)) for name in ("free", "free too")]
