@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hwbench.gate.gate_self_test import SelfTest, Trials
 
 
-_OPTIONS = frozenset({"candidate", "budgets", "max_time", "self_test", "gates", "form", "verbose", "target"})
+_OPTIONS = frozenset({"bundle", "budgets", "max_time", "self_test", "gates", "form", "verbose", "target"})
 
 
 def check_options(ctx: click.Context) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 from click.core import ParameterSource
 
 from runtimes import plugins
 from runtimes.errors import UsageError
+from toolchain.cli._gate_programs import program_options, read_programs
 from toolchain.cli._input_files import check_keeps_inputs
 from toolchain.cli._option_types import FileOrName, Time
 from toolchain.cli._options import (
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("candidate", type=click.Path(path_type=Path))
+@click.argument("bundle", type=click.Path(path_type=Path), metavar="[CANDIDATE]", required=False)
+@program_options
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),
@@ -114,7 +116,9 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     ctx: click.Context,
-    candidate: Path,
+    bundle: Path | None,
+    program: str | None,
+    baseline_command: str | None,
     baseline: Path | None,
     baseline_python: Path | None,
     budgets: tuple[Budget, ...],
@@ -150,8 +154,11 @@ def command(
     edgewright gate model.edge --budget 'p90@L=64<=10ms' --budget 'p90@L=256<=20ms'
     edgewright gate model.edge --baseline-python old/bin/python --budget 'p90<=+5%'
     edgewright gate model.edge --self-test --max-time 20s
+    edgewright gate --command './run_model {runs}' --budget 'p90<=10ms'
     edgewright gate model.edge --budget 'p90<=20ms' --target ssh://pi@raspberrypi.local
     """
+    programs = read_programs(ctx, bundle, program, baseline_command)
+    candidate = programs.path if programs is not None else cast("Path", bundle)
     if self_test:
         from toolchain.cli import _gate_self_test
 
@@ -167,7 +174,7 @@ def command(
         baseline = _in_other_python(candidate, baseline, baseline_python)
     if not budgets:
         raise UsageError("There is no budget to judge by; give one, as in --budget 'p90<=10ms'.")
-    if any(limit.relative for limit in budgets) and baseline is None:
+    if any(limit.relative for limit in budgets) and baseline is None and baseline_command is None:
         raise UsageError(
             f"Budget '{next(b.text for b in budgets if b.relative)}' compares with a baseline; give --baseline."
         )
@@ -203,6 +210,10 @@ def command(
         machine = None
         if candidate.suffix == ".json":
             gated = reports.judge_stored(candidate, baseline, budgets, confidence)
+        elif programs is not None:
+            plan = GatePlan(max_time, duration, confidence=confidence, shapes=shapes)
+            with clock(f"Gating {programs.candidate.name}", max_time) as tick:
+                gated = programs.gate(budgets, plan, tick, scored)
         else:
             main = stack.enter_context(open_target(target, open_bundle(candidate).manifest.profile))
             machine = main.machine
