@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ from toolchain.packaging.pack import Contents, pack
 
 ROOT = Path(__file__).parents[1]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
-INSTALL, GATE = ACTION["runs"]["steps"]
+INSTALL, GATE, COMMENT = ACTION["runs"]["steps"]
 
 
 def run(
@@ -28,6 +29,7 @@ def run(
     """A composite action's step: `bash --noprofile --norc -eo pipefail`, expressions filled in."""
     values = {name: str(given.get("default", "")) for name, given in ACTION["inputs"].items()} | inputs
     known = {f"inputs.{name}": value for name, value in values.items()} | {"github.action_path": str(action_path)}
+    known |= {"github.repository": "owner/repository", "github.event.pull_request.number": "7"}
     fill = re.compile(r"\$\{\{ ([\w.-]+) \}\}")
     environment = {name: fill.sub(lambda match: known[match[1]], text) for name, text in step["env"].items()}
     script = folder / "step.sh"
@@ -121,3 +123,36 @@ def test_the_install_step_installs_this_repository(tmp_path: Path, monkeypatch: 
 def test_every_input_is_used_and_every_expression_known() -> None:
     text = (ROOT / "action.yml").read_text()
     assert set(re.findall(r"inputs\.([\w-]+)", text)) == set(ACTION["inputs"])
+
+
+GH = """#!/usr/bin/env python3
+import json, os, pathlib, sys
+store = pathlib.Path(__file__).with_name("comments.json")
+comments = json.loads(store.read_text()) if store.exists() else []
+words = sys.argv[1:]
+if "--method" not in words:
+    wanted = words[words.index("--jq") + 1].partition('contains("')[2].partition('")')[0]
+    print(*[number for number, body in enumerate(comments, 1) if wanted in body], sep="\\n")
+else:
+    body = pathlib.Path(words[-1].removeprefix("body=@")).read_text()
+    if words[words.index("--method") + 1] == "POST":
+        comments.append(body)
+    else:
+        comments[int(words[words.index("PATCH") + 1].rpartition("/")[2]) - 1] = body
+    store.write_text(json.dumps(comments))
+"""
+
+
+def test_the_comment_is_edited_and_not_repeated(folder: Path) -> None:
+    """By a stand-in for GitHub's program that keeps the comments in a file."""
+    program = folder / "bin" / "gh"
+    program.write_text(GH)
+    program.chmod(0o755)
+    assert run(COMMENT, folder).returncode == 0  # without a result there is nothing to say
+    body = folder / "edgewright-gate.md"
+    for text in ("first", "second", "third"):
+        body.write_text(f"{text}\n\n<!-- edgewright {'other' if text == 'third' else 'model'}/device -->\n")
+        done = run(COMMENT, folder)
+        assert done.returncode == 0, done.stderr
+    comments = json.loads((folder / "bin" / "comments.json").read_text())
+    assert [text.split()[0] for text in comments] == ["second", "third"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from hwbench.formats._escape import markdown
@@ -21,7 +22,13 @@ def render(results: Results) -> str:
     blocks = [block for result in results.profiles for block in _blocks(result) if block]
     if len(results.profiles) != 1:
         blocks.append(f"All profiles: **{results.outcome}**")
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join([*blocks, marker(results)]) + "\n"
+
+
+def marker(results: Results) -> str:
+    """Write a comment that no reader sees, by which a bot finds what it wrote of the same models before."""
+    names = " ".join(f"{result.model}/{result.profile}" for result in results.profiles)
+    return f"<!-- edgewright {re.sub(r'[^A-Za-z0-9 ._/]+', '-', names)[:200]} -->"
 
 
 def _blocks(result: ProfileResult) -> Iterable[str]:

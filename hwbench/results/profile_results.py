@@ -120,6 +120,7 @@ class ProfileResult:
         bundle: the file that was packed, if one was.
         confidence: the confidence that a verdict on accuracy took; None where nothing was judged.
         unsettled: the candidate that more samples might have selected.
+        bundle_sha256: the digest of the bundle's file that a gate measured; empty where it measured none.
         self_test: the last self-test of the gate on the machine that judged, as a clause; empty without one.
         forecast_errors: the errors of its forecasts of latency, by runtime; empty without a forecast.
     """
@@ -135,6 +136,7 @@ class ProfileResult:
     unsettled: Unsettled | None = None
     self_test: str = ""
     forecast_errors: tuple[HeldOutError, ...] = ()
+    bundle_sha256: str = ""
 
     @property
     def selected(self) -> CandidateResult | None:

@@ -145,11 +145,11 @@ def _run(name: str, words: list[str], most_s: float) -> _Printed:
             raise BackendError(f"The program '{words[0]}' cannot be started: {error.strerror or error}.") from None
         hung = threading.Event()
 
-        def end() -> None:
+        def stop() -> None:
             hung.set()
             _kill(process.pid)
 
-        timer = threading.Timer(most_s, end)
+        timer = threading.Timer(most_s, stop)
         timer.daemon = True
         timer.start()
         lines: list[str] = []

@@ -7,6 +7,7 @@ be false. Any zip program opens such a file (APPNOTE.TXT 6.3.10, sections 4.3.7,
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import struct
@@ -30,6 +31,7 @@ _MAX_DIRECTORY_BYTES = 1 << 20  # a bundle has some tens of members; a crafted f
 _MAX_BYTES = (1 << 32) - 1  # the limit of a zip without the 64-bit extension
 _MAX_MEMBERS = (1 << 16) - 1
 _MOST_AT_ONCE = 1 << 30  # one read() of Linux returns 2 GiB at most
+_CHUNK = 1 << 20
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
@@ -160,6 +162,17 @@ class Archive:
         if directory[position:end] != _central(name, crc, length, expected):
             raise TamperedError(f"'{self.path}': the directory's record of '{name}' is not as it was packed.")
         return name, crc, length, end
+
+    def sha256(self) -> str:
+        """Compute the digest of the whole file.
+
+        Raises:
+            TamperedError: it cannot be read any more.
+        """
+        digest, size = hashlib.sha256(), os.fstat(self._stream.fileno()).st_size
+        for offset in range(0, size, _CHUNK):
+            digest.update(self._bytes_at(offset, min(_CHUNK, size - offset)))
+        return digest.hexdigest()
 
     def _bytes_at(self, offset: int, length: int) -> bytes:
         chunks, left = [], length

@@ -137,6 +137,10 @@ class Bundle:
             if not self._archive.is_intact(name, data):
                 raise TamperedError(f"'{self.path}': the checksum of '{name}' is not that of its bytes.")
 
+    def file_sha256(self) -> str:
+        """Compute the SHA-256 of the whole file, as `sha256sum` prints it."""
+        return self._archive.sha256()
+
     def close(self) -> None:
         """Close the file."""
         self._archive.close()

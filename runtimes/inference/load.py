@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
+from typing import Literal
 
 from runtimes import cpu
 from runtimes.backends import backend, engine_backend
@@ -24,6 +25,8 @@ def load(
     public_key: str | os.PathLike[str] | None = None,
     at_least: int = 0,
     state: str | os.PathLike[str] | None = None,
+    require: Literal["passed"] | None = None,
+    attestation: str | os.PathLike[str] | None = None,
 ) -> Session:
     """Open a bundle for inference.
 
@@ -37,6 +40,9 @@ def load(
         at_least: the lowest version that is opened; see `edgewright sign --version`.
         state: a file that remembers the highest version that was opened of each bundle; an older one is refused.
             It is made if it is missing, and needs `public_key`, since anyone can write a version without a signature.
+        require: "passed" refuses a bundle without the signed statement that a gate passed this very file; see
+            `edgewright attest`. It needs `public_key`.
+        attestation: that statement's file; BUNDLE.intoto.json, if not given.
 
     Raises:
         UsageError: there is no such file, its runtime does not know an option in `settings`, or `state` cannot be
@@ -49,9 +55,19 @@ def load(
     """
     if state is not None and public_key is None:
         raise UsageError(f"The versions in '{state}' are those of signed bundles; give the public key, too.")
+    if require not in (None, "passed"):
+        raise UsageError(f"A bundle cannot be required to be '{require}'; give 'passed'.")
+    if require is not None and public_key is None:
+        raise UsageError("That a gate passed is a signed statement; give the public key, too.")
+    if attestation is not None and require is None:
+        raise UsageError(f"The attestation '{attestation}' is not asked for; give require='passed', too.")
     with Bundle(Path(path), public_key) as bundle:
         if public_key is not None:
             bundle.check()  # the signature covers every member by its digest
+        if require is not None and public_key is not None:
+            from runtimes.bundles.attestation import attestation_file, check_passed
+
+            check_passed(bundle, Path(attestation) if attestation else attestation_file(path), public_key)
         check_version(bundle, at_least)
         if state is None:
             return open_session(bundle, settings=settings, any_machine=any_machine)

@@ -32,7 +32,7 @@ from runtimes.processes.owned_folder import temporary_files
 # The order in which people use the commands.
 _ORDER = (
     *"demo inspect profiles targets build sweep measure gate history".split(),
-    *"verify compile matrix sign calibrate debug saturation".split(),
+    *"verify compile matrix sign attest calibrate debug saturation".split(),
 )
 
 

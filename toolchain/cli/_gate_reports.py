@@ -22,6 +22,7 @@ from hwbench.results import profile_results
 from hwbench.results.opened_bundle import open_bundle
 from hwbench.results.profile_results import CandidateResult, ProfileResult, Results, Status
 from hwbench.targets import Target
+from runtimes.bundles.bundle import Bundle
 from runtimes.errors import UsageError
 from runtimes.npz import write as write_npz
 from runtimes.verification.golden import largest_error, relative_error
@@ -136,6 +137,16 @@ def results(
     result = ProfileResult(candidate.model, candidate.profile, limits, tuple(entries), caveats, confidence=confidence)
     result = dataclasses.replace(result, self_test=self_test)
     return profile_results.of([result])
+
+
+def of_file(results: Results, bundle: Path | None) -> Results:
+    """Add the digest of the bundle that was measured, by which an attestation or a reproduction knows it."""
+    if bundle is None or bundle.suffix == ".json":
+        return results
+    with Bundle(bundle) as opened:
+        digest = opened.file_sha256()
+    profiles = [dataclasses.replace(result, bundle_sha256=digest) for result in results.profiles]
+    return profile_results.of(profiles)
 
 
 def _entry(name: str, report: Report, status: Status, verdicts: tuple[Verdict, ...] = ()) -> CandidateResult:

@@ -27,7 +27,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells count."""
 
-FORMATS = ("text", "json", "markdown", "csv", "junit", "github", "html")
+FORMATS = (
+    "text", "json", "markdown", "csv", "junit", "github", "html", "gitlab", "openmetrics", "bencher", "github-benchmark"
+)  # fmt: skip
 SCENARIOS = ("single_stream", "multi_stream", "server", "offline")
 """Values of `hwbench.measurements.latency.Scenario`, repeated here because that import takes most of a second."""
 

@@ -10,22 +10,26 @@ from formats_data import failed_result, hostile_result, many_result, rendered, t
 from hwbench.results import profile_results
 from runtimes import plugins
 
+OF_FIGURES = ("bencher", "github-benchmark", "gitlab", "openmetrics")  # with no word of what has no figure
 FORMATS = ("csv", "github", "html", "json", "junit", "markdown", "text")
 FOR_PEOPLE = ("html", "markdown", "text")
 
 
 def test_the_folder_is_the_list():
-    assert set(plugins.names("hwbench.formats")) - {"charts", "sections"} == set(FORMATS)  # shared folders, no formats
+    assert set(plugins.names("hwbench.formats")) - {"charts", "sections"} == {
+        *FORMATS,
+        *OF_FIGURES,
+    }  # shared folders, no formats
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", [*FORMATS, *OF_FIGURES])
 def test_rendering_is_deterministic_and_ends_the_line(form, results):
     text = rendered(form, three_results)
     assert text == str(plugins.load("hwbench.formats", form, "format").render(results))
     assert text.endswith("\n")
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", [*FORMATS, *OF_FIGURES])
 def test_hostile_text_becomes_printable_utf8(form):
     text = rendered(form, hostile_result)
     text.encode("utf-8")

@@ -75,7 +75,7 @@ def test_our_own_raw_samples_are_taken_as_they_are(make_block):
         ("print('[1]')", ["Line 1"]),
         ('print(\'{"ms": 1, "us": 1}\')', ["Line 1", "us and ms"]),
         ("print('{\"time\": 1}')", ["Line 1", "no time"]),
-        *[(f"print('{{\"ms\": {value}}}')", ["Line 1", "above 0"]) for value in ("0", "-1", "NaN", "1e99", "true")],
+        *[(f"print('{{\"ms\": {value}}}')", ["Line 1", "more than 0"]) for value in ("0", "-1", "NaN", "1e99", "true")],
         ("print('{\"samples_ns\": [1]}')", ["warmup_ns"]),
         ("print('{\"ms\": 1}'); raise SystemExit('no model')", ["exit code 1", "after 1 line", "no model"]),
         ("import os; os.kill(os.getpid(), 11)", ["signal 11"]),
