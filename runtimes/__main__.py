@@ -1,4 +1,4 @@
-"""The device's command line: `python -m runtimes info|verify|compile|run|sample|serve BUNDLE`, or `machine`.
+"""The device's command line: `python -m runtimes info|verify|compile|run|sample|profile|serve BUNDLE`, or `machine`.
 
 Exit codes: 0 success; 1 the golden samples do not match; 2 wrong usage or any other failure; 130 interrupted.
 """
@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from runtimes import files, npz, plugins, samples
@@ -18,7 +19,7 @@ from runtimes.bundles.bundle import Bundle
 from runtimes.codec import encode
 from runtimes.command_line import escape_unknown_characters, exit_code, read_plan
 from runtimes.errors import UsageError, one_line
-from runtimes.inference.load import load
+from runtimes.inference.load import check_machine, load
 from runtimes.inference.step_sequences import count_samples, run_samples
 from runtimes.processes.end_signals import end_orderly
 from runtimes.processes.parent_death import end_with_parent
@@ -130,6 +131,26 @@ def _sample(options: argparse.Namespace) -> int:
     return 0
 
 
+def _profile(options: argparse.Namespace) -> int:
+    from runtimes import profilers  # the other commands need not wait for its import
+
+    files.check_keeps(options.out, _read_by(options), "--out")
+    inputs = npz.read(options.inputs)
+    with Bundle(options.bundle, options.public_key) as bundle:
+        artifact = bundle.manifest.artifact
+        if not options.any_machine:
+            check_machine(bundle.manifest.profile)
+        profiler = profilers.profiler(artifact.runtime)
+        model = bundle.read(artifact.file.as_posix())
+    feeds = list(islice(samples.feeds(artifact.inputs, inputs), profilers.RUNS))
+    if not feeds:
+        raise UsageError(f"'{options.inputs}' holds no samples; give at least one.")
+    found = profiler.node_times(model, artifact.settings, feeds, profilers.RUNS)
+    with files.replacing(options.out) as temporary:
+        temporary.write_text(json.dumps(encode(found)))
+    return 0
+
+
 def _read_by(options: argparse.Namespace) -> list[Path]:
     given = (options.bundle, options.inputs, options.public_key, getattr(options, "state", None))
     return [file for file in given if file is not None]
@@ -174,6 +195,7 @@ def _parser() -> argparse.ArgumentParser:
         ("compile", _compile, "build the TensorRT engine on this device, check it, and write it beside the bundle"),
         ("run", _run, "run the samples of an .npz and write the outputs"),
         ("sample", _sample, "measure raw latency samples; hwbench calls it"),
+        ("profile", _profile, "measure the time of each node; hwbench calls it"),
         ("serve", _serve, "serve the model by the Open Inference Protocol over HTTP, with /metrics for Prometheus"),
     ):
         sub = commands.add_parser(name, help=text, description=text.capitalize() + ".", allow_abbrev=False)
@@ -198,7 +220,7 @@ def _parser() -> argparse.ArgumentParser:
                 help="a file that remembers the highest version of each bundle, below which one is refused; it needs "
                 "--public-key",
             )
-        if name in ("run", "sample"):
+        if name in ("run", "sample", "profile"):
             sub.add_argument(
                 "--inputs",
                 type=Path,
@@ -215,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--outputs", type=Path, required=True, help="the .npz to write")
         if name == "sample":
             sub.add_argument("--plan", default="{}", help="the sampling plan, as JSON")
+        if name in ("sample", "profile"):
             sub.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     machine = commands.add_parser("machine", help="print what latency depends on here", allow_abbrev=False)
     machine.add_argument("--memory-speed", action="store_true", help="measure how fast memory is copied, too")

@@ -111,10 +111,10 @@ def test_every_module_begins_with_what_it_is_for_and_stays_short():
 # Folders whose modules are plug-ins of one interface. A plug-in carries the name that users type, so a backend, a
 # builder and a profiler of one runtime share theirs.
 PLUGINS = {
-    *("runtimes/backends", "runtimes/meters", "runtimes/tensorrt/cuda"),
+    *("runtimes/backends", "runtimes/meters", "runtimes/profilers", "runtimes/tensorrt/cuda"),
     *("hwbench/formats", "hwbench/metrics", "hwbench/targets"),
     *("toolchain/builders", "toolchain/calibration/methods", "toolchain/cli", "toolchain/corrections"),
-    *("toolchain/exporters", "toolchain/analysis/node_times", "toolchain/quantizers"),
+    *("toolchain/exporters", "toolchain/quantizers"),
 }
 MOST_MODULES = 12
 

@@ -9,6 +9,7 @@ from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
 from runtimes.errors import BackendError
 from runtimes.profile import HardwareProfile
+from runtimes.profilers import NodeTime
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 
@@ -53,3 +54,10 @@ class BoardTarget(GpuTarget, Protocol):
 
     def check_is(self, profile: HardwareProfile) -> None:
         """Raise UnsupportedError unless the board is a profile's device, or one like it."""
+
+
+class ProfilingTarget(Target, Protocol):
+    """A target that can tell the time of each node of a model."""
+
+    def node_times(self, bundle: Path, inputs: Path) -> list[NodeTime]:
+        """Time the nodes of a bundle on single inferences, those of `inputs` (.npz) in turn."""

@@ -103,6 +103,25 @@ def load(artifact: Artifact, model: bytes) -> Session:
     )
 
 
+def profiled(model: bytes, settings: RuntimeSettings, prefix: os.PathLike[str]) -> ort.InferenceSession:
+    """Open a model under ONNX Runtime's profiler.
+
+    Args:
+        model: the bytes of its file.
+        settings: as in `load`.
+        prefix: where `end_profiling` writes its file, without the ending.
+
+    Raises:
+        BackendError: ONNX Runtime refuses the model; its own text is passed on.
+    """
+    options = session_options(settings)
+    options.enable_profiling, options.profile_file_prefix = True, os.fspath(prefix)
+    try:
+        return ort.InferenceSession(model, options, providers=list(_providers(settings)), enable_fallback=0)
+    except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes
+        raise BackendError(f"ONNX Runtime cannot load the model: {error}") from error
+
+
 class _OrtSession(Session):
     def __init__(self, artifact: Artifact, session: ort.InferenceSession) -> None:
         super().__init__(artifact)

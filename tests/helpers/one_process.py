@@ -14,14 +14,12 @@ import pytest
 import runtimes.__main__ as device
 from runtimes.errors import BackendError, EdgewrightError, one_line
 from runtimes.tensors import Array
-from toolchain.analysis.node_times import __main__ as profiler
 
 
 def install(patch: pytest.MonkeyPatch) -> None:
     """Let `LocalTarget`, the load check and the profiler of nodes start no process."""
     patch.setattr("hwbench.targets.local.run_module", _on_device)
     patch.setattr("toolchain.models.repair.find_failure", _find_failure)
-    patch.setattr("toolchain.analysis.node_times.run_module", _profile)
 
 
 def _on_device(module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
@@ -46,10 +44,3 @@ def _find_failure(
     except Exception as error:
         return None if "NOT_IMPLEMENTED" in str(error) else " ".join(str(error).split())
     return None
-
-
-def _profile(module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
-    try:
-        profiler.main(*map(Path, arguments))
-    except SystemExit as ended:
-        raise BackendError(str(ended.code)) from None

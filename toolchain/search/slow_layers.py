@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from hwbench.targets.local import LocalTarget
 from hwbench.wording import count, some
 from runtimes.errors import EdgewrightError
-from toolchain.analysis import node_times
-from toolchain.analysis.node_times import NodeTime
+from runtimes.profilers import NodeTime, can_profile
 from toolchain.search.margin import CLEARLY_FASTER
 from toolchain.search.trials import Trial
 
@@ -111,10 +111,10 @@ def slower_in_int8(int8: Sequence[NodeTime], floats: Sequence[NodeTime], layers:
 
 def _profile(trial: Trial, timed: Path) -> list[NodeTime]:
     """Measure the time of each kernel; empty if the runtime has no profiler, or crashes while profiling."""
-    if trial.artifact is None or not node_times.can_profile(trial.candidate.runtime):
+    if trial.artifact is None or not can_profile(trial.candidate.runtime):
         return []
     try:
-        return node_times.profile(trial.artifact, timed)
+        return LocalTarget().node_times(trial.bundle, timed)
     except EdgewrightError:  # the candidate ran before: a missing explanation must not cost it
         return []
 

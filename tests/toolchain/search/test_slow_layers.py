@@ -11,12 +11,15 @@ import tiny_models
 from search_parts import trial
 
 from hwbench.data import dataset
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
 from runtimes import plugins, samples
 from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.errors import NotInstalledError
-from toolchain.analysis.node_times import NodeTime
+from runtimes.profilers import NodeTime
 from toolchain.builders import onnxruntime as builder
 from toolchain.models.onnx_model import open_model
+from toolchain.packaging.pack import Contents, pack
 from toolchain.recipes.apply_recipe import quantize
 from toolchain.recipes.recipe import Recipe
 from toolchain.search.slow_layers import explain, remark, slower_in_int8
@@ -91,15 +94,17 @@ def test_int8_that_is_slower_by_more_than_chance_is_remarked_upon(tmp_path: Path
     np.savez(timed, **tiny_models.samples("conv", 2))
     artifact = builder.build(model, Recipe("fp32"), RuntimeSettings(threads=1), tmp_path)
     floats = trial(0, 100)
-    same, slower = (dataclasses.replace(trial(1, ms), artifact=artifact) for ms in (104, 107))
+    bundle, profile = tmp_path / "m.edge", device_profiles.detect(this_machine())
+    pack(Contents("m", profile, artifact, Recipe("fp32"), {}, {}), bundle)
+    same, slower = (dataclasses.replace(trial(1, ms), artifact=artifact, bundle=bundle) for ms in (104, 107))
     assert remark(same, [floats, same], timed) == ""
     assert floats.name in remark(slower, [floats, slower], timed)
 
 
-@pytest.mark.parametrize("runtime", plugins.names("toolchain.analysis.node_times"))
+@pytest.mark.parametrize("runtime", plugins.names("runtimes.profilers"))
 def test_each_profiler_finds_the_products_and_what_they_compute_in(runtime, tmp_path: Path):
     try:
-        profiler = plugins.load("toolchain.analysis.node_times", runtime, "runtime")
+        profiler = plugins.load("runtimes.profilers", runtime, "runtime")
     except NotInstalledError as error:
         pytest.skip(str(error))
     model = open_model(tiny_models.conv(tmp_path / "m.onnx"))
@@ -108,8 +113,8 @@ def test_each_profiler_finds_the_products_and_what_they_compute_in(runtime, tmp_
     feeds = list(samples.feeds(model.inputs, data.arrays))
     int8 = quantize(model, Recipe("int8", "minmax"), data, tmp_path / "int8.onnx")
     settings = RuntimeSettings(threads=1)
-    floats = profiler.node_times(model.path, settings, feeds, 3)
-    integers = profiler.node_times(int8.path, settings, feeds, 3)
+    floats = profiler.node_times(model.path.read_bytes(), settings, feeds, 3)
+    integers = profiler.node_times(int8.path.read_bytes(), settings, feeds, 3)
     assert {item.kind for item in floats} >= {"float product"}
     assert "integer product" not in {item.kind for item in floats}
     assert {item.kind for item in integers} >= {"integer product", "conversion"}

@@ -11,13 +11,17 @@ import pytest
 import tiny_models
 from onnx import numpy_helper, parser
 
+from hwbench.machine import device_profiles
+from hwbench.machine.identity import this_machine
 from hwbench.targets import CrashError
+from hwbench.targets.local import LocalTarget
 from runtimes import samples
-from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.bundles.manifest import Artifact, RuntimeSettings
 from runtimes.errors import BackendError
-from toolchain.analysis import node_times
+from runtimes.profilers import can_profile
 from toolchain.builders import onnxruntime
 from toolchain.models.onnx_model import open_model
+from toolchain.packaging.pack import Contents, pack
 from toolchain.recipes.recipe import Recipe
 
 
@@ -28,16 +32,24 @@ def artifact(tmp_path: Path):
     return onnxruntime.build(model, Recipe("fp32"), RuntimeSettings(threads=1), tmp_path)
 
 
+def packed(artifact: Artifact, path: Path) -> Path:
+    """The artifact in a bundle without samples."""
+    pack(Contents("m", device_profiles.detect(this_machine()), artifact, Recipe("fp32"), {}, {}), path)
+    return path
+
+
 def test_it_tells_of_every_kernel(artifact, tmp_path: Path):
-    found = node_times.profile(artifact, tmp_path / "s.npz")
+    found = LocalTarget().node_times(packed(artifact, tmp_path / "m.edge"), tmp_path / "s.npz")
     assert "float product" in {item.kind for item in found}
     assert all(item.us >= 0 for item in found)
+    assert {item.kernel for item in found} == {"CPUExecutionProvider"}
 
 
 def test_what_the_runtime_refuses_is_an_error_in_its_words(artifact, tmp_path: Path):
     artifact.file.write_bytes(b"no model")
+    bundle = packed(dataclasses.replace(artifact, size_bytes=8), tmp_path / "m.edge")
     with pytest.raises(BackendError, match="ONNX Runtime cannot load"):
-        node_times.profile(artifact, tmp_path / "s.npz")
+        LocalTarget().node_times(bundle, tmp_path / "s.npz")
 
 
 def test_a_crash_of_the_runtime_is_an_error(artifact, tmp_path: Path):
@@ -55,14 +67,20 @@ def test_a_crash_of_the_runtime_is_an_error(artifact, tmp_path: Path):
     onnx.save(proto, tmp_path / "crash.onnx")
     model = open_model(tmp_path / "crash.onnx")
     np.savez(tmp_path / "x.npz", x=np.ones((4, 4), np.float32))
-    crashing = dataclasses.replace(artifact, file=model.path, inputs=model.inputs, outputs=model.outputs)
+    size = model.path.stat().st_size
+    crashing = dataclasses.replace(
+        artifact, file=model.path, inputs=model.inputs, outputs=model.outputs, size_bytes=size
+    )
     with pytest.raises(CrashError, match="died of signal 8"):
-        node_times.profile(crashing, tmp_path / "x.npz")
+        LocalTarget().node_times(packed(crashing, tmp_path / "crash.edge"), tmp_path / "x.npz")
 
 
-def test_the_null_runtime_does_not_tell():
-    assert node_times.can_profile("onnxruntime")
-    assert not node_times.can_profile("null")
+def test_a_runtime_without_a_profiler_says_so(artifact, tmp_path: Path):
+    assert can_profile("onnxruntime")
+    assert not can_profile("null")
+    bundle = packed(dataclasses.replace(artifact, runtime="null"), tmp_path / "m.edge")
+    with pytest.raises(BackendError, match="runtime with a profiler 'null'"):
+        LocalTarget().node_times(bundle, tmp_path / "s.npz")
 
 
 @pytest.mark.parametrize("static_shapes", ["none", "first", "each"])

@@ -1,24 +1,19 @@
-"""Time of each node in an inference, one file per runtime with a profiler.
+"""Profilers: the time of each node in an inference, one file per runtime that tells.
 
-Each file holds `node_times(model, settings, feeds, runs) -> list[NodeTime]`, which `profile` calls in a process of its
-own.
+Each file holds the functions of `Profiler`. `python -m runtimes profile` calls them in a process of its own, which may
+die.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, cast
 
-from hwbench.child_process import run_module
 from runtimes import plugins
-from runtimes.bundles.manifest import Artifact
-from runtimes.codec import decode, encode
+from runtimes.bundles.manifest import RuntimeSettings
 from runtimes.tensors import Array
 
 Kind = Literal["conversion", "integer product", "float product", "other"]
@@ -27,8 +22,6 @@ RUNS = 10
 """Least number of inferences of a profile."""
 
 _ENOUGH_S, _MOST_RUNS = 0.2, 300  # a small model is profiled in more inferences, whose times differ by more
-
-_LIMIT_S = 300.0  # a profile that takes longer counts as hung
 
 
 @dataclass(frozen=True)
@@ -40,12 +33,27 @@ class NodeTime:
         op: the runtime's operator type.
         kind: a conversion between integers and floats, a product (Conv, MatMul, Gemm, recurrent), or another operator.
         us: microseconds per inference, as `middle` of all runs.
+        kernel: the runtime's name of what computes it: OpenVINO's implementation, or ONNX Runtime's provider.
     """
 
     node: str
     op: str
     kind: Kind
     us: float
+    kernel: str = ""
+
+
+class Profiler(Protocol):
+    """The functions that each module of this folder offers."""
+
+    def node_times(
+        self, model: bytes, settings: RuntimeSettings, feeds: Sequence[dict[str, Array]], runs: int
+    ) -> list[NodeTime]:
+        """Run a model under the runtime's profiler, the feeds in turn, at least `runs` times.
+
+        Raises:
+            BackendError: the runtime cannot load it.
+        """
 
 
 def can_profile(runtime: str) -> bool:
@@ -53,18 +61,14 @@ def can_profile(runtime: str) -> bool:
     return runtime in plugins.names(__name__)
 
 
-def profile(artifact: Artifact, inputs: Path) -> list[NodeTime]:
-    """Measure the time of an artifact's nodes on the samples of an .npz.
+def profiler(runtime: str) -> Profiler:
+    """Load the profiler of a runtime.
 
     Raises:
-        BackendError: its runtime refuses it, or crashes or hangs while it profiles.
+        UsageError: there is none; lists the existing ones.
+        NotInstalledError: its package is missing; says how to install it.
     """
-    with tempfile.TemporaryDirectory(prefix="edgewright-") as name:
-        folder = Path(name)
-        request, times = folder / "request.json", folder / "times.json"
-        request.write_text(json.dumps(encode(artifact)))
-        run_module(__name__, [str(request), str(inputs.absolute()), str(times)], folder, _LIMIT_S)
-        return [decode(NodeTime, item, "a profile") for item in json.loads(times.read_text())]
+    return cast(Profiler, plugins.load(__name__, runtime, "runtime with a profiler"))
 
 
 def in_turn(feeds: Sequence[dict[str, Array]], runs: int) -> Iterator[dict[str, Array]]:

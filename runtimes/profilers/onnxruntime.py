@@ -10,9 +10,8 @@ from pathlib import Path
 
 from runtimes.backends import onnxruntime as backend
 from runtimes.bundles.manifest import RuntimeSettings
+from runtimes.profilers import Kind, NodeTime, in_turn, middle
 from runtimes.tensors import Array
-from toolchain.analysis.node_times import Kind, NodeTime, in_turn, middle
-from toolchain.models import ort_session
 
 _CONVERSIONS = {"QuantizeLinear", "DequantizeLinear", "Cast", "DynamicQuantizeLinear"}
 _INTEGER = {
@@ -26,25 +25,23 @@ _FLOAT = {
 _SUFFIX = "_kernel_time"
 
 
-def node_times(model: Path, settings: RuntimeSettings, feeds: Sequence[dict[str, Array]], runs: int) -> list[NodeTime]:
+def node_times(model: bytes, settings: RuntimeSettings, feeds: Sequence[dict[str, Array]], runs: int) -> list[NodeTime]:
     """Run a model under the profiler, the feeds in turn, at least `runs` times.
 
     Raises:
-        UsageError: ONNX Runtime cannot load it.
+        BackendError: ONNX Runtime cannot load it.
     """
     with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        options = backend.session_options(settings)
-        options.enable_profiling, options.profile_file_prefix = True, str(Path(folder, "profile"))
-        session = ort_session.session(model, options)
+        session = backend.profiled(model, settings, Path(folder, "profile"))
         for fed in in_turn(feeds, runs):
             session.run(None, fed)
         events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
-    durations: dict[tuple[str, str], list[float]] = defaultdict(list)
+    durations: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith(_SUFFIX):
-            name = event["name"].removesuffix(_SUFFIX)
-            durations[name, event["args"]["op_name"]].append(event["dur"])
-    return [NodeTime(name, op, _kind(op), middle(found)) for (name, op), found in durations.items()]
+            name, about = event["name"].removesuffix(_SUFFIX), event["args"]
+            durations[name, about["op_name"], about.get("provider", "")].append(event["dur"])
+    return [NodeTime(name, op, _kind(op), middle(found), where) for (name, op, where), found in durations.items()]
 
 
 def _kind(op: str) -> Kind:
