@@ -145,7 +145,7 @@ def _profile(options: argparse.Namespace) -> int:
     feeds = list(islice(samples.feeds(artifact.inputs, inputs), profilers.RUNS))
     if not feeds:
         raise UsageError(f"'{options.inputs}' holds no samples; give at least one.")
-    found = profiler.node_times(model, artifact.settings, feeds, profilers.RUNS)
+    found = profiler.profile(model, artifact.settings, feeds, profilers.RUNS)
     with files.replacing(options.out) as temporary:
         temporary.write_text(json.dumps(encode(found)))
     return 0
@@ -195,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
         ("compile", _compile, "build the TensorRT engine on this device, check it, and write it beside the bundle"),
         ("run", _run, "run the samples of an .npz and write the outputs"),
         ("sample", _sample, "measure raw latency samples; hwbench calls it"),
-        ("profile", _profile, "measure the time of each node; hwbench calls it"),
+        ("profile", _profile, "measure the time of each node, and tell where it runs; hwbench calls it"),
         ("serve", _serve, "serve the model by the Open Inference Protocol over HTTP, with /metrics for Prometheus"),
     ):
         sub = commands.add_parser(name, help=text, description=text.capitalize() + ".", allow_abbrev=False)

@@ -12,6 +12,7 @@ from hwbench.formats._escape import clean
 from hwbench.formats.charts import page_charts
 from hwbench.formats.sections import budget_lines, forecast_lines, headline, provenance, rate_rows, roofline_share, rows
 from hwbench.formats.sections.rows import Row, columns
+from hwbench.layers import change_wording
 from hwbench.measurements.quantities import QUANTITIES, quantity_of
 from hwbench.measurements.report import Report
 from hwbench.results.profile_results import ProfileResult, Results
@@ -73,6 +74,7 @@ def _section(result: ProfileResult, key: str) -> dict[str, object]:
         "rooflines": roofline_share.rooflines(result),
         "forecasts": [*forecast_lines.forecasts(result), *forecast_lines.errors(result)],
         "budgets": budget_lines.lines(result),
+        "layers": change_wording.lines(result.layer_changes) if result.layer_changes is not None else (),
         "warnings": provenance.warnings(result),
         "provenance": _facts(result, selected),
         "commands": provenance.commands(result),

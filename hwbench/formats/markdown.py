@@ -12,6 +12,7 @@ from hwbench.formats.sections.provenance import gate_note, machines, method_fact
 from hwbench.formats.sections.rate_rows import RateTable
 from hwbench.formats.sections.roofline_share import peaks, rooflines
 from hwbench.formats.sections.rows import Row, columns, label
+from hwbench.layers import change_wording
 from hwbench.measurements.quantities import quantity_of
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
@@ -39,6 +40,10 @@ def _blocks(result: ProfileResult) -> Iterable[str]:
     yield _list(
         f"**{line.outcome}** {markdown(line.budget)}: {markdown(line.evidence)}" for line in budget_lines.lines(result)
     )
+    if result.layer_changes is not None:
+        yield _list(
+            f"Layer {markdown(name)}: {markdown(said)}" for name, said in change_wording.lines(result.layer_changes)
+        )
     if result.unsettled is not None:
         yield f"**Unsettled**: {markdown(result.unsettled.sentence)}."
     yield _table(table, notes)

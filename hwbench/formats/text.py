@@ -27,6 +27,7 @@ from hwbench.formats.sections.rate_rows import RateTable
 from hwbench.formats.sections.roofline_share import peaks, rooflines
 from hwbench.formats.sections.rows import Row, columns, label
 from hwbench.formats.sections.summary import summary
+from hwbench.layers import change_wording
 from hwbench.measurements.quantities import quantity_of
 from hwbench.results.profile_results import ProfileResult, Results
 from hwbench.stats.intervals import CONFIDENCE
@@ -92,6 +93,7 @@ def _print(console: Console, result: ProfileResult, verbose: bool) -> None:
         f"Budgets, {label(result.selected)}" if result.selected is not None else "Budgets",
         [(line.budget, line.outcome, line.evidence) for line in budget_lines.lines(result)],
     )
+    _section(console, "Layers", change_wording.lines(result.layer_changes) if result.layer_changes is not None else [])
     compared = (selected_row(table), reference(table))
     named = {label(row.candidate) for row in compared if row is not None}
     wanted = {label(row.candidate) for row in measured} if verbose else named

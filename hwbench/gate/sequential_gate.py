@@ -19,6 +19,7 @@ from hwbench.budgets.verdicts import Verdict
 from hwbench.gate.rounds import Rounds
 from hwbench.gate.sides import BASELINE, CANDIDATE, SideError, alternate, bundle_side
 from hwbench.gate.stopping_rule import decide
+from hwbench.layers.layer_changes import LayerChanges
 from hwbench.machine import device_profiles, machine_facts
 from hwbench.measurements import interference
 from hwbench.measurements.latency import Latency, block_runs_needed
@@ -39,11 +40,17 @@ _LEAST_RUNS, _MOST_RUNS = 20, 1_000  # per block: a model below 0.1 ms reaches t
 
 @dataclass(frozen=True)
 class Gated:
-    """The verdicts of a gate and the reports behind them; `baseline` is None without a baseline."""
+    """The verdicts of a gate and the reports behind them.
+
+    Attributes:
+        baseline: None without a baseline.
+        layers: the layers whose time changed, if they were looked for; see `layer_attribution.explain`.
+    """
 
     candidate: Report
     baseline: Report | None
     verdicts: tuple[Verdict, ...]
+    layers: LayerChanges | None = None
 
 
 @dataclass(frozen=True)

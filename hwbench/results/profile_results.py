@@ -15,6 +15,7 @@ from hwbench.budgets.outcome import Outcome, worst
 from hwbench.budgets.verdicts import Verdict, overall
 from hwbench.forecasts.forecast import Forecast
 from hwbench.forecasts.held_out_error import HeldOutError
+from hwbench.layers.layer_changes import LayerChanges
 from hwbench.measurements.report import NotMeasuredError, Report
 from hwbench.results.unsettled import Unsettled
 from runtimes.bundles.manifest import RuntimeSettings
@@ -123,6 +124,7 @@ class ProfileResult:
         bundle_sha256: the digest of the bundle's file that a gate measured; empty where it measured none.
         self_test: the last self-test of the gate on the machine that judged, as a clause; empty without one.
         forecast_errors: the errors of its forecasts of latency, by runtime; empty without a forecast.
+        layer_changes: the layers that changed against the baseline, where a gate failed on time; else None.
     """
 
     model: str
@@ -137,6 +139,7 @@ class ProfileResult:
     self_test: str = ""
     forecast_errors: tuple[HeldOutError, ...] = ()
     bundle_sha256: str = ""
+    layer_changes: LayerChanges | None = None
 
     @property
     def selected(self) -> CandidateResult | None:

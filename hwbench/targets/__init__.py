@@ -9,7 +9,7 @@ from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
 from runtimes.errors import BackendError
 from runtimes.profile import HardwareProfile
-from runtimes.profilers import NodeTime
+from runtimes.profilers import Profile
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 
@@ -57,7 +57,7 @@ class BoardTarget(GpuTarget, Protocol):
 
 
 class ProfilingTarget(Target, Protocol):
-    """A target that can tell the time of each node of a model."""
+    """A target that can tell the time of each node of a model, and where it runs."""
 
-    def node_times(self, bundle: Path, inputs: Path) -> list[NodeTime]:
-        """Time the nodes of a bundle on single inferences, those of `inputs` (.npz) in turn."""
+    def profile(self, bundle: Path, inputs: Path) -> Profile:
+        """Profile a bundle on single inferences, those of `inputs` (.npz) in turn."""

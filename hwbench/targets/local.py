@@ -12,7 +12,7 @@ from hwbench.child_process import run_module
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine, this_machine
 from runtimes.codec import decode, encode
-from runtimes.profilers import NodeTime
+from runtimes.profilers import Profile
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 _STARTUP_S = 60.0  # an interpreter, a runtime and a large model, on a slow disk
@@ -60,17 +60,17 @@ class LocalTarget:
             self._run_module("runtimes", arguments, Path(folder), limit_s(plan))
             return decode(Block, json.loads(out.read_text()), "block")
 
-    def node_times(self, bundle: Path, inputs: Path) -> list[NodeTime]:
+    def profile(self, bundle: Path, inputs: Path) -> Profile:
         """See `ProfilingTarget`.
 
         Raises:
             BackendError: the process failed, as it does for a runtime without a profiler; see `run`.
         """
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-            out = Path(folder, "node_times.json")
+            out = Path(folder, "profile.json")
             arguments = ["profile", str(bundle.absolute()), "--inputs", str(inputs.absolute()), "--out", str(out)]
             self._run_module("runtimes", [*arguments, "--any-machine"], Path(folder), _PROFILE_LIMIT_S)
-            return [decode(NodeTime, item, "a profile") for item in json.loads(out.read_text())]
+            return decode(Profile, json.loads(out.read_text()), "a profile")
 
     def _run_module(self, module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
         run_module(module, arguments, folder, limit_s)

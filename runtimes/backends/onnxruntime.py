@@ -116,6 +116,7 @@ def profiled(model: bytes, settings: RuntimeSettings, prefix: os.PathLike[str]) 
     """
     options = session_options(settings)
     options.enable_profiling, options.profile_file_prefix = True, os.fspath(prefix)
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")  # versions before 1.24 ignore it
     try:
         return ort.InferenceSession(model, options, providers=list(_providers(settings)), enable_fallback=0)
     except Exception as error:  # ORT raises bare RuntimeErrors and a dozen pybind classes

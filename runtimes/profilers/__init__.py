@@ -1,4 +1,4 @@
-"""Profilers: the time of each node in an inference, one file per runtime that tells.
+"""Profilers: the time of each node in an inference and where it runs, one file per runtime that tells.
 
 Each file holds the functions of `Profiler`. `python -m runtimes profile` calls them in a process of its own, which may
 die.
@@ -43,12 +43,54 @@ class NodeTime:
     kernel: str = ""
 
 
-class Profiler(Protocol):
-    """The functions that each module of this folder offers."""
+@dataclass(frozen=True)
+class PlacedNode:
+    """One node that does not run where it should.
 
-    def node_times(
-        self, model: bytes, settings: RuntimeSettings, feeds: Sequence[dict[str, Array]], runs: int
-    ) -> list[NodeTime]:
+    Attributes:
+        where: the provider or the kernel that runs it.
+    """
+
+    node: str
+    op: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Assignment of a model's nodes, as its runtime tells it.
+
+    Attributes:
+        nodes: number of nodes that the runtime assigned, after its optimizations of the graph.
+        elsewhere: those that do not run where they should.
+    """
+
+    nodes: int
+    elsewhere: tuple[PlacedNode, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """The share of nodes that run where they should; 1 for a model without nodes."""
+        return 1 - len(self.elsewhere) / self.nodes if self.nodes else 1.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One process's profile of a model.
+
+    Attributes:
+        times: the nodes in the order in which they first ran.
+        placement: None if this version of the runtime does not tell.
+    """
+
+    times: tuple[NodeTime, ...]
+    placement: Placement | None = None
+
+
+class Profiler(Protocol):
+    """The function that each module of this folder offers."""
+
+    def profile(self, model: bytes, settings: RuntimeSettings, feeds: Sequence[dict[str, Array]], runs: int) -> Profile:
         """Run a model under the runtime's profiler, the feeds in turn, at least `runs` times.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Node times from ONNX Runtime's profiler, which records one event per kernel and run."""
+"""Profile by ONNX Runtime, which records one event per kernel and run, and its assignment of nodes to providers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from runtimes.backends import onnxruntime as backend
 from runtimes.bundles.manifest import RuntimeSettings
-from runtimes.profilers import Kind, NodeTime, in_turn, middle
+from runtimes.profilers import Kind, NodeTime, PlacedNode, Placement, Profile, in_turn, middle
 from runtimes.tensors import Array
 
 _CONVERSIONS = {"QuantizeLinear", "DequantizeLinear", "Cast", "DynamicQuantizeLinear"}
@@ -25,8 +26,10 @@ _FLOAT = {
 _SUFFIX = "_kernel_time"
 
 
-def node_times(model: bytes, settings: RuntimeSettings, feeds: Sequence[dict[str, Array]], runs: int) -> list[NodeTime]:
+def profile(model: bytes, settings: RuntimeSettings, feeds: Sequence[dict[str, Array]], runs: int) -> Profile:
     """Run a model under the profiler, the feeds in turn, at least `runs` times.
+
+    A node should run on the first provider that the settings ask for. One that TensorRT leaves to CUDA does not.
 
     Raises:
         BackendError: ONNX Runtime cannot load it.
@@ -41,7 +44,20 @@ def node_times(model: bytes, settings: RuntimeSettings, feeds: Sequence[dict[str
         if event.get("cat") == "Node" and event["name"].endswith(_SUFFIX):
             name, about = event["name"].removesuffix(_SUFFIX), event["args"]
             durations[name, about["op_name"], about.get("provider", "")].append(event["dur"])
-    return [NodeTime(name, op, _kind(op), middle(found), where) for (name, op, where), found in durations.items()]
+    times = (NodeTime(name, op, _kind(op), middle(found), where) for (name, op, where), found in durations.items())
+    return Profile(tuple(times), _placement(session))
+
+
+def _placement(session: Any) -> Placement | None:
+    if not hasattr(session, "get_provider_graph_assignment_info"):  # ONNX Runtime 1.23 and before
+        return None
+    wanted = session.get_providers()[0]
+    placed = [
+        PlacedNode(node.name, node.op_type, graph.ep_name)
+        for graph in session.get_provider_graph_assignment_info()
+        for node in graph.get_nodes()
+    ]
+    return Placement(len(placed), tuple(node for node in placed if node.where != wanted))
 
 
 def _kind(op: str) -> Kind:

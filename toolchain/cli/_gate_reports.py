@@ -135,7 +135,7 @@ def results(
             _entry(f"{baseline.candidate} (baseline)", baseline, "eligible"),
         ]
     result = ProfileResult(candidate.model, candidate.profile, limits, tuple(entries), caveats, confidence=confidence)
-    result = dataclasses.replace(result, self_test=self_test)
+    result = dataclasses.replace(result, self_test=self_test, layer_changes=gated.layers)
     return profile_results.of([result])
 
 

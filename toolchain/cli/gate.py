@@ -189,6 +189,7 @@ def command(
     from hwbench.budgets import energy_budgets
     from hwbench.budgets.family_error import FamilyError
     from hwbench.budgets.outcome import EXIT_CODES
+    from hwbench.gate import layer_attribution
     from hwbench.gate.sequential_gate import GatePlan, gate_bundle
     from hwbench.machine.identity import this_machine
     from hwbench.progress import clock, say
@@ -228,6 +229,8 @@ def command(
             plan = GatePlan(max_time, duration, confidence=confidence, shapes=shapes, error=error)
             with clock(f"Gating {candidate.name}", max_time) as tick:
                 gated = gate_bundle(candidate, other, budgets, main, plan, tick, scored, there)
+                if isinstance(other, Path):
+                    gated = layer_attribution.explain(gated, (candidate, other), (main, there or main), plan, tick)
             if there is not None and baseline is not None:
                 caveats = reports.compared_outputs(candidate, baseline, main, there) + caveats
         caveats += (f"Measured on {target}.",) if is_board(target) else ()

@@ -114,7 +114,7 @@ def _profile(trial: Trial, timed: Path) -> list[NodeTime]:
     if trial.artifact is None or not can_profile(trial.candidate.runtime):
         return []
     try:
-        return LocalTarget().node_times(trial.bundle, timed)
+        return list(LocalTarget().profile(trial.bundle, timed).times)
     except EdgewrightError:  # the candidate ran before: a missing explanation must not cost it
         return []
 

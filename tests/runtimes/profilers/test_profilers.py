@@ -39,7 +39,7 @@ def packed(artifact: Artifact, path: Path) -> Path:
 
 
 def test_it_tells_of_every_kernel(artifact, tmp_path: Path):
-    found = LocalTarget().node_times(packed(artifact, tmp_path / "m.edge"), tmp_path / "s.npz")
+    found = LocalTarget().profile(packed(artifact, tmp_path / "m.edge"), tmp_path / "s.npz").times
     assert "float product" in {item.kind for item in found}
     assert all(item.us >= 0 for item in found)
     assert {item.kernel for item in found} == {"CPUExecutionProvider"}
@@ -49,7 +49,7 @@ def test_what_the_runtime_refuses_is_an_error_in_its_words(artifact, tmp_path: P
     artifact.file.write_bytes(b"no model")
     bundle = packed(dataclasses.replace(artifact, size_bytes=8), tmp_path / "m.edge")
     with pytest.raises(BackendError, match="ONNX Runtime cannot load"):
-        LocalTarget().node_times(bundle, tmp_path / "s.npz")
+        LocalTarget().profile(bundle, tmp_path / "s.npz")
 
 
 def test_a_crash_of_the_runtime_is_an_error(artifact, tmp_path: Path):
@@ -72,7 +72,7 @@ def test_a_crash_of_the_runtime_is_an_error(artifact, tmp_path: Path):
         artifact, file=model.path, inputs=model.inputs, outputs=model.outputs, size_bytes=size
     )
     with pytest.raises(CrashError, match="died of signal 8"):
-        LocalTarget().node_times(packed(crashing, tmp_path / "crash.edge"), tmp_path / "x.npz")
+        LocalTarget().profile(packed(crashing, tmp_path / "crash.edge"), tmp_path / "x.npz")
 
 
 def test_a_runtime_without_a_profiler_says_so(artifact, tmp_path: Path):
@@ -80,7 +80,7 @@ def test_a_runtime_without_a_profiler_says_so(artifact, tmp_path: Path):
     assert not can_profile("null")
     bundle = packed(dataclasses.replace(artifact, runtime="null"), tmp_path / "m.edge")
     with pytest.raises(BackendError, match="runtime with a profiler 'null'"):
-        LocalTarget().node_times(bundle, tmp_path / "s.npz")
+        LocalTarget().profile(bundle, tmp_path / "s.npz")
 
 
 @pytest.mark.parametrize("static_shapes", ["none", "first", "each"])

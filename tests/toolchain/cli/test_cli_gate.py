@@ -358,3 +358,14 @@ def test_the_error_of_all_budgets_is_split_and_said(cli, built_bundle):
     (found,) = json.loads(ran.out)["profiles"]
     assert ran.code == 0, ran.err
     assert "at most 0.02 over 2 budgets in each of 2 gates, 0.005 for each" in " ".join(found["caveats"])
+
+
+def test_a_failed_comparison_is_explained_by_its_layers(cli, built_bundle, tmp_path):
+    stored = f"json={tmp_path / 'gate.json'}"
+    limit = ("--baseline", built_bundle, "--budget", "p90<=0.01us", "--max-time", "1s")
+    ran = cli("gate", built_bundle, *limit, *QUICK, "--output", stored)
+    assert ran.code == 1
+    (found,) = profile_results.from_json((tmp_path / "gate.json").read_text(), "gate").profiles
+    assert found.layer_changes is not None
+    assert "\nLayers\n" in ran.out
+    assert cli("gate", built_bundle, "--budget", "p90<=0.01us", *QUICK).out.count("\nLayers\n") == 0

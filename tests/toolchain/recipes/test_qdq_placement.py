@@ -60,7 +60,7 @@ def test_no_weight_is_dequantized_in_every_inference(chain, tmp_path):
     ranges = {"x": Range(-3, 3), "b": Range(0, 9)}
     file = save_ir(int8.quantize(chain, Recipe("int8", "minmax"), ranges), tmp_path / "m.onnx").path
     feeds = [{"x": np.ones((1, 16), np.float32)}]
-    ran = profiler.node_times(file.read_bytes(), RuntimeSettings(), feeds, 2)
+    ran = profiler.profile(file.read_bytes(), RuntimeSettings(), feeds, 2).times
     assert [item.kind for item in ran if "product" in item.kind] == ["integer product"]
     assert not [item.node for item in ran if item.op == "DequantizeLinear" and "weight" in item.node]
 
@@ -91,7 +91,7 @@ def test_a_residual_sum_takes_its_clamp_along(residual, tmp_path):
     assert placed(residual) == ({"a", "s", "r", "b", "t", "u", "y"}, {"x", "a", "r", "b", "u", "y"})
     ranges = {name: Range(0 if name in "ru" else -4, 4) for name in "xarbuy"}
     file = save_ir(int8.quantize(residual, Recipe("int8", "minmax"), ranges), tmp_path / "m.onnx").path
-    ran = profiler.node_times(file.read_bytes(), RuntimeSettings(), [{"x": np.ones((1, 4, 8, 8), np.float32)}], 2)
+    ran = profiler.profile(file.read_bytes(), RuntimeSettings(), [{"x": np.ones((1, 4, 8, 8), np.float32)}], 2).times
     assert [item.op for item in ran].count("QLinearAdd") == 2
     assert not [item.op for item in ran if item.op in ("Add", "Relu")]
 

@@ -113,8 +113,8 @@ def test_each_profiler_finds_the_products_and_what_they_compute_in(runtime, tmp_
     feeds = list(samples.feeds(model.inputs, data.arrays))
     int8 = quantize(model, Recipe("int8", "minmax"), data, tmp_path / "int8.onnx")
     settings = RuntimeSettings(threads=1)
-    floats = profiler.node_times(model.path.read_bytes(), settings, feeds, 3)
-    integers = profiler.node_times(int8.path.read_bytes(), settings, feeds, 3)
+    floats = profiler.profile(model.path.read_bytes(), settings, feeds, 3).times
+    integers = profiler.profile(int8.path.read_bytes(), settings, feeds, 3).times
     assert {item.kind for item in floats} >= {"float product"}
     assert "integer product" not in {item.kind for item in floats}
     assert {item.kind for item in integers} >= {"integer product", "conversion"}
