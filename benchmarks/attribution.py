@@ -54,7 +54,7 @@ def main() -> None:
             for run in range(options.runs):
                 layer = run % LAYERS
                 candidate = baseline if kind == "nothing" else _pack(layer, kind, Path(work, f"{kind}{layer}"))
-                plan = GatePlan(max_time_s=120, seed=run)
+                plan = GatePlan(max_time_s=600, seed=run)
                 targets = (LocalTarget(), LocalTarget())
                 found = changes((candidate, baseline), targets, parse("p50<=+5%"), plan, lambda word: None)
                 named = [each.layer for each in found.moved if each.change_us.value > 0]

@@ -1,4 +1,6 @@
-"""The device's command line: `python -m runtimes info|verify|compile|run|sample|profile|serve BUNDLE`, or `machine`.
+"""The device's command line: `python -m runtimes COMMAND BUNDLE`, or `machine`.
+
+Commands: info, verify, compile, run, sample, profile, count, serve.
 
 Exit codes: 0 success; 1 the golden samples do not match; 2 wrong usage or any other failure; 130 interrupted.
 """
@@ -151,6 +153,20 @@ def _profile(options: argparse.Namespace) -> int:
     return 0
 
 
+def _count(options: argparse.Namespace) -> int:
+    from runtimes.sampling.instructions import count_instructions  # the other commands need not wait for its import
+
+    files.check_keeps(options.out, _read_by(options), "--out")
+    inputs = npz.read(options.inputs)
+    with Bundle(options.bundle, options.public_key) as bundle:
+        if not options.any_machine:
+            check_machine(bundle.manifest.profile)
+        counts = count_instructions(bundle, inputs, options.dumps)
+    with files.replacing(options.out) as temporary:
+        temporary.write_text(json.dumps(counts))
+    return 0
+
+
 def _read_by(options: argparse.Namespace) -> list[Path]:
     given = (options.bundle, options.inputs, options.public_key, getattr(options, "state", None))
     return [file for file in given if file is not None]
@@ -196,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
         ("run", _run, "run the samples of an .npz and write the outputs"),
         ("sample", _sample, "measure raw latency samples; hwbench calls it"),
         ("profile", _profile, "measure the time of each node, and tell where it runs; hwbench calls it"),
+        ("count", _count, "count the instructions of inferences; hwbench calls it"),
         ("serve", _serve, "serve the model by the Open Inference Protocol over HTTP, with /metrics for Prometheus"),
     ):
         sub = commands.add_parser(name, help=text, description=text.capitalize() + ".", allow_abbrev=False)
@@ -220,7 +237,7 @@ def _parser() -> argparse.ArgumentParser:
                 help="a file that remembers the highest version of each bundle, below which one is refused; it needs "
                 "--public-key",
             )
-        if name in ("run", "sample", "profile"):
+        if name in ("run", "sample", "profile", "count"):
             sub.add_argument(
                 "--inputs",
                 type=Path,
@@ -237,8 +254,10 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--outputs", type=Path, required=True, help="the .npz to write")
         if name == "sample":
             sub.add_argument("--plan", default="{}", help="the sampling plan, as JSON")
-        if name in ("sample", "profile"):
+        if name in ("sample", "profile", "count"):
             sub.add_argument("--out", type=Path, required=True, help="the JSON file to write")
+        if name == "count":
+            sub.add_argument("--dumps", type=Path, help="the file of callgrind, if this process runs under it")
     machine = commands.add_parser("machine", help="print what latency depends on here", allow_abbrev=False)
     machine.add_argument("--memory-speed", action="store_true", help="measure how fast memory is copied, too")
     machine.set_defaults(command=_machine)

@@ -82,9 +82,12 @@ def check_comparable(report: Report, baseline: Report, budgets: Sequence[Budget]
                 "The baseline's accuracy was measured on other evaluation samples; give --evaluation to score both."
             )
     latency, baseline_latency = report.latency, baseline.latency
-    of_machine = any(QUANTITIES[quantity].of_machine for quantity in relative)
+    of_machine = any(QUANTITIES[quantity].of_machine or quantity == "instructions" for quantity in relative)
     if "energy" in relative and latency and baseline_latency and latency.meters != baseline_latency.meters:
         refuse("meter", ", ".join(latency.meters) or "none", ", ".join(baseline_latency.meters) or "none")
+    counted = (report.instructions, baseline.instructions)
+    if "instructions" in relative and counted[0] and counted[1] and counted[0].by != counted[1].by:
+        refuse("means of counting instructions", counted[0].by, counted[1].by)
     if of_machine and latency and baseline_latency:
         for name in ("scenario", "batch", "threads"):
             here, there = getattr(latency, name), getattr(baseline_latency, name)

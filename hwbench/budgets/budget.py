@@ -96,7 +96,9 @@ def parse(text: str) -> Budget:
     if not math.isfinite(number):
         raise UsageError(f"Budget '{text}': '{match[6]}' is not a number; write it like {example}.")
     sign, unit = match[5], match[7]
-    if unit == "%":
+    if quantity == "placement" and (sign or number * units.get(unit, 1.0) > 1):
+        raise UsageError(f"Budget '{text}': placement is a share of the nodes, from 0% to 100%, as in placement>=95%.")
+    if unit == "%" and "%" not in units:
         return dataclasses.replace(_percentage(text, quantity, operator, number, sign), metric=metric or "", at=at)
     if unit not in units:
         raise UsageError(f"Budget '{text}': {quantity} takes {_unit_words(units)}, as in {example}.")

@@ -18,7 +18,7 @@ from hwbench.measurements.quantities import PERCENTILES
 from hwbench.progress import Tick
 from hwbench.results.opened_bundle import OpenedBundle, at_shapes, open_bundle
 from hwbench.stats.paired_medians import rounds_needed
-from hwbench.targets import ProfilingTarget
+from hwbench.targets import ProfilingTarget, Target
 from hwbench.wording import count
 from runtimes.errors import EdgewrightError
 from runtimes.npz import write as write_npz
@@ -31,7 +31,7 @@ _LEAST_ROUNDS = 6  # a median of fewer has no interval, however few the layers a
 def explain(
     gated: Gated,
     bundles: tuple[Path, Path],
-    targets: tuple[ProfilingTarget, ProfilingTarget],
+    targets: Sequence[Target],
     plan: GatePlan,
     tick: Tick,
 ) -> Gated:
@@ -64,14 +64,17 @@ def _because(verdict: Verdict, changes: LayerChanges) -> Verdict:
 
 
 def changes(
-    bundles: Sequence[Path], targets: Sequence[ProfilingTarget], budget: Budget, plan: GatePlan, tick: Tick
+    bundles: Sequence[Path], targets: Sequence[Target], budget: Budget, plan: GatePlan, tick: Tick
 ) -> LayerChanges:
     """Compare the layers of a candidate and a baseline, at the sizes that a budget is of; see `explain`."""
+    able = [target for target in targets if isinstance(target, ProfilingTarget)]
+    if len(able) < len(targets):
+        return LayerChanges(missing="its target does not tell the time of each node")
     items = [at_shapes(open_bundle(path), plan.shapes, budget.at) for path in bundles]
     if why := _unfit(items):
         return LayerChanges(missing=why)
     try:
-        candidate, baseline = _profiles(items, targets, plan, tick)
+        candidate, baseline = _profiles(items, able, plan, tick)
     except EdgewrightError as error:  # the verdict stands without its explanation
         return LayerChanges(missing=f"a profile failed: {error}")
     if len(candidate) < _LEAST_ROUNDS:

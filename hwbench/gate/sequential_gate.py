@@ -17,6 +17,7 @@ from hwbench.budgets.family_error import FamilyError
 from hwbench.budgets.outcome import Outcome
 from hwbench.budgets.verdicts import Verdict
 from hwbench.gate.rounds import Rounds
+from hwbench.gate.runtime_figures import add_runtime_figures, with_misplaced_nodes
 from hwbench.gate.sides import BASELINE, CANDIDATE, SideError, alternate, bundle_side
 from hwbench.gate.stopping_rule import decide
 from hwbench.layers.layer_changes import LayerChanges
@@ -118,6 +119,9 @@ def gate_bundle(
     other = report_of(theirs, None, why, evaluation, targets[BASELINE], targets[BASELINE].machine) if theirs else None
     other = baseline if isinstance(baseline, Report) else other
     report = report_of(ours, None, why, evaluation, target, target.machine, other)
+    if is_here:
+        report = add_runtime_figures(report, ours, budgets, target)
+        other = add_runtime_figures(other, theirs, budgets, targets[BASELINE]) if theirs and other else other
     if other is not None:
         check_comparable(report, other, budgets)
     of_machine = [budget for budget in budgets if QUANTITIES[budget.quantity].of_machine]
@@ -138,10 +142,10 @@ def gate_bundle(
         if other is not None:
             check_comparable(report, other, budgets)
     rest = [budget for budget in budgets if budget.text not in decided]
-    judged = {
-        verdict.budget.text: verdict for verdict in judge_report(report, rest, other, plan.confidence, plan.error)
-    }
-    return Gated(report, other, tuple((decided | judged)[budget.text] for budget in budgets))
+    stored = judge_report(report, rest, other, plan.confidence, plan.error)
+    judged = {verdict.budget.text: verdict for verdict in stored}
+    all_verdicts = ((decided | judged)[budget.text] for budget in budgets)
+    return Gated(report, other, tuple(with_misplaced_nodes(one, report) for one in all_verdicts))
 
 
 def _by_sizes(budgets: Sequence[Budget]) -> list[list[Budget]]:

@@ -9,6 +9,8 @@ _TIME = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _SIZE = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
 _RATE = {"/s": 1.0}
 _ENERGY = {"uJ": 1.0, "mJ": 1e3, "J": 1e6}
+_COUNT = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+_SHARE = {"": 1.0, "%": 1e-2}
 PLAIN: Mapping[str, float] = {"": 1.0}
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
@@ -28,6 +30,7 @@ class Quantity:
         interval: True if a table shows the interval.
         of_machine: True if the figure depends on the machine, so that reports of two machines cannot be compared by it.
         remedy: advice if the interval is on both sides of a limit.
+        by_gate: True if nothing but a gate measures it.
     """
 
     operators: tuple[str, ...]
@@ -39,6 +42,7 @@ class Quantity:
     interval: bool = True
     of_machine: bool = False
     remedy: str = ""
+    by_gate: bool = False
 
     def written(self, value: float) -> str:
         """Format a figure for a sentence, with its unit."""
@@ -48,6 +52,10 @@ class Quantity:
             return f"{per_s(value)}/s"
         if self.units is _ENERGY:
             return f"{value / 1e3:.3g} mJ"
+        if self.units is _COUNT:
+            return f"{value:,.0f}" if value < 1e6 else f"{value / 1e6:,.5g} M"
+        if self.units is _SHARE:
+            return f"{value:.1%}"
         if self.units is _TIME:
             return f"{value:.3g} ms" if value < 1e3 else f"{value:,.0f} ms"
         return f"{value:.4f}"
@@ -115,6 +123,9 @@ QUANTITIES: Mapping[str, Quantity] = {
         of_machine=True,
         remedy="there is one peak per process, and processes differ by as much",
     ),
+    # The share of nodes that run where they should, as the runtime tells.
+    "placement": Quantity((">=",), _SHARE, "placed", "%", scale=100.0, interval=False, by_gate=True),
+    "instructions": Quantity(("<=",), _COUNT, "instructions", "M", scale=1e-6, interval=False, by_gate=True),
     # Energy is per inference, whatever its batch. It is all that the meters count meanwhile, idle power included.
     "energy": Quantity(
         ("<=",), _ENERGY, "energy", "mJ", "_uj", 1e-3, of_machine=True, remedy="measure for longer, on a quiet machine"

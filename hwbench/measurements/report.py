@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hwbench.data.input_shapes import timed_at
+from hwbench.instructions.instruction_counts import InstructionCounts
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
 from hwbench.measurements.accuracy import Accuracy
@@ -14,6 +15,7 @@ from hwbench.measurements.peaks import Peaks
 from hwbench.measurements.quantities import PERCENTILES, QUANTITIES, of_metric, split
 from hwbench.stats.intervals import Estimate
 from runtimes.bundles.manifest import Artifact
+from runtimes.profilers import Placement
 
 
 class NotMeasuredError(Exception):
@@ -48,6 +50,8 @@ class Figures:
         Raises:
             NotMeasuredError: the quantity has no figure; the message is the reason.
         """
+        if QUANTITIES[split(quantity)[0]].by_gate:
+            raise NotMeasuredError(self.unmeasured.get(quantity, f"nothing but a gate tells {quantity}"))
         if quantity == "size":
             size = float(self.size_bytes)
             return Estimate(size, size, size)
@@ -91,6 +95,8 @@ class Report:
         candidate: the candidate's name in its build; empty if it has none.
         gpu_times: parts of inferences on a GPU; None on a processor, or if they were not measured.
         sized: latency at other sizes of the inputs, for budgets that name them.
+        placement: the nodes that run where they should, and the others; None unless a gate limited them.
+        instructions: those of single inferences; None likewise.
         scored_on: the machine that scored the accuracy when the bundle was built; None if `machine` did.
     """
 
@@ -107,6 +113,8 @@ class Report:
     gpu_times: GpuTimes | None = None
     scored_on: Machine | None = None
     sized: tuple[Latency, ...] = ()
+    placement: Placement | None = None
+    instructions: InstructionCounts | None = None
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -120,6 +128,10 @@ class Report:
         Raises:
             NotMeasuredError: the quantity has no figure; the message is the reason.
         """
+        if quantity == "placement" and self.placement is not None:
+            return Estimate(self.placement.share, self.placement.share, self.placement.share)
+        if quantity == "instructions" and self.instructions is not None:
+            return self.instructions.per_inference
         quantity, _, sizes = quantity.partition("@")
         latency = self._latency_at(sizes) if sizes else self.latency
         return Figures(self.artifact.size_bytes, latency, self.accuracy, self.unmeasured).estimate(quantity)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from hwbench.instructions.counting import Counting
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
 from runtimes.errors import BackendError
@@ -56,8 +57,17 @@ class BoardTarget(GpuTarget, Protocol):
         """Raise UnsupportedError unless the board is a profile's device, or one like it."""
 
 
+@runtime_checkable
 class ProfilingTarget(Target, Protocol):
     """A target that can tell the time of each node of a model, and where it runs."""
 
     def profile(self, bundle: Path, inputs: Path) -> Profile:
         """Profile a bundle on single inferences, those of `inputs` (.npz) in turn."""
+
+
+@runtime_checkable
+class CountingTarget(Target, Protocol):
+    """A target that can count the instructions of an inference."""
+
+    def count_instructions(self, bundle: Path, inputs: Path, counting: Counting) -> tuple[int, ...]:
+        """Count the instructions of single inferences in a process."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwbench.child_process import run_module
+from hwbench.child_process import Interpreter, run_module
+from hwbench.instructions.counting import Counting
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine, this_machine
 from runtimes.codec import decode, encode
@@ -16,8 +19,10 @@ from runtimes.profilers import Profile
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 _STARTUP_S = 60.0  # an interpreter, a runtime and a large model, on a slow disk
-_PROFILE_LIMIT_S = 300.0  # a profile that takes longer counts as hung
+PROFILE_LIMIT_S = 300.0  # a profile that takes longer counts as hung
+_COUNT_LIMIT_S = 900.0  # valgrind takes 50 times as long
 _GPU_LIMIT_S = 300.0  # the start, and 220 inferences of up to a second on a GPU
+SAME_EVERY_TIME = {"PYTHONHASHSEED": "0"}  # or dictionaries of names would differ between processes
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,30 @@ class LocalTarget:
         with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
             out = Path(folder, "profile.json")
             arguments = ["profile", str(bundle.absolute()), "--inputs", str(inputs.absolute()), "--out", str(out)]
-            self._run_module("runtimes", [*arguments, "--any-machine"], Path(folder), _PROFILE_LIMIT_S)
+            self._run_module("runtimes", [*arguments, "--any-machine"], Path(folder), PROFILE_LIMIT_S)
             return decode(Profile, json.loads(out.read_text()), "a profile")
 
-    def _run_module(self, module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
-        run_module(module, arguments, folder, limit_s)
+    def count_instructions(self, bundle: Path, inputs: Path, counting: Counting) -> tuple[int, ...]:
+        """See `CountingTarget`.
+
+        Raises:
+            BackendError: the process failed; see `run`.
+        """
+        with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+            out, dumps = Path(folder, "counts.json"), Path(folder, "callgrind")
+            arguments = ["count", str(bundle.absolute()), "--inputs", str(inputs.absolute()), "--out", str(out)]
+            under = counting.command(dumps)
+            arguments += ["--dumps", str(dumps)] if under else []
+            self._run_module("runtimes", [*arguments, "--any-machine"], Path(folder), _COUNT_LIMIT_S, under)
+            return tuple(json.loads(out.read_text()))
+
+    def _run_module(
+        self, module: str, arguments: Sequence[str], folder: Path, limit_s: float, under: Sequence[str] = ()
+    ) -> None:
+        if not under:
+            return run_module(module, arguments, folder, limit_s)
+        python = Interpreter((*under, sys.executable), {**os.environ, **SAME_EVERY_TIME})
+        return run_module(module, arguments, folder, limit_s, python)
 
     def gpu_times(self, bundle: Path, inputs: Path) -> GpuTimes:
         """See `Target`.

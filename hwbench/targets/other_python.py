@@ -10,7 +10,7 @@ from pathlib import Path
 import hwbench
 import runtimes
 from hwbench.child_process import Interpreter, run_module
-from hwbench.targets.local import LocalTarget
+from hwbench.targets.local import SAME_EVERY_TIME, LocalTarget
 
 # Variables that would lead another interpreter to our packages, or away from the folder of the links.
 _OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH")
@@ -28,10 +28,13 @@ class OtherPython(LocalTarget):
 
     python: Path = Path("python3")
 
-    def _run_module(self, module: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
+    def _run_module(
+        self, module: str, arguments: Sequence[str], folder: Path, limit_s: float, under: Sequence[str] = ()
+    ) -> None:
         # `python -m` looks in the working directory first. Our own folder of packages would bring our versions along.
         for package in (runtimes, hwbench):
             here = Path(str(package.__file__)).parent
             (folder / here.name).symlink_to(here, target_is_directory=True)
         variables = {name: value for name, value in os.environ.items() if name not in _OF_THIS_PYTHON}
-        run_module(module, arguments, folder, limit_s, Interpreter((str(self.python),), variables))
+        variables |= SAME_EVERY_TIME if under else {}
+        run_module(module, arguments, folder, limit_s, Interpreter((*under, str(self.python)), variables))

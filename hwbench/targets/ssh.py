@@ -16,12 +16,13 @@ from hwbench.boards.board import Board, Finished, open_board
 from hwbench.machine import device_profiles
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
-from hwbench.targets.local import limit_s
+from hwbench.targets.local import PROFILE_LIMIT_S, limit_s
 from runtimes.bundles.bundle import Bundle
 from runtimes.codec import decode, encode
 from runtimes.errors import UnsupportedError
 from runtimes.files import replacing
 from runtimes.profile import HardwareProfile
+from runtimes.profilers import Profile
 from runtimes.sampling.closed_loop import Block, SamplingPlan
 
 _COMPILE_LIMIT_S = 4 * 3600.0  # large models take hours on a small Jetson
@@ -101,6 +102,17 @@ class SshTarget:
                 with replacing(engine) as beside:
                     shutil.copyfile(made, beside)
             return ended
+
+    def profile(self, bundle: Path, inputs: Path) -> Profile:
+        """See `ProfilingTarget`.
+
+        Raises:
+            UnsupportedError: the bundle is for another architecture.
+        """
+        with tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+            out = Path(folder, "profile.json")
+            self._run("profile", bundle, {"inputs": inputs}, "out", out, PROFILE_LIMIT_S)
+            return decode(Profile, json.loads(out.read_text()), "a profile")
 
     def gpu_times(self, bundle: Path, inputs: Path) -> GpuTimes:
         """See `GpuTarget`.

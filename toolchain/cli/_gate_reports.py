@@ -13,6 +13,7 @@ from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
 from hwbench.gate import kept_self_test
+from hwbench.gate.disagreement import of_instructions_and_time
 from hwbench.gate.sequential_gate import Gated
 from hwbench.machine.identity import Machine
 from hwbench.measurements import interleaved
@@ -75,6 +76,12 @@ def caveats(candidate: Path, baseline: Path | None, limits: tuple[Budget, ...]) 
         f"{which} were measured at different times, and their runs were not interleaved: a change of the machine in "
         "between counts as a change of the model. Gate two bundles to measure them side by side.",
     )
+
+
+def disagreement(gated: Gated) -> tuple[str, ...]:
+    """Tell that instructions and time disagree; nothing if they do not, or were not both limited."""
+    counts = gated.candidate.instructions
+    return of_instructions_and_time(gated.verdicts, counts.by) if counts is not None else ()
 
 
 def compared_outputs(candidate: Path, baseline: Path, here: Target, there: Target) -> tuple[str, ...]:

@@ -219,6 +219,7 @@ def request_of(duration: float | None = None, **asked: Any) -> BuildRequest:
     Raises:
         UsageError: a budget is not for a build, or a runtime is unknown to a profile.
     """
+    from hwbench.measurements.quantities import QUANTITIES
     from runtimes.sampling.closed_loop import SamplingPlan
     from toolchain.candidates.build_cache import default_folder
     from toolchain.candidates.candidate import check_runtimes
@@ -236,6 +237,8 @@ def request_of(duration: float | None = None, **asked: Any) -> BuildRequest:
                 f"Budget '{budget.text}': a build times its samples as they are; give samples of that size, or gate "
                 "the bundle with it."
             )
+        if QUANTITIES[budget.quantity].by_gate:
+            raise UsageError(f"Budget '{budget.text}': a build does not measure it; gate the bundle with it.")
     for profile in request.profiles:
         check_runtimes(profile, request.runtimes)
     return request

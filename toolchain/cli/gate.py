@@ -234,6 +234,7 @@ def command(
             if there is not None and baseline is not None:
                 caveats = reports.compared_outputs(candidate, baseline, main, there) + caveats
         caveats += (f"Measured on {target}.",) if is_board(target) else ()
+        caveats += reports.disagreement(gated)
         caveats += reports.caveats(candidate, baseline, budgets) + reports.environments(gated)
         results = reports.results(gated, budgets, caveats, confidence, reports.self_tested(machine or this_machine()))
         results = reports.of_file(results, candidate if programs is None else programs.bundle)

@@ -13,7 +13,7 @@ from hwbench.results.profile_results import CandidateResult, ProfileResult
 from hwbench.stats.intervals import Estimate
 
 _COLUMNS = ("accuracy", "accuracy_drop", "p50", "p90", "p99", "throughput", "size", "peak_memory")
-_COLUMNS_IF_KNOWN = ("energy",)  # few machines have a meter
+_COLUMNS_IF_KNOWN = ("energy", "placement", "instructions")  # few machines have a meter; the others take a budget
 
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _TAG_WIDTH, _TAG_LINES = 22, 2
