@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks.stack import pack_stack
 from hwbench.formats.sections.provenance import describe
 from hwbench.gate.sequential_gate import sampling_plan
-from hwbench.instructions.counting import find_counting
 from hwbench.machine.identity import this_machine
+from hwbench.machine.instruction_counting import find_counting
 from hwbench.measurements.latency import block_figure
 from hwbench.results.opened_bundle import open_bundle
 from hwbench.targets.local import LocalTarget
@@ -32,26 +32,24 @@ def main() -> None:
     options = parser.parse_args()
     counting, target = find_counting(), LocalTarget()
     print(f"{describe(this_machine())}\ncounted by {counting.by}\n")
-    print(f"{'convolutions':14}{'processes':>10}{'median':>14}{'lowest':>14}{'highest':>14}{'spread':>9}{'s each':>8}")
+    print(f"{'convolutions':14}{'process':>8}{'instructions':>14}{'p50 in us':>11}{'s':>6}")
     with tempfile.TemporaryDirectory() as work:
-        for layers, runs in ((12, options.runs), (13, options.runs // 4)):
+        for layers, runs in ((12, options.runs), (13, max(options.runs // 10, 1))):
             bundle, inputs = pack_stack(layers, Path(work, str(layers))), Path(work, f"{layers}.npz")
             write_npz(inputs, open_bundle(bundle).inputs)
-            counts, times, begun = [], [], time.monotonic()
-            for _ in range(runs):
+            counts, times = [], []
+            for run in range(1, runs + 1):
+                begun = time.monotonic()
                 counts.append(float(np.median(target.count_instructions(bundle, inputs, counting))))
-            each_s = (time.monotonic() - begun) / runs
-            for _ in range(runs):
-                times.append(block_figure(target.sample(bundle, inputs, sampling_plan()), "p50"))
-            _print(layers, "instructions", counts, each_s)
-            _print(layers, "p50 in us", [1e3 * each for each in times], 0.0)
+                seconds = time.monotonic() - begun
+                times.append(1e3 * block_figure(target.sample(bundle, inputs, sampling_plan()), "p50"))
+                print(f"{layers:<14}{run:>8}{counts[-1]:>14,.0f}{times[-1]:>11,.0f}{seconds:>6.0f}", flush=True)
+            print(f"{layers:<14}{'spread':>8}{_spread(counts):>14}{_spread(times):>11}", flush=True)
 
 
-def _print(layers: int, what: str, values: list[float], each_s: float) -> None:
-    low, middle, high = min(values), float(np.median(values)), max(values)
-    spread = f"{(high - low) / middle:.3%}"
-    shown = "".join(f"{value:>14,.0f}" for value in (middle, low, high))
-    print(f"{layers:>2} {what:11}{len(values):>10}{shown}{spread:>9}{each_s:>8.1f}", flush=True)
+def _spread(values: list[float]) -> str:
+    """Write the range as a share of the median."""
+    return f"{(max(values) - min(values)) / float(np.median(values)):.3%}"
 
 
 if __name__ == "__main__":

@@ -154,7 +154,9 @@ def _profile(options: argparse.Namespace) -> int:
 
 
 def _count(options: argparse.Namespace) -> int:
-    from runtimes.sampling.instructions import count_instructions  # the other commands need not wait for its import
+    from runtimes.instructions.count_instructions import (
+        count_instructions,  # the other commands need not wait for its import
+    )
 
     files.check_keeps(options.out, _read_by(options), "--out")
     inputs = npz.read(options.inputs)

@@ -208,9 +208,9 @@ def test_the_wheel_brings_the_command_and_the_licence(wheel, members):
 
 
 def test_the_wheel_stays_small(wheel, members):
-    # Host and device in one wheel: 508 modules of 1.6 kB each, and 80 kB of the zip's own tables. It grows by code; the
+    # Host and device in one wheel: 560 modules of 1.6 kB each, and 90 kB of the zip's own tables. It grows by code; the
     # second limit is for what does not belong there, such as data, pictures or scripts of others.
-    assert wheel.stat().st_size < 920_000
+    assert wheel.stat().st_size < 990_000
     assert max(size for name, size in members.items() if not name.endswith("/RECORD")) < 10_000
     # A device imports these alone.
     assert sum(size for name, size in members.items() if name.startswith("runtimes/")) < 150_000

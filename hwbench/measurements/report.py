@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hwbench.data.input_shapes import timed_at
-from hwbench.instructions.instruction_counts import InstructionCounts
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
+from hwbench.machine.instruction_counts import InstructionCounts
 from hwbench.measurements.accuracy import Accuracy
 from hwbench.measurements.latency import Latency
 from hwbench.measurements.peaks import Peaks

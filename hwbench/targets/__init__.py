@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from hwbench.instructions.counting import Counting
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
+from hwbench.machine.instruction_counting import Counting
 from runtimes.errors import BackendError
 from runtimes.profile import HardwareProfile
 from runtimes.profilers import Profile

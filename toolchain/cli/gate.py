@@ -151,6 +151,7 @@ def command(
     \b
     edgewright gate model.edge --budget 'p90<=10ms' --budget 'accuracy_drop<=0.01'
     edgewright gate new.edge --baseline old.edge --budget 'p90<=+5%'
+    edgewright gate new.edge --baseline old.edge --budget 'instructions<=+1%' --budget 'placement>=95%'
     edgewright gate model.edge --budget 'p90@L=64<=10ms' --budget 'p90@L=256<=20ms'
     edgewright gate model.edge --baseline-python old/bin/python --budget 'p90<=+5%'
     edgewright gate model.edge --self-test --max-time 20s

@@ -69,8 +69,10 @@ def test_a_pass_is_not_explained(bundles, make_report):
     assert explain(passed, bundles, (LocalTarget(), LocalTarget()), PLAN, lambda word: None) is passed
 
 
-class SlowProfiles:
-    """A target whose profile takes the time that it is given."""
+class OneNode:
+    """A target whose profile is of one node, or fails."""
+
+    machine = run = sample = print
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -82,10 +84,10 @@ class SlowProfiles:
 
 
 def test_what_cannot_be_compared_says_why_and_leaves_the_verdict(bundles, make_report):
-    failing = SlowProfiles(BackendError("no such kernel"))
+    failing = OneNode(BackendError("no such kernel"))
     found = explain(gated(make_report), bundles, (failing, failing), PLAN, lambda word: None)
     assert found.layers.missing == "a profile failed: no such kernel"
     assert found.verdicts == gated(make_report).verdicts
-    quick = (SlowProfiles(), SlowProfiles())
+    quick = (OneNode(), OneNode())
     short = explain(gated(make_report), bundles, quick, GatePlan(max_time_s=0), lambda word: None)
     assert "time for 1 profile of each side" in short.layers.missing

@@ -15,10 +15,10 @@ from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.targets import CrashError
 from hwbench.targets.local import LocalTarget
-from runtimes import samples
+from runtimes import plugins, samples
 from runtimes.bundles.manifest import Artifact, RuntimeSettings
-from runtimes.errors import BackendError
-from runtimes.profilers import can_profile
+from runtimes.errors import BackendError, NotInstalledError
+from runtimes.profilers import can_profile, profiler
 from toolchain.builders import onnxruntime
 from toolchain.models.onnx_model import open_model
 from toolchain.packaging.pack import Contents, pack
@@ -81,6 +81,27 @@ def test_a_runtime_without_a_profiler_says_so(artifact, tmp_path: Path):
     bundle = packed(dataclasses.replace(artifact, runtime="null"), tmp_path / "m.edge")
     with pytest.raises(BackendError, match="runtime with a profiler 'null'"):
         LocalTarget().profile(bundle, tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize("runtime", plugins.names("runtimes.profilers"))
+def test_each_runtime_tells_where_its_nodes_run(runtime, artifact, tmp_path: Path):
+    try:
+        tool = profiler(runtime)
+    except NotInstalledError as error:
+        pytest.skip(str(error))
+    feeds = list(samples.feeds(artifact.inputs, tiny_models.samples("conv", 2)))
+    placement = tool.profile(artifact.file.read_bytes(), RuntimeSettings(threads=1), feeds, 2).placement
+    assert placement.nodes >= 3
+    assert placement.elsewhere == ()
+    assert placement.share == 1
+
+
+def test_a_node_that_openvino_evaluates_by_its_reference_is_elsewhere():
+    tool = pytest.importorskip("runtimes.profilers.openvino", reason="openvino is not installed")
+    assert tool._is_reference("Reference", "unknown_f32")
+    assert tool._is_reference("Convolution", "ref_any_f32")
+    assert not tool._is_reference("Gather", "ref_any_f32")  # it has no other kernel
+    assert not tool._is_reference("Convolution", "brgconv_avx512_f32")
 
 
 @pytest.mark.parametrize("static_shapes", ["none", "first", "each"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes.errors import UnsupportedError, UsageError
-from runtimes.sampling.perf_instructions import PerfCounter
+from runtimes.instructions.perf_instructions import PerfCounter
 
 PERF, VALGRIND = "the processor's counters", "valgrind"
 

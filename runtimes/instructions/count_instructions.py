@@ -10,10 +10,10 @@ from pathlib import Path
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import UnsupportedError
 from runtimes.inference.load import open_session
+from runtimes.instructions.callgrind import Callgrind
+from runtimes.instructions.perf_instructions import PerfCounter
 from runtimes.sample_arrays import Rows
-from runtimes.sampling.callgrind import Callgrind
 from runtimes.sampling.closed_loop import distinct_feeds
-from runtimes.sampling.perf_instructions import PerfCounter
 from runtimes.tensors import Array
 
 _Run = Callable[[dict[str, Array]], object]

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from hwbench.instructions.counting import Counting, find_counting
+from hwbench.machine.instruction_counting import Counting, find_counting
 from hwbench.targets.local import LocalTarget
 from runtimes import npz
 from runtimes.errors import BackendError, UnsupportedError, UsageError
-from runtimes.sampling.callgrind import Callgrind
-from runtimes.sampling.perf_instructions import PerfCounter
+from runtimes.instructions.callgrind import Callgrind
+from runtimes.instructions.perf_instructions import PerfCounter
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_without_any_means_the_user_is_told_what_to_install(monkeypatch):
     def closed(self):
         raise UnsupportedError("perf_event_open: No such file or directory")
 
-    monkeypatch.setattr("hwbench.instructions.counting.PerfCounter.__init__", closed)
+    monkeypatch.setattr("hwbench.machine.instruction_counting.PerfCounter.__init__", closed)
     monkeypatch.setattr(shutil, "which", lambda program: None)
     with pytest.raises(UsageError, match="apt install valgrind"):
         find_counting()
@@ -72,7 +72,7 @@ def test_a_process_says_why_it_cannot_count(bundle: Path, tmp_path: Path, images
 
 _LOOPS = """
 import pathlib, sys
-from runtimes.sampling.callgrind import Callgrind
+from runtimes.instructions.callgrind import Callgrind
 counter = Callgrind(pathlib.Path(sys.argv[1]))
 for rounds in (1_000, 1_000, 2_000, 2_000):
     counter.mark()
