@@ -61,7 +61,7 @@ def gate_programs(
     if timed:
         sampling = sampling_plan(timed, plan.block_s)
         sides = [_side(program, sampling) for program in programs]
-        decided, rounds = decide(alternate(sides, plan.seed, tick), timed, plan.max_time_s, least=1, of=len(timed))
+        decided, rounds = decide(alternate(sides, plan.seed, tick), timed, plan.max_time_s, error=plan.error)
     ours = _report(candidate, rounds.candidate)
     theirs = _report(baseline, rounds.baseline) if baseline is not None else None
     rest = judge_report(ours, [budget for budget in budgets if budget.text not in decided], theirs, plan.confidence)
