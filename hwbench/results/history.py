@@ -31,6 +31,14 @@ _TABLE = sql.Table(
     sql.Column("outcome", sql.String, nullable=False),
 )
 
+_COMMITS = sql.Table(  # apart from the figures, so that a history from before commits were noted stays one
+    "commits",
+    _TABLE.metadata,
+    sql.Column("id", sql.Integer, primary_key=True),
+    sql.Column("at", sql.DateTime, nullable=False),
+    *(sql.Column(name, sql.String, nullable=False) for name in ("model", "profile", "device", "commit_id")),
+)
+
 _MAX_POINTS = 20_000  # of one quantity; one run a day makes 365 a year
 _LARGEST = 1e30  # of a figure; charts need room above it
 _LONGEST = 4_096  # characters of a name
@@ -44,6 +52,7 @@ class Point:
         at: time of the run in UTC, without a time zone.
         device: description of the machine.
         outcome: outcome of all budgets of that run; "measured" if there were none.
+        commit: the commit of the working folder, or of the CI job; empty if it was not known.
     """
 
     at: datetime.datetime
@@ -56,6 +65,7 @@ class Point:
     low: float
     high: float
     outcome: str
+    commit: str = ""
 
 
 @contextlib.contextmanager
@@ -84,13 +94,14 @@ def ensure_database(where: str) -> Iterator[None]:
         raise
 
 
-def record(where: str, results: Results, at: datetime.datetime | None = None) -> int:
+def record(where: str, results: Results, at: datetime.datetime | None = None, commit: str = "") -> int:
     """Add the figures of each profile's selected candidate; return their number.
 
     Args:
         where: a file's path, or an SQLAlchemy URL.
         results: the results of a measurement.
         at: time of the run; now, if None.
+        commit: the commit that is measured; empty if it is not known.
 
     Raises:
         UsageError: the database cannot be opened or written.
@@ -102,6 +113,10 @@ def record(where: str, results: Results, at: datetime.datetime | None = None) ->
         with history_database.engine(where).begin() as connection:
             if rows:
                 connection.execute(sql.insert(_TABLE), rows)
+            runs = {tuple(str(row[name]) for name in ("model", "profile", "device")) for row in rows}
+            if runs and commit:
+                named = [dict(zip(("model", "profile", "device"), run)) for run in sorted(runs)]
+                connection.execute(sql.insert(_COMMITS), [{**run, "at": now, "commit_id": commit} for run in named])
     except sql.exc.SQLAlchemyError as error:
         raise history_database.refusal(where, error) from None
     return len(rows)
@@ -123,7 +138,11 @@ def read(where: str, quantity: str, model: str | None = None) -> tuple[Point, ..
             found = connection.execute(query.limit(_MAX_POINTS + 1)).all()
             if len(found) > _MAX_POINTS:
                 raise ValueError(f"it holds more than {_MAX_POINTS:,} points of {quantity}; choose one --model")
-            return tuple(_point({k: v for k, v in row._mapping.items() if k != "id"}) for row in found)
+            commits = _commits(connection)
+            points = (_point({k: v for k, v in row._mapping.items() if k != "id"}) for row in found)
+            return tuple(
+                dataclasses.replace(p, commit=commits.get((p.at, p.model, p.profile, p.device), "")) for p in points
+            )
     except (sql.exc.SQLAlchemyError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
         raise history_database.refusal(where, error) from None
 
@@ -139,6 +158,19 @@ def _create(where: str) -> None:
         _TABLE.metadata.create_all(history_database.engine(where))
     except sql.exc.SQLAlchemyError as error:
         raise history_database.refusal(where, error) from None
+
+
+def _commits(connection: sql.Connection) -> dict[tuple[object, ...], str]:
+    """Read the commits by their runs; none from a history in which none was noted."""
+    if not sql.inspect(connection).has_table(_COMMITS.name):
+        return {}
+    query = sql.select(_COMMITS).order_by(_COMMITS.c.id.desc()).limit(_MAX_POINTS)
+    rows = connection.execute(query).all()
+    return {
+        (row.at, row.model, row.profile, row.device): row.commit_id
+        for row in rows
+        if isinstance(row.commit_id, str) and len(row.commit_id) <= _LONGEST
+    }
 
 
 def _rows(profile: ProfileResult, at: datetime.datetime) -> list[dict[str, object]]:
@@ -175,6 +207,8 @@ def _point(values: dict[str, Any]) -> Point:
         ValueError: a value is of another type or beyond all bounds.
     """
     for field in dataclasses.fields(Point):
+        if field.name == "commit":  # which is in a table of its own
+            continue
         value = values[field.name]
         if field.type == "float" and (type(value) not in (int, float) or not abs(value) <= _LARGEST):
             raise ValueError(f"it holds {str(value)[:40]!r} as a {field.name}, which is no figure")

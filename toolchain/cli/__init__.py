@@ -31,7 +31,7 @@ from runtimes.processes.owned_folder import temporary_files
 
 # The order in which people use the commands.
 _ORDER = (
-    *"demo inspect profiles targets build sweep measure gate history".split(),
+    *"demo inspect profiles targets build sweep measure gate reproduce history".split(),
     *"verify compile matrix sign attest calibrate debug saturation".split(),
 )
 

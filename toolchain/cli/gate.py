@@ -206,6 +206,7 @@ def command(
             stack.enter_context(output_file(file, "--output", make_folder=False))
         if history is not None:
             with plugins.optional_import("A history"):
+                from hwbench.results.current_commit import current_commit
                 from hwbench.results.history import ensure_database, record
             stack.enter_context(ensure_database(history))
         caveats: tuple[str, ...] = ()
@@ -245,7 +246,7 @@ def command(
                 beside.write_text(text, encoding="utf-8")
         show(results, form, verbose=verbose)
         if history is not None:  # last, so that a database that fails now loses no result
-            record(history, results)
+            record(history, results, commit=current_commit())
     outcome = results.outcome
     if outcome == "inconclusive" and inconclusive != "report":
         outcome = "pass" if inconclusive == "pass" else "fail"

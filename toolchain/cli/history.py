@@ -78,6 +78,7 @@ def _table(points: list[Point]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from hwbench.results.current_commit import commit_range
     from hwbench.stats.change_points import change, levels, why_undetectable
     from hwbench.terminal_table import add_row
 
@@ -90,7 +91,14 @@ def _table(points: list[Point]) -> Table:
     if (why := why_undetectable(values)) is not None:
         table.caption, table.caption_justify = f"No change can be told: {why}.", "left"
     found = levels(values)
-    changes = {after.start: change(before, after) for before, after in itertools.pairwise(found)}
+    changes = {
+        after.start: " in ".join(
+            filter(
+                None, (change(before, after), commit_range(points[after.start - 1].commit, points[after.start].commit))
+            )
+        )
+        for before, after in itertools.pairwise(found)
+    }
     for index, point in enumerate(points):
         add_row(
             table,

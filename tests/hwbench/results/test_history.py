@@ -18,6 +18,7 @@ from hwbench.budgets import verdicts
 from hwbench.budgets.budget import parse_all
 from hwbench.measurements.accuracy import Accuracy, joined
 from hwbench.results import history, profile_results
+from hwbench.results.current_commit import commit_range, current_commit
 from hwbench.results.profile_results import CandidateResult, ProfileResult
 from runtimes.errors import UsageError
 
@@ -176,3 +177,28 @@ def test_a_history_is_made_where_a_link_leads_and_goes_again_with_a_failure(tmp_
     assert not file.exists()
     with pytest.raises(UsageError, match="is no file"), history.ensure_database("/dev/null"):
         pass
+
+
+def test_a_run_names_its_commit_and_a_history_from_before_has_none(results_of, tmp_path, monkeypatch):
+    where = str(tmp_path / "runs.sqlite")
+    history.record(where, results_of(10.0), datetime.datetime(2026, 1, 1), commit="1" * 40)
+    history.record(where, results_of(11.0, seed=1), datetime.datetime(2026, 1, 2))
+    assert [point.commit for point in history.read(where, "p90")] == ["1" * 40, ""]
+    with contextlib.closing(sqlite3.connect(where)) as connection:
+        connection.execute("DROP TABLE commits")
+        connection.commit()
+    assert [point.commit for point in history.read(where, "p90")] == ["", ""]
+    history.record(where, results_of(12.0, seed=2), datetime.datetime(2026, 1, 3), commit="3" * 40)
+    assert [point.commit for point in history.read(where, "p90")] == ["", "", "3" * 40]
+
+
+def test_the_commit_is_the_jobs_or_the_folders(monkeypatch, tmp_path):
+    monkeypatch.delenv("CI_COMMIT_SHA", raising=False)
+    monkeypatch.setenv("GITHUB_SHA", "a" * 40)
+    assert current_commit() == "a" * 40
+    monkeypatch.setenv("GITHUB_SHA", "no commit; rm -rf")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.chdir(tmp_path)
+    assert current_commit() == ""
+    assert commit_range("a" * 40, "b" * 40) == "aaaaaaa..bbbbbbb"
+    assert commit_range("", "b" * 40) == commit_range("b" * 40, "b" * 40) == ""
