@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from hwbench.results.history import Point
+    from hwbench.stats.change_points import Level
 
 
 def _quantity(_: click.Context, __: click.Parameter, name: str) -> str:
@@ -78,8 +79,7 @@ def _table(points: list[Point]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from hwbench.results.current_commit import commit_range
-    from hwbench.stats.change_points import change, levels, why_undetectable
+    from hwbench.stats.change_points import levels, why_undetectable
     from hwbench.terminal_table import add_row
 
     quantity, metric = quantity_of(points[0].quantity), split(points[0].quantity)[1]
@@ -91,14 +91,7 @@ def _table(points: list[Point]) -> Table:
     if (why := why_undetectable(values)) is not None:
         table.caption, table.caption_justify = f"No change can be told: {why}.", "left"
     found = levels(values)
-    changes = {
-        after.start: " in ".join(
-            filter(
-                None, (change(before, after), commit_range(points[after.start - 1].commit, points[after.start].commit))
-            )
-        )
-        for before, after in itertools.pairwise(found)
-    }
+    changes = {after.start: _change(points, before, after) for before, after in itertools.pairwise(found)}
     for index, point in enumerate(points):
         add_row(
             table,
@@ -110,3 +103,12 @@ def _table(points: list[Point]) -> Table:
             changes.get(index, ""),
         )
     return table
+
+
+def _change(points: list[Point], before: Level, after: Level) -> str:
+    """Describe a change of level, and name the commits between the runs on both sides of it."""
+    from hwbench.results.current_commit import commit_range
+    from hwbench.stats.change_points import change
+
+    commits = commit_range(points[after.start - 1].commit, points[after.start].commit)
+    return f"{change(before, after)} in {commits}" if commits else change(before, after)

@@ -8,7 +8,7 @@ import json
 import pytest
 
 import runtimes
-from runtimes.bundles.attestation import PREDICATE_TYPE, STATEMENT_TYPE, attestation_file, check_passed, write_signed
+from runtimes.attestation import PREDICATE_TYPE, STATEMENT_TYPE, attestation_file, check_passed, write_signed
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import BundleError, SignatureError, UsageError
 from toolchain.packaging.pack import pack
