@@ -80,6 +80,8 @@ def may_import(path: Path) -> set[str]:
         ROOT / "runtimes" / "tensorrt" / "cuda": MEMORY_PACKAGES.get(path.stem, set()),
         ROOT / "toolchain" / "exporters" / "keras_models": {"keras"},  # loaded where a model of Keras is
         ROOT / "toolchain" / "packaging": EXTRA_PACKAGES.get(path.stem, set()),
+        ROOT / "hwbench" / "rack": {"dask", "distributed"},
+        ROOT / "toolchain" / "sweep": {"distributed"} if path.stem == "rack" else set(),
         ROOT / "runtimes" / "meters": METER_PACKAGES.get(path.stem, set()),
     }
     return ALLOWED[package_of(path)] | extra.get(path.parent, set())

@@ -18,11 +18,8 @@ from distributed import get_worker
 import runtimes
 from hwbench import child_process
 from hwbench.machine.identity import this_machine
-from hwbench.rack.worker_files import find
-from hwbench.targets.local import LocalTarget
-from runtimes.codec import decode, encode
+from runtimes.codec import encode
 from runtimes.errors import BackendError
-from runtimes.sampling.closed_loop import SamplingPlan
 
 _POLL_S = 0.25
 _OF_BUILDS = ("torch", "onnx_ir", "onnxscript")  # a part of what the extra toolchain installs
@@ -32,26 +29,6 @@ def describe() -> dict[str, Any]:
     """Describe this worker: edgewright's version, the machine, and whether builds can run here."""
     can_build = all(importlib.util.find_spec(name) is not None for name in _OF_BUILDS)
     return {"version": runtimes.__version__, "machine": encode(this_machine()), "can_build": can_build}
-
-
-def run(limit_s: float, *, bundle: str, inputs: str) -> bytes:
-    """Run a bundle on samples, both held here by name, and return the outputs as the bytes of an .npz."""
-    with alone(), tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
-        outputs = Path(folder, "outputs.npz")
-        LocalTarget(limit_s).run(find(bundle), find(inputs), outputs)
-        return outputs.read_bytes()
-
-
-def sample(plan: Any, *, bundle: str, inputs: str) -> Any:
-    """Measure one block by an encoded plan, and return it encoded."""
-    with alone():
-        return encode(LocalTarget().sample(find(bundle), find(inputs), decode(SamplingPlan, plan, "the plan")))
-
-
-def gpu_times(*, bundle: str, inputs: str) -> Any:
-    """Time the parts of inferences on a GPU, and return them encoded."""
-    with alone():
-        return encode(LocalTarget().gpu_times(find(bundle), find(inputs)))
 
 
 @contextlib.contextmanager

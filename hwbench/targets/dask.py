@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hwbench.machine import device_profiles
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
-from hwbench.rack import scheduler, worker_tasks
+from hwbench.rack import scheduler
 from hwbench.rack.boards import Board, choose_board
 from hwbench.rack.scheduler_address import parse_scheduler
+from hwbench.rack.worker_files import find
+from hwbench.rack.worker_tasks import alone
+from hwbench.targets.local import LocalTarget
 from runtimes.codec import decode, encode
 from runtimes.errors import UnsupportedError, UsageError
 from runtimes.profile import HardwareProfile
@@ -56,17 +61,17 @@ class DaskTarget:
     def run(self, bundle: Path, inputs: Path, outputs: Path) -> None:
         """See `Runner`."""
         files = {"bundle": bundle, "inputs": inputs}
-        outputs.write_bytes(self.board.call_with(worker_tasks.run, files, self.run_limit_s, kind=self.kind))
+        outputs.write_bytes(self.board.call_with(_run, files, self.run_limit_s, kind=self.kind))
 
     def sample(self, bundle: Path, inputs: Path, plan: SamplingPlan) -> Block:
         """See `Target`."""
         files = {"bundle": bundle, "inputs": inputs}
-        return decode(Block, self.board.call_with(worker_tasks.sample, files, encode(plan), kind=self.kind), "block")
+        return decode(Block, self.board.call_with(_sample, files, encode(plan), kind=self.kind), "block")
 
     def gpu_times(self, bundle: Path, inputs: Path) -> GpuTimes:
         """See `GpuTarget`."""
         files = {"bundle": bundle, "inputs": inputs}
-        return decode(GpuTimes, self.board.call_with(worker_tasks.gpu_times, files, kind=self.kind), "gpu_times")
+        return decode(GpuTimes, self.board.call_with(_gpu_times, files, kind=self.kind), "gpu_times")
 
 
 @contextlib.contextmanager
@@ -91,3 +96,26 @@ def open_dask(text: str, kind: str = "", worker: str = "") -> Iterator[DaskTarge
     with scheduler.connect(address) as client:
         board = choose_board(client, kind, worker)
         yield DaskTarget(board, kind, board.describe().machine)
+
+
+# What follows runs on the worker, which calls it by name.
+
+
+def _run(limit_s: float, *, bundle: str, inputs: str) -> bytes:
+    """Run a bundle on samples, both held here by name, and return the outputs as the bytes of an .npz."""
+    with alone(), tempfile.TemporaryDirectory(prefix="edgewright-") as folder:
+        outputs = Path(folder, "outputs.npz")
+        LocalTarget(limit_s).run(find(bundle), find(inputs), outputs)
+        return outputs.read_bytes()
+
+
+def _sample(plan: Any, *, bundle: str, inputs: str) -> Any:
+    """Measure one block by an encoded plan, and return it encoded."""
+    with alone():
+        return encode(LocalTarget().sample(find(bundle), find(inputs), decode(SamplingPlan, plan, "the plan")))
+
+
+def _gpu_times(*, bundle: str, inputs: str) -> Any:
+    """Time the parts of inferences on a GPU, and return them encoded."""
+    with alone():
+        return encode(LocalTarget().gpu_times(find(bundle), find(inputs)))
