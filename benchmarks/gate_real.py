@@ -59,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         stacks = {extra: pack_stack(LAYERS * (100 + extra) // 100, Path(work, str(extra))) for extra in (0, 5, 20)}
         for place in options.places.split(","):
-            with _neighbour(places[place]):
+            with neighbour(places[place]):
                 for extra, path in stacks.items():
                     gates = options.slowed if extra else options.unchanged
                     counts, seconds = _gates(path, stacks[0], gates, options.max_time)
@@ -83,7 +83,7 @@ def _gates(candidate: Path, baseline: Path, gates: int, max_time_s: float) -> tu
 
 
 @contextmanager
-def _neighbour(core: int | None) -> Iterator[None]:
+def neighbour(core: int | None) -> Iterator[None]:
     """A noisy process on a core; none, where there is no core."""
     if core is None:
         yield

@@ -75,7 +75,7 @@ def early_stopping(samples: Array, p: float) -> float:
     allowed = bisect.bisect_right(range(1, n), 0.01, key=lambda beyond: special.betainc(n - beyond, beyond + 1, p))
     if allowed == 0:
         needed = early_stopping_runs_needed(p)
-        raise ValueError(f"early stopping at p{100 * p:g} takes {needed} samples, and there are {n}")
+        raise ValueError(f"early stopping at p{100 * p:g} takes {needed:,} samples, and there are {n:,}")
     return float(np.sort(samples)[n - allowed])
 
 

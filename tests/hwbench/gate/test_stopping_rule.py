@@ -236,6 +236,4 @@ def test_a_tail_is_shown_by_early_stopping_too_and_says_how_many_samples_it_take
     (p999,) = parse_all(["p99.9<=5ms"])
     longer = [make_block([1 + k / 1e5 for k in range(700)])] * 9
     reason = judge_rounds(Rounds(tuple(longer)), p999).reason
-    assert "early stopping at p99.9 takes 6,636 samples, and there are 6,300" in reason.replace(
-        "6636", "6,636"
-    ).replace("6300", "6,300")
+    assert "early stopping at p99.9 takes 6,636 samples, and there are 6,300" in reason

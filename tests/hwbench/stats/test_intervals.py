@@ -105,7 +105,7 @@ def test_a_quantile_is_between_samples_and_inside_its_interval(samples, p):
 def test_early_stopping_takes_as_many_samples_as_loadgen_says(p, needed):
     samples = np.arange(needed, dtype=np.float64)
     assert intervals.early_stopping(samples, p) == needed - 1
-    with pytest.raises(ValueError, match=f"takes {needed} samples, and there are {needed - 1}"):
+    with pytest.raises(ValueError, match=f"takes {needed:,} samples, and there are {needed - 1:,}"):
         intervals.early_stopping(samples[1:], p)
 
 
