@@ -65,7 +65,7 @@ def load(
         if public_key is not None:
             bundle.check()  # the signature covers every member by its digest
         if require is not None and public_key is not None:
-            from runtimes.attestation import attestation_file, check_passed
+            from runtimes.verification.attestation import attestation_file, check_passed
 
             check_passed(bundle, Path(attestation) if attestation else attestation_file(path), public_key)
         check_version(bundle, at_least)

@@ -47,7 +47,7 @@ def command(ctx: click.Context, bundle: Path, report: Path, key: Path, out: Path
     """
     for path in (bundle, report, key):
         check_exists(path)
-    from runtimes.attestation import attestation_file, write_signed
+    from runtimes.verification.attestation import attestation_file, write_signed
 
     written = out or attestation_file(bundle)
     check_keeps_inputs(ctx, [written], "out")

@@ -8,7 +8,7 @@ import runtimes
 from hwbench.formats._escape import line
 from hwbench.formats.sections import budget_lines
 from hwbench.results.profile_results import ProfileResult
-from runtimes.attestation import PASSED, PREDICATE_TYPE, STATEMENT_TYPE
+from runtimes.verification.attestation import PASSED, PREDICATE_TYPE, STATEMENT_TYPE
 
 _RESULTS = {"pass": PASSED, "fail": "FAILED", "inconclusive": "WARNED"}
 

@@ -8,9 +8,15 @@ import json
 import pytest
 
 import runtimes
-from runtimes.attestation import PREDICATE_TYPE, STATEMENT_TYPE, attestation_file, check_passed, write_signed
 from runtimes.bundles.bundle import Bundle
 from runtimes.errors import BundleError, SignatureError, UsageError
+from runtimes.verification.attestation import (
+    PREDICATE_TYPE,
+    STATEMENT_TYPE,
+    attestation_file,
+    check_passed,
+    write_signed,
+)
 from toolchain.packaging.pack import pack
 
 signing = pytest.importorskip("runtimes.bundles.signing", reason="signing needs cryptography", exc_type=ImportError)
