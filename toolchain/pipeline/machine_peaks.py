@@ -101,9 +101,9 @@ def known_or_measured(
         return known
     if recall_only:
         raise UsageError("the machine's peaks were not measured; run: edgewright profiles --peaks")
+    processor = _processor(machine)
     if machine.differences(this_machine()):
         raise UsageError("the peaks of another machine than this one are not measured")
-    processor = _processor(machine)
     listed = list_candidates(processor, left, threads=threads, corrections=()) if left else ()
     candidates = [each for each in listed if each.refusal is None and not _is_duplicate(each)]
     with (
