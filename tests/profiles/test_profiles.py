@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwbench.machine import device_profiles
-from hwbench.machine.identity import _TELLING_FLAGS
 from runtimes.codec import decode, encode
 from runtimes.profile import Gpu, HardwareProfile, Memory, QuantizationScheme
+from runtimes.sampling.system_facts import _TELLING_FLAGS
 
 CLASSES = ("x86-64-v3-avx2", "x86-64-v4-vnni", "x86-64-v4-bf16", "x86-64-amx")
 PIS = ("rpi4", "rpi5")
