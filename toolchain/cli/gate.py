@@ -211,10 +211,13 @@ def command(
             stack.enter_context(ensure_database(history))
         caveats: tuple[str, ...] = ()
         machine = None
+        error = FamilyError.of(family_error, budgets, family_size) if family_error is not None else None
+        said = (error.describe(family_size),) if error is not None else ()
+        plan = GatePlan(max_time, duration, confidence=confidence, shapes=shapes, error=error)
         if candidate.suffix == ".json":
             gated = reports.judge_stored(candidate, baseline, budgets, confidence)
         elif programs is not None:
-            plan = GatePlan(max_time, duration, confidence=confidence, shapes=shapes)
+            caveats = said
             with clock(f"Gating {programs.candidate.name}", max_time) as tick:
                 gated = programs.gate(budgets, plan, tick, scored)
         else:
@@ -225,10 +228,7 @@ def command(
                 say(caveat)
             other = reports.read(baseline) if baseline is not None and baseline.suffix == ".json" else baseline
             there = OtherPython(python=baseline_python.absolute()) if baseline_python is not None else None
-            error = FamilyError.of(family_error, budgets, family_size) if family_error is not None else None
-            if error is not None:
-                caveats += (error.describe(family_size),)
-            plan = GatePlan(max_time, duration, confidence=confidence, shapes=shapes, error=error)
+            caveats += said
             with clock(f"Gating {candidate.name}", max_time) as tick:
                 gated = gate_bundle(candidate, other, budgets, main, plan, tick, scored, there)
                 if isinstance(other, Path):
