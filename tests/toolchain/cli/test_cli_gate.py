@@ -174,7 +174,9 @@ def test_every_format_is_what_it_says(cli, report):
     asked = ("gate", report, "--budget", "p90<=1s", "--budget", "size<=1kB", "--format")
     printed = {form: cli(*asked, form) for form in FORMATS if form != "html"}
     assert {ran.code for ran in printed.values()} == {1}
-    assert sorted(printed) == ["csv", "github", "json", "junit", "markdown", "text"]
+    assert {"csv", "github", "json", "junit", "markdown", "text"} <= printed.keys()
+    (issue,) = json.loads(printed["gitlab"].out)
+    assert issue["check_name"] == "edgewright size<=1kB"
     assert "::error title=size<=1kB%3A fail::" in printed["github"].out
     assert profile_results.from_json(printed["json"].out, "stdout").outcome == "fail"
     rows = list(csv.DictReader(io.StringIO(printed["csv"].out)))
@@ -204,7 +206,7 @@ def test_a_history_grows_with_each_gate_and_is_shown(cli, report, tmp_path):
 
 
 def test_a_history_that_fails_at_last_takes_no_result_along(cli, report, tmp_path, monkeypatch):
-    def locked(*_: object) -> None:
+    def locked(*_: object, **__: object) -> None:
         raise UsageError("The history cannot be used: database is locked.")
 
     monkeypatch.setattr(history, "record", locked)
