@@ -129,6 +129,28 @@ def self_tested(machine: Machine) -> str:
     return result.sentence if result is not None else ""
 
 
+def tightened(
+    limits: tuple[Budget, ...], where: str, candidate: Path, machine: Machine
+) -> tuple[tuple[Budget, ...], tuple[str, ...]]:
+    """Tighten limits to what the candidate's model has shown on this machine; see `ratchet.tightened`.
+
+    Args:
+        limits: the user's.
+        where: the history.
+        candidate: the bundle.
+        machine: the machine that measures.
+    """
+    from hwbench.results import history, ratchet  # which an extra brings
+
+    manifest, here = open_bundle(candidate).manifest, history.device(machine)
+
+    def course(quantity: str) -> tuple[history.Point, ...]:
+        points = history.read(where, quantity, manifest.model)
+        return tuple(point for point in points if (point.profile, point.device) == (manifest.profile.name, here))
+
+    return ratchet.tightened(limits, course)
+
+
 def results(
     gated: Gated, limits: tuple[Budget, ...], caveats: tuple[str, ...], confidence: float, self_test: str = ""
 ) -> Results:

@@ -96,6 +96,11 @@ if TYPE_CHECKING:
     help="Add the figures to this history, an SQLite file or an SQLAlchemy URL; edgewright history shows it.",
 )
 @click.option(
+    "--ratchet",
+    is_flag=True,
+    help="Tighten limits to what three runs in a row of --history have shown, and 5%; they never widen again.",
+)
+@click.option(
     "--self-test",
     is_flag=True,
     help="Test the gate itself on this machine: CANDIDATE against itself, and slowed by extra work.",
@@ -131,6 +136,7 @@ def command(
     inconclusive: str,
     outputs: tuple[str, ...],
     history: str | None,
+    ratchet: bool,
     self_test: bool,
     gates: int,
     duration: float | None,
@@ -154,6 +160,7 @@ def command(
     edgewright gate new.edge --baseline old.edge --budget 'instructions<=+1%' --budget 'placement>=95%'
     edgewright gate model.edge --budget 'p90@L=64<=10ms' --budget 'p90@L=256<=20ms'
     edgewright gate model.edge --baseline-python old/bin/python --budget 'p90<=+5%'
+    edgewright gate model.edge --budget 'p90<=20ms' --history runs.sqlite --ratchet
     edgewright gate model.edge --self-test --max-time 20s
     edgewright gate --command './run_model {runs}' --budget 'p90<=10ms'
     edgewright gate model.edge --budget 'p90<=20ms' --target ssh://pi@raspberrypi.local
@@ -181,6 +188,8 @@ def command(
         )
     if shapes and candidate.suffix == ".json":
         raise UsageError(f"'{candidate}' is a report, whose samples have their shapes; --shape is for a bundle.")
+    if ratchet and (history is None or programs is not None or candidate.suffix == ".json"):
+        raise UsageError("--ratchet follows what a bundle has shown here earlier; give --history and a bundle.")
     _check_family(ctx, family_error, candidate)
     files = [_output(text) for text in outputs]
     check_evaluation(evaluation, metrics)
@@ -210,6 +219,7 @@ def command(
                 from hwbench.results.history import ensure_database, record
             stack.enter_context(ensure_database(history))
         caveats: tuple[str, ...] = ()
+        moved: tuple[str, ...] = ()
         machine = None
         error = FamilyError.of(family_error, budgets, family_size) if family_error is not None else None
         said = (error.describe(family_size),) if error is not None else ()
@@ -223,6 +233,8 @@ def command(
         else:
             main = stack.enter_context(open_target(target, open_bundle(candidate).manifest.profile))
             machine = main.machine
+            if ratchet and history is not None:
+                budgets, moved = reports.tightened(budgets, history, candidate, machine)
             caveats = energy_budgets.unmetered_budgets(budgets, machine)
             for caveat in caveats:
                 say(caveat)
@@ -237,7 +249,7 @@ def command(
                 caveats = reports.compared_outputs(candidate, baseline, main, there) + caveats
         caveats += (f"Measured on {target}.",) if is_board(target) else ()
         caveats += reports.disagreement(gated)
-        caveats += reports.caveats(candidate, baseline, budgets) + reports.environments(gated)
+        caveats += moved + reports.caveats(candidate, baseline, budgets) + reports.environments(gated)
         results = reports.results(gated, budgets, caveats, confidence, reports.self_tested(machine or this_machine()))
         results = reports.of_file(results, candidate if programs is None else programs.bundle)
         for output_form, file in files:
