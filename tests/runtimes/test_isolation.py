@@ -23,7 +23,7 @@ SERVING = ("__init__", "frames", "json_tensors", "limits", "open_inference_proto
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for file in (ROOT / "runtimes").rglob("*.py")
-    if file.parent.name not in ("backends", "cuda", "meters")
+    if file.parent.name not in ("backends", "profilers", "cuda", "meters")
     or file.stem in ("__init__", "null", "_choice", "_protocol", "_kinds", "ina3221", "rapl")
     if file.stem != "signing" and (file.parent.name != "serving" or file.stem in SERVING)  # the extras [sign], [serve]
 )

@@ -50,6 +50,7 @@ def test_holds_every_option_under_its_long_name(params, tmp_path):
     fresh = false
     name = "net"
     out = "results"
+    target = "ssh://pi@board"
     range = ["N=1:2:4"]
     plan = false
     format = "json"
@@ -82,6 +83,7 @@ def test_holds_every_option_under_its_long_name(params, tmp_path):
         "name": "net",
         "out": tmp_path / "results",
         "ranges": ({"N": (1, 2, 4)},),
+        "target": "ssh://pi@board",
         "verbose": True,
         "plan": False,
         "form": "json",

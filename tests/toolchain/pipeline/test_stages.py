@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 
@@ -29,7 +30,8 @@ def test_every_phase_that_a_build_goes_through_is_a_stage_and_in_their_order(
     listed = candidate.list_candidates(device, ("fp32", "int8"), ("onnxruntime",))
     names = [s.name for s in stages(request.source, [(device, listed)], this_machine(), exhaustive=exhaustive)]
     assert PEAKS in began
-    assert [name for name in names if name in began] == began
+    once = [name for name, _ in itertools.groupby(began)]  # peaks are measured as precisions need them
+    assert [name for name in names if name in began] == once
 
 
 def test_of_several_devices_each_stage_says_which(device):
