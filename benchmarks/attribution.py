@@ -22,8 +22,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hwbench.budgets.budget import parse
 from hwbench.formats.sections.provenance import describe
+from hwbench.gate.gate import GatePlan
 from hwbench.gate.layer_attribution import changes
-from hwbench.gate.sequential_gate import GatePlan
 from hwbench.layers.layer_changes import LayerChanges
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine

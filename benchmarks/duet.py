@@ -36,7 +36,7 @@ from benchmarks.gate_real import neighbour
 from benchmarks.stack import LAYERS, pack_stack
 from hwbench.budgets.budget import parse
 from hwbench.formats.sections.provenance import describe
-from hwbench.gate.sequential_gate import sampling_plan
+from hwbench.gate.gate import sampling_plan
 from hwbench.gate.sides import Side, bundle_side
 from hwbench.machine.identity import this_machine
 from hwbench.measurements.interference import interruption

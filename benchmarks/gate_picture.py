@@ -19,13 +19,12 @@ from benchmarks.stack import LAYERS, pack_stack
 from hwbench.budgets.budget import parse
 from hwbench.budgets.verdicts import Verdict
 from hwbench.formats.sections.provenance import describe
+from hwbench.gate.gate import sampling_plan
 from hwbench.gate.rounds import Rounds
-from hwbench.gate.sequential_gate import sampling_plan
 from hwbench.gate.sides import alternate, bundle_side
 from hwbench.gate.stopping_rule import decide
 from hwbench.machine.identity import this_machine
 from hwbench.results.opened_bundle import open_bundle
-from hwbench.stats.confidence_sequences import ALPHA
 from hwbench.targets.local import LocalTarget
 
 _BUDGET = parse("p90<=+5%")
@@ -64,7 +63,7 @@ def _gate(candidate: Path, baseline: Path) -> tuple[Verdict, Rounds]:
 def _draw(axis: Axes, rounds: Rounds) -> None:
     """Draw the interval that the first rounds gave, for each number of them, and the change that each round saw."""
     known = [Rounds(rounds.candidate[:number], rounds.baseline[:number]) for number in range(1, len(rounds) + 1)]
-    bounds = [some.bounds(_BUDGET, ALPHA) for some in known]
+    bounds = [some.bounds(_BUDGET) for some in known]
     numbers = range(1, len(rounds) + 1)
     low, high = ([max(min(each, 9.0), -9.0) for each in side] for side in zip(*((b.low, b.high) for b in bounds)))
     axis.fill_between(numbers, low, high, color="#9ecae1", step="mid", label="interval of the median")

@@ -24,7 +24,7 @@ from pathlib import Path
 from benchmarks.stack import LAYERS, pack_stack
 from hwbench.budgets.budget import parse
 from hwbench.formats.sections.provenance import describe
-from hwbench.gate.sequential_gate import GatePlan, gate_bundle
+from hwbench.gate.gate import GatePlan, gate_bundle
 from hwbench.machine.identity import this_machine
 from hwbench.targets.local import LocalTarget
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from benchmarks.stack import pack_stack
 from hwbench.formats.sections.provenance import describe
-from hwbench.gate.sequential_gate import sampling_plan
+from hwbench.gate.gate import sampling_plan
 from hwbench.machine.identity import this_machine
-from hwbench.machine.instruction_counting import find_counting
+from hwbench.machine.instruction_counters import find_counting
 from hwbench.measurements.latency import block_figure
 from hwbench.results.opened_bundle import open_bundle
 from hwbench.targets.local import LocalTarget

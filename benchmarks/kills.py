@@ -41,7 +41,7 @@ from toolchain.cli import main as edgewright
 _IMPORTED = (
     "toolchain.pipeline.build",
     "toolchain.cli.calibrate",
-    "hwbench.gate.sequential_gate",
+    "hwbench.gate.gate",
     "hwbench.results.history",
 )
 _SIGNALS = [signal.SIGKILL] * 3 + [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]

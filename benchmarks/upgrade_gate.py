@@ -26,7 +26,7 @@ from hwbench.budgets.budget import parse
 from hwbench.data import dataset
 from hwbench.data.dataset import Dataset
 from hwbench.formats.sections.provenance import describe
-from hwbench.gate.sequential_gate import GatePlan, gate_bundle
+from hwbench.gate.gate import GatePlan, gate_bundle
 from hwbench.machine import device_profiles
 from hwbench.machine.identity import this_machine
 from hwbench.measurements import interleaved

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from hwbench.budgets.budget import Budget, parse
 from hwbench.budgets.outcome import Outcome
+from hwbench.gate.gate import sampling_plan
 from hwbench.gate.rounds import Rounds
-from hwbench.gate.sequential_gate import sampling_plan
 from hwbench.gate.sides import Side, SideError, alternate, bundle_side
 from hwbench.gate.stopping_rule import decide
 from hwbench.machine import machine_facts

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
-from hwbench.gate.sequential_gate import Gated, GatePlan
+from hwbench.gate.gate import Gated, GatePlan
 from hwbench.layers.change_wording import cause
 from hwbench.layers.layer_changes import LayerChanges, compare
 from hwbench.measurements.quantities import PERCENTILES

@@ -9,8 +9,8 @@ from pathlib import Path
 from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
+from hwbench.gate.gate import Gated, GatePlan, sampling_plan
 from hwbench.gate.rounds import Rounds
-from hwbench.gate.sequential_gate import Gated, GatePlan, sampling_plan
 from hwbench.gate.sides import Side, alternate
 from hwbench.gate.stopping_rule import decide
 from hwbench.machine import device_profiles

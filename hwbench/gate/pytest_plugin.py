@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from hwbench.gate.sequential_gate import Gated
+    from hwbench.gate.gate import Gated
 
 Gate = Callable[..., "Gated"]
 
@@ -38,7 +38,7 @@ def edgewright_gate(request: pytest.FixtureRequest) -> Gate:
     def run(candidate: str | Path, *budgets: str, baseline: str | Path | None = None, **plan: Any) -> Gated:
         from hwbench.budgets import verdicts
         from hwbench.budgets.budget import parse_all
-        from hwbench.gate.sequential_gate import GatePlan, gate_bundle
+        from hwbench.gate.gate import GatePlan, gate_bundle
         from hwbench.targets.local import LocalTarget
         from runtimes.errors import EdgewrightError, UsageError
 

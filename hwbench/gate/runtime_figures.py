@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
-from hwbench.machine.instruction_counting import find_counting
+from hwbench.machine.instruction_counters import find_counting
 from hwbench.machine.instruction_counts import InstructionCounts
 from hwbench.measurements.report import Report
 from hwbench.results.opened_bundle import OpenedBundle

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine
-from hwbench.machine.instruction_counting import Counting
+from hwbench.machine.instruction_counters import Counting
 from runtimes.errors import BackendError
 from runtimes.profile import HardwareProfile
 from runtimes.profilers import Profile

@@ -13,7 +13,7 @@ from pathlib import Path
 from hwbench.child_process import Interpreter, run_module
 from hwbench.machine.gpu_timing import GpuTimes
 from hwbench.machine.identity import Machine, this_machine
-from hwbench.machine.instruction_counting import Counting
+from hwbench.machine.instruction_counters import Counting
 from runtimes.codec import decode, encode
 from runtimes.profilers import Profile
 from runtimes.sampling.closed_loop import Block, SamplingPlan

@@ -14,7 +14,7 @@ from runtimes.errors import UsageError
 
 if TYPE_CHECKING:
     from hwbench.budgets.budget import Budget
-    from hwbench.gate.sequential_gate import Gated, GatePlan
+    from hwbench.gate.gate import Gated, GatePlan
     from hwbench.progress import Tick
     from hwbench.results.measure_bundles import Evaluation
     from hwbench.targets.command import CommandTarget
@@ -58,9 +58,9 @@ class Programs:
         return self.bundle or self.candidate.executable
 
     def gate(self, budgets: tuple[Budget, ...], plan: GatePlan, tick: Tick, evaluation: Evaluation | None) -> Gated:
-        """Gate the programs; see `program_gate.gate_programs` and `sequential_gate.gate_bundle`."""
+        """Gate the programs; see `program_gate.gate_programs` and `gate.gate_bundle`."""
+        from hwbench.gate.gate import gate_bundle
         from hwbench.gate.program_gate import gate_programs
-        from hwbench.gate.sequential_gate import gate_bundle
 
         if self.bundle is None:
             return gate_programs(self.candidate, self.baseline, budgets, plan, tick)

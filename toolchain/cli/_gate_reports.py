@@ -14,7 +14,7 @@ from hwbench.budgets.budget import Budget
 from hwbench.budgets.verdicts import Verdict
 from hwbench.gate import kept_self_test
 from hwbench.gate.disagreement import of_instructions_and_time
-from hwbench.gate.sequential_gate import Gated
+from hwbench.gate.gate import Gated
 from hwbench.machine.identity import Machine
 from hwbench.measurements import interleaved
 from hwbench.measurements.quantities import QUANTITIES

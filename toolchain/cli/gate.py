@@ -200,7 +200,7 @@ def command(
     from hwbench.budgets.family_error import FamilyError
     from hwbench.budgets.outcome import EXIT_CODES
     from hwbench.gate import layer_attribution
-    from hwbench.gate.sequential_gate import GatePlan, gate_bundle
+    from hwbench.gate.gate import GatePlan, gate_bundle
     from hwbench.machine.identity import this_machine
     from hwbench.progress import clock, say
     from hwbench.results.opened_bundle import open_bundle

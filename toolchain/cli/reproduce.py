@@ -79,7 +79,7 @@ def command(
     check_exists(report)
     from hwbench.budgets.outcome import EXIT_CODES
     from hwbench.formats.sections.provenance import describe
-    from hwbench.gate.sequential_gate import GatePlan, gate_bundle
+    from hwbench.gate.gate import GatePlan, gate_bundle
     from hwbench.machine.identity import this_machine
     from hwbench.progress import clock
     from hwbench.results import profile_results

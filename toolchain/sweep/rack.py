@@ -22,7 +22,7 @@ from runtimes.profile import HardwareProfile
 from toolchain.pipeline.request import BuildRequest
 from toolchain.sweep.build_in_child import MeasuredOn, PlaceLostError
 from toolchain.sweep.cells import Cell, files_read
-from toolchain.sweep.on_board import build_cell
+from toolchain.sweep.on_worker import build_cell
 from toolchain.sweep.places import build_here
 
 HOST = "host"

@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hwbench.budgets.budget import parse_all
 from hwbench.budgets.verdicts import Verdict
+from hwbench.gate.gate import Gated, GatePlan
 from hwbench.gate.layer_attribution import explain
-from hwbench.gate.sequential_gate import Gated, GatePlan
 from hwbench.stats.intervals import Estimate
 from hwbench.targets.local import LocalTarget
 from runtimes.errors import BackendError

@@ -10,8 +10,8 @@ import pytest
 from hwbench.budgets.budget import parse, parse_all
 from hwbench.gate import runtime_figures
 from hwbench.gate.disagreement import of_instructions_and_time
-from hwbench.gate.sequential_gate import GatePlan, gate_bundle
-from hwbench.machine.instruction_counting import Counting
+from hwbench.gate.gate import GatePlan, gate_bundle
+from hwbench.machine.instruction_counters import Counting
 from hwbench.targets.local import LocalTarget
 from runtimes.errors import UsageError
 from runtimes.profilers import PlacedNode, Placement, Profile

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hwbench.machine.instruction_counting import Counting, find_counting
+from hwbench.machine.instruction_counters import Counting, find_counting
 from hwbench.targets.local import LocalTarget
 from runtimes import npz
 from runtimes.errors import BackendError, UnsupportedError, UsageError
@@ -53,7 +53,7 @@ def test_without_any_means_the_user_is_told_what_to_install(monkeypatch):
     def closed(self):
         raise UnsupportedError("perf_event_open: No such file or directory")
 
-    monkeypatch.setattr("hwbench.machine.instruction_counting.PerfCounter.__init__", closed)
+    monkeypatch.setattr("hwbench.machine.instruction_counters.PerfCounter.__init__", closed)
     monkeypatch.setattr(shutil, "which", lambda program: None)
     with pytest.raises(UsageError, match="apt install valgrind"):
         find_counting()

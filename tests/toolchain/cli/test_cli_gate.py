@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hwbench.gate.gate import Gated
 from hwbench.gate.gate_self_test import SelfTest, Trials
-from hwbench.gate.sequential_gate import Gated
 from hwbench.layers.layer_changes import LayerChanges
 from hwbench.results import history, profile_results
 from hwbench.results.opened_bundle import open_bundle

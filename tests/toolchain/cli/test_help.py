@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import runtimes
-from hwbench.gate import sequential_gate
+from hwbench.gate import gate
 from hwbench.load import scenarios
 from hwbench.measurements.latency import Scenario
 from runtimes import plugins
@@ -97,12 +97,12 @@ def test_what_is_light_or_wrong_imports_nothing_heavy(arguments):
 
 
 def test_help_tells_the_figures_of_the_code_that_it_does_not_import():
-    plan, gated = SamplingPlan(), sequential_gate.sampling_plan()
+    plan, gated = SamplingPlan(), gate.sampling_plan()
     assert get_args(Scenario) == SCENARIOS
     assert f"[default: {build.DURATION_S:g}, or {plan.max_runs:,} inferences]" in words_of("build")
     assert f"[default: {plan.duration_s:g}, or {plan.max_runs:,} inferences]" in words_of("measure")
     assert f"[default: {gated.duration_s:g}, or {gated.max_runs:,} inferences]" in words_of("gate")
-    assert f"[default: {sequential_gate.MAX_TIME_S:g}" in words_of("gate")
+    assert f"[default: {gate.MAX_TIME_S:g}" in words_of("gate")
     assert f"inference of offline. [default: {scenarios.BATCH}]" in words_of("measure")
 
 

@@ -10,7 +10,7 @@ import pytest
 from hwbench.budgets.baseline import judge_report
 from hwbench.budgets.budget import parse_all
 from hwbench.budgets.family_error import FamilyError
-from hwbench.gate.sequential_gate import GatePlan, gate_bundle, sampling_plan
+from hwbench.gate.gate import GatePlan, gate_bundle, sampling_plan
 from hwbench.machine import machine_facts
 from hwbench.machine.identity import this_machine
 from hwbench.targets import CrashError
