@@ -31,6 +31,7 @@ _TOO_OLD = "edgewright-python"
 _NOT_FOUND = 127  # of shells: there is no such program
 _CLEANING_S = 10.0  # that an agent may need to clean up after its answer
 _CHUNK = 1 << 20
+_MAX_LINE = 16 << 20  # of an answer, which holds what a process printed
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def call(
             return _talk(connection, process, request, files, outputs)
         except (EOFError, BrokenPipeError):
             raise _ended(connection, process.wait(), said(stderr)) from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise UsageError(f"{connection.address} answered what is no answer of our agent.") from None
 
 
 @contextlib.contextmanager
@@ -125,36 +128,32 @@ def _talk(
     _send(process.stdin, json.dumps(request).encode() + b"\n")
     while process.stdout.readline() not in (agent.MARK, b""):
         pass
-    if not files:
-        with _alive(process.stdin):
-            answer = _answer(connection, process.stdout)
-    else:
-        answer = _answer(connection, process.stdout)
-        for name in answer["send"]:
+    if files:
+        for name in _answer(connection, process.stdout)["send"]:
             with contextlib.suppress(BrokenPipeError), files[name].path.open("rb") as file:
                 shutil.copyfileobj(file, process.stdin, _CHUNK)
         with contextlib.suppress(BrokenPipeError):  # the answer tells why
             process.stdin.flush()
-        with _alive(process.stdin):
-            answer = _answer(connection, process.stdout)
-    done: dict[str, Any] = answer["done"]
-    for name, size in done.get("outputs", {}).items():
-        if name not in outputs:
-            raise UsageError(f"{connection.address} answered with a file '{name}' that nobody asked for.")
-        _receive(process.stdout, outputs[name], size)
+    with _alive(process.stdin):  # until all has come: an agent that hears nothing gives up
+        done: dict[str, Any] = _answer(connection, process.stdout)["done"]
+        for name, size in done.get("outputs", {}).items():
+            if name not in outputs:
+                raise UsageError(f"{connection.address} answered with a file '{name}' that nobody asked for.")
+            _receive(process.stdout, outputs[name], size)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_CLEANING_S)
     return done
 
 
 def _answer(connection: Connection, stream: IO[bytes]) -> dict[str, Any]:
-    line = stream.readline()
-    if not line.endswith(b"\n"):
-        raise EOFError
-    answer: dict[str, Any] = json.loads(line)
-    if "waiting" in answer:
+    while True:
+        line = stream.readline(_MAX_LINE)
+        if not line.endswith(b"\n"):
+            raise EOFError
+        answer: dict[str, Any] = json.loads(line)
+        if "waiting" not in answer:
+            break
         say(f"Another process uses {connection.address}; waiting until it is free.")
-        return _answer(connection, stream)
     if "failed" not in answer:
         return answer
     place = f"{connection.address}: {answer['file']}"
@@ -190,6 +189,8 @@ def _send(stream: IO[bytes], data: bytes) -> None:
 
 
 def _receive(stream: IO[bytes], path: Path, size: int) -> None:
+    if size < 0:
+        raise ValueError("a file has a negative size")
     with path.open("wb") as file:
         while size:
             part = stream.read(min(size, _CHUNK))
@@ -203,7 +204,7 @@ def _ended(connection: Connection, code: int, stderr: str) -> Exception:
     """Make the error of an agent that ended without an answer."""
     address = connection.address
     if _TOO_OLD in stderr:
-        version = stderr.partition(_TOO_OLD)[2].split()[0]
+        version = stderr.partition(_TOO_OLD)[2].strip()[:20].partition("\n")[0]
         return UnsupportedError(
             f"{address} has Python {version}, and bundles take {'.'.join(map(str, _OLDEST))} or later; install it "
             "there."

@@ -8,6 +8,7 @@ for, and an unknown host key is refused, unless the user's configuration says ot
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import shutil
@@ -22,6 +23,7 @@ from hwbench.boards import faults
 from hwbench.boards.address import Address
 from runtimes.errors import NotInstalledError
 
+_SAID_BYTES = 1 << 16  # the last of what a board wrote
 _READY = b"edgewright-ready"
 _LONGEST_PARENT = 60  # of the 107 bytes that Linux allows; our folder takes 20, and ssh 21 while it makes the socket
 _OPTIONS = {
@@ -100,8 +102,8 @@ def close(process: subprocess.Popen[bytes]) -> None:
 
 
 def said(stderr: IO[bytes]) -> str:
-    """Read what ssh, and the board, wrote to a file that was their stderr."""
-    stderr.seek(0)
+    """Read the last of what ssh, and the board, wrote to a file that was their stderr."""
+    stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - _SAID_BYTES))
     return stderr.read().decode("utf-8", "replace")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
@@ -21,6 +22,7 @@ MODULES = {
 
 _INSTALLABLE = ("onnxruntime", "openvino")  # by a plain pip install; TensorRT comes with the board's system
 _LIMIT_S = 1800.0
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")  # no path, which pip would install from
 
 
 def describe(connection: Connection) -> dict[str, Any]:
@@ -72,6 +74,8 @@ def interpreter(connection: Connection, found: Mapping[str, Any], runtime: str, 
             f"{where}, and its Python {found['python']} cannot make an environment; install Debian's python3-venv "
             "there."
         )
+    if version is not None and not _VERSION.fullmatch(version):
+        raise UsageError(f"The bundle's version of {runtime}, {version[:40]!r}, is none.")
     packages = {} if runtime not in MODULES else {runtime: version or _version_here(runtime)}
     done = calls.call(connection, "install", files={}, packages=packages, limit_s=_LIMIT_S)
     if done["returncode"] != 0:

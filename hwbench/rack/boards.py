@@ -132,7 +132,9 @@ class Board:
         except Exception as error:  # whatever the worker met: its disk may be full
             raise BackendError(f"The board {self.name} failed: {_reason(error)}") from None
 
-    def call_with(self, function: Callable[..., R], files: dict[str, Path], *arguments: Any, kind: str) -> R:
+    def call_with(
+        self, function: Callable[..., R], files: dict[str, Path], *arguments: Any, kind: str, tries: int = 3
+    ) -> R:
         """Call a function on the worker with the names of files, which are sent there unless they are there already.
 
         Args:
@@ -140,6 +142,7 @@ class Board:
             files: files here by keyword.
             arguments: further arguments.
             kind: the resource that it takes while it runs.
+            tries: how often the files may be sent.
 
         Raises:
             As in `call`.
@@ -154,7 +157,12 @@ class Board:
             return self.call(function, *arguments, kind=kind, **names)
         except worker_files.NotHeldError:  # the worker has made room for others since
             self._sent.difference_update(paths)
-            return self.call_with(function, files, *arguments, kind=kind)
+            if tries == 1:
+                most = f"{worker_files.LIMIT_BYTES:,} bytes"
+                raise BackendError(
+                    f"The board {self.name} cannot hold the files at a time; {most} are the most."
+                ) from None
+            return self.call_with(function, files, *arguments, kind=kind, tries=tries - 1)
 
     def describe(self) -> Description:
         """Have the board describe itself, after a check that edgewright there is this release.

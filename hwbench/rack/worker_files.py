@@ -62,8 +62,12 @@ def append(name: str, upload: str, part: bytes, *, is_last: bool) -> None:
     """
     folder = _folder()
     coming = folder / f"{upload}.part"
-    with coming.open("ab") as file:
-        file.write(part)
+    try:
+        with coming.open("ab") as file:
+            file.write(part)
+    except OSError:  # a full disk, which a part of a file would keep full
+        coming.unlink(missing_ok=True)
+        raise
     if is_last:
         with coming.open("rb") as file:
             digest = _sha256(file.fileno())

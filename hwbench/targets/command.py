@@ -167,7 +167,7 @@ def _run(name: str, words: list[str], most_s: float) -> _Printed:
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-        errors.seek(0)
+        errors.seek(max(0, errors.seek(0, os.SEEK_END) - (1 << 16)))  # the last lines tell why it ended
         said = errors.read(1 << 16).decode("utf-8", "replace")
     tail = " It said: " + " | ".join(said.strip().splitlines()[-3:]) if said.strip() else ""
     after = f"after {len(lines):,} {'line' if len(lines) == 1 else 'lines'}"

@@ -66,7 +66,7 @@ def check_passed(bundle: Bundle, file: Path, public_key: str | os.PathLike[str])
     if envelope.get("payloadType") != PAYLOAD_TYPE:
         raise BundleError(f"'{file}' is no in-toto attestation.")
     payload, signatures = _decoded(file, envelope.get("payload")), envelope.get("signatures")
-    found = [_decoded(file, item.get("sig")) for item in signatures or () if isinstance(item, dict)]
+    found = [_decoded(file, item.get("sig")) for item in _items(signatures)]
     if not any(signing.is_valid(key, signature, _signed_bytes(payload)) for signature in found):
         raise SignatureError(f"'{file}' is not signed by the owner of '{os.fspath(public_key)}', or was changed since.")
     statement = _table(file, payload)

@@ -110,13 +110,14 @@ def files_read(request: BuildRequest) -> dict[str, list[Path]]:
     return found
 
 
-def key_of(cell: Cell) -> str:
-    """Digest all that a cell's outcome depends on: files, options and edgewright's release."""
+def key_of(cell: Cell, *, on_rack: bool = False) -> str:
+    """Digest what a cell's outcome depends on: files, options, edgewright's release, and whether a rack measures it."""
     fields = dataclasses.fields(cell.request)
     asked = {each.name: encode(getattr(cell.request, each.name)) for each in fields if each.name not in _APART}
     read = {name: [_sha256(file) for file in files] for name, files in files_read(cell.request).items()}
     code = {text: _sha256(Path(file)) for text, file in _own_metrics(cell.request)}
-    text = json.dumps({"release": runtimes.__version__, "asked": asked, "read": read, "code": code}, sort_keys=True)
+    parts = {"release": runtimes.__version__, "asked": asked, "read": read, "code": code}
+    text = json.dumps({**parts, "on_rack": on_rack}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -49,12 +49,12 @@ class ResultsFolder:
         with replacing(made / _RECORD) as beside:
             beside.write_text(json.dumps(encode(record), indent=1) + "\n", encoding="utf-8")
         coming = self.cells / f".{cell.name}.coming"
-        for old in (coming, place):
-            if old.exists():
-                shutil.rmtree(old)
+        shutil.rmtree(coming, ignore_errors=True)
         coming.mkdir(parents=True)
         for file in made.iterdir():
             shutil.move(file, coming / file.name)
+        if place.exists():
+            shutil.rmtree(place)
         coming.replace(place)
 
     def record(self, cell: Cell) -> CellRecord | None:

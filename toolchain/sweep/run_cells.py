@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hwbench.targets import CrashError
 from runtimes.codec import decode
-from runtimes.errors import EdgewrightError
+from runtimes.errors import BackendError, EdgewrightError
 from runtimes.processes.owned_folder import owned_folder
 from toolchain.sweep.build_in_child import OUTCOME, Outcome, PlaceLostError
 from toolchain.sweep.cells import Cell, CellRecord
@@ -132,13 +132,18 @@ def run_cells(
     """
     schedule = _Schedule([_Task(cell, key) for cell, key in cells])
     done: queue.Queue[_Done] = queue.Queue()
+    broken: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
     lanes: list[threading.Thread] = []
     try:
         while schedule.is_open():
+            with contextlib.suppress(queue.Empty):
+                raise broken.get_nowait()
             for place in places():
                 schedule.add_place(place)
                 for _ in range(place.lanes):
-                    lanes.append(threading.Thread(target=_serve, args=(place, schedule, work, done), daemon=True))
+                    lanes.append(
+                        threading.Thread(target=_serve, args=(place, schedule, work, done, broken), daemon=True)
+                    )
                     lanes[-1].start()
             for task in schedule.orphans(return_s):
                 reason = " ".join(task.losses) or "No place is left that builds it."
@@ -162,7 +167,21 @@ def run_cells(
                 lane.join(_POLL_S / 5)
 
 
-def _serve(place: Place, schedule: _Schedule, work: Path, done: queue.Queue[_Done]) -> None:
+def _serve(
+    place: Place,
+    schedule: _Schedule,
+    work: Path,
+    done: queue.Queue[_Done],
+    broken: queue.SimpleQueue[BaseException],
+) -> None:
+    """Build cells at a place; what no cell is to blame for is put into `broken`, and ends the sweep."""
+    try:
+        _build_cells(place, schedule, work, done)
+    except BaseException as error:  # a lane that ended silently would leave its cell open for ever
+        broken.put(error)
+
+
+def _build_cells(place: Place, schedule: _Schedule, work: Path, done: queue.Queue[_Done]) -> None:
     """Build cells at a place until there are none, or the place is lost."""
     while (task := schedule.take(place)) is not None:
         start_s = time.monotonic()
@@ -196,7 +215,11 @@ def _serve(place: Place, schedule: _Schedule, work: Path, done: queue.Queue[_Don
 def _read(task: _Task, folder: Path) -> CellRecord:
     """Read the outcome that a cell's process left."""
     file = folder / OUTCOME
-    outcome = decode(Outcome, json.loads(file.read_text("utf-8")), OUTCOME)
+    try:
+        outcome = decode(Outcome, json.loads(file.read_text("utf-8")), OUTCOME)
+    except (ValueError, RecursionError):
+        raise BackendError("The cell's outcome cannot be read.") from None
     file.unlink()
-    assert outcome.status != "lost"  # its place raised PlaceLostError
+    if outcome.status == "lost":
+        raise PlaceLostError(outcome.reason)
     return CellRecord(task.key, outcome.status, outcome.reason)

@@ -76,7 +76,7 @@ def sweep(request: SweepRequest) -> SweepReport:
         cells = list_cells(
             with_plain_files(build, _folder(Path(work), number)) for number, build in enumerate(request.builds)
         )
-        keys = {cell.name: key_of(cell) for cell in cells}
+        keys = {cell.name: key_of(cell, on_rack=request.scheduler is not None) for cell in cells}
         for cell in cells if not request.fresh else ():
             record = folder.record(cell)
             if record is not None and record.key == keys[cell.name] and folder.result(cell) is not None:

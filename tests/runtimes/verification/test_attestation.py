@@ -119,3 +119,12 @@ def test_a_changed_payload_is_refused(signed):
     attestation_file(path).write_text(json.dumps({**passed, "signatures": envelope["signatures"]}))
     with Bundle(path) as bundle, pytest.raises(SignatureError):
         check_passed(bundle, attestation_file(path), public)
+
+
+def test_signatures_that_are_no_list_are_none(signed):
+    path, public, attest = signed
+    attest()
+    file = attestation_file(path)
+    file.write_text(json.dumps({**json.loads(file.read_text()), "signatures": 5}))
+    with Bundle(path) as bundle, pytest.raises(SignatureError):
+        check_passed(bundle, file, public)

@@ -35,6 +35,7 @@ def test_a_key_is_of_all_that_a_result_depends_on_and_of_nothing_else(request_of
     (first, second) = list_cells([request_of(**asked)])
     key = key_of(first)
     assert key != key_of(second)
+    assert key != key_of(first, on_rack=True)
     (moved, _) = list_cells([request_of(**asked, out=tmp_path / "elsewhere", fresh=True, cache=tmp_path)])
     assert key == key_of(moved)
     (other, _) = list_cells([request_of(**asked, confidence=0.9)])

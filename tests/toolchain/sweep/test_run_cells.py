@@ -162,3 +162,29 @@ def test_a_cell_that_is_timed_here_is_alone(request_of, here, tmp_path, monkeypa
     )
     assert [record.status for record in records] == ["built"] * 4
     assert most["timed"] == most["timed too"] == 1
+
+
+def test_what_no_cell_is_to_blame_for_ends_the_sweep(run):
+    """A lane that ended without a word would leave its cell open, and the sweep waiting for ever."""
+
+    def broken(cell):
+        raise RuntimeError("nobody thought of this")
+
+    with pytest.raises(RuntimeError, match="nobody thought of this"):
+        run([Played("one", broken)])
+
+
+def test_an_outcome_that_cannot_be_read_fails_its_cell_alone(run):
+    class Garbled(Played):
+        def build(self, cell, folder):
+            super().build(cell, folder)
+            if cell.model == "one":
+                (folder / "outcome.json").write_text("{")
+
+    records = run([Garbled("place")])
+    assert {name: record.status for name, record in records.items()} == {
+        "one": "failed",
+        "two": "built",
+        "three": "built",
+    }
+    assert "cannot be read" in records["one"].reason
