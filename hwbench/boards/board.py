@@ -160,7 +160,8 @@ class Board:
             done = calls.call(self.connection, "run", sent, outputs, interpreter=interpreter, **asked)
         if done["hung"]:
             raise hung_error(limit_s, done["stderr"])
-        if done["returncode"] != DIFFERS:
+        # An exception that nothing caught leaves the exit code of outputs that differ.
+        if done["returncode"] != DIFFERS or "Traceback (most recent call last)" in done["stderr"]:
             check_ended(done["returncode"], done["stderr"], self.folder)
         return Finished(done["returncode"], done["stdout"], done["stderr"])
 

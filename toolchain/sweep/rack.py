@@ -17,7 +17,7 @@ from hwbench.progress import say
 from hwbench.rack.boards import Board, StoppedError, find_boards, stoppable
 from hwbench.targets.dask import DaskTarget
 from runtimes.codec import encode
-from runtimes.errors import NotInstalledError, UnsupportedError, UsageError
+from runtimes.errors import EdgewrightError, UsageError
 from runtimes.profile import HardwareProfile
 from toolchain.pipeline.request import BuildRequest
 from toolchain.sweep.build_in_child import MeasuredOn, PlaceLostError
@@ -144,8 +144,8 @@ class Rack:
             there = board.describe()
             for kind in board.kinds & self.profiles:
                 DaskTarget(board, kind, there.machine).check_is(self._wanted[kind])
-        except (UsageError, UnsupportedError, NotInstalledError) as wrong:
-            if is_first:
+        except (EdgewrightError, BoardLostError) as wrong:
+            if is_first and not isinstance(wrong, BoardLostError):
                 raise
             say(str(wrong))
             return []
