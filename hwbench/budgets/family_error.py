@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from hwbench.budgets.budget import Budget
 from hwbench.measurements.quantities import QUANTITIES
+from hwbench.wording import count
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class FamilyError:
 
     def describe(self, gates: int = 1) -> str:
         """Say how the error is split, in one sentence."""
-        over = f"{self.tests // gates} budgets" + (f" in each of {gates} gates" if gates > 1 else "")
+        over = count(self.tests // gates, "budget") + (f" in each of {gates} gates" if gates > 1 else "")
         return (
             f"A wrong failure of the run has a probability of at most {self.total:.2g} over {over}, "
-            f"{self.of_failing:.2g} for each; a wrong pass takes one of a broken budget, which has at most "
+            f"{self.of_failing:.2g} for each; for a wrong pass, a broken budget has to pass, which has at most "
             f"{self.of_passing:.2g}."
         )

@@ -250,7 +250,8 @@ def command(
         caveats += (f"Measured on {target}.",) if is_board(target) else ()
         caveats += reports.disagreement(gated)
         caveats += moved + reports.caveats(candidate, baseline, budgets) + reports.environments(gated)
-        results = reports.results(gated, budgets, caveats, confidence, reports.self_tested(machine or this_machine()))
+        asked = confidence if error is None else 1 - error.of_passing
+        results = reports.results(gated, budgets, caveats, asked, reports.self_tested(machine or this_machine()))
         results = reports.of_file(results, candidate if programs is None else programs.bundle)
         for output_form, file in files:
             text = plugins.load("hwbench.formats", output_form, "format").render(results)

@@ -360,6 +360,7 @@ def test_the_error_of_all_budgets_is_split_and_said(cli, built_bundle):
     ran = cli("gate", built_bundle, *asked, "--format", "json", *QUICK)
     (found,) = json.loads(ran.out)["profiles"]
     assert ran.code == 0, ran.err
+    assert found["confidence"] == 0.98
     assert "at most 0.02 over 2 budgets in each of 2 gates, 0.005 for each" in " ".join(found["caveats"])
 
 
