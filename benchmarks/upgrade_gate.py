@@ -1,4 +1,4 @@
-"""What the upgrade gate says of real models: one bundle under two interpreters, whose ONNX Runtimes differ.
+"""Verdicts of the upgrade gate on real models: one bundle under two interpreters, whose ONNX Runtimes differ.
 
     python -m benchmarks.upgrade_gate OLD/bin/python [MODEL...] | tee benchmarks/results/upgrade_gate.txt
 

@@ -16,7 +16,7 @@ class NoForecastError(EdgewrightError):
 
 @dataclass(frozen=True)
 class DeviceRates:
-    """What a device does at most with a number of threads.
+    """The most that a device does with a number of threads.
 
     Attributes:
         operations_per_s: operations of products by precision; a multiply-accumulate is two.

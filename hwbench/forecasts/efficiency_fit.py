@@ -31,7 +31,7 @@ _NEEDED_SHARE = 0.1  # a class that takes more of the bound than this has to be 
 
 @dataclass(frozen=True)
 class Efficiencies:
-    """What one runtime reaches.
+    """The shares of its rooflines that one runtime reaches.
 
     Attributes:
         shares: the share of the roofline that each class of kernels reaches with one thread.

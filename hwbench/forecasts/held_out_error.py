@@ -28,7 +28,7 @@ class HeldOutForecast:
 
     @property
     def factor(self) -> float:
-        """How many times the one is the other, 1 at least."""
+        """The ratio of the two, 1 at least."""
         ratio = self.forecast_ms / self.observation.latency_ms
         return max(ratio, 1 / ratio)
 

@@ -14,7 +14,7 @@ from runtimes.profile import HardwareProfile
 
 @dataclass(frozen=True)
 class Observation:
-    """What a forecast learns from.
+    """A measurement that forecasts learn from.
 
     Attributes:
         device: the board's title, or the name of the processor.
@@ -34,7 +34,7 @@ class Observation:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What a newer observation replaces."""
+        """The parts that a newer observation of the same artifact and device shares, and is known by."""
         return self.device, self.model, self.candidate, self.runtime, self.threads
 
 

@@ -1,4 +1,4 @@
-"""What was learnt of one runtime: its efficiencies, and the error of forecasts by them."""
+"""Fit of one runtime: its efficiencies, and the error of forecasts by them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hwbench.forecasts.observation import Observation
 
 @dataclass(frozen=True)
 class RuntimeFit:
-    """What was learnt of one runtime, whose name its error has."""
+    """The fit of one runtime, whose name its error has."""
 
     efficiencies: Efficiencies
     error: HeldOutError

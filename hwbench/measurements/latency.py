@@ -171,7 +171,7 @@ def block_figure(block: Block, quantity: str) -> float:
         return block.load_ns / 1e6
     if quantity == "peak_memory":
         if block.peak_memory_bytes is None:
-            raise ValueError("this system does not report a process's memory")
+            raise ValueError("the memory of the process was not reported")
         return float(block.peak_memory_bytes)
     if quantity == "energy":
         return _energy_uj(block)

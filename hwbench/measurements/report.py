@@ -159,7 +159,7 @@ def _latency(latency: Latency, quantity: str) -> Estimate:
     if quantity == "peak_memory":
         peak = latency.peak_memory_bytes
         if peak is None:
-            raise NotMeasuredError("this system does not report a process's memory")
+            raise NotMeasuredError("the memory of the process was not reported")
         return peak
     percent = next(p for p in PERCENTILES if quantity == f"p{p:g}")
     return latency.percentile(percent)

@@ -34,7 +34,7 @@ class StoppedError(BackendError):
 
 @dataclass(frozen=True)
 class Description:
-    """What a board says of itself.
+    """A board's description of itself.
 
     Attributes:
         can_build: the toolchain's packages are installed there.

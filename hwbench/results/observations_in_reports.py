@@ -16,7 +16,7 @@ from runtimes.profile import HardwareProfile
 
 @dataclass(frozen=True)
 class ReportedObservations:
-    """What a report teaches.
+    """The observations of a report.
 
     Attributes:
         reasons: why candidates of it teach nothing, one clause for each reason.

@@ -32,7 +32,11 @@ def levels(values: Sequence[float]) -> tuple[Level, ...]:
 
 def why_undetectable(values: Sequence[float]) -> str | None:
     """Explain why changes of a series cannot be detected; None if they can."""
-    return "changes are relative, and the series has values of zero or below" if min(values) <= 0 else None
+    if min(values) <= 0:
+        return "changes are relative, and the series has values of zero or below"
+    if len(values) < 2 * _MIN_RUNS:
+        return f"a change takes {_MIN_RUNS} runs on each side, and there are {len(values)} in all"
+    return None
 
 
 def change(before: Level, after: Level) -> str:
@@ -43,7 +47,7 @@ def change(before: Level, after: Level) -> str:
 
 def _changes(values: Sequence[float]) -> tuple[int, ...]:
     """List the indices at which a new level begins."""
-    if len(values) < 2 * _MIN_RUNS or why_undetectable(values) is not None:
+    if why_undetectable(values) is not None:
         return ()
     logs = np.log(np.asarray(values, dtype=np.float64))
     # 1.4826 times the median absolute deviation is the standard deviation, if the noise is normal.

@@ -20,18 +20,15 @@ from toolchain.sweep.cells import Cell
 
 
 class Place(Protocol):
-    """A machine that builds cells.
-
-    Attributes:
-        name: the machine in words.
-        lanes: the number of cells that it may work on at a time.
-    """
+    """A machine that builds cells."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """The machine in words."""
 
     @property
-    def lanes(self) -> int: ...  # noqa: D102
+    def lanes(self) -> int:
+        """The number of cells that it may work on at a time."""
 
     def takes(self, cell: Cell) -> bool:
         """Tell whether a cell is for this place."""

@@ -40,6 +40,12 @@ def test_too_few_or_senseless_values_have_no_changes():
 
 
 def test_of_values_at_zero_or_below_it_is_said_that_no_change_can_be_told():
-    assert why_undetectable([0.01, 0.02]) is None
+    assert why_undetectable([0.01] * 6) is None
     for values in ([0.0, 0.02], [-0.01, 0.02]):
         assert "values of zero or below" in why_undetectable(values)
+
+
+def test_of_few_runs_it_is_said_how_many_a_change_takes():
+    assert why_undetectable([1.0, 1.0, 1.0, 4.0, 4.0]) == "a change takes 3 runs on each side, and there are 5 in all"
+    assert len(levels([1.0, 1.0, 1.0, 4.0, 4.0])) == 1
+    assert [level.median for level in levels([1.0, 1.0, 1.0, 4.0, 4.0, 4.0])] == [1.0, 4.0]
